@@ -1,0 +1,256 @@
+"""Every public error, and the one place that renders them.
+
+    ChrysaetosError
+    ├── ConfigError                       a setting that cannot be used; ends the start
+    └── ApiError                          an answer to a request: status, errorType, message
+        ├── BadRequest                400 bad_data
+        │   └── QueryError                the caller's PromQL, with line, column and caret
+        ├── Unauthorized              401 unauthorized, with WWW-Authenticate
+        ├── Forbidden                 403 forbidden
+        ├── NotFound                  404 not_found
+        ├── MethodNotAllowed          405 bad_data, with Allow
+        ├── ContentTooLarge           413 bad_data
+        ├── UriTooLong                414 bad_data
+        ├── UnsupportedMediaType      415 bad_data
+        ├── TooManyRequests           429 too_many_requests, with Retry-After
+        ├── BadGateway                502 bad_gateway
+        ├── Unavailable               503 unavailable, with Retry-After
+        └── GatewayTimeout            504 timeout
+
+The body is Prometheus' own error form (Prometheus documentation, "HTTP API", "Format overview"):
+``{"status": "error", "errorType": "...", "error": "..."}``. The error types that Prometheus
+has (bad_data, execution, timeout, unavailable, not_found) are used in its meaning; the rest are ours.
+
+A message is read by the caller: it says what was wrong and what to do, and never holds a secret.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import ClassVar
+
+__all__ = [
+    "ApiError",
+    "BadGateway",
+    "BadRequest",
+    "ChrysaetosError",
+    "ConfigError",
+    "ContentTooLarge",
+    "Forbidden",
+    "GatewayTimeout",
+    "MethodNotAllowed",
+    "NotFound",
+    "QueryError",
+    "TooManyRequests",
+    "Unauthorized",
+    "Unavailable",
+    "UnsupportedMediaType",
+    "UriTooLong",
+    "render",
+]
+
+Headers = list[tuple[bytes, bytes]]
+
+_EXCERPT = 80
+"""Characters of the caller's line that an excerpt shows at most."""
+
+
+class ChrysaetosError(Exception):
+    """The root of everything that this package raises on purpose."""
+
+
+class ConfigError(ChrysaetosError):
+    """A setting cannot be used. The message names the option and what it should be."""
+
+
+class ApiError(ChrysaetosError):
+    """An error that is the answer to a request.
+
+    Args:
+        message: what happened and what to do, for the caller to read.
+    """
+
+    status: ClassVar[int] = 500
+    error_type: ClassVar[str] = "internal"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def headers(self) -> Headers:
+        """The headers that this answer carries beside those of every error."""
+        return []
+
+
+class BadRequest(ApiError):
+    """The request cannot be understood."""
+
+    status = 400
+    error_type = "bad_data"
+
+
+class QueryError(BadRequest):
+    """A PromQL text that is refused.
+
+    Args:
+        reason: what is wrong, without its place.
+        text: the caller's whole text.
+        start: index of the first character at fault, 0 to ``len(text)``.
+        end: index behind the last one; ``start + 1`` when None.
+
+    Attributes:
+        line, column: the place, both counted from 1, in characters.
+    """
+
+    def __init__(self, reason: str, text: str, start: int, end: int | None = None) -> None:
+        self.reason = reason
+        self.text = text
+        self.start = start
+        self.end = start + 1 if end is None else end
+        self.line = text.count("\n", 0, start) + 1
+        self.column = start - (text.rfind("\n", 0, start) + 1) + 1
+        super().__init__(f"{self.line}:{self.column}: {reason}")
+
+    def excerpt(self) -> str:
+        """The caller's line with a caret under the part at fault, as two lines of text."""
+        first = self.start - self.column + 1
+        last = self.text.find("\n", self.start)
+        line = self.text[first : len(self.text) if last < 0 else last]
+        offset = self.column - 1
+        cut = max(0, offset - _EXCERPT // 2)
+        width = max(1, min(self.end - self.start, len(line) - offset, _EXCERPT // 2))
+        shown = "".join(c if c.isprintable() else " " for c in line[cut : cut + _EXCERPT])
+        return f"{shown}\n{' ' * (offset - cut)}{'^' * width}"
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.excerpt()}"
+
+
+class Unauthorized(ApiError):
+    """Who is asking is not known.
+
+    Args:
+        message: what to send.
+        challenges: values of ``WWW-Authenticate`` (RFC 9110, 11.6.1), one header each.
+    """
+
+    status = 401
+    error_type = "unauthorized"
+
+    def __init__(self, message: str, challenges: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.challenges = challenges
+
+    def headers(self) -> Headers:
+        """One ``WWW-Authenticate`` header for each challenge."""
+        return [(b"www-authenticate", challenge.encode("latin-1")) for challenge in self.challenges]
+
+
+class Forbidden(ApiError):
+    """The caller is known and may not do this."""
+
+    status = 403
+    error_type = "forbidden"
+
+
+class NotFound(ApiError):
+    """The path is not in the endpoint table."""
+
+    status = 404
+    error_type = "not_found"
+
+
+class MethodNotAllowed(ApiError):
+    """The path is known, the method is not.
+
+    Args:
+        message: what to send.
+        allowed: the methods that the path has (RFC 9110, 15.5.6).
+    """
+
+    status = 405
+    error_type = "bad_data"
+
+    def __init__(self, message: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.allowed = allowed
+
+    def headers(self) -> Headers:
+        """``Allow`` with the methods of the path."""
+        return [(b"allow", ", ".join(self.allowed).encode("ascii"))]
+
+
+class ContentTooLarge(ApiError):
+    """The request's body is longer than the limit."""
+
+    status = 413
+    error_type = "bad_data"
+
+
+class UriTooLong(ApiError):
+    """The request's URL is longer than the limit."""
+
+    status = 414
+    error_type = "bad_data"
+
+
+class UnsupportedMediaType(ApiError):
+    """The request's body is not of a form that the path takes."""
+
+    status = 415
+    error_type = "bad_data"
+
+
+class _Retryable(ApiError):
+    """Args: message; retry_after: seconds until another try is worth while."""
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+    def headers(self) -> Headers:
+        """``Retry-After`` in seconds (RFC 9110, 10.2.3)."""
+        return [(b"retry-after", str(self.retry_after).encode("ascii"))]
+
+
+class TooManyRequests(_Retryable):
+    """The caller asks, or fails, too often."""
+
+    status = 429
+    error_type = "too_many_requests"
+
+
+class BadGateway(ApiError):
+    """The upstream answered something that is not HTTP, or broke off before its first byte."""
+
+    status = 502
+    error_type = "bad_gateway"
+
+
+class Unavailable(_Retryable):
+    """Keystone or the upstream cannot be reached."""
+
+    status = 503
+    error_type = "unavailable"
+
+
+class GatewayTimeout(ApiError):
+    """The upstream did not answer in time."""
+
+    status = 504
+    error_type = "timeout"
+
+
+def render(error: ApiError) -> tuple[int, Headers, bytes]:
+    """Status, headers and body of the answer that an error is.
+
+    Returns:
+        The status; the headers, ``Content-Length`` among them; the JSON body in Prometheus' error form.
+    """
+    body = json.dumps({"status": "error", "errorType": error.error_type, "error": str(error)}).encode()
+    headers: Headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode("ascii")),
+        (b"cache-control", b"no-store"),
+    ]
+    return error.status, headers + error.headers(), body
