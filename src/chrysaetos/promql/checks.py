@@ -1,0 +1,154 @@
+"""Types: what Prometheus checks once the syntax is right (``parse.go``, ``checkAST``).
+
+Each function is given a node that was just built and notes what is wrong with the cursor.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chrysaetos.promql.ast import VectorSelector
+from chrysaetos.promql.regex import matches_empty
+from chrysaetos.promql.strings import unquote
+
+if TYPE_CHECKING:
+    from chrysaetos.promql.ast import Aggregate, Binary, Call, Matcher, Subquery, Unary
+    from chrysaetos.promql.cursor import Cursor
+
+__all__ = [
+    "check_aggregate",
+    "check_binary",
+    "check_call",
+    "check_subquery",
+    "check_unary",
+    "refuses_empty",
+]
+
+_COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
+_SET_OPERATORS = frozenset({"and", "or", "unless"})
+_NAMES = {"scalar": "scalar", "vector": "instant vector", "matrix": "range vector", "string": "string"}
+_PARAM_TYPES = {"count_values": "string"}
+
+
+def check_binary(cursor: Cursor, node: Binary) -> None:
+    """Operands, ``bool``, vector matching."""
+    lhs, rhs, matching = node.lhs, node.rhs, node.matching
+    start, end = lhs.end, rhs.start
+    both_scalar = lhs.type == rhs.type == "scalar"
+    if matching.return_bool and node.op not in _COMPARISONS:
+        cursor.complain("bool modifier can only be used on comparison operators", start, end)
+    if node.op in _COMPARISONS and both_scalar and not matching.return_bool:
+        cursor.complain("comparisons between scalars must use the bool modifier", start, end)
+    if matching.on:
+        for label in sorted(set(matching.labels).intersection(matching.include)):
+            cursor.complain(
+                f"label {label!a} must not occur in the on and the group clause at once", start, end
+            )
+    _check_operands(cursor, node)
+
+
+def _check_operands(cursor: Cursor, node: Binary) -> None:
+    lhs, rhs, matching = node.lhs, node.rhs, node.matching
+    for side in (lhs, rhs):
+        if side.type not in {"scalar", "vector"}:
+            cursor.complain(
+                f"binary expression must contain only scalars and instant vectors, not a {_NAMES[side.type]}",
+                side.start,
+                side.end,
+            )
+    if lhs.type != "vector" or rhs.type != "vector":
+        if matching.labels:
+            cursor.complain("vector matching only allowed between instant vectors", node.start, node.end)
+        if matching.fill:
+            cursor.complain(
+                "filling in missing series only allowed between instant vectors", node.start, node.end
+            )
+        if node.op in _SET_OPERATORS:
+            cursor.complain(f'set operator "{node.op}" not allowed with a scalar', node.start, node.end)
+    elif node.op in _SET_OPERATORS:
+        if matching.group:
+            cursor.complain(f'no grouping allowed for the "{node.op}" operation', node.start, node.end)
+        if matching.fill:
+            cursor.complain("filling in missing series not allowed for set operators", node.start, node.end)
+
+
+def check_unary(cursor: Cursor, node: Unary) -> None:
+    """Its operand."""
+    if node.type not in {"scalar", "vector"}:
+        cursor.complain(
+            f"unary expression only allowed on a scalar or an instant vector, not on a {_NAMES[node.type]}",
+            node.start,
+            node.end,
+        )
+
+
+def check_subquery(cursor: Cursor, node: Subquery) -> None:
+    """Its expression."""
+    if node.expr.type != "vector":
+        cursor.complain(
+            f"subquery is only allowed on an instant vector, not on a {_NAMES[node.expr.type]}",
+            node.start,
+            node.end,
+        )
+
+
+def check_aggregate(cursor: Cursor, node: Aggregate) -> None:
+    """Its expression and its parameter."""
+    if node.expr.type != "vector":
+        cursor.complain(
+            f"expected an instant vector in an aggregation, not a {_NAMES[node.expr.type]}",
+            node.expr.start,
+            node.expr.end,
+        )
+    wanted = _PARAM_TYPES.get(node.op, "scalar")
+    if node.param is not None and node.param.type != wanted:
+        cursor.complain(
+            f"expected a {wanted} as the parameter of {node.op}, not a {_NAMES[node.param.type]}",
+            node.param.start,
+            node.param.end,
+        )
+
+
+def check_call(cursor: Cursor, node: Call) -> None:
+    """Number and types of its arguments."""
+    function, count = node.function, len(node.args)
+    if count < function.least or (function.most is not None and count > function.most):
+        if function.most is None:
+            wanted = f"at least {function.least}"
+        elif function.least == function.most:
+            wanted = str(function.least)
+        else:
+            wanted = f"{function.least} to {function.most}"
+        cursor.complain(
+            f"expected {wanted} argument(s) in a call of {function.name}(), got {count}", node.start, node.end
+        )
+        return
+    for position, arg in enumerate(node.args):
+        wanted_type = function.args[min(position, len(function.args) - 1)]
+        if arg.type != wanted_type:
+            cursor.complain(
+                f"expected {_NAMES[wanted_type]} as argument {position + 1} of {function.name}(),"
+                f" got {_NAMES[arg.type]}",
+                arg.start,
+                arg.end,
+            )
+    if function.name == "info" and count == 2:
+        labels = node.args[1]
+        if not isinstance(labels, VectorSelector) or labels.name is not None:
+            cursor.complain(
+                "expected label matchers in braces as argument 2 of info()", labels.start, labels.end
+            )
+
+
+def refuses_empty(matcher: Matcher) -> bool:
+    """Whether a matcher does not match a missing label."""
+    value = unquote(matcher.raw)
+    match matcher.op:
+        case "=":
+            return value != ""
+        case "!=":
+            return value == ""
+        case "=~":
+            return not matches_empty(value)
+        case "!~":
+            return matches_empty(value)

@@ -1,0 +1,199 @@
+"""Numbers, durations, and the arithmetic of durations.
+
+A range, a step or an offset is a literal (``5m``, ``300``) or, in Prometheus 3, an expression
+(``[5m*2]``, ``offset -step()``). Only a literal has a value here, and only a literal is checked for its
+sign and size: Prometheus computes the rest when it evaluates the query.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING
+
+from chrysaetos.promql.ast import Duration
+from chrysaetos.promql.tokens import DURATION, NUMBER
+
+if TYPE_CHECKING:
+    from chrysaetos.promql.cursor import Cursor
+
+__all__ = ["number", "offset", "positive_duration", "signed_number"]
+
+_MAX_SECONDS = 2**63 / 1e9
+"""A Go ``time.Duration`` is a signed 64-bit number of nanoseconds."""
+_MAX_MILLISECONDS = (2**63 - 1) // 10**6
+_MAX_INT64 = 2**63 - 1
+
+_UNITS = {
+    "y": 365 * 86_400_000,
+    "w": 7 * 86_400_000,
+    "d": 86_400_000,
+    "h": 3_600_000,
+    "m": 60_000,
+    "s": 1_000,
+    "ms": 1,
+}
+_PART = re.compile("([0-9]+)(ms|[ywdhms])")
+_OCTAL = re.compile("0_?[0-7]+(?:_[0-7]+)*")
+
+_PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 3}
+_UNARY = 2
+_WORDS = frozenset({"step", "range", "max_of", "min_of"})
+
+
+def number(cursor: Cursor) -> float:
+    """``number : NUMBER | DURATION``; the value, a duration's in seconds.
+
+    Raises:
+        QueryError: the next token is neither, or its value is out of range.
+    """
+    index = cursor.index
+    kind = cursor.kinds[index]
+    if kind == NUMBER:
+        value = _number_value(cursor.written(index))
+    elif kind == DURATION:
+        value = _duration_value(cursor.written(index))
+    else:
+        cursor.unexpected("", "a number or a duration")
+    if value is None:
+        cursor.refuse(f"{kind} out of range", cursor.starts[index], cursor.ends[index])
+    cursor.index = index + 1
+    return value
+
+
+def signed_number(cursor: Cursor) -> float:
+    """``signed_or_unsigned_number : [ADD | SUB] number``; the value, a duration's in seconds.
+
+    Raises:
+        QueryError: it is no number, or its value is out of range.
+    """
+    sign = cursor.kinds[cursor.index]
+    if sign in {"+", "-"}:
+        cursor.index += 1
+    value = number(cursor)
+    return -value if sign == "-" else value
+
+
+def _number_value(written: str) -> float | None:
+    """Go's ``ParseInt(s, 0, 64)`` and, where that fails, ``ParseFloat``; None out of range."""
+    if written[:2] in {"0x", "0X"}:
+        value = int(written, 16)
+        return float(value) if value <= _MAX_INT64 else None
+    if _OCTAL.fullmatch(written) and (value := int(written, 8)) <= _MAX_INT64:
+        return float(value)
+    result = float(written)
+    return None if math.isinf(result) and written.lower() != "inf" else result
+
+
+def _duration_value(written: str) -> float | None:
+    """prometheus/common, ``model.ParseDuration``; None out of range."""
+    total = 0
+    for digits, unit in _PART.findall(written):
+        significant = digits.lstrip("0")
+        if len(significant) > len(str(_MAX_MILLISECONDS)):
+            return None
+        total += int(significant or "0") * _UNITS[unit]
+    return total / 1000 if total <= _MAX_MILLISECONDS else None
+
+
+def positive_duration(cursor: Cursor) -> Duration:
+    """``positive_duration_expr : duration_expr``.
+
+    Raises:
+        QueryError: it is not a duration, or a literal that is not greater than 0.
+    """
+    result = _expression(cursor)
+    if result.seconds is not None and result.seconds <= 0:
+        cursor.refuse("duration must be greater than 0", result.start, result.end)
+    return result
+
+
+def offset(cursor: Cursor) -> Duration:
+    """``offset_duration_expr``.
+
+    A literal, a call and a signed one of these end the offset, so that ``foo offset -2^2`` is
+    ``(foo offset -2)^2``. What starts with a parenthesis or two signs goes on as far as a duration
+    expression does.
+
+    Raises:
+        QueryError: it is not a duration.
+    """
+    kind = cursor.kinds[cursor.index]
+    if kind in {"+", "-"}:
+        following = cursor.kinds[cursor.index + 1]
+        if following not in {"+", "-"}:
+            start = cursor.starts[cursor.index]
+            cursor.index += 1
+            return _signed(kind, start, _operand(cursor))
+    elif kind != "(":
+        return _operand(cursor)
+    return _expression(cursor)
+
+
+def _expression(cursor: Cursor) -> Duration:
+    """``duration_expr``: operands, signs and the operators ``+ - * / % ^``, with PromQL's precedence."""
+    operands: list[Duration] = []
+    operators: list[tuple[int, str, int, bool]] = []  # precedence, operator, index in the text, sign or not
+
+    def reduce() -> None:
+        _, operator, start, sign = operators.pop()
+        rhs = operands.pop()
+        operands.append(
+            _signed(operator, start, rhs) if sign else _computed(cursor, operands.pop(), operator, rhs)
+        )
+
+    while True:
+        while (kind := cursor.kinds[cursor.index]) in {"+", "-"}:
+            operators.append((_UNARY, kind, cursor.starts[cursor.index], True))
+            cursor.index += 1
+        operands.append(_operand(cursor))
+        kind = cursor.kinds[cursor.index]
+        precedence = _PRECEDENCE.get(kind)
+        while operators and (
+            precedence is None or operators[-1][0] > precedence or operators[-1][0] == precedence < 3
+        ):
+            reduce()
+        if precedence is None:
+            return operands[0]
+        operators.append((precedence, kind, cursor.starts[cursor.index], False))
+        cursor.index += 1
+
+
+def _operand(cursor: Cursor) -> Duration:
+    """A literal, ``step()``, ``range()``, ``max_of(a, b)``, ``min_of(a, b)``, or ``( duration_expr )``."""
+    index = cursor.index
+    kind = cursor.kinds[index]
+    start = cursor.starts[index]
+    if kind in {NUMBER, DURATION}:
+        seconds = number(cursor)
+        if seconds > _MAX_SECONDS:
+            cursor.refuse("duration out of range", start, cursor.ends[index])
+        return Duration(start, cursor.ends[index], seconds)
+    if kind == "(":
+        cursor.enter()
+        _expression(cursor)
+        close = cursor.leave("a duration expression")
+    elif kind in _WORDS:
+        cursor.index = index + 1
+        if cursor.kinds[cursor.index] != "(":
+            cursor.unexpected("a duration expression", '"("')
+        cursor.enter()
+        if kind in {"max_of", "min_of"}:
+            _expression(cursor)
+            cursor.expect(",", "a duration expression", '","')
+            _expression(cursor)
+        close = cursor.leave("a duration expression")
+    else:
+        cursor.unexpected("a duration", "a number, a duration, step() or range()")
+    return Duration(start, cursor.ends[close], None)
+
+
+def _signed(operator: str, start: int, operand: Duration) -> Duration:
+    seconds = operand.seconds
+    return Duration(start, operand.end, -seconds if operator == "-" and seconds is not None else seconds)
+
+
+def _computed(cursor: Cursor, lhs: Duration, operator: str, rhs: Duration) -> Duration:
+    if operator in {"/", "%"} and rhs.seconds == 0:
+        cursor.refuse("division by zero in a duration expression", rhs.start, rhs.end)
+    return Duration(lhs.start, rhs.end, None)

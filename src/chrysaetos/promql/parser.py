@@ -1,0 +1,370 @@
+"""Tokens → tree.
+
+Prometheus' grammar (``promql/parser/generated_parser.y``, 3.14) and its type check (``parse.go``,
+``checkAST``) are the specification; each method's docstring is its production. What Prometheus has behind
+feature flags is accepted here: whether it is switched on is for the server to say.
+
+Binary and unary operators are parsed with a stack of operators, not by recursion, so a chain may be as
+long as the text. What does recurse (parentheses, arguments, duration expressions) is bounded by
+:attr:`Bounds.depth`.
+
+A syntax error is raised where it is found. A type error is kept until the whole text has been read, since
+a syntax error further on says more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chrysaetos.errors import QueryError
+from chrysaetos.promql import checks, durations, grouping
+from chrysaetos.promql.ast import (
+    Aggregate,
+    Binary,
+    Call,
+    Matcher,
+    NumberLiteral,
+    Paren,
+    StringLiteral,
+    Unary,
+    VectorSelector,
+)
+from chrysaetos.promql.cursor import Cursor
+from chrysaetos.promql.functions import FUNCTIONS
+from chrysaetos.promql.grouping import CALL_WORDS, METRIC_WORDS
+from chrysaetos.promql.modifiers import SUFFIXES
+from chrysaetos.promql.strings import unquote
+from chrysaetos.promql.tokens import AGGREGATORS, DURATION, END, IDENTIFIER, NUMBER, STRING, tokenize
+
+if TYPE_CHECKING:
+    from chrysaetos.promql.ast import Expr, Matching, Type
+    from chrysaetos.promql.tokens import Tokens
+
+__all__ = ["DEFAULT_BOUNDS", "Bounds", "Query", "parse", "parse_selector"]
+
+# generated_parser.y: the %left and %right declarations. A sign binds like a multiplication.
+_PRECEDENCE = {
+    "or": 1,
+    "and": 2,
+    "unless": 2,
+    **dict.fromkeys(("==", ">=", ">", "<", "<=", "!=", "</", ">/"), 3),
+    "+": 4,
+    "-": 4,
+    "*": 5,
+    "/": 5,
+    "%": 5,
+    "atan2": 5,
+    "^": 6,
+}
+_UNARY = 5
+_RIGHT_ASSOCIATIVE = 6
+
+_MATCH_OPS = frozenset({"=", "!=", "=~", "!~"})
+_TWO_ARGUMENTS = frozenset({"topk", "bottomk", "count_values", "quantile", "limitk", "limit_ratio"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How large a text may be. All are checked before or while it is parsed.
+
+    Attributes:
+        bytes: length in UTF-8.
+        depth: levels of parentheses.
+        tokens: number of tokens.
+        matchers: number of selectors and matchers together.
+    """
+
+    bytes: int = 32 * 1024
+    depth: int = 100
+    tokens: int = 32 * 1024
+    matchers: int = 8 * 1024
+
+
+DEFAULT_BOUNDS = Bounds()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """A text that is PromQL.
+
+    Attributes:
+        text: the text.
+        expr: its tree.
+        selectors: each vector selector, in the order of the text, as it was first read (without modifiers).
+        infos: each call of ``info`` that has no label matchers: it selects series on its own.
+    """
+
+    text: str
+    expr: Expr
+    selectors: tuple[VectorSelector, ...]
+    infos: tuple[Call, ...] = ()
+
+
+def parse(text: str, bounds: Bounds = DEFAULT_BOUNDS) -> Query:
+    """Parse a query (the grammar's start symbol ``expr``).
+
+    Raises:
+        QueryError: the text is not PromQL, or larger than the bounds.
+    """
+    parser = _Parser(_tokens(text, bounds), bounds)
+    if parser.kinds[0] == END:
+        parser.refuse("no expression found in input", 0, len(text))
+    expr = parser.expression()
+    parser.finish()
+    return Query(text, expr, tuple(parser.selectors), tuple(parser.infos))
+
+
+def parse_selector(text: str, bounds: Bounds = DEFAULT_BOUNDS) -> Query:
+    """Parse a ``match[]`` parameter (the grammar's start symbol ``vector_selector``).
+
+    As in Prometheus, the selector may be empty: ``{}``.
+
+    Raises:
+        QueryError: the text is not a vector selector, or larger than the bounds.
+    """
+    parser = _Parser(_tokens(text, bounds), bounds)
+    selector = parser.vector_selector()
+    parser.unnamed.clear()
+    parser.finish()
+    return Query(text, selector, (selector,))
+
+
+def _tokens(text: str, bounds: Bounds) -> Tokens:
+    if len(text) <= bounds.bytes:
+        try:
+            size = len(text) if text.isascii() else len(text.encode())
+        except UnicodeEncodeError as error:
+            raise QueryError("the text is not valid UTF-8", text, error.start, error.end) from None
+        if size <= bounds.bytes:
+            return tokenize(text, limit=bounds.tokens)
+    raise QueryError(f"the query is longer than {bounds.bytes} bytes", text, 0)
+
+
+class _Parser(Cursor):
+    """Recursive descent over one list of tokens."""
+
+    __slots__ = ("_matchers", "infos", "selectors", "unnamed")
+
+    def __init__(self, tokens: Tokens, bounds: Bounds) -> None:
+        super().__init__(tokens, bounds.depth)
+        self.selectors: list[VectorSelector] = []
+        self.infos: list[Call] = []
+        self.unnamed: dict[int, VectorSelector] = {}  # by their starts: those that may be empty
+        self._matchers = bounds.matchers
+
+    def finish(self) -> None:
+        """``start EOF``, and the errors that were kept.
+
+        Raises:
+            QueryError: something follows, or a type error was found.
+        """
+        if self.kinds[self.index] != END:
+            self.unexpected()
+        if self.fault is not None:
+            raise self.fault
+        for selector in self.unnamed.values():
+            if not any(map(checks.refuses_empty, selector.matchers)):
+                self.refuse(
+                    "vector selector must contain at least one non-empty matcher",
+                    selector.start,
+                    selector.end,
+                )
+
+    def expression(self) -> Expr:
+        """``expr``: operands and operators, by precedence."""
+        operands: list[Expr] = []
+        operators: list[tuple[int, int, Matching | None]] = []  # precedence, token, None for a sign
+        kinds = self.kinds
+        while True:
+            while kinds[self.index] in {"+", "-"}:
+                operators.append((_UNARY, self.index, None))
+                self.index += 1
+            operands.append(self._operand())
+            precedence = _PRECEDENCE.get(kinds[self.index], 0)
+            while operators:
+                top = operators[-1][0]
+                if top < precedence or top == precedence == _RIGHT_ASSOCIATIVE:
+                    break
+                _, token, matching = operators.pop()
+                rhs = operands.pop()
+                if matching is None:
+                    operands.append(self._unary(token, rhs))
+                else:
+                    operands.append(self._binary(token, operands.pop(), rhs, matching))
+            if not precedence:
+                return operands[0]
+            token = self.index
+            self.index = token + 1
+            operators.append((precedence, token, grouping.matching(self)))
+
+    def _unary(self, token: int, operand: Expr) -> Expr:
+        """``unary_expr : unary_op expr``. A signed number is a number."""
+        op, start = self.kinds[token], self.starts[token]
+        if isinstance(operand, NumberLiteral):
+            return NumberLiteral(start, operand.end, -operand.value if op == "-" else operand.value)
+        node = Unary(start, operand.end, op, operand, operand.type)
+        checks.check_unary(self, node)
+        return node
+
+    def _binary(self, token: int, lhs: Expr, rhs: Expr, matching: Matching) -> Expr:
+        """``binary_expr : expr OP bin_modifier expr``."""
+        scalar = lhs.type == rhs.type == "scalar"
+        result: Type = "scalar" if scalar else "vector"
+        node = Binary(lhs.start, rhs.end, self.kinds[token], lhs, rhs, matching, result)
+        checks.check_binary(self, node)
+        return node
+
+    def _operand(self) -> Expr:
+        """An expression without operators around it, and what follows it: ranges and modifiers."""
+        index = self.index
+        kind = self.kinds[index]
+        node: Expr
+        if kind == IDENTIFIER or kind in CALL_WORDS:
+            node = self._call() if self.kinds[index + 1] == "(" else self.vector_selector()
+        elif kind in {NUMBER, DURATION}:
+            value = durations.number(self)
+            node = NumberLiteral(self.starts[index], self.ends[index], value)
+        elif kind in AGGREGATORS and self.kinds[index + 1] in {"(", "by", "without"}:
+            node = self._aggregate()
+        elif kind == "(":
+            self.enter()
+            inner = self.expression()
+            close = self.leave("parentheses")
+            node = Paren(self.starts[index], self.ends[close], inner, inner.type)
+        elif kind == STRING:
+            self.index = index + 1
+            node = StringLiteral(self.starts[index], self.ends[index])
+        else:
+            node = self.vector_selector()
+        while (suffix := SUFFIXES.get(self.kinds[self.index])) is not None:
+            node = suffix(self, node)
+        return node
+
+    def _call(self) -> Call:
+        """``function_call : name function_call_body``."""
+        index = self.index
+        name = self.written(index)
+        function = FUNCTIONS.get(name)
+        if function is None:
+            self.refuse(f"unknown function with name {name!a}", self.starts[index], self.ends[index])
+        self.index = index + 1
+        args, close = self._arguments()
+        node = Call(self.starts[index], close + 1, function, args, close)
+        checks.check_call(self, node)
+        if function.name == "info":
+            if len(args) == 1:
+                self.infos.append(node)
+            elif args:
+                # Label matchers, not a selection of their own: they may be empty.
+                self.unnamed.pop(args[-1].start, None)
+        return node
+
+    def _aggregate(self) -> Aggregate:
+        """``aggregate_expr : op [modifier] function_call_body | op function_call_body modifier``."""
+        index = self.index
+        op, start = self.kinds[index], self.starts[index]
+        self.index = index + 1
+        modifier = self._aggregate_modifier()
+        args, close = self._arguments()
+        end = close + 1
+        if modifier is None and (modifier := self._aggregate_modifier()) is not None:
+            end = self.ends[self.index - 1]
+        wanted = 2 if op in _TWO_ARGUMENTS else 1
+        if len(args) != wanted:
+            self.refuse(
+                f"wrong number of arguments for {op}, expected {wanted}, got {len(args)}", start, close + 1
+            )
+        grouping, without = modifier or (None, False)
+        node = Aggregate(start, end, op, args[-1], args[0] if wanted == 2 else None, grouping, without)
+        checks.check_aggregate(self, node)
+        return node
+
+    def _aggregate_modifier(self) -> tuple[tuple[str, ...], bool] | None:
+        """``aggregate_modifier : (BY | WITHOUT) grouping_labels``."""
+        kind = self.kinds[self.index]
+        if kind not in {"by", "without"}:
+            return None
+        self.index += 1
+        return grouping.grouping_labels(self), kind == "without"
+
+    def _arguments(self) -> tuple[tuple[Expr, ...], int]:
+        """``function_call_body : "(" [expr {"," expr}] ")"``; the arguments, and where it closes."""
+        if self.kinds[self.index] != "(":
+            self.unexpected("aggregation", '"("')
+        self.enter()
+        args: list[Expr] = []
+        if self.kinds[self.index] != ")":
+            args.append(self.expression())
+            while self.kinds[self.index] == ",":
+                self.index += 1
+                if self.kinds[self.index] == ")":
+                    self.unexpected(
+                        "function arguments", "an expression: no comma may stand behind the last one"
+                    )
+                args.append(self.expression())
+        close = self.leave("function arguments")
+        return tuple(args), self.starts[close]
+
+    def vector_selector(self) -> VectorSelector:
+        """``vector_selector : metric_identifier [label_matchers] | label_matchers``."""
+        index = self.index
+        name: str | None = None
+        start = self.starts[index]
+        end = name_end = start
+        if self.kinds[index] in METRIC_WORDS:
+            name = self.written(index)
+            end = name_end = self.ends[index]
+            self.index = index + 1
+        elif self.kinds[index] != "{":
+            self.unexpected("", "an expression")
+        matchers: tuple[Matcher, ...] = ()
+        brace: int | None = None
+        if self.kinds[self.index] == "{":
+            brace = self.ends[self.index]
+            matchers, end = self._label_matchers()
+        node = VectorSelector(start, end, name, matchers, brace, name_end)
+        self._matchers -= 1 + len(matchers)
+        if self._matchers < 0:
+            self.refuse("the query has too many selectors and matchers", start, end)
+        if name is None:
+            self.unnamed[start] = node
+        elif any(matcher.name == "__name__" for matcher in matchers):
+            self.complain("metric name must not be set twice", start, end)
+        self.selectors.append(node)
+        return node
+
+    def _label_matchers(self) -> tuple[tuple[Matcher, ...], int]:
+        """``label_matchers : "{" [matcher {"," matcher} [","]] "}"``; the matchers, and where the brace ends.
+
+        A matcher is ``label op string``, ``string op string``, or a string alone: the metric's name.
+        """
+        kinds = self.kinds
+        self.index += 1
+        matchers: list[Matcher] = []
+        while kinds[self.index] != "}":
+            index = self.index
+            kind = kinds[index]
+            op = kinds[index + 1]
+            if kind not in {IDENTIFIER, STRING}:
+                self.unexpected("label matching", 'identifier or "}"')
+            self.index = index + 1
+            written = self.written(index)
+            start, last = self.starts[index], index
+            if op in _MATCH_OPS:
+                self.index = last = index + 2
+                if kinds[last] != STRING:
+                    self.unexpected("label matching", "string")
+                self.index += 1
+                name = unquote(written) if kind == STRING else written
+                matchers.append(Matcher(start, self.ends[last], name, op, self.written(last)))  # type: ignore[arg-type]  # in _MATCH_OPS
+            elif kind == STRING:
+                matchers.append(Matcher(start, self.ends[index], "__name__", "=", written))
+            else:
+                self.unexpected("label matching", "label matching operator")
+            if kinds[self.index] == ",":
+                self.index += 1
+            elif kinds[self.index] != "}":
+                self.unexpected("label matching", '"," or "}"')
+        self.index += 1
+        return tuple(matchers), self.ends[self.index - 1]

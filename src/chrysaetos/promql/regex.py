@@ -1,0 +1,86 @@
+"""Whether a regular expression of RE2 matches the empty string.
+
+Prometheus refuses a selector all of whose matchers match the empty string, since it would select everything.
+To say so under the caller's own text, this must be known without running the expression: Python's ``re`` is
+another language, and takes exponential time on some expressions. So the syntax (github.com/google/re2,
+"Syntax") is scanned once, from left to right, and only "can this part be empty" is kept.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["matches_empty"]
+
+_GROUP = re.compile(r"\((?:\?(?:P?<[A-Za-z0-9_]+>|[imsU]*(?:-[imsU]+)?(?P<last>[:)])))?")
+_COUNT = re.compile(r"\{([0-9]+)(?:,[0-9]*)?\}")
+_CLASS_MEMBER = re.compile(r"\[:\^?[a-z]+:\]|\\(?s:.)|[^\]\\]", re.DOTALL)
+_QUOTED = re.compile(r"\\Q(.*?)(?:\\E|\Z)", re.DOTALL)
+_ESCAPED = re.compile(r"\\(?:[pPx]\{[^}]{0,64}\}|x..|[pP].|[0-7]{1,3}|.|\Z)", re.DOTALL)
+# Assertions that hold on the empty string. \b does not: there is no word character beside it.
+_HOLDS_ON_EMPTY = frozenset("AzB")
+
+
+def matches_empty(pattern: str) -> bool:
+    """Whether an anchored match of the empty string succeeds.
+
+    Args:
+        pattern: as it stands in a matcher, unquoted. An expression that RE2 would refuse gets any answer:
+            Prometheus reports it.
+    """
+    # For each open group: whether an alternative before this one, and the sequence so far, can be empty.
+    stack: list[tuple[bool, bool]] = []
+    alternative, sequence, atom = False, True, True
+    position = 0
+    while position < len(pattern):
+        character = pattern[position]
+        width = 1
+        if character == "(":
+            group = _GROUP.match(pattern, position)
+            width = 1 if group is None else len(group[0])
+            sequence, atom = sequence and atom, True
+            if group is None or group["last"] != ")":
+                stack.append((alternative, sequence))
+                alternative, sequence = False, True
+        elif character == ")":
+            atom = alternative or (sequence and atom)
+            alternative, sequence = stack.pop() if stack else (False, True)
+        elif character == "|":
+            alternative, sequence, atom = alternative or (sequence and atom), True, True
+        elif character in "*?":
+            atom = True
+        elif character == "{" and (count := _COUNT.match(pattern, position)):
+            width = len(count[0])
+            atom = atom or not count[1].strip("0")
+        elif character != "+":
+            width, prefix, last = _atom(pattern, position)
+            sequence, atom = sequence and atom and prefix, last
+        position += width
+    return alternative or (sequence and atom)
+
+
+def _atom(pattern: str, position: int) -> tuple[int, bool, bool]:
+    """Length of what stands here; whether all but its last atom can be empty, and whether that can."""
+    character = pattern[position]
+    if character == "\\":
+        quoted = _QUOTED.match(pattern, position)
+        if quoted is not None:
+            return len(quoted[0]), len(quoted[1]) < 2, not quoted[1]
+        escaped = _ESCAPED.match(pattern, position)
+        width = 1 if escaped is None else len(escaped[0])
+        return width, True, pattern[position + 1 : position + width] in _HOLDS_ON_EMPTY
+    if character == "[":
+        return _class_length(pattern, position), True, False
+    return 1, True, character in "^$"
+
+
+def _class_length(pattern: str, position: int) -> int:
+    """Length of a bracketed class; a ``]`` that comes first is a member."""
+    end = position + 1
+    if pattern[end : end + 1] == "^":
+        end += 1
+    if pattern[end : end + 1] == "]":
+        end += 1
+    while member := _CLASS_MEMBER.match(pattern, end):
+        end = member.end()
+    return end + 1 - position

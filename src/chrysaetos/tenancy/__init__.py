@@ -1,0 +1,1 @@
+"""Which tenant sees what: scopes, scoping of PromQL, and the endpoint table. Pure."""

@@ -1,0 +1,120 @@
+"""Text + Scope → scoped text.
+
+A query is scoped by splicing: the scope's matcher is inserted into each vector selector, in the caller's own
+text. Nothing is printed anew, so nothing can be printed wrongly, and all else stays as it was.
+
+The result is then parsed again, and each selector of its tree is looked at. The two passes find selectors
+in different ways (the first as the parser meets them, the second by walking the tree), so a mistake in one
+shows in the other, and ends in a refusal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from chrysaetos.errors import ChrysaetosError
+from chrysaetos.promql.ast import Call, VectorSelector, walk
+from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse, parse_selector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chrysaetos.promql.parser import Bounds, Query
+    from chrysaetos.tenancy.scope import Scope
+
+__all__ = ["EnforcementError", "scope_query", "scope_selector"]
+
+
+class EnforcementError(ChrysaetosError):
+    """A scoped text does not carry its scope everywhere. A defect of this package, never the caller's."""
+
+
+def scope_query(text: str, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) -> str:
+    """Restrict a query to a scope.
+
+    Args:
+        text: a PromQL expression.
+        scope: what may be seen.
+        bounds: how large the text may be.
+
+    Returns:
+        The text with the scope's matcher in each selector; unchanged if the scope is unrestricted.
+
+    Raises:
+        QueryError: the text is not PromQL, or too large.
+        EnforcementError: the result would not be safe.
+    """
+    return _scope(text, scope, bounds, parse)
+
+
+def scope_selector(text: str, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) -> str:
+    """Restrict a ``match[]`` parameter to a scope.
+
+    Args:
+        text: a vector selector without modifiers.
+        scope: what may be seen.
+        bounds: how large the text may be.
+
+    Returns:
+        The selector with the scope's matcher; unchanged if the scope is unrestricted.
+
+    Raises:
+        QueryError: the text is not a selector, or too large.
+        EnforcementError: the result would not be safe.
+    """
+    return _scope(text, scope, bounds, parse_selector)
+
+
+def _scope(text: str, scope: Scope, bounds: Bounds, parser: Callable[[str, Bounds], Query]) -> str:
+    query = parser(text, bounds)
+    if scope.unrestricted:
+        return text
+    result = _splice(query, scope.matcher)
+    # The bounds are the caller's text's: what was added to it is as long as it has to be.
+    roomy = replace(
+        bounds, bytes=bounds.bytes + 4 * len(result), tokens=5 * bounds.tokens, matchers=3 * bounds.matchers
+    )
+    _verify(parser(result, roomy), scope.matcher, expected=len(query.selectors) + len(query.infos))
+    return result
+
+
+def _splice(query: Query, matcher: str) -> str:
+    """The query's text with the matcher in each selector."""
+    insertions: list[tuple[int, str]] = []
+    for selector in query.selectors:
+        if selector.brace is None:
+            insertions.append((selector.name_end, f"{{{matcher}}}"))
+        else:
+            insertions.append((selector.brace, f"{matcher}," if selector.matchers else matcher))
+    if query.infos:
+        # info(v) selects target_info on its own. Given label matchers, it adds them to that selection.
+        insertions += [(call.close, f",{{{matcher}}}") for call in query.infos]
+        insertions.sort(key=itemgetter(0))  # stable: a selector that ends at the parenthesis comes first
+    pieces: list[str] = []
+    position = 0
+    for place, addition in insertions:
+        pieces += (query.text[position:place], addition)
+        position = place
+    pieces.append(query.text[position:])
+    return "".join(pieces)
+
+
+def _verify(query: Query, matcher: str, *, expected: int) -> None:
+    """Check that each selector carries the matcher.
+
+    Raises:
+        EnforcementError: one does not, or there are more or fewer selectors than there should be.
+    """
+    found = 0
+    text = query.text
+    for node in walk(query.expr):
+        if isinstance(node, VectorSelector):
+            found += 1
+            if not any(text[m.start : m.end] == matcher for m in node.matchers):
+                raise EnforcementError("a selector of the scoped query does not carry the scope")
+        elif isinstance(node, Call) and node.function.name == "info" and len(node.args) != 2:
+            raise EnforcementError("a call of info() in the scoped query does not carry the scope")
+    if found != expected:
+        raise EnforcementError("the scoped query does not have the selectors of the original")

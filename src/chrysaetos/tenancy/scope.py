@@ -1,0 +1,70 @@
+"""What a caller may see: the series that carry certain values of one label, or everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from chrysaetos.promql.strings import is_legacy_name, quote, regex_quote
+
+__all__ = ["UNRESTRICTED", "Scope"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The tenants whose series a caller may see.
+
+    Args:
+        label: the label that holds the tenant.
+        values: its values, at least one; ``UNRESTRICTED`` is the only scope without a label.
+
+    Attributes:
+        matcher: the scope as a matcher in PromQL's syntax, empty for ``UNRESTRICTED``. One value makes
+            an equality, several an alternation, which Prometheus anchors. Values mean themselves to the
+            letter.
+
+    Raises:
+        ValueError: no label, ``__name__`` as the label, no value, or a value that is empty or not valid
+            Unicode. An empty value would match the series that belong to nobody.
+        TypeError: a label or a value that is not a string, or a string instead of a tuple of them.
+    """
+
+    label: str
+    values: tuple[str, ...]
+    matcher: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "matcher", _matcher(self.label, self.values))
+
+    @classmethod
+    def of(cls, label: str, *values: str) -> Scope:
+        """The scope of one or more tenants."""
+        return cls(label, values)
+
+    @property
+    def unrestricted(self) -> bool:
+        """Whether everything may be seen."""
+        return self is UNRESTRICTED
+
+
+def _matcher(label: str, values: tuple[str, ...]) -> str:
+    if not isinstance(values, tuple) or not all(isinstance(text, str) for text in (label, *values)):
+        raise TypeError("a scope is a label and a tuple of values, all strings")
+    if not label or label == "__name__":
+        raise ValueError(f"a scope needs the label that holds the tenant, not {label!r}")
+    if not values or not all(values):
+        raise ValueError("a scope needs at least one value, and none may be empty")
+    name = label if is_legacy_name(label) else quote(label)
+    if len(values) == 1:
+        return f"{name}={quote(values[0])}"
+    return f"{name}=~{quote('|'.join(map(regex_quote, values)))}"
+
+
+def _unrestricted() -> Scope:
+    scope = object.__new__(Scope)
+    for name, value in (("label", ""), ("values", ()), ("matcher", "")):
+        object.__setattr__(scope, name, value)
+    return scope
+
+
+UNRESTRICTED = _unrestricted()
+"""The scope of callers who may see everything. Built here and nowhere else, so that no mistake yields it."""
