@@ -1,0 +1,181 @@
+"""A request's parameters → the parameters that the upstream gets.
+
+Parameters come in the query of the URL and in a form body, in one encoding (WHATWG URL, "application/
+x-www-form-urlencoded"). They are taken apart, decoded once, checked, scoped, and written afresh.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote_plus, unquote_to_bytes
+
+from chrysaetos.errors import BadRequest
+from chrysaetos.promql.parser import DEFAULT_BOUNDS
+from chrysaetos.tenancy.endpoints import Kind
+from chrysaetos.tenancy.enforce import scope_query, scope_selector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chrysaetos.promql.parser import Bounds
+    from chrysaetos.tenancy.endpoints import Endpoint, Parameter
+    from chrysaetos.tenancy.scope import Scope
+
+__all__ = ["Binder", "Bound"]
+
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+# Go's strconv.ParseFloat, without the forms that are no point in time; RFC 3339.
+_NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?"
+_TIME = re.compile(
+    rf"{_NUMBER}|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[Tt][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(?:\.[0-9]+)?"
+    r"(?:[Zz]|[-+][0-9]{2}:[0-9]{2})"
+)
+# prometheus/common, model.ParseDuration, or a number of seconds.
+_DURATION = re.compile(
+    rf"{_NUMBER}|(?=[0-9])(?:[0-9]+y)?(?:[0-9]+w)?(?:[0-9]+d)?(?:[0-9]+h)?(?:[0-9]+m(?!s))?"
+    r"(?:[0-9]+s)?(?:[0-9]+ms)?"
+)
+_COUNT = re.compile(r"[0-9]{1,18}")
+_FORMS = {
+    Kind.TIME: (_TIME, "a time: seconds since the epoch, or RFC 3339"),
+    Kind.DURATION: (_DURATION, "a duration: seconds, or such as 15s, 5m, 1h30m"),
+    Kind.COUNT: (_COUNT, "a whole number, 0 or more"),
+}
+_LONGEST_PLAIN_VALUE = 64
+"""Characters of the longest time, duration or count that anybody writes."""
+
+
+class Bound(NamedTuple):
+    """Parameters as the upstream gets them.
+
+    Attributes:
+        url: the query of the URL, percent-encoded, without a question mark.
+        body: the form body; None for a request that has none.
+    """
+
+    url: bytes
+    body: bytes | None
+
+
+class Binder:
+    """Makes the upstream's parameters from a request's.
+
+    Scoping a text takes some hundred microseconds, and dashboards ask the same again and again, so the last
+    results are kept. The key is the scope and the value as it was sent: what is equal there is equal decoded.
+
+    Args:
+        bounds: how large a query or selector may be.
+        size: how many scoped texts are kept.
+    """
+
+    def __init__(self, bounds: Bounds = DEFAULT_BOUNDS, size: int = 4096) -> None:
+        self._bounds = bounds
+        self._size = size
+        self._scoped: OrderedDict[tuple[str, Kind, bytes], bytes] = OrderedDict()
+
+    def bind(self, endpoint: Endpoint, scope: Scope, url: bytes, body: bytes | None) -> Bound:
+        """The parameters to send for a request.
+
+        An unrestricted caller's are passed on as they are, written afresh. Of a scoped caller's, those that the
+        endpoint has are checked and scoped, wherever they came from, and the rest is dropped.
+
+        Args:
+            endpoint: the row of the table.
+            scope: what the caller may see.
+            url: the query of the URL, as it was sent.
+            body: the form body, as it was sent; None for a request without one.
+
+        Raises:
+            BadRequest: a parameter is malformed, missing, or given twice.
+            QueryError: a query or a selector is refused.
+        """
+        if scope.unrestricted:
+            return Bound(_rewritten(url), None if body is None else _rewritten(body))
+        pieces = self._pieces(endpoint, scope, _split(url), _split(body or b""))
+        joined = b"&".join(pieces)
+        return Bound(joined, None) if body is None else Bound(b"", joined)
+
+    def _pieces(
+        self,
+        endpoint: Endpoint,
+        scope: Scope,
+        url: Iterator[tuple[str, bytes]],
+        body: Iterator[tuple[str, bytes]],
+    ) -> list[bytes]:
+        pieces: list[bytes] = []
+        seen: dict[str, str] = {}
+        for place, pairs in (("URL", url), ("body", body)):
+            for name, value in pairs:
+                parameter = endpoint.parameters.get(name)
+                if parameter is None:
+                    continue
+                if name in seen and not (parameter.repeated and seen[name] == place):
+                    raise BadRequest(f'the parameter "{name}" is given more than once: send it once')
+                seen[name] = place
+                pieces.append(self._piece(parameter, scope, value))
+        for name, parameter in endpoint.parameters.items():
+            if name not in seen:
+                if parameter.required:
+                    raise BadRequest(f'the parameter "{name}" is missing')
+                if parameter.kind is Kind.SELECTOR:
+                    pieces.append(_encoded(name, f"{{{scope.matcher}}}"))
+        return pieces
+
+    def _piece(self, parameter: Parameter, scope: Scope, value: bytes) -> bytes:
+        """One parameter, checked and scoped, as ``name=value``."""
+        kind = parameter.kind
+        if kind is Kind.QUERY or kind is Kind.SELECTOR:
+            key = (scope.matcher, kind, value)
+            piece = self._scoped.get(key)
+            if piece is None:
+                enforce = scope_query if kind is Kind.QUERY else scope_selector
+                piece = _encoded(parameter.name, enforce(_decoded(value), scope, self._bounds))
+                self._scoped[key] = piece
+                if len(self._scoped) > self._size:
+                    self._scoped.popitem(last=False)
+            else:
+                self._scoped.move_to_end(key)
+            return piece
+        text = _decoded(value)
+        if kind is not Kind.TEXT:
+            form, description = _FORMS[kind]
+            if len(text) > _LONGEST_PLAIN_VALUE or form.fullmatch(text) is None:
+                shown = ascii(text[:_LONGEST_PLAIN_VALUE])
+                raise BadRequest(f'invalid parameter "{parameter.name}": {shown} is not {description}')
+        return _encoded(parameter.name, text)
+
+
+def _split(encoded: bytes) -> Iterator[tuple[str, bytes]]:
+    """Names, decoded, and values, as they were sent."""
+    for pair in encoded.split(b"&"):
+        if pair:
+            name, _, value = pair.partition(b"=")
+            yield _decoded(name), value
+
+
+def _rewritten(encoded: bytes) -> bytes:
+    return b"&".join(_encoded(name, _decoded(value)) for name, value in _split(encoded))
+
+
+def _decoded(value: bytes) -> str:
+    """Decode a name or a value, once.
+
+    Raises:
+        BadRequest: a percent sign without two hexadecimal digits, or bytes that are not UTF-8.
+    """
+    if b"+" in value:
+        value = value.replace(b"+", b" ")
+    if b"%" in value:
+        if _BAD_ESCAPE.search(value) is not None:
+            raise BadRequest('a parameter holds a "%" that is not followed by two hexadecimal digits')
+        value = unquote_to_bytes(value)
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise BadRequest("a parameter is not valid UTF-8") from None
+
+
+def _encoded(name: str, value: str) -> bytes:
+    return f"{quote_plus(name)}={quote_plus(value)}".encode("ascii")

@@ -1,0 +1,194 @@
+"""From a request's parameters to the upstream's."""
+
+from urllib.parse import parse_qsl, quote_plus, urlencode
+
+import pytest
+
+from chrysaetos.errors import BadRequest, QueryError
+from chrysaetos.promql.parser import Bounds
+from chrysaetos.tenancy.endpoints import find
+from chrysaetos.tenancy.parameters import Binder
+from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
+
+A = Scope.of("project", "A")
+B = Scope.of("project", "B")
+
+
+def bind(path, url="", body=None, *, scope=A, binder=None):
+    endpoint = find("GET", path).endpoint
+    bound = (binder or Binder()).bind(endpoint, scope, url.encode(), None if body is None else body.encode())
+    pairs = parse_qsl((bound.url if body is None else bound.body).decode(), keep_blank_values=True)
+    if body is not None:
+        assert bound.url == b""
+    else:
+        assert bound.body is None
+    return pairs
+
+
+def test_a_query_is_scoped_and_the_rest_is_passed_on():
+    assert bind("/api/v1/query", "query=up&time=12.5&timeout=5s&limit=3&lookback_delta=1m") == [
+        ("query", 'up{project="A"}'),
+        ("time", "12.5"),
+        ("timeout", "5s"),
+        ("limit", "3"),
+        ("lookback_delta", "1m"),
+    ]
+
+
+def test_a_form_body_is_scoped_like_a_url():
+    assert bind("/api/v1/query", "", "query=up") == [("query", 'up{project="A"}')]
+
+
+def test_parameters_of_the_url_and_of_the_body_come_together():
+    assert bind("/api/v1/query", "time=1", "query=up") == [("time", "1"), ("query", 'up{project="A"}')]
+
+
+@pytest.mark.parametrize(
+    ("url", "body"),
+    [
+        ("query=a&query=b", None),
+        ("query=a", "query=b"),
+        ("", "query=a&query=a"),
+        ("query=a&time=1&time=1", None),
+        ("query=a&q%75ery=secret", None),
+    ],
+)
+def test_a_parameter_that_is_given_twice_is_refused(url, body):
+    with pytest.raises(BadRequest, match="more than once"):
+        bind("/api/v1/query", url, body)
+
+
+def test_selectors_may_be_repeated_but_not_in_two_places():
+    assert bind("/api/v1/series", "match[]=a&match[]=b") == [
+        ("match[]", 'a{project="A"}'),
+        ("match[]", 'b{project="A"}'),
+    ]
+    with pytest.raises(BadRequest):
+        bind("/api/v1/series", "match[]=a", "match[]=b")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/series", "/api/v1/labels", "/api/v1/label/vm/values", "/federate"])
+@pytest.mark.parametrize("url", ["", "match=b", "Match[]=b", "match%5B%5D%00=b"])
+def test_without_a_selector_the_scope_is_the_selector(path, url):
+    assert bind(path, url) == [("match[]", '{project="A"}')]
+
+
+def test_an_encoded_name_is_the_name():
+    assert bind("/api/v1/series", "match%5B%5D=secret") == [("match[]", 'secret{project="A"}')]
+    assert bind("/api/v1/series", "match%5b%5d=secret") == [("match[]", 'secret{project="A"}')]
+
+
+@pytest.mark.parametrize("url", ["", "Query=up", "query[]=up", "query%20=up", "stats=all"])
+def test_a_query_that_is_missing_is_said_to_be(url):
+    with pytest.raises(BadRequest, match='"query" is missing'):
+        bind("/api/v1/query", url)
+
+
+def test_parameters_that_the_endpoint_does_not_have_are_dropped():
+    assert bind("/api/v1/query", "query=1&stats=all&debug=1&match[]=x") == [("query", "1")]
+
+
+def test_an_escape_is_decoded_once():
+    assert bind("/api/v1/query", "query=a%7Bb%3D%22%2541%22%7D") == [("query", 'a{project="A",b="%41"}')]
+
+
+def test_a_plus_is_a_space_and_an_escaped_plus_is_a_plus():
+    assert bind("/api/v1/query", "query=1+%2B+1") == [("query", "1 + 1")]
+
+
+def test_a_semicolon_separates_nothing():
+    with pytest.raises(QueryError):
+        bind("/api/v1/query", "query=up;query=secret")
+
+
+@pytest.mark.parametrize(
+    "url", ["query=%", "query=%4", "query=%zz", "%=1&query=1", "query=%ff", "query=\xff"]
+)
+def test_a_malformed_parameter_is_refused(url):
+    with pytest.raises(BadRequest) as caught:
+        endpoint = find("GET", "/api/v1/query").endpoint
+        Binder().bind(endpoint, A, url.encode("latin-1"), None)
+    assert not isinstance(caught.value, QueryError)
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        "time=",
+        "time=now",
+        "time=inf",
+        "time=NaN",
+        "time=0x10",
+        "time=1_000",
+        "time=2024-01-01",
+        "time=2024-01-01T00:00:00",
+        "time=1%0A",
+        "time=" + "1" * 65,
+        "limit=-1",
+        "limit=1.5",
+        "limit=" + "1" * 19,
+        "timeout=5x",
+        "timeout=1m1h",
+        "timeout=s",
+        "lookback_delta=-",
+    ],
+)
+def test_a_value_that_is_not_of_its_kind_is_refused(pair):
+    name = pair.partition("=")[0]
+    with pytest.raises(BadRequest, match=f'invalid parameter "{name}"'):
+        bind("/api/v1/query", f"query=1&{pair}")
+
+
+@pytest.mark.parametrize(
+    "time", ["0", "-1", "1.5e9", ".5", "2024-01-01T00:00:00Z", "2024-01-01T00:00:00.123+01:00"]
+)
+def test_every_form_of_a_time_is_taken(time):
+    assert bind("/api/v1/query", "query=1&" + urlencode({"time": time}))[1] == ("time", time)
+
+
+@pytest.mark.parametrize("duration", ["5", "0.5", "5s", "1h30m", "1y2w3d4h5m6s7ms"])
+def test_every_form_of_a_duration_is_taken(duration):
+    assert bind("/api/v1/query", f"query=1&timeout={duration}")[1] == ("timeout", duration)
+
+
+@pytest.mark.parametrize("missing", ["start", "end", "step"])
+def test_a_range_query_needs_its_range(missing):
+    parameters = {"query": "1", "start": "1", "end": "2", "step": "1s"}
+    del parameters[missing]
+    with pytest.raises(BadRequest, match=f'"{missing}" is missing'):
+        bind("/api/v1/query_range", urlencode(parameters))
+
+
+def test_an_unrestricted_callers_parameters_are_as_they_were_in_their_places():
+    endpoint = find("POST", "/api/v1/query").endpoint
+    bound = Binder().bind(endpoint, UNRESTRICTED, b"stats=all&x=%41+b", b"query=a&query=b%7B")
+    assert bound.url == b"stats=all&x=A+b"
+    assert bound.body == b"query=a&query=b%7B"
+    assert Binder().bind(endpoint, UNRESTRICTED, b"", None) == (b"", None)
+
+
+def test_a_query_for_formatting_is_not_scoped():
+    assert bind("/api/v1/format_query", "query=a%2Bb") == [("query", "a+b")]
+
+
+def test_scoped_texts_are_kept_by_scope_and_kind():
+    binder = Binder()
+    for _ in range(2):
+        assert bind("/api/v1/query", "query=up", binder=binder)[0][1] == 'up{project="A"}'
+        assert bind("/api/v1/query", "query=up", scope=B, binder=binder)[0][1] == 'up{project="B"}'
+        assert bind("/api/v1/series", "match[]=up", binder=binder)[0][1] == 'up{project="A"}'
+        with pytest.raises(QueryError):
+            bind("/api/v1/series", "match[]=up%2B1", binder=binder)
+        assert bind("/api/v1/query", "query=up%2B1", binder=binder)[0][1] == 'up{project="A"}+1'
+
+
+def test_no_more_texts_are_kept_than_told():
+    binder = Binder(size=3)
+    for number in range(10):
+        bind("/api/v1/query", f"query=m{number}", binder=binder)
+    assert len(binder._scoped) == 3
+
+
+def test_the_bounds_of_a_text_are_the_operators():
+    with pytest.raises(QueryError, match="longer than 8 bytes"):
+        bind("/api/v1/query", "query=" + quote_plus("up + up + up"), binder=Binder(Bounds(bytes=8)))
