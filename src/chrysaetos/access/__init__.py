@@ -1,0 +1,1 @@
+"""What a caller may do: oslo.policy rules, and the grants that follow from them."""

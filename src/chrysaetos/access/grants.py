@@ -1,0 +1,206 @@
+"""Caller + endpoint → scope: what a caller may see there."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from oslo_config import cfg
+from oslo_policy import opts, policy
+
+from chrysaetos.access.policies import ALL_PROJECTS, list_rules
+from chrysaetos.errors import ConfigError, Forbidden
+from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chrysaetos.identity.caller import Caller
+    from chrysaetos.tenancy.endpoints import Endpoint
+
+__all__ = ["Access", "PolicyAccess", "get_enforcer"]
+
+_log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 1.0
+"""How often the policy's files are looked at, at most."""
+
+_Fingerprint = tuple[tuple[str, int, int, int], ...]
+
+
+class Access(Protocol):
+    """Anything that can say what a caller may see."""
+
+    def grant(self, caller: Caller, endpoint: Endpoint) -> Scope:
+        """The scope of a caller at an endpoint.
+
+        Raises:
+            Forbidden: the caller may not use it.
+        """
+        ...
+
+
+class PolicyAccess:
+    """Access by oslo.policy.
+
+    A check costs some hundred microseconds, so decisions are kept until the policy's files change. A change
+    that cannot be used is logged, and the rules before it stay in force.
+
+    Args:
+        conf: the configuration; its section ``[oslo_policy]`` names the files.
+        label: the label that holds the project.
+        size: how many decisions are kept.
+        clock: seconds, monotonic.
+
+    Raises:
+        ConfigError: the policy's files cannot be used.
+    """
+
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        label: str,
+        *,
+        size: int = 10_000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._conf = conf
+        self._label = label
+        self._size = size
+        self._clock = clock
+        self._decisions: OrderedDict[tuple[object, ...], Scope | None] = OrderedDict()
+        opts.set_defaults(conf)
+        self._looked = clock()
+        self._fingerprint = _fingerprint(conf)
+        try:
+            self._enforcer = _loaded(conf)
+        except Exception as error:
+            raise ConfigError(f"[oslo_policy] policy_file cannot be used: {error}") from error
+
+    def grant(self, caller: Caller, endpoint: Endpoint) -> Scope:
+        """The scope of a caller at an endpoint.
+
+        ``RULE:all_projects`` → everything; else ``RULE`` → the project of the token; else nothing. A
+        token without a project has no scope of its own, so only ``:all_projects`` can let it in.
+
+        Raises:
+            Forbidden: neither rule lets the caller in.
+        """
+        if self._clock() - self._looked >= _LOOK_SECONDS:
+            self.reload()
+        key = (
+            endpoint.name,
+            caller.user_id,
+            caller.project_id,
+            caller.domain_id,
+            caller.system_scope,
+            caller.roles,
+            caller.service_roles,
+        )
+        try:
+            scope = self._decisions[key]
+        except KeyError:
+            scope = self._decisions[key] = self._decide(caller, endpoint)
+            if len(self._decisions) > self._size:
+                self._decisions.popitem(last=False)
+        if scope is not None:
+            return scope
+        if caller.project_id is None:
+            raise Forbidden("this needs a token with a project: ask Keystone for a project-scoped one")
+        raise Forbidden(
+            f"the policy rule {endpoint.rule} lets none of your roles in: ask the cloud's operator for one"
+        )
+
+    def reload(self) -> None:
+        """Take the policy's files over if they have changed."""
+        self._looked = self._clock()
+        fingerprint = _fingerprint(self._conf)
+        if fingerprint == self._fingerprint:
+            return
+        self._fingerprint = fingerprint
+        try:
+            enforcer = _loaded(self._conf)
+        except Exception:  # what can go wrong with YAML and with checks has no common class
+            _log.exception("the changed policy cannot be used: the one before it stays in force")
+            return
+        self._enforcer = enforcer
+        self._decisions.clear()
+        _log.info("the changed policy is in force")
+
+    def _decide(self, caller: Caller, endpoint: Endpoint) -> Scope | None:
+        credentials = _credentials(caller)
+        # Without a project there is none in the target, either: oslo.policy fails a check whose key the
+        # target does not have, and compares the text "None" with the caller's if the key is there.
+        target: dict[str, Any] = {
+            key: credentials[key] for key in ("project_id", "user_id") if key in credentials
+        }
+        if self._allows(f"{endpoint.rule}{ALL_PROJECTS}", target, credentials):
+            return UNRESTRICTED
+        if caller.project_id and self._allows(endpoint.rule, target, credentials):
+            return Scope.of(self._label, caller.project_id)
+        return None
+
+    def _allows(self, rule: str, target: dict[str, Any], credentials: dict[str, Any]) -> bool:
+        # A copy: the enforcer adds to the credentials that it is given.
+        return bool(self._enforcer.enforce(rule, target, dict(credentials)))
+
+
+def _credentials(caller: Caller) -> dict[str, Any]:
+    """What the checks of a policy can name, as oslo.context's ``to_policy_values`` names it."""
+    values = {
+        "user_id": caller.user_id,
+        "user_domain_id": caller.user_domain_id,
+        "project_id": caller.project_id,
+        "project_domain_id": caller.project_domain_id,
+        "domain_id": caller.domain_id,
+        "system_scope": caller.system_scope,
+        "roles": list(caller.roles),
+        "service_roles": list(caller.service_roles),
+    }
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _loaded(conf: cfg.ConfigOpts) -> policy.Enforcer:
+    """An enforcer with the rules as they are now; it does not look at the files again.
+
+    Raises:
+        Exception: a file cannot be used. There are as many kinds of that as YAML and oslo.policy have.
+    """
+    enforcer = policy.Enforcer(conf)
+    enforcer.suppress_default_change_warnings = True
+    enforcer.register_defaults(list_rules())
+    enforcer.load_rules(force_reload=True)
+    enforcer.check_rules(raise_on_violation=True)
+    enforcer.use_conf = False
+    return enforcer
+
+
+def _fingerprint(conf: cfg.ConfigOpts) -> _Fingerprint:
+    """What changes when a file of the policy does."""
+    names = [conf.oslo_policy.policy_file, *conf.oslo_policy.policy_dirs]
+    paths: list[Path] = []
+    for found in filter(None, map(conf.find_file, names)):
+        path = Path(found)
+        paths.append(path)
+        if path.is_dir():
+            paths += sorted(path.iterdir())
+    result: list[tuple[str, int, int, int]] = []
+    for path in paths:
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue
+        result.append((str(path), status.st_ino, status.st_mtime_ns, status.st_size))
+    return tuple(result)
+
+
+def get_enforcer() -> policy.Enforcer:
+    """The enforcer for oslo.policy's command line tools, which read ``--config-file`` on their own."""
+    conf = cfg.ConfigOpts()
+    conf([], project="aetos")
+    enforcer = policy.Enforcer(conf)
+    enforcer.register_defaults(list_rules())
+    return enforcer
