@@ -1,0 +1,1 @@
+"""The ``chrysaetos`` command."""
