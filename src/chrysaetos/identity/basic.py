@@ -1,0 +1,315 @@
+"""Basic credentials, for clients that cannot renew a token: exchanged for one, which is then used.
+
+The user part and the password (RFC 7617) are one of
+
+    application-credential-id : secret
+    user@domain|project@domain : password
+
+with names as Keystone has them: nothing is percent-decoded, the last ``@`` divides name and domain, and the
+password may hold colons.
+
+A token is kept under an HMAC of the credentials with a key that this process drew at its start, until shortly
+before it expires. From there on it is treated as if the client had sent it, so its expiry, its revocation and
+its access rules count as those of any other.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import logging
+import math
+import re
+import secrets
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from keystoneauth1 import exceptions
+from keystoneauth1.identity import v3
+from keystoneauth1.session import Session
+
+from chrysaetos.errors import Unauthorized, Unavailable
+from chrysaetos.identity.cache import ExpiringLru, token_key
+from chrysaetos.identity.credentials import MAX_CREDENTIAL
+from chrysaetos.identity.flights import SingleFlight
+from chrysaetos.identity.keystone import Refusal, TokenRefused
+from chrysaetos.identity.throttle import Throttle
+
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Callable
+
+    from chrysaetos.identity.caller import Caller
+    from chrysaetos.identity.keystone import KeystoneTokens
+
+__all__ = ["BasicCredentials", "Login", "parse_login"]
+
+_LOG = logging.getLogger(__name__)
+_EARLY = 60.0
+"""Seconds before its expiry that a token is replaced."""
+_NEGATIVE_SECONDS = 10.0
+_PROBE = b"probe"
+"""The key of a probe's flight; those of credentials are longer."""
+_APPLICATION_CREDENTIAL = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_HELP = (
+    "Basic credentials are, in UTF-8, application-credential-id:secret or "
+    "user@domain|project@domain:password."
+)
+
+# Keystone answers 400 to a body outside its schema, for example an overlong name.
+_WRONG = (
+    exceptions.BadRequest,
+    exceptions.Unauthorized,
+    exceptions.Forbidden,
+    exceptions.MissingAuthMethods,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """Basic credentials, taken apart.
+
+    Attributes:
+        subject: the user part: an application credential's id, or names of user and project.
+        secret: the password.
+        user: name and domain of the user, None for an application credential.
+        project: name and domain of the project, None for an application credential.
+    """
+
+    subject: str
+    secret: str = field(repr=False)
+    user: tuple[str, str] | None = None
+    project: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A token that stands for credentials; ``key`` is its ``token_key``."""
+
+    token: bytes = field(repr=False)
+    key: bytes
+    renew_at: float
+    expires_at: float
+
+
+def parse_login(value: bytes) -> Login:
+    """Takes Basic credentials apart.
+
+    Args:
+        value: what follows the scheme: base64 of user part, colon and password.
+
+    Raises:
+        ValueError: they have neither of the two forms.
+    """
+    if len(value) > MAX_CREDENTIAL:
+        raise ValueError(_HELP)
+    decoded = base64.b64decode(value, validate=True)
+    if base64.b64encode(decoded) != value:
+        raise ValueError(_HELP)
+    text = decoded.decode("utf-8")
+    subject, colon, secret = text.partition(":")
+    if not colon or not secret or _CONTROL.search(text):
+        raise ValueError(_HELP)
+    if "|" not in subject:
+        if not _APPLICATION_CREDENTIAL.fullmatch(subject):
+            raise ValueError(_HELP)
+        return Login(subject=subject, secret=secret)
+    parts = [part.rpartition("@") for part in subject.split("|")]
+    if len(parts) != 2 or not all(name and domain for name, _, domain in parts):
+        raise ValueError(_HELP)
+    user, project = ((name, domain) for name, _, domain in parts)
+    return Login(subject=subject, secret=secret, user=user, project=project)
+
+
+class BasicCredentials:
+    """Exchanges Basic credentials for tokens, and identifies callers by these.
+
+    Wrong credentials are refused for a few seconds without asking again, and after some failures of one
+    user part further tries are turned away for a while. Credentials that were right before are exempt from
+    the latter, so nobody can lock their owner out.
+
+    Args:
+        tokens: validates the tokens that were got.
+        throttle: limits the failures of a user part.
+        size: how many credentials are remembered, and as many wrong ones.
+        threads: how many are exchanged at once. They are apart from those of ``tokens``, since Keystone
+            takes long for each password and others should not wait for that.
+        waiting: how many exchanges may be under way or queued before more are turned away.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        tokens: KeystoneTokens,
+        *,
+        throttle: Throttle | None = None,
+        size: int = 10_000,
+        threads: int = 4,
+        waiting: int = 200,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        settings = tokens.settings
+        self._tokens = tokens
+        self._throttle = Throttle(clock=clock) if throttle is None else throttle
+        self._clock = clock
+        self._auth_url = settings.auth_url
+        self._session = Session(
+            verify=settings.verify, cert=settings.cert, timeout=settings.timeout, user_agent="chrysaetos"
+        )
+        self._flights: SingleFlight[_Kept | None] = SingleFlight("basic", threads=threads, waiting=waiting)
+        self._kept: ExpiringLru[_Kept] = ExpiringLru(size, clock)
+        self._wrong: ExpiringLru[bool] = ExpiringLru(size, clock)
+        self._secret = secrets.token_bytes(32)
+
+    def cached(self, value: bytes, service_token: bytes | None) -> Caller | None:
+        """The caller, if the credentials' token is at hand and Keystone confirmed it a moment ago.
+
+        Args:
+            value: what follows the scheme in ``Authorization``.
+            service_token: from ``X-Service-Token``, if it was sent.
+        """
+        kept = self._kept.get(self._hash(value))
+        if kept is None or self._clock() >= kept.renew_at:
+            return None
+        return self._tokens.cached(
+            kept.key if service_token is None else token_key(kept.token, service_token)
+        )
+
+    async def identify(self, value: bytes, service_token: bytes | None, method: str, path: str) -> Caller:
+        """The owner of the credentials.
+
+        Args:
+            value: what follows the scheme in ``Authorization``.
+            service_token: from ``X-Service-Token``, if it was sent.
+            method: the request's method, for access rules.
+            path: the request's path, for access rules.
+
+        Raises:
+            Unauthorized: Keystone does not accept the credentials, or they are malformed.
+            TooManyRequests: this user part failed too often.
+            Unavailable: Keystone cannot be asked.
+        """
+        key = self._hash(value)
+        known = self._kept.get(key)
+        kept = known
+        if kept is None or self._clock() >= kept.renew_at:
+            kept = await self._renew(key, value, known)
+        try:
+            return await self._tokens.identify(kept.token, service_token, method, path)
+        except TokenRefused as error:
+            if error.refusal is not Refusal.TOKEN or kept is not known:
+                raise
+        # The token was revoked. Another request may have replaced it meanwhile.
+        current = self._kept.get(key)
+        if current is None or current is kept:
+            current = await self._exchange(key, value, known=current is not None)
+        return await self._tokens.identify(current.token, service_token, method, path)
+
+    async def probe(self) -> None:
+        """Ask Keystone for its version document.
+
+        Raises:
+            Unavailable: it does not answer, or says that it cannot serve.
+        """
+        await self._flights.run(_PROBE, self._touch)
+
+    def close(self) -> None:
+        """Ends the threads. Waits for the exchanges that are under way."""
+        self._flights.close()
+        self._session.session.close()
+
+    def _hash(self, value: bytes) -> bytes:
+        return hmac.digest(self._secret, value, "sha256")
+
+    async def _renew(self, key: bytes, value: bytes, known: _Kept | None) -> _Kept:
+        """A new token; or the one that is about to expire, if Keystone is away."""
+        try:
+            return await self._exchange(key, value, known=known is not None)
+        except Unavailable:
+            if known is None or self._clock() >= known.expires_at:
+                raise
+            return known
+
+    async def _exchange(self, key: bytes, value: bytes, *, known: bool) -> _Kept:
+        """Gets a token for credentials; ``known`` says that these were right before."""
+        if self._wrong.get(key):
+            raise self._unauthorized()
+        try:
+            login = parse_login(value)
+        except ValueError as error:
+            raise Unauthorized(_HELP, self._tokens.challenges) from error
+        name = self._hash(login.subject.encode())
+        if not known and key not in self._flights:
+            self._throttle.attempt(name)
+        kept = await self._flights.run(
+            key, partial(self._login, login), partial(self._settle, key, None if known else name)
+        )
+        if kept is None:
+            raise self._unauthorized()
+        return kept
+
+    def _settle(self, key: bytes, attempt: bytes | None, flight: Future[_Kept | None]) -> None:
+        """Keeps the outcome; forgives the attempt that was counted, unless it was a failure."""
+        judged = not flight.cancelled() and flight.exception() is None
+        kept = flight.result() if judged else None
+        if kept is not None:
+            self._kept.put(key, kept, math.inf)
+        elif judged:
+            self._kept.drop(key)
+            self._wrong.put(key, True, self._clock() + _NEGATIVE_SECONDS)  # noqa: FBT003 - the entry is the value
+            return
+        if attempt is not None:
+            self._throttle.forgive(attempt)
+
+    def _login(self, login: Login) -> _Kept | None:
+        """Asks Keystone for a token; None if the credentials are wrong. This happens in a thread."""
+        try:
+            access: Any = _plugin(login, self._auth_url).get_access(self._session)
+            token: bytes = access.auth_token.encode("ascii")
+            expires_at: float = access.expires.timestamp()
+        except _WRONG:
+            return None
+        except Exception as error:
+            # Keystone answers 404 to an application credential that does not exist, and 401 to a user.
+            if isinstance(error, exceptions.NotFound) and login.user is None:
+                return None
+            _LOG.error("Keystone gave no token for Basic credentials: %s", type(error).__name__)
+            raise Unavailable("Keystone cannot be reached to check the credentials. Try again.", 5) from error
+        # A token that lives no longer than the margin would otherwise be replaced at every request.
+        early = min(_EARLY, (expires_at - self._clock()) / 2)
+        return _Kept(token, token_key(token), expires_at - early, expires_at)
+
+    def _touch(self) -> None:
+        """Sends one request without credentials. This happens in a thread."""
+        try:
+            answer = self._session.get(self._auth_url, authenticated=False, raise_exc=False)
+        except exceptions.ClientException as error:
+            raise Unavailable("Keystone cannot be reached.", 5) from error
+        if answer.status_code >= 500:
+            raise Unavailable(f"Keystone answers {answer.status_code}.", 5)
+
+    def _unauthorized(self) -> Unauthorized:
+        return Unauthorized("Keystone does not accept these credentials.", self._tokens.challenges)
+
+
+def _plugin(login: Login, auth_url: str) -> v3.ApplicationCredential | v3.Password:
+    """The keystoneauth plugin for a login. The catalog is left out: nobody reads it."""
+    if login.user is None or login.project is None:
+        return v3.ApplicationCredential(
+            auth_url,
+            application_credential_id=login.subject,
+            application_credential_secret=login.secret,
+            include_catalog=False,
+        )
+    return v3.Password(
+        auth_url,
+        username=login.user[0],
+        user_domain_name=login.user[1],
+        password=login.secret,
+        project_name=login.project[0],
+        project_domain_name=login.project[1],
+        include_catalog=False,
+    )

@@ -1,0 +1,82 @@
+"""What a request's headers hold to say who sent it.
+
+Only ``X-Auth-Token``, ``X-Service-Token`` and ``Authorization`` are read; every other identity header is the
+client's own claim and is not looked at. Nothing here judges a credential: that is Keystone's work.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from chrysaetos.errors import BadRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["MAX_CREDENTIAL", "Kind", "is_token", "pick"]
+
+MAX_CREDENTIAL = 8192
+"""Bytes that a credential may have. The longest tokens, Keystone's JWS ones, have less than 2 KiB."""
+
+_AUTHORIZATION = b"authorization"
+_SERVICE_TOKEN = b"x-service-token"
+_USER_TOKEN = b"x-auth-token"
+_NAMES = frozenset({_AUTHORIZATION, _SERVICE_TOKEN, _USER_TOKEN})
+_TOKEN = re.compile(rb"[!-~]{1,%d}" % MAX_CREDENTIAL)
+
+
+class Kind(Enum):
+    """What sort of credential a request carries."""
+
+    TOKEN = "token"  # noqa: S105 - a kind, not a token
+    BASIC = "basic"
+    UNKNOWN = "unknown"
+    NONE = "none"
+
+
+def is_token(value: bytes) -> bool:
+    """Whether a value can be a Keystone token: visible ASCII, 1 to ``MAX_CREDENTIAL`` bytes."""
+    return _TOKEN.fullmatch(value) is not None
+
+
+def pick(headers: Sequence[tuple[bytes, bytes]]) -> tuple[Kind, bytes, bytes | None]:
+    """The credential of a request.
+
+    Args:
+        headers: the request's headers, names in lower case.
+
+    Returns:
+        The kind; the user token, or the base64 text of Basic credentials; the service token, if any.
+
+    Raises:
+        BadRequest: a credential header is repeated, or two of them name two credentials. Which one a
+            proxy in front has checked cannot be known, so none is used.
+    """
+    found = [pair for pair in headers if pair[0] in _NAMES]
+    if len(found) == 1 and found[0][0] == _USER_TOKEN:
+        return Kind.TOKEN, found[0][1], None
+    values = dict(found)
+    if len(values) != len(found):
+        raise BadRequest("X-Auth-Token, X-Service-Token and Authorization may each be sent once only.")
+    token = values.get(_USER_TOKEN)
+    authorization = values.get(_AUTHORIZATION)
+    service_token = values.get(_SERVICE_TOKEN)
+    if authorization is None:
+        return (Kind.NONE if token is None else Kind.TOKEN), token or b"", service_token
+    kind, secret = _authorization(authorization)
+    if token is not None and (kind is not Kind.TOKEN or secret != token):
+        raise BadRequest("X-Auth-Token and Authorization hold two credentials. Send one of them.")
+    return kind, secret, service_token
+
+
+def _authorization(value: bytes) -> tuple[Kind, bytes]:
+    """The credential of an Authorization header: scheme, spaces, token68 (RFC 9110, 11.4)."""
+    scheme, _, rest = value.partition(b" ")
+    scheme = scheme.lower()
+    if scheme == b"bearer":
+        return Kind.TOKEN, rest.strip(b" ")
+    if scheme == b"basic":
+        return Kind.BASIC, rest.strip(b" ")
+    return Kind.UNKNOWN, b""

@@ -1,0 +1,228 @@
+"""A small Keystone over real HTTP: version discovery, ``POST`` and ``GET /v3/auth/tokens``.
+
+It knows the service user ``gateway`` / ``service-secret``, and otherwise what a test tells it.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+import time
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+__all__ = ["FakeKeystone"]
+
+SERVICE_USER = ("gateway", "service-secret")
+
+
+class FakeKeystone:
+    """Keystone, listening on a free port of the loopback interface.
+
+    Attributes:
+        url: where it listens.
+        validations: subject tokens that it was asked about, in order.
+        exchanges: identities of the logins other than the service user's, in order.
+        queries: query strings of the validations.
+        delay: seconds that each answer takes.
+        hold: validations and logins other than the service user's wait until this is set.
+        status: answered to everything, if set.
+        passwords: password by (user, user's domain, project, project's domain).
+        application_credentials: (secret, token's properties) by id.
+        token_life: seconds that a token from a login lives.
+        service_type: of the service in the catalog beside Keystone, None for none.
+        behind: seconds that its clock is behind.
+    """
+
+    def __init__(self) -> None:
+        self.tokens: dict[str, dict[str, Any]] = {}
+        self.validations: list[str] = []
+        self.exchanges: list[dict[str, Any]] = []
+        self.queries: list[str] = []
+        self.delay = 0.0
+        self.hold = threading.Event()
+        self.hold.set()
+        self.status: int | None = None
+        self.passwords: dict[tuple[str, str, str, str], str] = {}
+        self.application_credentials: dict[str, tuple[str, dict[str, Any]]] = {}
+        self.token_life = 3600.0
+        self.behind = 0.0
+        self.service_type: str | None = "metric-storage"
+        handler = type("Handler", (_Handler,), {"keystone": self})
+        self._server: ThreadingHTTPServer | None = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    def stop(self) -> None:
+        """From now on connections are refused."""
+        if self._server is not None:
+            self.hold.set()
+            self._server.shutdown()
+            self._thread.join()
+            self._server.server_close()
+            self._server = None
+
+    def issue(
+        self,
+        *,
+        token: str | None = None,
+        user: str = "alice",
+        project: str | None = "apollo",
+        domain: str | None = None,
+        system: bool = False,
+        roles: tuple[str, ...] = ("member", "reader"),
+        expires_in: float = 3600.0,
+        access_rules: list[dict[str, str]] | None = None,
+    ) -> bytes:
+        """A new token for ``expires_in`` seconds; without project, domain and system it is unscoped."""
+        token = token or secrets.token_urlsafe(24)
+        data: dict[str, Any] = {
+            "methods": ["password"],
+            "user": {"id": f"{user}-id", "name": user, "domain": {"id": "default", "name": "Default"}},
+            "audit_ids": ["x"],
+            "issued_at": _iso(time.time() - 1),
+            "expires_at": _iso(time.time() + expires_in),
+        }
+        if system:
+            data["system"] = {"all": True}
+        elif domain:
+            data["domain"] = {"id": f"{domain}-id", "name": domain}
+        elif project:
+            data["project"] = {
+                "id": f"{project}-id",
+                "name": project,
+                "domain": {"id": "projects", "name": "Projects"},
+            }
+        if system or domain or project:
+            data["roles"] = [{"id": f"{role}-id", "name": role} for role in roles]
+        if access_rules is not None:
+            data["application_credential"] = {"id": "ac", "name": "ac", "restricted": True}
+            data["application_credential"]["access_rules"] = access_rules
+        self.tokens[token] = data
+        return token.encode()
+
+    def revoke(self, token: bytes) -> None:
+        """From now on the token is unknown."""
+        del self.tokens[token.decode()]
+
+    def catalog(self) -> list[dict[str, Any]]:
+        """Keystone itself, and the service that the tokens are used for."""
+        services = [("identity", f"{self.url}/v3")]
+        if self.service_type:
+            services.append((self.service_type, "http://gateway.example"))
+        return [
+            {
+                "type": kind,
+                "name": kind,
+                "id": kind,
+                "endpoints": [
+                    {"id": f"{kind}-{interface}", "interface": interface, "region": "r", "url": url}
+                    for interface in ("public", "internal", "admin")
+                ],
+            }
+            for kind, url in services
+        ]
+
+    def log_in(self, auth: dict[str, Any]) -> bytes | None:
+        """The token for the body of ``POST /v3/auth/tokens``, None if it is wrong."""
+        identity = auth["identity"]
+        if identity["methods"] == ["application_credential"]:
+            given = identity["application_credential"]
+            secret, properties = self.application_credentials.get(given["id"], (None, {}))
+            if secret != given["secret"]:
+                return None
+            return self.issue(**{"expires_in": self.token_life, **properties})
+        user, project = identity["password"]["user"], auth["scope"]["project"]
+        names = (user["name"], user["domain"]["name"], project["name"], project["domain"]["name"])
+        if self.passwords.get(names) != user["password"]:
+            return None
+        return self.issue(user=user["name"], project=project["name"], expires_in=self.token_life)
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    keystone: FakeKeystone
+
+    def do_GET(self) -> None:
+        keystone = self.keystone
+        if self._broken():
+            return
+        path, _, query = self.path.partition("?")
+        if path.rstrip("/") in {"", "/v3"}:
+            version = {
+                "id": "v3.14",
+                "status": "stable",
+                "links": [{"rel": "self", "href": f"{keystone.url}/v3/"}],
+                "media-types": [],
+            }
+            if path.startswith("/v3"):
+                self._answer(200, {"version": version})
+            else:
+                self._answer(300, {"versions": {"values": [version]}})
+            return
+        token = self.headers["X-Subject-Token"]
+        keystone.validations.append(token)
+        keystone.queries.append(query)
+        keystone.hold.wait(10)
+        data = keystone.tokens.get(token)
+        now = _iso(time.time() - keystone.behind)
+        if self.headers["X-Auth-Token"] not in keystone.tokens:
+            self._error(401, "the service's own token is not valid")
+        elif data is None or (data["expires_at"] < now and "allow_expired" not in query):
+            self._error(404, f"Could not find token: {token}")
+        elif "access_rules" in data.get("application_credential", ()) and not self.headers.get(
+            "OpenStack-Identity-Access-Rules"
+        ):
+            self._error(404, "the service does not know access rules")
+        else:
+            catalog = {} if "nocatalog" in query else {"catalog": keystone.catalog()}
+            self._answer(200, {"token": {**data, **catalog}})
+
+    def do_POST(self) -> None:
+        keystone = self.keystone
+        auth = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["auth"]
+        if self._broken():
+            return
+        user = auth["identity"].get("password", {}).get("user", {})
+        if (user.get("name"), user.get("password")) == SERVICE_USER:
+            token: bytes | None = keystone.issue(user=user["name"], project="service", roles=("service",))
+        else:
+            keystone.exchanges.append(auth)
+            keystone.hold.wait(10)
+            token = keystone.log_in(auth)
+        asked = auth["identity"].get("application_credential", {}).get("id")
+        if asked is not None and asked not in keystone.application_credentials:
+            self._error(404, f"Could not find Application Credential: {asked}.")
+        elif token is None:
+            self._error(401, "The request you have made requires authentication.")
+        else:
+            body = {"token": {**keystone.tokens[token.decode()], "catalog": keystone.catalog()}}
+            self._answer(201, body, {"X-Subject-Token": token.decode()})
+
+    def _broken(self) -> bool:
+        time.sleep(self.keystone.delay)
+        if self.keystone.status is None:
+            return False
+        self._error(self.keystone.status, "out of order")
+        return True
+
+    def _error(self, status: int, message: str) -> None:
+        self._answer(status, {"error": {"code": status, "title": "error", "message": message}})
+
+    def _answer(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+        text = json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in {**(headers or {}), "Content-Type": "application/json"}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Stays silent."""

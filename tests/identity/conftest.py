@@ -1,0 +1,92 @@
+"""A fake Keystone, a configuration that points at it, and a clock that a test sets."""
+
+from __future__ import annotations
+
+import base64
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from oslo_config import cfg
+from tests.fakes.keystone import FakeKeystone
+
+from chrysaetos.identity.authenticator import KeystoneAuthenticator
+from chrysaetos.identity.basic import BasicCredentials
+from chrysaetos.identity.keystone import KeystoneTokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+class Clock:
+    """Begins with the real time, since the tokens' ends are compared with it, and stands still."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def keystone() -> Iterator[FakeKeystone]:
+    fake = FakeKeystone()
+    yield fake
+    fake.stop()
+
+
+@pytest.fixture
+def make_conf(keystone: FakeKeystone, tmp_path: Path) -> Callable[..., cfg.ConfigOpts]:
+    """A configuration with the options given; one that is None is left out."""
+
+    def make(**changes: str | None) -> cfg.ConfigOpts:
+        options: dict[str, str | None] = {
+            "auth_type": "password",
+            "auth_url": keystone.url,
+            "www_authenticate_uri": "https://public.example/identity",
+            "username": "gateway",
+            "password": "service-secret",
+            "user_domain_name": "Default",
+            "project_name": "service",
+            "project_domain_name": "Default",
+            "http_request_max_retries": "0",
+            **changes,
+        }
+        lines = [f"{name} = {value}" for name, value in options.items() if value is not None]
+        file = tmp_path / "aetos.conf"
+        file.write_text("\n".join(["[keystone_authtoken]", *lines, ""]), encoding="utf-8")
+        conf = cfg.ConfigOpts()
+        conf(["--config-file", str(file)], project="chrysaetos")
+        return conf
+
+    return make
+
+
+@pytest.fixture
+def tokens(make_conf: Callable[..., cfg.ConfigOpts], clock: Clock) -> Iterator[KeystoneTokens]:
+    with closing(KeystoneTokens(make_conf(), clock=clock)) as tokens:
+        yield tokens
+
+
+@pytest.fixture
+def basic(tokens: KeystoneTokens, clock: Clock) -> Iterator[BasicCredentials]:
+    with closing(BasicCredentials(tokens, clock=clock)) as basic:
+        yield basic
+
+
+@pytest.fixture
+def authenticator(tokens: KeystoneTokens, basic: BasicCredentials) -> KeystoneAuthenticator:
+    return KeystoneAuthenticator(tokens, basic)
+
+
+@pytest.fixture
+def encode() -> Callable[[str], bytes]:
+    """What follows ``Basic`` in the header."""
+    return lambda text: base64.b64encode(text.encode())

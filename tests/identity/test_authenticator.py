@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from chrysaetos.errors import BadRequest, Unauthorized, Unavailable
+from chrysaetos.identity.authenticator import create_authenticator
+
+
+async def test_each_form_of_credential_identifies_its_owner(authenticator, keystone, encode):
+    token = keystone.issue(user="alice")
+    keystone.application_credentials["ac"] = ("secret", {"user": "bob"})
+    basic = [(b"authorization", b"Basic " + encode("ac:secret"))]
+    for headers, user in (
+        ([(b"x-auth-token", token)], "alice"),
+        ([(b"authorization", b"Bearer " + token)], "alice"),
+        (basic, "bob"),
+    ):
+        assert (await authenticator.identify(headers, "GET", "/")).user_name == user
+        assert authenticator.cached(headers).user_name == user
+    assert len(keystone.validations) == 2
+
+
+async def test_bearer_and_x_auth_token_are_the_same(authenticator, keystone):
+    token = keystone.issue()
+    await authenticator.identify([(b"authorization", b"Bearer " + token)], "GET", "/")
+    assert authenticator.cached([(b"x-auth-token", token)]) is not None
+    assert (
+        authenticator.cached([(b"x-auth-token", token), (b"authorization", b"bearer " + token)]) is not None
+    )
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [(b"x-service-token", b"S")],
+        [(b"authorization", b"Negotiate abc")],
+        [(b"authorization", b"Basic")],
+        [(b"authorization", b"Bearer")],
+        [(b"x-project-id", b"apollo"), (b"x-roles", b"admin"), (b"x-identity-status", b"Confirmed")],
+        [(b"x_auth_token", b"T")],
+    ],
+)
+async def test_no_credential_is_401_with_both_challenges_and_no_call(authenticator, keystone, headers):
+    assert authenticator.cached(headers) is None
+    with pytest.raises(Unauthorized) as caught:
+        await authenticator.identify(headers, "GET", "/")
+    assert caught.value.headers() == [
+        (b"www-authenticate", b'Keystone uri="https://public.example/identity"'),
+        (b"www-authenticate", b'Basic realm="chrysaetos", charset="UTF-8"'),
+    ]
+    assert keystone.validations == []
+    assert keystone.exchanges == []
+
+
+async def test_two_credentials_are_400_even_when_one_is_cached(authenticator, keystone):
+    token = keystone.issue()
+    await authenticator.identify([(b"x-auth-token", token)], "GET", "/")
+    headers = [(b"x-auth-token", token), (b"x-auth-token", token)]
+    assert authenticator.cached(headers) is None
+    with pytest.raises(BadRequest):
+        await authenticator.identify(headers, "GET", "/")
+
+
+async def test_identity_headers_of_the_client_are_not_read(authenticator, keystone):
+    token = keystone.issue(project="apollo", roles=("reader",))
+    forged = [
+        (b"x-auth-token", token),
+        (b"x-project-id", b"victim"),
+        (b"x-roles", b"admin"),
+        (b"x-service-roles", b"service"),
+        (b"openstack-system-scope", b"all"),
+        (b"x-identity-status", b"Confirmed"),
+    ]
+    caller = await authenticator.identify(forged, "GET", "/")
+    assert (caller.project_id, caller.roles, caller.service_roles) == ("apollo-id", ("reader",), ())
+    assert caller.system_scope is None
+
+
+async def test_the_counters_tell_hits_from_misses(authenticator, keystone):
+    headers = [(b"x-auth-token", keystone.issue())]
+    assert authenticator.cached(headers) is None
+    await authenticator.identify(headers, "GET", "/")
+    authenticator.cached(headers)
+    await authenticator.identify(headers, "GET", "/")
+    cache = authenticator.cache
+    assert (cache.hits, cache.misses, cache.negative_hits) == (2, 1, 0)
+
+
+async def test_created_from_a_configuration_and_closed(make_conf, keystone, clock):
+    before = set(threading.enumerate())
+    authenticator = create_authenticator(make_conf(), cache_seconds=5, clock=clock)
+    headers = [(b"x-auth-token", keystone.issue())]
+    await authenticator.identify(headers, "GET", "/")
+    clock.now += 4
+    assert authenticator.cached(headers) is not None
+    clock.now += 1
+    assert authenticator.cached(headers) is None
+    authenticator.close()
+    left = {
+        thread
+        for thread in set(threading.enumerate()) - before
+        if thread.name.startswith(("keystone", "basic"))
+    }
+    assert left == set()
+
+
+async def test_a_probe_asks_keystone_without_credentials(authenticator, keystone):
+    await authenticator.probe()
+    assert keystone.validations == []
+    assert keystone.exchanges == []
+
+
+async def test_a_probe_says_when_keystone_cannot_serve(authenticator, keystone):
+    keystone.status = 503
+    with pytest.raises(Unavailable, match="503"):
+        await authenticator.probe()
+
+
+async def test_a_probe_says_when_keystone_is_not_there(authenticator, keystone):
+    keystone.stop()
+    with pytest.raises(Unavailable):
+        await authenticator.probe()

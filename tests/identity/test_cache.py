@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from chrysaetos.identity.cache import CallerCache, ExpiringLru, digest, token_key
+from chrysaetos.identity.caller import Caller
+
+ALICE = Caller(user_id="alice", project_id="apollo", expires_at=10_000.0)
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_keys_tell_apart_where_one_token_ends_and_the_other_begins():
+    assert token_key(b"a b", b"c") != token_key(b"a", b"b c")
+    assert token_key(b"a1:b", b"c") != token_key(b"a", b"1:bc")
+    assert token_key(b"a", b"") != token_key(b"a")
+    assert digest(b"ab") != digest(b"a", b"b")
+
+
+def test_a_key_is_a_digest_of_all_parts():
+    assert token_key(b"secret") == digest(b"secret")
+    assert token_key(b"secret", b"service") == digest(b"secret", b"service")
+    assert len(token_key(b"secret")) == 32
+
+
+def test_an_entry_lives_until_its_end_and_not_longer(clock: Clock):
+    lru: ExpiringLru[str] = ExpiringLru(10, clock)
+    lru.put(b"k", "value", 1060.0)
+    clock.now = 1059.9
+    assert lru.get(b"k") == "value"
+    clock.now = 1060.0
+    assert lru.get(b"k") is None
+    assert len(lru) == 0
+
+
+def test_a_clock_that_is_set_back_does_not_prolong_a_life(clock: Clock):
+    lru: ExpiringLru[str] = ExpiringLru(10, clock)
+    lru.put(b"k", "value", 1060.0)
+    clock.now = 500.0
+    assert lru.get(b"k") is None
+
+
+def test_an_end_in_the_past_stores_nothing_and_replaces(clock: Clock):
+    lru: ExpiringLru[str] = ExpiringLru(10, clock)
+    lru.put(b"k", "old", 1060.0)
+    lru.put(b"k", "new", 1000.0)
+    assert lru.get(b"k") is None
+
+
+def test_the_entry_used_longest_ago_makes_room(clock: Clock):
+    lru: ExpiringLru[int] = ExpiringLru(3, clock)
+    for number in range(3):
+        lru.put(b"%d" % number, number, 2000.0)
+    assert lru.get(b"0") == 0
+    lru.put(b"3", 3, 2000.0)
+    assert len(lru) == 3
+    assert [lru.get(b"%d" % number) for number in range(4)] == [0, None, 2, 3]
+
+
+def test_a_confirmation_counts_for_its_seconds(clock: Clock):
+    cache: CallerCache[str] = CallerCache(seconds=60, clock=clock)
+    cache.admit(b"k", ALICE, ALICE.expires_at)
+    clock.now += 59
+    assert cache.hit(b"k") is ALICE
+    clock.now += 1
+    assert cache.hit(b"k") is None
+
+
+def test_a_confirmation_ends_with_its_token(clock: Clock):
+    cache: CallerCache[str] = CallerCache(seconds=60, clock=clock)
+    cache.admit(b"k", ALICE, 1005.0)
+    clock.now = 1004.5
+    assert cache.hit(b"k") is ALICE
+    clock.now = 1005.0
+    assert cache.hit(b"k") is None
+
+
+def test_zero_seconds_keep_no_confirmation(clock: Clock):
+    cache: CallerCache[str] = CallerCache(seconds=0, clock=clock)
+    cache.admit(b"k", ALICE, ALICE.expires_at)
+    assert cache.hit(b"k") is None
+
+
+def test_a_restricted_caller_is_never_kept(clock: Clock):
+    cache: CallerCache[str] = CallerCache(clock=clock)
+    cache.admit(b"k", replace(ALICE, restricted=True), ALICE.expires_at)
+    assert cache.hit(b"k") is None
+
+
+@pytest.mark.parametrize(("asked", "lasts"), [(3, 3), (10, 10), (3600, 10)])
+def test_a_refusal_counts_for_at_most_ten_seconds(clock: Clock, asked: int, lasts: int):
+    cache: CallerCache[str] = CallerCache(negative_seconds=asked, clock=clock)
+    cache.refuse(b"k", "unknown")
+    clock.now += lasts - 0.1
+    assert cache.refused(b"k") == "unknown"
+    clock.now += 0.1
+    assert cache.refused(b"k") is None
+
+
+def test_refusals_do_not_evict_confirmations(clock: Clock):
+    cache: CallerCache[str] = CallerCache(size=2, negative_size=2, clock=clock)
+    cache.admit(b"good", ALICE, ALICE.expires_at)
+    for number in range(10):
+        cache.refuse(b"bad%d" % number, "unknown")
+    assert cache.hit(b"good") is ALICE
+    assert cache.refused(b"bad7") is None
+    assert cache.refused(b"bad8") == "unknown"
+
+
+def test_the_latest_answer_replaces_the_other(clock: Clock):
+    cache: CallerCache[str] = CallerCache(clock=clock)
+    cache.refuse(b"k", "unknown")
+    cache.admit(b"k", ALICE, ALICE.expires_at)
+    assert cache.refused(b"k") is None
+    cache.refuse(b"k", "revoked")
+    assert cache.hit(b"k") is None
+
+
+def test_answers_are_counted(clock: Clock):
+    cache: CallerCache[str] = CallerCache(clock=clock)
+    assert cache.hit(b"k") is None
+    assert cache.refused(b"k") is None
+    assert (cache.hits, cache.misses, cache.negative_hits) == (0, 1, 0)
+    cache.admit(b"k", ALICE, ALICE.expires_at)
+    cache.hit(b"k")
+    cache.hit(b"k")
+    cache.refuse(b"bad", "unknown")
+    cache.refused(b"bad")
+    assert (cache.hits, cache.misses, cache.negative_hits) == (2, 1, 1)

@@ -1,0 +1,351 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import threading
+import time
+from contextlib import closing
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+import pytest
+
+from chrysaetos.errors import Unauthorized, Unavailable
+from chrysaetos.identity.cache import token_key
+from chrysaetos.identity.keystone import KeystoneTokens, Refusal, TokenRefused
+
+QUERY_ONLY = [{"id": "r", "service": "metric-storage", "method": "GET", "path": "/api/v1/query"}]
+
+
+@pytest.fixture
+def service_token(keystone):
+    return keystone.issue(user="nova", project="service", roles=("service",), expires_in=600)
+
+
+async def refusal(tokens, *args) -> Refusal:
+    with pytest.raises(TokenRefused) as caught:
+        await tokens.identify(*args)
+    assert len(caught.value.challenges) == 2
+    return caught.value.refusal
+
+
+async def test_a_project_scoped_token_is_a_caller_with_all_that_keystone_says(tokens, keystone):
+    token = keystone.issue(user="alice", project="apollo", roles=("member", "odd,role"), expires_in=1800)
+    caller = await tokens.identify(token, None, "GET", "/api/v1/query")
+    assert (caller.user_id, caller.user_name, caller.user_domain_id) == ("alice-id", "alice", "default")
+    assert (caller.project_id, caller.project_name) == ("apollo-id", "apollo")
+    assert caller.project_domain_id == "projects"
+    assert (caller.domain_id, caller.system_scope) == (None, None)
+    assert caller.roles == ("member", "odd,role")
+    assert caller.service_roles == ()
+    assert caller.expires_at == pytest.approx(time.time() + 1800, abs=10)
+    assert not caller.restricted
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        ({"domain": "space"}, (None, "space-id", None, ("member", "reader"))),
+        ({"system": True}, (None, None, "all", ("member", "reader"))),
+        ({"project": None}, (None, None, None, ())),
+    ],
+)
+async def test_other_scopes_have_their_own_fields(tokens, keystone, scope, expected):
+    caller = await tokens.identify(keystone.issue(**scope), None, "GET", "/")
+    assert (caller.project_id, caller.domain_id, caller.system_scope, caller.roles) == expected
+
+
+async def test_a_warm_token_is_answered_without_keystone_for_its_seconds(tokens, keystone, clock):
+    token = keystone.issue()
+    first = await tokens.identify(token, None, "GET", "/a")
+    clock.now += 59
+    assert await tokens.identify(token, None, "POST", "/b") is first
+    assert tokens.cached(token_key(token)) is first
+    assert len(keystone.validations) == 1
+    clock.now += 1
+    assert tokens.cached(token_key(token)) is None
+    await tokens.identify(token, None, "GET", "/a")
+    assert len(keystone.validations) == 2
+
+
+async def test_a_cached_token_is_refused_when_it_expires(tokens, keystone, clock):
+    token = keystone.issue(expires_in=20)
+    caller = await tokens.identify(token, None, "GET", "/")
+    clock.now = caller.expires_at - 0.1
+    assert tokens.cached(token_key(token)) is not None
+    clock.now = caller.expires_at
+    assert tokens.cached(token_key(token)) is None
+
+
+async def test_a_revoked_token_is_refused_when_the_answer_has_aged(tokens, keystone, clock):
+    token = keystone.issue()
+    await tokens.identify(token, None, "GET", "/")
+    keystone.revoke(token)
+    clock.now += 60
+    assert await refusal(tokens, token, None, "GET", "/") is Refusal.TOKEN
+    assert tokens.cached(token_key(token)) is None
+
+
+async def test_two_hundred_requests_with_one_new_token_are_one_call(tokens, keystone):
+    token = keystone.issue()
+    keystone.hold.clear()
+    tasks = [asyncio.create_task(tokens.identify(token, None, "GET", f"/{n}")) for n in range(200)]
+    await asyncio.sleep(0.1)
+    tasks[0].cancel()
+    keystone.hold.set()
+    callers = await asyncio.gather(*tasks[1:])
+    assert {caller.user_id for caller in callers} == {"alice-id"}
+    assert len(keystone.validations) == 1
+    assert tokens.cached(token_key(token)) is not None
+
+
+async def test_a_bad_token_is_asked_about_once_in_ten_seconds(tokens, keystone, clock):
+    assert await refusal(tokens, b"unknown", None, "GET", "/") is Refusal.TOKEN
+    assert await refusal(tokens, b"unknown", None, "GET", "/") is Refusal.TOKEN
+    assert len(keystone.validations) == 1
+    assert tokens.cache.negative_hits == 1
+    keystone.issue(token="unknown")
+    clock.now += 10
+    assert (await tokens.identify(b"unknown", None, "GET", "/")).user_name == "alice"
+
+
+async def test_an_expired_token_is_refused(tokens, keystone):
+    assert await refusal(tokens, keystone.issue(expires_in=-5), None, "GET", "/") is Refusal.TOKEN
+
+
+@pytest.mark.parametrize("bad", [b"", b" ", b"a b", b"a\r\nb", b"\xff", "é".encode(), b"a" * 8193])
+async def test_what_cannot_be_a_token_never_reaches_keystone(tokens, keystone, bad):
+    good = keystone.issue()
+    assert await refusal(tokens, bad, None, "GET", "/") is Refusal.MALFORMED
+    assert await refusal(tokens, good, bad, "GET", "/") is Refusal.MALFORMED
+    assert keystone.validations == []
+
+
+@pytest.mark.parametrize("status", [500, 503, 429, 403])
+async def test_a_keystone_that_fails_is_503_and_nothing_is_kept(tokens, keystone, status):
+    token = keystone.issue()
+    keystone.status = status
+    with pytest.raises(Unavailable) as caught:
+        await tokens.identify(token, None, "GET", "/")
+    assert caught.value.headers() == [(b"retry-after", b"5")]
+    keystone.status = None
+    assert (await tokens.identify(token, None, "GET", "/")).user_name == "alice"
+
+
+async def test_a_keystone_that_is_down_is_503_but_warm_tokens_go_on(tokens, keystone, clock):
+    token = keystone.issue()
+    await tokens.identify(token, None, "GET", "/")
+    keystone.stop()
+    clock.now += 59
+    assert (await tokens.identify(token, None, "GET", "/")).user_name == "alice"
+    clock.now += 1
+    with pytest.raises(Unavailable):
+        await tokens.identify(token, None, "GET", "/")
+
+
+async def test_a_keystone_that_does_not_answer_is_503(make_conf, keystone):
+    with closing(KeystoneTokens(make_conf(http_connect_timeout="1"))) as tokens:
+        token = keystone.issue()
+        keystone.hold.clear()
+        with pytest.raises(Unavailable):
+            await tokens.identify(token, None, "GET", "/")
+        keystone.hold.set()
+
+
+@pytest.mark.parametrize("change", [{"password": "wrong"}, {"auth_type": "none", "endpoint": "http://x"}])
+async def test_a_service_that_cannot_log_in_itself_is_503(make_conf, keystone, change):
+    with closing(KeystoneTokens(make_conf(**change))) as tokens:
+        with pytest.raises(Unavailable):
+            await tokens.identify(keystone.issue(), None, "GET", "/")
+        with pytest.raises(Unavailable):
+            await tokens.identify(b"unknown", None, "GET", "/")
+
+
+async def test_delay_auth_decision_of_the_operator_lets_nobody_in(make_conf):
+    with closing(KeystoneTokens(make_conf(delay_auth_decision="true"))) as tokens:
+        assert await refusal(tokens, b"unknown", None, "GET", "/") is Refusal.TOKEN
+
+
+async def test_access_rules_are_checked_for_every_request(tokens, keystone):
+    token = keystone.issue(access_rules=QUERY_ONLY)
+    caller = await tokens.identify(token, None, "GET", "/api/v1/query")
+    assert caller.restricted
+    assert tokens.cached(token_key(token)) is None
+    await tokens.identify(token, None, "GET", "/api/v1/query")
+    assert await refusal(tokens, token, None, "GET", "/api/v1/series") is Refusal.RULES
+    assert await refusal(tokens, token, None, "POST", "/api/v1/query") is Refusal.RULES
+    await tokens.identify(token, None, "GET", "/api/v1/query")
+    assert len(keystone.validations) >= 5
+
+
+async def test_no_access_rules_at_all_allow_nothing(tokens, keystone):
+    token = keystone.issue(access_rules=[])
+    assert await refusal(tokens, token, None, "GET", "/api/v1/query") is Refusal.RULES
+
+
+async def test_the_operator_leaving_out_the_catalog_does_not_break_access_rules(make_conf, keystone):
+    with closing(KeystoneTokens(make_conf(include_service_catalog="false"))) as tokens:
+        token = keystone.issue(access_rules=QUERY_ONLY)
+        assert (await tokens.identify(token, None, "GET", "/api/v1/query")).restricted
+
+
+async def test_an_access_rule_for_labels_sees_the_decoded_path(tokens, keystone):
+    rules = [{"id": "r", "service": "metric-storage", "method": "GET", "path": "/api/v1/label/*/values"}]
+    token = keystone.issue(access_rules=rules)
+    await tokens.identify(token, None, "GET", "/api/v1/label/U__a%C3%A9%ff/values")
+    assert await refusal(tokens, token, None, "GET", "/api/v1/label/a%2Fb/values") is Refusal.RULES
+
+
+async def test_a_flight_shared_by_one_token_answers_each_request_by_its_own_rule(tokens, keystone):
+    token = keystone.issue(access_rules=QUERY_ONLY)
+    keystone.hold.clear()
+    paths = ["/api/v1/series", "/api/v1/query"] * 5
+    tasks = [asyncio.create_task(tokens.identify(token, None, "GET", path)) for path in paths]
+    await asyncio.sleep(0.1)
+    assert len(keystone.validations) == 1
+    keystone.hold.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [isinstance(outcome, TokenRefused) for outcome in outcomes] == [True, False] * 5
+    assert len(keystone.validations) == 2
+    assert await tokens.identify(token, None, "GET", "/api/v1/query")
+
+
+async def test_a_service_token_adds_its_roles(tokens, keystone, service_token):
+    token = keystone.issue(system=True)
+    caller = await tokens.identify(token, service_token, "GET", "/")
+    assert caller.service_roles == ("service",)
+    assert caller.user_name == "alice"
+    assert caller.system_scope == "all"
+    assert tokens.cached(token_key(token)) is None
+    assert tokens.cached(token_key(token, service_token)) is caller
+
+
+async def test_a_bad_service_token_spoils_a_good_user_token_only_for_the_pair(tokens, keystone):
+    token = keystone.issue()
+    assert await refusal(tokens, token, b"unknown", "GET", "/") is Refusal.SERVICE
+    assert await refusal(tokens, token, b"unknown", "GET", "/") is Refusal.SERVICE
+    assert (await tokens.identify(token, None, "GET", "/")).user_name == "alice"
+
+
+async def test_a_users_token_is_no_service_token(tokens, keystone):
+    restricted = keystone.issue(access_rules=QUERY_ONLY)
+    pretended = keystone.issue(user="mallory")
+    assert await refusal(tokens, restricted, pretended, "GET", "/api/v1/series") is Refusal.SERVICE
+
+
+async def test_an_expired_user_token_passes_with_a_service_token_only(tokens, keystone, clock, service_token):
+    token = keystone.issue(expires_in=-5)
+    caller = await tokens.identify(token, service_token, "GET", "/")
+    assert caller.expires_at < clock.now
+    assert "allow_expired" in keystone.queries[-1]
+    assert tokens.cached(token_key(token, service_token)) is caller
+    assert tokens.cached(token_key(token)) is None
+    assert await refusal(tokens, token, None, "GET", "/") is Refusal.TOKEN
+    clock.now += 60
+    assert tokens.cached(token_key(token, service_token)) is None
+
+
+@pytest.mark.parametrize(("user_life", "service_life"), [(-5, 20), (1000, 20), (20, 1000)])
+async def test_an_answer_lives_no_longer_than_either_token(tokens, keystone, clock, user_life, service_life):
+    token = keystone.issue(expires_in=user_life)
+    service_token = keystone.issue(roles=("service",), expires_in=service_life)
+    await tokens.identify(token, service_token, "GET", "/")
+    key = token_key(token, service_token)
+    clock.now += 15
+    assert tokens.cached(key) is not None
+    clock.now += 6
+    assert tokens.cached(key) is None
+
+
+async def test_a_token_that_keystone_holds_for_unexpired_is_refused_all_the_same(tokens, keystone):
+    keystone.behind = 60
+    assert await refusal(tokens, keystone.issue(expires_in=-5), None, "GET", "/") is Refusal.TOKEN
+    restricted = keystone.issue(expires_in=-5, access_rules=QUERY_ONLY)
+    assert await refusal(tokens, restricted, None, "GET", "/api/v1/query") is Refusal.TOKEN
+
+
+async def test_access_rules_need_the_service_in_the_catalog(tokens, keystone):
+    keystone.service_type = None
+    token = keystone.issue(access_rules=QUERY_ONLY)
+    assert await refusal(tokens, token, None, "GET", "/api/v1/query") is Refusal.RULES
+
+
+async def test_no_secret_is_logged(tokens, keystone, caplog, service_token):
+    caplog.set_level(logging.DEBUG)
+    secrets = [keystone.issue(), service_token, b"gAAAA-refused", b"gAAAA-as-well"]
+    await tokens.identify(secrets[0], service_token, "GET", "/")
+    await refusal(tokens, secrets[2], None, "GET", "/")
+    await refusal(tokens, secrets[0], secrets[3], "GET", "/")
+    keystone.status = 503
+    with pytest.raises(Unavailable):
+        await tokens.identify(keystone.issue(token="gAAAA-lost"), None, "GET", "/")
+    assert "Authorization failed for token" in caplog.text
+    for secret in (*secrets, b"gAAAA-lost", b"service-secret"):
+        assert secret.decode() not in caplog.text
+
+
+async def test_without_memcached_the_middleware_keeps_and_complains_of_nothing(
+    tokens, keystone, caplog, clock
+):
+    token = keystone.issue()
+    await tokens.identify(token, None, "GET", "/")
+    clock.now += 60
+    await tokens.identify(token, None, "GET", "/")
+    assert len(keystone.validations) == 2
+    assert "in-process token cache" not in caplog.text
+
+
+async def test_the_operators_memcached_is_used(make_conf, keystone, clock, monkeypatch):
+    stored: dict[str, bytes] = {}
+
+    class Client:
+        def __init__(self, servers: list[str], debug: int) -> None:
+            assert (servers, debug) == (["127.0.0.1:11211"], 0)
+
+        def get(self, key: str) -> bytes | None:
+            return stored.get(key)
+
+        def set(self, key: str, value: bytes, time: int) -> None:
+            assert time == 120
+            stored[key] = value
+
+    driver = ModuleType("memcache")
+    driver.Client = Client
+    driver.__spec__ = ModuleSpec("memcache", None)
+    monkeypatch.setitem(sys.modules, "memcache", driver)
+    conf = make_conf(
+        memcached_servers="127.0.0.1:11211", memcache_use_advanced_pool="false", token_cache_time="120"
+    )
+    token = keystone.issue()
+    for _ in range(2):
+        with closing(KeystoneTokens(conf, clock=clock)) as tokens:
+            assert (await tokens.identify(token, None, "GET", "/")).user_name == "alice"
+    assert len(keystone.validations) == 1
+    assert not any(token.decode() in key for key in stored)
+
+
+async def test_nothing_of_a_token_is_kept_in_the_cache(tokens, keystone):
+    token = keystone.issue()
+    await tokens.identify(token, None, "GET", "/")
+    entries = tokens.cache._confirmed._entries
+    assert list(entries) == [token_key(token)]
+    assert token.decode() not in repr(entries)
+
+
+async def test_close_ends_the_threads_and_leaves_the_log_as_it_was(make_conf, keystone):
+    logs = [logging.getLogger(name) for name in ("keystonemiddleware.auth_token", "keystoneauth.session")]
+    filters, threads = [list(log.filters) for log in logs], set(threading.enumerate())
+    tokens = KeystoneTokens(make_conf())
+    await tokens.identify(keystone.issue(), None, "GET", "/")
+    tokens.close()
+    assert [log.filters for log in logs] == filters
+    left = [thread.name for thread in set(threading.enumerate()) - threads]
+    assert not [name for name in left if name.startswith("keystone")]
+    with pytest.raises(Unavailable):
+        await tokens.identify(keystone.issue(), None, "GET", "/")
+
+
+async def test_a_refusal_is_an_unauthorized_error_that_says_what_to_do(tokens):
+    with pytest.raises(Unauthorized, match="Get a new one"):
+        await tokens.identify(b"unknown", None, "GET", "/")

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+from oslo_config import cfg
+
+from chrysaetos.errors import ConfigError
+from chrysaetos.identity.keystone import KeystoneTokens
+from chrysaetos.identity.settings import load_settings
+
+
+def test_the_gateways_defaults_count_where_the_operator_says_nothing(make_conf):
+    conf = make_conf(http_request_max_retries=None)
+    settings = load_settings(conf)
+    section = conf.keystone_authtoken
+    assert section.service_type == "metric-storage"
+    assert section.service_token_roles_required is True
+    assert section.http_request_max_retries == 1
+    assert settings.timeout == 10.0
+    assert settings.verify is True
+    assert settings.cert is None
+    assert settings.shared_cache is False
+
+
+def test_what_the_operator_says_counts(make_conf, tmp_path):
+    for name in ("ca.pem", "crt.pem", "key.pem"):
+        (tmp_path / name).write_text("")
+    conf = make_conf(
+        service_type="prometheus",
+        service_token_roles_required="false",
+        http_connect_timeout="3",
+        cafile=str(tmp_path / "ca.pem"),
+        certfile=str(tmp_path / "crt.pem"),
+        keyfile=str(tmp_path / "key.pem"),
+    )
+    settings = load_settings(conf)
+    assert conf.keystone_authtoken.service_type == "prometheus"
+    assert conf.keystone_authtoken.service_token_roles_required is False
+    assert settings.timeout == 3.0
+    assert settings.verify == str(tmp_path / "ca.pem")
+    assert settings.cert == (str(tmp_path / "crt.pem"), str(tmp_path / "key.pem"))
+
+
+def test_insecure_means_no_check_of_the_certificate(make_conf):
+    assert load_settings(make_conf(insecure="true")).verify is False
+
+
+def test_the_defaults_reach_the_middleware_too(make_conf):
+    conf = make_conf()
+    tokens = KeystoneTokens(conf)
+    tokens.close()
+    assert conf.keystone_authtoken.service_type == "metric-storage"
+    assert conf.keystone_authtoken.http_connect_timeout == 10
+
+
+def test_credentials_are_exchanged_where_the_service_itself_logs_in(make_conf, keystone):
+    settings = load_settings(make_conf())
+    assert settings.auth_url == keystone.url
+    assert settings.www_authenticate_uri == "https://public.example/identity"
+
+
+def test_the_one_url_stands_in_for_the_other(make_conf, keystone):
+    conf = make_conf(www_authenticate_uri=None)
+    assert load_settings(conf).www_authenticate_uri == keystone.url
+    assert conf.keystone_authtoken.www_authenticate_uri == keystone.url
+    changes = dict.fromkeys(("auth_url", "username", "password"))
+    settings = load_settings(make_conf(**changes, auth_type="admin_token", endpoint="http://x", token="t"))
+    assert settings.auth_url == "https://public.example/identity"
+
+
+def test_the_plugin_may_have_a_section_of_its_own(make_conf, keystone, tmp_path):
+    options = dict.fromkeys(("auth_url", "auth_type"))
+    make_conf(**options, auth_section="service_auth", www_authenticate_uri=None)
+    file = tmp_path / "aetos.conf"
+    section = f"[service_auth]\nauth_type = password\nauth_url = {keystone.url}\n"
+    file.write_text(file.read_text() + section)
+    conf = cfg.ConfigOpts()
+    conf(["--config-file", str(file)])
+    assert load_settings(conf).auth_url == keystone.url
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"auth_type": None}, "auth_type"),
+        ({"auth_type": "no-such-plugin"}, "no-such-plugin"),
+        ({"auth_url": None, "www_authenticate_uri": None}, "www_authenticate_uri"),
+        ({"www_authenticate_uri": "public.example"}, "www_authenticate_uri"),
+        ({"www_authenticate_uri": 'http://x/", Basic realm="y'}, "www_authenticate_uri"),
+        ({"auth_url": "keystone:5000"}, "auth_url"),
+        ({"insecure": "perhaps"}, "insecure"),
+        ({"http_connect_timeout": "soon"}, "http_connect_timeout"),
+        ({"cafile": "no-such-file.pem"}, "cafile"),
+    ],
+)
+def test_a_bad_setting_is_named(make_conf, changes, named):
+    with pytest.raises(ConfigError, match=named) as caught:
+        load_settings(make_conf(**changes))
+    assert "service-secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_middlewares_own_objections_are_named(make_conf):
+    with pytest.raises(ConfigError, match="memcache_secret_key"):
+        KeystoneTokens(make_conf(memcache_security_strategy="ENCRYPT"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "module", "package"),
+    [
+        ({}, "memcache", "python-memcached"),
+        ({"memcache_sasl_enabled": "true"}, "bmemcached", "python-binary-memcached"),
+        ({"memcache_tls_enabled": "true"}, "bmemcached", "python-binary-memcached"),
+    ],
+)
+def test_a_missing_memcached_driver_stops_the_start(make_conf, monkeypatch, changes, module, package):
+    conf = make_conf(memcached_servers="127.0.0.1:11211", **changes)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else True)
+    with pytest.raises(ConfigError, match=package):
+        load_settings(conf)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: True)
+    assert load_settings(conf).shared_cache is True
