@@ -1,0 +1,1 @@
+"""A real Keystone, a real Prometheus and sample tenants on one machine."""

@@ -1,0 +1,155 @@
+"""What people paste to try the demo: files with credentials, and a short list of commands."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chrysaetos.demo.keystone import REGION
+from chrysaetos.demo.processes import write_private
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chrysaetos.demo.identities import Account, Identities
+
+__all__ = ["render_commands", "write_credentials"]
+
+_UNSET = """for name in $(env | sed -n 's/^\\(OS_[A-Z0-9_]*\\)=.*/\\1/p'); do unset "$name"; done"""
+"""Other clouds' variables would mix with these."""
+
+
+def write_credentials(directory: Path, accounts: Iterable[Account], keystone_url: str) -> None:
+    """Write `<user>.openrc`, to be sourced, and `<user>.auth.json`, the body of a token request.
+
+    Args:
+        directory: where to.
+        accounts: for whom.
+        keystone_url: the v3 API.
+    """
+    for account in accounts:
+        variables = {
+            "OS_AUTH_URL": keystone_url,
+            "OS_AUTH_TYPE": "password",
+            "OS_USERNAME": account.user,
+            "OS_PASSWORD": account.password,
+            "OS_USER_DOMAIN_ID": account.domain,
+            "OS_IDENTITY_API_VERSION": "3",
+            "OS_REGION_NAME": REGION,
+            "OS_INTERFACE": "public",
+        }
+        if account.project_name is not None:
+            variables |= {"OS_PROJECT_NAME": account.project_name, "OS_PROJECT_DOMAIN_ID": account.domain}
+        credential = account.application_credential
+        if credential is not None:
+            variables["APPLICATION_CREDENTIAL"] = f"{credential.id}:{credential.secret}"
+        lines = [_UNSET, *(f"export {name}={shlex.quote(value)}" for name, value in variables.items())]
+        programs = Path(sys.executable).parent
+        if (programs / "openstack").exists():
+            lines.append(f'export PATH={shlex.quote(str(programs))}:"$PATH"')
+        lines.append('export NO_PROXY="127.0.0.1,$NO_PROXY" no_proxy="127.0.0.1,$no_proxy"')
+        write_private(directory / f"{account.user}.openrc", "\n".join(lines) + "\n")
+        write_private(directory / f"{account.user}.auth.json", json.dumps(account.auth()) + "\n")
+
+
+def render_commands(directory: Path, identities: Identities, *, keystone_url: str, gateway_url: str) -> str:
+    """The list of commands of this run; each works by itself in another shell.
+
+    Args:
+        directory: where `write_credentials` wrote to.
+        identities: everybody in the demo.
+        keystone_url: the v3 API.
+        gateway_url: the gateway's root.
+    """
+    first, *others = identities.tenants
+    servers = "count by (project_name) (ceilometer_cpu)"
+    cpu = "sum by (resource_name) (rate(ceilometer_cpu[5m])) / 1e9"
+
+    def source(account: Account) -> str:
+        return f". {shlex.quote(str(directory / f'{account.user}.openrc'))}"
+
+    def basic(account: Account, query: str) -> str:
+        url = f"{gateway_url}/api/v1/query"
+        return (
+            f"{source(account)} && "
+            f"curl -sS -u \"$APPLICATION_CREDENTIAL\" {url} --data-urlencode 'query={query}'"
+        )
+
+    def with_token(account: Account, path: str, query: str) -> str:
+        body = shlex.quote(f"@{directory / f'{account.user}.auth.json'}")
+        return (
+            f"{source(account)} && TOKEN=$(curl -sS -i -H 'Content-Type: application/json' "
+            f"--data {body} {keystone_url}/auth/tokens "
+            "| tr -d '\\r' | awk 'tolower($1) == \"x-subject-token:\" {print $2}') && "
+            f"curl -sS -H \"X-Auth-Token: $TOKEN\" -G {gateway_url}{path} --data-urlencode '{query}'"
+        )
+
+    def promtool(account: Account, query: str) -> str:
+        url = gateway_url.replace("://", "://$APPLICATION_CREDENTIAL@")
+        return f"{source(account)} && promtool query instant \"{url}\" '{query}'"
+
+    def openstack(account: Account, arguments: str) -> str:
+        return f"{source(account)} && openstack metric {arguments}"
+
+    has_client = bool(
+        importlib.util.find_spec("observabilityclient") and importlib.util.find_spec("openstackclient")
+    )
+    clients = [
+        ("the names of its own metrics; no node_… among them", openstack(first, "list")),
+        ("the vCPUs that its three servers use", openstack(first, f"query '{cpu}'")),
+    ]
+    sections: list[tuple[str, list[tuple[str, str]]]] = [
+        (
+            f"As {first.user} (role {first.role} in project {first.project_name})",
+            [
+                (f"only {first.project_name}: 3 servers", basic(first, servers)),
+                ("the same with a token", with_token(first, "/api/v1/query", f"query={servers}")),
+                ("the vCPUs that its three servers use", promtool(first, cpu)),
+                *(clients if has_client else []),
+                ("nothing: hosts belong to no project", basic(first, "node_load1")),
+                (
+                    f"nothing: what belongs to {others[0].user} is not there for {first.user}",
+                    basic(first, f'ceilometer_cpu{{project="{others[0].project_id}"}}'),
+                ),
+            ],
+        ),
+        *(
+            (
+                f"As {tenant.user} (role {tenant.role} in project {tenant.project_name})",
+                [(f"only {tenant.project_name}: 2 servers", basic(tenant, servers))],
+            )
+            for tenant in others
+        ),
+        (
+            "As admin (role admin)",
+            [
+                ("all three projects", basic(identities.admin, servers)),
+                ("three hosts", promtool(identities.admin, "node_load1")),
+                *([("the same", openstack(identities.admin, "query node_load1"))] if has_client else []),
+            ],
+        ),
+        (
+            "As service (role service)",
+            [("all three projects", with_token(identities.service, "/api/v1/query", f"query={servers}"))],
+        ),
+        (
+            "As stranger (a user without a role)",
+            [
+                (
+                    "403: its token has no project",
+                    with_token(identities.stranger, "/api/v1/query", "query=up"),
+                ),
+                ("401: nobody asks", f"curl -sS -i {gateway_url}/api/v1/query?query=up"),
+            ],
+        ),
+    ]
+    lines: list[str] = []
+    for title, examples in sections:
+        lines += ["", title]
+        for seen, command in examples:
+            lines += [f"  # {seen}", f"  {command}"]
+    return "\n".join(lines) + "\n"

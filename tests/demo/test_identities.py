@@ -1,0 +1,36 @@
+import json
+
+from tests.demo.people import account, identities
+
+from chrysaetos.demo.identities import Account, Identities, application_credential_auth, password_auth
+
+
+def test_identities_survive_json() -> None:
+    everybody = identities()
+    assert Identities.from_json(json.loads(json.dumps(everybody.to_json()))) == everybody
+
+
+def test_a_user_without_a_role_has_no_project_in_json() -> None:
+    stranger = Account(user="stranger", user_id="1", password="p")
+    assert stranger.to_json() == {"user": "stranger", "user_id": "1", "password": "p", "domain": "default"}
+
+
+def test_an_account_asks_for_a_token_of_its_project() -> None:
+    assert account("bubo").auth()["auth"]["scope"] == {"project": {"id": "project-bubo"}}
+
+
+def test_without_a_scope_an_unscoped_token_is_asked_for() -> None:
+    assert password_auth("1", "p")["auth"]["scope"] == "unscoped"
+
+
+def test_an_application_credential_asks_without_a_scope() -> None:
+    credential = account("bubo").application_credential
+    assert credential is not None
+    assert application_credential_auth(credential) == {
+        "auth": {
+            "identity": {
+                "methods": ["application_credential"],
+                "application_credential": {"id": "id-bubo", "secret": "secret-bubo"},
+            }
+        }
+    }

@@ -1,0 +1,150 @@
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from chrysaetos.demo import gateway, main
+
+STAND_IN = """
+import http.server, sys
+class Ready(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/-/ready" else 404)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Ready).serve_forever()
+"""
+
+
+ENDS_LATER = """
+import os, pathlib, sys, threading, time
+def end():
+    while not pathlib.Path(sys.argv[2], "../demo.json").exists():
+        time.sleep(0.05)
+    os._exit(7)
+threading.Thread(target=end, daemon=True).start()
+"""
+
+
+def parse(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="chrysaetos demo")
+    main.add_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+def left_behind(directory: Path) -> list[str]:
+    """Command lines of processes that work in a directory."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if str(directory) in line and int(path.parent.name) != os.getpid():
+            found.append(line)
+    return found
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    def command(self: gateway.Gateway) -> list[str]:
+        return [sys.executable, "-c", STAND_IN, str(self.port), str(self.directory)]
+
+    monkeypatch.setattr(gateway.Gateway, "command", command)
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_two_starts_on_one_state(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = tmp_path / "demo"
+    assert main.run(parse("--state-dir", str(state), "--exit-after", "0")) == 0
+    first = capsys.readouterr()
+    assert "history: 24.0 h" in first.err
+    assert "As aquila" in first.out
+    assert left_behind(state) == []
+
+    path = state / "demo.json"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert state.stat().st_mode & 0o777 == 0o700
+    demo = json.loads(path.read_text())
+    assert demo["keystone_url"].endswith("/v3")
+    assert {"gateway_url", "prometheus_url"} < set(demo)
+    assert [tenant["user"] for tenant in demo["tenants"]] == ["aquila", "bubo", "corvus"]
+    for one in (*demo["tenants"], demo["admin"], demo["service"]):
+        assert set(one) == {
+            "user",
+            "password",
+            "project_id",
+            "project_name",
+            "application_credential",
+            "domain",
+        }
+        assert set(one["application_credential"]) == {"id", "secret"}
+        assert one["domain"] == "default"
+    assert set(demo["stranger"]) == {"user", "password", "domain"}
+
+    assert main.run(parse("--state-dir", str(state), "--exit-after", "0")) == 0
+    second = capsys.readouterr()
+    assert "history" not in second.err
+    assert json.loads(path.read_text())["tenants"] == demo["tenants"]
+    assert left_behind(state) == []
+
+
+def test_a_gateway_that_ends_ends_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tmp_path / "demo"
+
+    def run_with(script: str) -> str:
+        def command(self: gateway.Gateway) -> list[str]:
+            return [sys.executable, "-c", script, str(self.port), str(self.directory)]
+
+        monkeypatch.setattr(gateway.Gateway, "command", command)
+        assert main.run(parse("--state-dir", str(state), "--exit-after", "30")) == 1
+        assert left_behind(state) == []
+        return capsys.readouterr().err
+
+    during_the_start = run_with("raise SystemExit('[prometheus] port: not a port')")
+    assert "Gateway ended with status 1" in during_the_start
+    assert "[prometheus] port: not a port" in during_the_start
+    assert not (state / "demo.json").exists()
+
+    later = run_with(ENDS_LATER + STAND_IN)
+    assert "ready; Ctrl-C ends everything" in later
+    assert "Gateway ended with status 7" in later
+
+
+def test_a_signal_during_the_start_ends_everything(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.start()
+    try:
+        assert main.run(parse("--state-dir", str(tmp_path / "demo"))) == 130
+    finally:
+        timer.join()
+    assert "ended before everything was ready" in capsys.readouterr().err
+    assert left_behind(tmp_path) == []
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_folder_of_somebody_else_is_one_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.tex").touch()
+    assert main.run(parse("--state-dir", str(tmp_path))) == 1
+    assert capsys.readouterr().err == (
+        f"chrysaetos demo: {tmp_path}: is not empty, and not the state of a demo\n"
+    )
+
+
+@pytest.mark.parametrize("seconds", ["-1", "soon", "nan", "inf"])
+def test_a_bad_time_is_one_clear_line(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        parse(f"--exit-after={seconds}")
+    assert refused.value.code == 2
+    assert f"'{seconds}' is not a number of seconds" in capsys.readouterr().err

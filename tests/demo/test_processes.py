@@ -1,0 +1,195 @@
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from chrysaetos.demo.processes import (
+    DemoError,
+    Interrupted,
+    Process,
+    Server,
+    answers,
+    free_port,
+    private_directory,
+    wait_for,
+    write_private,
+)
+
+
+def alive(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_preferred_port_is_kept_while_it_is_free() -> None:
+    port = free_port()
+    assert free_port(port) == port
+    assert free_port(port, taken=[port]) != port
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", port))
+        sock.listen()
+        assert free_port(port) != port
+
+
+def test_waiting_ends_with_the_condition_the_deadline_or_the_signal() -> None:
+    asked: list[int] = []
+    assert wait_for(lambda: bool(asked.append(1)) or len(asked) == 3, timeout=5)
+    assert len(asked) == 3
+    assert not wait_for(lambda: False, timeout=0.1)
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(Interrupted):
+        wait_for(lambda: False, timeout=5, stop=stop)
+
+
+def test_nobody_answers_on_a_free_port() -> None:
+    assert not answers(f"http://127.0.0.1:{free_port()}/", timeout=0.5)
+
+
+def test_a_private_file_is_replaced_as_a_whole_and_is_for_its_owner(tmp_path: Path) -> None:
+    path = tmp_path / "secret.json"
+    write_private(path, "old")
+    with path.open() as before:
+        write_private(path, "new")
+        assert before.read() == "old"
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_private_directory_is_for_its_owner(tmp_path: Path) -> None:
+    made = private_directory(tmp_path / "a" / "b")
+    assert made.stat().st_mode & 0o777 == 0o700
+    (tmp_path / "file").touch()
+    with pytest.raises(DemoError, match="file"):
+        private_directory(tmp_path / "file")
+
+
+STUBBORN = """
+import signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+LEAVER = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+child.returncode = 0
+print(child.pid, flush=True)
+"""
+
+
+def test_a_process_ends_with_its_children_even_when_it_ignores_sigterm(tmp_path: Path) -> None:
+    process = Process("stubborn", [sys.executable, "-c", STUBBORN], log=tmp_path / "log")
+    try:
+        assert wait_for(lambda: process.log.read_text().endswith("\n"), timeout=10)
+        child = int(process.log.read_text())
+        assert alive(child)
+        process.check()
+    finally:
+        process.stop(grace=0.2)
+    assert process.status() == -signal.SIGKILL
+    assert wait_for(lambda: not alive(child), timeout=5)
+
+
+def test_children_left_behind_are_ended(tmp_path: Path) -> None:
+    process = Process("leaver", [sys.executable, "-c", LEAVER], log=tmp_path / "log")
+    assert wait_for(lambda: process.status() is not None, timeout=10)
+    child = int(process.log.read_text())
+    assert alive(child)
+    process.stop()
+    assert wait_for(lambda: not alive(child), timeout=5)
+
+
+def test_a_signal_to_the_terminal_does_not_reach_a_process(tmp_path: Path) -> None:
+    process = Process("own", [sys.executable, "-c", "import time; time.sleep(60)"], log=tmp_path / "log")
+    try:
+        assert os.getpgid(process.pid) == process.pid
+        assert os.getpgid(process.pid) != os.getpgid(0)
+    finally:
+        process.stop()
+
+
+def test_an_ended_process_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
+    script = "print('first'); [print(i) for i in range(50)]; print('the reason'); raise SystemExit(3)"
+    process = Process("broken", [sys.executable, "-c", script], log=tmp_path / "log")
+    assert wait_for(lambda: process.status() is not None, timeout=10)
+    with pytest.raises(DemoError) as error:
+        process.check()
+    process.stop()
+    assert "broken ended with status 3" in str(error.value)
+    assert "the reason" in str(error.value)
+    assert "first" not in str(error.value)
+
+
+def test_a_program_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DemoError, match="no-such-program"):
+        Process("ghost", ["no-such-program"], log=tmp_path / "log")
+
+
+class Sleeper(Server):
+    name: ClassVar[str] = "Sleeper"
+    ready_path: ClassVar[str] = "/"
+    ready_seconds: ClassVar[float] = 0.3
+    script: ClassVar[str] = "import time; print('still asleep', flush=True); time.sleep(60)"
+
+    def prepare(self) -> None:
+        (self.directory / "prepared").touch()
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-c", self.script]
+
+
+class Listener(Sleeper):
+    name: ClassVar[str] = "Listener"
+    ready_seconds: ClassVar[float] = 20
+
+    def command(self) -> list[str]:
+        module = ["-m", "http.server", "--bind", "127.0.0.1", "--directory", str(self.directory)]
+        return [sys.executable, *module, str(self.port)]
+
+
+class Quitter(Sleeper):
+    name: ClassVar[str] = "Quitter"
+    ready_seconds: ClassVar[float] = 20
+    script: ClassVar[str] = "raise SystemExit('cannot go on')"
+
+
+def test_a_server_is_ready_inside_its_block_and_ended_behind_it(tmp_path: Path) -> None:
+    with Listener(tmp_path / "it") as server:
+        assert answers(server.root_url)
+        assert (server.directory / "prepared").exists()
+        pid = server.pid
+        assert pid is not None
+        assert alive(pid)
+    assert not alive(pid)
+    assert not answers(server.root_url)
+    with pytest.raises(DemoError, match="not started"):
+        server.check()
+
+
+def test_a_server_that_does_not_get_ready_is_ended(tmp_path: Path) -> None:
+    server = Sleeper(tmp_path / "it")
+    with pytest.raises(DemoError, match="did not get ready") as error, server:
+        pytest.fail("it never answers")
+    assert server.pid is None
+    assert str(server.log) in str(error.value)
+
+
+def test_a_server_that_quits_is_not_waited_for(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    with pytest.raises(DemoError, match="cannot go on"), Quitter(tmp_path / "it"):
+        pytest.fail("it has quit")
+    assert time.monotonic() - begun < 10
