@@ -1,7 +1,7 @@
 """The policy rules."""
 
-from oslo_policy import _parser as parser
 from oslo_policy import _checks as checks
+from oslo_policy import _parser as parser
 
 from chrysaetos.access.policies import list_rules
 from chrysaetos.tenancy.endpoints import ENDPOINTS, Action

@@ -105,8 +105,8 @@ def test_a_semicolon_separates_nothing():
     "url", ["query=%", "query=%4", "query=%zz", "%=1&query=1", "query=%ff", "query=\xff"]
 )
 def test_a_malformed_parameter_is_refused(url):
+    endpoint = find("GET", "/api/v1/query").endpoint
     with pytest.raises(BadRequest) as caught:
-        endpoint = find("GET", "/api/v1/query").endpoint
         Binder().bind(endpoint, A, url.encode("latin-1"), None)
     assert not isinstance(caught.value, QueryError)
 
