@@ -1,0 +1,209 @@
+"""The gateway's configuration: options of oslo.config, and what they become.
+
+An Aetos configuration works as it is: its sections ``[DEFAULT]``, ``[prometheus]``, ``[keystone_authtoken]``
+and ``[oslo_policy]`` mean the same here. What Aetos does not have is in ``[gateway]``, or added to
+``[prometheus]``.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from oslo_config import cfg
+from oslo_log import log
+
+from chrysaetos import __version__
+from chrysaetos.errors import ConfigError
+from chrysaetos.gateway.upstream import UpstreamOptions
+from chrysaetos.promql.parser import DEFAULT_BOUNDS, Bounds
+from chrysaetos.tenancy.scope import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["GatewayOptions", "list_opts", "load_conf", "load_options"]
+
+PROMETHEUS_OPTIONS = [
+    cfg.StrOpt("host", default="localhost", help="Name or address of Prometheus."),
+    cfg.PortOpt("port", default=9090, help="Port of Prometheus."),
+    cfg.BoolOpt("use_tls", default=False, help="Whether Prometheus is spoken to over TLS."),
+    cfg.StrOpt(
+        "ca_file", help="File with the authorities for the certificate of Prometheus; the system's if unset."
+    ),
+    cfg.StrOpt("cert_file", help="File with the certificate that the gateway shows to Prometheus."),
+    cfg.StrOpt("key_file", help="File with the key of that certificate."),
+    cfg.StrOpt("username", help="User for Basic authentication at Prometheus, together with password."),
+    cfg.StrOpt("password", secret=True, help="Password for Basic authentication at Prometheus."),
+    cfg.StrOpt("project_label_name", default="project", help="Label that holds the id of a series' project."),
+    cfg.StrOpt("path_prefix", default="", help="Path under which Prometheus serves its API, as /prometheus."),
+    cfg.FloatOpt(
+        "timeout",
+        default=130.0,
+        min=0.1,
+        help="Seconds to wait for the first byte of an answer, and for each next one.",
+    ),
+    cfg.FloatOpt("connect_timeout", default=5.0, min=0.1, help="Seconds to wait for a connection."),
+    cfg.IntOpt("max_connections", default=100, min=1, help="Requests under way at once, for each worker."),
+]
+
+GATEWAY_OPTIONS = [
+    cfg.StrOpt("host", default="127.0.0.1", help="Address to listen on."),
+    cfg.PortOpt("port", default=8042, help="Port to listen on."),
+    cfg.IntOpt("workers", default=1, min=1, help="Processes that serve requests."),
+    cfg.StrOpt(
+        "path_prefix",
+        default="",
+        help="Path of the endpoint in the catalog, as /metric-storage. It is taken off each request.",
+    ),
+    cfg.FloatOpt(
+        "token_cache_seconds",
+        default=60.0,
+        min=0.0,
+        help="How long Keystone's answer about a token counts. A revoked token works that long.",
+    ),
+    cfg.IntOpt("max_url_bytes", default=128 * 1024, min=1024, help="Longest URL, with its query."),
+    cfg.IntOpt("max_body_bytes", default=256 * 1024, min=1024, help="Longest body of a request."),
+    cfg.IntOpt("max_query_bytes", default=32 * 1024, min=64, help="Longest PromQL text, decoded."),
+    cfg.IntOpt(
+        "max_query_depth",
+        default=100,
+        min=1,
+        max=150,
+        help="Deepest nesting of parentheses in a PromQL text.",
+    ),
+]
+
+_AUTH_MODE = cfg.StrOpt(
+    "auth_mode",
+    default="keystone",
+    choices=[("keystone", "Callers prove with Keystone who they are.")],
+    help="How callers are authenticated.",
+)
+
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayOptions:
+    """What the application needs to know.
+
+    Attributes:
+        path_prefix: taken off each request's path.
+        max_url_bytes, max_body_bytes: limits of a request.
+        bounds: limits of a PromQL text.
+        timeout: seconds to wait for the upstream.
+    """
+
+    path_prefix: str = ""
+    max_url_bytes: int = 128 * 1024
+    max_body_bytes: int = 256 * 1024
+    bounds: Bounds = DEFAULT_BOUNDS
+    timeout: float = 130.0
+
+
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """All options, for oslo.config's sample generator."""
+    return [
+        ("DEFAULT", [_AUTH_MODE]),
+        ("gateway", GATEWAY_OPTIONS),
+        ("prometheus", PROMETHEUS_OPTIONS),
+    ]
+
+
+def load_conf(arguments: Sequence[str]) -> cfg.ConfigOpts:
+    """Read the configuration files that the arguments name.
+
+    Without ``--config-file``, oslo.config looks for the files of Aetos: ``/etc/aetos/aetos.conf``.
+
+    Args:
+        arguments: ``--config-file``, ``--config-dir`` and the options of oslo.log.
+
+    Raises:
+        ConfigError: a file is missing, or a value cannot be used.
+    """
+    conf = cfg.ConfigOpts()
+    log.register_options(conf)
+    for group, options in list_opts():
+        conf.register_opts(options, group=None if group == "DEFAULT" else group)
+    try:
+        conf(list(arguments), project="aetos", prog="chrysaetos gateway", version=__version__)
+    except cfg.Error as error:
+        raise ConfigError(f"the configuration cannot be read: {error}") from error
+    for group, options in list_opts():
+        for option in options:
+            _check(conf if group == "DEFAULT" else conf[group], group, option.dest)
+    return conf
+
+
+def _check(section: cfg.ConfigOpts | cfg.ConfigOpts.GroupAttr, group: str, name: str) -> None:
+    """Read a value, which is when oslo.config checks it."""
+    try:
+        _ = section[name]
+    except (cfg.Error, ValueError) as error:
+        # oslo.config names the option without its section, and the file by an internal value.
+        reason = str(error).rpartition(" is not valid: ")[2]
+        raise ConfigError(f"[{group}] {name}: {reason}") from error
+
+
+def load_options(conf: cfg.ConfigOpts) -> tuple[GatewayOptions, UpstreamOptions]:
+    """What the configuration says of the application and of the upstream.
+
+    Raises:
+        ConfigError: a value cannot be used. The message names the option.
+    """
+    gateway, prometheus = conf.gateway, conf.prometheus
+    for group, section in (("gateway", gateway), ("prometheus", prometheus)):
+        if not _PREFIX.fullmatch(section.path_prefix):
+            raise ConfigError(
+                f"[{group}] path_prefix: {section.path_prefix!r} must start with a slash and not end with one"
+            )
+    try:
+        Scope.of(prometheus.project_label_name, "project")
+    except ValueError as error:
+        raise ConfigError(f"[prometheus] project_label_name: {error}") from error
+    application = GatewayOptions(
+        path_prefix=gateway.path_prefix,
+        max_url_bytes=gateway.max_url_bytes,
+        max_body_bytes=gateway.max_body_bytes,
+        bounds=Bounds(bytes=gateway.max_query_bytes, depth=gateway.max_query_depth),
+        timeout=prometheus.timeout,
+    )
+    upstream = UpstreamOptions(
+        host=prometheus.host,
+        port=prometheus.port,
+        tls=_tls(prometheus) if prometheus.use_tls else None,
+        path_prefix=prometheus.path_prefix,
+        static_headers=_basic(prometheus),
+        connect_timeout=prometheus.connect_timeout,
+        max_connections=prometheus.max_connections,
+        max_idle=prometheus.max_connections,
+    )
+    return application, upstream
+
+
+def _tls(section: cfg.ConfigOpts.GroupAttr) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=section.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"[prometheus] ca_file: {error}") from error
+    if bool(section.cert_file) != bool(section.key_file):
+        raise ConfigError("[prometheus] cert_file and key_file: set both or neither")
+    if section.cert_file:
+        try:
+            context.load_cert_chain(section.cert_file, section.key_file)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"[prometheus] cert_file or key_file: {error}") from error
+    return context
+
+
+def _basic(section: cfg.ConfigOpts.GroupAttr) -> tuple[tuple[str, str], ...]:
+    if bool(section.username) != bool(section.password):
+        raise ConfigError("[prometheus] username and password: set both or neither")
+    if not section.username:
+        return ()
+    credentials = base64.b64encode(f"{section.username}:{section.password}".encode()).decode("ascii")
+    return (("Authorization", f"Basic {credentials}"),)

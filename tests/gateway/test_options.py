@@ -1,0 +1,129 @@
+"""The configuration."""
+
+import base64
+import ssl
+
+import pytest
+import trustme
+
+from chrysaetos.errors import ConfigError
+from chrysaetos.gateway.main import run
+from chrysaetos.gateway.options import load_conf, load_options
+
+
+@pytest.fixture
+def configured(tmp_path):
+    """Call it with the text of a configuration file: the options of application and upstream."""
+
+    def load(text):
+        file = tmp_path / "aetos.conf"
+        file.write_text(text)
+        return load_options(load_conf(["--config-file", str(file)]))
+
+    return load
+
+
+def test_everything_has_a_default_that_works_for_one_machine(configured):
+    application, upstream = configured("")
+    assert (upstream.host, upstream.port, upstream.tls) == ("localhost", 9090, None)
+    assert upstream.static_headers == ()
+    assert application.path_prefix == ""
+    assert application.bounds.bytes == 32 * 1024
+
+
+def test_a_configuration_of_aetos_works_as_it_is(configured, tmp_path):
+    ca = trustme.CA()
+    pair = ca.issue_cert("metrics.example")
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    pair.private_key_pem.write_to_path(tmp_path / "key.pem")
+    pair.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    _, upstream = configured(
+        f"""
+[DEFAULT]
+auth_mode = keystone
+paste_config = api-paste.ini
+debug = false
+[prometheus]
+host = metrics.example
+port = 9443
+use_tls = true
+ca_file = {tmp_path}/ca.pem
+cert_file = {tmp_path}/cert.pem
+key_file = {tmp_path}/key.pem
+username = gateway
+password = p:w
+project_label_name = tenant_id
+[cors]
+allowed_origin = https://dashboard.example
+"""
+    )
+    assert (upstream.host, upstream.port) == ("metrics.example", 9443)
+    assert upstream.tls.verify_mode is ssl.CERT_REQUIRED
+    assert upstream.tls.check_hostname
+    assert upstream.static_headers == (
+        ("Authorization", "Basic " + base64.b64encode(b"gateway:p:w").decode()),
+    )
+
+
+def test_the_limits_are_the_operators(configured):
+    application, upstream = configured(
+        """
+[gateway]
+path_prefix = /metric-storage
+max_query_bytes = 100
+max_query_depth = 7
+max_url_bytes = 2000
+max_body_bytes = 3000
+[prometheus]
+path_prefix = /prom/one
+timeout = 2.5
+max_connections = 3
+"""
+    )
+    assert application.path_prefix == "/metric-storage"
+    assert (application.bounds.bytes, application.bounds.depth) == (100, 7)
+    assert (application.max_url_bytes, application.max_body_bytes) == (2000, 3000)
+    assert application.timeout == 2.5
+    assert (upstream.path_prefix, upstream.max_connections) == ("/prom/one", 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "option"),
+    [
+        ("[prometheus]\nport = 99999", "port"),
+        ("[prometheus]\nport = no", "port"),
+        ("[prometheus]\nuse_tls = maybe", "use_tls"),
+        ("[prometheus]\nuse_tls = true\nca_file = /nonexistent", "ca_file"),
+        ("[prometheus]\nuse_tls = true\ncert_file = /nonexistent", "cert_file and key_file"),
+        ("[prometheus]\nuse_tls = true\ncert_file = /no\nkey_file = /no", "cert_file or key_file"),
+        ("[prometheus]\nusername = gateway", "username and password"),
+        ("[prometheus]\nproject_label_name =", "project_label_name"),
+        ("[prometheus]\nproject_label_name = __name__", "project_label_name"),
+        ("[prometheus]\npath_prefix = prom", "[prometheus] path_prefix"),
+        ("[gateway]\npath_prefix = /a/", "[gateway] path_prefix"),
+        ("[gateway]\npath_prefix = /a?b", "[gateway] path_prefix"),
+        ("[gateway]\nmax_query_depth = 100000", "max_query_depth"),
+        ("[gateway]\nworkers = 0", "workers"),
+        ("[DEFAULT]\nauth_mode = none", "auth_mode"),
+        ("no section", "configuration"),
+    ],
+)
+def test_a_bad_value_is_refused_by_the_name_of_its_option(configured, text, option):
+    with pytest.raises(ConfigError) as caught:
+        configured(text)
+    assert option in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named():
+    with pytest.raises(ConfigError, match="nonexistent"):
+        load_conf(["--config-file", "/nonexistent/aetos.conf"])
+
+
+def test_a_bad_value_ends_the_start_with_one_line(tmp_path, capsys):
+    file = tmp_path / "aetos.conf"
+    file.write_text("[prometheus]\nport = 99999\n")
+    assert run(["--config-file", str(file)]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "port" in err
+    assert "prometheus" in err
