@@ -1,0 +1,96 @@
+"""Asking a gateway, and comparing what two of them answer."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from chrysaetos.demo.gateway import Gateway
+    from chrysaetos.demo.identities import Account
+
+__all__ = ["Asker", "Pairs", "answers_alike", "basic"]
+
+Pairs = "Sequence[tuple[str, str | bytes]]"
+_TRIES = 3
+
+
+def basic(account: Account) -> tuple[str, str]:
+    """The account's application credential, for Basic authentication."""
+    credential = account.application_credential
+    assert credential is not None
+    return credential.id, credential.secret
+
+
+class Asker:
+    """Sends requests to one gateway over kept connections, with one set of credentials.
+
+    Args:
+        gateway: whom to ask.
+        auth: user and password for Basic authentication.
+        headers: further headers.
+    """
+
+    def __init__(
+        self, gateway: Gateway, auth: tuple[str, str] | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self._url = gateway.url
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.auth = auth
+        self._session.headers.update(headers or {})
+
+    def __call__(
+        self, path: str, pairs: Sequence[tuple[str, str | bytes]] = (), *, method: str = "GET"
+    ) -> requests.Response:
+        """The answer to one request; the parameters of a POST are in its body."""
+        place = {"data": list(pairs)} if method == "POST" else {"params": list(pairs)}
+        return self._session.request(
+            method,
+            self._url + path,
+            **place,
+            timeout=60,
+            allow_redirects=False,  # type: ignore[arg-type]
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+
+def meaning(response: requests.Response) -> tuple[int, Any]:
+    """Status and content, without the order that Prometheus does not promise."""
+    if response.headers.get("content-type", "").startswith("application/json"):
+        content = json.loads(response.content)
+        data = content.get("data")
+        if isinstance(data, dict) and isinstance(data.get("result"), list):
+            data["result"] = sorted(data["result"], key=lambda one: json.dumps(one, sort_keys=True))
+        elif isinstance(data, list):
+            content["data"] = sorted(data, key=lambda one: json.dumps(one, sort_keys=True))
+        return response.status_code, content
+    return response.status_code, sorted(response.text.splitlines())
+
+
+def answers_alike(
+    one: Asker,
+    other: Asker,
+    path: str,
+    pairs: Sequence[tuple[str, str | bytes]] = (),
+    *,
+    method: str = "GET",
+) -> tuple[int, Any]:
+    """Ask both, check that they mean the same, and give what they mean.
+
+    Where a request names no time, a sample may arrive between the two; so a difference is looked at again.
+    """
+    for left in range(_TRIES, 0, -1):
+        answers = [meaning(asker(path, pairs, method=method)) for asker in (one, other)]
+        if answers[0] == answers[1]:
+            return answers[0]
+        if left == 1:
+            break
+    raise AssertionError(f"{method} {path} {pairs!r}:\n  {answers[0]}\n  {answers[1]}")

@@ -1,0 +1,167 @@
+"""Fixtures of the end-to-end tests: one Keystone and two stores for the whole session.
+
+A program that is missing is a failure, never a skip: these tests are the proof of isolation.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from tests.e2e.stack import Stores, Tokens, Window, create_people, exemplar_target, store_text
+
+from chrysaetos.demo.exporter import Exporter
+from chrysaetos.demo.gateway import Gateway
+from chrysaetos.demo.identities import IdentityApi
+from chrysaetos.demo.keystone import Keystone
+from chrysaetos.demo.processes import DemoError, Server, free_port, wait_for
+from chrysaetos.demo.prometheus import Prometheus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from tests.e2e.stack import GatewayFor, People
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[ExitStack]:
+    """Whatever is entered here ends with the session."""
+    with ExitStack() as stack:
+        yield stack
+
+
+def _enter(servers: ExitStack, server: Server) -> None:
+    try:
+        servers.enter_context(server)
+    except DemoError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def keystone(servers: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> Keystone:
+    """A real Keystone."""
+    server = Keystone(tmp_path_factory.mktemp("keystone"))
+    _enter(servers, server)
+    return server
+
+
+@pytest.fixture(scope="session")
+def identity(keystone: Keystone) -> Iterator[IdentityApi]:
+    """That Keystone's API with the rights of admin."""
+    api = IdentityApi(keystone.url, keystone.admin_password)
+    yield api
+    api.close()
+
+
+@pytest.fixture(scope="session")
+def people(identity: IdentityApi, keystone: Keystone) -> People:
+    """Everybody that may call."""
+    return create_people(identity, keystone.admin_password)
+
+
+@pytest.fixture(scope="session")
+def tokens(identity: IdentityApi) -> Tokens:
+    """Issues tokens of every kind."""
+    return Tokens(identity)
+
+
+@pytest.fixture(scope="session")
+def window() -> Window:
+    """The time that the stores hold samples for."""
+    return Window.around(time.time())
+
+
+def _prometheus(directory: Path) -> Prometheus:
+    try:
+        return Prometheus(directory)
+    except DemoError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def stores(
+    servers: ExitStack, people: People, window: Window, tmp_path_factory: pytest.TempPathFactory
+) -> Stores:
+    """Store AB and store A."""
+    ab = _prometheus(tmp_path_factory.mktemp("store-ab"))
+    a = _prometheus(tmp_path_factory.mktemp("store-a"))
+    assert people.a.project_id is not None
+    ab.backfill(store_text(window, people.a.project_id, people.b.project_id))
+    a.backfill(store_text(window, people.a.project_id))
+    for server in (ab, a):
+        _enter(servers, server)
+    return Stores(ab, a)
+
+
+@pytest.fixture(scope="session")
+def exemplar_stores(
+    servers: ExitStack, people: People, window: Window, tmp_path_factory: pytest.TempPathFactory
+) -> Stores:
+    """As `stores`, with exemplars of the metric `traced_seconds_bucket` and nothing else.
+
+    Exemplars cannot be written into a block, so these two scrape.
+    """
+    assert people.a.project_id is not None
+    assert people.b.project_id is not None
+    of_a, of_b = {"a1": people.a.project_id}, {"b1": people.b.project_id}
+    made: list[Prometheus] = []
+    for projects in ({**of_a, **of_b}, of_a):
+        exporter = Exporter([exemplar_target(window, projects)], free_port())
+        servers.enter_context(exporter)
+        server = _prometheus(tmp_path_factory.mktemp("exemplars"))
+        server.scrape_configs = exporter.scrape_configs("1s")
+        _enter(servers, server)
+        made.append(server)
+    for server in made:
+
+        def scraped(url: str = f"{server.url}/api/v1/query_exemplars") -> bool:
+            asked = {"query": "traced_seconds_bucket", "start": str(window.start), "end": str(window.end)}
+            return bool(requests.get(url, params=asked, timeout=5).json()["data"])
+
+        assert wait_for(scraped, timeout=20), "nothing was scraped"
+    return Stores(*made)
+
+
+@pytest.fixture(scope="session")
+def gateway_for(
+    servers: ExitStack, keystone: Keystone, people: People, tmp_path_factory: pytest.TempPathFactory
+) -> GatewayFor:
+    """A factory: the real gateway process before a Prometheus.
+
+    Each keyword is a section of the configuration with the options to add to it:
+    `gateway_for(stores.ab, prometheus={"project_label_name": "tenant"})`.
+    """
+    running: dict[str, Gateway] = {}
+
+    def start(prometheus: Prometheus, **conf: Mapping[str, str]) -> Gateway:
+        key = f"{prometheus.url} {sorted((name, sorted(options.items())) for name, options in conf.items())}"
+        if key not in running:
+            server = Gateway(
+                tmp_path_factory.mktemp("gateway"),
+                keystone_url=keystone.url,
+                prometheus_url=prometheus.url,
+                user=people.gateway.user,
+                password=people.gateway.password,
+                options=conf,
+            )
+            _enter(servers, server)
+            running[key] = server
+        return running[key]
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def gateway_ab(gateway_for: GatewayFor, stores: Stores) -> Gateway:
+    """The gateway over store AB."""
+    return gateway_for(stores.ab)
+
+
+@pytest.fixture(scope="session")
+def gateway_a(gateway_for: GatewayFor, stores: Stores) -> Gateway:
+    """The gateway over store A."""
+    return gateway_for(stores.a)

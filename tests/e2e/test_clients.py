@@ -1,0 +1,139 @@
+"""Real clients, unchanged: promtool, ``openstack metric``, and a Prometheus that federates."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from tests.e2e.asking import basic
+
+from chrysaetos.demo.processes import free_port, wait_for
+from chrysaetos.demo.prometheus import Prometheus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.stack import People
+
+    from chrysaetos.demo.gateway import Gateway
+    from chrysaetos.demo.identities import Account, IdentityApi
+    from chrysaetos.demo.keystone import Keystone
+
+
+@pytest.fixture(scope="module")
+def promtool(gateway_ab: Gateway, people: People) -> Callable[..., str]:
+    """What promtool prints, as A; its words, then whom to ask, then the rest."""
+    user, password = basic(people.a)
+
+    def run(kind: str, *arguments: str, options: tuple[str, ...] = ()) -> str:
+        url = f"http://{user}:{password}@127.0.0.1:{gateway_ab.port}"
+        command = ["promtool", "query", kind, *options, url, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+
+    return run
+
+
+def test_promtool_asks_for_an_instant(promtool, window):
+    out = promtool("instant", "sum by (vm) (cpu)", options=(f"--time={window.now}",))
+    assert sorted(line.split(" ")[0] for line in out.splitlines()) == ['{vm="a1"}', '{vm="a2"}']
+
+
+def test_promtool_asks_for_a_range(promtool, window):
+    options = (f"--start={window.now - 600}", f"--end={window.now}", "--step=60s")
+    out = promtool("range", "cpu", options=options)
+    assert out.count("cpu{") == 2
+    assert out.count("@[") == 22
+    assert 'vm="b' not in out
+
+
+def test_promtool_asks_for_series(promtool, window):
+    options = (f"--start={window.now - 600}", f"--end={window.now}", "--match=cpu", "--match=secret")
+    out = promtool("series", options=options)
+    assert sorted(line.split('vm="')[1].split('"')[0] for line in out.splitlines()) == ["a1", "a2"]
+
+
+def test_promtool_asks_for_the_values_of_a_label(promtool):
+    assert promtool("labels", "vm").split() == ["a1", "a2", "gone", "s"]
+
+
+def test_promtool_shows_a_mistake(promtool):
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        promtool("instant", "sum(")
+    assert "1:5: unexpected end of input" in caught.value.stderr
+
+
+@pytest.fixture(scope="module")
+def openstack(gateway_ab: Gateway, keystone: Keystone, identity: IdentityApi) -> Callable[..., object]:
+    """What a command of the openstack client answers, as JSON; by whom, then its words."""
+    identity.register_endpoint("metric-storage", "aetos", gateway_ab.url)
+
+    def run(account: Account, *words: str) -> object:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ.get("HOME", "/"),
+            "NO_PROXY": "127.0.0.1",
+            "OS_AUTH_URL": keystone.url,
+            "OS_USERNAME": account.user,
+            "OS_PASSWORD": account.password,
+            "OS_PROJECT_ID": str(account.project_id),
+            "OS_USER_DOMAIN_ID": "default",
+            "OS_IDENTITY_API_VERSION": "3",
+        }
+        command = [str(Path(sys.executable).with_name("openstack")), *words, "-f", "json"]
+        out = subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=120, env=environment
+        ).stdout
+        return json.loads(out)
+
+    return run
+
+
+def test_the_openstack_client_lists_the_own_metrics(openstack, people):
+    names = {row["metric_name"] for row in openstack(people.a, "metric", "list")}
+    assert {"cpu", "shared", "text"} <= names
+    assert not {"secret", "unlabelled", "node_load1"} & names
+    assert {"secret", "unlabelled", "node_load1"} <= {
+        row["metric_name"] for row in openstack(people.admin, "metric", "list")
+    }
+
+
+def test_the_openstack_client_shows_a_metric(openstack, people):
+    rows = openstack(people.b, "metric", "show", "cpu")
+    assert {row["vm"] for row in rows} == {"b1", "b2"}
+    rows = openstack(people.service, "metric", "show", "cpu")
+    assert {row["vm"] for row in rows} == {"a1", "a2", "b1", "b2", "host"}
+
+
+def test_the_openstack_client_queries(openstack, people):
+    rows = openstack(people.a, "metric", "query", "sum by (vm) (cpu) + on () group_left count(secret or cpu)")
+    assert {row["vm"] for row in rows} == {"a1", "a2"}
+
+
+def test_a_prometheus_federates_what_is_a_tenants_own(gateway_ab: Gateway, people: People, tmp_path: Path):
+    user, password = basic(people.a)
+    scrape = {
+        "job_name": "federate",
+        "honor_labels": True,
+        "metrics_path": "/federate",
+        "params": {"match[]": ['{__name__=~"cpu|secret|unlabelled"}']},
+        "basic_auth": {"username": user, "password": password},
+        "scrape_interval": "1s",
+        "static_configs": [{"targets": [f"127.0.0.1:{gateway_ab.port}"]}],
+    }
+    own = Prometheus(tmp_path / "own", port=free_port())
+    own.scrape_configs = [scrape]
+    with own:
+
+        def scraped() -> list[dict[str, str]]:
+            pairs = {"match[]": '{vm=~".+"}'}
+            answer = requests.get(f"{own.url}/api/v1/series", params=pairs, timeout=5).json()["data"]
+            return list(answer)
+
+        assert wait_for(lambda: bool(scraped()), timeout=20)
+        assert {(series["__name__"], series["vm"]) for series in scraped()} == {("cpu", "a1"), ("cpu", "a2")}

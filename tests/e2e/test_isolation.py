@@ -1,0 +1,195 @@
+"""The oracle for isolation.
+
+For every request, the gateway over the store of A and B, asked by A, answers as the gateway over the store of
+A alone does: the same data, the same errors, the same warnings. Nothing of B's is in it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.e2e.asking import Asker, answers_alike, basic
+from tests.e2e.hostile import HOSTILE, REFUSED, SELECTORS, shared, shared_accepted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tests.e2e.stack import GatewayFor, People, Stores, Window
+
+    from chrysaetos.demo.gateway import Gateway
+
+METHODS = ("GET", "POST")
+B_ONLY = (
+    "b1",
+    "b2",
+    "cluster-b1",
+    "r-b1",
+    "secret_total",
+    "confidential",
+    "operator",
+    "compute-0",
+    "trace-of-b1",
+)
+"""Values of labels, and names, that only B or the operator has."""
+
+
+class Oracle:
+    """Asks both gateways as A, and compares."""
+
+    def __init__(self, ab: Gateway, a: Gateway, people: People, window: Window) -> None:
+        auth = basic(people.a)
+        self._ab, self._a = Asker(ab, auth), Asker(a, auth)
+        self._people = people
+        self._window = window
+
+    def ask(
+        self, path: str, pairs: Sequence[tuple[str, str | bytes]], method: str = "GET"
+    ) -> tuple[int, Any]:
+        status, content = answers_alike(self._ab, self._a, path, pairs, method=method)
+        assert status < 500, (path, pairs, content)
+        if status == 200:
+            # An error repeats what the caller wrote; data must not.
+            self.nothing_of_b(content, pairs)
+        return status, content
+
+    def nothing_of_b(self, content: Any, pairs: Sequence[tuple[str, str | bytes]]) -> None:
+        asked = repr(pairs)
+        text = repr(content)
+        for word in (*B_ONLY, str(self._people.b.project_id)):
+            if word not in asked:
+                assert not re.search(rf"\b{re.escape(word)}\b", text), (word, pairs, content)
+
+    def text(self, query: str) -> str | bytes:
+        """A query with the projects' ids; bytes where it is no text."""
+        for letter, account in (("A", self._people.a), ("B", self._people.b)):
+            query = re.sub(rf'(?<=["|]){letter}(?=["|])', str(account.project_id), query)
+        return query if query.isascii() else query.encode("utf-8", "surrogatepass")
+
+    def instant(self, query: str, method: str = "GET") -> tuple[int, Any]:
+        pairs = [("query", self.text(query)), ("time", str(self._window.now))]
+        return self.ask("/api/v1/query", pairs, method)
+
+    def range(self, query: str, method: str = "GET") -> tuple[int, Any]:
+        now = self._window.now
+        pairs = [
+            ("query", self.text(query)),
+            ("start", str(now - 1800)),
+            ("end", str(now)),
+            ("step", "300"),
+        ]
+        return self.ask("/api/v1/query_range", pairs, method)
+
+    def exemplars(self, query: str, method: str = "GET") -> tuple[int, Any]:
+        pairs = [
+            ("query", self.text(query)),
+            ("start", str(self._window.start)),
+            ("end", str(self._window.end)),
+        ]
+        return self.ask("/api/v1/query_exemplars", pairs, method)
+
+    def selecting(self, path: str, *selectors: str, method: str = "GET") -> tuple[int, Any]:
+        return self.ask(path, [("match[]", self.text(selector)) for selector in selectors], method)
+
+    def close(self) -> None:
+        self._ab.close()
+        self._a.close()
+
+
+@pytest.fixture(scope="module")
+def oracle(gateway_ab: Gateway, gateway_a: Gateway, people: People, window: Window) -> Iterator[Oracle]:
+    oracle = Oracle(gateway_ab, gateway_a, people, window)
+    yield oracle
+    oracle.close()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("query", [*HOSTILE, *REFUSED, *shared()], ids=lambda query: ascii(query[:50]))
+def test_every_query_sees_the_own_project_alone(oracle: Oracle, query: str, method: str):
+    oracle.instant(query, method)
+    oracle.range(query, method)
+    oracle.exemplars(query, method)
+
+
+@pytest.mark.parametrize("query", [*REFUSED], ids=lambda query: ascii(query[:50]))
+def test_what_is_no_promql_is_refused(oracle: Oracle, query: str):
+    status, content = oracle.instant(query, "POST")
+    assert (status, content["errorType"]) == (400, "bad_data")
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("selector", SELECTORS, ids=ascii)
+def test_every_selector_sees_the_own_project_alone(oracle: Oracle, selector: str, method: str):
+    oracle.selecting("/api/v1/series", selector, method=method)
+    oracle.selecting("/api/v1/labels", selector, method=method)
+
+
+@pytest.mark.parametrize("selector", SELECTORS, ids=ascii)
+def test_every_selector_sees_the_own_project_alone_by_get(oracle: Oracle, selector: str):
+    oracle.selecting("/federate", selector)
+    for label in ("__name__", "project", "vm", "operator", "nothing"):
+        oracle.selecting(f"/api/v1/label/{label}/values", selector)
+
+
+@pytest.mark.parametrize(
+    "query", [*HOSTILE[len(SELECTORS) :], *REFUSED, *shared()], ids=lambda query: ascii(query[:50])
+)
+def test_what_is_no_selector_is_no_match(oracle: Oracle, query: str):
+    for path in ("/api/v1/series", "/api/v1/labels", "/api/v1/label/vm/values", "/federate"):
+        oracle.selecting(path, query)
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/series", "/api/v1/labels", "/api/v1/label/__name__/values", "/federate"]
+)
+def test_several_selectors_or_none_see_the_own_project_alone(oracle: Oracle, path: str):
+    for selectors in ((), ("cpu", "secret"), ("secret", '{project="B"}', "cpu"), ('{__name__=~".+"}',) * 3):
+        status, _ = oracle.selecting(path, *selectors)
+        assert status == 200
+
+
+def test_exemplars_are_the_own_projects(
+    gateway_for: GatewayFor, exemplar_stores: Stores, people: People, window: Window
+):
+    oracle = Oracle(gateway_for(exemplar_stores.ab), gateway_for(exemplar_stores.a), people, window)
+    for query in ("traced_seconds_bucket", '{project="B"}', 'rate(traced_seconds_bucket{vm="b1"}[5m])'):
+        for method in METHODS:
+            oracle.exemplars(query, method)
+    _, content = oracle.exemplars("traced_seconds_bucket")
+    assert "trace-of-a1" in repr(content)
+    oracle.close()
+
+
+def test_the_tenants_own_data_are_there(oracle: Oracle, people: People):
+    """What an oracle cannot tell: that the answers which are alike are not all empty."""
+    _, content = oracle.instant("cpu")
+    assert [series["metric"]["vm"] for series in content["data"]["result"]] == ["a1", "a2"]
+    _, content = oracle.instant('count({__name__=~".+"})')
+    assert int(content["data"]["result"][0]["value"][1]) > 10
+    _, content = oracle.selecting("/api/v1/label/project/values")
+    assert content["data"] == [people.a.project_id]
+    _, lines = oracle.selecting("/federate")
+    assert any(line.startswith("cpu{") for line in lines)
+
+
+def test_the_store_of_both_would_show_more(gateway_ab: Gateway, people: People, window: Window):
+    """What makes the oracle one: without a scope, the same store answers otherwise."""
+    admin = Asker(gateway_ab, basic(people.admin))
+    content = admin("/api/v1/query", [("query", "cpu"), ("time", str(window.now))]).json()
+    assert {series["metric"]["vm"] for series in content["data"]["result"]} == {
+        "a1",
+        "a2",
+        "b1",
+        "b2",
+        "host",
+    }
+    admin.close()
+
+
+def test_the_expressions_of_prometheus_own_tests_see_the_own_project_alone(oracle: Oracle):
+    for query in shared_accepted():
+        # They name metrics that no store here has: let them be ones that both tenants have.
+        oracle.instant(
+            re.sub(r"\b(http_requests\w*|metric\w*|foo|some_metric|testmetric)\b", "cpu", query), "POST"
+        )
