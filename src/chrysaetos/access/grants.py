@@ -198,9 +198,7 @@ def _fingerprint(conf: cfg.ConfigOpts) -> _Fingerprint:
 
 
 def get_enforcer() -> policy.Enforcer:
-    """The enforcer for oslo.policy's command line tools, which read ``--config-file`` on their own."""
-    conf = cfg.ConfigOpts()
-    conf([], project="aetos")
-    enforcer = policy.Enforcer(conf)
+    """The enforcer for oslo.policy's tools, which read their arguments into ``oslo_config.cfg.CONF``."""
+    enforcer = policy.Enforcer(cfg.CONF)
     enforcer.register_defaults(list_rules())
     return enforcer

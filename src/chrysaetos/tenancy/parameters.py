@@ -78,8 +78,8 @@ class Binder:
     def bind(self, endpoint: Endpoint, scope: Scope, url: bytes, body: bytes | None) -> Bound:
         """The parameters to send for a request.
 
-        An unrestricted caller's are passed on as they are, written afresh. Of a scoped caller's, those that the
-        endpoint has are checked and scoped, wherever they came from, and the rest is dropped.
+        An unrestricted caller's are passed on as they are, written afresh. Of a scoped caller's, those that
+        the endpoint has are checked and scoped, wherever they came from, and the rest is dropped.
 
         Args:
             endpoint: the row of the table.
