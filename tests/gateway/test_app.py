@@ -41,6 +41,22 @@ def token(name):
     return (b"x-auth-token", name.encode())
 
 
+class Watcher:
+    """An observer that keeps what it was shown."""
+
+    def __init__(self):
+        self.at_work = 0
+        self.seen = []
+
+    def begun(self, exchange):
+        self.at_work += 1
+        assert exchange.status == 0
+
+    def ended(self, exchange):
+        self.at_work -= 1
+        self.seen.append(exchange)
+
+
 class Gateway:
     def __init__(self, app, identity, upstream, server):
         self.app = app
@@ -74,9 +90,13 @@ async def gateway(script=None, **options):
             identity=identity,
             access=PolicyAccess(conf, "project"),
             upstream=upstream,
+            observers=[watcher := Watcher()],
         )
-        yield Gateway(app, identity, upstream, server)
+        gateway = Gateway(app, identity, upstream, server)
+        gateway.watcher = watcher
+        yield gateway
         assert upstream.in_use == 0
+        assert watcher.at_work == 0
         await upstream.close()
 
 
@@ -98,11 +118,12 @@ async def test_a_tenants_query_is_scoped_and_the_answer_is_passed_on():
 async def test_only_harmless_headers_of_the_answer_are_passed_on():
     async with gateway() as g:
         response = await g.get("/api/v1/query?query=up")
-        assert response.headers == [
+        assert response.headers[:-1] == [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(BODY)),
             (b"cache-control", b"no-store"),
         ]
+        assert response.headers[-1][0] == b"x-openstack-request-id"
 
 
 async def test_nothing_of_the_clients_headers_reaches_the_upstream():
@@ -375,6 +396,50 @@ async def test_the_end_of_the_server_closes_what_was_opened():
         assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
         assert g.identity.closed
         assert g.upstream.idle == 0
+
+
+async def test_what_happened_is_told():
+    async with gateway() as g:
+        response = await g.get("/api/v1/query?query=up")
+        (exchange,) = g.watcher.seen
+        assert response.header(b"x-openstack-request-id") == exchange.request_id.encode()
+        assert (exchange.method, exchange.path, exchange.endpoint.name) == ("GET", "/api/v1/query", "query")
+        assert exchange.caller is CALLERS["tenant"]
+        assert exchange.scope.values == ("A",)
+        assert exchange.texts == (("up", 'up{project="A"}'),)
+        assert (exchange.status, exchange.error, exchange.complete) == (200, "", True)
+        assert exchange.sent == len(BODY)
+        assert 0 < exchange.upstream_seconds < exchange.seconds
+
+
+async def test_what_was_refused_is_told_too():
+    async with gateway() as g:
+        await g.get("/nowhere", "nobody")
+        await g.get("/api/v1/query?query=1", "nobody")
+        await g.get("/api/v1/query?query=(", "tenant")
+        await g.get("/api/v1/query", "tenant", FORM, method="POST", body=[b"x"], disconnect=True)
+        statuses = [(one.status, one.error, one.endpoint and one.endpoint.name) for one in g.watcher.seen]
+        assert statuses == [
+            (404, "not_found", None),
+            (401, "unauthorized", "query"),
+            (400, "bad_data", "query"),
+            (499, "", "query"),
+        ]
+        assert [one.caller for one in g.watcher.seen] == [None, None, CALLERS["tenant"], CALLERS["tenant"]]
+        assert all(one.upstream_seconds is None for one in g.watcher.seen)
+
+
+async def test_an_answer_that_breaks_off_is_told_to_be_incomplete():
+    async def cut(peer):
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+        await asyncio.sleep(0.05)
+        peer.close()
+
+    async with gateway(cut) as g:
+        await g.get("/api/v1/query?query=up")
+        (exchange,) = g.watcher.seen
+        assert (exchange.status, exchange.complete, exchange.sent) == (200, False, 4)
 
 
 async def test_a_websocket_is_closed():

@@ -7,7 +7,7 @@ import pytest
 from chrysaetos.errors import BadRequest, QueryError
 from chrysaetos.promql.parser import Bounds
 from chrysaetos.tenancy.endpoints import find
-from chrysaetos.tenancy.parameters import Binder
+from chrysaetos.tenancy.parameters import Binder, Text
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 
 A = Scope.of("project", "A")
@@ -164,7 +164,16 @@ def test_an_unrestricted_callers_parameters_are_as_they_were_in_their_places():
     bound = Binder().bind(endpoint, UNRESTRICTED, b"stats=all&x=%41+b", b"query=a&query=b%7B")
     assert bound.url == b"stats=all&x=A+b"
     assert bound.body == b"query=a&query=b%7B"
-    assert Binder().bind(endpoint, UNRESTRICTED, b"", None) == (b"", None)
+    assert bound.texts == (Text("a", "a"), Text("b{", "b{"))
+    assert Binder().bind(endpoint, UNRESTRICTED, b"", None) == (b"", None, ())
+
+
+def test_the_texts_are_told_as_they_came_and_as_they_were_sent():
+    series = find("GET", "/api/v1/series").endpoint
+    for _ in range(2):
+        bound = Binder().bind(series, A, b"match[]=a&match[]=b%20", None)
+        assert bound.texts == (Text("a", 'a{project="A"}'), Text("b ", 'b{project="A"} '))
+    assert Binder().bind(series, A, b"", None).texts == (Text("", '{project="A"}'),)
 
 
 def test_a_query_for_formatting_is_not_scoped():

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import ApiError, render
+from chrysaetos.gateway.exchange import CLIENT_GONE, Exchange
 from chrysaetos.gateway.health import Health
 from chrysaetos.gateway.proxy import Proxy
 from chrysaetos.gateway.request import ClientGone, Request
 from chrysaetos.tenancy.endpoints import Action, find
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Protocol
 
     from chrysaetos.access.grants import Access
     from chrysaetos.errors import Headers
+    from chrysaetos.gateway.exchange import Observer
     from chrysaetos.gateway.health import IdentityProbe
     from chrysaetos.gateway.options import GatewayOptions
     from chrysaetos.gateway.proxy import Identity
@@ -36,7 +40,12 @@ _log = logging.getLogger(__name__)
 
 
 def create_app(
-    options: GatewayOptions, *, identity: FullIdentity, access: Access, upstream: Upstream
+    options: GatewayOptions,
+    *,
+    identity: FullIdentity,
+    access: Access,
+    upstream: Upstream,
+    observers: Sequence[Observer] = (),
 ) -> Application:
     """The application, put together from its parts.
 
@@ -45,16 +54,24 @@ def create_app(
         identity: says who is asking.
         access: says what they may see.
         upstream: the connections to Prometheus.
+        observers: who is told of each request.
     """
-    return Application(options, identity=identity, access=access, upstream=upstream)
+    return Application(options, identity=identity, access=access, upstream=upstream, observers=observers)
 
 
 class Application:
     """The gateway as an ASGI 3 application. See :func:`create_app`."""
 
     def __init__(
-        self, options: GatewayOptions, *, identity: FullIdentity, access: Access, upstream: Upstream
+        self,
+        options: GatewayOptions,
+        *,
+        identity: FullIdentity,
+        access: Access,
+        upstream: Upstream,
+        observers: Sequence[Observer],
     ) -> None:
+        self._observers = tuple(observers)
         self._options = options
         self._identity = identity
         self._upstream = upstream
@@ -72,30 +89,39 @@ class Application:
             await send({"type": "websocket.close", "code": 1008})
 
     async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
-        started = False
-
-        async def sending(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+        client = scope.get("client")
+        exchange = Exchange(scope["method"], client[0] if client else "")
+        for observer in self._observers:
+            observer.begun(exchange)
+        sending = _counting(exchange, send)
         try:
-            request = Request(scope, self._options)
-            target = find(request.method, request.path)
-            if target.endpoint.action is not Action.OWN:
-                await self._proxy.answer(request, target, receive, sending)
-                return
-            answer = await self._health.answer(request, target.endpoint, scope["scheme"])
-            await _respond(sending, answer, head=request.method == "HEAD")
+            await self._answer(scope, exchange, receive, sending)
         except ClientGone:
-            return
+            exchange.status = exchange.status or CLIENT_GONE
         except ApiError as error:
-            await _respond(send, render(error), head=scope["method"] == "HEAD")
+            exchange.error = error.error_type
+            await _respond(sending, render(error), head=exchange.method == "HEAD")
         except Exception:  # whatever it is, the caller gets an answer and no data
-            # A defect. The answer says nothing of it; after a started one the server closes the connection.
-            _log.exception("a request failed")
-            if not started:
-                await _respond(send, render(ApiError("an internal error; the gateway's log has more")))
+            _log.exception("%s failed", exchange.request_id)
+            exchange.error = ApiError.error_type
+            if not exchange.status:
+                # Behind a started answer the server closes the connection instead.
+                await _respond(sending, render(ApiError("an internal error; the gateway's log has more")))
+        finally:
+            exchange.ended = time.perf_counter()
+            for observer in self._observers:
+                observer.ended(exchange)
+
+    async def _answer(self, scope: Message, exchange: Exchange, receive: Receive, send: Send) -> None:
+        request = Request(scope, self._options)
+        exchange.path = request.path
+        target = find(request.method, request.path)
+        exchange.endpoint = target.endpoint
+        if target.endpoint.action is Action.OWN:
+            answer = await self._health.answer(request, target.endpoint, scope["scheme"])
+            await _respond(send, answer, head=request.method == "HEAD")
+        else:
+            await self._proxy.answer(request, target, exchange, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -107,6 +133,22 @@ class Application:
             self._identity.close()
             await send({"type": "lifespan.shutdown.complete"})
             return
+
+
+def _counting(exchange: Exchange, send: Send) -> Send:
+    """A ``send`` that tells the client the request's id, and the exchange what was sent."""
+    request_id = (b"x-openstack-request-id", exchange.request_id.encode("ascii"))
+
+    async def counting(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            exchange.status = message["status"]
+            message["headers"] = [*message["headers"], request_id]
+        else:
+            exchange.sent += len(message.get("body", b""))
+            exchange.complete = not message.get("more_body", False)
+        await send(message)
+
+    return counting
 
 
 async def _respond(send: Send, answer: tuple[int, Headers, bytes], *, head: bool = False) -> None:

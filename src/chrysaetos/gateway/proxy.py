@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import BadGateway
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from chrysaetos.access.grants import Access
+    from chrysaetos.gateway.exchange import Exchange
     from chrysaetos.gateway.options import GatewayOptions
     from chrysaetos.gateway.request import Receive, Request, Send
     from chrysaetos.gateway.upstream import Upstream, UpstreamResponse
@@ -64,10 +66,11 @@ class Proxy:
         self,
         request: Request,
         target: Target,
+        exchange: Exchange,
         receive: Receive,
         send: Send,
     ) -> None:
-        """Answer a request.
+        """Answer a request, and fill in what becomes known of it.
 
         Raises:
             ApiError: the answer is this error; nothing has been sent.
@@ -77,10 +80,13 @@ class Proxy:
         caller = self._identity.cached(request.headers)
         if caller is None:
             caller = await self._identity.identify(request.headers, request.method, request.path)
-        scope = self._access.grant(caller, endpoint)
+        exchange.caller = caller
+        exchange.scope = scope = self._access.grant(caller, endpoint)
         body = await request.form(receive) if request.method == "POST" else None
         bound = self._binder.bind(endpoint, scope, request.query, body)
+        exchange.texts = bound.texts
         path = target.path.encode("ascii")
+        asked = time.perf_counter()
         response = await self._upstream.request(
             request.method,
             path + b"?" + bound.url if bound.url else path,
@@ -89,6 +95,7 @@ class Proxy:
             timeout=self._timeout,
             idempotent=True,
         )
+        exchange.upstream_seconds = time.perf_counter() - asked
         await _pass_on(response, send)
 
 

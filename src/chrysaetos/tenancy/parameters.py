@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from chrysaetos.tenancy.endpoints import Endpoint, Parameter
     from chrysaetos.tenancy.scope import Scope
 
-__all__ = ["Binder", "Bound"]
+__all__ = ["Binder", "Bound", "Text"]
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 # Go's strconv.ParseFloat, without the forms that are no point in time; RFC 3339.
@@ -43,8 +43,21 @@ _FORMS = {
     Kind.DURATION: (_DURATION, "a duration: seconds, or such as 15s, 5m, 1h30m"),
     Kind.COUNT: (_COUNT, "a whole number, 0 or more"),
 }
+_PROMQL = frozenset({Kind.QUERY, Kind.SELECTOR})
 _LONGEST_PLAIN_VALUE = 64
 """Characters of the longest time, duration or count that anybody writes."""
+
+
+class Text(NamedTuple):
+    """A PromQL text of a request.
+
+    Attributes:
+        original: as the caller sent it, decoded.
+        sent: as the upstream gets it.
+    """
+
+    original: str
+    sent: str
 
 
 class Bound(NamedTuple):
@@ -53,10 +66,12 @@ class Bound(NamedTuple):
     Attributes:
         url: the query of the URL, percent-encoded, without a question mark.
         body: the form body; None for a request that has none.
+        texts: the PromQL texts among them, for the audit.
     """
 
     url: bytes
     body: bytes | None
+    texts: tuple[Text, ...] = ()
 
 
 class Binder:
@@ -73,7 +88,7 @@ class Binder:
     def __init__(self, bounds: Bounds = DEFAULT_BOUNDS, size: int = 4096) -> None:
         self._bounds = bounds
         self._size = size
-        self._scoped: OrderedDict[tuple[str, Kind, bytes], bytes] = OrderedDict()
+        self._scoped: OrderedDict[tuple[str, Kind, bytes], tuple[bytes, Text]] = OrderedDict()
 
     def bind(self, endpoint: Endpoint, scope: Scope, url: bytes, body: bytes | None) -> Bound:
         """The parameters to send for a request.
@@ -91,53 +106,54 @@ class Binder:
             BadRequest: a parameter is malformed, missing, or given twice.
             QueryError: a query or a selector is refused.
         """
+        texts: list[Text] = []
         if scope.unrestricted:
-            return Bound(_rewritten(url), None if body is None else _rewritten(body))
-        pieces = self._pieces(endpoint, scope, _split(url), _split(body or b""))
+            new_url = _rewritten(endpoint, url, texts)
+            return Bound(new_url, None if body is None else _rewritten(endpoint, body, texts), tuple(texts))
+        pieces = self._pieces(endpoint, scope, (("URL", url), ("body", body or b"")), texts)
         joined = b"&".join(pieces)
-        return Bound(joined, None) if body is None else Bound(b"", joined)
+        return Bound(joined, None, tuple(texts)) if body is None else Bound(b"", joined, tuple(texts))
 
     def _pieces(
-        self,
-        endpoint: Endpoint,
-        scope: Scope,
-        url: Iterator[tuple[str, bytes]],
-        body: Iterator[tuple[str, bytes]],
+        self, endpoint: Endpoint, scope: Scope, places: tuple[tuple[str, bytes], ...], texts: list[Text]
     ) -> list[bytes]:
         pieces: list[bytes] = []
         seen: dict[str, str] = {}
-        for place, pairs in (("URL", url), ("body", body)):
-            for name, value in pairs:
+        for place, encoded in places:
+            for name, value in _split(encoded):
                 parameter = endpoint.parameters.get(name)
                 if parameter is None:
                     continue
                 if name in seen and not (parameter.repeated and seen[name] == place):
                     raise BadRequest(f'the parameter "{name}" is given more than once: send it once')
                 seen[name] = place
-                pieces.append(self._piece(parameter, scope, value))
+                pieces.append(self._piece(parameter, scope, value, texts))
         for name, parameter in endpoint.parameters.items():
             if name not in seen:
                 if parameter.required:
                     raise BadRequest(f'the parameter "{name}" is missing')
                 if parameter.kind is Kind.SELECTOR:
-                    pieces.append(_encoded(name, f"{{{scope.matcher}}}"))
+                    sent = f"{{{scope.matcher}}}"
+                    pieces.append(_encoded(name, sent))
+                    texts.append(Text("", sent))
         return pieces
 
-    def _piece(self, parameter: Parameter, scope: Scope, value: bytes) -> bytes:
+    def _piece(self, parameter: Parameter, scope: Scope, value: bytes, texts: list[Text]) -> bytes:
         """One parameter, checked and scoped, as ``name=value``."""
         kind = parameter.kind
         if kind is Kind.QUERY or kind is Kind.SELECTOR:
             key = (scope.matcher, kind, value)
-            piece = self._scoped.get(key)
-            if piece is None:
-                enforce = scope_query if kind is Kind.QUERY else scope_selector
-                piece = _encoded(parameter.name, enforce(_decoded(value), scope, self._bounds))
-                self._scoped[key] = piece
+            kept = self._scoped.get(key)
+            if kept is None:
+                original = _decoded(value)
+                sent = (scope_query if kind is Kind.QUERY else scope_selector)(original, scope, self._bounds)
+                kept = self._scoped[key] = (_encoded(parameter.name, sent), Text(original, sent))
                 if len(self._scoped) > self._size:
                     self._scoped.popitem(last=False)
             else:
                 self._scoped.move_to_end(key)
-            return piece
+            texts.append(kept[1])
+            return kept[0]
         text = _decoded(value)
         if kind is not Kind.TEXT:
             form, description = _FORMS[kind]
@@ -155,8 +171,16 @@ def _split(encoded: bytes) -> Iterator[tuple[str, bytes]]:
             yield _decoded(name), value
 
 
-def _rewritten(encoded: bytes) -> bytes:
-    return b"&".join(_encoded(name, _decoded(value)) for name, value in _split(encoded))
+def _rewritten(endpoint: Endpoint, encoded: bytes, texts: list[Text]) -> bytes:
+    """Parameters as they are, written afresh; the PromQL texts among them are added to the list."""
+    pieces: list[bytes] = []
+    for name, raw in _split(encoded):
+        value = _decoded(raw)
+        pieces.append(_encoded(name, value))
+        parameter = endpoint.parameters.get(name)
+        if parameter is not None and parameter.kind in _PROMQL:
+            texts.append(Text(value, value))
+    return b"&".join(pieces)
 
 
 def _decoded(value: bytes) -> str:

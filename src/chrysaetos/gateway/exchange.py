@@ -1,0 +1,96 @@
+"""One request and its answer, as audit, metrics and limits look at it.
+
+The application makes one for each request and fills it in on the way. When the answer has been sent, or
+the client has gone, it is shown to each observer, once.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+from uuid import uuid4
+
+if TYPE_CHECKING:
+    from chrysaetos.identity.caller import Caller
+    from chrysaetos.tenancy.endpoints import Endpoint
+    from chrysaetos.tenancy.parameters import Text
+    from chrysaetos.tenancy.scope import Scope
+
+__all__ = ["CLIENT_GONE", "Exchange", "Observer"]
+
+CLIENT_GONE = 499
+"""The status of an exchange whose client went away before its answer began; it is never sent."""
+
+
+class Exchange:
+    """What is known of one request and its answer.
+
+    Attributes:
+        request_id: the id that the client is told in ``X-Openstack-Request-Id``.
+        method: the request's method.
+        path: its path as it was sent, without the configured prefix; "" while it is not known.
+        client: address of the peer, "" for a Unix socket.
+        endpoint: the row of the endpoint table, None for a path that is not in it.
+        caller: who asks, None while it is not known.
+        scope: what the caller may see, None while it is not known.
+        texts: the PromQL texts of the request, as they came and as they were sent.
+        status: status of the answer, 0 while there is none.
+        error: the error that the answer is, if the gateway made it: its errorType; else "".
+        complete: whether the answer was sent to its end.
+        sent: bytes of the answer's body.
+        upstream_seconds: from sending the request to the upstream until the head of its answer; None if it
+            was not asked.
+        started, ended: ``time.perf_counter()`` at the beginning and at the end.
+    """
+
+    __slots__ = (
+        "caller",
+        "client",
+        "complete",
+        "ended",
+        "endpoint",
+        "error",
+        "method",
+        "path",
+        "request_id",
+        "scope",
+        "sent",
+        "started",
+        "status",
+        "texts",
+        "upstream_seconds",
+    )
+
+    def __init__(self, method: str, client: str) -> None:
+        self.started = time.perf_counter()
+        self.ended = 0.0
+        self.request_id = f"req-{uuid4()}"
+        self.method = method
+        self.path = ""
+        self.client = client
+        self.endpoint: Endpoint | None = None
+        self.caller: Caller | None = None
+        self.scope: Scope | None = None
+        self.texts: tuple[Text, ...] = ()
+        self.status = 0
+        self.error = ""
+        self.complete = False
+        self.sent = 0
+        self.upstream_seconds: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long the whole took."""
+        return self.ended - self.started
+
+
+class Observer(Protocol):
+    """Anything that wants to know of requests. It must be quick, and must not raise."""
+
+    def begun(self, exchange: Exchange) -> None:
+        """A request has come in; little is known of it."""
+        ...
+
+    def ended(self, exchange: Exchange) -> None:
+        """Its answer has been sent, or given up."""
+        ...
