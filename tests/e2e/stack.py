@@ -20,17 +20,19 @@ from chrysaetos.demo.identities import (
     application_credential_auth,
     password_auth,
 )
+from chrysaetos.demo.prometheus import Prometheus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from chrysaetos.demo.gateway import Gateway
-    from chrysaetos.demo.prometheus import Prometheus
 
 __all__ = [
     "STEP",
     "GatewayFor",
     "People",
+    "Prometheus3",
     "Stores",
     "Tokens",
     "Window",
@@ -317,3 +319,26 @@ def exemplar_target(window: Window, projects: Mapping[str, str]) -> Target:
     everything = tuple(one for vm, project in projects.items() for one in series(vm, project))
     family = Family("traced_seconds", "histogram", "A histogram with exemplars.", everything)
     return Target("traced", "/traced", {"instance": "traced:8080"}, (family,))
+
+
+class Prometheus3(Prometheus):
+    """Prometheus 3 with the experimental parts of its language.
+
+    Args:
+        directory: its folder.
+        program: its path.
+    """
+
+    _FEATURES = (
+        *("exemplar-storage", "promql-experimental-functions", "promql-duration-expr"),
+        *("promql-extended-range-selectors", "promql-binop-fill-modifiers"),
+    )
+
+    def __init__(self, directory: Path, program: str) -> None:
+        super().__init__(directory)
+        self._program = program
+
+    def command(self) -> list[str]:
+        """The program with its options."""
+        *options, _ = super().command()
+        return [*options, f"--enable-feature={','.join(self._FEATURES)}"]

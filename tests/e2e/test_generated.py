@@ -1,0 +1,99 @@
+"""The oracle for isolation on generated queries, over all scoped endpoints.
+
+``CHRYSAETOS_E2E_QUERIES`` says how many (300), ``CHRYSAETOS_SEED`` which. ``CHRYSAETOS_PROMETHEUS3`` names a
+program of Prometheus 3: then its language, experimental features on, is put to it as well.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.oracle import Oracle
+from tests.e2e.stack import Prometheus3, Stores, store_text
+from tests.property.strategies import Grammar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import ExitStack
+
+    from tests.e2e.stack import GatewayFor, People, Window
+
+COUNT = int(os.environ.get("CHRYSAETOS_E2E_QUERIES", "300"))
+SEED = int(os.environ.get("CHRYSAETOS_SEED", "20"))
+PROMETHEUS3 = os.environ.get("CHRYSAETOS_PROMETHEUS3")
+
+# Names that the grammar writes, and no store has → names that the stores have.
+NAMES = {
+    "up": "requests_total",
+    "node_load1": "shared",
+    "nano": "latency_seconds_bucket",
+    "inf_total": "special",
+    "e1": "target_info",
+    "_x": "ended",
+}
+_NAME = re.compile(rf"(?<![\w.\\\"'`])(?:{'|'.join(NAMES)})(?![\w\"'`])")
+
+
+@pytest.fixture(scope="module")
+def stores3(
+    servers: ExitStack, people: People, window: Window, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stores]:
+    """Store AB and store A in Prometheus 3."""
+    assert PROMETHEUS3 is not None
+    made = []
+    for projects in ((people.a.project_id, people.b.project_id), (people.a.project_id,)):
+        server = Prometheus3(tmp_path_factory.mktemp("store3"), PROMETHEUS3)
+        server.backfill(store_text(window, *map(str, projects)))
+        servers.enter_context(server)
+        made.append(server)
+    yield Stores(*made)
+    for server in made:
+        server.stop()
+
+
+def test_generated_requests_see_the_own_project_alone(
+    gateway_for: GatewayFor, stores: Stores, people: People, window: Window
+):
+    _put(Oracle(gateway_for(stores.ab), gateway_for(stores.a), people, window), modern=False)
+
+
+@pytest.mark.skipif(PROMETHEUS3 is None, reason="CHRYSAETOS_PROMETHEUS3 names no program")
+def test_generated_requests_see_the_own_project_alone_in_prometheus_3(
+    gateway_for: GatewayFor, stores3: Stores, people: People, window: Window
+):
+    _put(Oracle(gateway_for(stores3.ab), gateway_for(stores3.a), people, window), modern=True)
+
+
+def _put(oracle: Oracle, *, modern: bool) -> None:
+    chance = random.Random(SEED)  # noqa: S311  # the same queries each time
+    grammar = Grammar(chance, modern=modern, depth=3)
+    seen: Counter[tuple[str, int]] = Counter()
+    with_data = 0
+    for _ in range(COUNT):
+        kind = chance.choice(
+            ("instant", "instant", "range", "exemplars", "series", "labels", "label", "federate")
+        )
+        method = chance.choice(("GET", "POST"))
+        if kind in {"instant", "range", "exemplars"}:
+            ask = getattr(oracle, kind)
+            status, content = ask(_NAME.sub(lambda match: NAMES[match[0]], grammar.query()), method)
+        else:
+            path = {"label": "/api/v1/label/vm/values", "federate": "/federate"}.get(kind, f"/api/v1/{kind}")
+            selectors = [
+                _NAME.sub(lambda match: NAMES[match[0]], grammar.selector())
+                for _ in range(chance.randrange(3))
+            ]
+            method = "GET" if kind in {"label", "federate"} else method
+            status, content = oracle.selecting(path, *selectors, method=method)
+        seen[kind, status] += 1
+        data = content.get("data") if isinstance(content, dict) else content
+        with_data += status == 200 and bool(data.get("result") if isinstance(data, dict) else data)
+    oracle.close()
+    # An oracle that compares nothing but errors and empty answers says nothing.
+    assert sum(count for (_, status), count in seen.items() if status == 200) > COUNT / 2, seen
+    assert with_data > COUNT / 4, (with_data, seen)
