@@ -1,17 +1,18 @@
-"""The tree of a PromQL expression: frozen nodes with spans.
+"""The tree of a PromQL expression: immutable nodes with spans.
 
 A span is ``start`` (index of the first character) and ``end`` (index behind the last) in the text that was
-parsed. Trees of long chains are deep, so nothing here recurses: :func:`walk` keeps its own stack, and nodes
-are compared by identity.
+parsed; ``type`` is Prometheus' value type. Nodes are named tuples: no other immutable class is made as fast.
+
+The tree of a long chain is deep. So nothing here recurses (:func:`walk` keeps its own stack), and whole trees
+are neither to be compared nor printed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from chrysaetos.promql.functions import Function
 
@@ -22,6 +23,7 @@ __all__ = [
     "Call",
     "Duration",
     "Expr",
+    "MatchOp",
     "Matcher",
     "Matching",
     "MatrixSelector",
@@ -42,8 +44,7 @@ Type = Literal["scalar", "vector", "matrix", "string"]
 MatchOp = Literal["=", "!=", "=~", "!~"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Matcher:
+class Matcher(NamedTuple):
     """One matcher of a selector.
 
     Attributes:
@@ -59,8 +60,7 @@ class Matcher:
     raw: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Duration:
+class Duration(NamedTuple):
     """A range, step or offset.
 
     Attributes:
@@ -72,8 +72,7 @@ class Duration:
     seconds: float | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class At:
+class At(NamedTuple):
     """An ``@`` modifier.
 
     Attributes:
@@ -85,29 +84,24 @@ class At:
     timestamp: float | Literal["start", "end"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class NumberLiteral:
+class NumberLiteral(NamedTuple):
     """A number, or a duration that stands for its seconds."""
-
-    type: ClassVar[Type] = "scalar"
 
     start: int
     end: int
     value: float
+    type: Type = "scalar"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StringLiteral:
+class StringLiteral(NamedTuple):
     """A quoted string."""
-
-    type: ClassVar[Type] = "string"
 
     start: int
     end: int
+    type: Type = "string"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class VectorSelector:
+class VectorSelector(NamedTuple):
     """An instant vector selector, with its modifiers.
 
     Attributes:
@@ -118,8 +112,6 @@ class VectorSelector:
         offset, at, extended: the modifiers; ``extended`` is ``anchored`` or ``smoothed``.
     """
 
-    type: ClassVar[Type] = "vector"
-
     start: int
     end: int
     name: str | None
@@ -129,25 +121,21 @@ class VectorSelector:
     offset: Duration | None = None
     at: At | None = None
     extended: Literal["anchored", "smoothed"] | None = None
+    type: Type = "vector"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MatrixSelector:
+class MatrixSelector(NamedTuple):
     """A range vector selector: its vector selector holds the modifiers of both."""
-
-    type: ClassVar[Type] = "matrix"
 
     start: int
     end: int
     selector: VectorSelector
     range: Duration
+    type: Type = "matrix"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Subquery:
+class Subquery(NamedTuple):
     """An expression evaluated over a range. ``step`` is None for the default resolution."""
-
-    type: ClassVar[Type] = "matrix"
 
     start: int
     end: int
@@ -156,10 +144,10 @@ class Subquery:
     step: Duration | None
     offset: Duration | None = None
     at: At | None = None
+    type: Type = "matrix"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Paren:
+class Paren(NamedTuple):
     """An expression in parentheses."""
 
     start: int
@@ -168,8 +156,7 @@ class Paren:
     type: Type
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Unary:
+class Unary(NamedTuple):
     """``+`` or ``-`` before an expression."""
 
     start: int
@@ -179,8 +166,7 @@ class Unary:
     type: Type
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Matching:
+class Matching(NamedTuple):
     """What stands between a binary operator and its right side.
 
     Attributes:
@@ -200,8 +186,7 @@ class Matching:
     fill: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Binary:
+class Binary(NamedTuple):
     """Two expressions and an operator (its token's kind)."""
 
     start: int
@@ -213,11 +198,8 @@ class Binary:
     type: Type
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Aggregate:
+class Aggregate(NamedTuple):
     """An aggregation. ``grouping`` is None where neither ``by`` nor ``without`` is given."""
-
-    type: ClassVar[Type] = "vector"
 
     start: int
     end: int
@@ -226,22 +208,17 @@ class Aggregate:
     param: Expr | None
     grouping: tuple[str, ...] | None
     without: bool
+    type: Type = "vector"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Call:
-    """A function call. ``close`` is the index of its closing parenthesis."""
+class Call(NamedTuple):
+    """A function call. It ends with its closing parenthesis."""
 
     start: int
     end: int
     function: Function
     args: tuple[Expr, ...]
-    close: int
-
-    @property
-    def type(self) -> Type:
-        """What the function returns."""
-        return self.function.returns
+    type: Type
 
 
 Expr = (
@@ -258,27 +235,30 @@ Expr = (
 )
 
 
+_BELOW: dict[type, Callable[[Any], tuple[Expr, ...]]] = {
+    NumberLiteral: lambda _: (),
+    StringLiteral: lambda _: (),
+    VectorSelector: lambda _: (),
+    MatrixSelector: lambda node: (node.selector,),
+    Subquery: lambda node: (node.expr,),
+    Paren: lambda node: (node.expr,),
+    Unary: lambda node: (node.expr,),
+    Binary: lambda node: (node.lhs, node.rhs),
+    Aggregate: lambda node: (node.expr,) if node.param is None else (node.param, node.expr),
+    Call: lambda node: node.args,
+}
+
+
 def children(node: Expr) -> tuple[Expr, ...]:
     """The expressions directly below one.
 
     Raises:
         TypeError: a node of an unknown class. What is not known may hold a selector, so it must not pass.
     """
-    match node:
-        case NumberLiteral() | StringLiteral() | VectorSelector():
-            return ()
-        case MatrixSelector():
-            return (node.selector,)
-        case Subquery() | Paren() | Unary():
-            return (node.expr,)
-        case Binary():
-            return (node.lhs, node.rhs)
-        case Aggregate():
-            return (node.expr,) if node.param is None else (node.param, node.expr)
-        case Call():
-            return node.args
-        case _:
-            raise TypeError(f"not a PromQL node: {type(node).__name__}")
+    below = _BELOW.get(type(node))
+    if below is None:
+        raise TypeError(f"not a PromQL node: {type(node).__name__}")
+    return below(node)
 
 
 def walk(root: Expr) -> Iterator[Expr]:
@@ -287,4 +267,4 @@ def walk(root: Expr) -> Iterator[Expr]:
     while stack:
         node = stack.pop()
         yield node
-        stack.extend(reversed(children(node)))
+        stack += children(node)[::-1]

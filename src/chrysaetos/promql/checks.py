@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chrysaetos.promql.ast import VectorSelector
+from chrysaetos.promql.grouping import PLAIN
 from chrysaetos.promql.regex import matches_empty
 from chrysaetos.promql.strings import unquote
 
 if TYPE_CHECKING:
-    from chrysaetos.promql.ast import Aggregate, Binary, Call, Matcher, Subquery, Unary
+    from chrysaetos.promql.ast import Aggregate, Binary, Call, Matcher, Subquery, Type, Unary
     from chrysaetos.promql.cursor import Cursor
 
 __all__ = [
@@ -26,46 +27,64 @@ __all__ = [
 
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 _SET_OPERATORS = frozenset({"and", "or", "unless"})
-_NAMES = {"scalar": "scalar", "vector": "instant vector", "matrix": "range vector", "string": "string"}
-_PARAM_TYPES = {"count_values": "string"}
+_OPERAND_TYPES = frozenset({"scalar", "vector"})
+_NAMES = {
+    "scalar": "a scalar",
+    "vector": "an instant vector",
+    "matrix": "a range vector",
+    "string": "a string",
+}
+_PARAM_TYPES: dict[str, Type] = {"count_values": "string"}
 
 
 def check_binary(cursor: Cursor, node: Binary) -> None:
     """Operands, ``bool``, vector matching."""
-    lhs, rhs, matching = node.lhs, node.rhs, node.matching
-    start, end = lhs.end, rhs.start
-    both_scalar = lhs.type == rhs.type == "scalar"
-    if matching.return_bool and node.op not in _COMPARISONS:
-        cursor.complain("bool modifier can only be used on comparison operators", start, end)
-    if node.op in _COMPARISONS and both_scalar and not matching.return_bool:
-        cursor.complain("comparisons between scalars must use the bool modifier", start, end)
-    if matching.on:
-        for label in sorted(set(matching.labels).intersection(matching.include)):
-            cursor.complain(
-                f"label {label!a} must not occur in the on and the group clause at once", start, end
-            )
-    _check_operands(cursor, node)
-
-
-def _check_operands(cursor: Cursor, node: Binary) -> None:
-    lhs, rhs, matching = node.lhs, node.rhs, node.matching
+    lhs, rhs, matching, op = node.lhs, node.rhs, node.matching, node.op
+    if lhs.type == rhs.type == "vector":
+        if matching is not PLAIN:
+            _check_matching(cursor, node)
+        return
     for side in (lhs, rhs):
-        if side.type not in {"scalar", "vector"}:
+        if side.type not in _OPERAND_TYPES:
             cursor.complain(
-                f"binary expression must contain only scalars and instant vectors, not a {_NAMES[side.type]}",
+                f"binary expression must contain only scalars and instant vectors, not {_NAMES[side.type]}",
                 side.start,
                 side.end,
             )
-    if lhs.type != "vector" or rhs.type != "vector":
-        if matching.labels:
-            cursor.complain("vector matching only allowed between instant vectors", node.start, node.end)
-        if matching.fill:
+    if op in _SET_OPERATORS:
+        cursor.complain(f'set operator "{op}" not allowed with a scalar', node.start, node.end)
+    elif op in _COMPARISONS and node.type == "scalar" and not matching.return_bool:
+        cursor.complain("comparisons between scalars must use the bool modifier", lhs.end, rhs.start)
+    if matching is PLAIN:
+        return
+    _check_bool(cursor, node)
+    if matching.labels:
+        cursor.complain("vector matching only allowed between instant vectors", node.start, node.end)
+    if matching.fill:
+        cursor.complain(
+            "filling in missing series only allowed between instant vectors", node.start, node.end
+        )
+
+
+def _check_bool(cursor: Cursor, node: Binary) -> None:
+    if node.matching.return_bool and node.op not in _COMPARISONS:
+        cursor.complain(
+            "bool modifier can only be used on comparison operators", node.lhs.end, node.rhs.start
+        )
+
+
+def _check_matching(cursor: Cursor, node: Binary) -> None:
+    """What stands between an operator and its right side, if both sides are instant vectors."""
+    matching = node.matching
+    _check_bool(cursor, node)
+    if matching.on:
+        for label in sorted(set(matching.labels).intersection(matching.include)):
             cursor.complain(
-                "filling in missing series only allowed between instant vectors", node.start, node.end
+                f"label {label!a} must not occur in the on and the group clause at once",
+                node.lhs.end,
+                node.rhs.start,
             )
-        if node.op in _SET_OPERATORS:
-            cursor.complain(f'set operator "{node.op}" not allowed with a scalar', node.start, node.end)
-    elif node.op in _SET_OPERATORS:
+    if node.op in _SET_OPERATORS:
         if matching.group:
             cursor.complain(f'no grouping allowed for the "{node.op}" operation', node.start, node.end)
         if matching.fill:
@@ -74,9 +93,9 @@ def _check_operands(cursor: Cursor, node: Binary) -> None:
 
 def check_unary(cursor: Cursor, node: Unary) -> None:
     """Its operand."""
-    if node.type not in {"scalar", "vector"}:
+    if node.type not in _OPERAND_TYPES:
         cursor.complain(
-            f"unary expression only allowed on a scalar or an instant vector, not on a {_NAMES[node.type]}",
+            f"unary expression only allowed on a scalar or an instant vector, not on {_NAMES[node.type]}",
             node.start,
             node.end,
         )
@@ -86,7 +105,7 @@ def check_subquery(cursor: Cursor, node: Subquery) -> None:
     """Its expression."""
     if node.expr.type != "vector":
         cursor.complain(
-            f"subquery is only allowed on an instant vector, not on a {_NAMES[node.expr.type]}",
+            f"subquery is only allowed on an instant vector, not on {_NAMES[node.expr.type]}",
             node.start,
             node.end,
         )
@@ -96,14 +115,14 @@ def check_aggregate(cursor: Cursor, node: Aggregate) -> None:
     """Its expression and its parameter."""
     if node.expr.type != "vector":
         cursor.complain(
-            f"expected an instant vector in an aggregation, not a {_NAMES[node.expr.type]}",
+            f"expected an instant vector in an aggregation, not {_NAMES[node.expr.type]}",
             node.expr.start,
             node.expr.end,
         )
     wanted = _PARAM_TYPES.get(node.op, "scalar")
     if node.param is not None and node.param.type != wanted:
         cursor.complain(
-            f"expected a {wanted} as the parameter of {node.op}, not a {_NAMES[node.param.type]}",
+            f"expected {_NAMES[wanted]} as the parameter of {node.op}, not {_NAMES[node.param.type]}",
             node.param.start,
             node.param.end,
         )
@@ -123,8 +142,11 @@ def check_call(cursor: Cursor, node: Call) -> None:
             f"expected {wanted} argument(s) in a call of {function.name}(), got {count}", node.start, node.end
         )
         return
+    types = function.args
+    if count > len(types):
+        types += types[-1:] * (count - len(types))
     for position, arg in enumerate(node.args):
-        wanted_type = function.args[min(position, len(function.args) - 1)]
+        wanted_type = types[position]
         if arg.type != wanted_type:
             cursor.complain(
                 f"expected {_NAMES[wanted_type]} as argument {position + 1} of {function.name}(),"
@@ -143,12 +165,6 @@ def check_call(cursor: Cursor, node: Call) -> None:
 def refuses_empty(matcher: Matcher) -> bool:
     """Whether a matcher does not match a missing label."""
     value = unquote(matcher.raw)
-    match matcher.op:
-        case "=":
-            return value != ""
-        case "!=":
-            return value == ""
-        case "=~":
-            return not matches_empty(value)
-        case "!~":
-            return matches_empty(value)
+    if matcher.op in {"=", "!="}:
+        return (value == "") is (matcher.op == "!=")
+    return matches_empty(value) is (matcher.op == "!~")

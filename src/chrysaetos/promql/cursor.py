@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from chrysaetos.errors import QueryError
+from chrysaetos.promql.lexemes import shown
 from chrysaetos.promql.tokens import END
 
 if TYPE_CHECKING:
@@ -21,25 +22,27 @@ class Cursor:
         depth: how deep parentheses may nest.
 
     Attributes:
+        text, kinds, starts, parts, braces: the tokens'.
         index: index of the next token.
         fault: the first type error seen so far; raised once the syntax is known to be right.
     """
 
-    __slots__ = ("_depth", "_level", "ends", "fault", "index", "kinds", "starts", "text")
+    __slots__ = ("_depth", "_level", "braces", "fault", "index", "kinds", "parts", "starts", "text")
 
     def __init__(self, tokens: Tokens, depth: int) -> None:
-        self.text, self.kinds, self.starts, self.ends = tokens
+        self.text, self.kinds, self.starts, self.parts, self.braces = tokens
         self.index = 0
         self.fault: QueryError | None = None
         self._depth = depth
         self._level = 0
 
-    def written(self, index: int) -> str:
-        """A token as it is written."""
-        return self.text[self.starts[index] : self.ends[index]]
+    def span(self, index: int) -> tuple[int, int]:
+        """Index of a token's first character, and index behind its last one."""
+        start = self.starts[index]
+        return start, start + len(self.parts[index])
 
     def expect(self, kind: str, context: str, expected: str) -> int:
-        """Step over a token of a kind; its index.
+        """Step over a token of a kind; the index behind its last character.
 
         Raises:
             QueryError: the next token is of another kind.
@@ -48,19 +51,20 @@ class Cursor:
         if self.kinds[index] != kind:
             self.unexpected(context, expected)
         self.index = index + 1
-        return index
+        return self.starts[index] + len(self.parts[index])
 
     def unexpected(self, context: str = "", expected: str = "") -> NoReturn:
         """Refuse the next token."""
-        kind, written = self.kinds[self.index], self.written(self.index)
-        shown = ascii(written if len(written) <= 20 else f"{written[:20]}...")
-        what = kind if kind == END else shown if kind == written.lower() else f"{kind} {shown}"
+        kind, written = self.kinds[self.index], self.parts[self.index]
+        what = (
+            kind if kind == END else shown(written) if kind == written.lower() else f"{kind} {shown(written)}"
+        )
         reason = f"unexpected {what}"
         if context:
             reason += f" in {context}"
         if expected:
             reason += f", expected {expected}"
-        raise QueryError(reason, self.text, self.starts[self.index], self.ends[self.index])
+        self.refuse(reason, *self.span(self.index))
 
     def refuse(self, reason: str, start: int, end: int) -> NoReturn:
         """Refuse a part of the text."""
@@ -77,18 +81,16 @@ class Cursor:
         Raises:
             QueryError: the text nests deeper than allowed.
         """
-        index = self.index
         self._level += 1
         if self._level > self._depth:
-            self.refuse(f"nested deeper than {self._depth} levels", self.starts[index], self.ends[index])
-        self.index = index + 1
+            self.refuse(f"nested deeper than {self._depth} levels", *self.span(self.index))
+        self.index += 1
 
     def leave(self, context: str) -> int:
-        """Step over the parenthesis that closes a level; its index.
+        """Step over the parenthesis that closes a level; the index behind it.
 
         Raises:
             QueryError: the next token is another.
         """
-        index = self.expect(")", context, '")"')
         self._level -= 1
-        return index
+        return self.expect(")", context, '")"')

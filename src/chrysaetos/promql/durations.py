@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from chrysaetos.promql.ast import Duration
-from chrysaetos.promql.tokens import DURATION, NUMBER
+from chrysaetos.promql.tokens import DURATION, DURATION_WORDS, NUMBER
 
 if TYPE_CHECKING:
     from chrysaetos.promql.cursor import Cursor
@@ -38,7 +38,7 @@ _OCTAL = re.compile("0_?[0-7]+(?:_[0-7]+)*")
 
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 3}
 _UNARY = 2
-_WORDS = frozenset({"step", "range", "max_of", "min_of"})
+_RIGHT_ASSOCIATIVE = 3
 
 
 def number(cursor: Cursor) -> float:
@@ -50,13 +50,13 @@ def number(cursor: Cursor) -> float:
     index = cursor.index
     kind = cursor.kinds[index]
     if kind == NUMBER:
-        value = _number_value(cursor.written(index))
+        value = _number_value(cursor.parts[index])
     elif kind == DURATION:
-        value = _duration_value(cursor.written(index))
+        value = _duration_value(cursor.parts[index])
     else:
         cursor.unexpected("", "a number or a duration")
     if value is None:
-        cursor.refuse(f"{kind} out of range", cursor.starts[index], cursor.ends[index])
+        cursor.refuse(f"{kind} out of range", *cursor.span(index))
     cursor.index = index + 1
     return value
 
@@ -102,7 +102,8 @@ def positive_duration(cursor: Cursor) -> Duration:
     Raises:
         QueryError: it is not a duration, or a literal that is not greater than 0.
     """
-    result = _expression(cursor)
+    alone = cursor.kinds[cursor.index + 1] in {"]", ":"}
+    result = _operand(cursor) if alone else _expression(cursor)
     if result.seconds is not None and result.seconds <= 0:
         cursor.refuse("duration must be greater than 0", result.start, result.end)
     return result
@@ -133,29 +134,26 @@ def offset(cursor: Cursor) -> Duration:
 def _expression(cursor: Cursor) -> Duration:
     """``duration_expr``: operands, signs and the operators ``+ - * / % ^``, with PromQL's precedence."""
     operands: list[Duration] = []
-    operators: list[tuple[int, str, int, bool]] = []  # precedence, operator, index in the text, sign or not
-
-    def reduce() -> None:
-        _, operator, start, sign = operators.pop()
-        rhs = operands.pop()
-        operands.append(
-            _signed(operator, start, rhs) if sign else _computed(cursor, operands.pop(), operator, rhs)
-        )
-
+    operators: list[tuple[int, str, int]] = []  # precedence, operator, and where: -1 unless it is a sign
     while True:
         while (kind := cursor.kinds[cursor.index]) in {"+", "-"}:
-            operators.append((_UNARY, kind, cursor.starts[cursor.index], True))
+            operators.append((_UNARY, kind, cursor.starts[cursor.index]))
             cursor.index += 1
         operands.append(_operand(cursor))
         kind = cursor.kinds[cursor.index]
-        precedence = _PRECEDENCE.get(kind)
-        while operators and (
-            precedence is None or operators[-1][0] > precedence or operators[-1][0] == precedence < 3
-        ):
-            reduce()
-        if precedence is None:
+        precedence = _PRECEDENCE.get(kind, 0)
+        while operators:
+            top = operators[-1][0]
+            if top < precedence or top == precedence == _RIGHT_ASSOCIATIVE:
+                break
+            _, operator, sign = operators.pop()
+            rhs = operands.pop()
+            operands.append(
+                _computed(cursor, operands.pop(), operator, rhs) if sign < 0 else _signed(operator, sign, rhs)
+            )
+        if not precedence:
             return operands[0]
-        operators.append((precedence, kind, cursor.starts[cursor.index], False))
+        operators.append((precedence, kind, -1))
         cursor.index += 1
 
 
@@ -163,17 +161,17 @@ def _operand(cursor: Cursor) -> Duration:
     """A literal, ``step()``, ``range()``, ``max_of(a, b)``, ``min_of(a, b)``, or ``( duration_expr )``."""
     index = cursor.index
     kind = cursor.kinds[index]
-    start = cursor.starts[index]
+    start, end = cursor.span(index)
     if kind in {NUMBER, DURATION}:
         seconds = number(cursor)
         if seconds > _MAX_SECONDS:
-            cursor.refuse("duration out of range", start, cursor.ends[index])
-        return Duration(start, cursor.ends[index], seconds)
+            cursor.refuse("duration out of range", start, end)
+        return Duration(start, end, seconds)
     if kind == "(":
         cursor.enter()
         _expression(cursor)
-        close = cursor.leave("a duration expression")
-    elif kind in _WORDS:
+        end = cursor.leave("a duration expression")
+    elif kind in DURATION_WORDS:
         cursor.index = index + 1
         if cursor.kinds[cursor.index] != "(":
             cursor.unexpected("a duration expression", '"("')
@@ -182,10 +180,10 @@ def _operand(cursor: Cursor) -> Duration:
             _expression(cursor)
             cursor.expect(",", "a duration expression", '","')
             _expression(cursor)
-        close = cursor.leave("a duration expression")
+        end = cursor.leave("a duration expression")
     else:
         cursor.unexpected("a duration", "a number, a duration, step() or range()")
-    return Duration(start, cursor.ends[close], None)
+    return Duration(start, end, None)
 
 
 def _signed(operator: str, start: int, operand: Duration) -> Duration:

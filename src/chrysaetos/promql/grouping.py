@@ -6,22 +6,23 @@ from typing import TYPE_CHECKING
 
 from chrysaetos.promql import durations
 from chrysaetos.promql.ast import Matching
-from chrysaetos.promql.strings import unquote
-from chrysaetos.promql.tokens import AGGREGATORS, IDENTIFIER, METRIC, STRING
+from chrysaetos.promql.lexemes import shown
+from chrysaetos.promql.strings import is_label_name, unquote
+from chrysaetos.promql.tokens import AGGREGATORS, DURATION_WORDS, FILLS, IDENTIFIER, STRING_LITERAL
 
 if TYPE_CHECKING:
     from chrysaetos.promql.cursor import Cursor
 
-__all__ = ["CALL_WORDS", "METRIC_WORDS", "grouping_labels", "matching"]
+__all__ = ["CALL_WORDS", "METRIC_WORDS", "PLAIN", "grouping_labels", "matching"]
 
-CALL_WORDS = frozenset({"start", "end", "step", "range", "max_of", "min_of"})
+CALL_WORDS = DURATION_WORDS | {"start", "end"}
 # metric_identifier: the keywords that name a metric where a metric is expected.
 METRIC_WORDS = (
     AGGREGATORS
     | CALL_WORDS
     | {"and", "or", "unless", "by", "without", "offset", "anchored", "smoothed"}
-    | {"fill", "fill_left", "fill_right"}
-    | {IDENTIFIER, METRIC}
+    | FILLS
+    | {IDENTIFIER}
 )
 # maybe_label: the keywords that name a label in a grouping.
 _LABEL_WORDS = (METRIC_WORDS - {"without"}) | {
@@ -32,9 +33,9 @@ _LABEL_WORDS = (METRIC_WORDS - {"without"}) | {
     "group_right",
     "atan2",
 }
-_FILLS = frozenset({"fill", "fill_left", "fill_right"})
-_MODIFIERS = _FILLS | {"bool", "on", "ignoring"}
-_NONE = Matching()
+_MODIFIERS = FILLS | {"bool", "on", "ignoring"}
+PLAIN = Matching()
+"""Nothing between the operator and its right side."""
 
 
 def matching(cursor: Cursor) -> Matching:
@@ -44,7 +45,7 @@ def matching(cursor: Cursor) -> Matching:
     """
     kinds = cursor.kinds
     if kinds[cursor.index] not in _MODIFIERS:
-        return _NONE
+        return PLAIN
     return_bool = kinds[cursor.index] == "bool"
     if return_bool:
         cursor.index += 1
@@ -70,7 +71,7 @@ def _fills(cursor: Cursor) -> bool:
     ``fill_modifiers : FILL value | FILL_LEFT value [FILL_RIGHT value] | FILL_RIGHT value [FILL_LEFT value]``
     """
     seen: set[str] = set()
-    while (kind := cursor.kinds[cursor.index]) in _FILLS and kind not in seen and "fill" not in seen:
+    while (kind := cursor.kinds[cursor.index]) in FILLS and kind not in seen and "fill" not in seen:
         if kind == "fill" and seen:
             break
         seen.add(kind)
@@ -83,24 +84,26 @@ def _fills(cursor: Cursor) -> bool:
 
 def grouping_labels(cursor: Cursor) -> tuple[str, ...]:
     """``grouping_labels : "(" [label {"," label} [","]] ")"``."""
+    kinds = cursor.kinds
     cursor.expect("(", "grouping opts", '"("')
+    index = cursor.index
     labels: list[str] = []
-    while cursor.kinds[cursor.index] != ")":
-        kind = cursor.kinds[cursor.index]
-        label = cursor.written(cursor.index)
-        if kind == STRING:
+    while kinds[index] != ")":
+        label = cursor.parts[index]
+        if kinds[index] == STRING_LITERAL:
             label = unquote(label)
-        elif kind not in _LABEL_WORDS:
+            if not is_label_name(label):
+                reason = f"invalid label name for grouping: {shown(cursor.parts[index])}"
+                cursor.refuse(reason, *cursor.span(index))
+        elif kinds[index] not in _LABEL_WORDS:
+            cursor.index = index
             cursor.unexpected("grouping opts", "label")
-        if not label:
-            cursor.refuse(
-                "a label's name must not be empty", cursor.starts[cursor.index], cursor.ends[cursor.index]
-            )
         labels.append(label)
-        cursor.index += 1
-        if cursor.kinds[cursor.index] == ",":
-            cursor.index += 1
-        elif cursor.kinds[cursor.index] != ")":
+        index += 1
+        if kinds[index] == ",":
+            index += 1
+        elif kinds[index] != ")":
+            cursor.index = index
             cursor.unexpected("grouping opts", '"," or ")"')
-    cursor.index += 1
+    cursor.index = index + 1
     return tuple(labels)

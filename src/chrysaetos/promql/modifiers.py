@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from chrysaetos.promql import checks, durations
@@ -24,7 +23,7 @@ def _range(cursor: Cursor, node: Expr) -> Expr:
     cursor.index += 1
     span = durations.positive_duration(cursor)
     if cursor.kinds[cursor.index] != ":":
-        end = cursor.ends[cursor.expect("]", "subquery or range", '":" or "]"')]
+        end = cursor.expect("]", "subquery or range", '":" or "]"')
         if not isinstance(node, VectorSelector):
             cursor.refuse("ranges only allowed for vector selectors", bracket, end)
         if _is_set(node.offset):
@@ -34,7 +33,7 @@ def _range(cursor: Cursor, node: Expr) -> Expr:
         return MatrixSelector(node.start, end, node, span)
     cursor.index += 1
     step = None if cursor.kinds[cursor.index] == "]" else durations.positive_duration(cursor)
-    end = cursor.ends[cursor.expect("]", "subquery selector", '"]"')]
+    end = cursor.expect("]", "subquery selector", '"]"')
     subquery = Subquery(node.start, end, node, span, step)
     checks.check_subquery(cursor, subquery)
     return subquery
@@ -59,10 +58,10 @@ def _at(cursor: Cursor, node: Expr) -> Expr:
         timestamp = "start" if kind == "start" else "end"
         cursor.index += 1
         cursor.expect("(", "@", '"("')
-        end = cursor.ends[cursor.expect(")", "@", '")"')]
+        end = cursor.expect(")", "@", '")"')
     else:
         timestamp = durations.signed_number(cursor)
-        end = cursor.ends[cursor.index - 1]
+        end = cursor.span(cursor.index - 1)[1]
         # parse.go, setTimestamp. The comparison is false for NaN, too.
         if not -math.ldexp(1, 63) < timestamp < math.ldexp(1, 63):
             cursor.refuse("timestamp out of bounds for @ modifier", start, end)
@@ -75,7 +74,7 @@ def _extended(cursor: Cursor, node: Expr) -> Expr:
     """``anchored_expr : expr ANCHORED``, ``smoothed_expr : expr SMOOTHED``."""
     kind: Literal["anchored", "smoothed"]
     kind = "anchored" if cursor.kinds[cursor.index] == "anchored" else "smoothed"
-    end = cursor.ends[cursor.index]
+    end = cursor.span(cursor.index)[1]
     cursor.index += 1
     holder = _holder(cursor, node, f"{kind} modifier")
     if isinstance(holder, Subquery):
@@ -97,13 +96,13 @@ def _holder(cursor: Cursor, node: Expr, what: str) -> VectorSelector | Subquery:
 def _changed(node: Expr, end: int, **changes: Any) -> Expr:
     """A node that ends further on, with changes where its modifiers are kept."""
     if isinstance(node, MatrixSelector):
-        return replace(node, end=end, selector=replace(node.selector, **changes))
-    return replace(node, end=end, **changes)
+        return node._replace(end=end, selector=node.selector._replace(**changes))
+    return node._replace(end=end, **changes)
 
 
 def _is_set(offset: Duration | None) -> bool:
-    """parse.go, addOffset: an offset of 0 counts as none."""
-    return offset is not None and offset.seconds != 0
+    """parse.go, addOffset: an offset that rounds to 0 ns counts as none."""
+    return offset is not None and (offset.seconds is None or abs(offset.seconds) >= 0.5e-9)
 
 
 SUFFIXES: dict[str, Callable[[Cursor, Expr], Expr]] = {

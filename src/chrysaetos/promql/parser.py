@@ -23,7 +23,6 @@ from chrysaetos.promql.ast import (
     Aggregate,
     Binary,
     Call,
-    Matcher,
     NumberLiteral,
     Paren,
     StringLiteral,
@@ -34,11 +33,19 @@ from chrysaetos.promql.cursor import Cursor
 from chrysaetos.promql.functions import FUNCTIONS
 from chrysaetos.promql.grouping import CALL_WORDS, METRIC_WORDS
 from chrysaetos.promql.modifiers import SUFFIXES
-from chrysaetos.promql.strings import unquote
-from chrysaetos.promql.tokens import AGGREGATORS, DURATION, END, IDENTIFIER, NUMBER, STRING, tokenize
+from chrysaetos.promql.tokens import (
+    AGGREGATORS,
+    BRACES,
+    DURATION,
+    END,
+    IDENTIFIER,
+    NUMBER,
+    STRING_LITERAL,
+    tokenize,
+)
 
 if TYPE_CHECKING:
-    from chrysaetos.promql.ast import Expr, Matching, Type
+    from chrysaetos.promql.ast import Expr, Matcher, Matching
     from chrysaetos.promql.tokens import Tokens
 
 __all__ = ["DEFAULT_BOUNDS", "Bounds", "Query", "parse", "parse_selector"]
@@ -60,7 +67,7 @@ _PRECEDENCE = {
 _UNARY = 5
 _RIGHT_ASSOCIATIVE = 6
 
-_MATCH_OPS = frozenset({"=", "!=", "=~", "!~"})
+_SIGNS = frozenset({"+", "-"})
 _TWO_ARGUMENTS = frozenset({"topk", "bottomk", "count_values", "quantile", "limitk", "limit_ratio"})
 
 
@@ -173,27 +180,27 @@ class _Parser(Cursor):
 
     def expression(self) -> Expr:
         """``expr``: operands and operators, by precedence."""
+        kinds = self.kinds
         operands: list[Expr] = []
         operators: list[tuple[int, int, Matching | None]] = []  # precedence, token, None for a sign
-        kinds = self.kinds
         while True:
-            while kinds[self.index] in {"+", "-"}:
+            while kinds[self.index] in _SIGNS:
                 operators.append((_UNARY, self.index, None))
                 self.index += 1
-            operands.append(self._operand())
+            operand = self._operand()
             precedence = _PRECEDENCE.get(kinds[self.index], 0)
             while operators:
-                top = operators[-1][0]
+                top, token, matching = operators[-1]
                 if top < precedence or top == precedence == _RIGHT_ASSOCIATIVE:
                     break
-                _, token, matching = operators.pop()
-                rhs = operands.pop()
+                operators.pop()
                 if matching is None:
-                    operands.append(self._unary(token, rhs))
+                    operand = self._unary(token, operand)
                 else:
-                    operands.append(self._binary(token, operands.pop(), rhs, matching))
+                    operand = self._binary(token, operands.pop(), operand, matching)
             if not precedence:
-                return operands[0]
+                return operand
+            operands.append(operand)
             token = self.index
             self.index = token + 1
             operators.append((precedence, token, grouping.matching(self)))
@@ -210,49 +217,53 @@ class _Parser(Cursor):
     def _binary(self, token: int, lhs: Expr, rhs: Expr, matching: Matching) -> Expr:
         """``binary_expr : expr OP bin_modifier expr``."""
         scalar = lhs.type == rhs.type == "scalar"
-        result: Type = "scalar" if scalar else "vector"
-        node = Binary(lhs.start, rhs.end, self.kinds[token], lhs, rhs, matching, result)
+        node = Binary(
+            lhs.start, rhs.end, self.kinds[token], lhs, rhs, matching, "scalar" if scalar else "vector"
+        )
         checks.check_binary(self, node)
         return node
 
     def _operand(self) -> Expr:
         """An expression without operators around it, and what follows it: ranges and modifiers."""
         index = self.index
-        kind = self.kinds[index]
+        kinds = self.kinds
+        kind = kinds[index]
         node: Expr
         if kind == IDENTIFIER or kind in CALL_WORDS:
-            node = self._call() if self.kinds[index + 1] == "(" else self.vector_selector()
+            node = self._call() if kinds[index + 1] == "(" else self.vector_selector()
         elif kind in {NUMBER, DURATION}:
             value = durations.number(self)
-            node = NumberLiteral(self.starts[index], self.ends[index], value)
-        elif kind in AGGREGATORS and self.kinds[index + 1] in {"(", "by", "without"}:
+            node = NumberLiteral(*self.span(index), value)
+        elif kind in AGGREGATORS and kinds[index + 1] in {"(", "by", "without"}:
             node = self._aggregate()
         elif kind == "(":
+            start = self.starts[index]
             self.enter()
             inner = self.expression()
-            close = self.leave("parentheses")
-            node = Paren(self.starts[index], self.ends[close], inner, inner.type)
-        elif kind == STRING:
+            node = Paren(start, self.leave("parentheses"), inner, inner.type)
+        elif kind == STRING_LITERAL:
             self.index = index + 1
-            node = StringLiteral(self.starts[index], self.ends[index])
+            node = StringLiteral(*self.span(index))
         else:
             node = self.vector_selector()
-        while (suffix := SUFFIXES.get(self.kinds[self.index])) is not None:
+        suffix = SUFFIXES.get(kinds[self.index])
+        while suffix is not None:
             node = suffix(self, node)
+            suffix = SUFFIXES.get(kinds[self.index])
         return node
 
     def _call(self) -> Call:
         """``function_call : name function_call_body``."""
         index = self.index
-        name = self.written(index)
+        name = self.parts[index]
         function = FUNCTIONS.get(name)
         if function is None:
-            self.refuse(f"unknown function with name {name!a}", self.starts[index], self.ends[index])
+            self.refuse(f"unknown function with name {name!a}", *self.span(index))
         self.index = index + 1
-        args, close = self._arguments()
-        node = Call(self.starts[index], close + 1, function, args, close)
+        args, end = self._arguments()
+        node = Call(self.starts[index], end, function, args, function.returns)
         checks.check_call(self, node)
-        if function.name == "info":
+        if name == "info":
             if len(args) == 1:
                 self.infos.append(node)
             elif args:
@@ -266,17 +277,14 @@ class _Parser(Cursor):
         op, start = self.kinds[index], self.starts[index]
         self.index = index + 1
         modifier = self._aggregate_modifier()
-        args, close = self._arguments()
-        end = close + 1
-        if modifier is None and (modifier := self._aggregate_modifier()) is not None:
-            end = self.ends[self.index - 1]
+        args, end = self._arguments()
         wanted = 2 if op in _TWO_ARGUMENTS else 1
         if len(args) != wanted:
-            self.refuse(
-                f"wrong number of arguments for {op}, expected {wanted}, got {len(args)}", start, close + 1
-            )
-        grouping, without = modifier or (None, False)
-        node = Aggregate(start, end, op, args[-1], args[0] if wanted == 2 else None, grouping, without)
+            self.refuse(f"wrong number of arguments for {op}, expected {wanted}, got {len(args)}", start, end)
+        if modifier is None and (modifier := self._aggregate_modifier()) is not None:
+            end = self.span(self.index - 1)[1]
+        labels, without = modifier or (None, False)
+        node = Aggregate(start, end, op, args[-1], args[0] if wanted == 2 else None, labels, without)
         checks.check_aggregate(self, node)
         return node
 
@@ -289,7 +297,7 @@ class _Parser(Cursor):
         return grouping.grouping_labels(self), kind == "without"
 
     def _arguments(self) -> tuple[tuple[Expr, ...], int]:
-        """``function_call_body : "(" [expr {"," expr}] ")"``; the arguments, and where it closes."""
+        """``function_call_body : "(" [expr {"," expr}] ")"``; the arguments, and the index behind them."""
         if self.kinds[self.index] != "(":
             self.unexpected("aggregation", '"("')
         self.enter()
@@ -299,72 +307,39 @@ class _Parser(Cursor):
             while self.kinds[self.index] == ",":
                 self.index += 1
                 if self.kinds[self.index] == ")":
-                    self.unexpected(
-                        "function arguments", "an expression: no comma may stand behind the last one"
-                    )
+                    expected = "an expression (no comma may be the last)"
+                    self.unexpected("function arguments", expected)
                 args.append(self.expression())
-        close = self.leave("function arguments")
-        return tuple(args), self.starts[close]
+        return tuple(args), self.leave("function arguments")
 
     def vector_selector(self) -> VectorSelector:
         """``vector_selector : metric_identifier [label_matchers] | label_matchers``."""
         index = self.index
+        start, end = self.span(index)
+        kinds = self.kinds
         name: str | None = None
-        start = self.starts[index]
-        end = name_end = start
-        if self.kinds[index] in METRIC_WORDS:
-            name = self.written(index)
-            end = name_end = self.ends[index]
-            self.index = index + 1
-        elif self.kinds[index] != "{":
-            self.unexpected("", "an expression")
         matchers: tuple[Matcher, ...] = ()
         brace: int | None = None
-        if self.kinds[self.index] == "{":
-            brace = self.ends[self.index]
-            matchers, end = self._label_matchers()
+        name_end = start
+        if kinds[index] in METRIC_WORDS:
+            name = self.parts[index]
+            name_end = end
+            index += 1
+        elif kinds[index] != BRACES:
+            self.unexpected("", "an expression")
+        if kinds[index] == BRACES:
+            matchers = self.braces[index]
+            brace, end = self.span(index)
+            brace += 1
+            index += 1
+        self.index = index
         node = VectorSelector(start, end, name, matchers, brace, name_end)
         self._matchers -= 1 + len(matchers)
         if self._matchers < 0:
             self.refuse("the query has too many selectors and matchers", start, end)
         if name is None:
             self.unnamed[start] = node
-        elif any(matcher.name == "__name__" for matcher in matchers):
+        elif matchers and any(matcher.name == "__name__" for matcher in matchers):
             self.complain("metric name must not be set twice", start, end)
         self.selectors.append(node)
         return node
-
-    def _label_matchers(self) -> tuple[tuple[Matcher, ...], int]:
-        """``label_matchers : "{" [matcher {"," matcher} [","]] "}"``; the matchers, and where the brace ends.
-
-        A matcher is ``label op string``, ``string op string``, or a string alone: the metric's name.
-        """
-        kinds = self.kinds
-        self.index += 1
-        matchers: list[Matcher] = []
-        while kinds[self.index] != "}":
-            index = self.index
-            kind = kinds[index]
-            op = kinds[index + 1]
-            if kind not in {IDENTIFIER, STRING}:
-                self.unexpected("label matching", 'identifier or "}"')
-            self.index = index + 1
-            written = self.written(index)
-            start, last = self.starts[index], index
-            if op in _MATCH_OPS:
-                self.index = last = index + 2
-                if kinds[last] != STRING:
-                    self.unexpected("label matching", "string")
-                self.index += 1
-                name = unquote(written) if kind == STRING else written
-                matchers.append(Matcher(start, self.ends[last], name, op, self.written(last)))  # type: ignore[arg-type]  # in _MATCH_OPS
-            elif kind == STRING:
-                matchers.append(Matcher(start, self.ends[index], "__name__", "=", written))
-            else:
-                self.unexpected("label matching", "label matching operator")
-            if kinds[self.index] == ",":
-                self.index += 1
-            elif kinds[self.index] != "}":
-                self.unexpected("label matching", '"," or "}"')
-        self.index += 1
-        return tuple(matchers), self.ends[self.index - 1]

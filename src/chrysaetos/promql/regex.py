@@ -12,9 +12,12 @@ import re
 
 __all__ = ["matches_empty"]
 
-_GROUP = re.compile(r"\((?:\?(?:P?<[A-Za-z0-9_]+>|[imsU]*(?:-[imsU]+)?(?P<last>[:)])))?")
-_COUNT = re.compile(r"\{([0-9]+)(?:,[0-9]*)?\}")
-_CLASS_MEMBER = re.compile(r"\[:\^?[a-z]+:\]|\\(?s:.)|[^\]\\]", re.DOTALL)
+_GROUP = re.compile(r"\((?:\?(?:P?<[A-Za-z0-9_]+>|[imsU]*(?:-[imsU]+)?:))?")
+_NOTHING = re.compile(r"\(\?[imsU]*(?:-[imsU]+)?\)|\\Q(?:\\E|\Z)")
+"""What a repetition behind it looks through: flags, and an empty quotation."""
+# Go's regexp/syntax, parser.repeat: a count with a leading zero is no count. A "?" behind makes it lazy.
+_REPETITION = re.compile(r"(?:([*+?])|\{(0|[1-9][0-9]*+)(?:,(?:0|[1-9][0-9]*+)?)?\})\??")
+_CLASS_MEMBER = re.compile(r"\[:\^?[a-z]++:\]|\\.|[^\]\\]", re.DOTALL)
 _QUOTED = re.compile(r"\\Q(.*?)(?:\\E|\Z)", re.DOTALL)
 _ESCAPED = re.compile(r"\\(?:[pPx]\{[^}]{0,64}\}|x..|[pP].|[0-7]{1,3}|.|\Z)", re.DOTALL)
 # Assertions that hold on the empty string. \b does not: there is no word character beside it.
@@ -34,25 +37,24 @@ def matches_empty(pattern: str) -> bool:
     position = 0
     while position < len(pattern):
         character = pattern[position]
-        width = 1
-        if character == "(":
+        if character in "(\\" and (nothing := _NOTHING.match(pattern, position)):
+            width = len(nothing[0])
+        elif character == "(":
             group = _GROUP.match(pattern, position)
             width = 1 if group is None else len(group[0])
-            sequence, atom = sequence and atom, True
-            if group is None or group["last"] != ")":
-                stack.append((alternative, sequence))
-                alternative, sequence = False, True
+            stack.append((alternative, sequence and atom))
+            alternative, sequence, atom = False, True, True
         elif character == ")":
+            width = 1
             atom = alternative or (sequence and atom)
             alternative, sequence = stack.pop() if stack else (False, True)
         elif character == "|":
+            width = 1
             alternative, sequence, atom = alternative or (sequence and atom), True, True
-        elif character in "*?":
-            atom = True
-        elif character == "{" and (count := _COUNT.match(pattern, position)):
-            width = len(count[0])
-            atom = atom or not count[1].strip("0")
-        elif character != "+":
+        elif character in "*+?{" and (repetition := _REPETITION.match(pattern, position)):
+            width = len(repetition[0])
+            atom = atom or repetition[1] in {"*", "?"} or repetition[2] == "0"
+        else:
             width, prefix, last = _atom(pattern, position)
             sequence, atom = sequence and atom and prefix, last
         position += width
@@ -65,7 +67,7 @@ def _atom(pattern: str, position: int) -> tuple[int, bool, bool]:
     if character == "\\":
         quoted = _QUOTED.match(pattern, position)
         if quoted is not None:
-            return len(quoted[0]), len(quoted[1]) < 2, not quoted[1]
+            return len(quoted[0]), len(quoted[1]) == 1, False
         escaped = _ESCAPED.match(pattern, position)
         width = 1 if escaped is None else len(escaped[0])
         return width, True, pattern[position + 1 : position + width] in _HOLDS_ON_EMPTY

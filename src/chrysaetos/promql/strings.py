@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["is_legacy_name", "quote", "regex_quote", "unquote"]
+__all__ = ["is_label_name", "is_legacy_name", "quote", "regex_quote", "unquote"]
 
 _ESCAPE = re.compile(
     rb"\\(?:([abfnrtv\\\"'])|([0-3][0-7]{2})|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))"
@@ -28,6 +28,7 @@ _SIMPLE = {
 # Control characters, and U+FFFD, which Prometheus' lexer refuses when it stands unescaped.
 _UNSAFE = re.compile('[\\x00-\\x1f\\x7f"\\\\\ufffd]')
 _REGEX_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LEGACY_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -77,6 +78,11 @@ def _escape(match: re.Match[str]) -> str:
 def regex_quote(value: str) -> str:
     """A value as a regular expression of RE2 that matches exactly this value (Go, ``regexp.QuoteMeta``)."""
     return _REGEX_SPECIAL.sub(r"\\\g<0>", value)
+
+
+def is_label_name(name: str) -> bool:
+    """Whether an unquoted text may name a label: valid UTF-8, not empty (prometheus/common, ``model``)."""
+    return bool(name) and _SURROGATE.search(name) is None
 
 
 def is_legacy_name(name: str) -> bool:

@@ -1,68 +1,79 @@
 """Text → tokens with spans.
 
-Prometheus' own lexer (``promql/parser/lex.go``, 3.14) is the specification. It has three states, and so
-has this module: the statement, the inside of braces (where keywords are plain identifiers), and the inside
-of brackets (where only durations and their arithmetic stand). Each state is one regular expression of
-possessive parts, so that no input makes it look at a character more than a fixed number of times.
+Prometheus' own lexer (``promql/parser/lex.go``, 3.14) is the specification. It has three states: the
+statement, the inside of braces, and the inside of brackets, where only durations and their arithmetic stand.
+Statement and brackets have regular expressions of their own; a pair of braces with all it holds is one token,
+read in :mod:`~chrysaetos.promql.matchers`.
 
-What holds for every text that Prometheus accepts: it is split here at the same places. Where Prometheus
-refuses a text later on (an overflowing number, a comment just behind ``[``), this lexer may let it pass.
+What holds for every text that Prometheus accepts: it is split here at the same places.
 """
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from chrysaetos.errors import QueryError
+from chrysaetos.promql.lexemes import SKIP, SPACE, STRING, digits_refusal, shown, skip, string_refusal
+from chrysaetos.promql.matchers import label_matchers
 
-__all__ = ["AGGREGATORS", "DURATION", "END", "IDENTIFIER", "METRIC", "NUMBER", "STRING", "Tokens", "tokenize"]
+if TYPE_CHECKING:
+    from chrysaetos.promql.ast import Matcher
+
+__all__ = [
+    "AGGREGATORS",
+    "BRACES",
+    "DURATION",
+    "DURATION_WORDS",
+    "END",
+    "FILLS",
+    "IDENTIFIER",
+    "NUMBER",
+    "STRING_LITERAL",
+    "Tokens",
+    "tokenize",
+]
 
 # Kinds of tokens. A keyword's kind is the keyword in lower case, an operator's is the operator.
 IDENTIFIER = "identifier"
-METRIC = "metric identifier"  # an identifier that holds a colon
-STRING = "string"
+STRING_LITERAL = "string"
 NUMBER = "number"
 DURATION = "duration"
+BRACES = "label matchers"
 END = "end of input"
 
 AGGREGATORS = frozenset(
     {
-        "avg",
-        "bottomk",
-        "count",
-        "count_values",
-        "group",
-        "limit_ratio",
-        "limitk",
-        "max",
-        "min",
-        "quantile",
-        "stddev",
-        "stdvar",
-        "sum",
-        "topk",
+        *("avg", "bottomk", "count", "count_values", "group", "limit_ratio", "limitk", "max", "min"),
+        *("quantile", "stddev", "stdvar", "sum", "topk"),
     }
 )
-
-_DURATION_WORDS = ("step", "range", "max_of", "min_of")
+FILLS = frozenset({"fill", "fill_left", "fill_right"})
+DURATION_WORDS = frozenset({"step", "range", "max_of", "min_of"})
 
 # lex.go, `key`. Case does not matter there.
 _KEYWORDS: dict[str, str] = {
     word: word
     for word in (
-        *("and", "or", "unless", "atan2"),
+        *(
+            "and",
+            "or",
+            "unless",
+            "atan2",
+            "offset",
+            "smoothed",
+            "anchored",
+            "by",
+            "without",
+            "on",
+            "ignoring",
+        ),
+        *("group_left", "group_right", "bool", "start", "end"),
         *AGGREGATORS,
-        *("offset", "smoothed", "anchored", "by", "without", "on", "ignoring", "group_left", "group_right"),
-        *("fill", "fill_left", "fill_right", "bool", "start", "end"),
-        *_DURATION_WORDS,
+        *FILLS,
+        *DURATION_WORDS,
     )
 } | {"inf": NUMBER, "nan": NUMBER}
-
-# A word is looked up as it is written first: most are in lower case, or no keywords at all.
-_FILLS = frozenset({"fill", "fill_left", "fill_right"})
-
-_SKIP = r"[ \t\r\n]*+(?:\#[^\r\n]*+[ \t\r\n]*+)*+"
 
 # lex.go, scanNumber, and what Go's strconv takes of it.
 _DIGITS = r"[0-9]++(?:_[0-9]++)*+"
@@ -74,42 +85,29 @@ _NUMBER = rf"""(?P<number>
 _DURATION = r"""(?P<duration>
     (?=[0-9])(?:[0-9]++y)?+(?:[0-9]++w)?+(?:[0-9]++d)?+(?:[0-9]++h)?+(?:[0-9]++m(?!s))?+(?:[0-9]++s)?+
     (?:[0-9]++ms)?+(?![0-9A-Za-z_]))"""
-# lex.go, lexEscape: Go's escapes, of the quotes only the one in use; no surrogates. lexString and
-# lexRawString refuse U+FFFD, since they cannot tell it from a byte that is not UTF-8.
-_ESCAPE = r"""(?:[abfnrtv\\]|[0-3][0-7]{2}|x[0-9a-fA-F]{2}
-    |u(?![dD][89a-fA-F])[0-9a-fA-F]{4}|U000(?:0(?![dD][89a-fA-F])|[1-9a-fA-F])[0-9a-fA-F]{4}
-    |U0010[0-9a-fA-F]{4})"""
-_STRING = rf"""(?P<string>
-     "(?:[^"\\\n\ufffd]++|\\(?:"|{_ESCAPE}))*+"
-    |'(?:[^'\\\n\ufffd]++|\\(?:'|{_ESCAPE}))*+'
-    |`[^`\ufffd]*+`)"""
+_DURATION_WORD = rf"(?P<word>(?i:{'|'.join(sorted(DURATION_WORDS))})(?![A-Za-z_]))"
 
+# Each token takes what is skipped behind it, so the next one starts where its match ends.
 _STATEMENT = re.compile(
-    rf"""{_SKIP}(?:
-      (?P<word>[A-Za-z_:][A-Za-z0-9_:]*+)
-    | (?P<operator>==|!=|<[=/]|>[=/]|[-+*/%^<>=@,(){{\[])
-    | {_NUMBER} | {_DURATION} | {_STRING}
-    | (?P<end>\Z))""",
+    rf"""(?:
+      (?P<operator>[-+*/%^@,()]|==?+|!=|[<>][=/]?+)
+    | (?P<word>[A-Za-z_:][A-Za-z0-9_:]*+)
+    | {_NUMBER} | {_DURATION} | (?P<string>{STRING})
+    | (?P<end>\Z)){SKIP}
+    | (?P<bracket>\[){SPACE} | (?P<brace>\{{)""",
     re.VERBOSE,
 )
-_BRACES = re.compile(
-    rf"""{_SKIP}(?:
-      (?P<word>[A-Za-z_][A-Za-z0-9_]*+)
-    | (?P<operator>=~|!~|!=|[=,}}])
-    | {_STRING})""",
+# lex.go, lexDurationExpr: up to a bracket's first number, no comment and no colon.
+_BRACKETS_START = re.compile(
+    rf"""(?:{_NUMBER} | {_DURATION} | (?P<close>\])){SKIP}
+    | (?:(?P<operator>[-+*/%^,()]) | {_DURATION_WORD}){SPACE}""",
     re.VERBOSE,
 )
 _BRACKETS = re.compile(
-    rf"""{_SKIP}(?:
-      (?P<operator>[-+*/%^,():\]])
-    | {_NUMBER} | {_DURATION}
-    | (?P<word>(?i:{"|".join(_DURATION_WORDS)})(?![A-Za-z_])))""",
+    rf"(?:(?P<close>\]) | (?P<operator>[-+*/%^,():]) | {_NUMBER} | {_DURATION} | {_DURATION_WORD}){SKIP}",
     re.VERBOSE,
 )
-_SKIPPED = re.compile(_SKIP, re.VERBOSE)
-_PARENTHESIS_NEXT = re.compile(r"[ \t\r\n]*+\(")
-_GOOD_STRING_PART = re.compile(rf"(?:[^\\\n\ufffd]|\\(?:[\"'`]|{_ESCAPE}))", re.VERBOSE)
-_WORD_LIKE = re.compile(r"[0-9A-Za-z_.]+")
+_PARENTHESIS_NEXT = re.compile(rf"{SPACE}\(")
 
 
 class Tokens(NamedTuple):
@@ -121,13 +119,15 @@ class Tokens(NamedTuple):
         text: what was read.
         kinds: kind of each token.
         starts: index of its first character.
-        ends: index behind its last character.
+        parts: the token as it is written.
+        braces: by index, the matchers of each token of the kind ``BRACES``.
     """
 
     text: str
     kinds: list[str]
     starts: list[int]
-    ends: list[int]
+    parts: list[str]
+    braces: dict[int, tuple[Matcher, ...]]
 
 
 def tokenize(text: str, *, limit: int) -> Tokens:
@@ -142,87 +142,55 @@ def tokenize(text: str, *, limit: int) -> Tokens:
     """
     kinds: list[str] = []
     starts: list[int] = []
-    ends: list[int] = []
+    parts: list[str] = []
+    braces: dict[int, tuple[Matcher, ...]] = {}
     state = _STATEMENT
-    position = 0
+    start = skip(text, 0)
     while True:
-        match = state.match(text, position)
+        match = state.match(text, start)
         if match is None:
-            raise _refusal(text, position, state)
+            raise _refusal(text, start, state)
         kind: str = match.lastgroup  # type: ignore[assignment]  # every alternative is named
-        start, position = match.span(kind)
+        part: str = match[kind]
+        position = match.end()
         if kind == "operator":
-            kind = text[start:position]
-            if kind == "{":
-                state = _BRACES
-            elif kind == "[":
-                state = _BRACKETS
-            elif kind in "}]":
-                state = _STATEMENT
+            kind = part
         elif kind == "word":
-            kind = IDENTIFIER if state is _BRACES else _word_kind(text, start, position)
+            kind = _KEYWORDS.get(part.lower(), IDENTIFIER)
+            # lex.go, lexKeywordOrIdentifier: white space may stand between, a comment may not
+            if kind in FILLS and _PARENTHESIS_NEXT.match(text, start + len(part)) is None:
+                kind = IDENTIFIER
+        elif kind == "brace":
+            kind = BRACES
+            braces[len(kinds)], end, position = label_matchers(text, position)
+            part = text[start:end]
+        elif kind == "bracket":
+            kind = "["
+            state = _BRACKETS_START
+        elif kind == "close":
+            kind = "]"
+            state = _STATEMENT
         elif kind == "end":
-            kind = END
+            if len(kinds) > limit:
+                end = starts[limit] + len(parts[limit])
+                raise QueryError(f"the query has more than {limit} tokens", text, starts[limit], end)
+            return Tokens(text, [*kinds, END, END], [*starts, start, start], [*parts, "", ""], braces)
+        elif state is _BRACKETS_START:
+            state = _BRACKETS
         kinds.append(kind)
         starts.append(start)
-        ends.append(position)
-        if kind == END:
-            kinds.append(END)
-            starts.append(start)
-            ends.append(position)
-            return Tokens(text, kinds, starts, ends)
-        if len(kinds) > limit:
-            raise QueryError(f"the query has more than {limit} tokens", text, start, position)
+        parts.append(part)
+        start = position
 
 
-def _word_kind(text: str, start: int, end: int) -> str:
-    """lex.go, lexKeywordOrIdentifier."""
-    word = text[start:end]
-    kind = _KEYWORDS.get(word) or _KEYWORDS.get(word.lower())
-    if kind is None or (kind in _FILLS and not _PARENTHESIS_NEXT.match(text, end)):
-        return METRIC if ":" in word else IDENTIFIER
-    return kind
-
-
-def _refusal(text: str, position: int, state: re.Pattern[str]) -> QueryError:
-    """The error for a text in which no token starts at a position."""
-    skipped = _SKIPPED.match(text, position)
-    start = position if skipped is None else skipped.end()
+def _refusal(text: str, start: int, state: re.Pattern[str]) -> QueryError:
+    """The error for a place where no token starts."""
     if start == len(text):
-        what = "inside braces" if state is _BRACES else "inside brackets"
-        return QueryError(f"unexpected end of input {what}", text, start)
+        return QueryError("unexpected end of input inside brackets", text, start)
     character = text[start]
-    if character in "\"'`" and state is not _BRACKETS:
-        return _string_refusal(text, start)
-    if character.isascii() and (character.isdigit() or character == "."):
-        word = _WORD_LIKE.match(text, start)
-        end = start + 1 if word is None else word.end()
-        return QueryError(f"bad number or duration syntax: {_shown(text[start:end])}", text, start, end)
-    place = {_BRACES: " inside braces", _BRACKETS: " in a duration"}.get(state, "")
-    return QueryError(f"unexpected character{place}: {_shown(character)}", text, start)
-
-
-def _string_refusal(text: str, start: int) -> QueryError:
-    """The error for a quote that starts no string: where the string breaks off, and why."""
-    quote = text[start]
-    position = start + 1
-    while position < len(text) and text[position] != quote:
-        if quote == "`" and text[position] != "\ufffd":
-            position += 1
-            continue
-        part = _GOOD_STRING_PART.match(text, position)
-        if part is None or (part[0][0] == "\\" and part[0][1] in "\"'`" and part[0][1] != quote):
-            break
-        position = part.end()
-    if position == len(text) or text[position] == "\n":
-        return QueryError("unterminated quoted string", text, start, position)
-    if text[position] == "\ufffd":
-        return QueryError("invalid UTF-8 in a quoted string", text, position)
-    return QueryError(
-        "unknown or incomplete escape sequence in a quoted string", text, position, position + 2
-    )
-
-
-def _shown(part: str) -> str:
-    """A part of the text as an error shows it: quoted, short, one line."""
-    return ascii(part if len(part) <= 20 else f"{part[:20]}...")
+    if character in "\"'`" and state is _STATEMENT:
+        return string_refusal(text, start)
+    if character in "0123456789.":
+        return digits_refusal(text, start)
+    place = "" if state is _STATEMENT else " in a duration"
+    return QueryError(f"unexpected character{place}: {shown(character)}", text, start)

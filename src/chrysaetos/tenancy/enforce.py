@@ -10,18 +10,18 @@ shows in the other, and ends in a refusal.
 
 from __future__ import annotations
 
-from dataclasses import replace
+import sys
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import ChrysaetosError
 from chrysaetos.promql.ast import Call, VectorSelector, walk
-from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse, parse_selector
+from chrysaetos.promql.parser import DEFAULT_BOUNDS, Bounds, parse, parse_selector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chrysaetos.promql.parser import Bounds, Query
+    from chrysaetos.promql.parser import Query
     from chrysaetos.tenancy.scope import Scope
 
 __all__ = ["EnforcementError", "scope_query", "scope_selector"]
@@ -73,10 +73,8 @@ def _scope(text: str, scope: Scope, bounds: Bounds, parser: Callable[[str, Bound
         return text
     result = _splice(query, scope.matcher)
     # The bounds are the caller's text's: what was added to it is as long as it has to be.
-    roomy = replace(
-        bounds, bytes=bounds.bytes + 4 * len(result), tokens=5 * bounds.tokens, matchers=3 * bounds.matchers
-    )
-    _verify(parser(result, roomy), scope.matcher, expected=len(query.selectors) + len(query.infos))
+    unbounded = Bounds(bytes=sys.maxsize, depth=bounds.depth, tokens=sys.maxsize, matchers=sys.maxsize)
+    _verify(parser(result, unbounded), scope.matcher, len(query.selectors) + len(query.infos))
     return result
 
 
@@ -90,7 +88,7 @@ def _splice(query: Query, matcher: str) -> str:
             insertions.append((selector.brace, f"{matcher}," if selector.matchers else matcher))
     if query.infos:
         # info(v) selects target_info on its own. Given label matchers, it adds them to that selection.
-        insertions += [(call.close, f",{{{matcher}}}") for call in query.infos]
+        insertions += [(call.end - 1, f",{{{matcher}}}") for call in query.infos]
         insertions.sort(key=itemgetter(0))  # stable: a selector that ends at the parenthesis comes first
     pieces: list[str] = []
     position = 0
@@ -101,7 +99,7 @@ def _splice(query: Query, matcher: str) -> str:
     return "".join(pieces)
 
 
-def _verify(query: Query, matcher: str, *, expected: int) -> None:
+def _verify(query: Query, matcher: str, expected: int) -> None:
     """Check that each selector carries the matcher.
 
     Raises:
@@ -112,7 +110,10 @@ def _verify(query: Query, matcher: str, *, expected: int) -> None:
     for node in walk(query.expr):
         if isinstance(node, VectorSelector):
             found += 1
-            if not any(text[m.start : m.end] == matcher for m in node.matchers):
+            for own in node.matchers:
+                if text[own.start : own.end] == matcher:
+                    break
+            else:
                 raise EnforcementError("a selector of the scoped query does not carry the scope")
         elif isinstance(node, Call) and node.function.name == "info" and len(node.args) != 2:
             raise EnforcementError("a call of info() in the scoped query does not carry the scope")

@@ -1,0 +1,109 @@
+"""The braces of a vector selector: text → matchers.
+
+Inside braces keywords are plain identifiers and nothing nests, so one regular expression reads a matcher.
+Where it does not fit, the text is read again, token by token, to say what is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NoReturn, cast
+
+from chrysaetos.errors import QueryError
+from chrysaetos.promql.ast import Matcher
+from chrysaetos.promql.lexemes import IDENTIFIER, SKIP, STRING, shown, skip, string_refusal
+from chrysaetos.promql.strings import unquote
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+    from chrysaetos.promql.ast import MatchOp
+
+__all__ = ["label_matchers"]
+
+_OPERATOR = "=~|!~|!=|="
+_MATCHER = re.compile(
+    rf"{SKIP}(?:({IDENTIFIER})|({STRING}))(?:{SKIP}({_OPERATOR}){SKIP}({STRING}))?+{SKIP}([,}}]){SKIP}",
+    re.VERBOSE,
+)
+_CLOSE = re.compile(rf"{SKIP}(\}}){SKIP}", re.VERBOSE)
+_TOKEN = re.compile(
+    rf"(?P<identifier>{IDENTIFIER})|(?P<string>{STRING})|(?P<operator>{_OPERATOR}|[,}}])", re.VERBOSE
+)
+_NAMES = frozenset({"identifier", "string"})
+_OPERATORS = frozenset({"=~", "!~", "!=", "="})
+
+
+def label_matchers(text: str, position: int) -> tuple[tuple[Matcher, ...], int, int]:
+    """``label_matchers : "{" [label_matcher {"," label_matcher} [","]] "}"``.
+
+    ``label_matcher : IDENTIFIER match_op STRING | STRING match_op STRING | STRING``; a string alone is the
+    metric's name.
+
+    Args:
+        text: the query.
+        position: index behind the opening brace.
+
+    Returns:
+        The matchers, the index behind the closing brace, and that of what follows.
+
+    Raises:
+        QueryError: anything else stands there.
+    """
+    found: list[Matcher] = []
+    close = _CLOSE.match(text, position)
+    while close is None:
+        match = _MATCHER.match(text, position)
+        if match is None:
+            _refuse(text, position)
+        label, quoted, op, value, after = match.groups()
+        if op is not None:
+            start = match.start(1 if quoted is None else 2)
+            found.append(Matcher(start, match.end(4), label or unquote(quoted), cast("MatchOp", op), value))
+        elif label is None:
+            found.append(Matcher(match.start(2), match.end(2), "__name__", "=", quoted))
+        else:
+            _refuse(text, position)
+        position = match.end()
+        if after == "}":
+            return tuple(found), match.end(5), position
+        close = _CLOSE.match(text, position)
+    return tuple(found), close.end(1), close.end()
+
+
+def _refuse(text: str, position: int) -> NoReturn:
+    """Say what is wrong with the matcher that starts at a position."""
+    first, position = _expect(text, position, _NAMES, 'identifier or "}"')
+    if first == "identifier" or _next(text, position)[0] in _OPERATORS:
+        _, position = _expect(text, position, _OPERATORS, "label matching operator")
+        _, position = _expect(text, position, {"string"}, "string")
+    _unexpected(text, position, '"," or "}"')
+
+
+def _expect(text: str, position: int, kinds: AbstractSet[str], expected: str) -> tuple[str, int]:
+    """Step over a token of one of some kinds: its kind, and the index behind it."""
+    kind, _, end = _next(text, position)
+    if kind not in kinds:
+        _unexpected(text, position, expected)
+    return kind, end
+
+
+def _unexpected(text: str, position: int, expected: str) -> NoReturn:
+    """Refuse the next token."""
+    kind, start, end = _next(text, position)
+    what = f"{kind} {shown(text[start:end])}" if kind in _NAMES else shown(kind)
+    raise QueryError(f"unexpected {what} in label matching, expected {expected}", text, start, end)
+
+
+def _next(text: str, position: int) -> tuple[str, int, int]:
+    """Kind and span of the next token; an operator's kind is the operator."""
+    start = skip(text, position)
+    match = _TOKEN.match(text, start)
+    if match is not None:
+        kind: str = match.lastgroup  # type: ignore[assignment]  # every alternative is named
+        return match[0] if kind == "operator" else kind, start, match.end()
+    if start == len(text):
+        raise QueryError("unexpected end of input inside braces", text, start)
+    if text[start] in "\"'`":
+        raise string_refusal(text, start)
+    raise QueryError(f"unexpected character inside braces: {shown(text[start])}", text, start)
