@@ -1,0 +1,162 @@
+"""Text + scope → scoped text."""
+
+import pytest
+from tests.promql.corpus import ACCEPTED, HOSTILE, REJECTED, shared
+
+from chrysaetos.errors import QueryError
+from chrysaetos.promql.parser import Bounds, parse
+from chrysaetos.tenancy import enforce
+from chrysaetos.tenancy.enforce import EnforcementError, scope_query, scope_selector
+from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
+
+A = Scope.of("project", "A")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("up", 'up{project="A"}'),
+        ("up{}", 'up{project="A"}'),
+        ("up { }", 'up {project="A" }'),
+        ('up{job="a"}', 'up{project="A",job="a"}'),
+        ('up { job="a", }', 'up {project="A", job="a", }'),
+        ('{job="a"}', '{project="A",job="a"}'),
+        ('{"up"}', '{project="A","up"}'),
+        ("up#{}\n", 'up{project="A"}#{}\n'),
+        ("up{# }\n}", 'up{project="A"# }\n}'),
+        ("up[5m]", 'up{project="A"}[5m]'),
+        ("up@1", 'up{project="A"}@1'),
+        ("a+b", 'a{project="A"}+b{project="A"}'),
+        ("  sum ( up ) by(a)  ", '  sum ( up{project="A"} ) by(a)  '),
+        ("1", "1"),
+        ("'up'", "'up'"),
+        ("time()", "time()"),
+        ("info(a)", 'info(a{project="A"},{project="A"})'),
+        ("info(a )", 'info(a{project="A"} ,{project="A"})'),
+        ("info(a{b='c'})", 'info(a{project="A",b=\'c\'},{project="A"})'),
+        ("info(a,{b='c'})", 'info(a{project="A"},{project="A",b=\'c\'})'),
+        ("info(a) + info(b)", 'info(a{project="A"},{project="A"}) + info(b{project="A"},{project="A"})'),
+        ("{a='é'} + b", '{project="A",a=\'é\'} + b{project="A"}'),
+    ],
+)
+def test_the_matcher_is_inserted_and_all_else_stays(text, expected):
+    assert scope_query(text, A) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), HOSTILE)
+def test_hostile_texts(text, expected):
+    if expected is None:
+        with pytest.raises(QueryError):
+            scope_query(text, A)
+    else:
+        assert scope_query(text, A) == expected
+
+
+@pytest.mark.parametrize("text", [*ACCEPTED, *shared("accept.jsonl")])
+def test_each_selector_carries_the_matcher_and_nothing_else_was_changed(text):
+    scoped = scope_query(text, A)
+    before, after = parse(text), parse(scoped)
+    assert len(after.selectors) == len(before.selectors) + len(before.infos)
+    assert all(selector.matchers[0].name == "project" for selector in after.selectors)
+    assert after.infos == ()
+    bare = scoped
+    for inserted in (',{project="A"}', '{project="A"}', 'project="A",', 'project="A"'):
+        bare = bare.replace(inserted, "{}" if inserted == '{project="A"}' else "")
+    assert bare.replace("{}", "") == text.replace("{}", "")
+
+
+@pytest.mark.parametrize("text", REJECTED)
+def test_what_is_no_query_is_refused_with_the_callers_own_text(text):
+    for scope in (A, UNRESTRICTED):
+        with pytest.raises(QueryError) as caught:
+            scope_query(text, scope)
+        assert caught.value.text == text
+
+
+@pytest.mark.parametrize("text", ["up", "info(a)", " {a='b'} + c # d"])
+def test_an_unrestricted_scope_changes_nothing(text):
+    assert scope_query(text, UNRESTRICTED) == text
+
+
+def test_an_unrestricted_scope_does_not_make_a_scoped_one_of_an_equal_label():
+    assert scope_query("up", Scope.of("a", "b")) == 'up{a="b"}'
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        (Scope.of("project", "A", "B"), 'up{project=~"A|B"} + {project=~"A|B",a="b"}'),
+        (Scope.of("my label", 'x"'), r'up{"my label"="x\""} + {"my label"="x\"",a="b"}'),
+    ],
+)
+def test_other_scopes(scope, expected):
+    assert scope_query('up + {a="b"}', scope) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("up", 'up{project="A"}'),
+        ("{}", '{project="A"}'),
+        ('{a=""}', '{project="A",a=""}'),
+        ('{"up"}', '{project="A","up"}'),
+        (" sum { a='b' } # c", " sum {project=\"A\", a='b' } # c"),
+    ],
+)
+def test_match_parameters(text, expected):
+    assert scope_selector(text, A) == expected
+    assert scope_selector(text, UNRESTRICTED) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "up[5m]", "up + up", "(up)", "sum(up)", "up offset 5m", "1", '{a="1" or b="2"}']
+)
+def test_what_is_no_match_parameter_is_refused(text):
+    for scope in (A, UNRESTRICTED):
+        with pytest.raises(QueryError):
+            scope_selector(text, scope)
+
+
+def test_bounds_are_the_callers_texts():
+    wide = Scope.of("project", "A" * 10_000)
+    text = "+".join(["a"] * 8)
+    bounds = Bounds(bytes=len(text), tokens=15, matchers=8, depth=1)
+    assert len(scope_query(text, wide, bounds)) > 80_000
+    assert (
+        scope_query("info(a)", A, Bounds(bytes=7, tokens=4, matchers=1, depth=1))
+        == 'info(a{project="A"},{project="A"})'
+    )
+    for less in (Bounds(bytes=14), Bounds(tokens=14), Bounds(matchers=7)):
+        with pytest.raises(QueryError):
+            scope_query(text, A, less)
+
+
+def splice(monkeypatch, change):
+    """Let a change happen to each scoped text before it is checked."""
+    original = enforce._splice
+    monkeypatch.setattr(enforce, "_splice", lambda query, matcher: change(original(query, matcher)))
+
+
+@pytest.mark.parametrize(
+    ("text", "change", "reason"),
+    [
+        ("a + b", lambda text: text.replace('b{project="A"}', "b"), "does not carry the scope"),
+        ("a + b", lambda text: text.replace('b{project="A"}', 'b{project="B"}'), "does not carry the scope"),
+        ("a + b", lambda text: text.replace('b{project="A"}', 'b{project=~"A"}'), "does not carry the scope"),
+        ("a + b", lambda text: text.replace('b{project="A"}', "b{project='A'}"), "does not carry the scope"),
+        ("a", lambda text: f"{text} + {text}", "does not have the selectors"),
+        ("a + b", lambda text: text.partition(" + ")[0], "does not have the selectors"),
+        ("info(a)", lambda text: text.replace(',{project="A"}', ""), "info"),
+        ("info(a, {})", lambda text: text.replace(', {project="A"}', ", {}"), "does not carry the scope"),
+    ],
+)
+def test_a_mistake_in_the_splicing_is_found(monkeypatch, text, change, reason):
+    splice(monkeypatch, change)
+    with pytest.raises(EnforcementError, match=reason):
+        scope_query(text, A)
+
+
+def test_a_mistake_that_is_no_promql_is_found(monkeypatch):
+    splice(monkeypatch, lambda text: text + "{")
+    with pytest.raises(QueryError):
+        scope_query("a", A)

@@ -1,0 +1,90 @@
+"""What a caller may see."""
+
+import dataclasses
+import re
+
+import pytest
+
+from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
+
+
+@pytest.mark.parametrize(
+    ("label", "values", "matcher"),
+    [
+        ("project", ("A",), 'project="A"'),
+        ("project", ("A", "B"), 'project=~"A|B"'),
+        ("my label", ("A",), '"my label"="A"'),
+        ('a"b\\', ("A",), r'"a\"b\\"="A"'),
+        ("1a", ("A",), '"1a"="A"'),
+        ("projet_é", ("A",), '"projet_é"="A"'),
+        ("sum", ("A",), 'sum="A"'),
+        ("project", (".*",), 'project=".*"'),
+        ("project", ('A"}',), r'project="A\"}"'),
+        ("project", ("A|B",), 'project="A|B"'),
+        ("project", ("A\\",), r'project="A\\"'),
+        ("project", ("A\nB",), r'project="A\nB"'),
+        ("project", ("\0\ufffd",), r'project="\u0000\ufffd"'),
+        ("project", ("é𐍈",), 'project="é𐍈"'),
+        ("project", (".*", "A|B"), r'project=~"\\.\\*|A\\|B"'),
+        ("project", ('A"', "\n"), r'project=~"A\"|\n"'),
+        ("project", ("(", "["), r'project=~"\\(|\\["'),
+    ],
+)
+def test_the_matcher_means_the_values_to_the_letter(label, values, matcher):
+    scope = Scope.of(label, *values)
+    assert scope == Scope(label, values)
+    assert scope.matcher == matcher
+    assert not scope.unrestricted
+
+
+@pytest.mark.parametrize(
+    ("label", "values", "error", "reason"),
+    [
+        ("", ("A",), ValueError, "needs the label"),
+        ("__name__", ("A",), ValueError, "needs the label"),
+        ("project", (), ValueError, "at least one value"),
+        ("project", ("",), ValueError, "none may be empty"),
+        ("project", ("A", ""), ValueError, "none may be empty"),
+        ("project", ("\ud800",), ValueError, "surrogates"),
+        ("\ud800", ("A",), ValueError, "surrogates"),
+        ("project", (None,), TypeError, "all strings"),
+        ("project", None, TypeError, "a tuple"),
+        ("project", "AB", TypeError, "a tuple"),
+        ("project", ["A"], TypeError, "a tuple"),
+        ("project", (b"A",), TypeError, "all strings"),
+        (None, ("A",), TypeError, "all strings"),
+    ],
+)
+def test_what_is_no_scope(label, values, error, reason):
+    with pytest.raises(error, match=reason):
+        Scope(label, values)
+
+
+def test_unrestricted_is_one_object_that_no_arguments_yield():
+    assert UNRESTRICTED.unrestricted
+    assert UNRESTRICTED.matcher == ""
+    assert not Scope.of("project", "A").unrestricted
+    assert Scope.of("project", "A") != UNRESTRICTED
+    with pytest.raises(ValueError, match="needs the label"):
+        Scope("", ())
+    with pytest.raises(ValueError, match="needs the label"):
+        dataclasses.replace(UNRESTRICTED)
+
+
+def test_a_scope_does_not_change():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Scope.of("project", "A").values = ("B",)
+
+
+def test_scopes_are_keys():
+    assert (
+        len({Scope.of("project", "A"), Scope.of("project", "A"), Scope.of("project", "B"), UNRESTRICTED}) == 3
+    )
+
+
+def test_several_values_make_an_alternation_of_each():
+    values = ("a.b", "c+d", "e")
+    pattern = re.fullmatch(r'project=~"(.*)"', Scope.of("project", *values).matcher)[1].replace("\\\\", "\\")
+    assert [bool(re.fullmatch(pattern, value)) for value in (*values, "axb", "cd", "a.b|e", "")] == [
+        True
+    ] * 3 + [False] * 4
