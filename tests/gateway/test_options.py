@@ -24,7 +24,7 @@ def configured(tmp_path):
 
 
 def test_everything_has_a_default_that_works_for_one_machine(configured):
-    application, upstream = configured("")
+    application, (upstream,) = configured("")
     assert (upstream.host, upstream.port, upstream.tls) == ("localhost", 9090, None)
     assert upstream.static_headers == ()
     assert application.path_prefix == ""
@@ -37,7 +37,7 @@ def test_a_configuration_of_aetos_works_as_it_is(configured, tmp_path):
     ca.cert_pem.write_to_path(tmp_path / "ca.pem")
     pair.private_key_pem.write_to_path(tmp_path / "key.pem")
     pair.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
-    _, upstream = configured(
+    _, (upstream,) = configured(
         f"""
 [DEFAULT]
 auth_mode = keystone
@@ -66,7 +66,7 @@ allowed_origin = https://dashboard.example
 
 
 def test_the_limits_are_the_operators(configured):
-    application, upstream = configured(
+    application, (upstream,) = configured(
         """
 [gateway]
 path_prefix = /metric-storage
@@ -105,6 +105,9 @@ max_connections = 3
         ("[gateway]\nmax_query_depth = 100000", "max_query_depth"),
         ("[gateway]\nworkers = 0", "workers"),
         ("[DEFAULT]\nauth_mode = none", "auth_mode"),
+        ("[prometheus]\nreplicas = other", "[prometheus] replicas"),
+        ("[prometheus]\nreplicas = other:0", "[prometheus] replicas"),
+        ("[prometheus]\nheaders = X-Scope-OrgID", "[prometheus] headers"),
         ("no section", "configuration"),
     ],
 )
@@ -112,6 +115,25 @@ def test_a_bad_value_is_refused_by_the_name_of_its_option(configured, text, opti
     with pytest.raises(ConfigError) as caught:
         configured(text)
     assert option in str(caught.value)
+
+
+def test_replicas_are_asked_as_the_first_is(configured):
+    _, upstreams = configured(
+        """
+[prometheus]
+host = one
+replicas = two:9091, [2001:db8::1]:9092
+headers = X-Scope-OrgID:cloud,X-Other:b
+path_prefix = /prom
+"""
+    )
+    assert [(each.host, each.port) for each in upstreams] == [
+        ("one", 9090),
+        ("two", 9091),
+        ("2001:db8::1", 9092),
+    ]
+    assert {each.path_prefix for each in upstreams} == {"/prom"}
+    assert {each.static_headers for each in upstreams} == {(("X-Scope-OrgID", "cloud"), ("X-Other", "b"))}
 
 
 def test_a_file_that_is_not_there_is_named():

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.health import IdentityProbe
     from chrysaetos.gateway.options import GatewayOptions
     from chrysaetos.gateway.proxy import Identity
+    from chrysaetos.gateway.replicas import Pool
     from chrysaetos.gateway.request import Message, Receive, Send
-    from chrysaetos.gateway.upstream import Upstream
 
     class FullIdentity(Identity, IdentityProbe, Protocol):
         """All that the application asks of an authenticator."""
@@ -44,7 +44,7 @@ def create_app(
     *,
     identity: FullIdentity,
     access: Access,
-    upstream: Upstream,
+    upstream: Pool,
     observers: Sequence[Observer] = (),
 ) -> Application:
     """The application, put together from its parts.
@@ -68,7 +68,7 @@ class Application:
         *,
         identity: FullIdentity,
         access: Access,
-        upstream: Upstream,
+        upstream: Pool,
         observers: Sequence[Observer],
     ) -> None:
         self._observers = tuple(observers)

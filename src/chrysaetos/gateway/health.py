@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chrysaetos.errors import Headers
+    from chrysaetos.gateway.replicas import Pool
     from chrysaetos.gateway.request import Request
-    from chrysaetos.gateway.upstream import Upstream
     from chrysaetos.tenancy.endpoints import Endpoint
 
 __all__ = ["Health", "IdentityProbe"]
@@ -58,7 +58,7 @@ class Health:
         self,
         *,
         identity: IdentityProbe,
-        upstream: Upstream,
+        upstream: Pool,
         prefix: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

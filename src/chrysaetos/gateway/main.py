@@ -15,13 +15,17 @@ from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.app import Application, create_app
 from chrysaetos.gateway.options import load_conf, load_options
+from chrysaetos.gateway.replicas import Replicas
 from chrysaetos.gateway.upstream import Upstream
 from chrysaetos.identity.authenticator import create_authenticator
+from chrysaetos.identity.noauth import NoAuthenticator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from oslo_config import cfg
+
+    from chrysaetos.gateway.app import FullIdentity
 
 __all__ = ["build", "run"]
 
@@ -83,10 +87,17 @@ def build(conf: cfg.ConfigOpts) -> Application:
     Raises:
         ConfigError: a value cannot be used.
     """
-    application, upstream = load_options(conf)
+    application, upstreams = load_options(conf)
+    pools = [Upstream(options) for options in upstreams]
     return create_app(
         application,
-        identity=create_authenticator(conf, cache_seconds=conf.gateway.token_cache_seconds),
+        identity=_identity(conf),
         access=PolicyAccess(conf, conf.prometheus.project_label_name),
-        upstream=Upstream(upstream),
+        upstream=pools[0] if len(pools) == 1 else Replicas(pools),
     )
+
+
+def _identity(conf: cfg.ConfigOpts) -> FullIdentity:
+    if conf.auth_mode == "noauth":
+        return NoAuthenticator()
+    return create_authenticator(conf, cache_seconds=conf.gateway.token_cache_seconds)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import base64
 import re
 import ssl
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 from oslo_log import log
@@ -39,6 +39,16 @@ PROMETHEUS_OPTIONS = [
     cfg.StrOpt("username", help="User for Basic authentication at Prometheus, together with password."),
     cfg.StrOpt("password", secret=True, help="Password for Basic authentication at Prometheus."),
     cfg.StrOpt("project_label_name", default="project", help="Label that holds the id of a series' project."),
+    cfg.ListOpt(
+        "replicas",
+        default=[],
+        help="Further servers with the same series, as host:port. They are asked when those before fail.",
+    ),
+    cfg.DictOpt(
+        "headers",
+        default={},
+        help="Headers that each request to Prometheus carries, as X-Scope-OrgID:cloud.",
+    ),
     cfg.StrOpt("path_prefix", default="", help="Path under which Prometheus serves its API, as /prometheus."),
     cfg.FloatOpt(
         "timeout",
@@ -80,7 +90,10 @@ GATEWAY_OPTIONS = [
 _AUTH_MODE = cfg.StrOpt(
     "auth_mode",
     default="keystone",
-    choices=[("keystone", "Callers prove with Keystone who they are.")],
+    choices=[
+        ("keystone", "Callers prove with Keystone who they are."),
+        ("noauth", "For trials: nobody is asked, and everybody sees everything."),
+    ],
     help="How callers are authenticated.",
 )
 
@@ -149,8 +162,8 @@ def _check(section: cfg.ConfigOpts | cfg.ConfigOpts.GroupAttr, group: str, name:
         raise ConfigError(f"[{group}] {name}: {reason}") from error
 
 
-def load_options(conf: cfg.ConfigOpts) -> tuple[GatewayOptions, UpstreamOptions]:
-    """What the configuration says of the application and of the upstream.
+def load_options(conf: cfg.ConfigOpts) -> tuple[GatewayOptions, tuple[UpstreamOptions, ...]]:
+    """What the configuration says of the application and of the upstream, which may be several servers.
 
     Raises:
         ConfigError: a value cannot be used. The message names the option.
@@ -177,12 +190,20 @@ def load_options(conf: cfg.ConfigOpts) -> tuple[GatewayOptions, UpstreamOptions]
         port=prometheus.port,
         tls=_tls(prometheus) if prometheus.use_tls else None,
         path_prefix=prometheus.path_prefix,
-        static_headers=_basic(prometheus),
+        static_headers=(*_basic(prometheus), *prometheus.headers.items()),
         connect_timeout=prometheus.connect_timeout,
         max_connections=prometheus.max_connections,
         max_idle=prometheus.max_connections,
     )
-    return application, upstream
+    return application, (upstream, *(replace(upstream, **_address(each)) for each in prometheus.replicas))
+
+
+def _address(text: str) -> dict[str, Any]:
+    """Host and port of a replica; an IPv6 address stands in brackets."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ConfigError(f"[prometheus] replicas: {text!r} should be host:port")
+    return {"host": host.removeprefix("[").removesuffix("]"), "port": int(port)}
 
 
 def _tls(section: cfg.ConfigOpts.GroupAttr) -> ssl.SSLContext:

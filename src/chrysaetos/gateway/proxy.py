@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from chrysaetos.access.grants import Access
     from chrysaetos.gateway.exchange import Exchange
     from chrysaetos.gateway.options import GatewayOptions
+    from chrysaetos.gateway.replicas import Pool
     from chrysaetos.gateway.request import Receive, Request, Send
-    from chrysaetos.gateway.upstream import Upstream, UpstreamResponse
+    from chrysaetos.gateway.upstream import UpstreamResponse
     from chrysaetos.identity.caller import Authenticator, Caller
     from chrysaetos.tenancy.endpoints import Target
 
@@ -54,7 +55,7 @@ class Proxy:
     """
 
     def __init__(
-        self, options: GatewayOptions, *, identity: Identity, access: Access, upstream: Upstream
+        self, options: GatewayOptions, *, identity: Identity, access: Access, upstream: Pool
     ) -> None:
         self._timeout = options.timeout
         self._identity = identity

@@ -1,0 +1,53 @@
+"""For trials: everybody is an administrator."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from chrysaetos.identity.caller import Caller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["NoAuthenticator"]
+
+_log = logging.getLogger(__name__)
+
+_WARN_SECONDS = 60.0
+
+_EVERYBODY = Caller(user_id="noauth", user_name="noauth", project_id="noauth", roles=("admin",))
+
+
+class NoAuthenticator:
+    """Asks nobody. Whoever reaches the gateway sees everything; the log says so again and again.
+
+    Args:
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._warned = -_WARN_SECONDS
+
+    def cached(self, headers: Sequence[tuple[bytes, bytes]]) -> Caller:  # noqa: ARG002
+        """Everybody."""
+        now = self._clock()
+        if now - self._warned >= _WARN_SECONDS:
+            self._warned = now
+            _log.warning(
+                "auth_mode = noauth: callers are NOT authenticated, and everybody who reaches this gateway"
+                " sees the metrics of ALL projects. Use it for trials only."
+            )
+        return _EVERYBODY
+
+    async def identify(self, headers: Sequence[tuple[bytes, bytes]], method: str, path: str) -> Caller:  # noqa: ARG002
+        """Everybody."""
+        return self.cached(headers)
+
+    async def probe(self) -> None:
+        """There is no Keystone to ask."""
+
+    def close(self) -> None:
+        """There is nothing to end."""

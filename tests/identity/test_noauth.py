@@ -1,0 +1,25 @@
+"""The mode for trials."""
+
+from chrysaetos.identity.noauth import NoAuthenticator
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+async def test_everybody_is_an_administrator_and_the_log_is_loud(caplog):
+    clock = Clock()
+    identity = NoAuthenticator(clock=clock)
+    await identity.probe()
+    caller = await identity.identify([], "GET", "/api/v1/query")
+    assert caller.roles == ("admin",)
+    assert caller.project_id
+    assert identity.cached([(b"x-project-id", b"other")]) is caller
+    assert caplog.text.count("NOT authenticated") == 1
+    clock.now = 61.0
+    identity.cached([])
+    assert caplog.text.count("NOT authenticated") == 2
+    identity.close()
