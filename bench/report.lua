@@ -1,4 +1,19 @@
--- For wrk: one line of JSON at the end.
+-- For wrk: tokens in turn from the file that TOKENS names, and one line of JSON at the end.
+local tokens = {}
+local file = os.getenv("TOKENS")
+if file and file ~= "" then
+    for line in io.lines(file) do tokens[#tokens + 1] = line end
+end
+
+if #tokens > 0 then
+    local number = 0
+    request = function()
+        number = number % #tokens + 1
+        wrk.headers["X-Auth-Token"] = tokens[number]
+        return wrk.format()
+    end
+end
+
 done = function(summary, latency, requests)
     local e = summary.errors
     io.write(string.format(
