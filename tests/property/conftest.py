@@ -1,0 +1,106 @@
+"""A real Prometheus to ask how a text is to be read."""
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from urllib.parse import urlencode
+
+import pytest
+
+FEATURES_OF_3 = (
+    "promql-experimental-functions,promql-duration-expr,"
+    "promql-extended-range-selectors,promql-binop-fill-modifiers"
+)
+
+
+class Prometheus:
+    """One connection, kept alive."""
+
+    def __init__(self, port):
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+
+    def ready(self):
+        try:
+            self._connection.request("GET", "/-/ready")
+            response = self._connection.getresponse()
+            response.read()
+        except OSError:
+            self._connection.close()
+            return False
+        return response.status == 200
+
+    def formatted(self, text):
+        """The text as Prometheus prints it; None where it is refused."""
+        answer = self._ask("format_query", text)
+        return answer["data"] if answer["status"] == "success" else None
+
+    def tree(self, text):
+        """The text's tree, an empty one where JSON has no form for it (NaN); None where it is refused."""
+        try:
+            answer = self._ask("parse_query", text)
+        except ValueError:
+            return {}
+        return answer["data"] if answer["status"] == "success" else None
+
+    def _ask(self, path, text):
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        self._connection.request("POST", f"/api/v1/{path}", urlencode({"query": text}), headers)
+        return json.loads(self._connection.getresponse().read())
+
+    def close(self):
+        self._connection.close()
+
+
+@contextlib.contextmanager
+def running(program, folder, features=""):
+    """A Prometheus of its own on a free port, ended by its process at the end."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = folder / "prometheus.yml"
+    config.write_text("global: {}\n")
+    command = [
+        program,
+        f"--config.file={config}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--log.level=error",
+        *([f"--enable-feature={features}"] if features else []),
+    ]
+    with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        prometheus = Prometheus(port)
+        try:
+            deadline = time.monotonic() + 30
+            while not prometheus.ready():
+                assert process.poll() is None, (folder / "log").read_text()
+                assert time.monotonic() < deadline, "Prometheus does not start"
+                time.sleep(0.05)
+            yield prometheus
+        finally:
+            prometheus.close()
+            process.terminate()
+
+
+@pytest.fixture(scope="session")
+def prometheus(tmp_path_factory):
+    """The Prometheus on the path."""
+    program = shutil.which("prometheus")
+    if program is None:
+        pytest.skip("no prometheus on the path")
+    with running(program, tmp_path_factory.mktemp("prometheus")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def prometheus3(tmp_path_factory):
+    """The Prometheus 3 that CHRYSAETOS_PROMETHEUS3 names, its experimental features switched on."""
+    program = os.environ.get("CHRYSAETOS_PROMETHEUS3")
+    if not program:
+        pytest.skip("CHRYSAETOS_PROMETHEUS3 names no Prometheus 3")
+    with running(program, tmp_path_factory.mktemp("prometheus3"), FEATURES_OF_3) as server:
+        yield server

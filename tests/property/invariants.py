@@ -1,0 +1,78 @@
+"""What must hold for a text and its scoped text, said without the code that makes the one from the other."""
+
+import re
+
+from tests.property.other_reader import read
+
+from chrysaetos.promql.ast import Call, VectorSelector, walk
+from chrysaetos.promql.parser import Bounds, parse
+from chrysaetos.promql.strings import unquote
+from chrysaetos.tenancy.enforce import scope_query
+
+__all__ = ["HIGH_BYTE", "OTHER_READER_LIMIT", "check_scoping", "is_spliced", "own_reading"]
+
+HIGH_BYTE = re.compile(r"\\(?:x[89a-fA-F]|[23][0-7])")
+"""An escape of a byte above 127: promql-parser takes it for a code point."""
+
+OTHER_READER_LIMIT = 2000
+"""Characters: promql-parser overflows the stack on long chains."""
+
+
+def own_reading(text):
+    """Each selector's name and matchers, as the other reader gives them."""
+    return [(s.name, [(m.name, m.op, unquote(m.raw)) for m in s.matchers]) for s in parse(text).selectors]
+
+
+def check_scoping(text, scope, reader=read):
+    """Scope a query, look at the result from all sides, and return it.
+
+    Raises:
+        QueryError: the text is refused.
+        AssertionError: the result is not what it should be.
+    """
+    scoped = scope_query(text, scope)
+    label, (value,) = scope.label, scope.values
+    wanted = (label, "=", value)
+    before, after = parse(text), parse_roomy(scoped)
+    selectors = [node for node in walk(after.expr) if isinstance(node, VectorSelector)]
+    for node in walk(after.expr):
+        assert not (isinstance(node, Call) and node.function.name == "info") or len(node.args) == 2, scoped
+    for selector in selectors:
+        assert wanted in [(m.name, m.op, unquote(m.raw)) for m in selector.matchers], scoped
+    assert len(selectors) == len(before.selectors) + len(before.infos), scoped
+    if scope.matcher not in text:
+        assert is_spliced(text, scoped, scope.matcher), (text, scoped)
+    if len(scoped) < OTHER_READER_LIMIT and not HIGH_BYTE.search(scoped):
+        seen = reader(scoped)
+        assert seen is None or all(wanted in matchers for _, matchers in seen), scoped
+    return scoped
+
+
+def parse_roomy(text):
+    """Parse a scoped text, which may be longer than what a caller may send."""
+    return parse(text, Bounds(bytes=len(text) * 4, tokens=len(text) + 2, matchers=len(text)))
+
+
+def is_spliced(original, scoped, matcher):
+    """Whether taking the matcher out of the scoped text, with what its insertion needs, gives the original.
+
+    Each occurrence was inserted as ``{m}``, as ``m,``, as ``m`` between braces that were there, or as
+    ``,{m}``. All ways to read an occurrence are followed side by side.
+    """
+    places = {(0, 0)}  # how far in the original, how far in the scoped text
+    occurrence = scoped.find(matcher)
+    while occurrence >= 0:
+        behind = occurrence + len(matcher)
+        reached = set()
+        for there, here in places:
+            for before, after in (("", ""), ("", ","), ("{", "}"), (",{", "}")):
+                kept = scoped[here : occurrence - len(before)]
+                if (
+                    scoped[here:occurrence].endswith(before)
+                    and scoped.startswith(after, behind)
+                    and original.startswith(kept, there)
+                ):
+                    reached.add((there + len(kept), behind + len(after)))
+        places = reached
+        occurrence = scoped.find(matcher, behind)
+    return any(original[there:] == scoped[here:] for there, here in places)
