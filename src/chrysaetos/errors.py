@@ -9,10 +9,14 @@
         ├── Forbidden                 403 forbidden
         ├── NotFound                  404 not_found
         ├── MethodNotAllowed          405 bad_data, with Allow
+        ├── RequestTimeout            408 timeout
         ├── ContentTooLarge           413 bad_data
         ├── UriTooLong                414 bad_data
         ├── UnsupportedMediaType      415 bad_data
+        ├── ExpectationFailed         417 bad_data
+        ├── AnswerTooLong             422 execution
         ├── TooManyRequests           429 too_many_requests, with Retry-After
+        ├── HeadersTooLarge           431 bad_data
         ├── BadGateway                502 bad_gateway
         ├── Unavailable               503 unavailable, with Retry-After
         └── GatewayTimeout            504 timeout
@@ -30,17 +34,21 @@ import json
 from typing import ClassVar
 
 __all__ = [
+    "AnswerTooLong",
     "ApiError",
     "BadGateway",
     "BadRequest",
     "ChrysaetosError",
     "ConfigError",
     "ContentTooLarge",
+    "ExpectationFailed",
     "Forbidden",
     "GatewayTimeout",
+    "HeadersTooLarge",
     "MethodNotAllowed",
     "NotFound",
     "QueryError",
+    "RequestTimeout",
     "TooManyRequests",
     "Unauthorized",
     "Unavailable",
@@ -180,6 +188,13 @@ class MethodNotAllowed(ApiError):
         return [(b"allow", ", ".join(self.allowed).encode("ascii"))]
 
 
+class RequestTimeout(ApiError):
+    """The request did not arrive in time."""
+
+    status = 408
+    error_type = "timeout"
+
+
 class ContentTooLarge(ApiError):
     """The request's body is longer than the limit."""
 
@@ -198,6 +213,27 @@ class UnsupportedMediaType(ApiError):
     """The request's body is not of a form that the path takes."""
 
     status = 415
+    error_type = "bad_data"
+
+
+class AnswerTooLong(ApiError):
+    """The upstream's answer is longer than the limit. As for too many samples, Prometheus' form is 422."""
+
+    status = 422
+    error_type = "execution"
+
+
+class ExpectationFailed(ApiError):
+    """The request expects of the server what it cannot do."""
+
+    status = 417
+    error_type = "bad_data"
+
+
+class HeadersTooLarge(ApiError):
+    """The request's header fields are too many or too long."""
+
+    status = 431
     error_type = "bad_data"
 
 

@@ -7,26 +7,44 @@ from chrysaetos.access.policies import list_rules
 from chrysaetos.tenancy.endpoints import ENDPOINTS, Action
 
 AETOS = {"query", "label", "labels", "series"}
+AETOS_FOR_ALL = {"targets", "status", "admin_delete_metrics", "admin_snapshot", "admin_clean_tombstones"}
 
 
-def test_each_endpoint_of_the_upstream_has_both_rules_and_no_rule_is_without_one():
+def test_each_endpoint_of_the_upstream_has_its_rules_and_no_rule_is_without_one():
     expected = {
-        f"{endpoint.rule}{suffix}"
+        rule
         for endpoint in ENDPOINTS
         if endpoint.action is not Action.OWN
-        for suffix in ("", ":all_projects")
+        for rule in (endpoint.own_rule, endpoint.all_rule)
+        if rule is not None
     }
-    assert {rule.name for rule in list_rules()} == expected
+    names = [rule.name for rule in list_rules()]
+    assert set(names) == expected
+    assert len(names) == len(expected)
+
+
+def test_the_operations_of_a_rule_are_those_of_its_endpoint():
+    operations = {
+        rule.name: {(operation["path"], operation["method"]) for operation in rule.operations}
+        for rule in list_rules()
+    }
+    for endpoint in ENDPOINTS:
+        if endpoint.action is not Action.OWN:
+            expected = {(endpoint.path, method) for method in endpoint.methods}
+            assert operations[endpoint.all_rule] == expected
+            assert operations.get(endpoint.own_rule, expected) == expected
 
 
 def test_the_rules_that_aetos_has_have_its_names():
     names = {rule.name for rule in list_rules()}
     assert {f"telemetry:{name}{suffix}" for name in AETOS for suffix in ("", ":all_projects")} <= names
+    assert {f"telemetry:{name}" for name in AETOS_FOR_ALL} <= names
 
 
 def test_every_check_is_understood():
     for rule in list_rules():
-        assert not isinstance(parser.parse_rule(rule.check_str), checks.FalseCheck)
+        # A check that cannot be parsed is one that lets nobody in.
+        assert isinstance(parser.parse_rule(rule.check_str), checks.FalseCheck) is (rule.check_str == "!")
 
 
 def test_every_operation_is_one_of_the_endpoint_table():

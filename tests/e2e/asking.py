@@ -57,6 +57,11 @@ class Asker:
             allow_redirects=False,  # type: ignore[arg-type]
         )
 
+    def message(self, path: str, body: bytes) -> requests.Response:
+        """The answer to a remote read; the body is compressed."""
+        headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"}
+        return self._session.post(self._url + path, data=body, headers=headers, timeout=60)
+
     def close(self) -> None:
         """Close the connections."""
         self._session.close()

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 from tests.e2e.asking import Asker, basic
+from tests.fakes.remote_read import EQ, Matcher, query, read_series
+
+from chrysaetos.tenancy.snappy import compress, decompress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,9 +37,58 @@ REQUESTS = [
     ("GET", "/api/v1/format_query", [("query", "cpu")]),
     ("POST", "/api/v1/format_query", [("query", "cpu")]),
     ("GET", "/api/v1/status/buildinfo", []),
+    ("GET", "/api/v1/metadata", []),
+    ("GET", "/api/v1/rules", []),
+    ("GET", "/api/v1/alerts", []),
+    ("GET", "/api/v1/targets", []),
+    ("GET", "/api/v1/targets/", [("state", "active")]),
 ]
 IDS = [f"{method} {path}" for method, path, _ in REQUESTS]
-WITHOUT_DATA = ("/api/v1/format_query", "/api/v1/status/buildinfo", "/api/v1/query_exemplars")
+WITHOUT_DATA = (
+    "/api/v1/format_query",
+    "/api/v1/status/buildinfo",
+    "/api/v1/query_exemplars",
+    # These stores scrape nothing and evaluate nothing; test_endpoints.py has one that does.
+    "/api/v1/metadata",
+    "/api/v1/rules",
+    "/api/v1/alerts",
+    "/api/v1/targets",
+    "/api/v1/targets/",
+)
+
+# Prometheus before 3 does not have these: who gets its 404 was let in.
+NEWER = [
+    ("GET", "/api/v1/parse_query", [("query", "cpu")]),
+    ("POST", "/api/v1/parse_query", [("query", "cpu")]),
+    ("GET", "/api/v1/features", []),
+    ("GET", "/api/v1/search/metric_names", []),
+    ("POST", "/api/v1/search/metric_names", []),
+    ("GET", "/api/v1/search/label_names", []),
+    ("POST", "/api/v1/search/label_names", []),
+    ("GET", "/api/v1/search/label_values", [("label", "vm")]),
+    ("POST", "/api/v1/search/label_values", [("label", "vm")]),
+]
+OPERATORS = [
+    ("GET", "/api/v1/targets/metadata"),
+    ("GET", "/api/v1/targets/relabel_steps"),
+    ("GET", "/api/v1/scrape_pools"),
+    ("GET", "/api/v1/scrape_pools/config"),
+    ("GET", "/api/v1/alertmanagers"),
+    ("GET", "/api/v1/status/config"),
+    ("GET", "/api/v1/status/runtimeinfo"),
+    ("GET", "/api/v1/status/flags"),
+    ("GET", "/api/v1/status/tsdb"),
+    ("GET", "/api/v1/status/tsdb/blocks"),
+    ("GET", "/api/v1/status/walreplay"),
+    ("GET", "/api/v1/status/self_metrics"),
+    ("GET", "/api/v1/notifications"),
+]
+# No selector and no data are sent, so that nothing changes.
+ADMINS = [
+    (method, f"/api/v1/admin/tsdb/{name}")
+    for method in ("POST", "PUT")
+    for name in ("delete_series", "clean_tombstones")
+]
 
 A, B, NOBODY = {"a1", "a2"}, {"b1", "b2"}, {"host"}
 
@@ -151,6 +203,52 @@ def test_who_may_see_nothing_is_told_so(caller, who, request_, window):
         assert "Basic realm=" in challenges
 
 
+@pytest.mark.parametrize("request_", NEWER, ids=lambda row: " ".join(row[:2]))
+def test_what_only_a_newer_prometheus_has(caller, request_, stores):
+    method, path, pairs = request_
+    direct = requests.request(method, stores.ab.url + path, params=pairs, timeout=10)
+    for who in ALLOWED:
+        assert caller(who)(path, pairs, method=method).status_code == direct.status_code
+    for who, status in REFUSED.items():
+        assert caller(who)(path, pairs, method=method).status_code == status
+
+
+@pytest.mark.parametrize("request_", OPERATORS, ids=" ".join)
+@pytest.mark.parametrize("who", [*ALLOWED, *REFUSED])
+def test_what_is_the_operators_is_for_admins_and_services(caller, who, request_, stores):
+    method, path = request_
+    response = caller(who)(path, method=method)
+    if who.startswith(("admin", "service")):
+        assert response.status_code == requests.get(stores.ab.url + path, timeout=10).status_code
+    else:
+        assert response.status_code == REFUSED.get(who, 403)
+        assert response.json()["status"] == "error"
+
+
+@pytest.mark.parametrize("request_", [*ADMINS, ("POST", "/api/v1/admin/tsdb/snapshot")], ids=" ".join)
+@pytest.mark.parametrize("who", [*ALLOWED, *REFUSED])
+def test_what_changes_the_store_is_for_admins(caller, who, request_):
+    method, path = request_
+    response = caller(who)(path, method=method)
+    if who.startswith("admin"):
+        # 200 with the snapshot's name; Prometheus refuses to delete without a selector.
+        statuses = {"delete_series": 400, "clean_tombstones": 204, "snapshot": 200}
+        assert response.status_code == statuses[path.rpartition("/")[2]]
+    else:
+        assert response.status_code == REFUSED.get(who, 403)
+
+
+@pytest.mark.parametrize("who", [*ALLOWED, *REFUSED])
+def test_who_may_read_remotely(caller, who, window):
+    cpu = query([Matcher(EQ, "__name__", "cpu")], (window.now - 60) * 1000, window.now * 1000)
+    response = caller(who).message("/api/v1/read", compress(cpu))
+    if who in REFUSED:
+        assert response.status_code == REFUSED[who]
+    else:
+        series = read_series(decompress(response.content, 1 << 20))
+        assert {labels["vm"] for labels, _ in series} == ALLOWED[who]
+
+
 @pytest.mark.parametrize("path", ["/", "/healthcheck", "/-/healthy", "/-/ready"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_the_gateways_own_endpoints_answer_everybody(caller, path, method):
@@ -164,14 +262,16 @@ def test_the_gateways_own_endpoints_answer_everybody(caller, path, method):
     "path",
     [
         "/metrics",
-        "/api/v1/admin/tsdb/delete_series",
         "/api/v1/write",
         "/api/v1/otlp/v1/metrics",
         "/-/reload",
         "/-/quit",
         "/debug/pprof/",
         "/graph",
-        "/api/v1/status/config",
+        "/consoles/index.html",
+        "/api/v1/openapi.yaml",
+        "/api/v1/status/nothing",
+        "/api/v1/admin/tsdb/nothing",
     ],
 )
 def test_what_is_not_in_the_table_is_not_there_for_anybody(caller, who, path):

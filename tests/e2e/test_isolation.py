@@ -76,6 +76,26 @@ def test_several_selectors_or_none_see_the_own_project_alone(oracle: Oracle, pat
         assert status == 200
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["metric_names", "label_names", "label_values"])
+def test_every_search_sees_the_own_project_alone(oracle: Oracle, name: str, method: str):
+    label = [("label", "vm")] if name == "label_values" else []
+    for selector in ("", *SELECTORS):
+        match = [("match[]", oracle.text(selector))] if selector else []
+        oracle.ask(f"/api/v1/search/{name}", [*label, *match], method)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/metadata", "/api/v1/rules", "/api/v1/alerts", "/api/v1/targets"])
+def test_what_is_filtered_shows_the_own_project_alone(
+    *, gateway_for: GatewayFor, exemplar_stores: Stores, people: People, window: Window, path: str
+):
+    oracle = Oracle(gateway_for(exemplar_stores.ab), gateway_for(exemplar_stores.a), people, window)
+    _, content = oracle.ask(path, [])
+    if path.endswith("metadata"):
+        assert set(content["data"]) == {"traced_seconds"}
+    oracle.close()
+
+
 def test_exemplars_are_the_own_projects(
     gateway_for: GatewayFor, exemplar_stores: Stores, people: People, window: Window
 ):

@@ -12,7 +12,9 @@ from tests.fakes.upstream import RawUpstream, answer, answering, silence
 
 from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.gateway.app import create_app
+from chrysaetos.gateway.limits import LimitOptions, Limits
 from chrysaetos.gateway.options import GatewayOptions
+from chrysaetos.gateway.sharing import Sharing
 from chrysaetos.gateway.upstream import Upstream, UpstreamOptions
 from chrysaetos.identity.caller import Caller
 from chrysaetos.promql.parser import Bounds
@@ -71,6 +73,14 @@ class Gateway:
     async def post(self, target, body, who="tenant", *headers):
         return await self.get(target, who, FORM, *headers, method="POST", body=[body])
 
+    async def reached(self):
+        """Wait until a request has reached the upstream."""
+        for _ in range(5000):
+            if self.server.requests:
+                return
+            await asyncio.sleep(0.001)
+        raise AssertionError("nothing reached the upstream")
+
     def asked(self):
         """Request line, headers and body of the last request that the upstream got."""
         head, _, body = self.server.requests[-1].partition(b"\r\n\r\n")
@@ -79,7 +89,7 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway(script=None, **options):
+async def gateway(script=None, *, limits=None, sharing=None, **options):
     conf = cfg.ConfigOpts()
     conf([])
     async with RawUpstream(script or answering(ANSWER)) as server:
@@ -90,6 +100,8 @@ async def gateway(script=None, **options):
             identity=identity,
             access=PolicyAccess(conf, "project"),
             upstream=upstream,
+            limits=limits,
+            sharing=sharing,
             observers=[watcher := Watcher()],
         )
         gateway = Gateway(app, identity, upstream, server)
@@ -187,8 +199,8 @@ async def test_a_caller_who_was_just_seen_is_not_asked_for_again():
         ("GET", "/api/v1/query?query=up", "homeless", 403, "forbidden"),
         ("GET", "/api/v1/query?query=up(", "tenant", 400, "bad_data"),
         ("GET", "/api/v1/query", "tenant", 400, "bad_data"),
-        ("GET", "/api/v1/admin/tsdb/snapshot", "admin", 404, "not_found"),
-        ("GET", "/api/v1/status/config", "admin", 404, "not_found"),
+        ("POST", "/api/v1/write", "admin", 404, "not_found"),
+        ("GET", "/-/reload", "admin", 404, "not_found"),
         ("PUT", "/api/v1/query", "admin", 405, "bad_data"),
         ("GET", "/api/v1/query?" + "x" * 3000, "tenant", 414, "bad_data"),
     ],
@@ -410,6 +422,126 @@ async def test_what_happened_is_told():
         assert (exchange.status, exchange.error, exchange.complete) == (200, "", True)
         assert exchange.sent == len(BODY)
         assert 0 < exchange.upstream_seconds < exchange.seconds
+
+
+async def test_a_query_that_is_refused_is_told_as_it_came():
+    async with gateway() as g:
+        await g.get("/api/v1/query?query=up%20(")
+        assert g.watcher.seen[0].texts == (("up (", ""),)
+
+
+async def test_a_project_has_its_limit_and_others_are_served_meanwhile():
+    release = asyncio.Event()
+
+    async def held(peer):
+        while True:
+            request = await peer.request()
+            if b"slow" in request:
+                await release.wait()
+            await peer.send(ANSWER)
+
+    limits = Limits(LimitOptions(max_requests_per_project=1, max_waiting_per_project=0))
+    async with gateway(held, limits=limits) as g:
+        slow = asyncio.create_task(g.get("/api/v1/query?query=slow"))
+        await g.reached()
+        refused = await g.get("/api/v1/query?query=up")
+        assert refused.status == 429
+        assert refused.header(b"retry-after")
+        assert "max_requests_per_project" in refused.json["error"]
+        assert (await g.get("/api/v1/query?query=up", "admin")).status == 200
+        release.set()
+        assert (await slow).status == 200
+        assert (await g.get("/api/v1/query?query=up")).status == 200
+        assert limits.in_use == 0
+
+
+async def test_a_cancelled_request_gives_its_place_back():
+    limits = Limits(LimitOptions(max_requests_per_project=1))
+    async with gateway(silence, limits=limits) as g:
+        task = asyncio.create_task(g.get("/api/v1/query?query=up"))
+        await g.reached()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (limits.in_use, g.upstream.in_use) == (0, 0)
+        assert g.watcher.seen[0].status == 499
+
+
+async def test_identical_reads_of_one_scope_share_a_request():
+    async def slow(peer):
+        while True:
+            await peer.request()
+            await asyncio.sleep(0.05)
+            await peer.send(ANSWER)
+
+    async with gateway(slow, sharing=Sharing()) as g:
+        asked = [("tenant", "up")] * 5 + [("admin", "up"), ("tenant", "down")]
+        answers = await asyncio.gather(*(g.get(f"/api/v1/query?query={query}", who) for who, query in asked))
+        assert [answer.body for answer in answers] == [BODY] * 7
+        assert len(g.server.requests) == 3
+        assert len({answer.header(b"x-openstack-request-id") for answer in answers}) == 7
+
+
+async def test_an_answer_that_is_too_long_is_an_error_or_broken_off():
+    async with gateway(max_response_bytes=len(BODY)) as g:
+        assert (await g.get("/api/v1/query?query=up")).status == 200
+    async with gateway(max_response_bytes=len(BODY) - 1) as g:
+        response = await g.get("/api/v1/query?query=up")
+        assert (response.status, response.json["errorType"]) == (422, "execution")
+        assert "max_response_bytes" in response.json["error"]
+
+    async def endless(peer):
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *[b"5\r\nxxxxx\r\n"] * 100)
+
+    async with gateway(endless, max_response_bytes=50) as g:
+        response = await g.get("/api/v1/query?query=up")
+        assert (response.status, response.complete) == (200, False)
+        assert len(response.body) <= 50
+
+
+async def test_what_runs_beside_starts_and_ends_with_the_application():
+    class Companion:
+        def __init__(self, failure=None):
+            self.failure = failure
+            self.log = []
+
+        async def start(self):
+            if self.failure:
+                raise self.failure
+            self.log.append("start")
+
+        async def close(self):
+            self.log.append("close")
+
+    async def live(companion):
+        app = create_app(
+            GatewayOptions(),
+            identity=FakeIdentity({}),
+            access=None,
+            upstream=Upstream(UpstreamOptions(host="127.0.0.1", port=9)),
+            companions=[companion],
+        )
+        messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+        sent = []
+
+        async def receive():
+            return messages.pop(0)
+
+        async def send(message):
+            sent.append(message)
+
+        await app({"type": "lifespan"}, receive, send)
+        return sent
+
+    good = Companion()
+    assert [message["type"] for message in await live(good)] == [
+        "lifespan.startup.complete",
+        "lifespan.shutdown.complete",
+    ]
+    assert good.log == ["start", "close"]
+    (failed,) = (await live(Companion(OSError("port 1 is taken"))))[:1]
+    assert failed == {"type": "lifespan.startup.failed", "message": "port 1 is taken"}
 
 
 async def test_what_was_refused_is_told_too():

@@ -8,7 +8,8 @@ import trustme
 
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.main import run
-from chrysaetos.gateway.options import load_conf, load_options
+from chrysaetos.gateway.options import load_conf, load_labels, load_options
+from chrysaetos.tenancy.labels import LabelTable
 
 
 @pytest.fixture
@@ -106,6 +107,10 @@ max_connections = 3
         ("[gateway]\nworkers = 0", "workers"),
         ("[DEFAULT]\nauth_mode = none", "auth_mode"),
         ("[prometheus]\nreplicas = other", "[prometheus] replicas"),
+        ("[prometheus]\nmetric_label_names = a.*:x", "metric_label_names"),
+        ("[prometheus]\nmetric_label_names = a:", "metric_label_names"),
+        ("[prometheus]\nmetric_label_names = a:__name__", "metric_label_names"),
+        ("[prometheus]\nopen_metrics = *", "open_metrics"),
         ("[prometheus]\nreplicas = other:0", "[prometheus] replicas"),
         ("[prometheus]\nheaders = X-Scope-OrgID", "[prometheus] headers"),
         ("no section", "configuration"),
@@ -134,6 +139,19 @@ path_prefix = /prom
     ]
     assert {each.path_prefix for each in upstreams} == {"/prom"}
     assert {each.static_headers for each in upstreams} == {(("X-Scope-OrgID", "cloud"), ("X-Other", "b"))}
+
+
+def test_labels_by_metric(tmp_path):
+    file = tmp_path / "aetos.conf"
+    file.write_text(
+        "[prometheus]\nproject_label_name = tenant_id\n"
+        "metric_label_names = ceilometer_*:project_id,cpu:project\nopen_metrics = cloud_status, public_*\n"
+    )
+    label, table = load_labels(load_conf(["--config-file", str(file)]))
+    assert label == "tenant_id"
+    assert table == LabelTable.of(
+        {"ceilometer_*": "project_id", "cpu": "project"}, ["cloud_status", "public_*"]
+    )
 
 
 def test_a_file_that_is_not_there_is_named():

@@ -169,6 +169,17 @@ def test_depth_is_bounded():
             parse(text)
 
 
+def test_the_deepest_nesting_that_can_be_configured_fits_on_the_stack():
+    for start, end in (
+        ("abs(", ")"),
+        ("(", ")"),
+        ("sum by (a) (", ")"),
+        ("-(", ")"),
+        ("clamp(a,1,scalar(", "))"),
+    ):
+        parse(start * (150 // start.count("(")) + "a" + end * (150 // start.count("(")), Bounds(depth=150))
+
+
 def test_levels_that_were_closed_do_not_count():
     assert parse("(a) + (b) + abs(c) + sum(d)", Bounds(depth=1))
 

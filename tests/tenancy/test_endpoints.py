@@ -56,7 +56,11 @@ def test_every_parameter_that_holds_promql_is_scoped():
         "/-/quit",
         "/debug/pprof/",
         "/graph",
-        "/api/v1/status/config",
+        "/api/v1/status/nothing",
+        "/api/v1/status/",
+        "/api/v1/openapi.yaml",
+        "/api/v1/admin/tsdb/",
+        "/api/v1/search/",
         "/api/v1/label//values",
         "/api/v1/label/values",
         "/api/v1/label/a/b/values",
@@ -102,6 +106,47 @@ def test_the_values_of_a_label_are_not_posted():
         find("POST", "/api/v1/label/vm/values")
 
 
-def test_the_rule_of_a_row_has_the_name_that_aetos_gives_it():
-    assert find("GET", "/api/v1/label/vm/values").endpoint.rule == "telemetry:label"
-    assert find("GET", "/api/v1/query").endpoint.rule == "telemetry:query"
+@pytest.mark.parametrize(
+    ("method", "path", "own", "everything"),
+    [
+        ("GET", "/api/v1/label/vm/values", "telemetry:label", "telemetry:label:all_projects"),
+        ("GET", "/api/v1/query", "telemetry:query", "telemetry:query:all_projects"),
+        ("GET", "/api/v1/targets", "telemetry:targets:own_project", "telemetry:targets"),
+        ("GET", "/api/v1/status/runtimeinfo", None, "telemetry:status"),
+        (
+            "POST",
+            "/api/v1/admin/tsdb/delete_series",
+            "telemetry:admin_delete_metrics:own_project",
+            "telemetry:admin_delete_metrics",
+        ),
+        ("PUT", "/api/v1/admin/tsdb/clean_tombstones", None, "telemetry:admin_clean_tombstones"),
+        ("POST", "/api/v1/admin/tsdb/snapshot", None, "telemetry:admin_snapshot"),
+    ],
+)
+def test_the_rules_of_a_row_have_the_names_that_aetos_gives_them(method, path, own, everything):
+    endpoint = find(method, path).endpoint
+    assert (endpoint.own_rule, endpoint.all_rule) == (own, everything)
+    assert endpoint.rule == (own or everything)
+
+
+def test_only_what_changes_the_store_is_not_sent_twice():
+    assert {endpoint.name for endpoint in ENDPOINTS if not endpoint.idempotent} == {
+        "delete_series",
+        "clean_tombstones",
+        "snapshot",
+    }
+
+
+def test_who_sees_one_project_alone_is_let_in_by_no_rule_where_answers_hold_everybodys():
+    for endpoint in ENDPOINTS:
+        assert (endpoint.own_rule is None) is (endpoint.action is Action.OPERATOR)
+
+
+def test_without_a_selector_nothing_is_deleted():
+    match = find("POST", "/api/v1/admin/tsdb/delete_series").endpoint.parameters["match[]"]
+    assert match.required
+    assert match.kind is Kind.SELECTOR
+
+
+def test_help_texts_are_no_part_of_a_search():
+    assert "include_metadata" not in find("GET", "/api/v1/search/metric_names").endpoint.parameters

@@ -159,6 +159,49 @@ def test_a_range_query_needs_its_range(missing):
         bind("/api/v1/query_range", urlencode(parameters))
 
 
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        {"start": "0", "end": "11001", "step": "1"},
+        {"start": "0", "end": "315360000", "step": "1ns"},
+        {"start": "0", "end": "10y", "step": "1s"},
+        {"start": "2", "end": "1", "step": "1"},
+        {"start": "0", "end": "1", "step": "0"},
+        {"start": "0", "end": "1", "step": ""},
+    ],
+)
+def test_a_range_of_too_many_points_is_refused(pairs):
+    with pytest.raises(BadRequest):
+        bind("/api/v1/query_range", urlencode({"query": "1", **pairs}))
+    endpoint = find("GET", "/api/v1/query_range").endpoint
+    text = urlencode({"query": "1", **pairs}).encode()
+    assert Binder().bind(endpoint, UNRESTRICTED, text, None).url == text
+
+
+@pytest.mark.parametrize("place", ["URL", "body"])
+def test_series_to_delete_have_to_be_named(place):
+    endpoint = find("POST", "/api/v1/admin/tsdb/delete_series").endpoint
+    with pytest.raises(BadRequest, match="missing"):
+        Binder().bind(endpoint, A, b"start=1", b"end=2")
+    chosen = b"match[]=up&match[]=cpu&start=1"
+    bound = Binder().bind(endpoint, A, *((chosen, None) if place == "URL" else (b"", chosen)))
+    assert parse_qsl((bound.body or bound.url).decode()) == [
+        ("match[]", 'up{project="A"}'),
+        ("match[]", 'cpu{project="A"}'),
+        ("start", "1"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["metric_names", "label_names", "label_values"])
+def test_a_search_is_scoped(name):
+    label = "label=vm&" if name == "label_values" else ""
+    more = "search[]=a&search[]=b&limit=5&case_sensitive=false"
+    pairs = bind(f"/api/v1/search/{name}", f"{label}{more}&match[]=up&include_metadata=true")
+    expected = [("search[]", "a"), ("search[]", "b"), ("limit", "5"), ("case_sensitive", "false")]
+    assert pairs == [*([("label", "vm")] if label else []), *expected, ("match[]", 'up{project="A"}')]
+    assert ("match[]", '{project="A"}') in bind(f"/api/v1/search/{name}", label)
+
+
 def test_an_unrestricted_callers_parameters_are_as_they_were_in_their_places():
     endpoint = find("POST", "/api/v1/query").endpoint
     bound = Binder().bind(endpoint, UNRESTRICTED, b"stats=all&x=%41+b", b"query=a&query=b%7B")

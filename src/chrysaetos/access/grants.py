@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from oslo_config import cfg
 from oslo_policy import opts, policy
 
-from chrysaetos.access.policies import ALL_PROJECTS, list_rules
+from chrysaetos.access.policies import list_rules
 from chrysaetos.errors import ConfigError, Forbidden
+from chrysaetos.tenancy.labels import UNIFORM, LabelTable
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class PolicyAccess:
     Args:
         conf: the configuration; its section ``[oslo_policy]`` names the files.
         label: the label that holds the project.
+        labels: the metrics for which it is another, or which are open to all.
         size: how many decisions are kept.
         clock: seconds, monotonic.
 
@@ -63,12 +65,14 @@ class PolicyAccess:
         self,
         conf: cfg.ConfigOpts,
         label: str,
+        labels: LabelTable = UNIFORM,
         *,
         size: int = 10_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._conf = conf
         self._label = label
+        self._labels = labels
         self._size = size
         self._clock = clock
         self._decisions: OrderedDict[tuple[object, ...], Scope | None] = OrderedDict()
@@ -83,8 +87,9 @@ class PolicyAccess:
     def grant(self, caller: Caller, endpoint: Endpoint) -> Scope:
         """The scope of a caller at an endpoint.
 
-        ``RULE:all_projects`` → everything; else ``RULE`` → the project of the token; else nothing. A
-        token without a project has no scope of its own, so only ``:all_projects`` can let it in.
+        The endpoint's rule for all → everything; else its rule for the own project → the project of the
+        token; else nothing. A token without a project has no scope of its own, so only the rule for all can
+        let it in.
 
         Raises:
             Forbidden: neither rule lets the caller in.
@@ -137,10 +142,11 @@ class PolicyAccess:
         target: dict[str, Any] = {
             key: credentials[key] for key in ("project_id", "user_id") if key in credentials
         }
-        if self._allows(f"{endpoint.rule}{ALL_PROJECTS}", target, credentials):
+        if self._allows(endpoint.all_rule, target, credentials):
             return UNRESTRICTED
-        if caller.project_id and self._allows(endpoint.rule, target, credentials):
-            return Scope.of(self._label, caller.project_id)
+        own = endpoint.own_rule
+        if own is not None and caller.project_id and self._allows(own, target, credentials):
+            return Scope(self._label, (caller.project_id,), self._labels)
         return None
 
     def _allows(self, rule: str, target: dict[str, Any], credentials: dict[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from chrysaetos.errors import ApiError, render
 from chrysaetos.gateway.exchange import CLIENT_GONE, Exchange
 from chrysaetos.gateway.health import Health
+from chrysaetos.gateway.limits import LimitOptions, Limits
 from chrysaetos.gateway.proxy import Proxy
 from chrysaetos.gateway.request import ClientGone, Request
 from chrysaetos.tenancy.endpoints import Action, find
@@ -25,12 +27,28 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.proxy import Identity
     from chrysaetos.gateway.replicas import Pool
     from chrysaetos.gateway.request import Message, Receive, Send
+    from chrysaetos.gateway.sharing import Sharing
 
     class FullIdentity(Identity, IdentityProbe, Protocol):
         """All that the application asks of an authenticator."""
 
         def close(self) -> None:
             """End what it started."""
+            ...
+
+    class Companion(Protocol):
+        """Something that runs beside the application."""
+
+        async def start(self) -> None:
+            """Begin.
+
+            Raises:
+                OSError: it cannot.
+            """
+            ...
+
+        async def close(self) -> None:
+            """End."""
             ...
 
 
@@ -45,7 +63,10 @@ def create_app(
     identity: FullIdentity,
     access: Access,
     upstream: Pool,
+    limits: Limits | None = None,
+    sharing: Sharing | None = None,
     observers: Sequence[Observer] = (),
+    companions: Sequence[Companion] = (),
 ) -> Application:
     """The application, put together from its parts.
 
@@ -54,9 +75,40 @@ def create_app(
         identity: says who is asking.
         access: says what they may see.
         upstream: the connections to Prometheus.
+        limits: how many requests may be under way; the defaults if None.
+        sharing: where identical reads share a request; None to send each.
         observers: who is told of each request.
+        companions: what starts and ends with the application.
     """
-    return Application(options, identity=identity, access=access, upstream=upstream, observers=observers)
+    return Application(
+        options,
+        proxy=Proxy(
+            options,
+            identity=identity,
+            access=access,
+            upstream=upstream,
+            limits=Limits(LimitOptions()) if limits is None else limits,
+            sharing=sharing,
+        ),
+        health=Health(identity=identity, upstream=upstream, prefix=options.path_prefix),
+        observers=observers,
+        companions=(_Parts(identity, upstream), *companions),
+    )
+
+
+class _Parts:
+    """What the application was given, as something that ends with it."""
+
+    def __init__(self, identity: FullIdentity, upstream: Pool) -> None:
+        self._identity = identity
+        self._upstream = upstream
+
+    async def start(self) -> None:
+        """They begin with the first request."""
+
+    async def close(self) -> None:
+        await self._upstream.close()
+        self._identity.close()
 
 
 class Application:
@@ -66,17 +118,16 @@ class Application:
         self,
         options: GatewayOptions,
         *,
-        identity: FullIdentity,
-        access: Access,
-        upstream: Pool,
+        proxy: Proxy,
+        health: Health,
         observers: Sequence[Observer],
+        companions: Sequence[Companion],
     ) -> None:
-        self._observers = tuple(observers)
         self._options = options
-        self._identity = identity
-        self._upstream = upstream
-        self._proxy = Proxy(options, identity=identity, access=access, upstream=upstream)
-        self._health = Health(identity=identity, upstream=upstream, prefix=options.path_prefix)
+        self._proxy = proxy
+        self._health = health
+        self._observers = tuple(observers)
+        self._companions = tuple(companions)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one connection scope of ASGI."""
@@ -98,6 +149,9 @@ class Application:
             await self._answer(scope, exchange, receive, sending)
         except ClientGone:
             exchange.status = exchange.status or CLIENT_GONE
+        except asyncio.CancelledError:  # the server's word for the same
+            exchange.status = exchange.status or CLIENT_GONE
+            raise
         except ApiError as error:
             exchange.error = error.error_type
             await _respond(sending, render(error), head=exchange.method == "HEAD")
@@ -124,15 +178,18 @@ class Application:
             await self._proxy.answer(request, target, exchange, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                await send({"type": "lifespan.startup.complete"})
-                continue
-            await self._upstream.close()
-            self._identity.close()
-            await send({"type": "lifespan.shutdown.complete"})
+        await receive()
+        try:
+            for companion in self._companions:
+                await companion.start()
+        except OSError as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        for companion in self._companions:
+            await companion.close()
+        await send({"type": "lifespan.shutdown.complete"})
 
 
 def _counting(exchange: Exchange, send: Send) -> Send:

@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 import logging
-import os
-import shlex
+import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import uvicorn
+from oslo_config import cfg
 from oslo_log import log
 
-from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.errors import ConfigError
-from chrysaetos.gateway.app import Application, create_app
-from chrysaetos.gateway.options import load_conf, load_options
-from chrysaetos.gateway.replicas import Replicas
-from chrysaetos.gateway.upstream import Upstream
-from chrysaetos.identity.authenticator import create_authenticator
-from chrysaetos.identity.noauth import NoAuthenticator
+from chrysaetos.gateway.assembly import build
+from chrysaetos.gateway.framing import FramingLimits
+from chrysaetos.gateway.http_server import ServerLimits
+from chrysaetos.gateway.listeners import describe, inherited, listen_tcp, listen_unix
+from chrysaetos.gateway.notify import Notifier
+from chrysaetos.gateway.options import load_conf
+from chrysaetos.gateway.server import StartFailed, serve
+from chrysaetos.gateway.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import socket
+    from collections.abc import Callable, Sequence
 
-    from oslo_config import cfg
+    from chrysaetos.access.grants import PolicyAccess
+    from chrysaetos.gateway.assembly import Service
 
-    from chrysaetos.gateway.app import FullIdentity
-
-__all__ = ["build", "run"]
+__all__ = ["run"]
 
 _log = logging.getLogger(__name__)
 
-_ARGUMENTS = "CHRYSAETOS_GATEWAY_ARGUMENTS"
-"""How the arguments reach a worker, which is a process of its own."""
+_LINE_OVERHEAD = 64
+"""Bytes of a request line beside the URL: a URL that is a little too long gets an answer that says so."""
+_KILL_SECONDS = 10.0
+"""What a worker may need for its end beside the requests under way."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -47,57 +51,137 @@ def run(arguments: Sequence[str]) -> int:
     try:
         conf = load_conf(arguments)
         log.setup(conf, "chrysaetos")
-        # Built once here, so that a mistake ends the start with one line and not a worker again and again.
-        application = build(conf)
+        # Built here for several workers as well, so that a mistake ends the start with one line.
+        service = build(conf)
+        sockets = _listen(conf)
     except ConfigError as error:
         print(f"chrysaetos gateway: {error}", file=sys.stderr)  # noqa: T201  # the log may be what failed
         return 2
-    options = conf.gateway
-    _log.info("listening on %s port %d", options.host, options.port)
-    os.environ[_ARGUMENTS] = shlex.join(arguments)
-    uvicorn.run(
-        application if options.workers == 1 else "chrysaetos.gateway.main:worker",
-        factory=options.workers > 1,
-        host=options.host,
-        port=options.port,
-        workers=options.workers,
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=75,
-    )
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again
+    for sock in sockets:
+        _log.info("listening on %s", describe(sock))
+    notifier = Notifier()
+    try:
+        if conf.gateway.workers == 1:
+            return _serve_alone(conf, service, sockets, notifier)
+        return _serve_with_workers(conf, arguments, sockets, notifier)
+    finally:
+        if conf.gateway.unix_socket:
+            with suppress(OSError):
+                Path(conf.gateway.unix_socket).unlink()
+
+
+def _listen(conf: cfg.ConfigOpts) -> list[socket.socket]:
+    """What clients connect to. Sockets from systemd come before what the configuration says."""
+    sockets = inherited()
+    if sockets:
+        return sockets
+    if conf.gateway.unix_socket:
+        return listen_unix(conf.gateway.unix_socket)
+    return listen_tcp(conf.gateway.host, conf.gateway.port)
+
+
+def _serve_alone(
+    conf: cfg.ConfigOpts, service: Service, sockets: list[socket.socket], notifier: Notifier
+) -> int:
+    def reload() -> None:
+        notifier.reloading()
+        _reload(conf, service.access)
+        notifier.ready()
+
+    return _serve(conf, service, sockets, reload=reload, ready=notifier.ready, stopping=notifier.stopping)
+
+
+def _serve_with_workers(
+    conf: cfg.ConfigOpts, arguments: Sequence[str], sockets: list[socket.socket], notifier: Notifier
+) -> int:
+    def work(ready: Callable[[], None], lifeline: int) -> int:
+        try:
+            own = load_conf(arguments)
+            log.setup(own, "chrysaetos")
+            service = build(own)
+        except ConfigError as error:
+            _log.error("a worker cannot start: %s", error)
+            return 2
+        return _serve(
+            own,
+            service,
+            sockets,
+            reload=lambda: _reload(own, service.access),
+            ready=ready,
+            lifeline=lifeline,
+        )
+
+    def reloading() -> None:
+        notifier.reloading()
+        _mutate(conf)
+
+    def stopping() -> None:
+        notifier.stopping()
+        # Who connects from now on would wait for somebody who does not serve.
+        for sock in sockets:
+            sock.close()
+
+    return Workers(
+        conf.gateway.workers,
+        work,
+        grace=conf.gateway.drain_seconds + _KILL_SECONDS,
+        ready=notifier.ready,
+        reloading=reloading,
+        stopping=stopping,
+    ).run()
+
+
+def _serve(
+    conf: cfg.ConfigOpts,
+    service: Service,
+    sockets: list[socket.socket],
+    *,
+    reload: Callable[[], None],
+    ready: Callable[[], None],
+    stopping: Callable[[], None] = lambda: None,
+    lifeline: int | None = None,
+) -> int:
+    try:
+        serve(
+            service.application,
+            sockets,
+            limits=_limits(conf),
+            drain_seconds=conf.gateway.drain_seconds,
+            reload=reload,
+            ready=ready,
+            stopping=stopping,
+            lifeline=lifeline,
+        )
+    except StartFailed as error:
+        _log.error("%s", error)
+        return 1
     return 0
 
 
-def worker() -> Application:
-    """The application of one worker."""
-    conf = load_conf(shlex.split(os.environ[_ARGUMENTS]))
-    log.setup(conf, "chrysaetos")
-    return build(conf)
-
-
-def build(conf: cfg.ConfigOpts) -> Application:
-    """The application that a configuration describes.
-
-    Raises:
-        ConfigError: a value cannot be used.
-    """
-    application, upstreams = load_options(conf)
-    pools = [Upstream(options) for options in upstreams]
-    return create_app(
-        application,
-        identity=_identity(conf),
-        access=PolicyAccess(conf, conf.prometheus.project_label_name),
-        upstream=pools[0] if len(pools) == 1 else Replicas(pools),
+def _limits(conf: cfg.ConfigOpts) -> ServerLimits:
+    options = conf.gateway
+    return ServerLimits(
+        framing=FramingLimits(
+            line=options.max_url_bytes + _LINE_OVERHEAD,
+            fields=options.max_header_bytes,
+            body=options.max_body_bytes,
+        ),
+        connections=options.max_clients,
+        head_seconds=options.header_timeout,
+        body_seconds=options.body_timeout,
+        idle_seconds=options.keep_alive_timeout,
     )
 
 
-def _identity(conf: cfg.ConfigOpts) -> FullIdentity:
-    if conf.auth_mode == "noauth":
-        return NoAuthenticator()
-    return create_authenticator(conf, cache_seconds=conf.gateway.token_cache_seconds)
+def _reload(conf: cfg.ConfigOpts, access: PolicyAccess) -> None:
+    """Read again what can be read again: the log level, and the policy."""
+    _mutate(conf)
+    access.reload()
+
+
+def _mutate(conf: cfg.ConfigOpts) -> None:
+    try:
+        conf.mutate_config_files()
+    except (cfg.Error, OSError, ValueError) as error:
+        _log.error("the changed configuration cannot be used, the one before it stays in force: %s", error)

@@ -20,12 +20,13 @@ from chrysaetos import __version__
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.upstream import UpstreamOptions
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, Bounds
+from chrysaetos.tenancy.labels import LabelTable
 from chrysaetos.tenancy.scope import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["GatewayOptions", "list_opts", "load_conf", "load_options"]
+__all__ = ["GatewayOptions", "list_opts", "load_conf", "load_labels", "load_options"]
 
 PROMETHEUS_OPTIONS = [
     cfg.StrOpt("host", default="localhost", help="Name or address of Prometheus."),
@@ -39,6 +40,17 @@ PROMETHEUS_OPTIONS = [
     cfg.StrOpt("username", help="User for Basic authentication at Prometheus, together with password."),
     cfg.StrOpt("password", secret=True, help="Password for Basic authentication at Prometheus."),
     cfg.StrOpt("project_label_name", default="project", help="Label that holds the id of a series' project."),
+    cfg.DictOpt(
+        "metric_label_names",
+        default={},
+        help="Labels that hold the project in some metrics, by the metric's name or its beginning and *, as "
+        "ceilometer_*:project_id. They count where a query fixes the metric.",
+    ),
+    cfg.ListOpt(
+        "open_metrics",
+        default=[],
+        help="Metrics that all projects may see, by name or beginning and *, where a query fixes the metric.",
+    ),
     cfg.ListOpt(
         "replicas",
         default=[],
@@ -63,6 +75,11 @@ PROMETHEUS_OPTIONS = [
 GATEWAY_OPTIONS = [
     cfg.StrOpt("host", default="127.0.0.1", help="Address to listen on."),
     cfg.PortOpt("port", default=8042, help="Port to listen on."),
+    cfg.StrOpt(
+        "unix_socket",
+        help="Path of a Unix socket to listen on instead, for the gateway's user and group. Sockets from "
+        "systemd come before both.",
+    ),
     cfg.IntOpt("workers", default=1, min=1, help="Processes that serve requests."),
     cfg.StrOpt(
         "path_prefix",
@@ -75,6 +92,29 @@ GATEWAY_OPTIONS = [
         min=0.0,
         help="How long Keystone's answer about a token counts. A revoked token works that long.",
     ),
+    cfg.FloatOpt(
+        "drain_seconds",
+        default=30.0,
+        min=0.0,
+        help="How long requests under way may take when the gateway ends.",
+    ),
+    cfg.IntOpt(
+        "max_clients",
+        default=2000,
+        min=1,
+        help="Connections of clients, for each worker. One more takes the place of the one that has waited "
+        "longest without a request.",
+    ),
+    cfg.FloatOpt("header_timeout", default=10.0, min=0.1, help="Seconds for the head of a request."),
+    cfg.FloatOpt("body_timeout", default=30.0, min=0.1, help="Seconds for the body of a request."),
+    cfg.FloatOpt(
+        "keep_alive_timeout",
+        default=75.0,
+        min=0.1,
+        help="Seconds that a connection stays open without a request. Longer than a load balancer in front "
+        "keeps it.",
+    ),
+    cfg.IntOpt("max_header_bytes", default=64 * 1024, min=1024, help="All header fields of a request."),
     cfg.IntOpt("max_url_bytes", default=128 * 1024, min=1024, help="Longest URL, with its query."),
     cfg.IntOpt("max_body_bytes", default=256 * 1024, min=1024, help="Longest body of a request."),
     cfg.IntOpt("max_query_bytes", default=32 * 1024, min=64, help="Longest PromQL text, decoded."),
@@ -84,6 +124,81 @@ GATEWAY_OPTIONS = [
         min=1,
         max=150,
         help="Deepest nesting of parentheses in a PromQL text.",
+    ),
+]
+
+LIMIT_OPTIONS = [
+    cfg.IntOpt(
+        "max_response_bytes",
+        default=512 * 1024 * 1024,
+        min=0,
+        help="Longest answer, as it is sent (compressed, if it is); 0: no limit.",
+    ),
+    cfg.IntOpt(
+        "max_requests",
+        default=100,
+        min=0,
+        help="Requests under way, for each worker; 0: no limit. Not above [prometheus] max_connections, or "
+        "they queue there without turns.",
+    ),
+    cfg.IntOpt(
+        "max_requests_per_project",
+        default=20,
+        min=0,
+        help="Requests of one project under way, for each worker; 0: no limit.",
+    ),
+    cfg.IntOpt(
+        "max_waiting",
+        default=1000,
+        min=0,
+        help="Requests that may wait for their turn. Well above max_waiting_per_project.",
+    ),
+    cfg.IntOpt("max_waiting_per_project", default=100, min=0, help="Requests of one project that may wait."),
+    cfg.FloatOpt("wait_seconds", default=10.0, min=0.0, help="How long a request waits for its turn."),
+    cfg.BoolOpt(
+        "share_requests",
+        default=True,
+        help="Whether identical reads of one scope that are under way at once share a request to Prometheus.",
+    ),
+    cfg.FloatOpt(
+        "share_max_age",
+        default=1.0,
+        min=0.0,
+        help="Seconds after which a request under way is not joined any more.",
+    ),
+]
+
+OBSERVATION_OPTIONS = [
+    cfg.BoolOpt("audit", default=True, help="Whether a line is written for each request."),
+    cfg.StrOpt(
+        "audit_format",
+        default="text",
+        choices=[("text", "key=value"), ("json", "one JSON object a line")],
+        help="How it is written.",
+    ),
+    cfg.StrOpt("audit_file", help="File for the audit alone; it goes with the rest of the log if unset."),
+    cfg.BoolOpt(
+        "audit_own_endpoints",
+        default=False,
+        help="Whether requests for health and version are written, too.",
+    ),
+    cfg.IntOpt("audit_max_text", default=4096, min=64, help="Characters of a PromQL text that are written."),
+    cfg.StrOpt(
+        "metrics_host", default="127.0.0.1", help="Address of the listener for the gateway's metrics."
+    ),
+    cfg.PortOpt(
+        "metrics_port",
+        default=0,
+        help="Its port; 0: none. With several workers, as many ports from this one on: each is a target.",
+    ),
+    cfg.BoolOpt(
+        "metrics_per_project", default=False, help="Whether requests are counted by project id, too."
+    ),
+    cfg.IntOpt(
+        "metrics_max_projects",
+        default=1000,
+        min=1,
+        help="Project ids that are counted on their own; the rest is counted as other.",
     ),
 ]
 
@@ -109,6 +224,7 @@ class GatewayOptions:
         max_url_bytes, max_body_bytes: limits of a request.
         bounds: limits of a PromQL text.
         timeout: seconds to wait for the upstream.
+        max_response_bytes: limit of an answer, as it is sent; 0 for none.
     """
 
     path_prefix: str = ""
@@ -116,13 +232,14 @@ class GatewayOptions:
     max_body_bytes: int = 256 * 1024
     bounds: Bounds = DEFAULT_BOUNDS
     timeout: float = 130.0
+    max_response_bytes: int = 0
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """All options, for oslo.config's sample generator."""
     return [
         ("DEFAULT", [_AUTH_MODE]),
-        ("gateway", GATEWAY_OPTIONS),
+        ("gateway", GATEWAY_OPTIONS + LIMIT_OPTIONS + OBSERVATION_OPTIONS),
         ("prometheus", PROMETHEUS_OPTIONS),
     ]
 
@@ -174,16 +291,14 @@ def load_options(conf: cfg.ConfigOpts) -> tuple[GatewayOptions, tuple[UpstreamOp
             raise ConfigError(
                 f"[{group}] path_prefix: {section.path_prefix!r} must start with a slash and not end with one"
             )
-    try:
-        Scope.of(prometheus.project_label_name, "project")
-    except ValueError as error:
-        raise ConfigError(f"[prometheus] project_label_name: {error}") from error
+    load_labels(conf)
     application = GatewayOptions(
         path_prefix=gateway.path_prefix,
         max_url_bytes=gateway.max_url_bytes,
         max_body_bytes=gateway.max_body_bytes,
         bounds=Bounds(bytes=gateway.max_query_bytes, depth=gateway.max_query_depth),
         timeout=prometheus.timeout,
+        max_response_bytes=gateway.max_response_bytes,
     )
     upstream = UpstreamOptions(
         host=prometheus.host,
@@ -196,6 +311,25 @@ def load_options(conf: cfg.ConfigOpts) -> tuple[GatewayOptions, tuple[UpstreamOp
         max_idle=prometheus.max_connections,
     )
     return application, (upstream, *(replace(upstream, **_address(each)) for each in prometheus.replicas))
+
+
+def load_labels(conf: cfg.ConfigOpts) -> tuple[str, LabelTable]:
+    """The label that holds the project, and the metrics for which it is another.
+
+    Raises:
+        ConfigError: one cannot be used.
+    """
+    section = conf.prometheus
+    try:
+        Scope.of(section.project_label_name, "project")
+    except ValueError as error:
+        raise ConfigError(f"[prometheus] project_label_name: {error}") from error
+    try:
+        table = LabelTable.of(section.metric_label_names, section.open_metrics)
+        Scope(section.project_label_name, ("project",), table)
+    except ValueError as error:
+        raise ConfigError(f"[prometheus] metric_label_names or open_metrics: {error}") from error
+    return section.project_label_name, table
 
 
 def _address(text: str) -> dict[str, Any]:

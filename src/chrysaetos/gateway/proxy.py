@@ -6,21 +6,31 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from chrysaetos.errors import BadGateway
+from chrysaetos.errors import BadGateway, Forbidden, QueryError
+from chrysaetos.gateway.filtered import Filtered
+from chrysaetos.gateway.limits import Capped, account
 from chrysaetos.gateway.response import UpstreamBroken
-from chrysaetos.tenancy.parameters import Binder
+from chrysaetos.gateway.sharing import Key
+from chrysaetos.tenancy.endpoints import Action
+from chrysaetos.tenancy.parameters import Binder, Text
+from chrysaetos.tenancy.remote_read import scope_read_request
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from typing import Protocol
 
     from chrysaetos.access.grants import Access
     from chrysaetos.gateway.exchange import Exchange
+    from chrysaetos.gateway.limits import Limits
     from chrysaetos.gateway.options import GatewayOptions
     from chrysaetos.gateway.replicas import Pool
     from chrysaetos.gateway.request import Receive, Request, Send
+    from chrysaetos.gateway.sharing import Sharing
     from chrysaetos.gateway.upstream import UpstreamResponse
     from chrysaetos.identity.caller import Authenticator, Caller
-    from chrysaetos.tenancy.endpoints import Target
+    from chrysaetos.tenancy.endpoints import Endpoint, Target
+    from chrysaetos.tenancy.parameters import Bound
+    from chrysaetos.tenancy.scope import Scope
 
     class Identity(Authenticator, Protocol):
         """An authenticator that can answer at once for callers it has just seen."""
@@ -36,6 +46,15 @@ _log = logging.getLogger(__name__)
 
 _FORM_HEADER = (b"content-type", b"application/x-www-form-urlencoded")
 _GZIP_HEADER = (b"accept-encoding", b"gzip")
+# Prometheus, storage/remote/client.go: what a remote read says of itself.
+_READ_HEADERS = (
+    (b"content-type", b"application/x-protobuf"),
+    (b"content-encoding", b"snappy"),
+    (b"x-prometheus-remote-read-version", b"0.1.0"),
+)
+_WITH_BODY = frozenset({"POST", "PUT"})
+_MAX_MESSAGE_BYTES = 1024 * 1024
+"""Longest remote read message, decompressed. Prometheus' own hold one query."""
 _NO_STORE = (b"cache-control", b"no-store")
 _PASSED = frozenset({b"content-type", b"content-encoding", b"content-length"})
 """The headers of the upstream's answer that the client gets."""
@@ -52,16 +71,28 @@ class Proxy:
         identity: who is asking.
         access: what they may see.
         upstream: where it is.
+        limits: how many requests may be under way.
+        sharing: where identical reads share a request; None to send each.
     """
 
     def __init__(
-        self, options: GatewayOptions, *, identity: Identity, access: Access, upstream: Pool
+        self,
+        options: GatewayOptions,
+        *,
+        identity: Identity,
+        access: Access,
+        upstream: Pool,
+        limits: Limits,
+        sharing: Sharing | None,
     ) -> None:
-        self._timeout = options.timeout
+        self._options = options
         self._identity = identity
         self._access = access
         self._upstream = upstream
+        self._limits = limits
+        self._sharing = sharing
         self._binder = Binder(options.bounds)
+        self._filtered = Filtered(upstream, timeout=options.timeout, bounds=options.bounds)
 
     async def answer(
         self,
@@ -83,38 +114,92 @@ class Proxy:
             caller = await self._identity.identify(request.headers, request.method, request.path)
         exchange.caller = caller
         exchange.scope = scope = self._access.grant(caller, endpoint)
-        body = await request.form(receive) if request.method == "POST" else None
-        bound = self._binder.bind(endpoint, scope, request.query, body)
+        scoped = not scope.unrestricted
+        if scoped and endpoint.action is Action.OPERATOR:
+            raise Forbidden("this is for callers who may see all projects")
+        try:
+            bound = await self._bind(request, endpoint, scope, receive)
+        except QueryError as error:
+            exchange.texts = (Text(error.text, ""),)
+            raise
         exchange.texts = bound.texts
+        project = account(caller)
+        if not self._limits.try_acquire(project):
+            await self._limits.acquire(project)
+        try:
+            asked = time.perf_counter()
+            if scoped and endpoint.action is Action.FILTER:
+                content = await self._filtered.answer(endpoint, scope, bound.url)
+                exchange.upstream_seconds = time.perf_counter() - asked
+                await _answer_with(content, send)
+                return
+            response = await self._ask(request, target, scope, bound)
+            exchange.upstream_seconds = time.perf_counter() - asked
+            await _pass_on(response, send, self._options.max_response_bytes)
+        finally:
+            self._limits.release(project)
+
+    async def _bind(self, request: Request, endpoint: Endpoint, scope: Scope, receive: Receive) -> Bound:
+        """What the upstream gets: parameters and body, scoped."""
+        if endpoint.action is Action.READ:
+            message = scope_read_request(await request.message(receive), scope, _MAX_MESSAGE_BYTES)
+            return self._binder.bind(endpoint, scope, request.query, None)._replace(body=message)
+        form = await request.form(receive) if request.method in _WITH_BODY else None
+        return self._binder.bind(endpoint, scope, request.query, form)
+
+    async def _ask(self, request: Request, target: Target, scope: Scope, bound: Bound) -> UpstreamResponse:
+        """The upstream's answer, or that of an identical read under way."""
         path = target.path.encode("ascii")
-        asked = time.perf_counter()
-        response = await self._upstream.request(
-            request.method,
-            path + b"?" + bound.url if bound.url else path,
-            body=bound.body or b"",
-            headers=_request_headers(request, form=bound.body is not None),
-            timeout=self._timeout,
-            idempotent=True,
-        )
-        exchange.upstream_seconds = time.perf_counter() - asked
-        await _pass_on(response, send)
+        wanted = path + b"?" + bound.url if bound.url else path
+        endpoint = target.endpoint
+        headers = _request_headers(request, endpoint, has_body=bound.body is not None)
+
+        def ask() -> Awaitable[UpstreamResponse]:
+            return self._upstream.request(
+                request.method,
+                wanted,
+                body=bound.body or b"",
+                headers=headers,
+                timeout=self._options.timeout,
+                idempotent=endpoint.idempotent,
+            )
+
+        if self._sharing is None or not endpoint.idempotent:
+            return await ask()
+        encoding = b"gzip" if _GZIP_HEADER in headers else b""
+        key = Key(request.method, wanted, bound.body or b"", scope.matcher, encoding)
+        return await self._sharing.fetch(key, ask)
 
 
-def _request_headers(request: Request, *, form: bool) -> list[tuple[bytes, bytes]]:
+def _request_headers(request: Request, endpoint: Endpoint, *, has_body: bool) -> list[tuple[bytes, bytes]]:
     """What the upstream is told: nothing of what the client sent but whether it takes gzip."""
-    headers = [_FORM_HEADER] if form else []
+    if endpoint.action is Action.READ:
+        return list(_READ_HEADERS)
+    headers = [_FORM_HEADER] if has_body else []
     if b"gzip" in (request.header(b"accept-encoding") or b""):
         headers.append(_GZIP_HEADER)
     return headers
 
 
-async def _pass_on(response: UpstreamResponse, send: Send) -> None:
-    """Stream an answer to the client, byte for byte."""
+async def _answer_with(content: bytes, send: Send) -> None:
+    """Send an answer that the gateway has made."""
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(content)).encode("ascii")),
+        _NO_STORE,
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+async def _pass_on(response: UpstreamResponse, send: Send, limit: int) -> None:
+    """Stream an answer to the client, byte for byte; of no more bytes than the limit, if there is one."""
     status = response.status
     if 300 <= status < 400 or status in _NOT_FOR_CLIENTS:
         response.abort()
         _log.error("Prometheus answered %d: check the section [prometheus]", status)
         raise BadGateway(f"Prometheus answered {status}: the gateway's own access to it needs a look")
+    pieces = Capped(response, limit) if limit else response
     try:
         headers = [header for header in response.headers if header[0] in _PASSED]
         headers.append(_NO_STORE)
@@ -123,7 +208,7 @@ async def _pass_on(response: UpstreamResponse, send: Send) -> None:
         if whole is not None:
             await send({"type": "http.response.body", "body": whole})
             return
-        async for piece in response:
+        async for piece in pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body"})
     except UpstreamBroken as error:

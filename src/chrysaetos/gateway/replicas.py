@@ -1,8 +1,8 @@
 """Several upstreams that hold the same series: the first that answers is asked.
 
 A replica that cannot be reached, or gives a request up before the first byte of its answer, is left alone
-for a while, and the next one is asked instead, if the request is a read. What a replica answers is its answer, an
-error of PromQL as well: only what the connection to it raises counts as a failure.
+for a while, and the next one is asked instead, if the request is a read. What a replica answers is its
+answer, an error of PromQL as well: only what the connection to it raises counts as a failure.
 """
 
 from __future__ import annotations

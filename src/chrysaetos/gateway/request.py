@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["ClientGone", "Request"]
 
 _FORM = b"application/x-www-form-urlencoded"
+_PROTOBUF = b"application/x-protobuf"
 
 
 class ClientGone(Exception):
@@ -72,10 +73,35 @@ class Request:
         return None
 
     async def form(self, receive: Receive) -> bytes:
-        """The form body of a POST, as it was sent; empty where there is none.
+        """The form body of a POST or PUT, as it was sent; empty where there is none.
 
         Raises:
             UnsupportedMediaType: the body is not a form.
+            ContentTooLarge, BadRequest, ClientGone: as :meth:`raw`.
+        """
+        body = await self.raw(receive)
+        if body and self._media_type() != _FORM:
+            raise UnsupportedMediaType(f"send the body as {_FORM.decode()}")
+        return body
+
+    async def message(self, receive: Receive) -> bytes:
+        """The body of a remote read, as it was sent.
+
+        Raises:
+            UnsupportedMediaType: the headers do not say that it is a compressed message.
+            ContentTooLarge, BadRequest, ClientGone: as :meth:`raw`.
+        """
+        encoding = (self.header(b"content-encoding") or b"").strip().lower()
+        if self._media_type() != _PROTOBUF or encoding != b"snappy":
+            raise UnsupportedMediaType(
+                f"send the body as {_PROTOBUF.decode()}, with Content-Encoding: snappy"
+            )
+        return await self.raw(receive)
+
+    async def raw(self, receive: Receive) -> bytes:
+        """The body, as it was sent; empty where there is none.
+
+        Raises:
             ContentTooLarge: it is longer than the limit.
             BadRequest: its length is not a number.
             ClientGone: the client went away before its end.
@@ -100,9 +126,7 @@ class Request:
                 raise ContentTooLarge(f"the body is longer than {limit} bytes")
             pieces.append(piece)
             more = message.get("more_body", False)
-        body = b"".join(pieces)
-        if body:
-            media_type = (self.header(b"content-type") or b"").partition(b";")[0].strip().lower()
-            if media_type != _FORM:
-                raise UnsupportedMediaType(f"send the body as {_FORM.decode()}")
-        return body
+        return b"".join(pieces)
+
+    def _media_type(self) -> bytes:
+        return (self.header(b"content-type") or b"").partition(b";")[0].strip().lower()

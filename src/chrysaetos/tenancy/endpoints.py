@@ -46,6 +46,12 @@ class Action(Enum):
     """The upstream answers; its parameters are scoped, so that its answer needs no look."""
     FORWARD = "forward"
     """The upstream answers; the answer holds no tenant's data."""
+    FILTER = "filter"
+    """The upstream answers; the gateway keeps what is within the scope, and applies the parameters itself."""
+    READ = "read"
+    """The upstream answers; the body is a remote read message, whose queries are scoped."""
+    OPERATOR = "operator"
+    """The upstream answers; a scoped caller is refused, whatever the policy says."""
     OWN = "own"
     """The gateway answers."""
 
@@ -78,6 +84,9 @@ class Endpoint:
         methods: the methods it takes.
         action: who answers.
         parameters: what it takes, by name.
+        own_rule: the policy rule for callers who see their own project; None where there are none.
+        all_rule: the policy rule for callers who see everything.
+        idempotent: whether a request may be sent to the upstream a second time.
     """
 
     name: str
@@ -85,11 +94,14 @@ class Endpoint:
     methods: tuple[str, ...]
     action: Action
     parameters: Mapping[str, Parameter]
+    own_rule: str | None
+    all_rule: str
+    idempotent: bool = True
 
     @property
     def rule(self) -> str:
-        """The policy rule for callers who see their own project; ``:all_projects`` behind it for the rest."""
-        return f"telemetry:{self.name}"
+        """The least of the policy rules that let a caller in."""
+        return self.own_rule or self.all_rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +118,13 @@ class Target:
     path: str
 
 
+_TELEMETRY = "telemetry:"
+
 _GET = ("GET",)
 _GET_POST = ("GET", "POST")
 _GET_HEAD = ("GET", "HEAD")
+_POST = ("POST",)
+_POST_PUT = ("POST", "PUT")
 
 _START_END = (Parameter("start", Kind.TIME), Parameter("end", Kind.TIME))
 _LIMIT = Parameter("limit", Kind.COUNT)
@@ -117,8 +133,41 @@ _QUERY = Parameter("query", Kind.QUERY, required=True)
 _EVALUATION = (Parameter("timeout", Kind.DURATION), _LIMIT, Parameter("lookback_delta", Kind.DURATION))
 
 
+_SEARCH = (
+    _MATCH,
+    Parameter("search[]", Kind.TEXT, repeated=True),
+    Parameter("fuzz_threshold", Kind.COUNT),
+    Parameter("fuzz_alg", Kind.TEXT),
+    Parameter("case_sensitive", Kind.TEXT),
+    Parameter("include_score", Kind.TEXT),
+    Parameter("sort_by", Kind.TEXT),
+    Parameter("sort_dir", Kind.TEXT),
+    Parameter("batch_size", Kind.COUNT),
+    *_START_END,
+    _LIMIT,
+)
+"""All but ``include_metadata``: a help text may be another tenant's."""
+
+
+def _by_name(parameters: tuple[Parameter, ...]) -> Mapping[str, Parameter]:
+    return {parameter.name: parameter for parameter in parameters}
+
+
 def _row(name: str, path: str, methods: tuple[str, ...], action: Action, *parameters: Parameter) -> Endpoint:
-    return Endpoint(name, path, methods, action, {parameter.name: parameter for parameter in parameters})
+    """A row whose rules are its name, and that with ``:all_projects``."""
+    rule = _TELEMETRY + name
+    return Endpoint(name, path, methods, action, _by_name(parameters), rule, f"{rule}:all_projects")
+
+
+def _operator(name: str, path: str, rule: str | None = None) -> Endpoint:
+    """A row for those who run the cloud."""
+    return Endpoint(name, path, _GET, Action.OPERATOR, {}, None, _TELEMETRY + (rule or name))
+
+
+def _admin(name: str, rule: str) -> Endpoint:
+    """A row that changes the store, for those who run the cloud."""
+    path = f"/api/v1/admin/tsdb/{name}"
+    return Endpoint(name, path, _POST_PUT, Action.OPERATOR, {}, None, _TELEMETRY + rule, idempotent=False)
 
 
 ENDPOINTS = (
@@ -140,9 +189,84 @@ ENDPOINTS = (
     _row("series", "/api/v1/series", _GET_POST, Action.SCOPE, _MATCH, *_START_END, _LIMIT),
     _row("labels", "/api/v1/labels", _GET_POST, Action.SCOPE, _MATCH, *_START_END, _LIMIT),
     _row("label", "/api/v1/label/{name}/values", _GET, Action.SCOPE, _MATCH, *_START_END, _LIMIT),
+    _row("search_metric_names", "/api/v1/search/metric_names", _GET_POST, Action.SCOPE, *_SEARCH),
+    _row("search_label_names", "/api/v1/search/label_names", _GET_POST, Action.SCOPE, *_SEARCH),
+    _row(
+        "search_label_values",
+        "/api/v1/search/label_values",
+        _GET_POST,
+        Action.SCOPE,
+        Parameter("label", Kind.TEXT, required=True),
+        *_SEARCH,
+    ),
     _row("federate", "/federate", _GET, Action.SCOPE, _MATCH),
+    _row("read", "/api/v1/read", _POST, Action.READ),
     _row("format_query", "/api/v1/format_query", _GET_POST, Action.FORWARD, Parameter("query", Kind.TEXT)),
+    _row("parse_query", "/api/v1/parse_query", _GET_POST, Action.FORWARD, Parameter("query", Kind.TEXT)),
+    _row("features", "/api/v1/features", _GET, Action.FORWARD),
     _row("buildinfo", "/api/v1/status/buildinfo", _GET, Action.FORWARD),
+    _row(
+        "metadata",
+        "/api/v1/metadata",
+        _GET,
+        Action.FILTER,
+        Parameter("metric", Kind.TEXT),
+        _LIMIT,
+        Parameter("limit_per_metric", Kind.COUNT),
+    ),
+    _row(
+        "rules",
+        "/api/v1/rules",
+        _GET,
+        Action.FILTER,
+        Parameter("type", Kind.TEXT),
+        Parameter("rule_name[]", Kind.TEXT, repeated=True),
+        Parameter("rule_group[]", Kind.TEXT, repeated=True),
+        Parameter("file[]", Kind.TEXT, repeated=True),
+        Parameter("match[]", Kind.TEXT, repeated=True),
+        Parameter("exclude_alerts", Kind.TEXT),
+        Parameter("group_limit", Kind.COUNT),
+        Parameter("group_next_token", Kind.TEXT),
+    ),
+    _row("alerts", "/api/v1/alerts", _GET, Action.FILTER),
+    # Aetos has telemetry:targets, and who holds it sees all.
+    Endpoint(
+        "targets",
+        "/api/v1/targets",
+        _GET,
+        Action.FILTER,
+        _by_name((Parameter("state", Kind.TEXT), Parameter("scrapePool", Kind.TEXT))),
+        "telemetry:targets:own_project",
+        "telemetry:targets",
+    ),
+    _operator("targets_metadata", "/api/v1/targets/metadata"),
+    _operator("targets_relabel_steps", "/api/v1/targets/relabel_steps"),
+    _operator("scrape_pools", "/api/v1/scrape_pools"),
+    _operator("scrape_pools_config", "/api/v1/scrape_pools/config"),
+    _operator("alertmanagers", "/api/v1/alertmanagers"),
+    # The only one that Aetos has.
+    _operator("status_runtimeinfo", "/api/v1/status/runtimeinfo", "status"),
+    _operator("status_config", "/api/v1/status/config"),
+    _operator("status_flags", "/api/v1/status/flags"),
+    _operator("status_tsdb", "/api/v1/status/tsdb"),
+    _operator("status_tsdb_blocks", "/api/v1/status/tsdb/blocks"),
+    _operator("status_walreplay", "/api/v1/status/walreplay"),
+    _operator("status_self_metrics", "/api/v1/status/self_metrics"),
+    _operator("notifications", "/api/v1/notifications"),
+    _operator("notifications_live", "/api/v1/notifications/live"),
+    # Without a selector nothing is deleted: the scope alone would mean all of a project's series.
+    Endpoint(
+        "delete_series",
+        "/api/v1/admin/tsdb/delete_series",
+        _POST_PUT,
+        Action.SCOPE,
+        _by_name((Parameter("match[]", Kind.SELECTOR, required=True, repeated=True), *_START_END)),
+        "telemetry:admin_delete_metrics:own_project",
+        "telemetry:admin_delete_metrics",
+        idempotent=False,
+    ),
+    _admin("clean_tombstones", "admin_clean_tombstones"),
+    _admin("snapshot", "admin_snapshot"),
     _row("version", "/", _GET_HEAD, Action.OWN),
     _row("healthcheck", "/healthcheck", _GET_HEAD, Action.OWN),
     _row("healthy", "/-/healthy", _GET_HEAD, Action.OWN),

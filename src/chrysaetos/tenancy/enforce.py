@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from chrysaetos.errors import ChrysaetosError
 from chrysaetos.promql.ast import Call, VectorSelector, walk
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, Bounds, parse, parse_selector
+from chrysaetos.tenancy.labels import UNIFORM, fixed_metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from chrysaetos.tenancy.scope import Scope
 
 __all__ = ["EnforcementError", "scope_query", "scope_selector"]
+
+# The bounds are the caller's text's. What is added opens no parenthesis, and is as long as it has to be.
+_UNBOUNDED = Bounds(bytes=sys.maxsize, depth=sys.maxsize, tokens=sys.maxsize, matchers=sys.maxsize)
 
 
 class EnforcementError(ChrysaetosError):
@@ -71,24 +75,26 @@ def _scope(text: str, scope: Scope, bounds: Bounds, parser: Callable[[str, Bound
     query = parser(text, bounds)
     if scope.unrestricted:
         return text
-    result = _splice(query, scope.matcher)
-    # The bounds are the caller's text's: what was added to it is as long as it has to be.
-    unbounded = Bounds(bytes=sys.maxsize, depth=bounds.depth, tokens=sys.maxsize, matchers=sys.maxsize)
-    _verify(parser(result, unbounded), scope.matcher, len(query.selectors) + len(query.infos))
+    result = _splice(query, scope)
+    _verify(parser(result, _UNBOUNDED), scope, len(query.selectors) + len(query.infos))
     return result
 
 
-def _splice(query: Query, matcher: str) -> str:
+def _splice(query: Query, scope: Scope) -> str:
     """The query's text with the matcher in each selector."""
     insertions: list[tuple[int, str]] = []
+    uniform = scope.labels is UNIFORM
     for selector in query.selectors:
+        matcher = scope.matcher if uniform else scope.matcher_for(fixed_metric(selector))
+        if not matcher:
+            continue
         if selector.brace is None:
             insertions.append((selector.name_end, f"{{{matcher}}}"))
         else:
             insertions.append((selector.brace, f"{matcher}," if selector.matchers else matcher))
     if query.infos:
         # info(v) selects target_info on its own. Given label matchers, it adds them to that selection.
-        insertions += [(call.end - 1, f",{{{matcher}}}") for call in query.infos]
+        insertions += [(call.end - 1, f",{{{scope.matcher}}}") for call in query.infos]
         insertions.sort(key=itemgetter(0))  # stable: a selector that ends at the parenthesis comes first
     pieces: list[str] = []
     position = 0
@@ -99,17 +105,21 @@ def _splice(query: Query, matcher: str) -> str:
     return "".join(pieces)
 
 
-def _verify(query: Query, matcher: str, expected: int) -> None:
-    """Check that each selector carries the matcher.
+def _verify(query: Query, scope: Scope, expected: int) -> None:
+    """Check that each selector carries the matcher of its metric.
 
     Raises:
         EnforcementError: one does not, or there are more or fewer selectors than there should be.
     """
     found = 0
     text = query.text
+    uniform = scope.labels is UNIFORM
     for node in walk(query.expr):
         if isinstance(node, VectorSelector):
             found += 1
+            matcher = scope.matcher if uniform else scope.matcher_for(fixed_metric(node))
+            if not matcher:
+                continue
             for own in node.matchers:
                 if text[own.start : own.end] == matcher:
                     break

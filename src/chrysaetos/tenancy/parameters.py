@@ -15,6 +15,7 @@ from chrysaetos.errors import BadRequest
 from chrysaetos.promql.parser import DEFAULT_BOUNDS
 from chrysaetos.tenancy.endpoints import Kind
 from chrysaetos.tenancy.enforce import scope_query, scope_selector
+from chrysaetos.tenancy.ranges import check_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +104,7 @@ class Binder:
             body: the form body, as it was sent; None for a request without one.
 
         Raises:
-            BadRequest: a parameter is malformed, missing, or given twice.
+            BadRequest: a parameter is malformed, missing, or given twice, or a range has too many points.
             QueryError: a query or a selector is refused.
         """
         texts: list[Text] = []
@@ -119,6 +120,7 @@ class Binder:
     ) -> list[bytes]:
         pieces: list[bytes] = []
         seen: dict[str, str] = {}
+        plain: dict[str, str] = {}
         for place, encoded in places:
             for name, value in _split(encoded):
                 parameter = endpoint.parameters.get(name)
@@ -127,7 +129,11 @@ class Binder:
                 if name in seen and not (parameter.repeated and seen[name] == place):
                     raise BadRequest(f'the parameter "{name}" is given more than once: send it once')
                 seen[name] = place
-                pieces.append(self._piece(parameter, scope, value, texts))
+                if parameter.kind in _PROMQL:
+                    pieces.append(self._scoped_piece(parameter, scope, value, texts))
+                else:
+                    plain[name] = _checked(parameter, value)
+                    pieces.append(_encoded(name, plain[name]))
         for name, parameter in endpoint.parameters.items():
             if name not in seen:
                 if parameter.required:
@@ -136,31 +142,40 @@ class Binder:
                     sent = f"{{{scope.matcher}}}"
                     pieces.append(_encoded(name, sent))
                     texts.append(Text("", sent))
+        if "step" in endpoint.parameters:
+            check_range(plain["start"], plain["end"], plain["step"])
         return pieces
 
-    def _piece(self, parameter: Parameter, scope: Scope, value: bytes, texts: list[Text]) -> bytes:
-        """One parameter, checked and scoped, as ``name=value``."""
+    def _scoped_piece(self, parameter: Parameter, scope: Scope, value: bytes, texts: list[Text]) -> bytes:
+        """A query or a selector, scoped, as ``name=value``."""
         kind = parameter.kind
-        if kind is Kind.QUERY or kind is Kind.SELECTOR:
-            key = (scope.matcher, kind, value)
-            kept = self._scoped.get(key)
-            if kept is None:
-                original = _decoded(value)
-                sent = (scope_query if kind is Kind.QUERY else scope_selector)(original, scope, self._bounds)
-                kept = self._scoped[key] = (_encoded(parameter.name, sent), Text(original, sent))
-                if len(self._scoped) > self._size:
-                    self._scoped.popitem(last=False)
-            else:
-                self._scoped.move_to_end(key)
-            texts.append(kept[1])
-            return kept[0]
-        text = _decoded(value)
-        if kind is not Kind.TEXT:
-            form, description = _FORMS[kind]
-            if len(text) > _LONGEST_PLAIN_VALUE or form.fullmatch(text) is None:
-                shown = ascii(text[:_LONGEST_PLAIN_VALUE])
-                raise BadRequest(f'invalid parameter "{parameter.name}": {shown} is not {description}')
-        return _encoded(parameter.name, text)
+        key = (scope.matcher, kind, value)
+        kept = self._scoped.get(key)
+        if kept is None:
+            original = _decoded(value)
+            sent = (scope_query if kind is Kind.QUERY else scope_selector)(original, scope, self._bounds)
+            kept = self._scoped[key] = (_encoded(parameter.name, sent), Text(original, sent))
+            if len(self._scoped) > self._size:
+                self._scoped.popitem(last=False)
+        else:
+            self._scoped.move_to_end(key)
+        texts.append(kept[1])
+        return kept[0]
+
+
+def _checked(parameter: Parameter, value: bytes) -> str:
+    """The value of a parameter that is no PromQL, decoded.
+
+    Raises:
+        BadRequest: it is not of its kind.
+    """
+    text = _decoded(value)
+    if parameter.kind is not Kind.TEXT:
+        form, description = _FORMS[parameter.kind]
+        if len(text) > _LONGEST_PLAIN_VALUE or form.fullmatch(text) is None:
+            shown = ascii(text[:_LONGEST_PLAIN_VALUE])
+            raise BadRequest(f'invalid parameter "{parameter.name}": {shown} is not {description}')
+    return text
 
 
 def _split(encoded: bytes) -> Iterator[tuple[str, bytes]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from chrysaetos.promql.strings import is_legacy_name, quote, regex_quote
+from chrysaetos.tenancy.labels import OPEN, UNIFORM, LabelTable
 
 __all__ = ["UNRESTRICTED", "Scope"]
 
@@ -16,6 +17,7 @@ class Scope:
     Args:
         label: the label that holds the tenant.
         values: its values, at least one; ``UNRESTRICTED`` is the only scope without a label.
+        labels: the metrics that have the tenant in another label, or are open to all.
 
     Attributes:
         matcher: the scope as a matcher in PromQL's syntax, empty for ``UNRESTRICTED``. One value makes
@@ -30,15 +32,28 @@ class Scope:
 
     label: str
     values: tuple[str, ...]
+    labels: LabelTable = UNIFORM
     matcher: str = field(init=False)
+    _others: dict[str, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "matcher", _matcher(self.label, self.values))
+        others = {label: _matcher(label, self.values) for _, label in self.labels.entries if label != OPEN}
+        object.__setattr__(self, "_others", {**others, OPEN: ""})
 
     @classmethod
     def of(cls, label: str, *values: str) -> Scope:
         """The scope of one or more tenants."""
         return cls(label, values)
+
+    def matcher_for(self, metric: str | None) -> str:
+        """The matcher for selectors of a metric; empty if the metric is open to all tenants.
+
+        Args:
+            metric: its name; None for a selector that does not fix it.
+        """
+        label = None if metric is None else self.labels.label(metric)
+        return self.matcher if label is None else self._others[label]
 
     @property
     def unrestricted(self) -> bool:
@@ -61,7 +76,7 @@ def _matcher(label: str, values: tuple[str, ...]) -> str:
 
 def _unrestricted() -> Scope:
     scope = object.__new__(Scope)
-    for name, value in (("label", ""), ("values", ()), ("matcher", "")):
+    for name, value in (("label", ""), ("values", ()), ("labels", UNIFORM), ("matcher", ""), ("_others", {})):
         object.__setattr__(scope, name, value)
     return scope
 

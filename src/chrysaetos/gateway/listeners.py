@@ -1,0 +1,116 @@
+"""The sockets that clients connect to: from systemd, a TCP address, or a path."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chrysaetos.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+__all__ = ["describe", "inherited", "listen_tcp", "listen_unix"]
+
+_BACKLOG = 2048
+_FIRST_FD = 3
+"""SD_LISTEN_FDS_START of sd_listen_fds(3)."""
+
+
+def inherited(environment: MutableMapping[str, str] = os.environ) -> list[socket.socket]:
+    """The sockets that systemd hands over (socket activation), none when it does not.
+
+    The variables are taken out of the environment: they are for this process alone.
+
+    Raises:
+        ConfigError: what was handed over does not listen.
+    """
+    pid, count = environment.get("LISTEN_PID"), environment.get("LISTEN_FDS")
+    if pid != str(os.getpid()) or not count or not count.isdecimal():
+        return []
+    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        environment.pop(name, None)
+    sockets = []
+    for number in range(_FIRST_FD, _FIRST_FD + int(count)):
+        try:
+            os.set_inheritable(number, False)  # noqa: FBT003 - positional by its signature
+            sock = socket.socket(fileno=number)
+            listens = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        except OSError as error:
+            raise ConfigError(f"LISTEN_FDS: descriptor {number} cannot be used: {error.strerror}") from error
+        if not listens or sock.type != socket.SOCK_STREAM:
+            raise ConfigError(f"LISTEN_FDS: descriptor {number} is not a listening stream socket")
+        sock.settimeout(0)
+        sockets.append(sock)
+    return sockets
+
+
+def listen_tcp(host: str, port: int) -> list[socket.socket]:
+    """One socket for each address of a host.
+
+    Raises:
+        ConfigError: the host has no address, or one of them is taken.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise ConfigError(f"[gateway] host: {host!r} has no address: {error.strerror}") from error
+    sockets: list[socket.socket] = []
+    for family, kind, protocol, _, address in dict.fromkeys(found):
+        sock = socket.socket(family, kind, protocol)
+        sockets.append(sock)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # An IPv4 address is in the list by itself.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            sock.bind(address)
+            sock.listen(_BACKLOG)
+        except OSError as error:
+            for one in sockets:
+                one.close()
+            raise ConfigError(
+                f"[gateway] host and port: cannot listen on {address[0]} port {port}: {error.strerror}"
+            ) from error
+        sock.settimeout(0)
+    return sockets
+
+
+def listen_unix(path: str) -> list[socket.socket]:
+    """A Unix socket for this user and group.
+
+    Raises:
+        ConfigError: the path cannot be used, or somebody listens there.
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o117)
+    try:
+        _remove_stale(path)
+        sock.bind(path)
+        sock.listen(_BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise ConfigError(f"[gateway] unix_socket: cannot listen on {path}: {error.strerror}") from error
+    finally:
+        os.umask(mask)
+    sock.settimeout(0)
+    return [sock]
+
+
+def describe(sock: socket.socket) -> str:
+    """The socket's address, for the log."""
+    address = sock.getsockname()
+    return f"{address[0]} port {address[1]}" if isinstance(address, tuple) else str(address)
+
+
+def _remove_stale(path: str) -> None:
+    """Removes a socket that nobody listens on any more; whatever else is there makes ``bind`` fail."""
+    if not Path(path).is_socket():
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            Path(path).unlink()

@@ -1,0 +1,53 @@
+"""What systemd is told of the service's state: the protocol of sd_notify(3).
+
+Without ``NOTIFY_SOCKET`` in the environment nobody wants to know, and nothing is sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Notifier"]
+
+_log = logging.getLogger(__name__)
+
+
+class Notifier:
+    """Tells the service manager how far the service is.
+
+    Args:
+        environment: where ``NOTIFY_SOCKET`` is looked for.
+    """
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        address = environment.get("NOTIFY_SOCKET", "")
+        # An address with @ is in Linux' abstract namespace, where a null byte stands for it.
+        self._address = f"\0{address[1:]}" if address.startswith("@") else address
+
+    def ready(self) -> None:
+        """Requests are served, from the start or again."""
+        self._send("READY=1")
+
+    def reloading(self) -> None:
+        """The configuration is being read again; ``ready`` follows."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+
+    def stopping(self) -> None:
+        """No new connections are accepted."""
+        self._send("STOPPING=1")
+
+    def _send(self, state: str) -> None:
+        if not self._address:
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+                sock.sendto(state.encode(), self._address)
+        except OSError as error:
+            _log.warning("systemd could not be told of %s: %s", state.partition("\n")[0], error)

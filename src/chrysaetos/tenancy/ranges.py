@@ -1,0 +1,92 @@
+"""The range of a range query: what Prometheus would refuse is refused before it is asked.
+
+Source: Prometheus 3.14, ``web/api/v1/api.go``: ``queryRange``, ``parseTime``, ``parseDuration``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+
+from chrysaetos.errors import BadRequest
+
+__all__ = ["MOST_POINTS", "check_range"]
+
+MOST_POINTS = 11_000
+"""Points of one series that a range query may have."""
+
+_SECOND = 10**9
+"""In nanoseconds, in which Prometheus counts."""
+
+_UNITS = {"y": 365 * 86400, "w": 7 * 86400, "d": 86400, "h": 3600, "m": 60, "s": 1}
+_PART = re.compile(r"([0-9]+)(ms|[ywdhms])")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_DURATION = 2**63 - 1
+
+
+def check_range(start: str, end: str, step: str) -> None:
+    """Check the range of a range query.
+
+    Args:
+        start: a time: seconds since the epoch, or RFC 3339.
+        end: as `start`.
+        step: a duration: seconds, or Prometheus' duration.
+
+    Raises:
+        BadRequest: a value is out of bounds, the end is before the start, the step is not positive, or there
+            are more points than ``MOST_POINTS``.
+    """
+    begins, ends, width = _time("start", start), _time("end", end), _duration("step", step)
+    if ends < begins:
+        raise BadRequest('invalid parameter "end": end timestamp must not be before start time')
+    if width <= 0:
+        raise BadRequest(
+            'invalid parameter "step": zero or negative query resolution step widths are not accepted. '
+            "Try a positive integer"
+        )
+    if (ends - begins) // width > MOST_POINTS:
+        raise BadRequest(
+            f"exceeded maximum resolution of {MOST_POINTS:,} points per timeseries. "
+            "Try decreasing the query resolution (?step=XX)"
+        )
+
+
+def _time(name: str, text: str) -> int:
+    """Nanoseconds since the epoch."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        return _rfc3339(name, text)
+    if not math.isfinite(seconds):
+        raise _out_of_bounds(name, text)
+    fraction, whole = math.modf(seconds)
+    return int(whole) * _SECOND + round(fraction * 1000) * (_SECOND // 1000)
+
+
+def _rfc3339(name: str, text: str) -> int:
+    try:
+        since = datetime.fromisoformat(text) - _EPOCH
+    except (ValueError, OverflowError):
+        raise _out_of_bounds(name, text) from None
+    return since // timedelta(microseconds=1) * 1000
+
+
+def _duration(name: str, text: str) -> int:
+    """Nanoseconds."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        parts = _PART.findall(text)
+        result = sum(int(n) * (_SECOND // 1000 if u == "ms" else _UNITS[u] * _SECOND) for n, u in parts)
+    else:
+        if not math.isfinite(seconds):
+            raise _out_of_bounds(name, text)
+        result = int(seconds * _SECOND)
+    if abs(result) > _LONGEST_DURATION:
+        raise _out_of_bounds(name, text)
+    return result
+
+
+def _out_of_bounds(name: str, text: str) -> BadRequest:
+    return BadRequest(f'invalid parameter "{name}": {text!a} is out of bounds')

@@ -1,0 +1,225 @@
+"""Remote read: the scope's matcher in each query of a ``prometheus.ReadRequest``.
+
+The message is taken apart, each field of it by the schema, and written afresh. So the upstream reads what was
+understood here and nothing else: a field, an enumeration value or a wire type that the schema does not have
+might widen a query, and is refused.
+
+Source: Prometheus 3.14, ``prompb/remote.proto`` and ``prompb/types.proto``; Protocol Buffers, "Encoding".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from chrysaetos.errors import BadRequest
+from chrysaetos.promql.strings import regex_quote
+from chrysaetos.tenancy.labels import OPEN
+from chrysaetos.tenancy.snappy import compress, decompress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chrysaetos.tenancy.scope import Scope
+
+__all__ = ["MOST_QUERIES", "scope_read_request"]
+
+MOST_QUERIES: Final = 1000
+"""Queries of one message. Prometheus sends one; each grows by the scope's matcher."""
+
+_VARINT, _BYTES = 0, 2
+
+# ReadRequest
+_QUERIES, _RESPONSE_TYPES = 1, 2
+_RESPONSE_TYPE_VALUES = frozenset({0, 1})  # SAMPLES, STREAMED_XOR_CHUNKS
+# Query
+_TIMES = frozenset({1, 2})  # start_timestamp_ms, end_timestamp_ms
+_MATCHERS, _HINTS = 3, 4
+# LabelMatcher
+_TYPE, _NAME, _VALUE = 1, 2, 3
+_MATCHER_TYPES = frozenset({0, 1, 2, 3})  # EQ, NEQ, RE, NRE
+_EQUAL, _REGEX = 0, 2
+# ReadHints
+_HINT_NUMBERS = frozenset({1, 3, 4, 6, 7})  # step_ms, start_ms, end_ms, by, range_ms
+_HINT_TEXTS = frozenset({2, 5})  # func, grouping
+
+
+def scope_read_request(body: bytes, scope: Scope, limit: int) -> bytes:
+    """Restrict a remote read to a scope.
+
+    Args:
+        body: a ``ReadRequest``, compressed.
+        scope: what may be seen.
+        limit: how long the message may be, decompressed.
+
+    Returns:
+        The message with the scope's matcher in each query, compressed; the body as it is if the scope is
+        unrestricted.
+
+    Raises:
+        BadRequest: the body is not such a message, or holds what the schema does not.
+        ContentTooLarge: the message is longer than the limit.
+    """
+    if scope.unrestricted:
+        return body
+    return compress(_request(decompress(body, limit), scope))
+
+
+def _scope_matcher(scope: Scope, metric: str | None) -> bytes:
+    """The scope as a field of a query for a metric; nothing if the metric is open to all tenants.
+
+    It is a regular expression even for one value: an equality with one of Prometheus' external labels is
+    turned into "label not there" (``storage/remote/read_handler.go``, ``filterExtLabelsFromMatchers``), and
+    so would select what belongs to nobody.
+    """
+    label = None if metric is None else scope.labels.label(metric)
+    if label == OPEN:
+        return b""
+    value = "|".join(map(regex_quote, scope.values))
+    name = (label or scope.label).encode()
+    matcher = _field(_TYPE, _REGEX) + _field(_NAME, name) + _field(_VALUE, value.encode())
+    return _field(_MATCHERS, matcher)
+
+
+def _request(message: bytes, scope: Scope) -> bytes:
+    pieces: list[bytes] = []
+    queries = 0
+    for number, value in _fields(message):
+        if number == _QUERIES and isinstance(value, bytes):
+            queries += 1
+            if queries > MOST_QUERIES:
+                raise BadRequest(f"the message holds more than {MOST_QUERIES} queries: send several")
+            pieces.append(_field(_QUERIES, _query(value, scope)))
+        elif number == _RESPONSE_TYPES:
+            # A repeated number may come one by one or packed.
+            for one in _packed(value) if isinstance(value, bytes) else (value,):
+                if one not in _RESPONSE_TYPE_VALUES:
+                    raise _unknown("ReadRequest")
+                pieces.append(_field(_RESPONSE_TYPES, one))
+        else:
+            raise _unknown("ReadRequest")
+    return b"".join(pieces)
+
+
+def _query(message: bytes, scope: Scope) -> bytes:
+    pieces: list[bytes] = []
+    names: list[tuple[int, bytes]] = []
+    for number, value in _fields(message):
+        if number in _TIMES and isinstance(value, int):
+            pieces.append(_field(number, value))
+        elif number == _MATCHERS and isinstance(value, bytes):
+            kind, name, text = _matcher(value)
+            if name == b"__name__":
+                names.append((kind, text))
+            matcher = _field(_TYPE, kind) + _field(_NAME, name) + _field(_VALUE, text)
+            pieces.append(_field(_MATCHERS, matcher))
+        elif number == _HINTS and isinstance(value, bytes):
+            pieces.append(_field(_HINTS, _hints(value)))
+        else:
+            raise _unknown("Query")
+    fixed = len(names) == 1 and names[0][0] == _EQUAL
+    pieces.append(_scope_matcher(scope, names[0][1].decode() if fixed else None))
+    return b"".join(pieces)
+
+
+def _matcher(message: bytes) -> tuple[int, bytes, bytes]:
+    """Type, name and value; of a field that is there twice, the last counts."""
+    kind, name, text = _EQUAL, b"", b""
+    for number, value in _fields(message):
+        if isinstance(value, int):
+            if number != _TYPE or value not in _MATCHER_TYPES:
+                raise _unknown("LabelMatcher")
+            kind = value
+        elif number == _NAME and _is_text(value):
+            name = value
+        elif number == _VALUE and _is_text(value):
+            text = value
+        else:
+            raise _unknown("LabelMatcher")
+    return kind, name, text
+
+
+def _hints(message: bytes) -> bytes:
+    pieces: list[bytes] = []
+    for number, value in _fields(message):
+        known = (
+            isinstance(value, int) if number in _HINT_NUMBERS else number in _HINT_TEXTS and _is_text(value)
+        )
+        if not known:
+            raise _unknown("ReadHints")
+        pieces.append(_field(number, value))
+    return b"".join(pieces)
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """Numbers and values of a message's fields, in their order."""
+    position = 0
+    while position < len(message):
+        tag, position = _varint(message, position)
+        number, wire_type = tag >> 3, tag & 7
+        value, position = _varint(message, position)
+        if wire_type == _VARINT:
+            yield number, value
+        elif wire_type == _BYTES:
+            end = position + value
+            if end > len(message):
+                raise _truncated()
+            yield number, message[position:end]
+            position = end
+        else:
+            raise BadRequest(f"the message holds the wire type {wire_type}, which a ReadRequest has not")
+
+
+def _packed(value: bytes) -> Iterator[int]:
+    position = 0
+    while position < len(value):
+        one, position = _varint(value, position)
+        yield one
+
+
+def _varint(message: bytes, position: int) -> tuple[int, int]:
+    """A number of up to 64 bits, and the position behind it."""
+    result = 0
+    for shift in range(0, 70, 7):
+        if position == len(message):
+            raise _truncated()
+        byte = message[position]
+        position += 1
+        result |= (byte & 127) << shift
+        if byte < 128:
+            if result >= 1 << 64:
+                break
+            return result, position
+    raise BadRequest("the message holds a number of more than 64 bits")
+
+
+def _field(number: int, value: int | bytes) -> bytes:
+    if isinstance(value, int):
+        return _as_varint(number << 3 | _VARINT) + _as_varint(value)
+    return _as_varint(number << 3 | _BYTES) + _as_varint(len(value)) + value
+
+
+def _as_varint(value: int) -> bytes:
+    result = bytearray()
+    while value > 127:
+        result.append(value & 127 | 128)
+        value >>= 7
+    result.append(value)
+    return bytes(result)
+
+
+def _is_text(value: int | bytes) -> bool:
+    if isinstance(value, int):
+        return False
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _truncated() -> BadRequest:
+    return BadRequest("the message ends in the middle of a field")
+
+
+def _unknown(name: str) -> BadRequest:
+    return BadRequest(f"the message holds what prometheus.{name} has not: remote read takes version 0.1.0")

@@ -1,0 +1,198 @@
+"""The gateway as a process: what it listens on, what it tells systemd, how it ends."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.fakes.wire import Recorder, Wire, statuses
+
+from chrysaetos.demo.processes import wait_for
+
+ALIVE = b"GET /-/healthy HTTP/1.1\r\nHost: h\r\n\r\n"
+QUERY = b"GET /api/v1/query?query=up HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+class Service:
+    """A gateway without Keystone, with a service manager that listens."""
+
+    def __init__(self, directory, upstream, **options):
+        self.config = directory / "aetos.conf"
+        (directory / "policy.yaml").write_text("{}")
+        lines = [
+            "[DEFAULT]\nauth_mode = noauth\n[prometheus]\nhost = 127.0.0.1",
+            f"port = {upstream.port}\n[oslo_policy]\npolicy_file = {directory / 'policy.yaml'}\n[gateway]",
+            *(f"{name} = {value}" for name, value in options.items()),
+        ]
+        self.config.write_text("\n".join(lines))
+        self.log = directory / "log"
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.manager.settimeout(20)
+        self.manager.bind(str(directory / "notify"))
+        self._environment = {**os.environ, "NOTIFY_SOCKET": str(directory / "notify")}
+
+    def start(self, listener=None):
+        command = [sys.executable, "-m", "chrysaetos", "gateway", "--config-file", str(self.config)]
+        environment = self._environment
+        if listener is not None:
+            # As systemd does it: the socket is descriptor 3, and the pid is the program's.
+            command = ["sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3<&0', "sh", *command]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                command,
+                stdin=listener or subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
+            )
+
+    def told(self):
+        return self.manager.recv(1000).partition(b"\n")[0].decode()
+
+    def workers(self):
+        """Their pids (proc_pid_task(5))."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def end(self):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.manager.close()
+
+
+@contextmanager
+def service(directory, listener=None, reply=None, **options):
+    with Recorder(reply) as upstream:
+        running = Service(directory, upstream, **options)
+        running.upstream = upstream
+        try:
+            running.start(listener)
+            yield running
+        finally:
+            running.end()
+
+
+def runs(pid):
+    """Whether there is such a process, and it is not merely waiting to be buried (proc_pid_stat(5))."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def ask(address, request=ALIVE):
+    with Wire(address) as client:
+        client.send(request)
+        return statuses(client.answer())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_serves_a_unix_socket_and_tells_systemd_how_it_is(tmp_path, workers):
+    path = str(tmp_path / "gateway.sock")
+    with service(tmp_path, unix_socket=path, workers=workers) as running:
+        assert running.told() == "READY=1"
+        assert ask(path) == [200]
+        assert ask(path, QUERY) == [200]
+        running.process.send_signal(signal.SIGHUP)
+        assert [running.told(), running.told()] == ["RELOADING=1", "READY=1"]
+        assert ask(path) == [200]
+        running.process.terminate()
+        assert running.told() == "STOPPING=1"
+        assert running.process.wait(10) == 0
+        assert not (tmp_path / "gateway.sock").exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_socket_from_systemd_loses_nothing_over_a_restart(tmp_path, workers):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        service(tmp_path, listener, workers=workers, port=1) as running,
+    ):
+        address = listener.getsockname()
+        assert running.told() == "READY=1"
+        assert ask(address, QUERY) == [200]
+        running.process.terminate()
+        assert running.told() == "STOPPING=1"
+        assert running.process.wait(10) == 0
+        with Wire(address) as client:
+            client.send(QUERY)
+            running.start(listener)
+            assert running.told() == "READY=1"
+            assert statuses(client.answer()) == [200]
+
+
+def test_a_worker_that_dies_is_replaced(tmp_path):
+    path = str(tmp_path / "gateway.sock")
+    with service(tmp_path, unix_socket=path, workers=2) as running:
+        assert running.told() == "READY=1"
+        first, other = running.workers()
+        os.kill(first, signal.SIGKILL)
+        assert wait_for(lambda: len(set(running.workers()) - {first}) == 2, timeout=10)
+        assert other in running.workers()
+        assert ask(path) == [200]
+
+
+def test_workers_end_when_their_watcher_is_killed(tmp_path):
+    path = str(tmp_path / "gateway.sock")
+    with service(tmp_path, unix_socket=path, workers=2) as running:
+        assert running.told() == "READY=1"
+        workers = running.workers()
+        running.process.kill()
+        assert wait_for(lambda: not any(map(runs, workers)), timeout=10)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_whole_group_is_one_signal(tmp_path, number):
+    path = str(tmp_path / "gateway.sock")
+
+    def slowly(peer):
+        time.sleep(1)
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    with service(tmp_path, unix_socket=path, reply=slowly, workers=2) as running:
+        assert running.told() == "READY=1"
+        with Wire(path) as client:
+            client.send(QUERY)
+            assert wait_for(lambda: b"/api/v1/query" in running.upstream.received, timeout=5)
+            os.killpg(running.process.pid, number)
+            assert statuses(client.rest()) == [200]
+        assert running.process.wait(5) == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_second_signal_does_not_wait_for_requests(tmp_path, workers):
+    path = str(tmp_path / "gateway.sock")
+    with service(tmp_path, unix_socket=path, reply=lambda _: time.sleep(5), workers=workers) as running:
+        assert running.told() == "READY=1"
+        with Wire(path) as client:
+            client.send(QUERY)
+            assert wait_for(lambda: b"/api/v1/query" in running.upstream.received, timeout=5)
+            running.process.terminate()
+            assert running.told() == "STOPPING=1"
+            time.sleep(0.3)
+            running.process.terminate()
+            assert running.process.wait(4) == 0
+            assert statuses(client.rest()) in ([], [503])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_address_that_is_taken_ends_the_start_with_one_line(tmp_path, workers):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        service(tmp_path, port=taken.getsockname()[1], workers=workers) as running,
+    ):
+        assert running.process.wait(20) == 2
+        assert "chrysaetos gateway: [gateway] host and port: cannot listen" in running.log.read_text()
+
+
+def test_what_systemd_hands_over_has_to_listen(tmp_path):
+    with socket.socket() as sock, service(tmp_path, sock) as running:
+        assert running.process.wait(20) == 2
+        assert "LISTEN_FDS: descriptor 3 is not a listening stream socket" in running.log.read_text()

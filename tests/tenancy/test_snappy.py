@@ -1,0 +1,113 @@
+"""Snappy's block format."""
+
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chrysaetos.errors import ApiError, BadRequest, ContentTooLarge
+from chrysaetos.tenancy.snappy import compress, decompress
+
+LIMIT = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("block", "content"),
+    [
+        (b"\x00", b""),
+        (b"\x03\x08abc", b"abc"),
+        (b"\x03\xf0\x02abc", b"abc"),  # the length in one further byte
+        (b"\x03\xf4\x02\x00abc", b"abc"),
+        (b"\x03\xf8\x02\x00\x00abc", b"abc"),
+        (b"\x03\xfc\x02\x00\x00\x00abc", b"abc"),
+        (b"\x83\x00\x08abc", b"abc"),  # a varint may be longer than it has to be
+        (b"\x07\x08abc\x01\x03", b"abcabca"),  # a copy with an offset of eleven bits
+        (b"\x06\x08abc\x0a\x03\x00", b"abcabc"),  # of sixteen
+        (b"\x06\x08abc\x0b\x03\x00\x00\x00", b"abcabc"),  # of thirty-two
+        (b"\x0b\x00a\x19\x01", b"a" * 11),  # a copy that reaches into itself
+        (b"\x09\x04ab\x0d\x02", b"ababababa"),
+    ],
+)
+def test_each_element_is_read(block, content):
+    assert decompress(block, LIMIT) == content
+
+
+def test_what_a_real_compressor_wrote_is_read():
+    # golang/snappy's Encode of 300 times "prometheus."
+    content = b"prometheus." * 300
+    copies, left = b"", len(content) - 11
+    while left:
+        size = min(left, 64)
+        copies += bytes([(size - 1) << 2 | 2]) + (11).to_bytes(2, "little")
+        left -= size
+    assert decompress(b"\xe4\x19" + bytes([10 << 2]) + b"prometheus." + copies, LIMIT) == content
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        b"",
+        b"\x80",
+        b"\x80\x80\x80\x80\x80\x00",
+        b"\xff\xff\xff\xff\x7f",
+        b"\x03",  # content is missing
+        b"\x03\x08ab",  # a literal that is cut
+        b"\x03\xf0",
+        b"\x03\xf4\x02",
+        b"\x02\x08abc",  # more than was stated
+        b"\x04\x08abc",  # less
+        b"\x07\x08abc\x01",  # a copy that is cut
+        b"\x07\x08abc\x0a\x03",
+        b"\x07\x08abc\x0b\x03\x00\x00",
+        b"\x07\x08abc\x01\x00",  # of nothing
+        b"\x07\x08abc\x01\x04",  # of what was before the beginning
+        b"\x04\x01\x01",
+        b"\x05\x08abc\x01\x03",  # a copy of more than was stated
+        b"\x04\xfc\xff\xff\xff\xff",
+    ],
+)
+def test_what_is_no_block_is_refused(block):
+    with pytest.raises(BadRequest):
+        decompress(block, LIMIT)
+
+
+def test_a_block_that_states_more_than_the_limit_is_not_unpacked():
+    with pytest.raises(ContentTooLarge, match="1000 bytes"):
+        decompress(b"\xe9\x07", 1000)
+    bomb = b"\xff\xff\xff\xff\x0f\x00a" + b"\xfe\x01\x00" * 100_000
+    tracemalloc.start()
+    with pytest.raises(ContentTooLarge):
+        decompress(bomb, LIMIT)
+    assert tracemalloc.get_traced_memory()[1] < 100_000
+    tracemalloc.stop()
+
+
+def test_a_block_that_unpacks_to_more_than_it_states_stops_there():
+    bomb = b"\x10\x00a" + b"\xfe\x01\x00" * 100_000
+    tracemalloc.start()
+    with pytest.raises(BadRequest):
+        decompress(bomb, LIMIT)
+    assert tracemalloc.get_traced_memory()[1] < 100_000
+    tracemalloc.stop()
+
+
+@given(st.binary(max_size=300))
+def test_what_was_compressed_is_read_again(content):
+    assert decompress(compress(content), LIMIT) == content
+
+
+def test_long_content_is_compressed_too():
+    content = b"".join(number.to_bytes(3, "big") for number in range(66_667))
+    block = compress(content)
+    assert len(block) < len(content) + 20
+    assert decompress(block, LIMIT) == content
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_content_or_an_error(block):
+    try:
+        content = decompress(block, 4096)
+    except ApiError:
+        return
+    assert len(content) <= 4096
