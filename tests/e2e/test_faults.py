@@ -1,0 +1,429 @@
+"""What goes wrong around the gateway, with a real Keystone and a real Prometheus behind relays."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import secrets
+import signal
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from tests.e2e.stack import Window, store_text
+from tests.fakes.relay import Relay
+from tests.fakes.wire import Recorder, Wire, statuses
+
+from chrysaetos.demo.gateway import Gateway
+from chrysaetos.demo.identities import IdentityApi
+from chrysaetos.demo.keystone import Keystone
+from chrysaetos.demo.processes import Process, free_port, wait_for
+from chrysaetos.demo.prometheus import Prometheus
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from chrysaetos.demo.identities import Account
+
+CACHE_SECONDS = 3.0
+QUERY = "/api/v1/query?query=cpu"
+ALL = "/api/v1/query_range?query=%7B__name__%3D~%22.%2B%22%7D&step=60"
+VALIDATION = b"GET /v3/auth/tokens "
+
+
+class RelayedKeystone(Keystone):
+    """A Keystone whose catalog names the relay in front of it."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.relay = Relay(self.port)
+
+    @property
+    def url(self) -> str:
+        return f"{self.relay.url}/v3"
+
+
+class World(NamedTuple):
+    keystone: RelayedKeystone
+    api: IdentityApi
+    tenant: Account
+    prometheus: Prometheus
+    relay: Relay
+    window: Window
+    gateway_for: Callable[..., Gateway]
+
+    def token(self) -> str:
+        return self.api.token(self.tenant.auth())
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+    seconds: float
+
+
+def ask(gateway: Gateway, token: str, target: str = QUERY, timeout: float = 20.0) -> Answer:
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=timeout)
+    started = time.monotonic()
+    try:
+        connection.request("GET", target, headers={"X-Auth-Token": token})
+        response = connection.getresponse()
+        body = response.read()
+        return Answer(response.status, response.headers, body, time.monotonic() - started)
+    finally:
+        connection.close()
+
+
+def request(token: str, target: str = QUERY) -> bytes:
+    return f"GET {target} HTTP/1.1\r\nHost: gateway\r\nX-Auth-Token: {token}\r\n\r\n".encode()
+
+
+@contextmanager
+def wires(gateway: Gateway, count: int, start: bytes = b"") -> Iterator[list[Wire]]:
+    """So many clients, each of which has sent the start of a request."""
+    with ExitStack() as stack:
+        clients = []
+        for _ in range(count):
+            client = stack.enter_context(Wire(("127.0.0.1", gateway.port), timeout=60))
+            client.send(start)
+            clients.append(client)
+        yield clients
+
+
+@contextmanager
+def stopped(pid: int | None) -> Iterator[None]:
+    """A process that does not run for a while: its sockets accept, and nobody answers."""
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with ExitStack() as stack:
+        keystone = RelayedKeystone(tmp_path_factory.mktemp("keystone"))
+        stack.enter_context(keystone.relay)
+        stack.enter_context(keystone)
+        api = IdentityApi(keystone.url, keystone.admin_password)
+        stack.callback(api.close)
+        tenant = api.create_account("alice", api.create_project("tenant-a"), "tenant-a", "member")
+        service = api.create_account("aetos", api.create_project("service"), "service", "service")
+        assert tenant.project_id is not None
+        window = Window.around(time.time())
+        prometheus = Prometheus(tmp_path_factory.mktemp("prometheus"))
+        prometheus.backfill(store_text(window, tenant.project_id))
+        stack.enter_context(prometheus)
+        relay = stack.enter_context(Relay(prometheus.port))
+
+        def gateway_for(upstream: str = relay.url, **options: dict[str, str]) -> Gateway:
+            conf = {
+                "prometheus": {"timeout": "2", "connect_timeout": "1"},
+                "keystone_authtoken": {"http_connect_timeout": "1", "http_request_max_retries": "0"},
+                "gateway": {"token_cache_seconds": "60", "header_timeout": "2", "drain_seconds": "10"}
+                | {"max_requests": "300", "max_requests_per_project": "300", "share_requests": "false"},
+            }
+            return Gateway(
+                tmp_path_factory.mktemp("gateway"),
+                keystone_url=keystone.url,
+                prometheus_url=upstream,
+                user=service.user,
+                password=service.password,
+                options={name: conf.get(name, {}) | options.get(name, {}) for name in conf | options},
+            )
+
+        yield World(keystone, api, tenant, prometheus, relay, window, gateway_for)
+
+
+@pytest.fixture(scope="module")
+def gateway(world: World) -> Iterator[Gateway]:
+    with world.gateway_for() as running:
+        yield running
+
+
+def test_keystone_is_stopped_and_comes_back(world):
+    with world.gateway_for(gateway={"token_cache_seconds": str(CACHE_SECONDS)}) as gateway:
+        token, unknown = world.token(), world.token()
+        assert ask(gateway, token).status == 200
+        known = time.monotonic()
+        world.keystone.relay.stop()
+        try:
+            refused = ask(gateway, unknown)
+            assert refused.status == 503
+            assert int(refused.headers["Retry-After"]) > 0
+            assert ask(gateway, token).status == 200
+            time.sleep(max(0.0, known + CACHE_SECONDS + 0.2 - time.monotonic()))
+            assert ask(gateway, token).status == 503
+        finally:
+            world.keystone.relay.start()
+        assert ask(gateway, token).status == 200
+        assert ask(gateway, unknown).status == 200
+
+
+def test_keystone_hangs(world, gateway):
+    token, unknown = world.token(), world.token()
+    assert ask(gateway, token).status == 200
+    with stopped(world.keystone.pid):
+        answers: list[Answer] = []
+        waiting = threading.Thread(target=lambda: answers.append(ask(gateway, unknown)))
+        waiting.start()
+        meanwhile = ask(gateway, token)
+        assert (meanwhile.status, meanwhile.seconds < 1.0) == (200, True)
+        waiting.join()
+        assert answers[0].status == 503
+        assert answers[0].headers["Retry-After"]
+        assert answers[0].seconds < 8
+    assert ask(gateway, unknown).status == 200
+
+
+def test_prometheus_is_stopped_and_comes_back(world, gateway):
+    token = world.token()
+    assert ask(gateway, token).status == 200
+    world.relay.stop()
+    try:
+        refused = ask(gateway, token)
+        assert refused.status == 503
+        assert refused.headers["Retry-After"]
+        assert refused.seconds < 2
+    finally:
+        world.relay.start()
+    assert ask(gateway, token).status == 200
+
+
+def test_prometheus_hangs(world, gateway):
+    token = world.token()
+    assert ask(gateway, token).status == 200
+    with stopped(world.prometheus.pid):
+        late = ask(gateway, token)
+        assert late.status == 504
+        assert 1.5 < late.seconds < 5
+    assert ask(gateway, token).status == 200
+
+
+def test_an_answer_that_is_cut_is_a_broken_transfer(world, gateway):
+    token = world.token()
+    target = f"{ALL}&start={world.window.start}&end={world.window.now}"
+    whole = ask(gateway, token, target)
+    assert whole.status == 200
+    assert len(whole.body) > 50_000
+    world.relay.cut_after = 40_000
+    try:
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            ask(gateway, token, target)
+        with Wire(("127.0.0.1", gateway.port)) as client:
+            client.send(request(token, target).replace(b"HTTP/1.1", b"HTTP/1.0"))
+            # Without a length or chunks only a reset tells a cut from an end.
+            with pytest.raises(ConnectionResetError):
+                client.exhaust()
+    finally:
+        world.relay.cut_after = None
+    assert ask(gateway, token, target).body == whole.body
+
+
+class Load:
+    """Clients that ask without a pause over kept connections, until nobody accepts them any more."""
+
+    def __init__(self, port: int, token: str, clients: int) -> None:
+        self.answered = 0
+        self.lost: list[str] = []
+        self._port = port
+        self._request = request(token)
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
+        for thread in self._threads:
+            thread.start()
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join(30)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                client = Wire(("127.0.0.1", self._port))
+            except ConnectionRefusedError:
+                return
+            with client:
+                while self._ask(client):
+                    pass
+
+    def _ask(self, client: Wire) -> bool:
+        try:
+            client.send(self._request)
+            answer = client.answer()
+        except OSError as error:
+            with self._lock:
+                self.lost.append(repr(error))
+            return False
+        with self._lock:
+            self.answered += 1
+            if statuses(answer) != [200]:
+                self.lost.append(repr(answer))
+        return b"connection: close" not in answer
+
+
+def _slowly(peer: socket.socket) -> None:
+    time.sleep(0.05)
+    peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sigterm_under_load_loses_no_request(world, workers):
+    with (
+        Recorder(_slowly) as upstream,
+        world.gateway_for(upstream.url, gateway={"workers": workers}) as gateway,
+        wires(gateway, 1) as [idle],
+    ):
+        load = Load(gateway.port, world.token(), 32)
+        assert wait_for(lambda: load.answered > 200, timeout=20)
+        started = time.monotonic()
+        os.kill(gateway.pid or 0, signal.SIGTERM)
+        assert idle.rest() == b""
+        load.join()
+        process = gateway._process
+        assert process is not None
+        assert wait_for(lambda: process.status() is not None, timeout=10)
+        assert process.status() == 0
+        assert time.monotonic() - started < 5
+        assert load.lost == []
+
+
+def test_a_request_that_outlasts_the_drain_is_cut(world):
+    with (
+        Recorder(lambda _: time.sleep(5)) as upstream,
+        world.gateway_for(
+            upstream.url, gateway={"drain_seconds": "0.5"}, prometheus={"timeout": "30"}
+        ) as gateway,
+        Wire(("127.0.0.1", gateway.port)) as client,
+    ):
+        client.send(request(world.token()))
+        assert wait_for(lambda: b"/api/v1/query" in upstream.received, timeout=5)
+        os.kill(gateway.pid or 0, signal.SIGTERM)
+        assert client.rest() == b""
+        process = gateway._process
+        assert process is not None
+        assert wait_for(lambda: process.status() == 0, timeout=5)
+
+
+def test_sighup_with_a_broken_policy_keeps_the_one_before(world):
+    with world.gateway_for(gateway={"workers": "2"}) as gateway:
+        token = world.token()
+        assert ask(gateway, token).status == 200
+
+        def reload(text: str, said: str) -> None:
+            before = gateway.log.read_text().count(said)
+            gateway.policy_file.write_text(text)
+            os.kill(gateway.pid or 0, signal.SIGHUP)
+            assert wait_for(lambda: gateway.log.read_text().count(said) >= before + 2, timeout=5)
+
+        reload("telemetry:query: [ this is: not YAML", "stays in force")
+        assert {ask(gateway, token).status for _ in range(10)} == {200}
+        reload("telemetry:query: role:nobody\ntelemetry:query:all_projects: role:nobody\n", "is in force")
+        assert {ask(gateway, token).status for _ in range(10)} == {403}
+        reload("{}", "is in force")
+        assert {ask(gateway, token).status for _ in range(10)} == {200}
+
+
+def _logs_refusals(gateway: Gateway) -> bool:
+    """A malformed request is worth a line of level DEBUG only: otherwise anybody could fill the log."""
+    with Wire(("127.0.0.1", gateway.port)) as client:
+        client.send(b"nonsense\r\n\r\n")
+        assert statuses(client.rest()) == [400]
+    return " DEBUG chrysaetos.gateway" in gateway.log.read_text()
+
+
+def test_sighup_changes_the_log_level_and_bears_a_broken_configuration(world):
+    with world.gateway_for() as gateway:
+        token = world.token()
+        assert not _logs_refusals(gateway)
+        good = gateway.config_file.read_text()
+        gateway.config_file.write_text(good.replace("[DEFAULT]", "[DEFAULT]\ndebug = true"))
+        os.kill(gateway.pid or 0, signal.SIGHUP)
+        assert wait_for(lambda: _logs_refusals(gateway), timeout=5)
+        gateway.config_file.write_text("this is no configuration")
+        os.kill(gateway.pid or 0, signal.SIGHUP)
+        assert wait_for(lambda: "the one before it stays in force" in gateway.log.read_text(), timeout=5)
+        assert ask(gateway, token).status == 200
+
+
+def test_a_client_that_goes_takes_its_request_with_it(world):
+    with (
+        Recorder(lambda _: None) as upstream,
+        world.gateway_for(upstream.url, prometheus={"timeout": "30"}) as gateway,
+    ):
+        token = world.token()
+        resting = upstream.open
+        with wires(gateway, 5) as clients:
+            for number, client in enumerate(clients):
+                client.send(request(token, f"{QUERY}{number}"))
+            assert wait_for(lambda: upstream.received.count(b"/api/v1/query") == 5, timeout=5)
+            assert upstream.open >= 5
+        assert wait_for(lambda: upstream.open <= resting, timeout=3)
+        assert ask(gateway, "nonsense").status == 401
+
+
+def test_500_slow_clients_hold_nobody_up(world, gateway):
+    token = world.token()
+    assert ask(gateway, token).status == 200
+    with wires(gateway, 500, request(token)[:-2]) as slow:
+        started = time.monotonic()
+        meanwhile = [ask(gateway, token) for _ in range(10)]
+        assert {answer.status for answer in meanwhile} == {200}
+        assert max(answer.seconds for answer in meanwhile) < 1.0
+        # They get as long as the others, and not longer.
+        assert {tuple(statuses(client.rest())) for client in slow} == {(408,)}
+        assert time.monotonic() - started < 10
+
+
+def test_a_stampede_on_a_new_token_is_one_question_to_keystone(world, gateway):
+    token = world.token()
+    assert ask(gateway, world.token()).status == 200
+    before = world.keystone.relay.sent.count(VALIDATION)
+    with wires(gateway, 200) as clients:
+        for client in clients:
+            client.send(request(token))
+        assert {tuple(statuses(client.answer())) for client in clients} == {(200,)}
+    assert world.keystone.relay.sent.count(VALIDATION) == before + 1
+
+
+def test_unknown_tokens_are_asked_about_once_each_at_most(world, gateway):
+    unknown = [secrets.token_urlsafe(32) for _ in range(1000)]
+    token = world.token()
+    assert ask(gateway, token).status == 200
+    before = world.keystone.relay.sent.count(VALIDATION)
+    seen = set()
+    slowest = 0.0
+    with wires(gateway, 50) as clients:
+        for start in range(0, len(unknown), len(clients)):
+            for _ in range(2):
+                for client, one in zip(clients, unknown[start:], strict=False):
+                    client.send(request(one))
+                slowest = max(slowest, ask(gateway, token).seconds)
+                seen |= {status for client in clients for status in statuses(client.answer())}
+    assert seen <= {401, 429}
+    assert slowest < 1.0
+    assert world.keystone.relay.sent.count(VALIDATION) - before <= len(unknown)
+
+
+def test_memcached_is_stopped(world, tmp_path):
+    pytest.importorskip("memcache", reason="needs python-memcached")
+    port = free_port()
+    command = ["memcached", "-l", "127.0.0.1", "-p", str(port), "-u", "nobody"]
+    memcached = Process("memcached", command, log=tmp_path / "memcached.log")
+    try:
+        options = {"memcached_servers": f"127.0.0.1:{port}"}
+        with world.gateway_for(keystone_authtoken=options) as gateway:
+            first, second = world.token(), world.token()
+            assert ask(gateway, first).status == 200
+            memcached.stop(grace=0.5)
+            assert ask(gateway, first).status == 200
+            assert ask(gateway, second).status == 200
+    finally:
+        memcached.stop(grace=0.5)
