@@ -17,7 +17,8 @@ demo: $(VENV)/demo
 	@exec $(BIN)/chrysaetos demo $(DEMO_ARGS)
 
 test: check
-	@tools/need.sh prometheus:prometheus promtool:prometheus curl:curl
+	@tools/need.sh prometheus:prometheus promtool:prometheus memcached:memcached \
+	    victoria-metrics:victoria-metrics
 	$(BIN)/pytest $(TEST_ARGS)
 
 check: $(VENV)/dev

@@ -413,7 +413,6 @@ def test_unknown_tokens_are_asked_about_once_each_at_most(world, gateway):
 
 
 def test_memcached_is_stopped(world, tmp_path):
-    pytest.importorskip("memcache", reason="needs python-memcached")
     port = free_port()
     command = ["memcached", "-l", "127.0.0.1", "-p", str(port), "-u", "nobody"]
     memcached = Process("memcached", command, log=tmp_path / "memcached.log")

@@ -310,6 +310,8 @@ class ClientConnection(asyncio.Protocol):
         if self._server.draining:
             self._head.keep_alive = False
         pieces = self._answer.encode(message, self._server.date)
+        if not pieces:
+            return
         if sum(map(len, pieces)) < _JOIN:
             self._transport.write(b"".join(pieces))
         else:
