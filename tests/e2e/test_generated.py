@@ -13,6 +13,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.e2e.hostile import HOSTILE, REFUSED, shared
 from tests.e2e.oracle import Oracle
 from tests.e2e.stack import Prometheus3, Stores, store_text
 from tests.property.strategies import Grammar
@@ -67,6 +68,17 @@ def test_generated_requests_see_the_own_project_alone_in_prometheus_3(
     gateway_for: GatewayFor, stores3: Stores, people: People, window: Window
 ):
     _put(Oracle(gateway_for(stores3.ab), gateway_for(stores3.a), people, window), modern=True)
+
+
+@pytest.mark.skipif(PROMETHEUS3 is None, reason="CHRYSAETOS_PROMETHEUS3 names no program")
+def test_hostile_queries_see_the_own_project_alone_in_prometheus_3(
+    gateway_for: GatewayFor, stores3: Stores, people: People, window: Window
+):
+    oracle = Oracle(gateway_for(stores3.ab), gateway_for(stores3.a), people, window)
+    for query in (*HOSTILE, *REFUSED, *shared()):
+        oracle.instant(query, "POST")
+        oracle.range(query, "POST")
+    oracle.close()
 
 
 def _put(oracle: Oracle, *, modern: bool) -> None:

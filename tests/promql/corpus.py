@@ -297,7 +297,7 @@ HOSTILE = (
     ("cpu{vm='#'} + mem # '", 'cpu{project="A",vm=\'#\'} + mem{project="A"} # \''),
     ('cpu{vm="\\"} or secret{vm=\\""}', 'cpu{project="A",vm="\\"} or secret{vm=\\""}'),
     ("cpu{vm='\"'} or secret # \"'}", 'cpu{project="A",vm=\'"\'} or secret{project="A"} # "\'}'),
-    ("cpu{vm=`\\`} + mem{vm=`\\`}", 'cpu{project="A",vm=`\\`} + mem{project="A",vm=`\\`}'),
+    ("cpu{vm=`\\`} + mem{vm=`\\`}", 'cpu{project="A",vm="\\\\"} + mem{project="A",vm="\\\\"}'),
     ('sum by ("a) (secret) or sum by (b") (cpu)', 'sum by ("a) (secret) or sum by (b") (cpu{project="A"})'),
     (
         'label_replace(cpu, "a", "secret{}", "b", "")',
@@ -306,7 +306,7 @@ HOSTILE = (
     ('{"} or secret{"}', '{project="A","} or secret{"}'),
     ('{"secret"}', '{project="A","secret"}'),
     ("cpu#\rsecret", None),
-    ("cpu #\r + secret", 'cpu{project="A"} #\r + secret{project="A"}'),
+    ("cpu #\r + secret", 'cpu{project="A"} #\r\n + secret{project="A"}'),
     # the tenant's label, given by the tenant
     ('cpu{project="B"}', 'cpu{project="A",project="B"}'),
     ('cpu{project=~".*"}', 'cpu{project="A",project=~".*"}'),

@@ -1,7 +1,7 @@
 """What a real Prometheus accepts is accepted here, and what it reads in a scoped text is scoped."""
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from tests.promql.corpus import ACCEPTED, HOSTILE, REJECTED, shared
 from tests.property.invariants import own_reading
 from tests.property.strategies import EXAMPLES, junk, queries
@@ -45,7 +45,7 @@ def test_queries(prometheus, text):
     check_formatted(prometheus, text)
 
 
-@EXAMPLES
+@settings(EXAMPLES, suppress_health_check=[HealthCheck.filter_too_much])  # most junk is no query
 @given(text=junk())
 def test_texts_that_may_be_queries(prometheus, text):
     try:

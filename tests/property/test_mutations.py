@@ -103,10 +103,15 @@ BREAKS = {
     "backslashes are not escaped": ("promql/strings.py", '\\\\x7f"\\\\\\\\', '\\\\x7f"'),
     "newlines are escaped as another character": ("promql/strings.py", 'return "\\\\n"', 'return "\\\\r"'),
     "U+FFFD is not escaped": ("promql/strings.py", "\\ufffd]')", "]')"),
-    "a comment goes on behind a carriage return": (
-        "promql/lexemes.py",
-        "(?:\\#[^\\r\\n]*+",
-        "(?:\\#[^\\n]*+",
+    "a comment may end at a carriage return alone": (
+        "tenancy/portable.py",
+        'return match[0] if match["cr"] is None else',
+        "return match[0] if True else",
+    ),
+    "a raw string may end in a backslash": (
+        "tenancy/portable.py",
+        "if raw is not None and",
+        "if raw is None and raw is not None and",
     ),
     "a # in a string starts a comment": (
         "promql/parser.py",

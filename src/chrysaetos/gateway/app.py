@@ -16,11 +16,12 @@ from chrysaetos.gateway.request import ClientGone, Request
 from chrysaetos.tenancy.endpoints import Action, find
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Protocol
 
     from chrysaetos.access.grants import Access
     from chrysaetos.errors import Headers
+    from chrysaetos.gateway.cors import Cors
     from chrysaetos.gateway.exchange import Observer
     from chrysaetos.gateway.health import IdentityProbe
     from chrysaetos.gateway.options import GatewayOptions
@@ -65,6 +66,7 @@ def create_app(
     upstream: Pool,
     limits: Limits | None = None,
     sharing: Sharing | None = None,
+    cors: Cors | None = None,
     observers: Sequence[Observer] = (),
     companions: Sequence[Companion] = (),
 ) -> Application:
@@ -77,6 +79,7 @@ def create_app(
         upstream: the connections to Prometheus.
         limits: how many requests may be under way; the defaults if None.
         sharing: where identical reads share a request; None to send each.
+        cors: what pages of other origins may do; None for nothing.
         observers: who is told of each request.
         companions: what starts and ends with the application.
     """
@@ -91,6 +94,7 @@ def create_app(
             sharing=sharing,
         ),
         health=Health(identity=identity, upstream=upstream, prefix=options.path_prefix),
+        cors=cors,
         observers=observers,
         companions=(_Parts(identity, upstream), *companions),
     )
@@ -120,12 +124,14 @@ class Application:
         *,
         proxy: Proxy,
         health: Health,
+        cors: Cors | None,
         observers: Sequence[Observer],
         companions: Sequence[Companion],
     ) -> None:
         self._options = options
         self._proxy = proxy
         self._health = health
+        self._cors = cors
         self._observers = tuple(observers)
         self._companions = tuple(companions)
 
@@ -144,7 +150,11 @@ class Application:
         exchange = Exchange(scope["method"], client[0] if client else "")
         for observer in self._observers:
             observer.begun(exchange)
-        sending = _counting(exchange, send)
+        if self._cors is None:
+            sending = _counting(exchange, send)
+        else:
+            allowed = self._cors.answering(exchange.method, scope["headers"])
+            sending = _counting(exchange, send, allowed)
         try:
             await self._answer(scope, exchange, receive, sending)
         except ClientGone:
@@ -169,6 +179,10 @@ class Application:
     async def _answer(self, scope: Message, exchange: Exchange, receive: Receive, send: Send) -> None:
         request = Request(scope, self._options)
         exchange.path = request.path
+        if self._cors is not None and (preflight := self._cors.preflight(request)) is not None:
+            exchange.endpoint, headers = preflight
+            await _respond(send, (204, headers, b""))
+            return
         target = find(request.method, request.path)
         exchange.endpoint = target.endpoint
         if target.endpoint.action is Action.OWN:
@@ -192,14 +206,14 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def _counting(exchange: Exchange, send: Send) -> Send:
-    """A ``send`` that tells the client the request's id, and the exchange what was sent."""
-    request_id = (b"x-openstack-request-id", exchange.request_id.encode("ascii"))
+def _counting(exchange: Exchange, send: Send, allowed: Iterable[tuple[bytes, bytes]] = ()) -> Send:
+    """A ``send`` that adds the request's id and CORS to the answer, and tells the exchange what was sent."""
+    own = (*allowed, (b"x-openstack-request-id", exchange.request_id.encode("ascii")))
 
     async def counting(message: Message) -> None:
         if message["type"] == "http.response.start":
             exchange.status = message["status"]
-            message["headers"] = [*message["headers"], request_id]
+            message["headers"] = [*message["headers"], *own]
         else:
             exchange.sent += len(message.get("body", b""))
             exchange.complete = not message.get("more_body", False)

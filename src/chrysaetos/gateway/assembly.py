@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.gateway.app import Application, create_app
 from chrysaetos.gateway.audit import Audit, open_log
+from chrysaetos.gateway.cors import load_cors
 from chrysaetos.gateway.limits import LimitOptions, Limits
 from chrysaetos.gateway.options import load_labels, load_options
 from chrysaetos.gateway.replicas import Replicas
@@ -75,6 +76,7 @@ def build(conf: cfg.ConfigOpts) -> Service:
             upstream=Replicas(tuple(pools.values())) if len(pools) > 1 else next(iter(pools.values())),
             limits=limits,
             sharing=sharing,
+            cors=load_cors(conf),
             observers=(telemetry, *_audit(conf)),
             companions=_metrics(conf, telemetry),
         ),

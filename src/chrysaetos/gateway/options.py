@@ -1,7 +1,7 @@
 """The gateway's configuration: options of oslo.config, and what they become.
 
-An Aetos configuration works as it is: its sections ``[DEFAULT]``, ``[prometheus]``, ``[keystone_authtoken]``
-and ``[oslo_policy]`` mean the same here. What Aetos does not have is in ``[gateway]``, or added to
+An Aetos configuration works as it is: its sections ``[DEFAULT]``, ``[prometheus]``, ``[keystone_authtoken]``,
+``[oslo_policy]`` and ``[cors]`` mean the same here. What Aetos does not have is in ``[gateway]``, or added to
 ``[prometheus]``.
 """
 
@@ -18,6 +18,7 @@ from oslo_log import log
 
 from chrysaetos import __version__
 from chrysaetos.errors import ConfigError
+from chrysaetos.gateway.cors import CORS_OPTIONS, load_cors
 from chrysaetos.gateway.upstream import UpstreamOptions
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, Bounds
 from chrysaetos.tenancy.labels import LabelTable
@@ -239,6 +240,7 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """All options, for oslo.config's sample generator."""
     return [
         ("DEFAULT", [_AUTH_MODE]),
+        ("cors", CORS_OPTIONS),
         ("gateway", GATEWAY_OPTIONS + LIMIT_OPTIONS + OBSERVATION_OPTIONS),
         ("prometheus", PROMETHEUS_OPTIONS),
     ]
@@ -292,6 +294,7 @@ def load_options(conf: cfg.ConfigOpts) -> tuple[GatewayOptions, tuple[UpstreamOp
                 f"[{group}] path_prefix: {section.path_prefix!r} must start with a slash and not end with one"
             )
     load_labels(conf)
+    load_cors(conf)
     application = GatewayOptions(
         path_prefix=gateway.path_prefix,
         max_url_bytes=gateway.max_url_bytes,

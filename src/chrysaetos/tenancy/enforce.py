@@ -1,7 +1,8 @@
 """Text + Scope → scoped text.
 
 A query is scoped by splicing: the scope's matcher is inserted into each vector selector, in the caller's own
-text. Nothing is printed anew, so nothing can be printed wrongly, and all else stays as it was.
+text. Nothing is printed anew, so nothing can be printed wrongly, and all else stays as it was. (Two rare
+forms that engines read differently are written as all of them read them: see ``portable``.)
 
 The result is then parsed again, and each selector of its tree is looked at. The two passes find selectors
 in different ways (the first as the parser meets them, the second by walking the tree), so a mistake in one
@@ -18,6 +19,7 @@ from chrysaetos.errors import ChrysaetosError
 from chrysaetos.promql.ast import Call, VectorSelector, walk
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, Bounds, parse, parse_selector
 from chrysaetos.tenancy.labels import UNIFORM, fixed_metric
+from chrysaetos.tenancy.portable import portable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +77,9 @@ def _scope(text: str, scope: Scope, bounds: Bounds, parser: Callable[[str, Bound
     query = parser(text, bounds)
     if scope.unrestricted:
         return text
+    agreed = portable(text)
+    if agreed is not text:
+        query = parser(agreed, _UNBOUNDED)
     result = _splice(query, scope)
     _verify(parser(result, _UNBOUNDED), scope, len(query.selectors) + len(query.infos))
     return result
@@ -113,6 +118,8 @@ def _verify(query: Query, scope: Scope, expected: int) -> None:
     """
     found = 0
     text = query.text
+    if portable(text) != text:
+        raise EnforcementError("engines may differ in how they read the scoped query")
     uniform = scope.labels is UNIFORM
     for node in walk(query.expr):
         if isinstance(node, VectorSelector):

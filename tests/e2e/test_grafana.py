@@ -1,0 +1,196 @@
+"""The requests of Grafana's Prometheus data source, in its order, by a tenant with Basic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+from tests.e2e.asking import Asker, basic
+from tests.e2e.oracle import B_ONLY
+from tests.e2e.stack import exemplar_target
+from tests.e2e.test_endpoints import Ruled, rule_files
+
+from chrysaetos.demo.exporter import Exporter
+from chrysaetos.demo.processes import free_port, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import ExitStack
+
+    from tests.e2e.stack import GatewayFor, People, Window
+
+    from chrysaetos.demo.gateway import Gateway
+
+HEADERS = {
+    "User-Agent": "Grafana/13.0.0",
+    "Accept-Encoding": "gzip",
+    "X-Grafana-Org-Id": "1",
+    "X-Dashboard-Uid": "cloud",
+    "X-Panel-Id": "2",
+}
+OTHERS = (*B_ONLY, "secret", "unlabelled", "node_load1", "host", "operators", "/b.yml", "/mixed.yml")
+
+
+class Grafana:
+    """One data source.
+
+    Args:
+        gateway: its URL.
+        people: whose credential it has, A's, and who must not be seen.
+    """
+
+    def __init__(self, gateway: Gateway, people: People) -> None:
+        self._asker = Asker(gateway, basic(people.a), HEADERS)
+        self._others = (*OTHERS, str(people.b.project_id))
+
+    def __call__(self, method: str, path: str, *pairs: tuple[str, str]) -> Any:
+        """The data of an answer, which must be a success and of nobody else's."""
+        answer = self._asker(f"/api/v1/{path}", pairs, method=method)
+        assert answer.status_code == 200, (method, path, pairs, answer.text)
+        assert answer.headers["Content-Type"].startswith("application/json")
+        content = answer.json()
+        assert content["status"] == "success"
+        for word in self._others:
+            assert f'"{word}' not in answer.text, (word, method, path, answer.text)
+            assert f'{word}"' not in answer.text, (word, method, path, answer.text)
+        return content["data"]
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._asker.close()
+
+
+@pytest.fixture(scope="module")
+def grafana(gateway_ab: Gateway, people: People) -> Iterator[Grafana]:
+    """A data source over the history of A and B."""
+    source = Grafana(gateway_ab, people)
+    yield source
+    source.close()
+
+
+@pytest.fixture(scope="module")
+def live(
+    servers: ExitStack,
+    gateway_for: GatewayFor,
+    people: People,
+    window: Window,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Grafana]:
+    """A data source over a Prometheus with metadata, exemplars and rules of A and of B."""
+    a, b = str(people.a.project_id), str(people.b.project_id)
+    exporter = Exporter([exemplar_target(window, {"a1": a, "b1": b})], free_port())
+    servers.enter_context(exporter)
+    server = Ruled(tmp_path_factory.mktemp("grafana"), rule_files(a, b))
+    server.scrape_configs = exporter.scrape_configs("1s")
+    servers.enter_context(server)
+
+    def filled() -> bool:
+        asked = {"query": "traced_seconds_bucket", "start": str(window.start), "end": str(window.end)}
+        exemplars = requests.get(f"{server.url}/api/v1/query_exemplars", params=asked, timeout=5).json()
+        groups = requests.get(f"{server.url}/api/v1/rules", timeout=5).json()["data"]["groups"]
+        return len(exemplars["data"]) == 2 and all(
+            rule["health"] != "unknown" for group in groups for rule in group["rules"]
+        )
+
+    assert wait_for(filled, timeout=30), "nothing was scraped, or no rule evaluated"
+    source = Grafana(gateway_for(server), people)
+    yield source
+    source.close()
+
+
+@pytest.fixture(scope="module")
+def span(window: Window) -> Sequence[tuple[str, str]]:
+    """A dashboard's hour; it begins and ends between two seconds."""
+    return ("start", f"{window.now - 3600}.123"), ("end", f"{window.now}.456")
+
+
+def vms(result: list[dict[str, Any]]) -> list[str]:
+    return sorted(series["metric"]["vm"] for series in result)
+
+
+def test_the_health_check_adds_one_and_one(grafana, window):
+    data = grafana("POST", "query", ("query", "1+1"), ("time", f"{window.now}.123"))
+    assert data["resultType"] == "scalar"
+    assert data["result"][1] == "2"
+    assert grafana("GET", "query", ("query", "1+1"), ("time", f"{window.now}.123")) == data
+
+
+def test_the_version_is_told(grafana):
+    assert grafana("GET", "status/buildinfo")["version"].split(".")[0].isdigit()
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_a_panel_asks_for_a_range(grafana, span, window, method):
+    start = round((window.now - 3600.0) + 0.123, 3)
+    asked = [("query", "cpu or secret or unlabelled"), *span, ("step", "15")]
+    data = grafana(method, "query_range", *asked)
+    assert data["resultType"] == "matrix"
+    assert vms(data["result"]) == ["a1", "a2"]
+    for series in data["result"]:
+        assert len(series["values"]) == 241
+        assert series["values"][0][0] == pytest.approx(start, abs=0.0005)
+        assert series["values"][1][0] == pytest.approx(start + 15, abs=0.0005)
+
+
+def test_a_panel_asks_for_a_range_with_a_step_of_half_seconds(grafana, window):
+    times = ("start", f"{window.now}.123"), ("end", f"{window.now + 10}.123")
+    data = grafana("POST", "query_range", ("query", "cpu"), *times, ("step", "2.5"))
+    assert [len(series["values"]) for series in data["result"]] == [5, 5]
+
+
+def test_a_table_asks_for_an_instant(grafana, window):
+    asked = ("query", "sum by (vm) (rate(requests_total[4m0s]))"), ("time", f"{window.now}.123")
+    data = grafana("POST", "query", *asked)
+    assert data["resultType"] == "vector"
+    assert vms(data["result"]) == ["a1", "a2"]
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_the_query_builder_asks_for_labels(grafana, span, method):
+    plain = grafana(method, "labels", *span, ("limit", "40000"))
+    assert {"__name__", "project", "vm", "zone", "k8s_cluster_name"} <= set(plain)
+    of_cpu = grafana(method, "labels", *span, ("match[]", '{__name__="cpu"}'))
+    assert of_cpu == ["__name__", "instance", "job", "k", "project", "vm", "zone"]
+
+
+def test_the_query_builder_asks_for_names_and_values(grafana, span, people):
+    names = grafana("GET", "label/__name__/values", *span)
+    assert {"cpu", "shared", "text", "requests_total"} <= set(names)
+    vm = grafana("GET", "label/vm/values", *span, ("match[]", '{__name__=~".*"}'))
+    assert {"a1", "a2", "s"} <= set(vm) <= {"a1", "a2", "s", "gone"}
+    assert grafana("GET", "label/project/values", *span) == [people.a.project_id]
+    assert grafana("GET", "label/secret/values", *span) == []
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_a_variable_asks_for_series(grafana, span, people, method):
+    series = grafana(method, "series", *span, ("match[]", "cpu"), ("match[]", '{__name__="secret"}'))
+    assert sorted(one["vm"] for one in series) == ["a1", "a2"]
+    assert {one["project"] for one in series} == {people.a.project_id}
+
+
+def test_the_builder_asks_for_metadata(live):
+    metadata = live("GET", "metadata", ("limit", "40000"))
+    # Of `live`, which B's rules name, there is no series.
+    assert metadata == {
+        "traced_seconds": [{"type": "histogram", "help": "A histogram with exemplars.", "unit": ""}]
+    }
+
+
+def test_the_builder_asks_for_rules(live, people):
+    groups = live("GET", "rules")["groups"]
+    own = next(group for group in groups if group["name"] == "of-a")
+    assert Path(own["file"]).name == "a.yml"
+    assert [rule["name"] for rule in own["rules"]] == ["a:live:sum", "OwnAlert", "Summed"]
+    assert own["rules"][0]["query"] == f'sum(live{{project="{people.a.project_id}"}})'
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_a_panel_asks_for_exemplars(live, window, method):
+    times = ("start", f"{window.start}.123"), ("end", f"{window.end}.456")
+    query = "histogram_quantile(0.9, sum by (le) (rate(traced_seconds_bucket[4m0s])))"
+    (series,) = live(method, "query_exemplars", ("query", query), *times)
+    assert series["seriesLabels"]["vm"] == "a1"
+    assert [one["labels"] for one in series["exemplars"]] == [{"trace_id": "trace-of-a1"}]
