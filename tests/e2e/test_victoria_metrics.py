@@ -49,6 +49,8 @@ OTHERWISE_READ = (
     "cpu{vm!=`\\`} or cpu{vm!=`} or secret # `}",
     "cpu{vm!=`x`} or cpu{vm!=`\\`} or secret #`}",
     "cpu{vm!=`\\`} or secret or cpu{vm!=`\\`}",
+    "{vm!=`\\`,k!=`} or secret #`}",
+    "{vm!=`\\`,k!=`} or {project!=`x` #`}",
     "cpu{vm!='\\''} or cpu{vm!='} or secret # '}",
     'cpu{vm!="\\\\"} or cpu{vm!="} or secret # "}',
     "cpu{vm!='\"'} or secret or cpu{vm!='\"'}",
