@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from chrysaetos.demo.identities import Account, IdentityApi
     from chrysaetos.demo.keystone import Keystone
 
-SECRETS = ("secret", "node_load1", "operator", "/b.yml", "mixed.yml", "b1")
+SECRETS = ("secret", "node_load1", "operator", "/b.yml", "mixed.yml", '"b1"', "b1:9100")
 """What the rules, targets and metrics of B and of the operator hold, and A's do not."""
 
 
@@ -65,7 +65,10 @@ def rule_files(a: str, b: str) -> dict[str, list[dict[str, Any]]]:
                     "expr": f'live{{project="{b}"}} > 0',
                     "annotations": {"summary": "secret"},
                 },
-                {"alert": "SecretError", "expr": f'live{{project="{b}"}} * on () group_left () live'},
+                {
+                    "alert": "SecretError",
+                    "expr": f'label_replace(live{{project="{b}"}}, "x", "", "vm", "(")',
+                },
             )
         ],
         "mixed.yml": [
@@ -232,7 +235,10 @@ def test_a_tenant_sees_its_rules(as_, people):
 def test_the_other_tenant_sees_its_own_rules_and_their_errors(as_):
     groups = data(as_("b")("/api/v1/rules"))["groups"]
     names = [rule["name"] for group in groups for rule in group["rules"]]
-    assert names == ["secret:sum", "SecretAlert", "secret:mixed", "Everybodys"]
+    assert names == ["secret:sum", "SecretAlert", "SecretError", "secret:mixed", "Everybodys"]
+    (failing,) = [rule for group in groups for rule in group["rules"] if rule["name"] == "SecretError"]
+    assert failing["health"] == "err"
+    assert "regular expression" in failing["lastError"]
 
 
 def test_no_parameter_finds_a_rule_of_others(as_):
