@@ -314,14 +314,16 @@ async def test_a_client_that_reads_slowly_gets_its_answer():
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"a" * size})
 
-    async with running(app, write_seconds=0.1) as here:
+    async with running(app, write_seconds=0.4) as here:
         client = await here.client(limit=50_000)
         client.send(GET)
         await client.reader.readuntil(b"\r\n\r\n")
         read = 0
         while read < size:
-            read += len(await client.reader.read(200_000))
-            await asyncio.sleep(0.01)
+            piece = await client.reader.read(200_000)
+            assert piece, "the client was dropped"
+            read += len(piece)
+            await asyncio.sleep(0.02)
         assert read == size
 
 
