@@ -46,6 +46,12 @@ _COMMANDS = {
         extra="gateway",
         own_arguments=True,
     ),
+    "usage": _Command(
+        "export what each project of a site has used, as Prometheus metrics",
+        "chrysaetos.usage.main",
+        extra="usage",
+        own_arguments=True,
+    ),
     "scope": _Command("show a query as the gateway sends it for a project", "chrysaetos.cli.scope"),
 }
 

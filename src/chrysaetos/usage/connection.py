@@ -1,0 +1,88 @@
+"""From clouds.yaml, variables or an application credential to a cloud, through openstacksdk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import openstack
+from keystoneauth1 import exceptions
+
+from chrysaetos.usage.cloud import Cloud
+from chrysaetos.usage.records import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from keystoneauth1.adapter import Adapter
+    from openstack.connection import Connection
+
+    from chrysaetos.usage.site import SimpleVMOption
+
+__all__ = ["adapters", "connect", "open_connection"]
+
+_TIMEOUT = 120
+"""Seconds for one call; a page of a thousand servers takes Nova a few."""
+
+
+def open_connection(cloud: str | None) -> Connection:
+    """Read the credentials; nothing is asked yet.
+
+    Args:
+        cloud: a name in clouds.yaml; None for what the environment says.
+
+    Raises:
+        UsageError: if there are none, or something in them is missing.
+    """
+    try:
+        return openstack.connect(
+            cloud=cloud, api_timeout=_TIMEOUT, app_name="chrysaetos-usage", load_yaml_config=True
+        )
+    except (openstack.exceptions.SDKException, exceptions.ClientException) as error:
+        raise UsageError(
+            f"no usable credentials: {error}; give --os-cloud, OS_* variables or --openrc", reason="keystone"
+        ) from error
+
+
+def adapters(connection: Connection) -> tuple[Adapter, Adapter]:
+    """Keystone's and Nova's adapters, which try twice more where a connection fails or an answer is 503."""
+    identity, compute = (
+        connection.config.get_session_client(
+            service, connect_retries=2, status_code_retries=2, retriable_status_codes=[429, 503]
+        )
+        for service in ("identity", "compute")
+    )
+    return identity, compute
+
+
+def connect(
+    cloud: str | None,
+    *,
+    domains: Sequence[str] = (),
+    domain_id: str | None = None,
+    simple_vm: SimpleVMOption | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Cloud:
+    """A cloud, by the credentials that openstacksdk finds.
+
+    Args:
+        cloud: a name in clouds.yaml; None for what the environment says.
+        domains: see `Cloud`.
+        domain_id: see `Cloud`.
+        simple_vm: see `Cloud`.
+        progress: see `Cloud`.
+
+    Raises:
+        UsageError: if there are none.
+    """
+    connection = open_connection(cloud)
+    identity, compute = adapters(connection)
+    region = connection.config.get_region_name() or "default region"
+    return Cloud(
+        identity,
+        compute,
+        name=f"{connection.config.get_auth_args().get('auth_url', '')} {region}",
+        domains=domains,
+        domain_id=domain_id,
+        simple_vm=simple_vm,
+        progress=progress,
+    )

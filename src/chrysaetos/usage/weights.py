@@ -1,0 +1,147 @@
+"""Weights: how much an hour of a small or a large server counts.
+
+A weight set holds from its time on, for the servers that start while it is the latest. Within it, the first
+size that is at least the server's own decides; a server larger than all takes the weight of the largest.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+
+from chrysaetos.usage.records import UsageError
+
+__all__ = ["UNWEIGHTED", "WeightSet", "Weights"]
+
+_FORM = "a list of {resource_set_timestamp, memory_mb: [{value, weight}], vcpus: [{value, weight}]}"
+
+
+class _Steps:
+    """From a size to its weight.
+
+    Args:
+        steps: size → weight; none at all weighs 1.
+    """
+
+    __slots__ = ("_sizes", "_weights")
+
+    def __init__(self, steps: Mapping[float, float]) -> None:
+        self._sizes = sorted(steps)
+        self._weights = [steps[size] for size in self._sizes]
+
+    def __call__(self, size: float) -> float:
+        if not self._sizes:
+            return 1.0
+        return self._weights[min(bisect_left(self._sizes, size), len(self._sizes) - 1)]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Steps) and (self._sizes, self._weights) == (other._sizes, other._weights)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class WeightSet:
+    """The weights that are in force for servers started from a time on.
+
+    Args:
+        since: seconds since the epoch.
+        vcpus: number of virtual CPUs → weight.
+        memory_mb: memory in MB → weight.
+    """
+
+    __slots__ = ("memory_mb", "since", "vcpus")
+
+    def __init__(self, since: float, vcpus: Mapping[float, float], memory_mb: Mapping[float, float]) -> None:
+        self.since = since
+        self.vcpus = _Steps(vcpus)
+        self.memory_mb = _Steps(memory_mb)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, WeightSet):
+            return NotImplemented
+        return (self.since, self.vcpus, self.memory_mb) == (other.since, other.vcpus, other.memory_mb)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+_ALL_ONE = WeightSet(-math.inf, {}, {})
+
+
+class Weights:
+    """All weight sets of a site.
+
+    Args:
+        sets: in any order; of two with the same time the last one holds.
+    """
+
+    __slots__ = ("_sets", "_times")
+
+    def __init__(self, sets: Sequence[WeightSet] = ()) -> None:
+        by_time = {one.since: one for one in sets}
+        self._times = sorted(by_time)
+        self._sets = [by_time[time] for time in self._times]
+
+    @classmethod
+    def parse(cls, document: object) -> Weights:
+        """Read what a weights endpoint answers, or what stands under ``weights`` in a file.
+
+        Args:
+            document: a list of ``{resource_set_timestamp, memory_mb, vcpus}``, the last two lists of
+                ``{value, weight}``.
+
+        Raises:
+            UsageError: if it is anything else, or a number in it is negative or none.
+        """
+        if not isinstance(document, list):
+            raise UsageError(f"the weights are not {_FORM}", reason="weights")
+        return cls([_weight_set(number, one) for number, one in enumerate(document, 1)])
+
+    def at(self, started_at: float) -> WeightSet:
+        """The set in force at a server's start, in seconds since the epoch; before the first, all weigh 1."""
+        index = bisect_right(self._times, started_at)
+        return self._sets[index - 1] if index else _ALL_ONE
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Weights) and self._sets == other._sets
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __len__(self) -> int:
+        return len(self._sets)
+
+
+UNWEIGHTED = Weights()
+"""Every hour counts as it is."""
+
+
+def _weight_set(number: int, document: object) -> WeightSet:
+    where = f"weight set {number}"
+    since = _field(where, document, "resource_set_timestamp")
+    steps = []
+    for resource in ("vcpus", "memory_mb"):
+        entries = _field(where, document, resource)
+        if not isinstance(entries, list):
+            raise UsageError(f"{where}: {resource} is not a list of {{value, weight}}")
+        place = f"{where}: {resource}"
+        steps.append(
+            {
+                _number(place, "value", _field(place, entry, "value")): _number(
+                    place, "weight", _field(place, entry, "weight")
+                )
+                for entry in entries
+            }
+        )
+    return WeightSet(_number(where, "resource_set_timestamp", since), *steps)
+
+
+def _field(where: str, document: object, name: str) -> object:
+    if not isinstance(document, Mapping) or name not in document:
+        raise UsageError(f"{where}: {name} is missing; weights are {_FORM}")
+    return document[name]
+
+
+def _number(where: str, name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise UsageError(f"{where}: {name} is {value!r}, not a number of 0 or more")
+    return float(value)

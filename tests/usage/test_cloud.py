@@ -1,0 +1,168 @@
+"""Projects from Keystone and usage from Nova, over real HTTP."""
+
+import pytest
+import requests
+from keystoneauth1 import adapter, noauth, session
+from tests.fakes.nova_usage import FakeNova, Server
+
+from chrysaetos.usage.cloud import Cloud
+from chrysaetos.usage.records import Project, UsageError
+from chrysaetos.usage.site import SimpleVMOption
+
+START = 1_700_000_000.0
+END = START + 7200
+
+
+@pytest.fixture
+def nova():
+    with FakeNova() as running:
+        running.projects = [
+            {"id": "p", "name": "one", "domain_id": "default"},
+            {"id": "q", "name": "two", "domain_id": "other"},
+        ]
+        running.domains.append({"id": "other", "name": "Other"})
+        yield running
+
+
+@pytest.fixture
+def cloud_of():
+    with requests.Session() as connections:
+
+        def make(nova, **options):
+            own = session.Session(auth=noauth.NoAuth(), session=connections)
+            identity = adapter.Adapter(own, service_type="identity", endpoint_override=f"{nova.url}/v3")
+            compute = adapter.Adapter(own, service_type="compute", endpoint_override=f"{nova.url}/v2.1")
+            return Cloud(identity, compute, name="cloud", **options)
+
+        yield make
+
+
+def fill(nova, count, project="p", prefix="i"):
+    nova.add(*(Server(f"{prefix}{number:05}", project, START - 3600) for number in range(count)))
+
+
+def test_projects_have_their_domains_names(nova, cloud_of):
+    assert cloud_of(nova).projects() == [
+        Project("p", "one", "default", "Default"),
+        Project("q", "two", "other", "Other"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"domains": ("Other",)}, ["q"]),
+        ({"domains": ("other",)}, ["q"]),
+        ({"domains": ("Other", "Default")}, ["p", "q"]),
+        ({"domain_id": "default", "domains": ("Other",)}, ["p"]),
+        ({}, ["p", "q"]),
+    ],
+)
+def test_domains_by_name_or_id(nova, cloud_of, options, expected):
+    assert [one.id for one in cloud_of(nova, **options).projects()] == expected
+
+
+@pytest.mark.parametrize("options", [{"domains": ("None", "Other")}, {"domain_id": "none"}])
+def test_a_domain_that_is_not_there(nova, cloud_of, options):
+    with pytest.raises(UsageError, match="there is no domain"):
+        cloud_of(nova, **options).projects()
+
+
+def test_all_pages_are_read(nova, cloud_of):
+    fill(nova, 1500)
+    fill(nova, 700, "q", "j")
+    usages = cloud_of(nova).observe(START, END).usages
+    assert len(usages) == 2200
+    assert sum(one.hours for one in usages if one.project_id == "p") == pytest.approx(3000)
+    asked = [one for one in nova.requests if "usage" in one]
+    assert len(asked) == 3
+    assert all("limit=1000" in one and "detailed=1" in one for one in asked)
+
+
+def test_a_smaller_limit_of_nova_is_followed(nova, cloud_of):
+    nova.max_limit = 100
+    fill(nova, 250)
+    assert len(cloud_of(nova).observe(START, END).usages) == 250
+
+
+def test_a_full_last_page_is_no_end_missed(nova, cloud_of):
+    fill(nova, 1000)
+    assert len(cloud_of(nova).observe(START, END).usages) == 1000
+
+
+def test_what_nova_says_of_a_server(nova, cloud_of):
+    nova.add(
+        Server("a", "p", START + 1800, vcpus=3, memory_mb=512, local_gb=5),
+        Server("b", "p", START - 10, terminated=START + 3600),
+    )
+    first, second = cloud_of(nova).observe(START, END).usages
+    assert (first.vcpus, first.memory_mb, first.disk_gb, first.exists) == (3, 512, 5, True)
+    assert first.hours == pytest.approx(1.5)
+    assert first.started_at == START + 1800
+    assert (second.hours, second.exists) == (pytest.approx(1), False)
+
+
+def test_without_the_right_to_see_all_each_project_is_asked(nova, cloud_of):
+    nova.forbidden.add("/os-simple-tenant-usage")
+    fill(nova, 1500)
+    fill(nova, 2, "q", "j")
+    cloud = cloud_of(nova)
+    assert len(cloud.observe(START, END).usages) == 1502
+    nova.requests.clear()
+    cloud.observe(START, END)
+    assert not any(one.startswith("/v2.1/os-simple-tenant-usage?") for one in nova.requests)
+
+
+def test_an_old_nova_is_asked_project_by_project(nova, cloud_of):
+    nova.microversion = "2.39"
+    fill(nova, 3)
+    fill(nova, 2, "q", "j")
+    assert len(cloud_of(nova).observe(START, END).usages) == 5
+
+
+def test_a_cut_answer_is_not_passed_off_as_whole(nova, cloud_of):
+    nova.microversion = "2.39"
+    fill(nova, 1200)
+    with pytest.raises(UsageError, match="cut the answer") as caught:
+        cloud_of(nova).observe(START, END)
+    assert caught.value.reason == "truncated"
+
+
+def test_tags_name_the_projects_of_servers(nova, cloud_of):
+    nova.max_limit = 2
+    for number in range(5):
+        nova.add(Server(f"i{number}", "p", START, metadata={"tag": f"svm{number % 2}"} if number else {}))
+    cloud = cloud_of(nova, simple_vm=SimpleVMOption("p", "tag"))
+    assert cloud.observe(START, END).names == {"i1": "svm1", "i2": "svm0", "i3": "svm1", "i4": "svm0"}
+
+
+@pytest.mark.parametrize("status", [401, 429, 503])
+def test_an_error_is_told_and_nothing_is_half_known(nova, cloud_of, status):
+    fill(nova, 1500)
+    cloud = cloud_of(nova)
+    projects = cloud.projects()
+    nova.failing = [status]
+    with pytest.raises(UsageError, match=str(status)) as caught:
+        cloud.usages(START, END, projects)
+    assert caught.value.reason == "nova"
+    assert len(cloud.usages(START, END, projects)) == 1500
+
+
+def test_calls_are_counted(nova, cloud_of):
+    cloud = cloud_of(nova)
+    cloud.observe(START, END)
+    assert cloud.calls == len(nova.requests) == 3
+
+
+def test_a_keystone_that_cuts_its_list_is_told(nova, cloud_of, monkeypatch):
+    answer = nova._answer
+    monkeypatch.setattr(
+        nova,
+        "_answer",
+        lambda target, headers: (
+            (200, {"projects": [], "truncated": True}) if "/projects" in target else answer(target, headers)
+        ),
+    )
+    with pytest.raises(UsageError, match="list_limit") as caught:
+        cloud_of(nova).projects()
+    assert caught.value.reason == "truncated"

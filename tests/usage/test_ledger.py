@@ -1,0 +1,141 @@
+"""The ledger: nothing counted twice, nothing lost."""
+
+import sqlite3
+import stat
+
+import pytest
+
+from chrysaetos.usage.ledger import Ledger
+from chrysaetos.usage.records import Project, ServerUsage, UsageError
+
+PROJECT = Project("p", "one", "d", "default")
+START = 1000.0
+
+
+def usage(instance="i", *, vcpus=2, hours=1.0, exists=True):
+    return ServerUsage(instance, "p", vcpus, 512, 0, hours, 900.0, exists)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "ledger.sqlite"
+
+
+@pytest.fixture
+def ledger(path):
+    with Ledger(path, of="cloud", start=START) as opened:
+        yield opened
+
+
+def kept(ledger):
+    return {(one.instance_id, one.vcpus): (one.hours, one.exists) for one in ledger.usages()}
+
+
+def test_a_new_one_counts_from_the_start(ledger, path):
+    assert (ledger.start, ledger.counted) == (START, START)
+    assert list(ledger.usages()) == []
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_windows_add_up(ledger):
+    ledger.add(2000, [usage(), usage("j", hours=0.5)], [PROJECT], {})
+    ledger.add(3000, [usage()], [PROJECT], {})
+    assert kept(ledger) == {("i", 2): (2.0, True), ("j", 2): (0.5, False)}
+    assert ledger.counted == 3000
+
+
+def test_a_resize_counts_from_its_window_on(ledger):
+    ledger.add(2000, [usage()], [PROJECT], {})
+    ledger.add(3000, [usage(vcpus=8)], [PROJECT], {})
+    assert kept(ledger) == {("i", 2): (1.0, False), ("i", 8): (1.0, True)}
+
+
+def test_a_server_that_nova_forgets_stays_counted(ledger):
+    ledger.add(2000, [usage()], [PROJECT], {})
+    ledger.add(3000, [], [PROJECT], {})
+    assert kept(ledger) == {("i", 2): (1.0, False)}
+
+
+def test_everything_survives_a_restart(path):
+    with Ledger(path, of="cloud", start=START) as first:
+        first.add(2000, [usage()], [PROJECT], {"i": "svm"})
+    with Ledger(path, of="cloud", start=START) as second:
+        assert kept(second) == {("i", 2): (1.0, True)}
+        assert second.projects() == [PROJECT]
+        assert second.names() == {"i": "svm"}
+        assert second.counted == 2000
+
+
+def test_projects_are_those_of_the_last_window_and_names_those_of_all(ledger):
+    ledger.add(2000, [], [PROJECT, Project("q", "two", "d", "default")], {"i": "a"})
+    ledger.add(3000, [], [PROJECT._replace(name="renamed")], {"j": "b"})
+    assert ledger.projects() == [PROJECT._replace(name="renamed")]
+    assert ledger.names() == {"i": "a", "j": "b"}
+
+
+def test_a_window_that_fails_leaves_nothing(ledger):
+    def broken():
+        yield usage()
+        raise UsageError("cut")
+
+    with pytest.raises(UsageError, match="cut"):
+        ledger.add(2000, broken(), [PROJECT], {})
+    assert list(ledger.usages()) == []
+    assert ledger.counted == START
+    ledger.add(2000, [usage()], [PROJECT], {})
+    assert kept(ledger) == {("i", 2): (1.0, True)}
+
+
+def test_a_clock_that_went_back_is_waited_for(ledger):
+    ledger.add(2000, [usage()], [PROJECT], {})
+    with pytest.raises(UsageError, match="clock") as caught:
+        ledger.add(1999, [usage()], [PROJECT], {})
+    assert caught.value.reason == "clock"
+
+
+def test_two_sites_do_not_mix(path):
+    Ledger(path, of="cloud", start=START).close()
+    with pytest.raises(UsageError, match="is of cloud, not of another"):
+        Ledger(path, of="another", start=START)
+    with pytest.raises(UsageError, match="counts from 1000"):
+        Ledger(path, of="cloud", start=START + 1)
+
+
+def test_two_processes_do_not_share(ledger, path):
+    ledger.add(2000, [usage()], [PROJECT], {})
+    with pytest.raises(UsageError, match="cannot be used"):
+        Ledger(path, of="cloud", start=START)
+
+
+def test_a_file_that_is_none(path):
+    path.write_text("not a database, but long enough to be looked at" * 100)
+    with pytest.raises(UsageError, match="damaged or no ledger"):
+        Ledger(path, of="cloud", start=START)
+
+
+def test_a_newer_version_is_left_alone(path):
+    Ledger(path, of="cloud", start=START).close()
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version = 9")
+    database.close()
+    with pytest.raises(UsageError, match="of version 9"):
+        Ledger(path, of="cloud", start=START)
+
+
+def test_a_full_disk_is_told_and_loses_nothing(ledger):
+    ledger.add(2000, [usage()], [PROJECT], {})
+    pages = ledger._database.execute("PRAGMA page_count").fetchone()[0]
+    ledger._database.execute(f"PRAGMA max_page_count = {pages}")
+    many = [usage(f"instance-{number:05}") for number in range(5000)]
+    with pytest.raises(UsageError, match="full") as caught:
+        ledger.add(3000, many, [PROJECT], {})
+    assert caught.value.reason == "ledger"
+    assert ledger.counted == 2000
+    ledger._database.execute("PRAGMA max_page_count = 1000000")
+    ledger.add(3000, many, [PROJECT], {})
+    assert sum(1 for _ in ledger.usages()) == 5001
+
+
+def test_a_directory_that_is_missing(tmp_path):
+    with pytest.raises(UsageError, match="cannot be opened"):
+        Ledger(tmp_path / "none" / "ledger.sqlite", of="cloud", start=START)

@@ -1,0 +1,102 @@
+"""What is exported."""
+
+import gzip
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from chrysaetos.usage.records import Project, ServerUsage
+from chrysaetos.usage.snapshot import METRICS, Exposition, snapshot
+from chrysaetos.usage.tally import SimpleVM, tally
+
+ONE = Project("p", 'na"me\\ \n', "d", "default")
+EMPTY = Project("q", "empty", "d", "default")
+
+
+def usage(instance="i", project="p"):
+    return ServerUsage(instance, project, 2, 512, 10, 3.0, 0.0, exists=True)
+
+
+def read(text):
+    return {
+        (sample.name, *(sample.labels.get(one) for one in ("project_id", "project_name", "domain_name"))): (
+            sample.value
+        )
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    }
+
+
+def test_each_metric_of_each_project():
+    shown = read(snapshot(1.0, [ONE, EMPTY], tally([usage()])).text)
+    assert len(shown) == 2 * len(METRICS)
+    assert shown["project_vcpu_usage", "p", ONE.name, "default"] == 6
+    assert shown["project_mb_usage", "p", ONE.name, "default"] == 1536
+    assert shown["project_disk_gb_usage", "p", ONE.name, "default"] == 30
+    assert shown["project_current_mb_usage", "p", ONE.name, "default"] == 512
+    assert shown["project_vcpu_usage", "q", "empty", "default"] == 0
+
+
+def test_projects_that_are_gone_are_gone():
+    assert "gone" not in snapshot(1.0, [ONE], tally([usage("i", "gone")])).text.decode()
+
+
+def test_labels_are_the_four():
+    family = next(iter(text_string_to_metric_families(snapshot(1.0, [EMPTY], {}).text.decode())))
+    assert set(family.samples[0].labels) == {"project_id", "project_name", "domain_name", "domain_id"}
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ({"i": "a", "j": "b"}, {"a", "b"}),
+        ({"i": "a"}, {"a", "hosting"}),
+        ({}, {"hosting"}),
+    ],
+)
+def test_projects_of_a_hosting_project(names, expected):
+    hosting = Project("p", "hosting", "d", "default")
+    sums = tally([usage(), usage("j")], simple_vm=SimpleVM("p", names))
+    shown = read(snapshot(1.0, [hosting], sums).text)
+    assert {name for metric, _, name, _ in shown if metric == "project_vcpu_usage"} == expected
+
+
+def test_a_hosted_project_of_the_hosting_projects_name_is_no_second_series():
+    hosting = Project("p", "hosting", "d", "default")
+    sums = tally([usage(), usage("j")], simple_vm=SimpleVM("p", {"i": "hosting"}))
+    text = snapshot(1.0, [hosting], sums).text.decode()
+    lines = [line for line in text.splitlines() if line.startswith("project_vcpu_usage")]
+    assert len(lines) == 1
+    assert lines[0].endswith(" 12.0")
+
+
+def test_what_is_too_old_is_not_shown():
+    exposition = Exposition(max_age=60)
+    assert not exposition.fresh(1000)
+    assert read(exposition.render(1000, compressed=False))["usage_exporter_up", None, None, None] == 0
+    exposition.publish(snapshot(1000, [ONE], {}))
+    assert read(exposition.render(1060, compressed=False))["usage_exporter_up", None, None, None] == 1
+    assert b"project_vcpu_usage{" in exposition.render(1060, compressed=False)
+    old = exposition.render(1061, compressed=False)
+    assert b"project_vcpu_usage{" not in old
+    assert read(old)["usage_exporter_up", None, None, None] == 0
+    assert read(old)["usage_exporter_counted_until_timestamp_seconds", None, None, None] == 1000
+
+
+def test_compressed_is_the_same():
+    exposition = Exposition(max_age=60)
+    exposition.publish(snapshot(1000, [ONE], tally([usage()])))
+    for now in (1000, 2000):
+        assert gzip.decompress(exposition.render(now, compressed=True)) == exposition.render(
+            now, compressed=False
+        )
+
+
+def test_health_says_why():
+    exposition = Exposition(max_age=60)
+    exposition.health.problem = "truncated"
+    exposition.health.failures = {"truncated": 2, "nova": 1}
+    text = exposition.render(0, compressed=False).decode()
+    assert 'usage_exporter_problem{reason="truncated"} 1.0' in text
+    assert 'usage_exporter_update_failures_total{reason="nova"} 1.0' in text
+    assert "usage_exporter_truncated 1.0" in text
