@@ -70,6 +70,7 @@ class FakeNova:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # else each answer waits for an acknowledgement
 
             def do_GET(self) -> None:
                 time.sleep(nova.delay)

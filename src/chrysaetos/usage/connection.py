@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import openstack
 from keystoneauth1 import exceptions
+from keystoneauth1.adapter import Adapter
 
 from chrysaetos.usage.cloud import Cloud
 from chrysaetos.usage.records import UsageError
@@ -13,7 +14,6 @@ from chrysaetos.usage.records import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from keystoneauth1.adapter import Adapter
     from openstack.connection import Connection
 
     from chrysaetos.usage.site import SimpleVMOption
@@ -44,10 +44,18 @@ def open_connection(cloud: str | None) -> Connection:
 
 
 def adapters(connection: Connection) -> tuple[Adapter, Adapter]:
-    """Keystone's and Nova's adapters, which try twice more where a connection fails or an answer is 503."""
+    """Keystone's and Nova's adapters, which try twice more after a broken connection, 429 and 503."""
+    config = connection.config
     identity, compute = (
-        connection.config.get_session_client(
-            service, connect_retries=2, status_code_retries=2, retriable_status_codes=[429, 503]
+        Adapter(
+            config.get_session(),
+            service_type=service,
+            interface=config.get_interface(service),
+            region_name=config.get_region_name(service),
+            endpoint_override=config.get_endpoint(service),
+            connect_retries=2,
+            status_code_retries=2,
+            retriable_status_codes=[429, 503],
         )
         for service in ("identity", "compute")
     )

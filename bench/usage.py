@@ -1,0 +1,162 @@
+"""How long an update and a scrape take, and what they ask of Nova: python -m bench.usage [--quick].
+
+The peer asks as exporters commonly do: the list of projects, and for each project its domain and its usage,
+one after the other (1 + 2N calls). Both ask the same fake Nova, which runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import multiprocessing
+import resource
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import requests
+from keystoneauth1 import adapter, noauth, session
+from tests.fakes.nova_usage import FakeNova, Server
+
+from chrysaetos.usage.cloud import Cloud, window
+from chrysaetos.usage.ledger import Ledger
+from chrysaetos.usage.site import Dummy
+from chrysaetos.usage.snapshot import Exposition
+from chrysaetos.usage.updater import Updater
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+NOW = time.time()
+START = NOW - 30 * 86400
+SAMPLE = 200
+"""Projects that the peer is timed with where all of them would take minutes; the rest is reckoned."""
+
+
+class ManyProjects(FakeNova):
+    """Finds a project's servers without a look at all others."""
+
+    def _content(self, path, query, *, paged):
+        if not path.startswith("/os-simple-tenant-usage/"):
+            if path.startswith("/domains/"):
+                return {"domain": self.domains[0]}
+            return super()._content(path, query, paged=paged)
+        tenants, _ = self._usage(self.of_project[path.rpartition("/")[2]], query, paged=False)
+        return {"tenant_usage": tenants[0] if tenants else {}}
+
+
+def serve(pipe: Connection, projects: int, servers: int, delay: float) -> None:
+    with ManyProjects() as nova:
+        nova.delay = delay
+        nova.projects = [
+            {"id": f"p{number}", "name": f"project-{number}", "domain_id": "default"}
+            for number in range(projects)
+        ]
+        nova.add(*(Server(f"{number:06}", f"p{number % projects}", START) for number in range(servers)))
+        nova.of_project = {f"p{number}": [] for number in range(projects)}
+        for server in nova.servers.values():
+            nova.of_project[server.project_id].append(server)
+        pipe.send(nova.url)
+        pipe.recv()
+
+
+def peers_way(url: str, projects: int) -> float:
+    """Seconds of 1 + 2N calls; of a sample, if N is large."""
+    count = min(projects, SAMPLE)
+    began = time.perf_counter()
+    with requests.Session() as asking:
+        listed = asking.get(f"{url}/v3/projects", timeout=60).json()["projects"]
+        first = time.perf_counter() - began
+        for project in listed[:count]:
+            asking.get(f"{url}/v3/domains/{project['domain_id']}", timeout=60).json()
+            path = f"{url}/v2.1/os-simple-tenant-usage/{project['id']}"
+            asking.get(path, params=window(START, NOW), timeout=60).json()
+    return first + (time.perf_counter() - began - first) * projects / count
+
+
+def one_site(projects: int, servers: int, delay: float, directory: Path) -> None:
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.Process(target=serve, args=(there, projects, servers, delay))
+    process.start()
+    url = here.recv()
+    own = session.Session(auth=noauth.NoAuth())
+    cloud = Cloud(
+        adapter.Adapter(own, service_type="identity", endpoint_override=f"{url}/v3"),
+        adapter.Adapter(own, service_type="compute", endpoint_override=f"{url}/v2.1"),
+        name="bench",
+    )
+    exposition = Exposition(3600)
+    with Ledger(directory / f"{projects}-{delay}.sqlite", of="bench", start=START) as ledger:
+        updater = Updater(cloud, exposition, start=START, ledger=ledger)
+        seconds = []
+        for _ in range(3):
+            began = time.perf_counter()
+            updater.update()
+            seconds.append(time.perf_counter() - began)
+    calls = cloud.calls // 3
+    peer = peers_way(url, projects)
+    here.send("end")
+    process.join()
+    reckoned = " (reckoned)" if projects > SAMPLE else ""
+    print(
+        f"{projects:6} projects {servers:6} servers {delay * 1000:3.0f} ms a call: "
+        f"first update {seconds[0]:6.2f} s, further {min(seconds[1:]):6.2f} s, {calls} calls; "
+        f"1 + 2N calls {peer:7.1f} s{reckoned}: {peer / min(seconds[1:]):.0f} times"
+    )
+
+
+def write_dummy(path: Path, projects: int) -> None:
+    machine = '{{ram = 8, cpus = {}, existence = true, instance_id = "{}"}},'
+    with path.open("w") as file:
+        file.write('[default]\ndomain_id = "default"\n')
+        for number in range(projects):
+            file.write(
+                f'[[default.projects]]\nproject_name = "p{number}"\nproject_id = "{number}"\nmachines = [\n'
+            )
+            file.writelines(machine.format(2 + one % 3, f"{number}-{one}") + "\n" for one in range(5))
+            file.write("]\n")
+
+
+def dummy(path: Path) -> None:
+    exposition = Exposition(3600)
+    updater = Updater(Dummy(path), exposition, start=START)
+    seconds = []
+    for _ in range(4):
+        began = time.perf_counter()
+        updater.update()
+        seconds.append(time.perf_counter() - began)
+    scrapes = []
+    for _ in range(5):
+        began = time.perf_counter()
+        packed = exposition.render(time.time(), compressed=True)
+        scrapes.append(time.perf_counter() - began)
+    text = gzip.decompress(packed)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"dummy file {path.name}: first update {seconds[0]:.2f} s, "
+        f"further {statistics.median(seconds[1:]):.2f} s; scrape {statistics.median(scrapes) * 1000:.1f} ms, {len(text) / 1e6:.1f} MB "
+        f"({len(packed) / 1e6:.2f} MB compressed); memory at most {memory:.0f} MB"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="2,000 projects alone")
+    parser.add_argument("--dummy", type=Path, help="a dummy file in place of the one made here")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
+        path = options.dummy or directory / "dummy.toml"
+        if options.dummy is None:
+            write_dummy(path, 10_000)
+        dummy(path)
+        sizes = ((2_000, 10_000),) if options.quick else ((2_000, 10_000), (10_000, 50_000))
+        for projects, servers in sizes:
+            for delay in (0.0, 0.02):
+                one_site(projects, servers, delay, directory)
+
+
+if __name__ == "__main__":
+    main()

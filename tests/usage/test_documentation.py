@@ -1,0 +1,36 @@
+"""The commands of docs/usage.md, run as they stand there."""
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def commands():
+    """The lines of code that need no cloud, continued lines joined."""
+    text = (ROOT / "docs" / "usage.md").read_text().replace("\\\n", " ")
+    return [line.strip() for line in text.splitlines() if line.startswith("    chrysaetos usage --once")]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_of_the_guide(command):
+    program, *arguments = shlex.split(command)
+    assert program == "chrysaetos"
+    done = subprocess.run(
+        [sys.executable, "-m", "chrysaetos", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert 'project_vcpu_usage{domain_id="default",domain_name="default",project_id="aa01"' in done.stdout
+    assert ('project_name="genomes"' in done.stdout) == ("--simple-vm-id" in arguments)
+
+
+def test_there_are_commands():
+    assert len(commands()) == 2
