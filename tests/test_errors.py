@@ -27,6 +27,26 @@ def test_every_api_error_has_a_status_and_a_type_of_its_own_or_prometheus_own():
     assert found["GatewayTimeout"] == (504, "timeout")
 
 
+@pytest.mark.parametrize(
+    ("status", "error_type"),
+    [
+        (400, "bad_data"),
+        (404, "not_found"),
+        (418, "bad_data"),
+        (422, "execution"),
+        (429, "too_many_requests"),
+        (500, "internal"),
+        (502, "internal"),
+        (503, "unavailable"),
+        (504, "timeout"),
+    ],
+)
+def test_a_refusal_of_the_upstream_has_its_status_and_the_type_that_goes_with_it(status, error_type):
+    refusal = errors.UpstreamRefusal(status)
+    assert (errors.render(refusal)[0], refusal.error_type) == (status, error_type)
+    assert any(name == b"retry-after" for name, _ in refusal.headers()) is (status in {429, 503})
+
+
 def _api_errors(cls):
     for sub in cls.__subclasses__():
         yield sub
@@ -54,6 +74,8 @@ def test_an_error_is_rendered_in_the_form_of_prometheus():
         (errors.MethodNotAllowed("no", ("GET", "POST")), (b"allow", b"GET, POST")),
         (errors.TooManyRequests("slow", 7), (b"retry-after", b"7")),
         (errors.Unavailable("down"), (b"retry-after", b"1")),
+        (errors.UpstreamRefusal(429), (b"retry-after", b"1")),
+        (errors.UpstreamRefusal(503), (b"retry-after", b"1")),
     ],
 )
 def test_an_error_carries_the_headers_that_http_asks_for(error, header):

@@ -19,7 +19,8 @@
         ├── HeadersTooLarge           431 bad_data
         ├── BadGateway                502 bad_gateway
         ├── Unavailable               503 unavailable, with Retry-After
-        └── GatewayTimeout            504 timeout
+        ├── GatewayTimeout            504 timeout
+        └── UpstreamRefusal           the upstream's own status, without its text
 
 The body is Prometheus' own error form (Prometheus documentation, "HTTP API", "Format overview"):
 ``{"status": "error", "errorType": "...", "error": "..."}``. The error types that Prometheus
@@ -31,7 +32,6 @@ A message is read by the caller: it says what was wrong and what to do, and neve
 from __future__ import annotations
 
 import json
-from typing import ClassVar
 
 __all__ = [
     "AnswerTooLong",
@@ -53,6 +53,7 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "UnsupportedMediaType",
+    "UpstreamRefusal",
     "UriTooLong",
     "render",
 ]
@@ -61,6 +62,15 @@ Headers = list[tuple[bytes, bytes]]
 
 _EXCERPT = 80
 """Characters of the caller's line that an excerpt shows at most."""
+
+_TYPES = {
+    404: "not_found",
+    422: "execution",
+    429: "too_many_requests",
+    503: "unavailable",
+    504: "timeout",
+}
+"""Error types by status; of another status below 500 it is bad_data, else internal."""
 
 
 class ChrysaetosError(Exception):
@@ -78,8 +88,8 @@ class ApiError(ChrysaetosError):
         message: what happened and what to do, for the caller to read.
     """
 
-    status: ClassVar[int] = 500
-    error_type: ClassVar[str] = "internal"
+    status: int = 500
+    error_type: str = "internal"
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -275,6 +285,26 @@ class GatewayTimeout(ApiError):
 
     status = 504
     error_type = "timeout"
+
+
+class UpstreamRefusal(ApiError):
+    """The upstream answered an error that is not for the caller to read.
+
+    Args:
+        status: its status, 400 to 599.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(
+            f"Prometheus refused the request with status {status}; its reason is in the gateway's log, under "
+            "the id of this request"
+        )
+        self.status = status
+        self.error_type = _TYPES.get(status, "bad_data" if status < 500 else "internal")
+
+    def headers(self) -> Headers:
+        """``Retry-After`` where its status asks for it."""
+        return [(b"retry-after", b"1")] if self.status in {429, 503} else []
 
 
 def render(error: ApiError) -> tuple[int, Headers, bytes]:

@@ -9,7 +9,7 @@ import pytest
 from oslo_config import cfg
 
 from chrysaetos.access.grants import PolicyAccess, get_enforcer
-from chrysaetos.errors import ConfigError, Forbidden
+from chrysaetos.errors import ConfigError, Forbidden, Unavailable
 from chrysaetos.identity.caller import Caller
 from chrysaetos.tenancy.endpoints import ENDPOINTS, Action, find
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
@@ -17,7 +17,7 @@ from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 QUERY = find("GET", "/api/v1/query").endpoint
 SERIES = find("GET", "/api/v1/series").endpoint
 FEDERATE = find("GET", "/federate").endpoint
-GUARDED = [endpoint for endpoint in ENDPOINTS if endpoint.action is not Action.OWN]
+GUARDED = [endpoint for endpoint in ENDPOINTS if endpoint.guarded]
 
 READER = Caller(user_id="u", project_id="P", roles=("reader",))
 
@@ -46,87 +46,195 @@ def policy(tmp_path):
             self.file.write_text(textwrap.dedent(text))
             os.utime(self.file, ns=(int(self.clock.now), int(self.clock.now) + self.file.stat().st_mtime_ns))
 
-        def access(self, text="{}"):
+        def access(self, text="{}", domains=None):
             self.write(text)
-            return PolicyAccess(self.conf, "project", clock=self.clock, size=100)
+            return PolicyAccess(self.conf, "project", domains=domains, clock=self.clock, size=100)
 
     return Policy()
 
 
 @pytest.mark.parametrize("endpoint", GUARDED, ids=lambda endpoint: endpoint.name)
 @pytest.mark.parametrize("roles", [("reader",), ("member",), ("READER",), ("Reader", "other")])
-def test_who_reads_sees_the_own_project_where_that_can_be_told_apart(policy, endpoint, roles):
+async def test_who_reads_sees_the_own_project_where_that_can_be_told_apart(policy, endpoint, roles):
     caller = dataclasses.replace(READER, roles=roles)
     if endpoint.action is Action.OPERATOR or endpoint.name == "delete_series":
         with pytest.raises(Forbidden, match=endpoint.rule):
-            policy.access().grant(caller, endpoint)
+            await policy.access().grant(caller, endpoint)
     else:
-        assert policy.access().grant(caller, endpoint) == Scope.of("project", "P")
+        assert await policy.access().grant(caller, endpoint) == Scope.of("project", "P")
 
 
 @pytest.mark.parametrize("endpoint", GUARDED, ids=lambda endpoint: endpoint.name)
 @pytest.mark.parametrize("roles", [("admin",), ("reader", "member", "admin")])
-def test_an_admin_sees_everything(policy, endpoint, roles):
-    assert policy.access().grant(dataclasses.replace(READER, roles=roles), endpoint) is UNRESTRICTED
+async def test_an_admin_sees_everything(policy, endpoint, roles):
+    assert await policy.access().grant(dataclasses.replace(READER, roles=roles), endpoint) is UNRESTRICTED
 
 
 @pytest.mark.parametrize("endpoint", GUARDED, ids=lambda endpoint: endpoint.name)
-def test_a_service_sees_everything_and_changes_nothing(policy, endpoint):
+async def test_a_service_sees_everything_and_changes_nothing(policy, endpoint):
     caller = dataclasses.replace(READER, roles=("service",))
     if endpoint.idempotent:
-        assert policy.access().grant(caller, endpoint) is UNRESTRICTED
+        assert await policy.access().grant(caller, endpoint) is UNRESTRICTED
     else:
         with pytest.raises(Forbidden):
-            policy.access().grant(caller, endpoint)
+            await policy.access().grant(caller, endpoint)
 
 
 @pytest.mark.parametrize("endpoint", GUARDED, ids=lambda endpoint: endpoint.name)
 @pytest.mark.parametrize("roles", [(), ("other",), ("readers",), ("",)])
-def test_other_roles_are_let_in_nowhere(policy, endpoint, roles):
+async def test_other_roles_are_let_in_nowhere(policy, endpoint, roles):
     with pytest.raises(Forbidden, match=endpoint.rule):
-        policy.access().grant(dataclasses.replace(READER, roles=roles), endpoint)
+        await policy.access().grant(dataclasses.replace(READER, roles=roles), endpoint)
 
 
 @pytest.mark.parametrize("roles", [("reader",), ("member",), ("admin",), ("service",), ("admin", "reader")])
 @pytest.mark.parametrize(
     "where", [{}, {"domain_id": "D"}, {"system_scope": "all"}], ids=["unscoped", "domain", "system"]
 )
-def test_a_token_without_a_project_is_let_in_nowhere(policy, roles, where):
+async def test_a_token_without_a_project_is_let_in_nowhere(policy, roles, where):
     caller = Caller(user_id="u", roles=roles, **where)
     access = policy.access()
     for endpoint in GUARDED:
         with pytest.raises(Forbidden, match="project"):
-            access.grant(caller, endpoint)
+            await access.grant(caller, endpoint)
 
 
-def test_the_roles_of_a_service_token_are_not_the_users(policy):
+async def test_the_roles_of_a_service_token_are_not_the_users(policy):
     caller = dataclasses.replace(READER, service_roles=("admin", "service"))
-    assert policy.access().grant(caller, QUERY) == Scope.of("project", "P")
+    assert await policy.access().grant(caller, QUERY) == Scope.of("project", "P")
 
 
-def test_a_policy_can_let_the_system_in(policy):
+async def test_a_policy_can_let_the_system_in(policy):
     access = policy.access('"telemetry:query:all_projects": "role:reader and system_scope:all"')
     system = Caller(user_id="u", system_scope="all", roles=("reader",))
-    assert access.grant(system, QUERY) is UNRESTRICTED
-    assert access.grant(READER, QUERY) == Scope.of("project", "P")
+    assert await access.grant(system, QUERY) is UNRESTRICTED
+    assert await access.grant(READER, QUERY) == Scope.of("project", "P")
 
 
-def test_a_rule_for_the_own_project_gives_nothing_to_who_has_none(policy):
+async def test_a_rule_for_the_own_project_gives_nothing_to_who_has_none(policy):
     access = policy.access('"telemetry:query": "@"')
     with pytest.raises(Forbidden):
-        access.grant(Caller(user_id="u", roles=("reader",)), QUERY)
+        await access.grant(Caller(user_id="u", roles=("reader",)), QUERY)
 
 
-def names_let_in(access, caller):
+class Domains:
+    """Domains by their ids, and how often they were asked for."""
+
+    def __init__(self, **domains):
+        self.domains = domains
+        self.asked = []
+
+    async def of(self, domain_id):
+        self.asked.append(domain_id)
+        answer = self.domains[domain_id]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+OF_DOMAIN = '"telemetry:query": "role:reader and (project_id:%(project_id)s or domain_id:%(domain_id)s)"'
+DOMAIN_READER = Caller(user_id="u", domain_id="D", roles=("reader",))
+
+
+async def test_a_policy_can_let_a_domain_in_for_its_projects(policy):
+    domains = Domains(D=("P", "Q.1"), E=("R",))
+    access = policy.access(OF_DOMAIN, domains=domains)
+    scope = await access.grant(DOMAIN_READER, QUERY)
+    assert scope == Scope("project", ("P", "Q.1"))
+    assert scope.matcher == r'project=~"P|Q\\.1"'
+    assert await access.grant(DOMAIN_READER, FEDERATE) is scope
+    other = dataclasses.replace(DOMAIN_READER, domain_id="E")
+    assert await access.grant(other, QUERY) == Scope.of("project", "R")
+    assert await access.grant(READER, QUERY) == Scope.of("project", "P")
+    assert domains.asked == ["D", "D", "E"]
+
+
+async def test_four_rules_let_a_domain_in_wherever_a_project_is(policy):
+    text = [
+        OF_DOMAIN,
+        *(f'"telemetry:{name}": "rule:telemetry:query"' for name in ("series", "labels", "label")),
+    ]
+    access = policy.access("\n".join(text), domains=Domains(D=("P",)))
+    of_project, of_domain = await names_let_in(access, READER), await names_let_in(access, DOMAIN_READER)
+    assert of_domain == of_project
+    assert {"query", "series", "labels", "label", "federate", "targets"} <= set(of_domain)
+    assert set(of_domain.values()) == {Scope.of("project", "P")}
+
+
+async def test_a_changed_list_of_a_domains_projects_is_a_changed_scope(policy):
+    domains = Domains(D=("P", "Q"))
+    access = policy.access(OF_DOMAIN, domains=domains)
+    await access.grant(DOMAIN_READER, QUERY)
+    domains.domains["D"] = ("Q",)
+    assert await access.grant(DOMAIN_READER, QUERY) == Scope.of("project", "Q")
+
+
+async def test_a_domain_is_let_in_only_where_the_policy_says_so(policy):
+    domains = Domains(D=("P",))
+    access = policy.access(OF_DOMAIN, domains=domains)
+    assert "series" not in await names_let_in(access, DOMAIN_READER)
+    assert "query_range" in await names_let_in(access, DOMAIN_READER)
+    for endpoint in (QUERY, FEDERATE):
+        with pytest.raises(Forbidden):
+            await access.grant(dataclasses.replace(DOMAIN_READER, roles=("member",)), endpoint)
+    domains.asked.clear()
+    with pytest.raises(Forbidden, match="project"):
+        await access.grant(DOMAIN_READER, SERIES)
+    assert domains.asked == []
+
+
+@pytest.mark.parametrize(
+    "rule",
+    ["@", "role:reader", "role:reader or domain_id:%(domain_id)s", "role:reader and not domain_id:other"],
+)
+async def test_a_rule_that_does_not_speak_of_domains_gives_them_nothing(policy, rule):
+    access = policy.access(f'"telemetry:query": "{rule}"', domains=Domains(D=("P",)))
+    with pytest.raises(Forbidden):
+        await access.grant(DOMAIN_READER, QUERY)
+
+
+async def test_a_rule_can_name_one_domain(policy):
+    access = policy.access('"telemetry:query": "domain_id:D"', domains=Domains(D=("P",), E=("R",)))
+    assert await access.grant(DOMAIN_READER, QUERY) == Scope.of("project", "P")
+    with pytest.raises(Forbidden):
+        await access.grant(dataclasses.replace(DOMAIN_READER, domain_id="E"), QUERY)
+
+
+async def test_a_rule_for_everything_cannot_be_met_by_any_domain(policy):
+    text = '"telemetry:query:all_projects": "role:reader and domain_id:%(domain_id)s"'
+    with pytest.raises(Forbidden):
+        await policy.access(text, domains=Domains(D=("P",))).grant(DOMAIN_READER, QUERY)
+
+
+@pytest.mark.parametrize("error", [Forbidden("none"), Unavailable("away")])
+async def test_without_the_projects_there_is_no_scope(policy, error):
+    access = policy.access(OF_DOMAIN, domains=Domains(D=error))
+    with pytest.raises(type(error), match=error.message):
+        await access.grant(DOMAIN_READER, QUERY)
+
+
+async def test_without_anybody_who_knows_domains_none_is_let_in(policy):
+    with pytest.raises(Forbidden):
+        await policy.access(OF_DOMAIN).grant(DOMAIN_READER, QUERY)
+
+
+async def test_the_scopes_of_so_many_domains_are_kept_and_no_more(policy):
+    access = policy.access(OF_DOMAIN, domains=Domains(**{f"D{number}": ("P",) for number in range(300)}))
+    for number in range(300):
+        await access.grant(dataclasses.replace(DOMAIN_READER, domain_id=f"D{number}"), QUERY)
+    assert len(access._domain_scopes) == 256
+
+
+async def names_let_in(access, caller):
     """Endpoint → scope, of those that let a caller in."""
     scopes = {}
     for endpoint in GUARDED:
         with contextlib.suppress(Forbidden):
-            scopes[endpoint.name] = access.grant(caller, endpoint)
+            scopes[endpoint.name] = await access.grant(caller, endpoint)
     return scopes
 
 
-def test_narrowing_the_rules_of_aetos_narrows_the_endpoints_that_aetos_does_not_have(policy):
+async def test_narrowing_the_rules_of_aetos_narrows_the_endpoints_that_aetos_does_not_have(policy):
     access = policy.access(
         """
         "telemetry:query": "role:metrics"
@@ -134,86 +242,86 @@ def test_narrowing_the_rules_of_aetos_narrows_the_endpoints_that_aetos_does_not_
         "telemetry:labels": "role:metrics"
         """
     )
-    assert set(names_let_in(access, READER)) == {"series"}
+    assert set(await names_let_in(access, READER)) == {"series"}
     metrics = dataclasses.replace(READER, roles=("metrics",))
-    assert access.grant(metrics, FEDERATE) == Scope.of("project", "P")
+    assert await access.grant(metrics, FEDERATE) == Scope.of("project", "P")
 
 
 @pytest.mark.parametrize("name", ["status", "query:all_projects"])
-def test_narrowing_either_rule_of_aetos_narrows_what_the_operator_sees(policy, name):
+async def test_narrowing_either_rule_of_aetos_narrows_what_the_operator_sees(policy, name):
     admin = dataclasses.replace(READER, roles=("admin",))
-    before = set(names_let_in(policy.access(), admin))
-    after = set(names_let_in(policy.access(f'"telemetry:{name}": "!"'), admin))
+    before = set(await names_let_in(policy.access(), admin))
+    after = set(await names_let_in(policy.access(f'"telemetry:{name}": "!"'), admin))
     assert {"status_config", "status_flags", "scrape_pools_config", "alertmanagers"} <= before - after
 
 
-def test_opening_the_status_of_aetos_opens_no_more_than_it_did_there(policy):
+async def test_opening_the_status_of_aetos_opens_no_more_than_it_did_there(policy):
     access = policy.access('"telemetry:status": "role:reader"')
-    scopes = names_let_in(access, READER)
+    scopes = await names_let_in(access, READER)
     assert [name for name, scope in scopes.items() if scope is UNRESTRICTED] == ["status_runtimeinfo"]
 
 
-def test_who_holds_a_rule_of_aetos_without_a_variant_sees_everything(policy):
+async def test_who_holds_a_rule_of_aetos_without_a_variant_sees_everything(policy):
     access = policy.access(
         """
         "telemetry:targets": "role:reader"
         "telemetry:admin_delete_metrics": "role:reader"
         """
     )
-    scopes = names_let_in(access, READER)
+    scopes = await names_let_in(access, READER)
     assert scopes["targets"] is UNRESTRICTED
     assert scopes["delete_series"] is UNRESTRICTED
 
 
-def test_a_tenant_may_be_allowed_to_delete_its_own_series(policy):
+async def test_a_tenant_may_be_allowed_to_delete_its_own_series(policy):
     access = policy.access('"telemetry:admin_delete_metrics:own_project": "role:reader"')
-    assert names_let_in(access, READER)["delete_series"] == Scope.of("project", "P")
+    assert (await names_let_in(access, READER))["delete_series"] == Scope.of("project", "P")
     admin = dataclasses.replace(READER, roles=("admin", "reader"))
-    assert names_let_in(access, admin)["delete_series"] is UNRESTRICTED
+    assert (await names_let_in(access, admin))["delete_series"] is UNRESTRICTED
 
 
-def test_decisions_are_kept_for_each_caller_and_endpoint(policy):
+async def test_decisions_are_kept_for_each_caller_and_endpoint(policy):
     access = policy.access()
     other = dataclasses.replace(READER, project_id="Q")
     admin = dataclasses.replace(READER, roles=("admin",))
     for _ in range(2):
-        assert access.grant(READER, QUERY) == Scope.of("project", "P")
-        assert access.grant(other, QUERY) == Scope.of("project", "Q")
-        assert access.grant(admin, QUERY) is UNRESTRICTED
+        assert await access.grant(READER, QUERY) == Scope.of("project", "P")
+        assert await access.grant(other, QUERY) == Scope.of("project", "Q")
+        assert await access.grant(admin, QUERY) is UNRESTRICTED
         with pytest.raises(Forbidden):
-            access.grant(dataclasses.replace(READER, roles=()), QUERY)
+            await access.grant(dataclasses.replace(READER, roles=()), QUERY)
 
 
-def test_no_more_decisions_are_kept_than_told(policy):
+async def test_no_more_decisions_are_kept_than_told(policy):
     access = policy.access()
     for number in range(300):
-        access.grant(dataclasses.replace(READER, project_id=f"P{number}"), QUERY)
+        await access.grant(dataclasses.replace(READER, project_id=f"P{number}"), QUERY)
     assert len(access._decisions) == 100
 
 
-def test_a_changed_policy_comes_into_force(policy):
+async def test_a_changed_policy_comes_into_force(policy):
     access = policy.access()
-    access.grant(READER, QUERY)
+    await access.grant(READER, QUERY)
     policy.write('"telemetry:query": "!"')
-    access.grant(READER, QUERY)  # it is not looked at more than once a second
+    await access.grant(READER, QUERY)  # it is not looked at more than once a second
     policy.clock.now = 1.0
     with pytest.raises(Forbidden):
-        access.grant(READER, QUERY)
+        await access.grant(READER, QUERY)
 
 
 @pytest.mark.parametrize("text", ["{", '"telemetry:query": "rule:telemetry:query"', "- a\n- b"])
-def test_a_changed_policy_that_cannot_be_used_leaves_the_old_one_in_force(policy, text, caplog):
+async def test_a_changed_policy_that_cannot_be_used_leaves_the_old_one_in_force(policy, text, caplog):
     access = policy.access('"telemetry:query": "role:metrics"')
     policy.write(text)
     policy.clock.now = 5.0
     with pytest.raises(Forbidden):
-        access.grant(READER, QUERY)
+        await access.grant(READER, QUERY)
     metrics = dataclasses.replace(READER, roles=("metrics",))
-    assert access.grant(metrics, QUERY) == Scope.of("project", "P")
+    assert await access.grant(metrics, QUERY) == Scope.of("project", "P")
     assert "stays in force" in caplog.text
     policy.write('"telemetry:query": "@"')
     policy.clock.now = 10.0
-    assert access.grant(READER, QUERY) == Scope.of("project", "P")
+    assert await access.grant(READER, QUERY) == Scope.of("project", "P")
 
 
 @pytest.mark.parametrize("text", ["{", '"telemetry:query": "rule:telemetry:query"'])
@@ -222,11 +330,11 @@ def test_a_policy_that_cannot_be_used_ends_the_start(policy, text):
         policy.access(text)
 
 
-def test_a_policy_file_that_is_not_there_means_the_defaults(policy):
+async def test_a_policy_file_that_is_not_there_means_the_defaults(policy):
     access = policy.access()
     policy.file.unlink()
     policy.clock.now = 2.0
-    assert access.grant(READER, QUERY) == Scope.of("project", "P")
+    assert await access.grant(READER, QUERY) == Scope.of("project", "P")
 
 
 def test_the_tools_of_oslo_policy_get_all_rules():

@@ -4,7 +4,7 @@ from oslo_policy import _checks as checks
 from oslo_policy import _parser as parser
 
 from chrysaetos.access.policies import list_rules
-from chrysaetos.tenancy.endpoints import ENDPOINTS, Action
+from chrysaetos.tenancy.endpoints import ENDPOINTS
 
 AETOS = {"query", "label", "labels", "series"}
 AETOS_FOR_ALL = {"targets", "status", "admin_delete_metrics", "admin_snapshot", "admin_clean_tombstones"}
@@ -14,7 +14,7 @@ def test_each_endpoint_of_the_upstream_has_its_rules_and_no_rule_is_without_one(
     expected = {
         rule
         for endpoint in ENDPOINTS
-        if endpoint.action is not Action.OWN
+        if endpoint.guarded
         for rule in (endpoint.own_rule, endpoint.all_rule)
         if rule is not None
     }
@@ -29,7 +29,7 @@ def test_the_operations_of_a_rule_are_those_of_its_endpoint():
         for rule in list_rules()
     }
     for endpoint in ENDPOINTS:
-        if endpoint.action is not Action.OWN:
+        if endpoint.guarded:
             expected = {(endpoint.path, method) for method in endpoint.methods}
             assert operations[endpoint.all_rule] == expected
             assert operations.get(endpoint.own_rule, expected) == expected

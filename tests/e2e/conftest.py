@@ -137,7 +137,7 @@ def gateway_for(
     """
     running: dict[str, Gateway] = {}
 
-    def start(prometheus: Prometheus, **conf: Mapping[str, str]) -> Gateway:
+    def start(prometheus: Prometheus, /, **conf: Mapping[str, str]) -> Gateway:
         key = f"{prometheus.url} {sorted((name, sorted(options.items())) for name, options in conf.items())}"
         if key not in running:
             server = Gateway(

@@ -101,7 +101,7 @@ class Stores:
 class GatewayFor(Protocol):
     """Starts a gateway, or finds the one that was started with the same arguments."""
 
-    def __call__(self, prometheus: Prometheus, **conf: Mapping[str, str]) -> Gateway: ...
+    def __call__(self, prometheus: Prometheus, /, **conf: Mapping[str, str]) -> Gateway: ...
 
 
 def create_people(api: IdentityApi, admin_password: str) -> People:

@@ -11,6 +11,7 @@ import requests
 from tests.e2e.asking import Asker, basic
 from tests.fakes.remote_read import EQ, Matcher, query, read_series
 
+from chrysaetos.demo.processes import free_port
 from chrysaetos.tenancy.snappy import compress, decompress
 
 if TYPE_CHECKING:
@@ -361,3 +362,34 @@ def test_access_rules_count_on_each_request(*, gateway_ab, people, tokens, ident
         for _ in range(2):
             assert asker("/api/v1/query", [("query", "cpu")]).status_code == status
             assert asker("/api/v1/labels").status_code == (200 if "*" in rules[0]["path"] else 401)
+
+
+def test_the_metrics_tell_what_every_part_has_counted(gateway_for, stores, people, tokens):
+    port = free_port()
+    gateway = gateway_for(
+        stores.ab,
+        gateway={"metrics_port": str(port)},
+        # Nobody listens there, so that each request goes on to the other.
+        prometheus={"port": str(free_port()), "replicas": f"127.0.0.1:{stores.ab.port}"},
+    )
+    assert Asker(gateway, basic(people.a))("/api/v1/query", [("query", "cpu")]).status_code == 200
+    unknown = Asker(gateway, headers={"X-Auth-Token": "unknown"})
+    assert unknown("/api/v1/query", [("query", "cpu")]).status_code == 401
+    domain = Asker(gateway, headers={"X-Auth-Token": tokens.domain(people.auditor)})
+    assert domain("/api/v1/query", [("query", "cpu")]).status_code == 403
+    connection = HTTPConnection("127.0.0.1", gateway.port, timeout=10)
+    connection.request("GET", "/", headers={"Content-Length": "1x"})
+    assert connection.getresponse().status == 400
+    connection.close()
+    shown = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text.splitlines()
+    for line in (
+        'chrysaetos_requests_total{code="200",endpoint="query",method="GET",scope="own"} 1.0',
+        'chrysaetos_requests_total{code="401",endpoint="query",method="GET",scope="none"} 1.0',
+        'chrysaetos_requests_total{code="403",endpoint="query",method="GET",scope="none"} 1.0',
+        'chrysaetos_domain_cache_requests_total{result="miss"} 0.0',
+        'chrysaetos_refused_requests_total{code="400"} 1.0',
+        "chrysaetos_keystone_errors_total 0.0",
+    ):
+        assert line in shown
+    (failovers,) = (line for line in shown if line.startswith("chrysaetos_upstream_failovers_total "))
+    assert float(failovers.split()[1]) >= 1

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from tests.e2e.asking import basic
+from tests.e2e.asking import basic, openstack_client
 
 from chrysaetos.demo.processes import free_port, wait_for
 from chrysaetos.demo.prometheus import Prometheus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.e2e.stack import People
 
@@ -74,22 +72,9 @@ def openstack(gateway_ab: Gateway, keystone: Keystone, identity: IdentityApi) ->
     identity.register_endpoint("metric-storage", "aetos", gateway_ab.url)
 
     def run(account: Account, *words: str) -> object:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": os.environ.get("HOME", "/"),
-            "NO_PROXY": "127.0.0.1",
-            "OS_AUTH_URL": keystone.url,
-            "OS_USERNAME": account.user,
-            "OS_PASSWORD": account.password,
-            "OS_PROJECT_ID": str(account.project_id),
-            "OS_USER_DOMAIN_ID": "default",
-            "OS_IDENTITY_API_VERSION": "3",
-        }
-        command = [str(Path(sys.executable).with_name("openstack")), *words, "-f", "json"]
-        out = subprocess.run(
-            command, check=True, capture_output=True, text=True, timeout=120, env=environment
-        ).stdout
-        return json.loads(out)
+        done = openstack_client(keystone, account, *words, "-f", "json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
 
     return run
 

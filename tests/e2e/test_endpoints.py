@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import struct
-import subprocess
-import sys
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from tests.e2e.asking import Asker, basic
+from tests.e2e.asking import Asker, basic, openstack_client
 from tests.e2e.stack import store_text
 from tests.fakes.remote_read import EQ, NEQ, NRE, RE, Matcher, field, query, read_series
 
@@ -24,6 +21,7 @@ from chrysaetos.demo.prometheus import Prometheus
 from chrysaetos.tenancy.snappy import compress, decompress
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
     from contextlib import ExitStack
 
@@ -348,7 +346,11 @@ def test_what_holds_no_data_is_answered_to_everybody(as_, live, path):
     direct = requests.get(f"{live.url}/api/v1/{path}", params=pairs, timeout=10)
     for who in ("a", "b", "admin", "service"):
         response = as_(who)(f"/api/v1/{path}", pairs)
-        assert (response.status_code, response.content) == (direct.status_code, direct.content)
+        assert response.status_code == direct.status_code
+        if direct.ok or who in {"admin", "service"}:
+            assert response.content == direct.content
+        else:  # the page of an older Prometheus, which does not have it
+            assert response.json()["errorType"] == "not_found"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -571,21 +573,7 @@ def test_the_openstack_client_deletes_cleans_and_takes_a_snapshot(
     identity.register_endpoint("metric-storage", "aetos", gateway_for(spare).url)
 
     def openstack(account: Account, *words: str) -> subprocess.CompletedProcess[str]:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": os.environ.get("HOME", "/"),
-            "NO_PROXY": "127.0.0.1",
-            "OS_AUTH_URL": keystone.url,
-            "OS_USERNAME": account.user,
-            "OS_PASSWORD": account.password,
-            "OS_PROJECT_ID": str(account.project_id),
-            "OS_USER_DOMAIN_ID": "default",
-            "OS_IDENTITY_API_VERSION": "3",
-        }
-        command = [str(Path(sys.executable).with_name("openstack")), "metric", *words]
-        return subprocess.run(
-            command, check=False, capture_output=True, text=True, timeout=120, env=environment
-        )
+        return openstack_client(keystone, account, "metric", *words)
 
     refused = openstack(people.a, "delete", "cpu")
     assert refused.returncode != 0 or "403" in refused.stdout + refused.stderr

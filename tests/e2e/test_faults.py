@@ -293,6 +293,7 @@ def test_sigterm_under_load_loses_no_request(world, workers):
         assert process.status() == 0
         assert time.monotonic() - started < 5
         assert load.lost == []
+        assert gateway.log.read_text().count(' endpoint="query" ') == load.answered
 
 
 def test_a_request_that_outlasts_the_drain_is_cut(world):
@@ -332,7 +333,7 @@ def test_sighup_with_a_broken_policy_keeps_the_one_before(world):
 
 
 def _logs_refusals(gateway: Gateway) -> bool:
-    """A malformed request is worth a line of level DEBUG only: otherwise anybody could fill the log."""
+    """Whether the gateway's own log is at the level DEBUG, where it tells of malformed requests."""
     with Wire(("127.0.0.1", gateway.port)) as client:
         client.send(b"nonsense\r\n\r\n")
         assert statuses(client.rest()) == [400]
@@ -393,23 +394,26 @@ def test_a_stampede_on_a_new_token_is_one_question_to_keystone(world, gateway):
     assert world.keystone.relay.sent.count(VALIDATION) == before + 1
 
 
-def test_unknown_tokens_are_asked_about_once_each_at_most(world, gateway):
+def test_unknown_tokens_are_asked_about_until_there_are_too_many(world):
     unknown = [secrets.token_urlsafe(32) for _ in range(1000)]
     token = world.token()
-    assert ask(gateway, token).status == 200
-    before = world.keystone.relay.sent.count(VALIDATION)
     seen = set()
     slowest = 0.0
-    with wires(gateway, 50) as clients:
+    with world.gateway_for() as gateway, wires(gateway, 50) as clients:
+        assert ask(gateway, token).status == 200
+        before = world.keystone.relay.sent.count(VALIDATION)
+        started = time.monotonic()
         for start in range(0, len(unknown), len(clients)):
             for _ in range(2):
                 for client, one in zip(clients, unknown[start:], strict=False):
                     client.send(request(one))
                 slowest = max(slowest, ask(gateway, token).seconds)
                 seen |= {status for client in clients for status in statuses(client.answer())}
-    assert seen <= {401, 429}
+        # auth_failures_burst, and auth_failures_per_second from then on
+        allowed = 100 + 10 * (time.monotonic() - started) + 1
+    assert seen == {401, 429}
     assert slowest < 1.0
-    assert world.keystone.relay.sent.count(VALIDATION) - before <= len(unknown)
+    assert world.keystone.relay.sent.count(VALIDATION) - before <= allowed
 
 
 def test_memcached_is_stopped(world, tmp_path):

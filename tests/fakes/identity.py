@@ -35,7 +35,13 @@ class FakeIdentity:
         token = _token(headers)
         return self._callers[token] if token in self.warm else None
 
-    async def identify(self, headers: Sequence[tuple[bytes, bytes]], method: str, path: str) -> Caller:
+    async def identify(
+        self,
+        headers: Sequence[tuple[bytes, bytes]],
+        method: str,
+        path: str,
+        client: str = "",  # noqa: ARG002
+    ) -> Caller:
         self.asked.append((method, path))
         try:
             return self._callers[_token(headers)]

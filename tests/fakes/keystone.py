@@ -1,4 +1,4 @@
-"""A small Keystone over real HTTP: version discovery, ``POST`` and ``GET /v3/auth/tokens``.
+"""A small Keystone over real HTTP: version discovery, ``/v3/auth/tokens``, and ``GET /v3/projects``.
 
 It knows the service user ``gateway`` / ``service-secret``, and otherwise what a test tells it.
 """
@@ -11,7 +11,11 @@ import threading
 import time
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["FakeKeystone"]
 
@@ -34,6 +38,11 @@ class FakeKeystone:
         token_life: seconds that a token from a login lives.
         service_type: of the service in the catalog beside Keystone, None for none.
         behind: seconds that its clock is behind.
+        projects: the projects' ids by domain.
+        listings: queries of the lists of projects, in order.
+        page: how many projects a page of a list has.
+        may_list: whether the service user may list projects.
+        changed: what becomes of the body of a list before it is sent.
     """
 
     def __init__(self) -> None:
@@ -50,6 +59,11 @@ class FakeKeystone:
         self.token_life = 3600.0
         self.behind = 0.0
         self.service_type: str | None = "metric-storage"
+        self.projects: dict[str, list[str]] = {}
+        self.listings: list[dict[str, str]] = []
+        self.page = 1000
+        self.may_list = True
+        self.changed: Callable[[dict[str, Any]], None] = lambda _: None
         handler = type("Handler", (_Handler,), {"keystone": self})
         self._server: ThreadingHTTPServer | None = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -126,6 +140,24 @@ class FakeKeystone:
             for kind, url in services
         ]
 
+    def list_projects(self, query: dict[str, str]) -> dict[str, Any]:
+        """The body of a page; the marker is the last project of the page before it."""
+        projects = self.projects.get(query["domain_id"], [])
+        start = projects.index(query["marker"]) + 1 if "marker" in query else 0
+        page = projects[start : start + self.page]
+        rest = len(projects) > start + self.page
+        # The link is the public one, which the gateway may not be able to reach.
+        behind = urlencode({**query, "marker": page[-1]}) if rest else ""
+        following = f"https://public.example/v3/projects?{behind}" if rest else None
+        body: dict[str, Any] = {
+            "projects": [{"id": project, "domain_id": query["domain_id"]} for project in page],
+            "links": {"next": following, "self": "https://public.example/v3/projects", "previous": None},
+        }
+        if rest:
+            body["truncated"] = True
+        self.changed(body)
+        return body
+
     def log_in(self, auth: dict[str, Any]) -> bytes | None:
         """The token for the body of ``POST /v3/auth/tokens``, None if it is wrong."""
         identity = auth["identity"]
@@ -166,6 +198,9 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 self._answer(300, {"versions": {"values": [version]}})
             return
+        if path == "/v3/projects":
+            self._list(query)
+            return
         token = self.headers["X-Subject-Token"]
         keystone.validations.append(token)
         keystone.queries.append(query)
@@ -183,6 +218,18 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             catalog = {} if "nocatalog" in query else {"catalog": keystone.catalog()}
             self._answer(200, {"token": {**data, **catalog}})
+
+    def _list(self, query: str) -> None:
+        keystone = self.keystone
+        asked = dict(parse_qsl(query))
+        keystone.listings.append(asked)
+        keystone.hold.wait(10)
+        if self.headers["X-Auth-Token"] not in keystone.tokens:
+            self._error(401, "the service's own token is not valid")
+        elif not keystone.may_list:
+            self._error(403, "You are not authorized to perform identity:list_projects.")
+        else:
+            self._answer(200, keystone.list_projects(asked))
 
     def do_POST(self) -> None:
         keystone = self.keystone

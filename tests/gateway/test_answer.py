@@ -111,8 +111,8 @@ def test_an_unfinished_answer_has_at_least_a_head():
 
 
 def test_a_refusal_is_whole_and_ends_the_connection():
-    head, _, content = refusal(HeadersTooLarge("too much"), DATE).partition(b"\r\n\r\n")
+    head, content = refusal(HeadersTooLarge("too much"), DATE, "req-1")
     assert head.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\ndate: now\r\n")
-    assert b"connection: close" in head
+    assert head.endswith(b"\r\nx-openstack-request-id: req-1\r\nconnection: close\r\n\r\n")
     assert b"content-length: %d" % len(content) in head
     assert json.loads(content)["error"] == "too much"

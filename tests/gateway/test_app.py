@@ -266,6 +266,32 @@ async def test_an_error_of_prometheus_is_passed_on_as_it_is():
         assert (response.status, response.body) == (422, body)
 
 
+@pytest.mark.parametrize("shared", [False, True])
+async def test_an_error_of_another_form_is_told_to_those_alone_who_see_everything(*, shared, caplog):
+    body = b'remoteAddr: "10.0.0.7:1"; requestURI: "/federate?match[]=..."; a reason'
+    script = answering(answer(body, status=b"400 Bad Request", headers=(b"Content-Type: text/plain",)))
+    async with gateway(script, sharing=Sharing() if shared else None) as g:
+        for path in ("/federate?match[]=up", "/api/v1/status/buildinfo", "/api/v1/query?query=up"):
+            response = await g.get(path)
+            assert (response.status, response.json["errorType"]) == (400, "bad_data")
+            assert response.header(b"content-type") == b"application/json"
+            assert b"10.0.0.7" not in response.body
+            assert g.watcher.seen[-1].request_id in caplog.text
+            everything = await g.get(path, "admin")
+            assert (everything.status, everything.body) == (400, body)
+        assert caplog.text.count("10.0.0.7") == 3
+
+
+async def test_a_method_that_is_refused_is_told_with_the_endpoint():
+    async with gateway() as g:
+        await g.get("/api/v1/label/vm/values", method="DELETE")
+        await g.get("/healthcheck", method="OPTIONS")
+        assert [(one.status, one.endpoint.name) for one in g.watcher.seen] == [
+            (405, "label"),
+            (405, "healthcheck"),
+        ]
+
+
 @pytest.mark.parametrize(
     "status", [b"301 Moved", b"302 Found", b"304 Not Modified", b"401 No", b"403 No", b"407 No"]
 )
@@ -502,25 +528,27 @@ async def test_an_answer_that_is_too_long_is_an_error_or_broken_off():
 
 async def test_what_runs_beside_starts_and_ends_with_the_application():
     class Companion:
-        def __init__(self, failure=None):
+        def __init__(self, name, failure=None):
+            self.name = name
             self.failure = failure
-            self.log = []
 
         async def start(self):
             if self.failure:
                 raise self.failure
-            self.log.append("start")
+            log.append(f"{self.name} starts")
 
         async def close(self):
-            self.log.append("close")
+            log.append(f"{self.name} ends")
 
-    async def live(companion):
+    log = []
+
+    async def live(*companions):
         app = create_app(
             GatewayOptions(),
             identity=FakeIdentity({}),
             access=None,
             upstream=Upstream(UpstreamOptions(host="127.0.0.1", port=9)),
-            companions=[companion],
+            companions=companions,
         )
         messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
         sent = []
@@ -534,13 +562,12 @@ async def test_what_runs_beside_starts_and_ends_with_the_application():
         await app({"type": "lifespan"}, receive, send)
         return sent
 
-    good = Companion()
-    assert [message["type"] for message in await live(good)] == [
+    assert [message["type"] for message in await live(Companion("one"), Companion("two"))] == [
         "lifespan.startup.complete",
         "lifespan.shutdown.complete",
     ]
-    assert good.log == ["start", "close"]
-    (failed,) = (await live(Companion(OSError("port 1 is taken"))))[:1]
+    assert log == ["one starts", "two starts", "two ends", "one ends"]
+    (failed,) = (await live(Companion("bad", OSError("port 1 is taken"))))[:1]
     assert failed == {"type": "lifespan.startup.failed", "message": "port 1 is taken"}
 
 

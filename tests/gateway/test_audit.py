@@ -70,8 +70,8 @@ def test_a_line_of_text_says_who_did_what():
     assert Audit(clock=lambda: NOW).line(an_exchange()) == (
         'time="2026-01-02T03:04:05.625Z" request_id="req-1" client="10.0.0.1" user_id="u1" user_name="Ann" '
         'project_id="A" project_name="demo" roles="member,reader" endpoint="query" method="GET" '
-        'path="/api/v1/query" scope="project=A" status=200 error=- bytes=1234 ms=3.100 upstream_ms=1.200 '
-        r'complete=true query="up" scoped="up{project=\"A\"}"'
+        'path="/api/v1/query" scope="project=A" status=200 error=- reason=- bytes=1234 ms=3.100 '
+        r'upstream_ms=1.200 complete=true query="up" scoped="up{project=\"A\"}"'
     )
 
 
@@ -91,6 +91,7 @@ def test_a_line_of_json_says_the_same():
         "scope": "project=A",
         "status": 200,
         "error": None,
+        "reason": None,
         "bytes": 1234,
         "ms": 3.1,
         "upstream_ms": 1.2,
@@ -106,7 +107,7 @@ def test_what_is_not_known_is_said_to_be_so():
     )  # fmt: skip
     unknown = [
         "client", "user_id", "user_name", "project_id", "project_name", "roles", "endpoint", "path", "scope",
-        "status", "upstream_ms",
+        "reason", "status", "upstream_ms",
     ]  # fmt: skip
     text, value = as_text(nothing), as_json(nothing)
     assert {name for name, shown in text.items() if shown == "-"} == {*unknown, "query", "scoped"}
@@ -127,6 +128,14 @@ def test_what_is_not_known_is_said_to_be_so():
 def test_the_scope_is_all_or_the_projects(scope, shown):
     assert as_text(an_exchange(scope=scope))["scope"] == shown
     assert as_json(an_exchange(scope=scope))["scope"] == shown
+
+
+def test_the_scope_of_a_domains_token_is_the_domain():
+    domain = Caller(user_id="u1", domain_id="D")
+    scope = Scope("project", tuple(map(str, range(1000))))
+    assert as_text(an_exchange(caller=domain, scope=scope))["scope"] == "domain=D"
+    assert as_json(an_exchange(caller=domain, scope=scope))["scope"] == "domain=D"
+    assert as_text(an_exchange(caller=domain, scope=UNRESTRICTED))["scope"] == "all"
 
 
 def test_several_texts_are_told_apart():
@@ -224,6 +233,17 @@ def test_what_the_gateway_answers_on_its_own_is_written_on_request(path):
     assert records == []
     Audit(logger=logger, own_endpoints=True).ended(exchange)
     assert len(records) == 1
+
+
+async def test_lines_wait_for_each_other_until_the_end():
+    logger, records = own_logger()
+    audit = Audit(logger=logger)
+    await audit.start()
+    audit.ended(an_exchange())
+    audit.ended(an_exchange())
+    assert records == []
+    await audit.close()
+    assert len(records) == 2
 
 
 def test_what_is_not_in_the_table_is_written():

@@ -15,6 +15,7 @@ from tests.fakes.upstream import RawUpstream, answer, answering
 from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.errors import BadGateway, BadRequest
 from chrysaetos.gateway.app import create_app
+from chrysaetos.gateway.audit import Audit
 from chrysaetos.gateway.filtered import Filtered
 from chrysaetos.gateway.options import GatewayOptions
 from chrysaetos.gateway.sharing import Sharing
@@ -101,7 +102,7 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway(script=prometheus, policy="{}", tmp_path=None, **options):
+async def gateway(script=prometheus, policy="{}", tmp_path=None, observers=(), **options):
     conf = cfg.ConfigOpts()
     conf([])
     if tmp_path is not None:
@@ -116,6 +117,7 @@ async def gateway(script=prometheus, policy="{}", tmp_path=None, **options):
             access=PolicyAccess(conf, "project"),
             upstream=upstream,
             sharing=Sharing(),
+            observers=observers,
         )
         yield Gateway(app, server)
         assert upstream.in_use == 0
@@ -268,6 +270,13 @@ async def test_an_answer_that_is_longer_than_the_limit_is_not_read(chunked):
         await upstream.close()
 
 
+async def test_how_long_an_answer_may_be_is_the_operators_choice():
+    script = answering(answer(success(TARGETS | {"x": "y" * 70_000}), headers=(JSON,)))
+    for limit, status in ((1 << 20, 200), (1 << 16, 502)):
+        async with gateway(script, max_filtered_bytes=limit) as g:
+            assert (await g.ask("/api/v1/targets")).status == status
+
+
 async def test_a_long_answer_is_filtered_beside_other_requests():
     many = {"activeTargets": TARGETS["activeTargets"] * 5000}
     async with gateway(answering(answer(success(many), headers=(JSON,)))) as g:
@@ -284,7 +293,7 @@ async def test_only_what_has_a_filter_is_filtered():
                 assert (await g.ask(endpoint.path)).status == 200
     async with RawUpstream(prometheus) as server:
         upstream = Upstream(UpstreamOptions(host="127.0.0.1", port=server.port))
-        filtered = Filtered(upstream, timeout=5, bounds=DEFAULT_BOUNDS)
+        filtered = Filtered(upstream, timeout=5, bounds=DEFAULT_BOUNDS, limit=1000)
         with pytest.raises(LookupError):
             await filtered.answer(find("GET", "/api/v1/query").endpoint, A, b"")
         with pytest.raises(BadRequest):
@@ -307,7 +316,10 @@ async def test_what_is_the_operators_is_refused_to_tenants(endpoint):
 
 
 async def test_no_policy_lets_a_tenant_see_what_is_the_operators(monkeypatch):
-    monkeypatch.setattr(PolicyAccess, "grant", lambda *_: A)
+    async def own(*_):
+        return A
+
+    monkeypatch.setattr(PolicyAccess, "grant", own)
     async with gateway() as g:
         for endpoint in OPERATORS:
             for method in endpoint.methods:
@@ -409,6 +421,31 @@ async def test_a_remote_read_that_is_not_understood_never_reaches_the_upstream(h
     async with gateway(max_body_bytes=4000) as g:
         assert (await g.ask("/api/v1/read", "tenant", *headers, method="POST", body=body)).status == status
         assert g.server.requests == []
+
+
+async def test_how_long_a_remote_read_may_be_is_the_operators_choice():
+    body = compress(query([Matcher(EQ, "vm", "x" * 2000)], 1, 2))
+    for limit, status in ((4000, 200), (2000, 413)):
+        async with gateway(answering(answer(b"")), max_read_bytes=limit) as g:
+            assert (await g.ask("/api/v1/read", "tenant", *READ, method="POST", body=body)).status == status
+
+
+@pytest.mark.parametrize("who", ["tenant", "admin"])
+async def test_the_matchers_of_a_remote_read_are_told_to_the_audit(who):
+    lines = []
+
+    class Writer(Audit):
+        def ended(self, exchange):
+            lines.append(self.line(exchange))
+
+    async with gateway(answering(answer(b"")), observers=[Writer(max_text=30)]) as g:
+        body = compress(query([CPU], 1, 2) + query([Matcher(EQ, "vm", "x" * 50)], 1, 2))
+        assert (await g.ask("/api/v1/read", who, *READ, method="POST", body=body)).status == 200
+    own = r",project=~\"A\"" if who == "tenant" else ""
+    longest = r"{vm=\"" + "x" * 25
+    assert lines[0].count(r'query="{__name__=\"cpu\"}"') == 1
+    assert rf'scoped="{{__name__=\"cpu\"{own}' in lines[0]
+    assert lines[0].count(f'="{longest}...[') == 2
 
 
 async def test_a_remote_read_is_only_posted():

@@ -161,7 +161,7 @@ async def test_a_slow_request_is_answered_408(part):
         answers = await client.rest()
         assert b"HTTP/1.1 408 " in answers
         assert b'"errorType": "timeout"' in answers
-        assert here.server.refused == 1
+        assert here.server.refusals == {408: 1}
 
 
 async def test_dribbling_does_not_buy_time():
@@ -183,6 +183,101 @@ async def test_a_refusal_can_be_read_by_a_client_that_goes_on_sending():
         client = await here.client()
         client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999\r\n\r\n" + b"a" * 3_000_000)
         assert (await client.rest()).startswith(b"HTTP/1.1 413 ")
+
+
+POST = b"POST /b?q=1 HTTP/1.1\r\nHost: h\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        (b"GET / HTTP/1.1\nHost: h\n\n", (400, "bad_data", "lines end with CR and LF", "", "")),
+        (b"\x1b[31m / HTTP/1.1\r\n\r\n", (400, "bad_data", "the request line is not", "", "")),
+        (POST + b"Content-Length: 9999\r\n\r\n", (413, "bad_data", "the body is longer than 100", "", "")),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\nx\r\n", (400, "bad_data", "the size of a", "POST", "/b")),
+        (POST + b"Cookie: secret\r\n" * 101 + b"\r\n", (431, "bad_data", "there are more than 100", "", "")),
+        (
+            POST + b"Content-Length: 9\r\n\r\nhell",
+            (408, "timeout", "the request did not", "POST", "/b"),
+        ),
+    ],
+)
+async def test_observers_are_told_of_what_is_refused(sent, told):
+    seen = []
+    async with running(framing=FramingLimits(body=100), head_seconds=0.1, body_seconds=0.1) as here:
+        here.server.observers.append(seen.append)
+        client = await here.client()
+        client.send(sent)
+        head, _, content = (await client.rest()).partition(b"\r\n\r\n")
+    (exchange,) = seen
+    status, error, reason, method, path = told
+    assert (exchange.status, exchange.error, exchange.method, exchange.path) == (status, error, method, path)
+    assert exchange.reason.startswith(reason)
+    assert (exchange.client, exchange.complete, exchange.sent) == ("127.0.0.1", True, len(content))
+    assert exchange.started <= exchange.ended
+    assert b"x-openstack-request-id: " + exchange.request_id.encode() in head
+
+
+async def test_a_good_request_is_nothing_to_observe():
+    async with running() as here:
+        here.server.observers.append(pytest.fail)
+        client = await here.client()
+        client.send(GET)
+        await client.answer()
+        assert not here.server.refusals
+
+
+PART = POST + b"Content-Length: 1000\r\n\r\n" + b"a" * 600
+
+
+async def test_unfinished_requests_have_a_room_in_common():
+    async with running(unfinished_bytes=1000) as here:
+        first, second, third = [await here.client() for _ in range(3)]
+        first.send(PART)
+        await until(lambda: here.server.unfinished == 600)
+        second.send(PART)
+        answer = await second.rest()
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nretry-after: " in answer
+        assert b"max_unfinished_bytes" in answer
+        assert here.server.unfinished == 600
+        third.send(GET)
+        assert (await third.answer())[1] == b"GET /a "
+        first.send(b"a" * 400)
+        assert (await first.answer())[1] == b"POST /b " + b"a" * 1000
+        assert here.server.unfinished == 0
+        third.send(PART + b"a" * 400)
+        assert (await third.answer())[1] == b"POST /b " + b"a" * 1000
+
+
+@pytest.mark.parametrize(
+    "part",
+    [GET[:-1], POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n5", PART],
+)
+async def test_all_that_is_held_of_a_request_counts_until_its_client_goes(part):
+    async with running() as here:
+        client = await here.client()
+        client.send(part)
+        await until(lambda: here.server.unfinished > 0)
+        client.writer.close()
+        await until(lambda: not here.server.connections)
+        assert here.server.unfinished == 0
+
+
+async def test_nothing_is_read_ahead_when_the_room_is_taken():
+    app = Held()
+    async with running(app, unfinished_bytes=100) as here:
+        client = await here.client()
+        client.send(GET)
+        await until(lambda: app.calls == 1)
+        client.send(GET * 10)
+        await until(lambda: here.server.unfinished == 10 * len(GET))
+        (connection,) = here.server.connections
+        assert not connection._reading
+        app.go.set()
+        for _ in range(11):
+            assert (await client.answer())[1] == b"GET /a "
+        assert here.server.unfinished == 0
 
 
 async def test_one_connection_too_many_takes_the_place_of_the_one_that_waits_longest():

@@ -30,6 +30,7 @@ def test_everything_has_a_default_that_works_for_one_machine(configured):
     assert upstream.static_headers == ()
     assert application.path_prefix == ""
     assert application.bounds.bytes == 32 * 1024
+    assert (application.max_read_bytes, application.max_filtered_bytes) == (1 << 20, 1 << 24)
 
 
 def test_a_configuration_of_aetos_works_as_it_is(configured, tmp_path):
@@ -75,6 +76,8 @@ max_query_bytes = 100
 max_query_depth = 7
 max_url_bytes = 2000
 max_body_bytes = 3000
+max_read_bytes = 4000
+max_filtered_bytes = 70000
 [prometheus]
 path_prefix = /prom/one
 timeout = 2.5
@@ -84,6 +87,7 @@ max_connections = 3
     assert application.path_prefix == "/metric-storage"
     assert (application.bounds.bytes, application.bounds.depth) == (100, 7)
     assert (application.max_url_bytes, application.max_body_bytes) == (2000, 3000)
+    assert (application.max_read_bytes, application.max_filtered_bytes) == (4000, 70_000)
     assert application.timeout == 2.5
     assert (upstream.path_prefix, upstream.max_connections) == ("/prom/one", 3)
 
@@ -104,6 +108,10 @@ max_connections = 3
         ("[gateway]\npath_prefix = /a/", "[gateway] path_prefix"),
         ("[gateway]\npath_prefix = /a?b", "[gateway] path_prefix"),
         ("[gateway]\nmax_query_depth = 100000", "max_query_depth"),
+        ("[gateway]\nmax_filtered_bytes = 1000", "max_filtered_bytes"),
+        ("[gateway]\nmax_filtered_bytes = 9999999999", "max_filtered_bytes"),
+        ("[gateway]\nmax_read_bytes = 1", "max_read_bytes"),
+        ("[gateway]\nmax_read_bytes = 999999999", "max_read_bytes"),
         ("[gateway]\nworkers = 0", "workers"),
         ("[DEFAULT]\nauth_mode = none", "auth_mode"),
         ("[prometheus]\nreplicas = other", "[prometheus] replicas"),

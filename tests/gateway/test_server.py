@@ -110,6 +110,24 @@ def test_it_serves_a_unix_socket_and_tells_systemd_how_it_is(tmp_path, workers):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_refused_is_in_the_audit_and_the_end_writes_all_of_it(tmp_path, workers):
+    path = str(tmp_path / "gateway.sock")
+    with service(tmp_path, unix_socket=path, workers=workers) as running:
+        assert running.told() == "READY=1"
+        assert ask(path, b"GET /\x1b[31m HTTP/1.1\r\nX-Auth-Token: secret\r\n\r\n") == [400]
+        assert ask(path, QUERY) == [200]
+        running.process.terminate()
+        assert running.process.wait(10) == 0
+        log = running.log.read_text()
+    lines = [line for line in log.splitlines() if " INFO chrysaetos.audit [-] time=" in line]
+    assert len(lines) == 2
+    assert all(line.isprintable() for line in lines)
+    (refused,) = (line for line in lines if " status=400 " in line)
+    assert ' error="bad_data" reason="the request line is not one of HTTP/1.1" ' in refused
+    assert "secret" not in log
+
+
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_socket_from_systemd_loses_nothing_over_a_restart(tmp_path, workers):
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,

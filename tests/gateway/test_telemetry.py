@@ -1,7 +1,6 @@
-"""The gateway's own metrics, and the listener that shows them."""
+"""The gateway's own metrics."""
 
-import asyncio
-from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -9,8 +8,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from chrysaetos import __version__
 from chrysaetos.gateway.exchange import Exchange
 from chrysaetos.gateway.limits import LimitOptions, Limits
+from chrysaetos.gateway.replicas import Replicas
 from chrysaetos.gateway.sharing import Sharing
-from chrysaetos.gateway.telemetry import MetricsServer, Telemetry
+from chrysaetos.gateway.telemetry import Telemetry
 from chrysaetos.gateway.upstream import Upstream, UpstreamOptions
 from chrysaetos.identity.cache import CallerCache
 from chrysaetos.identity.caller import Caller
@@ -143,13 +143,15 @@ def test_the_counters_of_the_other_parts_are_shown_as_they_are_when_asked_for():
     upstream = Upstream(UpstreamOptions(host="localhost", port=9090))
     limits = Limits(LimitOptions(max_requests=3))
     sharing = Sharing()
-    errors = [4]
+    domains = SimpleNamespace(hits=0, misses=0)
+    keystone = SimpleNamespace(cache=cache, projects=domains, keystone_errors=0)
+    replicas = Replicas((upstream,))
     telemetry = Telemetry(
-        cache=cache,
+        keystone=keystone,
         upstreams={"localhost:9090": upstream},
+        replicas=replicas,
         limits=limits,
         sharing=sharing,
-        keystone_errors=lambda: errors[0],
     )
     before = samples(telemetry)
     assert before["token_cache_requests_total", "hit"] == 0
@@ -165,12 +167,16 @@ def test_the_counters_of_the_other_parts_are_shown_as_they_are_when_asked_for():
     limits.try_acquire("B")
     limits.refused, limits.refused_in_all, limits.waited = 5, 6, 7
     sharing.shared = 8
-    errors[0] = 5
+    keystone.keystone_errors, domains.hits, domains.misses = 5, 9, 10
+    replicas.failovers = 11
     expected = {
         ("token_cache_requests_total", "hit"): 1,
         ("token_cache_requests_total", "miss"): 2,
         ("token_cache_requests_total", "negative_hit"): 1,
         ("keystone_errors_total",): 5,
+        ("domain_cache_requests_total", "hit"): 9,
+        ("domain_cache_requests_total", "miss"): 10,
+        ("upstream_failovers_total",): 11,
         ("upstream_connections_opened_total", "localhost:9090"): 1,
         ("upstream_connections_reused_total", "localhost:9090"): 2,
         ("upstream_retries_total", "localhost:9090"): 3,
@@ -190,6 +196,31 @@ def test_the_counters_of_the_other_parts_are_shown_as_they_are_when_asked_for():
     assert {key: shown[key] for key in expected} == expected
 
 
+def test_what_the_server_refused_is_shown_once_there_is_one():
+    telemetry = Telemetry()
+    assert named(telemetry, "refused_requests_total") == {}
+    server = SimpleNamespace(refusals={400: 3})
+    telemetry.watch(server)
+    assert named(telemetry, "refused_requests_total") == {("400",): 3}
+    server.refusals[408] = 1
+    assert named(telemetry, "refused_requests_total") == {("400",): 3, ("408",): 1}
+
+
+def test_the_scope_of_a_domain_is_a_kind_of_its_own():
+    telemetry = Telemetry()
+    domain = Caller(user_id="u", domain_id="D")
+    count(telemetry, caller=domain)
+    count(telemetry, caller=domain, scope=UNRESTRICTED)
+    count(telemetry, caller=domain, scope=None, status=403)
+    count(telemetry, caller=Caller(user_id="u", project_id="A"))
+    assert {key[-1]: value for key, value in named(telemetry, "requests_total").items()} == {
+        "domain": 1,
+        "all": 1,
+        "none": 1,
+        "own": 1,
+    }
+
+
 def test_the_version_is_shown():
     assert [version for _, version in named(Telemetry(), "build_info")] == [__version__]
 
@@ -200,140 +231,9 @@ def test_two_gateways_in_one_process_do_not_meet():
     assert named(two, "requests_total") == {}
 
 
-@asynccontextmanager
-async def serving(render=lambda: b"up 1\n", ports=(0,), **options):
-    server = MetricsServer(render, "127.0.0.1", ports, **options)
-    await server.start()
-    try:
-        yield server
-    finally:
-        async with asyncio.timeout(1):
-            await server.close()
-        assert server._tasks == set()
-
-
-async def exchange(server, request):
-    """What the listener answers before it closes."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(request)
-    async with asyncio.timeout(5):
-        answer = await reader.read()
-    writer.close()
-    await writer.wait_closed()
-    head, _, body = answer.partition(b"\r\n\r\n")
-    return head.split(b"\r\n"), body
-
-
-async def test_the_metrics_are_served():
+def test_the_text_is_in_prometheus_format():
     telemetry = Telemetry()
     count(telemetry)
-    async with serving(telemetry.render) as server:
-        (line, *headers), body = await exchange(server, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert line == b"HTTP/1.1 200 OK"
-    assert b"Content-Type: text/plain; version=0.0.4; charset=utf-8" in headers
-    assert b"Content-Length: %d" % len(body) in headers
-    assert b"Connection: close" in headers
-    assert b'chrysaetos_requests_total{code="200",endpoint="query",method="GET",scope="own"} 1.0' in body
-    assert b"# TYPE chrysaetos_gateway_seconds histogram" in body
-
-
-@pytest.mark.parametrize(
-    ("request_line", "status", "body"),
-    [
-        (b"GET /metrics?name[]=up HTTP/1.0", b"200 OK", b"up 1\n"),
-        (b"HEAD /metrics HTTP/1.1", b"200 OK", b""),
-        (b"GET / HTTP/1.1", b"404 Not Found", b"there is only /metrics\n"),
-        (b"GET /api/v1/query HTTP/1.1", b"404 Not Found", b"there is only /metrics\n"),
-        (b"POST /metrics HTTP/1.1", b"405 Method Not Allowed", b"use GET\n"),
-        (b"GET /metrics", b"400 Bad Request", b"this is no request\n"),
-        (b"GET /metrics HTTP/2", b"400 Bad Request", b"this is no request\n"),
-        (b"", b"400 Bad Request", b"this is no request\n"),
-    ],
-)
-async def test_what_else_is_asked_is_answered_and_closed(request_line, status, body):
-    async with serving() as server:
-        (line, *headers), got = await exchange(server, request_line + b"\r\n\r\n")
-        assert (line, got) == (b"HTTP/1.1 " + status, body)
-        assert (b"Allow: GET, HEAD" in headers) == (status[:3] == b"405")
-
-
-async def test_metrics_that_cannot_be_made_are_an_error(caplog):
-    async with serving(lambda: 1 // 0) as server:
-        (line, *_), body = await exchange(server, b"GET /metrics HTTP/1.1\r\n\r\n")
-    assert line == b"HTTP/1.1 500 Internal Server Error"
-    assert b"Zero" not in body
-    assert "ZeroDivisionError" in caplog.text
-
-
-async def test_a_long_request_is_refused():
-    async with serving() as server:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 9000)
-        assert (await reader.readline()) == b"HTTP/1.1 400 Bad Request\r\n"
-        writer.close()
-
-
-async def test_a_slow_client_is_cut_off():
-    async with serving(timeout=0.05) as server:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(b"GET /metrics HT")
-        with pytest.raises(ConnectionResetError):
-            await asyncio.wait_for(_until_reset(reader), 5)
-        writer.close()
-
-
-async def _until_reset(reader):
-    assert await reader.read() == b""
-    raise ConnectionResetError
-
-
-async def test_a_client_that_takes_nothing_is_cut_off():
-    async with serving(lambda: b"x" * 50_000_000, timeout=0.1) as server:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(b"GET /metrics HTTP/1.1\r\n\r\n")
-        await asyncio.sleep(0.3)
-        assert server._tasks == set()
-        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-            await reader.readexactly(50_000_000)
-        writer.close()
-
-
-async def test_too_many_clients_at_once_are_turned_away():
-    async with serving() as server:
-        held = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(16)]
-        await asyncio.sleep(0.05)
-        assert len(server._tasks) == 16
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        with pytest.raises(ConnectionResetError):
-            await asyncio.wait_for(_until_reset(reader), 5)
-        writer.close()
-        for _, other in held:
-            other.close()
-
-
-async def test_the_end_ends_what_is_under_way():
-    async with serving() as server:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        await asyncio.sleep(0.05)
-    with pytest.raises(ConnectionResetError):
-        await asyncio.wait_for(_until_reset(reader), 5)
-    writer.close()
-    with pytest.raises(ConnectionRefusedError):
-        await asyncio.open_connection("127.0.0.1", server.port)
-
-
-async def test_each_worker_takes_a_port_of_its_own():
-    async with serving() as free:
-        first = free.port
-    ports = range(first, first + 2)
-    async with serving(ports=ports) as one, serving(ports=ports) as two:
-        assert sorted([one.port, two.port]) == list(ports)
-        with pytest.raises(OSError, match="address already in use"):
-            await MetricsServer(bytes, "127.0.0.1", ports).start()
-    async with serving(ports=ports) as again:
-        assert again.port == first
-
-
-async def test_without_a_port_there_is_nothing_to_listen_on():
-    with pytest.raises(OSError, match="no port"):
-        await MetricsServer(bytes, "127.0.0.1", ()).start()
+    text = telemetry.render()
+    assert b'chrysaetos_requests_total{code="200",endpoint="query",method="GET",scope="own"} 1.0' in text
+    assert b"# TYPE chrysaetos_gateway_seconds histogram" in text

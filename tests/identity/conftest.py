@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import time
-from contextlib import closing
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from oslo_config import cfg
@@ -14,9 +14,11 @@ from tests.fakes.keystone import FakeKeystone
 from chrysaetos.identity.authenticator import KeystoneAuthenticator
 from chrysaetos.identity.basic import BasicCredentials
 from chrysaetos.identity.keystone import KeystoneTokens
+from chrysaetos.identity.projects import DomainProjects
+from chrysaetos.identity.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 
@@ -82,8 +84,25 @@ def basic(tokens: KeystoneTokens, clock: Clock) -> Iterator[BasicCredentials]:
 
 
 @pytest.fixture
-def authenticator(tokens: KeystoneTokens, basic: BasicCredentials) -> KeystoneAuthenticator:
-    return KeystoneAuthenticator(tokens, basic)
+def make_projects(
+    make_conf: Callable[..., cfg.ConfigOpts], clock: Clock
+) -> Iterator[Callable[..., DomainProjects]]:
+    """The projects of domains, with changes of the configuration and of the arguments."""
+    with ExitStack() as stack:
+
+        def make(conf: Mapping[str, str] | None = None, **changes: Any) -> DomainProjects:
+            loaded = make_conf(**conf or {})
+            settings = load_settings(loaded)
+            return stack.enter_context(closing(DomainProjects(loaded, settings, clock=clock, **changes)))
+
+        yield make
+
+
+@pytest.fixture
+def authenticator(
+    tokens: KeystoneTokens, basic: BasicCredentials, make_projects: Callable[..., DomainProjects]
+) -> KeystoneAuthenticator:
+    return KeystoneAuthenticator(tokens, basic, make_projects())
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 
 import pytest
 
-from chrysaetos.errors import BadRequest, Unauthorized, Unavailable
+from chrysaetos.errors import BadRequest, TooManyRequests, Unauthorized, Unavailable
 from chrysaetos.identity.authenticator import create_authenticator
 
 
@@ -123,3 +124,24 @@ async def test_a_probe_says_when_keystone_is_not_there(authenticator, keystone):
     keystone.stop()
     with pytest.raises(Unavailable):
         await authenticator.probe()
+
+
+async def test_every_part_counts_the_times_that_keystone_could_not_be_asked(authenticator, keystone, encode):
+    keystone.status = 500
+    for headers in ([(b"x-auth-token", b"T")], [(b"authorization", b"Basic " + encode("ac:secret"))]):
+        with pytest.raises(Unavailable):
+            await authenticator.identify(headers, "GET", "/")
+    with pytest.raises(Unavailable):
+        await authenticator.projects.of("D")
+    assert authenticator.keystone_errors == 3
+
+
+async def test_the_address_counts_for_each_form_of_credential(make_conf, clock, encode):
+    with closing(
+        create_authenticator(make_conf(), failures_burst=1, failures_per_second=0.1, clock=clock)
+    ) as authenticator:
+        with pytest.raises(Unauthorized):
+            await authenticator.identify([(b"x-auth-token", b"bad")], "GET", "/", "192.0.2.7")
+        for headers in ([(b"x-auth-token", b"T")], [(b"authorization", b"Basic " + encode("ac:secret"))]):
+            with pytest.raises(TooManyRequests):
+                await authenticator.identify(headers, "GET", "/", "192.0.2.7")

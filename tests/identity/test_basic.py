@@ -10,7 +10,8 @@ import pytest
 
 from chrysaetos.errors import TooManyRequests, Unauthorized, Unavailable
 from chrysaetos.identity.basic import BasicCredentials, parse_login
-from chrysaetos.identity.keystone import Refusal, TokenRefused
+from chrysaetos.identity.keystone import KeystoneTokens, Refusal, TokenRefused
+from chrysaetos.identity.throttle import Budget
 
 USER = "bob@corp@Users|apollo@Projects:pa:ss|w@rd"
 QUERY_ONLY = [{"id": "r", "service": "metric-storage", "method": "GET", "path": "/api/v1/query"}]
@@ -340,3 +341,48 @@ async def test_two_processes_have_different_keys(tokens, good):
     with closing(BasicCredentials(tokens)) as one, closing(BasicCredentials(tokens)) as other:
         assert one._hash(good) == one._hash(good)
         assert one._hash(good) != other._hash(good)
+
+
+async def test_wrong_passwords_of_many_users_from_one_address_are_limited(make_conf, keystone, encode, clock):
+    failures = Budget(burst=3, per_second=0.5, clock=clock)
+    keystone.application_credentials["ac1"] = ("s3cret", {"user": "grafana"})
+    good = encode("ac1:s3cret")
+    with (
+        closing(KeystoneTokens(make_conf(), failures=failures, clock=clock)) as tokens,
+        closing(BasicCredentials(tokens, clock=clock)) as basic,
+    ):
+        await basic.identify(good, None, "GET", "/", "192.0.2.7")
+        for number in range(3):
+            with pytest.raises(Unauthorized):
+                await basic.identify(encode(f"ac-{number}:wrong"), None, "GET", "/", "192.0.2.7")
+        for number in range(3, 6):
+            with pytest.raises(TooManyRequests):
+                await basic.identify(encode(f"ac-{number}:wrong"), None, "GET", "/", "192.0.2.7")
+        assert len(keystone.exchanges) == 4
+        assert (await basic.identify(good, None, "GET", "/", "192.0.2.7")).user_name == "grafana"
+        with pytest.raises(Unauthorized):
+            await basic.identify(encode("ac-6:wrong"), None, "GET", "/", "192.0.2.8")
+
+
+async def test_tries_that_a_users_limit_turns_away_are_not_the_addresss(make_conf, encode, clock):
+    failures = Budget(burst=7, per_second=0.001, clock=clock)
+    with (
+        closing(KeystoneTokens(make_conf(), failures=failures, clock=clock)) as tokens,
+        closing(BasicCredentials(tokens, clock=clock)) as basic,
+    ):
+        outcomes = []
+        for number in range(10):
+            with pytest.raises((Unauthorized, TooManyRequests)) as caught:
+                await basic.identify(encode(f"ac1:wrong-{number}"), None, "GET", "/", "192.0.2.7")
+            outcomes.append(caught.type)
+        assert outcomes == [Unauthorized] * 5 + [TooManyRequests] * 5
+        for name in ("ac2", "ac3"):
+            with pytest.raises(Unauthorized):
+                await basic.identify(encode(f"{name}:wrong"), None, "GET", "/", "192.0.2.7")
+
+
+async def test_times_that_keystone_could_not_be_asked_are_counted(basic, keystone, good):
+    keystone.status = 500
+    with pytest.raises(Unavailable):
+        await identify(basic, good)
+    assert basic.errors == 1

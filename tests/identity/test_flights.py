@@ -139,3 +139,11 @@ async def test_close_ends_the_threads_and_later_calls_are_turned_away():
     assert not any(thread.name.startswith("closing") for thread in threading.enumerate())
     with pytest.raises(Unavailable):
         await flights.run(b"k", lambda: 1)
+
+
+async def test_calls_that_raise_are_counted_once_each(flights: SingleFlight[int]):
+    call = Call(error=Unavailable("down"))
+    call.go.set()
+    await asyncio.gather(*(flights.run(b"k", call) for _ in range(5)), return_exceptions=True)
+    assert await flights.run(b"l", lambda: 1) == 1
+    assert flights.failed == 1

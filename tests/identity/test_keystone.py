@@ -11,9 +11,10 @@ from types import ModuleType
 
 import pytest
 
-from chrysaetos.errors import Unauthorized, Unavailable
+from chrysaetos.errors import TooManyRequests, Unauthorized, Unavailable
 from chrysaetos.identity.cache import token_key
 from chrysaetos.identity.keystone import KeystoneTokens, Refusal, TokenRefused
+from chrysaetos.identity.throttle import Budget
 
 QUERY_ONLY = [{"id": "r", "service": "metric-storage", "method": "GET", "path": "/api/v1/query"}]
 
@@ -349,3 +350,106 @@ async def test_close_ends_the_threads_and_leaves_the_log_as_it_was(make_conf, ke
 async def test_a_refusal_is_an_unauthorized_error_that_says_what_to_do(tokens):
     with pytest.raises(Unauthorized, match="Get a new one"):
         await tokens.identify(b"unknown", None, "GET", "/")
+
+
+CLIENT = "192.0.2.7"
+
+
+@pytest.fixture
+def limited(make_conf, clock):
+    """Three invalid tokens at once from one address, and then one each two seconds."""
+    failures = Budget(burst=3, per_second=0.5, clock=clock)
+    with closing(KeystoneTokens(make_conf(), failures=failures, clock=clock)) as tokens:
+        yield tokens
+
+
+async def flood(tokens, start=0, number=10, client=CLIENT):
+    """How a number of tokens that do not exist are answered."""
+    answers = await asyncio.gather(
+        *(tokens.identify(b"bad-%d" % one, None, "GET", "/", client) for one in range(start, start + number)),
+        return_exceptions=True,
+    )
+    return [type(answer) for answer in answers]
+
+
+async def test_unknown_tokens_from_one_address_wait_after_some_invalid_ones(limited, keystone, clock):
+    assert await flood(limited) == [TokenRefused] * 3 + [TooManyRequests] * 7
+    assert len(keystone.validations) == 3
+    with pytest.raises(TooManyRequests) as caught:
+        await limited.identify(keystone.issue(), None, "GET", "/", CLIENT)
+    assert caught.value.retry_after == 2
+    clock.now += 4
+    assert await flood(limited, 10) == [TokenRefused] * 2 + [TooManyRequests] * 8
+
+
+async def test_what_was_refused_a_moment_ago_is_still_refused_without_a_call(limited, keystone):
+    await flood(limited, number=3)
+    assert await flood(limited, number=4) == [TokenRefused] * 3 + [TooManyRequests]
+    assert len(keystone.validations) == 3
+
+
+async def test_a_known_token_is_served_whatever_others_at_its_address_do(limited, keystone, clock):
+    token, restricted = keystone.issue(), keystone.issue(access_rules=QUERY_ONLY)
+    await limited.identify(token, None, "GET", "/", CLIENT)
+    await limited.identify(restricted, None, "GET", "/api/v1/query", CLIENT)
+    await flood(limited)
+    for number in (100, 200):
+        assert (await limited.identify(token, None, "GET", "/", CLIENT)).user_name == "alice"
+        assert await limited.identify(restricted, None, "GET", "/api/v1/query", CLIENT)
+        clock.now += 60  # from here on Keystone is asked again
+        await flood(limited, number)
+    keystone.revoke(token)
+    assert await refusal(limited, token, None, "GET", "/", CLIENT) is Refusal.TOKEN
+    clock.now += 11
+    await flood(limited, 300)
+    with pytest.raises(TooManyRequests):
+        await limited.identify(token, None, "GET", "/", CLIENT)
+
+
+async def test_a_valid_token_costs_nothing(limited, keystone):
+    for _ in range(10):
+        await limited.identify(keystone.issue(), None, "GET", "/", CLIENT)
+    for _ in range(10):
+        token = keystone.issue(access_rules=QUERY_ONLY)
+        assert await refusal(limited, token, None, "GET", "/api/v1/series", CLIENT) is Refusal.RULES
+
+
+async def test_what_keystone_did_not_judge_costs_nothing(limited, keystone):
+    keystone.status = 503
+    assert await flood(limited, number=3) == [Unavailable] * 3
+    keystone.status = None
+    assert await flood(limited, number=3) == [TokenRefused] * 3
+
+
+async def test_a_token_that_finds_no_room_costs_nothing(make_conf, clock):
+    failures = Budget(burst=3, per_second=0.5, clock=clock)
+    with closing(KeystoneTokens(make_conf(), failures=failures, waiting=1, clock=clock)) as tokens:
+        outcomes = await flood(tokens)
+        assert outcomes == [TokenRefused] + [Unavailable] * 9
+        assert await flood(tokens, 10, 1) == [TokenRefused]
+        assert await flood(tokens, 11, 1) == [TokenRefused]
+        assert await flood(tokens, 12, 1) == [TooManyRequests]
+
+
+async def test_a_stampede_of_one_invalid_token_is_one_failure(limited):
+    answers = await asyncio.gather(
+        *(limited.identify(b"bad", None, "GET", "/", CLIENT) for _ in range(50)), return_exceptions=True
+    )
+    assert {type(answer) for answer in answers} == {TokenRefused}
+    assert await flood(limited) == [TokenRefused] * 2 + [TooManyRequests] * 8
+
+
+async def test_other_addresses_and_peers_without_one_are_not_concerned(limited, keystone):
+    await flood(limited)
+    assert (await limited.identify(keystone.issue(), None, "GET", "/", "192.0.2.8")).user_name == "alice"
+    assert await flood(limited, 100, 5, client="") == [TokenRefused] * 5
+
+
+async def test_times_that_keystone_could_not_be_asked_are_counted(tokens, keystone):
+    await refusal(tokens, b"unknown", None, "GET", "/")
+    assert tokens.errors == 0
+    keystone.status = 500
+    for number in range(2):
+        with pytest.raises(Unavailable):
+            await tokens.identify(b"t%d" % number, None, "GET", "/")
+    assert tokens.errors == 2

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from chrysaetos.errors import TooManyRequests
-from chrysaetos.identity.throttle import Throttle
+from chrysaetos.identity.throttle import Budget, Throttle, network
 
 
 class Clock:
@@ -79,3 +79,89 @@ def test_memory_is_bounded(clock: Clock):
     with pytest.raises(TooManyRequests):
         throttle.attempt(b"c")
     throttle.attempt(b"a")
+
+
+def spend_all(budget: Budget, name: bytes) -> int:
+    """How much there is to spend, up to a hundred."""
+    for number in range(100):
+        try:
+            budget.spend(name)
+        except TooManyRequests:
+            return number
+    return 100
+
+
+def test_a_budget_is_a_burst_and_then_so_many_a_second(clock: Clock):
+    budget = Budget(burst=10, per_second=2.0, clock=clock)
+    assert spend_all(budget, b"a") == 10
+    clock.now += 0.25
+    assert spend_all(budget, b"a") == 0
+    clock.now += 0.25
+    assert spend_all(budget, b"a") == 1
+    clock.now += 3
+    assert spend_all(budget, b"a") == 6
+    clock.now += 1000
+    assert spend_all(budget, b"a") == 10
+
+
+def test_who_is_turned_away_is_told_when_there_is_something_again(clock: Clock):
+    budget = Budget(burst=1, per_second=0.125, clock=clock)
+    budget.spend(b"a")
+    clock.now += 2
+    with pytest.raises(TooManyRequests) as caught:
+        budget.spend(b"a")
+    assert caught.value.retry_after == 6
+    clock.now += 6
+    budget.spend(b"a")
+
+
+def test_what_is_paid_back_can_be_spent_and_is_no_more_than_the_burst(clock: Clock):
+    budget = Budget(burst=3, per_second=1.0, clock=clock)
+    for _ in range(10):
+        budget.spend(b"a")
+        budget.refund(b"a")
+    budget.refund(b"a")
+    assert spend_all(budget, b"a") == 3
+    budget.refund(b"a")
+    assert spend_all(budget, b"a") == 1
+
+
+def test_names_have_budgets_of_their_own_and_without_a_name_there_is_none(clock: Clock):
+    budget = Budget(burst=1, per_second=1.0, clock=clock)
+    budget.spend(b"a")
+    budget.spend(b"b")
+    assert spend_all(budget, b"a") == 0
+    assert spend_all(budget, b"") == 100
+
+
+def test_a_budget_without_a_rate_has_no_limit(clock: Clock):
+    assert spend_all(Budget(burst=1, per_second=0.0, clock=clock), b"a") == 100
+
+
+def test_the_memory_of_a_budget_is_bounded(clock: Clock):
+    budget = Budget(burst=2, per_second=0.001, size=2, clock=clock)
+    for name in (b"a", b"b", b"c"):
+        budget.spend(name)
+    assert len(budget._left) == 2
+    budget.refund(b"c")
+    assert len(budget._left) == 1  # what is full need not be remembered
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::2", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("fe80::1%eth0", "fe80::2", True),
+    ],
+)
+def test_a_network_is_an_address_of_ipv4_or_64_bits_of_ipv6(one: str, other: str, same: bool):
+    assert (network(one) == network(other)) is same
+    assert network(one)
+
+
+@pytest.mark.parametrize("client", ["", "unix", "192.0.2.1:80"])
+def test_what_is_no_address_is_nobodys(client: str):
+    assert network(client) == b""

@@ -3,7 +3,7 @@
 import pytest
 
 from chrysaetos.errors import MethodNotAllowed, NotFound
-from chrysaetos.tenancy.endpoints import ENDPOINTS, Action, Kind, find
+from chrysaetos.tenancy.endpoints import ENDPOINTS, Action, Kind, find, find_path
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
@@ -13,6 +13,21 @@ def test_each_row_is_found_by_its_path_and_methods(endpoint):
         target = find(method, path)
         assert target.endpoint is endpoint
         assert target.path == path
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
+def test_each_row_is_found_by_its_path_whatever_the_method(endpoint):
+    target = find_path(endpoint.path.replace("{name}", "vm"))
+    assert target.endpoint is endpoint
+    with pytest.raises(MethodNotAllowed):
+        endpoint.check_method("PATCH")
+
+
+def test_the_policy_does_not_ask_about_what_the_gateway_answers_itself():
+    assert {endpoint.name for endpoint in ENDPOINTS if not endpoint.guarded} == {
+        *("whoami", "explain"),
+        *("version", "healthcheck", "healthy", "ready"),
+    }
 
 
 def test_names_and_paths_are_unique():
@@ -77,8 +92,9 @@ def test_every_parameter_that_holds_promql_is_scoped():
     ],
 )
 def test_what_is_not_in_the_table_is_not_found(path):
-    with pytest.raises(NotFound):
-        find("GET", path)
+    for look_up in (lambda: find("GET", path), lambda: find_path(path)):
+        with pytest.raises(NotFound):
+            look_up()
 
 
 @pytest.mark.parametrize(

@@ -244,3 +244,25 @@ def test_no_more_texts_are_kept_than_told():
 def test_the_bounds_of_a_text_are_the_operators():
     with pytest.raises(QueryError, match="longer than 8 bytes"):
         bind("/api/v1/query", "query=" + quote_plus("up + up + up"), binder=Binder(Bounds(bytes=8)))
+
+
+MANY = Scope("project", tuple(f"{number:032x}" for number in range(1000)))
+"""Its matcher has 33 KB, so 64 selectors are too many."""
+
+
+def test_many_selectors_for_many_tenants_are_refused_before_they_take_memory():
+    fine, long = (quote_plus("+".join(["a"] * number)) for number in (60, 70))
+    [(_, sent)] = bind("/api/v1/query", f"query={fine}", scope=MANY)
+    assert sent.count(MANY.matcher) == 60
+    with pytest.raises(BadRequest, match="1000 projects"):
+        bind("/api/v1/query", f"query={long}", scope=MANY)
+    assert bind("/api/v1/query", f"query={long}")
+    with pytest.raises(BadRequest, match="too many selectors"):
+        bind("/api/v1/series", "&".join(["match[]=a"] * 70), scope=MANY)
+
+
+def test_a_long_scoped_text_is_not_kept():
+    binder = Binder()
+    for query in ("a", "a+%2B+b"):
+        bind("/api/v1/query", f"query={query}", scope=MANY, binder=binder)
+    assert [key[2] for key in binder._scoped] == [b"a"]

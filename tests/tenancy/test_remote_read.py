@@ -18,7 +18,7 @@ CPU = Matcher(EQ, "__name__", "cpu")
 
 
 def scoped(message, scope=A):
-    return decompress(scope_read_request(compress(message), scope, LIMIT), LIMIT)
+    return decompress(scope_read_request(compress(message), scope, LIMIT).body, LIMIT)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,25 @@ def test_of_a_field_that_is_there_twice_one_is_sent():
 
 
 def test_an_unrestricted_callers_message_is_passed_on_as_it_is():
-    assert scope_read_request(b"whatever", UNRESTRICTED, LIMIT) == b"whatever"
+    for body in (b"whatever", compress(field(9, 1)), compress(query([CPU], 1, 2) * 3)):
+        assert scope_read_request(body, UNRESTRICTED, LIMIT).body == body
+
+
+def test_the_matchers_are_told_as_selectors():
+    matchers = [CPU, Matcher(NEQ, "vm", 'a"\n'), Matcher(NRE, "k.v", "x|y"), Matcher(RE, "", "")]
+    given = r'{__name__="cpu",vm!="a\"\n","k.v"!~"x|y",""=~""}'
+    body = compress(query(matchers, 1, 2) + query([], 1, 2))
+    _, texts = scope_read_request(body, A, LIMIT)
+    assert texts == ((given, given[:-1] + ',project=~"A"}'), ("{}", '{project=~"A"}'))
+    _, texts = scope_read_request(body, UNRESTRICTED, LIMIT)
+    assert texts == ((given, given), ("{}", "{}"))
+    table = Scope("project", ("A",), LabelTable.of({}, ["cpu"]))
+    assert scope_read_request(body, table, LIMIT).texts[0] == (given, given)
+
+
+@pytest.mark.parametrize("body", [b"whatever", compress(field(9, 1)), compress(bytes(LIMIT + 1))])
+def test_of_a_message_that_is_not_understood_and_not_scoped_nothing_is_told(body):
+    assert scope_read_request(body, UNRESTRICTED, LIMIT).texts == ()
 
 
 def test_the_scope_is_no_equality_which_external_labels_would_turn_around():
@@ -157,6 +175,13 @@ def test_more_queries_than_anybody_sends_are_refused():
     assert len(read_queries(scoped(field(1, b"") * MOST_QUERIES))) == MOST_QUERIES
     with pytest.raises(BadRequest, match="1000 queries"):
         scoped(field(1, b"") * (MOST_QUERIES + 1))
+
+
+def test_many_queries_for_many_tenants_are_refused():
+    many = Scope("project", tuple(f"{number:032x}" for number in range(1000)))
+    assert len(scope_read_request(compress(field(1, b"") * 60), many, LIMIT).texts) == 60
+    with pytest.raises(BadRequest, match="too many selectors"):
+        scoped(field(1, b"") * 70, many)
 
 
 def test_a_message_is_bounded():

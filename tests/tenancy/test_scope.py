@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
+from chrysaetos.errors import BadRequest
+from chrysaetos.tenancy.scope import MOST_ADDED, UNRESTRICTED, Scope, check_added
 
 
 @pytest.mark.parametrize(
@@ -88,3 +89,10 @@ def test_several_values_make_an_alternation_of_each():
     assert [bool(re.fullmatch(pattern, value)) for value in (*values, "axb", "cd", "a.b|e", "")] == [
         True
     ] * 3 + [False] * 4
+
+
+def test_a_request_may_grow_by_so_much_and_no_more():
+    scope = Scope("project", ("A", "B"))
+    check_added(scope, MOST_ADDED)
+    with pytest.raises(BadRequest, match="the 2 projects that you may see"):
+        check_added(scope, MOST_ADDED + 1)

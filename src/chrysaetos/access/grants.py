@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,24 +23,48 @@ if TYPE_CHECKING:
     from chrysaetos.identity.caller import Caller
     from chrysaetos.tenancy.endpoints import Endpoint
 
-__all__ = ["Access", "PolicyAccess", "get_enforcer"]
+__all__ = ["Access", "Domains", "PolicyAccess", "get_enforcer"]
 
 _log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
 """How often the policy's files are looked at, at most."""
 
+_MOST_DOMAINS = 256
+"""Domains whose scopes are kept. One of a thousand projects takes some hundred KiB."""
+
 _Fingerprint = tuple[tuple[str, int, int, int], ...]
+
+
+class _Verdict(Enum):
+    """A decision that is no scope yet, or none at all."""
+
+    REFUSED = "refused"
+    DOMAIN = "all projects of the token's domain"
 
 
 class Access(Protocol):
     """Anything that can say what a caller may see."""
 
-    def grant(self, caller: Caller, endpoint: Endpoint) -> Scope:
+    async def grant(self, caller: Caller, endpoint: Endpoint) -> Scope:
         """The scope of a caller at an endpoint.
 
         Raises:
             Forbidden: the caller may not use it.
+            Unavailable: what the scope depends on cannot be learned.
+        """
+        ...
+
+
+class Domains(Protocol):
+    """Anything that knows the projects of domains."""
+
+    async def of(self, domain_id: str) -> tuple[str, ...]:
+        """The ids of a domain's projects; as long as nothing has changed, the very same tuple.
+
+        Raises:
+            Forbidden: there are too many, or none.
+            Unavailable: they cannot be learned.
         """
         ...
 
@@ -54,6 +79,7 @@ class PolicyAccess:
         conf: the configuration; its section ``[oslo_policy]`` names the files.
         label: the label that holds the project.
         labels: the metrics for which it is another, or which are open to all.
+        domains: the projects of domains; None for none, and then no policy lets a domain in.
         size: how many decisions are kept.
         clock: seconds, monotonic.
 
@@ -67,6 +93,7 @@ class PolicyAccess:
         label: str,
         labels: LabelTable = UNIFORM,
         *,
+        domains: Domains | None = None,
         size: int = 10_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -75,7 +102,9 @@ class PolicyAccess:
         self._labels = labels
         self._size = size
         self._clock = clock
-        self._decisions: OrderedDict[tuple[object, ...], Scope | None] = OrderedDict()
+        self._domains = domains
+        self._decisions: OrderedDict[tuple[object, ...], Scope | _Verdict] = OrderedDict()
+        self._domain_scopes: OrderedDict[str, tuple[tuple[str, ...], Scope]] = OrderedDict()
         opts.set_defaults(conf)
         self._looked = clock()
         self._fingerprint = _fingerprint(conf)
@@ -84,15 +113,16 @@ class PolicyAccess:
         except Exception as error:
             raise ConfigError(f"[oslo_policy] policy_file cannot be used: {error}") from error
 
-    def grant(self, caller: Caller, endpoint: Endpoint) -> Scope:
+    async def grant(self, caller: Caller, endpoint: Endpoint) -> Scope:
         """The scope of a caller at an endpoint.
 
         The endpoint's rule for all → everything; else its rule for the own project → the project of the
-        token; else nothing. A token without a project has no scope of its own, so only the rule for all can
-        let it in.
+        token; or, if that rule lets the token in because of its domain → the projects of that domain; else
+        nothing.
 
         Raises:
-            Forbidden: neither rule lets the caller in.
+            Forbidden: neither rule lets the caller in, or the domain has no projects, or too many.
+            Unavailable: Keystone does not tell the projects of the domain.
         """
         if self._clock() - self._looked >= _LOOK_SECONDS:
             self.reload()
@@ -106,13 +136,15 @@ class PolicyAccess:
             caller.service_roles,
         )
         try:
-            scope = self._decisions[key]
+            decision = self._decisions[key]
         except KeyError:
-            scope = self._decisions[key] = self._decide(caller, endpoint)
+            decision = self._decisions[key] = self._decide(caller, endpoint)
             if len(self._decisions) > self._size:
                 self._decisions.popitem(last=False)
-        if scope is not None:
-            return scope
+        if isinstance(decision, Scope):
+            return decision
+        if decision is _Verdict.DOMAIN and self._domains is not None and caller.domain_id is not None:
+            return self._scope_of(caller.domain_id, await self._domains.of(caller.domain_id))
         if caller.project_id is None:
             raise Forbidden("this needs a token with a project: ask Keystone for a project-scoped one")
         raise Forbidden(
@@ -135,7 +167,18 @@ class PolicyAccess:
         self._decisions.clear()
         _log.info("the changed policy is in force")
 
-    def _decide(self, caller: Caller, endpoint: Endpoint) -> Scope | None:
+    def _scope_of(self, domain_id: str, projects: tuple[str, ...]) -> Scope:
+        """The scope of a domain's projects. It is made once for each list, as it may be a long one."""
+        kept = self._domain_scopes.get(domain_id)
+        if kept is not None and kept[0] is projects:
+            return kept[1]
+        scope = Scope(self._label, projects, self._labels)
+        self._domain_scopes[domain_id] = (projects, scope)
+        if len(self._domain_scopes) > _MOST_DOMAINS:
+            self._domain_scopes.popitem(last=False)
+        return scope
+
+    def _decide(self, caller: Caller, endpoint: Endpoint) -> Scope | _Verdict:
         credentials = _credentials(caller)
         # Without a project there is none in the target, either: oslo.policy fails a check whose key the
         # target does not have, and compares the text "None" with the caller's if the key is there.
@@ -145,9 +188,19 @@ class PolicyAccess:
         if self._allows(endpoint.all_rule, target, credentials):
             return UNRESTRICTED
         own = endpoint.own_rule
-        if own is not None and caller.project_id and self._allows(own, target, credentials):
-            return Scope(self._label, (caller.project_id,), self._labels)
-        return None
+        if own is None:
+            return _Verdict.REFUSED
+        if caller.project_id:
+            allowed = self._allows(own, target, credentials)
+            return Scope(self._label, (caller.project_id,), self._labels) if allowed else _Verdict.REFUSED
+        if caller.domain_id:
+            of_domain = self._allows(own, {**target, "domain_id": caller.domain_id}, credentials)
+            # A rule that would let the caller in without a domain as well, as "role:metrics", does not speak
+            # of domains. It was written for projects, and gives nothing of a domain's.
+            del credentials["domain_id"]
+            if of_domain and not self._allows(own, target, credentials):
+                return _Verdict.DOMAIN
+        return _Verdict.REFUSED
 
     def _allows(self, rule: str, target: dict[str, Any], credentials: dict[str, Any]) -> bool:
         # A copy: the enforcer adds to the credentials that it is given.

@@ -5,7 +5,8 @@ Endpoints that Aetos does not have get rules of their own. Their defaults refer 
 guard the same data: a deployment that narrowed those has narrowed these, too.
 
 No rule names scope types (system, domain, project). The defaults ask for a token with a project all the
-same, and an operator can let other tokens in by the check alone.
+same, and an operator can let other tokens in by the check alone: ``system_scope:all`` in a rule for all
+projects, ``domain_id:%(domain_id)s`` in a rule for the own project, which then means those of the domain.
 """
 
 from __future__ import annotations

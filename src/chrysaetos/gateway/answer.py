@@ -122,8 +122,9 @@ class Answer:
         return head + b"\r\n"
 
 
-def refusal(error: ApiError, date: bytes) -> bytes:
-    """The whole of an answer that ends its connection, in Prometheus' error form."""
+def refusal(error: ApiError, date: bytes, request_id: str) -> tuple[bytes, bytes]:
+    """Head and body of an answer that ends its connection, in Prometheus' error form."""
     status, headers, body = render(error)
+    headers.append((b"x-openstack-request-id", request_id.encode("ascii")))
     fields = [b"%b: %b\r\n" % header for header in headers]
-    return b"".join([_STATUS_LINES[status], date, *fields, _CLOSE, b"\r\n", body])
+    return b"".join([_STATUS_LINES[status], date, *fields, _CLOSE, b"\r\n"]), body

@@ -1,28 +1,26 @@
-"""The ASGI application: one door in, one place where errors become answers."""
+"""The gateway's application, put together from its parts: which of them answers a request."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import time
 from typing import TYPE_CHECKING
 
-from chrysaetos.errors import ApiError, render
-from chrysaetos.gateway.exchange import CLIENT_GONE, Exchange
+from chrysaetos.gateway.about import About
+from chrysaetos.gateway.asgi import Application, respond
 from chrysaetos.gateway.health import Health
 from chrysaetos.gateway.limits import LimitOptions, Limits
 from chrysaetos.gateway.proxy import Proxy
-from chrysaetos.gateway.request import ClientGone, Request
-from chrysaetos.tenancy.endpoints import Action, find
+from chrysaetos.gateway.request import Request
+from chrysaetos.tenancy.endpoints import Action, find_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from typing import Protocol
 
     from chrysaetos.access.grants import Access
-    from chrysaetos.errors import Headers
+    from chrysaetos.gateway.asgi import Companion
     from chrysaetos.gateway.cors import Cors
-    from chrysaetos.gateway.exchange import Observer
+    from chrysaetos.gateway.exchange import Exchange, Observer
+    from chrysaetos.gateway.gate_door import GateDoor
     from chrysaetos.gateway.health import IdentityProbe
     from chrysaetos.gateway.options import GatewayOptions
     from chrysaetos.gateway.proxy import Identity
@@ -37,25 +35,8 @@ if TYPE_CHECKING:
             """End what it started."""
             ...
 
-    class Companion(Protocol):
-        """Something that runs beside the application."""
 
-        async def start(self) -> None:
-            """Begin.
-
-            Raises:
-                OSError: it cannot.
-            """
-            ...
-
-        async def close(self) -> None:
-            """End."""
-            ...
-
-
-__all__ = ["Application", "create_app"]
-
-_log = logging.getLogger(__name__)
+__all__ = ["create_app"]
 
 
 def create_app(
@@ -66,6 +47,7 @@ def create_app(
     upstream: Pool,
     limits: Limits | None = None,
     sharing: Sharing | None = None,
+    gate: GateDoor | None = None,
     cors: Cors | None = None,
     observers: Sequence[Observer] = (),
     companions: Sequence[Companion] = (),
@@ -79,11 +61,12 @@ def create_app(
         upstream: the connections to Prometheus.
         limits: how many requests may be under way; the defaults if None.
         sharing: where identical reads share a request; None to send each.
+        gate: answers portals; None where there are none.
         cors: what pages of other origins may do; None for nothing.
         observers: who is told of each request.
         companions: what starts and ends with the application.
     """
-    return Application(
+    doors = _Doors(
         options,
         proxy=Proxy(
             options,
@@ -93,11 +76,13 @@ def create_app(
             limits=Limits(LimitOptions()) if limits is None else limits,
             sharing=sharing,
         ),
+        about=About(identity=identity, access=access, bounds=options.bounds),
         health=Health(identity=identity, upstream=upstream, prefix=options.path_prefix),
+        gate=gate,
         cors=cors,
-        observers=observers,
-        companions=(_Parts(identity, upstream), *companions),
     )
+    parts = _Parts(identity, upstream)
+    return Application(doors, cors=cors, observers=observers, companions=(parts, *companions))
 
 
 class _Parts:
@@ -115,114 +100,43 @@ class _Parts:
         self._identity.close()
 
 
-class Application:
-    """The gateway as an ASGI 3 application. See :func:`create_app`."""
+class _Doors:
+    """Sends each request to the part that answers it."""
 
     def __init__(
         self,
         options: GatewayOptions,
         *,
         proxy: Proxy,
+        about: About,
         health: Health,
+        gate: GateDoor | None,
         cors: Cors | None,
-        observers: Sequence[Observer],
-        companions: Sequence[Companion],
     ) -> None:
         self._options = options
         self._proxy = proxy
+        self._about = about
         self._health = health
+        self._gate = gate
         self._cors = cors
-        self._observers = tuple(observers)
-        self._companions = tuple(companions)
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Serve one connection scope of ASGI."""
-        kind = scope["type"]
-        if kind == "http":
-            await self._http(scope, receive, send)
-        elif kind == "lifespan":
-            await self._lifespan(receive, send)
-        else:
-            await send({"type": "websocket.close", "code": 1008})
-
-    async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
-        client = scope.get("client")
-        exchange = Exchange(scope["method"], client[0] if client else "")
-        for observer in self._observers:
-            observer.begun(exchange)
-        if self._cors is None:
-            sending = _counting(exchange, send)
-        else:
-            allowed = self._cors.answering(exchange.method, scope["headers"])
-            sending = _counting(exchange, send, allowed)
-        try:
-            await self._answer(scope, exchange, receive, sending)
-        except ClientGone:
-            exchange.status = exchange.status or CLIENT_GONE
-        except asyncio.CancelledError:  # the server's word for the same
-            exchange.status = exchange.status or CLIENT_GONE
-            raise
-        except ApiError as error:
-            exchange.error = error.error_type
-            await _respond(sending, render(error), head=exchange.method == "HEAD")
-        except Exception:  # whatever it is, the caller gets an answer and no data
-            _log.exception("%s failed", exchange.request_id)
-            exchange.error = ApiError.error_type
-            if not exchange.status:
-                # Behind a started answer the server closes the connection instead.
-                await _respond(sending, render(ApiError("an internal error; the gateway's log has more")))
-        finally:
-            exchange.ended = time.perf_counter()
-            for observer in self._observers:
-                observer.ended(exchange)
-
-    async def _answer(self, scope: Message, exchange: Exchange, receive: Receive, send: Send) -> None:
+    async def answer(self, scope: Message, exchange: Exchange, receive: Receive, send: Send) -> None:
+        """Answer a request."""
         request = Request(scope, self._options)
         exchange.path = request.path
-        if self._cors is not None and (preflight := self._cors.preflight(request)) is not None:
-            exchange.endpoint, headers = preflight
-            await _respond(send, (204, headers, b""))
+        if self._gate is not None and self._gate.takes(request):
+            await self._gate.answer(request, exchange, send)
             return
-        target = find(request.method, request.path)
-        exchange.endpoint = target.endpoint
-        if target.endpoint.action is Action.OWN:
-            answer = await self._health.answer(request, target.endpoint, scope["scheme"])
-            await _respond(send, answer, head=request.method == "HEAD")
+        target = find_path(request.path)
+        exchange.endpoint = endpoint = target.endpoint
+        if self._cors is not None and (preflight := self._cors.preflight(request)) is not None:
+            await respond(send, (204, preflight[1], b""))
+            return
+        endpoint.check_method(request.method)
+        if endpoint.action is Action.OWN:
+            answer = await self._health.answer(request, endpoint, scope["scheme"])
+            await respond(send, answer, head=request.method == "HEAD")
+        elif endpoint.action is Action.ABOUT:
+            await respond(send, await self._about.answer(request, endpoint, exchange, receive))
         else:
             await self._proxy.answer(request, target, exchange, receive, send)
-
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        await receive()
-        try:
-            for companion in self._companions:
-                await companion.start()
-        except OSError as error:
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            return
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        for companion in self._companions:
-            await companion.close()
-        await send({"type": "lifespan.shutdown.complete"})
-
-
-def _counting(exchange: Exchange, send: Send, allowed: Iterable[tuple[bytes, bytes]] = ()) -> Send:
-    """A ``send`` that adds the request's id and CORS to the answer, and tells the exchange what was sent."""
-    own = (*allowed, (b"x-openstack-request-id", exchange.request_id.encode("ascii")))
-
-    async def counting(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            exchange.status = message["status"]
-            message["headers"] = [*message["headers"], *own]
-        else:
-            exchange.sent += len(message.get("body", b""))
-            exchange.complete = not message.get("more_body", False)
-        await send(message)
-
-    return counting
-
-
-async def _respond(send: Send, answer: tuple[int, Headers, bytes], *, head: bool = False) -> None:
-    status, headers, body = answer
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else body})

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chrysaetos.access.grants import PolicyAccess
-from chrysaetos.gateway.app import Application, create_app
+from chrysaetos.gateway.app import create_app
 from chrysaetos.gateway.audit import Audit, open_log
 from chrysaetos.gateway.cors import load_cors
+from chrysaetos.gateway.gate_options import load_gate
 from chrysaetos.gateway.limits import LimitOptions, Limits
+from chrysaetos.gateway.metrics_server import MetricsServer
 from chrysaetos.gateway.options import load_labels, load_options
 from chrysaetos.gateway.replicas import Replicas
 from chrysaetos.gateway.sharing import Sharing
-from chrysaetos.gateway.telemetry import MetricsServer, Telemetry
+from chrysaetos.gateway.telemetry import Telemetry
 from chrysaetos.gateway.upstream import Upstream
 from chrysaetos.identity.authenticator import KeystoneAuthenticator, create_authenticator
 from chrysaetos.identity.noauth import NoAuthenticator
@@ -21,7 +23,8 @@ from chrysaetos.identity.noauth import NoAuthenticator
 if TYPE_CHECKING:
     from oslo_config import cfg
 
-    from chrysaetos.gateway.exchange import Observer
+    from chrysaetos.gateway.asgi import Application
+    from chrysaetos.gateway.http_server import HttpServer
 
 __all__ = ["Service", "build"]
 
@@ -33,10 +36,19 @@ class Service:
     Attributes:
         application: the ASGI application.
         access: whose rules are read again on SIGHUP.
+        telemetry: the metrics, which the server's own numbers belong to as well.
+        audit: the audit, or nothing if it is off.
     """
 
     application: Application
     access: PolicyAccess
+    telemetry: Telemetry
+    audit: tuple[Audit, ...]
+
+    def watch(self, server: HttpServer) -> None:
+        """Count and write what does not get as far as the application, too."""
+        self.telemetry.watch(server)
+        server.observers.extend(audit.ended for audit in self.audit)
 
 
 def build(conf: cfg.ConfigOpts) -> Service:
@@ -48,8 +60,10 @@ def build(conf: cfg.ConfigOpts) -> Service:
     application, upstreams = load_options(conf)
     section = conf.gateway
     pools = {f"{options.host}:{options.port}": Upstream(options) for options in upstreams}
+    pool = Replicas(tuple(pools.values())) if len(pools) > 1 else next(iter(pools.values()))
     identity = _identity(conf)
-    access = PolicyAccess(conf, *load_labels(conf))
+    keystone = identity if isinstance(identity, KeystoneAuthenticator) else None
+    access = PolicyAccess(conf, *load_labels(conf), domains=keystone.projects if keystone else None)
     limits = Limits(
         LimitOptions(
             max_requests=section.max_requests,
@@ -61,36 +75,52 @@ def build(conf: cfg.ConfigOpts) -> Service:
     )
     sharing = Sharing(max_age=section.share_max_age) if section.share_requests else None
     telemetry = Telemetry(
-        cache=identity.cache if isinstance(identity, KeystoneAuthenticator) else None,
+        keystone=keystone,
         upstreams=pools,
+        replicas=pool if isinstance(pool, Replicas) else None,
         limits=limits,
         sharing=sharing,
         per_project=section.metrics_per_project,
         max_projects=section.metrics_max_projects,
     )
+    audit = _audit(conf)
+    gate, portals = load_gate(conf, pool)
+    for metrics in portals:
+        telemetry.registry.register(metrics)
     return Service(
         create_app(
             application,
             identity=identity,
             access=access,
-            upstream=Replicas(tuple(pools.values())) if len(pools) > 1 else next(iter(pools.values())),
+            upstream=pool,
             limits=limits,
             sharing=sharing,
+            gate=gate,
             cors=load_cors(conf),
-            observers=(telemetry, *_audit(conf)),
-            companions=_metrics(conf, telemetry),
+            observers=(telemetry, *portals, *audit),
+            companions=(*_metrics(conf, telemetry), *audit),
         ),
         access,
+        telemetry,
+        audit,
     )
 
 
 def _identity(conf: cfg.ConfigOpts) -> KeystoneAuthenticator | NoAuthenticator:
     if conf.auth_mode == "noauth":
         return NoAuthenticator()
-    return create_authenticator(conf, cache_seconds=conf.gateway.token_cache_seconds)
+    section = conf.gateway
+    return create_authenticator(
+        conf,
+        cache_seconds=section.token_cache_seconds,
+        failures_burst=section.auth_failures_burst,
+        failures_per_second=section.auth_failures_per_second,
+        domain_seconds=section.domain_cache_seconds,
+        max_domain_projects=section.max_domain_projects,
+    )
 
 
-def _audit(conf: cfg.ConfigOpts) -> tuple[Observer, ...]:
+def _audit(conf: cfg.ConfigOpts) -> tuple[Audit, ...]:
     section = conf.gateway
     if not section.audit:
         return ()

@@ -11,6 +11,8 @@ Theory of operation. A connection is in one of four states:
 whole and sound to its last byte, so that nothing of a malformed one gets any further. Requests that are sent
 without waiting for the answer (RFC 9112, 9.3.2) are served in their order, one after another.
 
+What has been read and is no whole request yet counts against a limit that all connections share.
+
 A client that goes away cancels the application's task: whatever that was waiting for is given up.
 """
 
@@ -27,7 +29,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_to_bytes
 
 from chrysaetos.errors import ApiError, RequestTimeout, Unavailable
-from chrysaetos.gateway.answer import Answer, refusal
+from chrysaetos.gateway.answer import Answer
 from chrysaetos.gateway.framing import RequestReader
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ class ClientConnection(asyncio.Protocol):
         "_client",
         "_drained",
         "_head",
+        "_held",
         "_lost",
         "_reader",
         "_reading",
@@ -92,7 +95,8 @@ class ClientConnection(asyncio.Protocol):
         self._client: tuple[str, int] | None = None
         self._since = 0.0  # when it was opened, or its last answer ended
         self._begun = True  # the deadline for a head runs
-        self._body: list[bytes] | None = None  # None: no head is read, or the application has the body
+        self._body: bytearray | None = None  # None: no head is read, or the application has the body
+        self._held = 0  # bytes that are counted in the server's unfinished ones
         self._task: asyncio.Task[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._backlog = 0
@@ -109,7 +113,7 @@ class ClientConnection(asyncio.Protocol):
         self._since = self._server.loop.time()
         self.deadline = self._since + self._server.limits.head_seconds
         if not self._server.admit(self):
-            self._transport.write(refusal(Unavailable("too many clients are connected"), self._server.date))
+            self._transport.write(self._refusal(Unavailable("too many clients are connected")))
             self._close()
 
     def data_received(self, data: bytes) -> None:
@@ -119,7 +123,8 @@ class ClientConnection(asyncio.Protocol):
             self._read()
         elif self._state is _State.SERVING:
             self._reader.feed(data)
-            if self._reading and self._reader.waiting > _AHEAD:
+            self._hold(self._reader.waiting)
+            if self._reading and (self._reader.waiting > _AHEAD or self._server.full):
                 self._reading = False
                 self._transport.pause_reading()
 
@@ -132,6 +137,7 @@ class ClientConnection(asyncio.Protocol):
         """The socket is closed, by either side."""
         self._lost = True
         self._state = _State.CLOSED
+        self._drop()
         self.deadline = math.inf
         self.resume_writing()
         if self._task is None:
@@ -200,6 +206,7 @@ class ClientConnection(asyncio.Protocol):
     def _close(self) -> None:
         """Close behind what has been written."""
         self._state = _State.CLOSED
+        self._drop()
         self._server.waiting.pop(self, None)
         self._backlog = self._transport.get_write_buffer_size()
         self.deadline = self._server.loop.time() + self._server.limits.write_seconds
@@ -207,18 +214,33 @@ class ClientConnection(asyncio.Protocol):
 
     def _refuse(self, error: ApiError) -> None:
         """Answer an error and read no more requests."""
-        self._server.refused += 1
-        _log.debug("refused a request of %s: %s", self._client[0] if self._client else "a client", error)
+        answer = self._refusal(error)
+        self._drop()
         self._server.waiting.pop(self, None)
         self._state = _State.LINGERING
         self.deadline = self._server.loop.time() + _LINGER_SECONDS
-        self._transport.write(refusal(error, self._server.date))
+        self._transport.write(answer)
         # Closing while the client sends would reset the connection and take the answer from it
         # (RFC 9112, 9.6).
         if not self._reading:
             self._transport.resume_reading()
-        if not self._transport.is_closing():
+        if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
+
+    def _refusal(self, error: ApiError) -> bytes:
+        head = None if self._body is None else self._head
+        return self._server.refuse(error, self._client[0] if self._client else "", head)
+
+    def _hold(self, held: int) -> None:
+        """Count what is held of unfinished requests."""
+        self._server.unfinished += held - self._held
+        self._held = held
+
+    def _drop(self) -> None:
+        """Hold nothing that was read any more."""
+        self._reader.drop()
+        self._body = None
+        self._hold(0)
 
     # requests
 
@@ -230,7 +252,14 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(error)
             return
         if whole:
+            self._hold(self._reader.waiting)
             self._serve()
+            return
+        self._hold(self._reader.waiting + len(self._body or b""))
+        if self._server.full:
+            self._refuse(
+                Unavailable("requests that have not arrived whole take all the room (max_unfinished_bytes)")
+            )
 
     def _read_request(self) -> bool:
         reader, server = self._reader, self._server
@@ -242,15 +271,13 @@ class ClientConnection(asyncio.Protocol):
                     self.deadline = server.loop.time() + server.limits.head_seconds
                 return False
             self._head = head
-            self._body = []
+            self._body = bytearray()
             if reader.complete:
                 return True
             self.deadline = server.loop.time() + server.limits.body_seconds
             if head.expects and not reader.waiting:
                 self._transport.write(_CONTINUE)
-        piece = reader.body()
-        if piece:
-            self._body.append(piece)
+        self._body += reader.body()
         return reader.complete
 
     def _serve(self) -> None:
@@ -297,7 +324,7 @@ class ClientConnection(asyncio.Protocol):
         """ASGI's receive: the body in one piece, then nothing until the client goes."""
         body, self._body = self._body, None
         if body is not None:
-            return {"type": "http.request", "body": b"".join(body), "more_body": False}
+            return {"type": "http.request", "body": bytes(body), "more_body": False}
         if self._state is _State.SERVING and not self._answer.complete:
             # Whoever waits here is cancelled when the client goes.
             await self._server.loop.create_future()

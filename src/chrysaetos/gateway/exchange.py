@@ -6,9 +6,9 @@ the client has gone, it is shown to each observer, once.
 
 from __future__ import annotations
 
+import random
 import time
 from typing import TYPE_CHECKING, Protocol
-from uuid import uuid4
 
 if TYPE_CHECKING:
     from chrysaetos.identity.caller import Caller
@@ -36,6 +36,7 @@ class Exchange:
         texts: the PromQL texts of the request, as they came and as they were sent.
         status: status of the answer, 0 while there is none.
         error: the error that the answer is, if the gateway made it: its errorType; else "".
+        reason: why the request was refused before it was understood, in the gateway's own words; else "".
         complete: whether the answer was sent to its end.
         sent: bytes of the answer's body.
         upstream_seconds: from sending the request to the upstream until the head of its answer; None if it
@@ -52,6 +53,7 @@ class Exchange:
         "error",
         "method",
         "path",
+        "reason",
         "request_id",
         "scope",
         "sent",
@@ -64,7 +66,7 @@ class Exchange:
     def __init__(self, method: str, client: str) -> None:
         self.started = time.perf_counter()
         self.ended = 0.0
-        self.request_id = f"req-{uuid4()}"
+        self.request_id = _request_id()
         self.method = method
         self.path = ""
         self.client = client
@@ -74,6 +76,7 @@ class Exchange:
         self.texts: tuple[Text, ...] = ()
         self.status = 0
         self.error = ""
+        self.reason = ""
         self.complete = False
         self.sent = 0
         self.upstream_seconds: float | None = None
@@ -82,6 +85,15 @@ class Exchange:
     def seconds(self) -> float:
         """How long the whole took."""
         return self.ended - self.started
+
+
+def _request_id() -> str:
+    """An id in the form that OpenStack's services give theirs: ``req-`` and a random UUID (RFC 9562, 5.4).
+
+    It tells requests apart and protects nothing, so it need not come from the kernel, as ``uuid4`` has it.
+    """
+    digits = f"{random.getrandbits(128):032x}"
+    return f"req-{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
 class Observer(Protocol):

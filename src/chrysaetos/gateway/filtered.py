@@ -29,12 +29,9 @@ if TYPE_CHECKING:
     from chrysaetos.tenancy.scope import Scope
     from chrysaetos.tenancy.shapes import Asked
 
-__all__ = ["MAX_ANSWER_BYTES", "Filtered"]
+__all__ = ["Filtered"]
 
 _log = logging.getLogger(__name__)
-
-MAX_ANSWER_BYTES = 16 * 1024 * 1024
-"""Longest answer that is read whole."""
 
 _IN_PLACE = 64 * 1024
 """Bytes that are filtered in the event loop's own thread; with more, other requests would wait."""
@@ -52,9 +49,7 @@ class Filtered:
         limit: bytes of the longest answer that is read.
     """
 
-    def __init__(
-        self, upstream: Pool, *, timeout: float, bounds: Bounds, limit: int = MAX_ANSWER_BYTES
-    ) -> None:
+    def __init__(self, upstream: Pool, *, timeout: float, bounds: Bounds, limit: int) -> None:
         self._upstream = upstream
         self._timeout = timeout
         self._bounds = bounds

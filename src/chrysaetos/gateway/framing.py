@@ -214,6 +214,10 @@ class RequestReader:
         """Takes the next bytes from the connection."""
         self._buffer += data
 
+    def drop(self) -> None:
+        """Forgets what was fed and is not read. Behind this the reader is of no more use."""
+        self._buffer.clear()
+
     def head(self) -> Head | None:
         """The head of the next request; None: more bytes are needed.
 

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.request import Request
     from chrysaetos.tenancy.endpoints import Endpoint
 
-__all__ = ["Health", "IdentityProbe"]
+__all__ = ["Answer", "Health", "IdentityProbe", "json_answer"]
 
 _log = logging.getLogger(__name__)
 
-_Answer = tuple[int, "Headers", bytes]
+Answer = tuple[int, "Headers", bytes]
+"""Status, headers and body."""
 
 _KEEP_SECONDS = 2.0
 """How long an answer about the others' health counts: a probe of the gateway is not a load on them."""
@@ -45,7 +46,7 @@ class IdentityProbe(Protocol):
 
 
 class Health:
-    """The gateway's own endpoints.
+    """The gateway's own endpoints that everybody may ask.
 
     Args:
         identity: whom to ask about Keystone.
@@ -69,12 +70,12 @@ class Health:
         self._lock = asyncio.Lock()
         self._known: tuple[float, dict[str, str]] | None = None
 
-    async def answer(self, request: Request, endpoint: Endpoint, scheme: str) -> _Answer:
+    async def answer(self, request: Request, endpoint: Endpoint, scheme: str) -> Answer:
         """Status, headers and body of the answer to a request for one of the gateway's own endpoints."""
         if endpoint.name == "ready":
             return await self._readiness()
         if endpoint.name == "version":
-            return _json(200, self._version(request, scheme))
+            return json_answer(200, self._version(request, scheme))
         return 200, _headers(b"text/plain; charset=utf-8", b"OK"), b"OK"
 
     def _version(self, request: Request, scheme: str) -> object:
@@ -84,14 +85,14 @@ class Health:
         links = [{"rel": "self", "href": f"{base}{self._prefix}/api/v1"}]
         return {"versions": {"values": [{"id": "v1", "status": "stable", "links": links}]}}
 
-    async def _readiness(self) -> _Answer:
+    async def _readiness(self) -> Answer:
         async with self._lock:
             if self._known is None or self._clock() - self._known[0] > _KEEP_SECONDS:
                 keystone, prometheus = await asyncio.gather(self._keystone(), self._prometheus())
                 self._known = (self._clock(), {"keystone": keystone, "prometheus": prometheus})
         parts = self._known[1]
         ready = all(state == "ok" for state in parts.values())
-        return _json(200 if ready else 503, {"ready": ready, **parts})
+        return json_answer(200 if ready else 503, {"ready": ready, **parts})
 
     async def _keystone(self) -> str:
         try:
@@ -116,7 +117,8 @@ def _reason(who: str, error: Exception) -> str:
     return f"{who} cannot be reached"
 
 
-def _json(status: int, value: object) -> _Answer:
+def json_answer(status: int, value: object) -> Answer:
+    """An answer that is a JSON value."""
     body = json.dumps(value).encode()
     return status, _headers(b"application/json", body), body
 

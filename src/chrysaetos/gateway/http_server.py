@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections import Counter
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
+from chrysaetos.gateway.answer import refusal
 from chrysaetos.gateway.client_connection import ClientConnection
+from chrysaetos.gateway.exchange import Exchange
 from chrysaetos.gateway.framing import FramingLimits
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from chrysaetos.errors import ApiError
+    from chrysaetos.gateway.framing import Head
     from chrysaetos.gateway.request import Message, Receive, Send
 
     Application = Callable[[Message, Receive, Send], Awaitable[None]]
@@ -36,6 +42,8 @@ class ServerLimits:
     Attributes:
         framing: how large a request may be.
         connections: open at once. One more takes the place of the one that has waited longest.
+        unfinished_bytes: of requests that have not arrived whole, of all clients together. Whose request
+            goes beyond is refused.
         head_seconds: for the head of a request, from its first byte, or from the connection's beginning.
         body_seconds: for its body.
         idle_seconds: without a request.
@@ -44,6 +52,7 @@ class ServerLimits:
 
     framing: FramingLimits = field(default_factory=FramingLimits)
     connections: int = 2000
+    unfinished_bytes: int = 64 * 1024 * 1024
     head_seconds: float = 10.0
     body_seconds: float = 30.0
     idle_seconds: float = 75.0
@@ -61,7 +70,9 @@ class HttpServer:
     Attributes:
         connections: those that are open.
         waiting: those that wait for a request or the rest of one; who has waited longest is first.
-        refused: requests that were refused before they reached the application.
+        unfinished: bytes that were read and belong to no whole request yet.
+        refusals: requests that were refused before they reached the application, by status.
+        observers: are told of each of these.
         date: the header line ``Date``.
     """
 
@@ -72,11 +83,18 @@ class HttpServer:
         self.connections: set[ClientConnection] = set()
         self.waiting: dict[ClientConnection, None] = {}
         self.draining = False
-        self.refused = 0
+        self.unfinished = 0
+        self.refusals: Counter[int] = Counter()
+        self.observers: list[Callable[[Exchange], None]] = []
         self.date = b""
         self._timer: asyncio.TimerHandle | None = None
         self._empty: asyncio.Future[None] | None = None
         self._tick()
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for more of unfinished requests."""
+        return self.unfinished > self.limits.unfinished_bytes
 
     def protocol(self) -> asyncio.Protocol:
         """The protocol for a new connection."""
@@ -128,6 +146,29 @@ class HttpServer:
         self.waiting.pop(connection, None)
         if self._empty is not None and not self.connections and not self._empty.done():
             self._empty.set_result(None)
+
+    def refuse(self, error: ApiError, client: str, head: Head | None) -> bytes:
+        """Take note of a request that does not reach the application.
+
+        Args:
+            error: why.
+            client: address of the peer.
+            head: of the request, if it could be read.
+
+        Returns:
+            The whole answer.
+        """
+        exchange = Exchange("" if head is None else head.method, client)
+        if head is not None:
+            exchange.path = head.path.decode("latin-1")
+        fields, body = refusal(error, self.date, exchange.request_id)
+        exchange.status, exchange.error, exchange.reason = error.status, error.error_type, error.message
+        exchange.sent, exchange.complete, exchange.ended = len(body), True, time.perf_counter()
+        _log.debug("%s: refused: %s", exchange.request_id, error)
+        self.refusals[error.status] += 1
+        for observer in self.observers:
+            observer(exchange)
+        return fields + body
 
     def _tick(self) -> None:
         self._timer = self.loop.call_later(_TICK, self._tick)

@@ -1,9 +1,10 @@
-"""The sockets that clients connect to: from systemd, a TCP address, or a path."""
+"""What clients connect to: sockets from systemd, a TCP address, or a path; and the certificate they see."""
 
 from __future__ import annotations
 
 import os
 import socket
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from chrysaetos.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-__all__ = ["describe", "inherited", "listen_tcp", "listen_unix"]
+__all__ = ["describe", "inherited", "listen_tcp", "listen_unix", "load_certificate", "tls_context"]
 
 _BACKLOG = 2048
 _FIRST_FD = 3
@@ -47,8 +48,15 @@ def inherited(environment: MutableMapping[str, str] = os.environ) -> list[socket
     return sockets
 
 
-def listen_tcp(host: str, port: int) -> list[socket.socket]:
+def listen_tcp(
+    host: str, port: int, options: tuple[str, str] = ("[gateway] host", "port")
+) -> list[socket.socket]:
     """One socket for each address of a host.
+
+    Args:
+        host: name or address.
+        port: TCP port.
+        options: what names them, for the error.
 
     Raises:
         ConfigError: the host has no address, or one of them is taken.
@@ -56,7 +64,7 @@ def listen_tcp(host: str, port: int) -> list[socket.socket]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise ConfigError(f"[gateway] host: {host!r} has no address: {error.strerror}") from error
+        raise ConfigError(f"{options[0]}: {host!r} has no address: {error.strerror}") from error
     sockets: list[socket.socket] = []
     for family, kind, protocol, _, address in dict.fromkeys(found):
         sock = socket.socket(family, kind, protocol)
@@ -72,10 +80,39 @@ def listen_tcp(host: str, port: int) -> list[socket.socket]:
             for one in sockets:
                 one.close()
             raise ConfigError(
-                f"[gateway] host and port: cannot listen on {address[0]} port {port}: {error.strerror}"
+                f"{' and '.join(options)}: cannot listen on {address[0]} port {port}: {error.strerror}"
             ) from error
         sock.settimeout(0)
     return sockets
+
+
+def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """What serves HTTPS, with TLS 1.2 at least (RFC 8996).
+
+    Raises:
+        ConfigError: a file cannot be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    load_certificate(context, certificate, key)
+    return context
+
+
+def load_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """Take a certificate and its key for new connections.
+
+    Raises:
+        ConfigError: a file cannot be used. What the context had before stays in force.
+    """
+    try:
+        # A pair that does not match would leave half of itself behind.
+        for one in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), context):
+            one.load_cert_chain(certificate, key, password=str)  # a key with one: there is nobody to ask
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"the certificate {certificate} or its key {key} cannot be used: {error}"
+        ) from error
 
 
 def listen_unix(path: str) -> list[socket.socket]:

@@ -151,6 +151,7 @@ def _serve(
             reload=reload,
             ready=ready,
             stopping=stopping,
+            watch=service.watch,
             lifeline=lifeline,
         )
     except StartFailed as error:
@@ -168,6 +169,7 @@ def _limits(conf: cfg.ConfigOpts) -> ServerLimits:
             body=options.max_body_bytes,
         ),
         connections=options.max_clients,
+        unfinished_bytes=options.max_unfinished_bytes,
         head_seconds=options.header_timeout,
         body_seconds=options.body_timeout,
         idle_seconds=options.keep_alive_timeout,

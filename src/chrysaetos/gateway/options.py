@@ -19,6 +19,7 @@ from oslo_log import log
 from chrysaetos import __version__
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.cors import CORS_OPTIONS, load_cors
+from chrysaetos.gateway.gate_options import FEDERATION_OPTIONS
 from chrysaetos.gateway.upstream import UpstreamOptions
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, Bounds
 from chrysaetos.tenancy.labels import LabelTable
@@ -94,6 +95,33 @@ GATEWAY_OPTIONS = [
         help="How long Keystone's answer about a token counts. A revoked token works that long.",
     ),
     cfg.FloatOpt(
+        "auth_failures_per_second",
+        default=10.0,
+        min=0.0,
+        help="Invalid tokens and wrong passwords a second from one address, for each worker. With more, "
+        "unknown credentials from there are answered 429 and Keystone is not asked; known ones are served. "
+        "0: no limit, where a load balancer in front has one.",
+    ),
+    cfg.IntOpt(
+        "auth_failures_burst",
+        default=100,
+        min=1,
+        help="How many of them may come at once.",
+    ),
+    cfg.FloatOpt(
+        "domain_cache_seconds",
+        default=60.0,
+        min=0.0,
+        help="How long Keystone's list of a domain's projects counts, for tokens of domains.",
+    ),
+    cfg.IntOpt(
+        "max_domain_projects",
+        default=1000,
+        min=1,
+        max=10000,
+        help="Projects that a domain may have for such tokens: each selector of a query names all of them.",
+    ),
+    cfg.FloatOpt(
         "drain_seconds",
         default=30.0,
         min=0.0,
@@ -118,6 +146,20 @@ GATEWAY_OPTIONS = [
     cfg.IntOpt("max_header_bytes", default=64 * 1024, min=1024, help="All header fields of a request."),
     cfg.IntOpt("max_url_bytes", default=128 * 1024, min=1024, help="Longest URL, with its query."),
     cfg.IntOpt("max_body_bytes", default=256 * 1024, min=1024, help="Longest body of a request."),
+    cfg.IntOpt(
+        "max_read_bytes",
+        default=1024 * 1024,
+        min=1024,
+        max=64 * 1024 * 1024,
+        help="Longest message of a remote read, decompressed; max_body_bytes counts for it as it is sent.",
+    ),
+    cfg.IntOpt(
+        "max_unfinished_bytes",
+        default=64 * 1024 * 1024,
+        min=1024 * 1024,
+        help="Bytes of all requests together that have not arrived whole, for each worker. Well above "
+        "max_body_bytes.",
+    ),
     cfg.IntOpt("max_query_bytes", default=32 * 1024, min=64, help="Longest PromQL text, decoded."),
     cfg.IntOpt(
         "max_query_depth",
@@ -134,6 +176,14 @@ LIMIT_OPTIONS = [
         default=512 * 1024 * 1024,
         min=0,
         help="Longest answer, as it is sent (compressed, if it is); 0: no limit.",
+    ),
+    cfg.IntOpt(
+        "max_filtered_bytes",
+        default=16 * 1024 * 1024,
+        min=64 * 1024,
+        max=1024 * 1024 * 1024,
+        help="Longest answer of Prometheus about rules, targets or metadata that is filtered for a project. "
+        "It is read whole, and takes several times its length in memory.",
     ),
     cfg.IntOpt(
         "max_requests",
@@ -223,17 +273,21 @@ class GatewayOptions:
     Attributes:
         path_prefix: taken off each request's path.
         max_url_bytes, max_body_bytes: limits of a request.
+        max_read_bytes: limit of a remote read's message, decompressed.
         bounds: limits of a PromQL text.
         timeout: seconds to wait for the upstream.
         max_response_bytes: limit of an answer, as it is sent; 0 for none.
+        max_filtered_bytes: limit of an upstream's answer that is filtered.
     """
 
     path_prefix: str = ""
     max_url_bytes: int = 128 * 1024
     max_body_bytes: int = 256 * 1024
+    max_read_bytes: int = 1024 * 1024
     bounds: Bounds = DEFAULT_BOUNDS
     timeout: float = 130.0
     max_response_bytes: int = 0
+    max_filtered_bytes: int = 16 * 1024 * 1024
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
@@ -241,6 +295,7 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     return [
         ("DEFAULT", [_AUTH_MODE]),
         ("cors", CORS_OPTIONS),
+        ("federation", FEDERATION_OPTIONS),
         ("gateway", GATEWAY_OPTIONS + LIMIT_OPTIONS + OBSERVATION_OPTIONS),
         ("prometheus", PROMETHEUS_OPTIONS),
     ]
@@ -299,9 +354,11 @@ def load_options(conf: cfg.ConfigOpts) -> tuple[GatewayOptions, tuple[UpstreamOp
         path_prefix=gateway.path_prefix,
         max_url_bytes=gateway.max_url_bytes,
         max_body_bytes=gateway.max_body_bytes,
+        max_read_bytes=gateway.max_read_bytes,
         bounds=Bounds(bytes=gateway.max_query_bytes, depth=gateway.max_query_depth),
         timeout=prometheus.timeout,
         max_response_bytes=gateway.max_response_bytes,
+        max_filtered_bytes=gateway.max_filtered_bytes,
     )
     upstream = UpstreamOptions(
         host=prometheus.host,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING
 
-from chrysaetos.errors import BadGateway, Forbidden, QueryError
+from chrysaetos.errors import Forbidden, QueryError
 from chrysaetos.gateway.filtered import Filtered
-from chrysaetos.gateway.limits import Capped, account
-from chrysaetos.gateway.response import UpstreamBroken
+from chrysaetos.gateway.limits import account
+from chrysaetos.gateway.passing import GZIP_HEADER, NO_STORE, NOT_FOR_CLIENTS, accepted_encodings, pass_on
+from chrysaetos.gateway.refused import checked_error
 from chrysaetos.gateway.sharing import Key
 from chrysaetos.tenancy.endpoints import Action
 from chrysaetos.tenancy.parameters import Binder, Text
@@ -40,12 +40,9 @@ if TYPE_CHECKING:
             ...
 
 
-__all__ = ["Proxy"]
-
-_log = logging.getLogger(__name__)
+__all__ = ["Proxy", "admit"]
 
 _FORM_HEADER = (b"content-type", b"application/x-www-form-urlencoded")
-_GZIP_HEADER = (b"accept-encoding", b"gzip")
 # Prometheus, storage/remote/client.go: what a remote read says of itself.
 _READ_HEADERS = (
     (b"content-type", b"application/x-protobuf"),
@@ -53,14 +50,6 @@ _READ_HEADERS = (
     (b"x-prometheus-remote-read-version", b"0.1.0"),
 )
 _WITH_BODY = frozenset({"POST", "PUT"})
-_MAX_MESSAGE_BYTES = 1024 * 1024
-"""Longest remote read message, decompressed. Prometheus' own hold one query."""
-_NO_STORE = (b"cache-control", b"no-store")
-_PASSED = frozenset({b"content-type", b"content-encoding", b"content-length"})
-"""The headers of the upstream's answer that the client gets."""
-# What the upstream says of the gateway itself is not for the client: it would follow it, or ask its user for
-# other credentials.
-_NOT_FOR_CLIENTS = frozenset({401, 403, 407})
 
 
 class Proxy:
@@ -92,7 +81,9 @@ class Proxy:
         self._limits = limits
         self._sharing = sharing
         self._binder = Binder(options.bounds)
-        self._filtered = Filtered(upstream, timeout=options.timeout, bounds=options.bounds)
+        self._filtered = Filtered(
+            upstream, timeout=options.timeout, bounds=options.bounds, limit=options.max_filtered_bytes
+        )
 
     async def answer(
         self,
@@ -111,12 +102,13 @@ class Proxy:
         endpoint = target.endpoint
         caller = self._identity.cached(request.headers)
         if caller is None:
-            caller = await self._identity.identify(request.headers, request.method, request.path)
+            caller = await self._identity.identify(
+                request.headers, request.method, request.path, exchange.client
+            )
         exchange.caller = caller
-        exchange.scope = scope = self._access.grant(caller, endpoint)
+        exchange.scope = scope = await self._access.grant(caller, endpoint)
         scoped = not scope.unrestricted
-        if scoped and endpoint.action is Action.OPERATOR:
-            raise Forbidden("this is for callers who may see all projects")
+        admit(scope, endpoint)
         try:
             bound = await self._bind(request, endpoint, scope, receive)
         except QueryError as error:
@@ -135,15 +127,19 @@ class Proxy:
                 return
             response = await self._ask(request, target, scope, bound)
             exchange.upstream_seconds = time.perf_counter() - asked
-            await _pass_on(response, send, self._options.max_response_bytes)
+            if scoped and response.status >= 400 and response.status not in NOT_FOR_CLIENTS:
+                response = await checked_error(response, exchange.request_id)
+            await pass_on(response, send, self._options.max_response_bytes)
         finally:
             self._limits.release(project)
 
     async def _bind(self, request: Request, endpoint: Endpoint, scope: Scope, receive: Receive) -> Bound:
         """What the upstream gets: parameters and body, scoped."""
         if endpoint.action is Action.READ:
-            message = scope_read_request(await request.message(receive), scope, _MAX_MESSAGE_BYTES)
-            return self._binder.bind(endpoint, scope, request.query, None)._replace(body=message)
+            body = await request.message(receive)
+            message, texts = scope_read_request(body, scope, self._options.max_read_bytes)
+            bound = self._binder.bind(endpoint, scope, request.query, None)
+            return bound._replace(body=message, texts=texts)
         form = await request.form(receive) if request.method in _WITH_BODY else None
         return self._binder.bind(endpoint, scope, request.query, form)
 
@@ -166,9 +162,19 @@ class Proxy:
 
         if self._sharing is None or not endpoint.idempotent:
             return await ask()
-        encoding = b"gzip" if _GZIP_HEADER in headers else b""
+        encoding = b"gzip" if GZIP_HEADER in headers else b""
         key = Key(request.method, wanted, bound.body or b"", scope.matcher, encoding)
         return await self._sharing.fetch(key, ask)
+
+
+def admit(scope: Scope, endpoint: Endpoint) -> None:
+    """Check that a scope is one that an endpoint can answer.
+
+    Raises:
+        Forbidden: the endpoint's answers are for those who see everything.
+    """
+    if endpoint.action is Action.OPERATOR and not scope.unrestricted:
+        raise Forbidden("this is for callers who may see all projects")
 
 
 def _request_headers(request: Request, endpoint: Endpoint, *, has_body: bool) -> list[tuple[bytes, bytes]]:
@@ -176,9 +182,7 @@ def _request_headers(request: Request, endpoint: Endpoint, *, has_body: bool) ->
     if endpoint.action is Action.READ:
         return list(_READ_HEADERS)
     headers = [_FORM_HEADER] if has_body else []
-    if b"gzip" in (request.header(b"accept-encoding") or b""):
-        headers.append(_GZIP_HEADER)
-    return headers
+    return [*headers, *accepted_encodings(request)]
 
 
 async def _answer_with(content: bytes, send: Send) -> None:
@@ -186,34 +190,7 @@ async def _answer_with(content: bytes, send: Send) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(content)).encode("ascii")),
-        _NO_STORE,
+        NO_STORE,
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": content})
-
-
-async def _pass_on(response: UpstreamResponse, send: Send, limit: int) -> None:
-    """Stream an answer to the client, byte for byte; of no more bytes than the limit, if there is one."""
-    status = response.status
-    if 300 <= status < 400 or status in _NOT_FOR_CLIENTS:
-        response.abort()
-        _log.error("Prometheus answered %d: check the section [prometheus]", status)
-        raise BadGateway(f"Prometheus answered {status}: the gateway's own access to it needs a look")
-    pieces = Capped(response, limit) if limit else response
-    try:
-        headers = [header for header in response.headers if header[0] in _PASSED]
-        headers.append(_NO_STORE)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        whole = response.body
-        if whole is not None:
-            await send({"type": "http.response.body", "body": whole})
-            return
-        async for piece in pieces:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body"})
-    except UpstreamBroken as error:
-        # The status has gone out. Leaving the answer unfinished makes the server close the connection, and so
-        # the client sees a broken transfer and no short answer.
-        _log.error("an answer of Prometheus broke off: %s", error)
-    finally:
-        response.abort()

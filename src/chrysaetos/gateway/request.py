@@ -8,12 +8,30 @@ from chrysaetos.errors import BadRequest, ContentTooLarge, NotFound, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
+    from typing import Protocol
 
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
 
-    from chrysaetos.gateway.options import GatewayOptions
+    class RequestLimits(Protocol):
+        """What a request is measured by."""
+
+        @property
+        def path_prefix(self) -> str:
+            """Taken off each request's path."""
+            ...
+
+        @property
+        def max_url_bytes(self) -> int:
+            """Longest URL, with its query."""
+            ...
+
+        @property
+        def max_body_bytes(self) -> int:
+            """Longest body."""
+            ...
+
 
 __all__ = ["ClientGone", "Request"]
 
@@ -45,7 +63,7 @@ class Request:
 
     __slots__ = ("_options", "headers", "method", "path", "query")
 
-    def __init__(self, scope: MutableMapping[str, Any], options: GatewayOptions) -> None:
+    def __init__(self, scope: MutableMapping[str, Any], options: RequestLimits) -> None:
         raw_path: bytes = scope["raw_path"]
         self.method: str = scope["method"]
         self.query: bytes = scope["query_string"]

@@ -18,13 +18,17 @@ from chrysaetos.gateway.http_server import HttpServer
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Callable, Sequence
 
     from chrysaetos.gateway.http_server import Application, ServerLimits
 
-__all__ = ["StartFailed", "serve"]
+__all__ = ["AT_ONCE", "StartFailed", "serve"]
 
 _log = logging.getLogger(__name__)
+
+AT_ONCE = signal.SIGUSR1
+"""Tells a worker that is ending not to wait for its requests."""
 
 _MAX_FILES = 65536
 
@@ -42,7 +46,9 @@ def serve(
     reload: Callable[[], None],
     ready: Callable[[], None],
     stopping: Callable[[], None] = lambda: None,
+    watch: Callable[[HttpServer], None] = lambda _: None,
     lifeline: int | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> None:
     """Serve until a signal ends it.
 
@@ -54,8 +60,10 @@ def serve(
         reload: called on SIGHUP.
         ready: called once requests are served.
         stopping: called when the end begins.
-        lifeline: of a worker: a descriptor; when it is readable the process ends as on SIGTERM. SIGINT is
-            then left to whoever holds the other end.
+        watch: is given the server, whose counters are of interest, before it serves.
+        lifeline: of a worker: a descriptor; when it is readable the process ends as on SIGTERM. SIGINT and
+            a second SIGTERM are then left to whoever holds the other end, who sends ``AT_ONCE``.
+        tls: for HTTPS; None serves plain HTTP.
 
     Raises:
         StartFailed: the application did not start.
@@ -71,7 +79,9 @@ def serve(
                 reload=reload,
                 ready=ready,
                 stopping=stopping,
+                watch=watch,
                 lifeline=lifeline,
+                tls=tls,
             )
         )
 
@@ -85,7 +95,9 @@ async def _serve(
     reload: Callable[[], None],
     ready: Callable[[], None],
     stopping: Callable[[], None],
+    watch: Callable[[HttpServer], None],
     lifeline: int | None,
+    tls: ssl.SSLContext | None,
 ) -> None:
     loop = asyncio.get_running_loop()
     end, at_once = asyncio.Event(), asyncio.Event()
@@ -93,16 +105,24 @@ async def _serve(
     def ending() -> None:
         (at_once if end.is_set() else end).set()
 
-    loop.add_signal_handler(signal.SIGTERM, ending)
     loop.add_signal_handler(signal.SIGHUP, reload)
     if lifeline is None:
+        loop.add_signal_handler(signal.SIGTERM, ending)
         loop.add_signal_handler(signal.SIGINT, ending)
     else:
+        # One SIGTERM for the whole group comes together with the lifeline's end: it is no second one.
+        loop.add_signal_handler(signal.SIGTERM, end.set)
+        loop.add_signal_handler(AT_ONCE, at_once.set)
         loop.add_reader(lifeline, end.set)
     lifespan = _Lifespan(app)
     await lifespan.start()
     clients = HttpServer(app, limits, loop)
-    accepting = [await loop.create_server(clients.protocol, sock=sock.dup()) for sock in sockets]
+    watch(clients)
+    handshake = None if tls is None else limits.head_seconds
+    accepting = [
+        await loop.create_server(clients.protocol, sock=sock.dup(), ssl=tls, ssl_handshake_timeout=handshake)
+        for sock in sockets
+    ]
     ready()
     await end.wait()
     if lifeline is not None:
@@ -112,7 +132,8 @@ async def _serve(
     for server in accepting:
         server.close()
     for sock in sockets:
-        await _accept_the_rest(sock, clients)
+        if tls is None:  # with it, their handshakes would have to be waited for
+            await _accept_the_rest(sock, clients)
         sock.close()
     await _first(clients.drain(drain_seconds), at_once.wait())
     clients.close()

@@ -1,23 +1,16 @@
-"""The gateway's own metrics, and the listener that shows them.
+"""The gateway's own metrics.
 
 Clients cannot make series: an endpoint's name is one of the table's or ``none``, a method is a known one or
 ``other``. Nothing is counted per project unless that is switched on, and then for a bounded number.
 
 A request costs a few additions: the counts are plain numbers that the event loop's thread alone changes, and
 become Prometheus' metrics when they are asked for. So do the counters that the other parts keep.
-
-The listener is apart from the gateway's, so that the metrics are not where the tenants are. With several
-workers each one has its own numbers and its own port: the first one that is free among as many consecutive
-ports as there are workers. Each of them is a target to scrape.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import platform
 from bisect import bisect_left
-from http import HTTPStatus
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -27,7 +20,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from chrysaetos import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from prometheus_client.core import Metric
 
@@ -36,9 +29,7 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.sharing import Sharing
     from chrysaetos.identity.cache import CallerCache
 
-__all__ = ["MetricsServer", "PoolCounters", "Telemetry"]
-
-_log = logging.getLogger(__name__)
+__all__ = ["PoolCounters", "Telemetry"]
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 _NONE = "none"
@@ -48,10 +39,6 @@ _BOUNDS = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
 )  # fmt: skip
 _BUCKETS = (*map(str, _BOUNDS), "+Inf")
-
-_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_LONGEST_HEAD = 8 * 1024
-_MOST_CLIENTS = 16
 
 L = TypeVar("L", bound=tuple[str, ...])
 
@@ -73,6 +60,40 @@ class PoolCounters(Protocol):
     def idle(self) -> int: ...  # noqa: D102
     @property
     def waiting(self) -> int: ...  # noqa: D102
+
+
+class DomainCounters(Protocol):
+    """What is shown of the lists of domains' projects. ``DomainProjects`` says what each one is."""
+
+    @property
+    def hits(self) -> int: ...
+    @property
+    def misses(self) -> int: ...
+
+
+class KeystoneCounters(Protocol):
+    """What is shown of identity. ``KeystoneAuthenticator`` says what each one is."""
+
+    @property
+    def cache(self) -> CallerCache[Any]: ...
+    @property
+    def projects(self) -> DomainCounters: ...
+    @property
+    def keystone_errors(self) -> int: ...
+
+
+class ReplicaCounters(Protocol):
+    """What is shown of several upstreams as one. ``Replicas`` says what it is."""
+
+    @property
+    def failovers(self) -> int: ...
+
+
+class ServerCounters(Protocol):
+    """What is shown of the server. ``HttpServer`` says what it is."""
+
+    @property
+    def refusals(self) -> Mapping[int, int]: ...
 
 
 class _Times:
@@ -108,11 +129,11 @@ class Telemetry:
     """An observer that counts, and the collector of what it and the other parts have counted.
 
     Args:
-        cache: the token cache.
+        keystone: identity, where Keystone is asked.
         upstreams: the pools of connections, each by the name that its metrics carry, as ``localhost:9090``.
+        replicas: the pools as one, where there are several.
         limits: the limits.
         sharing: where reads share requests.
-        keystone_errors: how often Keystone could not be asked.
         per_project: whether requests are counted by project id, too.
         max_projects: how many ids; all further ones are counted together as ``other``.
 
@@ -124,28 +145,33 @@ class Telemetry:
     def __init__(
         self,
         *,
-        cache: CallerCache[Any] | None = None,
+        keystone: KeystoneCounters | None = None,
         upstreams: Mapping[str, PoolCounters] | None = None,
+        replicas: ReplicaCounters | None = None,
         limits: Limits | None = None,
         sharing: Sharing | None = None,
-        keystone_errors: Callable[[], int] | None = None,
         per_project: bool = False,
         max_projects: int = 1000,
     ) -> None:
-        self._cache = cache
+        self._keystone = keystone
         self._upstreams = {} if upstreams is None else upstreams
+        self._replicas = replicas
         self._limits = limits
         self._sharing = sharing
-        self._keystone_errors = keystone_errors
         self._per_project = per_project
         self._max_projects = max_projects
         self._requests: dict[tuple[str, str, int, str], int] = {}
         self._endpoints: dict[str, _Endpoint] = {}
         self._projects: dict[str, int] = {}
         self.in_flight = 0
+        self._server: ServerCounters | None = None
         self.registry = CollectorRegistry()
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
+
+    def watch(self, server: ServerCounters) -> None:
+        """Show the counters of the server, too, which is there last of all."""
+        self._server = server
 
     def begun(self, exchange: Exchange) -> None:  # noqa: ARG002
         """Count it as under way."""
@@ -161,6 +187,8 @@ class Telemetry:
             method = _OTHER
         scope = exchange.scope
         kind = _NONE if scope is None else "all" if scope.unrestricted else "own"
+        if kind == "own" and exchange.caller is not None and exchange.caller.domain_id is not None:
+            kind = "domain"
         key = (name, method, exchange.status, kind)
         self._requests[key] = self._requests.get(key, 0) + 1
         counts = self._endpoints.get(name)
@@ -189,7 +217,8 @@ class Telemetry:
         yield _gauge("requests_in_flight", "Requests under way.", (), {(): self.in_flight})
         yield _counter(
             "requests",
-            "Requests, by what the caller may see: its own project(s), all, or none if that was not decided.",
+            "Requests, by what the caller may see: its own project, those of its domain, all, or none if "
+            "that was not decided.",
             ("endpoint", "method", "code", "scope"),
             # No status: neither an answer nor the end of its client came before its end.
             {
@@ -197,6 +226,12 @@ class Telemetry:
                 for (name, method, status, kind), count in self._requests.items()
             },
         )
+        if self._server is not None:
+            refused = {(str(status),): count for status, count in self._server.refusals.items()}
+            text = (
+                "Requests refused before they had come in: malformed, too large, too slow, or without room."
+            )
+            yield _counter("refused_requests", text, ("code",), refused)
         yield from self._of_endpoints()
         if self._per_project:
             projects = {(project,): count for project, count in self._projects.items()}
@@ -236,14 +271,17 @@ class Telemetry:
         yield _counter("responses_incomplete", "Answers that were not sent to their end.", label, broken)
 
     def _of_identity(self) -> Iterator[Metric]:
-        if self._cache is not None:
-            cache = self._cache
-            results = {("hit",): cache.hits, ("miss",): cache.misses, ("negative_hit",): cache.negative_hits}
-            text = "Look-ups of credentials: a confirmation was found, nothing, or a refusal."
-            yield _counter("token_cache_requests", text, ("result",), results)
-        if self._keystone_errors is not None:
-            errors = {(): self._keystone_errors()}
-            yield _counter("keystone_errors", "Times that Keystone could not be asked.", (), errors)
+        if self._keystone is None:
+            return
+        cache, domains = self._keystone.cache, self._keystone.projects
+        results = {("hit",): cache.hits, ("miss",): cache.misses, ("negative_hit",): cache.negative_hits}
+        text = "Look-ups of credentials: a confirmation was found, nothing, or a refusal."
+        yield _counter("token_cache_requests", text, ("result",), results)
+        results = {("hit",): domains.hits, ("miss",): domains.misses}
+        text = "Look-ups of the projects of a domain: a list was found, or nothing."
+        yield _counter("domain_cache_requests", text, ("result",), results)
+        errors = {(): self._keystone.keystone_errors}
+        yield _counter("keystone_errors", "Times that Keystone could not be asked.", (), errors)
 
     def _of_upstreams(self) -> Iterator[Metric]:
         def each(take: Callable[[PoolCounters], int]) -> dict[tuple[str], int]:
@@ -259,6 +297,9 @@ class Telemetry:
         yield _gauge("upstream_idle", "Connections without a request.", label, each(lambda p: p.idle))
         waiting = each(lambda pool: pool.waiting)
         yield _gauge("upstream_waiting", "Requests that wait for a connection.", label, waiting)
+        if self._replicas is not None:
+            failovers = {(): self._replicas.failovers}
+            yield _counter("upstream_failovers", "Requests sent on to another replica.", (), failovers)
 
     def _of_limits(self) -> Iterator[Metric]:
         if self._limits is not None:
@@ -286,105 +327,3 @@ def _gauge(name: str, text: str, labels: tuple[str, ...], values: Mapping[L, int
     for key, value in values.items():
         family.add_metric(key, value)
     return family
-
-
-class MetricsServer:
-    """Answers ``GET /metrics``, one request a connection.
-
-    Args:
-        render: makes the text.
-        host: address to listen on.
-        ports: the first one that is free is taken; 0 is any. With several workers: as many as there are.
-        timeout: seconds for a whole connection.
-
-    Attributes:
-        port: the port that was taken, 0 before ``start``.
-    """
-
-    def __init__(
-        self, render: Callable[[], bytes], host: str, ports: Sequence[int], *, timeout: float = 5.0
-    ) -> None:
-        self._render = render
-        self._host = host
-        self._ports = ports
-        self._timeout = timeout
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.port = 0
-
-    async def start(self) -> None:
-        """Listen.
-
-        Raises:
-            OSError: on none of the ports that is possible.
-        """
-        failure: OSError | None = None
-        for port in self._ports:
-            try:
-                self._server = await asyncio.start_server(
-                    self._connected, self._host, port, limit=_LONGEST_HEAD
-                )
-            except OSError as error:
-                failure = error
-                continue
-            self.port = self._server.sockets[0].getsockname()[1]
-            return
-        raise failure or OSError("there is no port to listen on")
-
-    async def close(self) -> None:
-        """Listen no more, and end what is under way."""
-        if self._server is not None:
-            self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None or len(self._tasks) >= _MOST_CLIENTS:
-            writer.transport.abort()
-            return
-        self._tasks.add(task)
-        try:
-            async with asyncio.timeout(self._timeout):
-                writer.write(self._answer(await _head(reader)))
-                writer.close()
-                await writer.wait_closed()
-        except (TimeoutError, OSError, asyncio.IncompleteReadError):
-            pass  # it was too slow, or has gone
-        finally:
-            writer.transport.abort()
-            self._tasks.discard(task)
-
-    def _answer(self, head: bytes | None) -> bytes:
-        """The whole answer to the head of a request; None: it was too long."""
-        words = [] if head is None else head.partition(b"\r\n")[0].split(b" ")
-        if len(words) != 3 or words[2] not in {b"HTTP/1.1", b"HTTP/1.0"}:
-            return _http(400, b"this is no request\n")
-        method, target, _ = words
-        if target.partition(b"?")[0] != b"/metrics":
-            return _http(404, b"there is only /metrics\n")
-        if method not in {b"GET", b"HEAD"}:
-            return _http(405, b"use GET\n", "Allow: GET, HEAD\r\n")
-        try:
-            body = self._render()
-        except Exception:  # noqa: BLE001 - the next scrape may go better, and the listener has to live
-            _log.exception("the metrics cannot be shown")
-            return _http(500, b"the gateway's log has more\n")
-        answer = _http(200, body)
-        return answer if method == b"GET" else answer[: -len(body)]
-
-
-async def _head(reader: asyncio.StreamReader) -> bytes | None:
-    try:
-        return await reader.readuntil(b"\r\n\r\n")
-    except asyncio.LimitOverrunError:
-        return None
-
-
-def _http(status: int, body: bytes, more: str = "") -> bytes:
-    head = (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {_CONTENT_TYPE}\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n{more}\r\n"
-    )
-    return head.encode("ascii") + body

@@ -16,6 +16,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from chrysaetos.gateway.server import AT_ONCE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -148,7 +150,7 @@ class Workers:
             self._kill_at = time.monotonic() + self._grace
             os.close(self._lifeline[1])
         else:
-            self._signal(signal.SIGTERM)
+            self._signal(AT_ONCE)
 
     def _reap(self) -> None:
         for pid in tuple(self._running):

@@ -10,6 +10,8 @@ from chrysaetos.identity.basic import BasicCredentials
 from chrysaetos.identity.cache import CallerCache, token_key
 from chrysaetos.identity.credentials import Kind, pick
 from chrysaetos.identity.keystone import KeystoneTokens, Refusal
+from chrysaetos.identity.projects import DomainProjects
+from chrysaetos.identity.throttle import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,15 +34,23 @@ class KeystoneAuthenticator:
     Args:
         tokens: for ``X-Auth-Token`` and ``Authorization: Bearer``. It is closed with this.
         basic: for ``Authorization: Basic``. It is closed with this.
+        projects: for tokens of domains. It is closed with this.
 
     Attributes:
-        cache: the cache of both, with its counters.
+        cache: the cache of tokens and Basic credentials, with its counters.
+        projects: the projects of domains.
     """
 
-    def __init__(self, tokens: KeystoneTokens, basic: BasicCredentials) -> None:
+    def __init__(self, tokens: KeystoneTokens, basic: BasicCredentials, projects: DomainProjects) -> None:
         self._tokens = tokens
         self._basic = basic
         self.cache = tokens.cache
+        self.projects = projects
+
+    @property
+    def keystone_errors(self) -> int:
+        """How often Keystone could not be asked."""
+        return self._tokens.errors + self._basic.errors + self.projects.errors
 
     def cached(self, headers: Sequence[tuple[bytes, bytes]]) -> Caller | None:
         """The caller of a request, if no one has to be asked for it.
@@ -61,25 +71,28 @@ class KeystoneAuthenticator:
             return self._basic.cached(secret, service_token)
         return None
 
-    async def identify(self, headers: Sequence[tuple[bytes, bytes]], method: str, path: str) -> Caller:
+    async def identify(
+        self, headers: Sequence[tuple[bytes, bytes]], method: str, path: str, client: str = ""
+    ) -> Caller:
         """The caller of a request.
 
         Args:
             headers: the request's headers, names in lower case.
             method: the request's method, for access rules.
             path: the endpoint's path as the catalog's clients see it, for access rules.
+            client: address of the peer, for the number of failures.
 
         Raises:
             BadRequest: a credential is repeated, or there are two of them.
             Unauthorized: no credentials, or Keystone does not accept them.
-            TooManyRequests: these credentials failed too often.
+            TooManyRequests: these credentials failed too often, or others from this address did.
             Unavailable: Keystone cannot be asked and no answer is fresh enough.
         """
         kind, secret, service_token = pick(headers)
         if kind is Kind.TOKEN:
-            return await self._tokens.identify(secret, service_token, method, path)
+            return await self._tokens.identify(secret, service_token, method, path, client)
         if kind is Kind.BASIC:
-            return await self._basic.identify(secret, service_token, method, path)
+            return await self._basic.identify(secret, service_token, method, path, client)
         if kind is Kind.UNKNOWN:
             raise Unauthorized(
                 f"The scheme of Authorization is not supported. {_FORMS}", self._tokens.challenges
@@ -96,6 +109,7 @@ class KeystoneAuthenticator:
 
     def close(self) -> None:
         """Ends the threads. Waits for the calls to Keystone that are under way."""
+        self.projects.close()
         self._basic.close()
         self._tokens.close()
 
@@ -105,6 +119,10 @@ def create_authenticator(
     *,
     cache_seconds: float = 60.0,
     cache_size: int = 10_000,
+    failures_burst: int = 100,
+    failures_per_second: float = 10.0,
+    domain_seconds: float = 60.0,
+    max_domain_projects: int = 1000,
     threads: int = 16,
     clock: Callable[[], float] = time.time,
 ) -> KeystoneAuthenticator:
@@ -114,6 +132,10 @@ def create_authenticator(
         conf: the configuration with ``[keystone_authtoken]``.
         cache_seconds: how long Keystone's answer counts at most; a revoked token works that long.
         cache_size: how many answers are kept.
+        failures_burst: how many credentials from one address may be wrong at once.
+        failures_per_second: how many a second from then on; 0 for no limit.
+        domain_seconds: how long the list of a domain's projects counts.
+        max_domain_projects: how many it may have.
         threads: how many tokens are validated at once.
         clock: seconds since the epoch.
 
@@ -123,5 +145,9 @@ def create_authenticator(
     cache: CallerCache[Refusal] = CallerCache(
         seconds=cache_seconds, size=cache_size, negative_size=cache_size, clock=clock
     )
-    tokens = KeystoneTokens(conf, cache=cache, threads=threads, clock=clock)
-    return KeystoneAuthenticator(tokens, BasicCredentials(tokens, clock=clock))
+    failures = Budget(burst=failures_burst, per_second=failures_per_second, clock=clock)
+    tokens = KeystoneTokens(conf, cache=cache, failures=failures, threads=threads, clock=clock)
+    projects = DomainProjects(
+        conf, tokens.settings, seconds=domain_seconds, most=max_domain_projects, clock=clock
+    )
+    return KeystoneAuthenticator(tokens, BasicCredentials(tokens, clock=clock), projects)

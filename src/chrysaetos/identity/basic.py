@@ -30,12 +30,12 @@ from keystoneauth1 import exceptions
 from keystoneauth1.identity import v3
 from keystoneauth1.session import Session
 
-from chrysaetos.errors import Unauthorized, Unavailable
+from chrysaetos.errors import TooManyRequests, Unauthorized, Unavailable
 from chrysaetos.identity.cache import ExpiringLru, token_key
 from chrysaetos.identity.credentials import MAX_CREDENTIAL
 from chrysaetos.identity.flights import SingleFlight
 from chrysaetos.identity.keystone import Refusal, TokenRefused
-from chrysaetos.identity.throttle import Throttle
+from chrysaetos.identity.throttle import Throttle, network
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -132,7 +132,7 @@ class BasicCredentials:
     the latter, so nobody can lock their owner out.
 
     Args:
-        tokens: validates the tokens that were got.
+        tokens: validates the tokens that were got. Its budget of failures counts for credentials, too.
         throttle: limits the failures of a user part.
         size: how many credentials are remembered, and as many wrong ones.
         threads: how many are exchanged at once. They are apart from those of ``tokens``, since Keystone
@@ -178,7 +178,14 @@ class BasicCredentials:
             kept.key if service_token is None else token_key(kept.token, service_token)
         )
 
-    async def identify(self, value: bytes, service_token: bytes | None, method: str, path: str) -> Caller:
+    @property
+    def errors(self) -> int:
+        """How often Keystone could not be asked."""
+        return self._flights.failed
+
+    async def identify(
+        self, value: bytes, service_token: bytes | None, method: str, path: str, client: str = ""
+    ) -> Caller:
         """The owner of the credentials.
 
         Args:
@@ -186,17 +193,18 @@ class BasicCredentials:
             service_token: from ``X-Service-Token``, if it was sent.
             method: the request's method, for access rules.
             path: the request's path, for access rules.
+            client: address of the peer.
 
         Raises:
             Unauthorized: Keystone does not accept the credentials, or they are malformed.
-            TooManyRequests: this user part failed too often.
+            TooManyRequests: this user part failed too often, or this address did with others.
             Unavailable: Keystone cannot be asked.
         """
         key = self._hash(value)
         known = self._kept.get(key)
         kept = known
         if kept is None or self._clock() >= kept.renew_at:
-            kept = await self._renew(key, value, known)
+            kept = await self._renew(key, value, known, client)
         try:
             return await self._tokens.identify(kept.token, service_token, method, path)
         except TokenRefused as error:
@@ -205,7 +213,7 @@ class BasicCredentials:
         # The token was revoked. Another request may have replaced it meanwhile.
         current = self._kept.get(key)
         if current is None or current is kept:
-            current = await self._exchange(key, value, known=current is not None)
+            current = await self._exchange(key, value, client, known=current is not None)
         return await self._tokens.identify(current.token, service_token, method, path)
 
     async def probe(self) -> None:
@@ -224,16 +232,16 @@ class BasicCredentials:
     def _hash(self, value: bytes) -> bytes:
         return hmac.digest(self._secret, value, "sha256")
 
-    async def _renew(self, key: bytes, value: bytes, known: _Kept | None) -> _Kept:
+    async def _renew(self, key: bytes, value: bytes, known: _Kept | None, client: str) -> _Kept:
         """A new token; or the one that is about to expire, if Keystone is away."""
         try:
-            return await self._exchange(key, value, known=known is not None)
+            return await self._exchange(key, value, client, known=known is not None)
         except Unavailable:
             if known is None or self._clock() >= known.expires_at:
                 raise
             return known
 
-    async def _exchange(self, key: bytes, value: bytes, *, known: bool) -> _Kept:
+    async def _exchange(self, key: bytes, value: bytes, client: str, *, known: bool) -> _Kept:
         """Gets a token for credentials; ``known`` says that these were right before."""
         if self._wrong.get(key):
             raise self._unauthorized()
@@ -241,17 +249,22 @@ class BasicCredentials:
             login = parse_login(value)
         except ValueError as error:
             raise Unauthorized(_HELP, self._tokens.challenges) from error
-        name = self._hash(login.subject.encode())
-        if not known and key not in self._flights:
-            self._throttle.attempt(name)
-        kept = await self._flights.run(
-            key, partial(self._login, login), partial(self._settle, key, None if known else name)
-        )
+        attempt = None if known else (self._hash(login.subject.encode()), network(client))
+        if attempt is not None and key not in self._flights:
+            name, payer = attempt
+            self._flights.check_room()
+            self._tokens.failures.spend(payer)
+            try:
+                self._throttle.attempt(name)
+            except TooManyRequests:
+                self._tokens.failures.refund(payer)
+                raise
+        kept = await self._flights.run(key, partial(self._login, login), partial(self._settle, key, attempt))
         if kept is None:
             raise self._unauthorized()
         return kept
 
-    def _settle(self, key: bytes, attempt: bytes | None, flight: Future[_Kept | None]) -> None:
+    def _settle(self, key: bytes, attempt: tuple[bytes, bytes] | None, flight: Future[_Kept | None]) -> None:
         """Keeps the outcome; forgives the attempt that was counted, unless it was a failure."""
         judged = not flight.cancelled() and flight.exception() is None
         kept = flight.result() if judged else None
@@ -262,7 +275,9 @@ class BasicCredentials:
             self._wrong.put(key, True, self._clock() + _NEGATIVE_SECONDS)  # noqa: FBT003 - the entry is the value
             return
         if attempt is not None:
-            self._throttle.forgive(attempt)
+            name, payer = attempt
+            self._throttle.forgive(name)
+            self._tokens.failures.refund(payer)
 
     def _login(self, login: Login) -> _Kept | None:
         """Asks Keystone for a token; None if the credentials are wrong. This happens in a thread."""

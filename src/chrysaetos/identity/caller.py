@@ -51,17 +51,20 @@ class Caller:
 class Authenticator(Protocol):
     """Anything that can say who sent a request."""
 
-    async def identify(self, headers: Sequence[tuple[bytes, bytes]], method: str, path: str) -> Caller:
+    async def identify(
+        self, headers: Sequence[tuple[bytes, bytes]], method: str, path: str, client: str = ""
+    ) -> Caller:
         """The caller of a request.
 
         Args:
             headers: the request's headers, names in lower case, as they came.
             method: the request's method, for access rules.
             path: the endpoint's path as the catalog's clients see it, for access rules.
+            client: address of the peer, for the number of failures; "" if there is none.
 
         Raises:
             Unauthorized: no credentials, or Keystone does not accept them.
-            TooManyRequests: these credentials failed too often.
+            TooManyRequests: these credentials failed too often, or others from this address did.
             Unavailable: Keystone cannot be reached and no cached answer is fresh enough.
         """
         ...

@@ -25,12 +25,16 @@ class SingleFlight(Generic[T]):
         name: prefix of the threads' names.
         threads: how many calls run at once.
         waiting: how many keys may be under way or queued before more are turned away.
+
+    Attributes:
+        failed: calls that raised.
     """
 
     def __init__(self, name: str, *, threads: int, waiting: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._waiting = waiting
         self._flights: dict[bytes, Future[T]] = {}
+        self.failed = 0
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._flights
@@ -58,6 +62,15 @@ class SingleFlight(Generic[T]):
         await asyncio.wait((flight,))
         return flight.result()
 
+    def check_room(self) -> None:
+        """Check that one more call could be started.
+
+        Raises:
+            Unavailable: too many are under way.
+        """
+        if len(self._flights) >= self._waiting:
+            raise Unavailable("Keystone is being asked too much at the moment. Try again.")
+
     def close(self) -> None:
         """Ends the threads: waits for the calls that run, cancels those that are queued."""
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -65,8 +78,7 @@ class SingleFlight(Generic[T]):
     def _start(
         self, key: bytes, call: Callable[[], T], landed: Callable[[Future[T]], None] | None
     ) -> Future[T]:
-        if len(self._flights) >= self._waiting:
-            raise Unavailable("Too many credentials are being checked at the moment. Try again.")
+        self.check_room()
         try:
             flight = asyncio.get_running_loop().run_in_executor(self._pool, call)
         except RuntimeError as error:
@@ -79,5 +91,6 @@ class SingleFlight(Generic[T]):
         del self._flights[key]
         if landed is not None:
             landed(flight)
-        if not flight.cancelled():
-            flight.exception()  # marks it as seen, for the case that every waiter has gone
+        # Looking at it marks it as seen, for the case that every waiter has gone.
+        if not flight.cancelled() and flight.exception() is not None:
+            self.failed += 1

@@ -25,11 +25,12 @@ from keystoneauth1.exceptions import ClientException
 from keystonemiddleware.auth_token import AuthProtocol, ConfigurationError
 
 from chrysaetos.errors import ConfigError, Unauthorized, Unavailable
-from chrysaetos.identity.cache import CallerCache, digest, token_key
+from chrysaetos.identity.cache import CallerCache, ExpiringLru, digest, token_key
 from chrysaetos.identity.caller import Caller
 from chrysaetos.identity.credentials import is_token
 from chrysaetos.identity.flights import SingleFlight
 from chrysaetos.identity.settings import load_settings
+from chrysaetos.identity.throttle import Budget, network
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -43,6 +44,8 @@ _LOG = logging.getLogger(__name__)
 _QUOTING_LOGS = ("keystonemiddleware.auth_token", "keystoneauth.session")
 _NO_CACHE = "chrysaetos.no_cache"
 _RETRY_AFTER = 5
+_MOST_GOOD = 10_000
+"""Tokens that are remembered as good ones beyond the time that an answer about them counts."""
 
 
 class Refusal(Enum):
@@ -101,6 +104,7 @@ class KeystoneTokens:
     Args:
         conf: the configuration with ``[keystone_authtoken]``; the middleware's options are registered in it.
         cache: where answers are kept.
+        failures: how many tokens of an address may turn out to be invalid; without limit if None.
         threads: how many tokens are validated at once.
         waiting: how many validations may be under way or queued before more are turned away.
         clock: seconds since the epoch.
@@ -108,6 +112,7 @@ class KeystoneTokens:
     Attributes:
         settings: the section, checked.
         cache: the cache, with its counters.
+        failures: the budget of failures.
         challenges: values of ``WWW-Authenticate`` for whoever sent nothing that Keystone accepts.
 
     Raises:
@@ -119,6 +124,7 @@ class KeystoneTokens:
         conf: ConfigOpts,
         *,
         cache: CallerCache[Refusal] | None = None,
+        failures: Budget | None = None,
         threads: int = 16,
         waiting: int = 1000,
         clock: Callable[[], float] = time.time,
@@ -129,9 +135,12 @@ class KeystoneTokens:
             f'Keystone uri="{self.settings.www_authenticate_uri}"',
             'Basic realm="chrysaetos", charset="UTF-8"',
         )
+        self.failures = Budget(per_second=0.0) if failures is None else failures
         self._clock = clock
         self._middleware = _middleware(conf, shared_cache=self.settings.shared_cache)
         self._flights: SingleFlight[_Verdict] = SingleFlight("keystone", threads=threads, waiting=waiting)
+        # They are asked about again in any case, so that strangers at the same address cannot hinder them.
+        self._good: ExpiringLru[bool] = ExpiringLru(_MOST_GOOD, clock)
         self._filter = _HideAnswers()
         for name in _QUOTING_LOGS:
             logging.getLogger(name).addFilter(self._filter)
@@ -140,7 +149,14 @@ class KeystoneTokens:
         """The caller of a key from ``token_key``, if Keystone confirmed it a moment ago."""
         return self.cache.hit(key)
 
-    async def identify(self, token: bytes, service_token: bytes | None, method: str, path: str) -> Caller:
+    @property
+    def errors(self) -> int:
+        """How often Keystone could not be asked."""
+        return self._flights.failed
+
+    async def identify(
+        self, token: bytes, service_token: bytes | None, method: str, path: str, client: str = ""
+    ) -> Caller:
         """The bearer of a token.
 
         Args:
@@ -148,9 +164,11 @@ class KeystoneTokens:
             service_token: from ``X-Service-Token``, if it was sent.
             method: the request's method, for access rules.
             path: the request's path, for access rules.
+            client: address of the peer; "" if it is not to be held responsible for the token.
 
         Raises:
             TokenRefused: Keystone does not accept the token, or not for this request.
+            TooManyRequests: the token is not known, and too many from this address were not valid.
             Unavailable: Keystone cannot be asked.
         """
         key = token_key(token, service_token)
@@ -164,7 +182,13 @@ class KeystoneTokens:
             raise TokenRefused(refusal, self.challenges)
 
         ask = partial(self._ask, token, service_token, method, path)
-        verdict = await self._flights.run(key, ask, partial(self._keep, key))
+        payer = network(client)
+        if self._good.get(key):
+            payer = b""
+        if key not in self._flights:
+            self._flights.check_room()
+            self.failures.spend(payer)
+        verdict = await self._flights.run(key, ask, partial(self._keep, key, payer))
         if verdict.bound_to not in {None, (method, path)}:
             own_key = digest(token, service_token or b"", method.encode(), path.encode())
             verdict = await self._flights.run(own_key, ask)
@@ -178,10 +202,18 @@ class KeystoneTokens:
         for name in _QUOTING_LOGS:
             logging.getLogger(name).removeFilter(self._filter)
 
-    def _keep(self, key: bytes, flight: Future[_Verdict]) -> None:
+    def _keep(self, key: bytes, payer: bytes, flight: Future[_Verdict]) -> None:
         if flight.cancelled() or flight.exception() is not None:
+            self.failures.refund(payer)
             return
         verdict = flight.result()
+        if verdict.caller is not None:
+            self._good.put(key, True, verdict.until)  # noqa: FBT003 - the entry is the value
+            self.failures.refund(payer)
+        elif verdict.refusal is Refusal.RULES:
+            self.failures.refund(payer)
+        else:
+            self._good.drop(key)
         if verdict.bound_to is not None:
             return
         if verdict.caller is not None:

@@ -42,7 +42,13 @@ class NoAuthenticator:
             )
         return _EVERYBODY
 
-    async def identify(self, headers: Sequence[tuple[bytes, bytes]], method: str, path: str) -> Caller:  # noqa: ARG002
+    async def identify(
+        self,
+        headers: Sequence[tuple[bytes, bytes]],
+        method: str,  # noqa: ARG002
+        path: str,  # noqa: ARG002
+        client: str = "",  # noqa: ARG002
+    ) -> Caller:
         """Everybody."""
         return self.cached(headers)
 

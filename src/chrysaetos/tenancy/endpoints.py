@@ -19,7 +19,7 @@ from chrysaetos.errors import MethodNotAllowed, NotFound
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ENDPOINTS", "Action", "Endpoint", "Kind", "Parameter", "Target", "find"]
+__all__ = ["ENDPOINTS", "Action", "Endpoint", "Kind", "Parameter", "Target", "find", "find_path"]
 
 
 class Kind(Enum):
@@ -52,8 +52,10 @@ class Action(Enum):
     """The upstream answers; the body is a remote read message, whose queries are scoped."""
     OPERATOR = "operator"
     """The upstream answers; a scoped caller is refused, whatever the policy says."""
+    ABOUT = "about"
+    """The gateway answers callers who are known: about themselves, and about what it makes of a request."""
     OWN = "own"
-    """The gateway answers."""
+    """The gateway answers everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,22 @@ class Endpoint:
     def rule(self) -> str:
         """The least of the policy rules that let a caller in."""
         return self.own_rule or self.all_rule
+
+    @property
+    def guarded(self) -> bool:
+        """Whether its rules decide who is let in. They do wherever the upstream answers."""
+        return self.action not in {Action.ABOUT, Action.OWN}
+
+    def check_method(self, method: str) -> None:
+        """Check that it takes a method.
+
+        Raises:
+            MethodNotAllowed: it does not.
+        """
+        if method not in self.methods:
+            raise MethodNotAllowed(
+                f"this path takes {' and '.join(self.methods)}, not this method", self.methods
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +285,9 @@ ENDPOINTS = (
     ),
     _admin("clean_tombstones", "admin_clean_tombstones"),
     _admin("snapshot", "admin_snapshot"),
+    _row("whoami", "/-/whoami", _GET, Action.ABOUT),
+    # And the PromQL texts of the path that it is asked about.
+    _row("explain", "/-/explain", _GET_POST, Action.ABOUT, Parameter("path", Kind.TEXT)),
     _row("version", "/", _GET_HEAD, Action.OWN),
     _row("healthcheck", "/healthcheck", _GET_HEAD, Action.OWN),
     _row("healthy", "/-/healthy", _GET_HEAD, Action.OWN),
@@ -293,16 +314,14 @@ _FIXED = _fixed_paths()
 _LABEL = next(endpoint for endpoint in ENDPOINTS if endpoint.name == "label")
 
 
-def find(method: str, raw_path: str) -> Target:
-    """Look a request up.
+def find_path(raw_path: str) -> Target:
+    """Look a path up.
 
     Args:
-        method: its method.
-        raw_path: its path as it was sent, without the query and without the configured prefix.
+        raw_path: the path as it was sent, without the query and without the configured prefix.
 
     Raises:
-        NotFound: no row has this path.
-        MethodNotAllowed: the row does not take this method.
+        NotFound: no row has it.
     """
     target = _FIXED.get(raw_path)
     if target is None:
@@ -310,7 +329,20 @@ def find(method: str, raw_path: str) -> Target:
         if _LABEL_VALUES.fullmatch(path) is None:
             raise NotFound("this path is not served here")
         target = Target(_LABEL, path)
-    if method not in target.endpoint.methods:
-        allowed = target.endpoint.methods
-        raise MethodNotAllowed(f"this path takes {' and '.join(allowed)}, not this method", allowed)
+    return target
+
+
+def find(method: str, raw_path: str) -> Target:
+    """Look a request up.
+
+    Args:
+        method: its method.
+        raw_path: its path, as for :func:`find_path`.
+
+    Raises:
+        NotFound: no row has this path.
+        MethodNotAllowed: the row does not take this method.
+    """
+    target = find_path(raw_path)
+    target.endpoint.check_method(method)
     return target

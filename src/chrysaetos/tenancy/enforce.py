@@ -18,16 +18,18 @@ from typing import TYPE_CHECKING
 from chrysaetos.errors import ChrysaetosError
 from chrysaetos.promql.ast import Call, VectorSelector, walk
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, Bounds, parse, parse_selector
+from chrysaetos.promql.strings import quote
 from chrysaetos.tenancy.labels import UNIFORM, fixed_metric
 from chrysaetos.tenancy.portable import portable
+from chrysaetos.tenancy.scope import check_added
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from chrysaetos.promql.parser import Query
     from chrysaetos.tenancy.scope import Scope
 
-__all__ = ["EnforcementError", "scope_query", "scope_selector"]
+__all__ = ["EnforcementError", "conjoin_selector", "scope_query", "scope_selector"]
 
 # The bounds are the caller's text's. What is added opens no parenthesis, and is as long as it has to be.
 _UNBOUNDED = Bounds(bytes=sys.maxsize, depth=sys.maxsize, tokens=sys.maxsize, matchers=sys.maxsize)
@@ -50,6 +52,7 @@ def scope_query(text: str, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) -> str
 
     Raises:
         QueryError: the text is not PromQL, or too large.
+        BadRequest: it has too many selectors for so many tenants.
         EnforcementError: the result would not be safe.
     """
     return _scope(text, scope, bounds, parse)
@@ -68,9 +71,51 @@ def scope_selector(text: str, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) -> 
 
     Raises:
         QueryError: the text is not a selector, or too large.
+        BadRequest: the scope has too many tenants.
         EnforcementError: the result would not be safe.
     """
     return _scope(text, scope, bounds, parse_selector)
+
+
+def conjoin_selector(text: str, matchers: Sequence[str], bounds: Bounds = DEFAULT_BOUNDS) -> str:
+    """Restrict a ``match[]`` parameter to what matchers match as well.
+
+    Args:
+        text: a vector selector without modifiers.
+        matchers: in PromQL's syntax; of the metric's name too.
+        bounds: how large the text may be.
+
+    Returns:
+        The selector with the matchers. A name before its braces becomes a matcher: beside one, Prometheus
+        takes no matcher of the name.
+
+    Raises:
+        QueryError: the text is not a selector, or too large.
+        EnforcementError: the result would not be safe.
+    """
+    query = parse_selector(text, bounds)
+    agreed = portable(text)
+    if agreed is not text:
+        query = parse_selector(agreed, _UNBOUNDED)
+    selector = query.selectors[0]
+    named = () if selector.name is None else (f"__name__={quote(selector.name)}",)
+    wanted = (*named, *matchers)
+    if selector.brace is None:
+        opening, rest = "", f"}}{agreed[selector.name_end :]}"
+    else:
+        opening, rest = "," if selector.matchers else "", agreed[selector.brace :]
+    result = f"{agreed[: selector.start]}{{{','.join(wanted)}{opening}{rest}"
+    conjoined = parse_selector(result, _UNBOUNDED).selectors
+    carried = [result[own.start : own.end] for one in conjoined for own in one.matchers]
+    if (
+        len(conjoined) != 1
+        or conjoined[0].name is not None
+        or carried[: len(wanted)] != list(wanted)
+        or len(carried) != len(wanted) + len(selector.matchers)
+        or portable(result) != result
+    ):
+        raise EnforcementError("a conjoined selector does not carry its matchers")
+    return result
 
 
 def _scope(text: str, scope: Scope, bounds: Bounds, parser: Callable[[str, Bounds], Query]) -> str:
@@ -101,6 +146,7 @@ def _splice(query: Query, scope: Scope) -> str:
         # info(v) selects target_info on its own. Given label matchers, it adds them to that selection.
         insertions += [(call.end - 1, f",{{{scope.matcher}}}") for call in query.infos]
         insertions.sort(key=itemgetter(0))  # stable: a selector that ends at the parenthesis comes first
+    check_added(scope, sum(len(addition) for _, addition in insertions))
     pieces: list[str] = []
     position = 0
     for place, addition in insertions:

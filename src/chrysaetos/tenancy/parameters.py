@@ -16,6 +16,7 @@ from chrysaetos.promql.parser import DEFAULT_BOUNDS
 from chrysaetos.tenancy.endpoints import Kind
 from chrysaetos.tenancy.enforce import scope_query, scope_selector
 from chrysaetos.tenancy.ranges import check_range
+from chrysaetos.tenancy.scope import check_added
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from chrysaetos.tenancy.endpoints import Endpoint, Parameter
     from chrysaetos.tenancy.scope import Scope
 
-__all__ = ["Binder", "Bound", "Text"]
+__all__ = ["Binder", "Bound", "Text", "split_parameters"]
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 # Go's strconv.ParseFloat, without the forms that are no point in time; RFC 3339.
@@ -45,6 +46,8 @@ _FORMS = {
     Kind.COUNT: (_COUNT, "a whole number, 0 or more"),
 }
 _PROMQL = frozenset({Kind.QUERY, Kind.SELECTOR})
+_LONGEST_KEPT = 64 * 1024
+"""Characters of the longest scoped text that is kept."""
 _LONGEST_PLAIN_VALUE = 64
 """Characters of the longest time, duration or count that anybody writes."""
 
@@ -104,7 +107,8 @@ class Binder:
             body: the form body, as it was sent; None for a request without one.
 
         Raises:
-            BadRequest: a parameter is malformed, missing, or given twice, or a range has too many points.
+            BadRequest: a parameter is malformed, missing, or given twice, a range has too many points, or
+                there are too many selectors for so many tenants.
             QueryError: a query or a selector is refused.
         """
         texts: list[Text] = []
@@ -121,6 +125,7 @@ class Binder:
         pieces: list[bytes] = []
         seen: dict[str, str] = {}
         plain: dict[str, str] = {}
+        added = 0
         for place, encoded in places:
             for name, value in _split(encoded):
                 parameter = endpoint.parameters.get(name)
@@ -131,6 +136,8 @@ class Binder:
                 seen[name] = place
                 if parameter.kind in _PROMQL:
                     pieces.append(self._scoped_piece(parameter, scope, value, texts))
+                    added += len(texts[-1].sent) - len(texts[-1].original)
+                    check_added(scope, added)
                 else:
                     plain[name] = _checked(parameter, value)
                     pieces.append(_encoded(name, plain[name]))
@@ -154,7 +161,10 @@ class Binder:
         if kept is None:
             original = _decoded(value)
             sent = (scope_query if kind is Kind.QUERY else scope_selector)(original, scope, self._bounds)
-            kept = self._scoped[key] = (_encoded(parameter.name, sent), Text(original, sent))
+            kept = (_encoded(parameter.name, sent), Text(original, sent))
+            # A text for many tenants would take the memory of thousands for one.
+            if len(sent) <= _LONGEST_KEPT:
+                self._scoped[key] = kept
             if len(self._scoped) > self._size:
                 self._scoped.popitem(last=False)
         else:
@@ -176,6 +186,16 @@ def _checked(parameter: Parameter, value: bytes) -> str:
             shown = ascii(text[:_LONGEST_PLAIN_VALUE])
             raise BadRequest(f'invalid parameter "{parameter.name}": {shown} is not {description}')
     return text
+
+
+def split_parameters(encoded: bytes) -> Iterator[tuple[str, str]]:
+    """Names and values of a URL's query, decoded.
+
+    Raises:
+        BadRequest: a percent sign without two hexadecimal digits, or bytes that are not UTF-8.
+    """
+    for name, value in _split(encoded):
+        yield name, _decoded(value)
 
 
 def _split(encoded: bytes) -> Iterator[tuple[str, bytes]]:

@@ -9,19 +9,21 @@ Source: Prometheus 3.14, ``prompb/remote.proto`` and ``prompb/types.proto``; Pro
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from chrysaetos.errors import BadRequest
-from chrysaetos.promql.strings import regex_quote
+from chrysaetos.errors import ApiError, BadRequest
+from chrysaetos.promql.strings import is_legacy_name, quote, regex_quote
 from chrysaetos.tenancy.labels import OPEN
+from chrysaetos.tenancy.parameters import Text
+from chrysaetos.tenancy.scope import check_added
 from chrysaetos.tenancy.snappy import compress, decompress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from chrysaetos.tenancy.scope import Scope
 
-__all__ = ["MOST_QUERIES", "scope_read_request"]
+__all__ = ["MOST_QUERIES", "ReadRequest", "scope_read_request"]
 
 MOST_QUERIES: Final = 1000
 """Queries of one message. Prometheus sends one; each grows by the scope's matcher."""
@@ -36,14 +38,39 @@ _TIMES = frozenset({1, 2})  # start_timestamp_ms, end_timestamp_ms
 _MATCHERS, _HINTS = 3, 4
 # LabelMatcher
 _TYPE, _NAME, _VALUE = 1, 2, 3
-_MATCHER_TYPES = frozenset({0, 1, 2, 3})  # EQ, NEQ, RE, NRE
+_OPERATORS = {0: "=", 1: "!=", 2: "=~", 3: "!~"}  # EQ, NEQ, RE, NRE
 _EQUAL, _REGEX = 0, 2
 # ReadHints
 _HINT_NUMBERS = frozenset({1, 3, 4, 6, 7})  # step_ms, start_ms, end_ms, by, range_ms
 _HINT_TEXTS = frozenset({2, 5})  # func, grouping
 
 
-def scope_read_request(body: bytes, scope: Scope, limit: int) -> bytes:
+class _Matcher(NamedTuple):
+    """A label matcher; name and value are UTF-8."""
+
+    kind: int
+    name: bytes
+    value: bytes
+
+    def encode(self) -> bytes:
+        """As a field of a query."""
+        content = _field(_TYPE, self.kind) + _field(_NAME, self.name) + _field(_VALUE, self.value)
+        return _field(_MATCHERS, content)
+
+
+class ReadRequest(NamedTuple):
+    """A remote read as the upstream gets it.
+
+    Attributes:
+        body: a ``prometheus.ReadRequest``, compressed.
+        texts: the matchers of each query as a selector, for the audit.
+    """
+
+    body: bytes
+    texts: tuple[Text, ...]
+
+
+def scope_read_request(body: bytes, scope: Scope, limit: int) -> ReadRequest:
     """Restrict a remote read to a scope.
 
     Args:
@@ -52,43 +79,50 @@ def scope_read_request(body: bytes, scope: Scope, limit: int) -> bytes:
         limit: how long the message may be, decompressed.
 
     Returns:
-        The message with the scope's matcher in each query, compressed; the body as it is if the scope is
-        unrestricted.
+        The message with the scope's matcher in each query; the body as it is if the scope is unrestricted,
+        whatever it holds.
 
     Raises:
         BadRequest: the body is not such a message, or holds what the schema does not.
         ContentTooLarge: the message is longer than the limit.
     """
-    if scope.unrestricted:
-        return body
-    return compress(_request(decompress(body, limit), scope))
+    texts: list[Text] = []
+    if not scope.unrestricted:
+        return ReadRequest(compress(_request(decompress(body, limit), scope, texts)), tuple(texts))
+    try:
+        _request(decompress(body, limit), scope, texts)
+    except ApiError:
+        return ReadRequest(body, ())  # what it means is the upstream's to say
+    return ReadRequest(body, tuple(texts))
 
 
-def _scope_matcher(scope: Scope, metric: str | None) -> bytes:
-    """The scope as a field of a query for a metric; nothing if the metric is open to all tenants.
+def _scope_matchers(scope: Scope, metric: str | None) -> tuple[_Matcher, ...]:
+    """What the scope adds to a query for a metric; nothing if the metric is open to all tenants.
 
     It is a regular expression even for one value: an equality with one of Prometheus' external labels is
     turned into "label not there" (``storage/remote/read_handler.go``, ``filterExtLabelsFromMatchers``), and
     so would select what belongs to nobody.
     """
     label = None if metric is None else scope.labels.label(metric)
-    if label == OPEN:
-        return b""
+    if scope.unrestricted or label == OPEN:
+        return ()
     value = "|".join(map(regex_quote, scope.values))
     name = (label or scope.label).encode()
-    matcher = _field(_TYPE, _REGEX) + _field(_NAME, name) + _field(_VALUE, value.encode())
-    return _field(_MATCHERS, matcher)
+    return (_Matcher(_REGEX, name, value.encode()),)
 
 
-def _request(message: bytes, scope: Scope) -> bytes:
+def _request(message: bytes, scope: Scope, texts: list[Text]) -> bytes:
+    """The message, scoped; the selectors of its queries are added to the list."""
     pieces: list[bytes] = []
-    queries = 0
+    queries = added = 0
     for number, value in _fields(message):
         if number == _QUERIES and isinstance(value, bytes):
             queries += 1
             if queries > MOST_QUERIES:
                 raise BadRequest(f"the message holds more than {MOST_QUERIES} queries: send several")
-            pieces.append(_field(_QUERIES, _query(value, scope)))
+            pieces.append(_field(_QUERIES, _query(value, scope, texts)))
+            added += len(texts[-1].sent) - len(texts[-1].original)
+            check_added(scope, added)
         elif number == _RESPONSE_TYPES:
             # A repeated number may come one by one or packed.
             for one in _packed(value) if isinstance(value, bytes) else (value,):
@@ -100,33 +134,43 @@ def _request(message: bytes, scope: Scope) -> bytes:
     return b"".join(pieces)
 
 
-def _query(message: bytes, scope: Scope) -> bytes:
+def _query(message: bytes, scope: Scope, texts: list[Text]) -> bytes:
     pieces: list[bytes] = []
-    names: list[tuple[int, bytes]] = []
+    matchers: list[_Matcher] = []
     for number, value in _fields(message):
         if number in _TIMES and isinstance(value, int):
             pieces.append(_field(number, value))
         elif number == _MATCHERS and isinstance(value, bytes):
-            kind, name, text = _matcher(value)
-            if name == b"__name__":
-                names.append((kind, text))
-            matcher = _field(_TYPE, kind) + _field(_NAME, name) + _field(_VALUE, text)
-            pieces.append(_field(_MATCHERS, matcher))
+            matchers.append(_matcher(value))
+            pieces.append(matchers[-1].encode())
         elif number == _HINTS and isinstance(value, bytes):
             pieces.append(_field(_HINTS, _hints(value)))
         else:
             raise _unknown("Query")
-    fixed = len(names) == 1 and names[0][0] == _EQUAL
-    pieces.append(_scope_matcher(scope, names[0][1].decode() if fixed else None))
+    names = [matcher for matcher in matchers if matcher.name == b"__name__"]
+    fixed = len(names) == 1 and names[0].kind == _EQUAL
+    added = _scope_matchers(scope, names[0].value.decode() if fixed else None)
+    pieces += [matcher.encode() for matcher in added]
+    texts.append(Text(_selector(matchers), _selector([*matchers, *added])))
     return b"".join(pieces)
 
 
-def _matcher(message: bytes) -> tuple[int, bytes, bytes]:
-    """Type, name and value; of a field that is there twice, the last counts."""
+def _selector(matchers: Iterable[_Matcher]) -> str:
+    """Matchers in PromQL's syntax."""
+    written = []
+    for kind, raw, value in matchers:
+        name = raw.decode()
+        shown = name if is_legacy_name(name) else quote(name)
+        written.append(f"{shown}{_OPERATORS[kind]}{quote(value.decode())}")
+    return f"{{{','.join(written)}}}"
+
+
+def _matcher(message: bytes) -> _Matcher:
+    """Of a field that is there twice, the last counts."""
     kind, name, text = _EQUAL, b"", b""
     for number, value in _fields(message):
         if isinstance(value, int):
-            if number != _TYPE or value not in _MATCHER_TYPES:
+            if number != _TYPE or value not in _OPERATORS:
                 raise _unknown("LabelMatcher")
             kind = value
         elif number == _NAME and _is_text(value):
@@ -135,7 +179,7 @@ def _matcher(message: bytes) -> tuple[int, bytes, bytes]:
             text = value
         else:
             raise _unknown("LabelMatcher")
-    return kind, name, text
+    return _Matcher(kind, name, text)
 
 
 def _hints(message: bytes) -> bytes:

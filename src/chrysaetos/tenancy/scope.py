@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from chrysaetos.errors import BadRequest
 from chrysaetos.promql.strings import is_legacy_name, quote, regex_quote
 from chrysaetos.tenancy.labels import OPEN, UNIFORM, LabelTable
 
-__all__ = ["UNRESTRICTED", "Scope"]
+__all__ = ["MOST_ADDED", "UNRESTRICTED", "Scope", "check_added"]
+
+MOST_ADDED = 2 * 1024 * 1024
+"""Characters that scoping may add to a request, which may hold thousands of selectors: the matcher of a scope
+with many tenants is long itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +88,16 @@ def _unrestricted() -> Scope:
 
 UNRESTRICTED = _unrestricted()
 """The scope of callers who may see everything. Built here and nowhere else, so that no mistake yields it."""
+
+
+def check_added(scope: Scope, characters: int) -> None:
+    """Check how much scoping adds to a request.
+
+    Raises:
+        BadRequest: more than ``MOST_ADDED``.
+    """
+    if characters > MOST_ADDED:
+        raise BadRequest(
+            f"each selector would name the {len(scope.values)} projects that you may see, and the request "
+            "has too many selectors for that: use fewer, or a token of one project"
+        )

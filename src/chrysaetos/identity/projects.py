@@ -1,0 +1,199 @@
+"""The projects of a domain, as Keystone lists them.
+
+The gateway asks with its own service user, which needs a role for that: ``reader`` on the system, or
+``admin`` (Keystone's policy ``identity:list_projects``). A list counts for a bounded time and is replaced as
+a whole. It is never used beyond that time, and never in part.
+
+Disabled projects are in it. What they have stored is the domain's, as it was before.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from keystoneauth1 import adapter, exceptions, loading
+from keystoneauth1.session import Session
+
+from chrysaetos.errors import ConfigError, Forbidden, Unavailable
+from chrysaetos.identity.cache import ExpiringLru
+from chrysaetos.identity.flights import SingleFlight
+from chrysaetos.identity.settings import GROUP
+
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Callable
+
+    from oslo_config.cfg import ConfigOpts
+
+    from chrysaetos.identity.settings import KeystoneSettings
+
+__all__ = ["DomainProjects"]
+
+_LOG = logging.getLogger(__name__)
+_MOST_DOMAINS = 256
+_RETRY_AFTER = 5
+_V3 = {"min_version": "3.0", "max_version": "3.latest"}
+
+
+class DomainProjects:
+    """Lists the projects of domains, and keeps the lists for a while.
+
+    Args:
+        conf: the configuration with ``[keystone_authtoken]``, its options registered.
+        settings: that section, checked.
+        seconds: how long a list counts; a project that was made or deleted meanwhile shows after that.
+        most: how many projects a domain may have.
+        threads: how many domains are asked about at once.
+        waiting: how many may be asked about or queued before more are turned away.
+        clock: seconds since the epoch.
+
+    Attributes:
+        hits: lists that were at hand.
+        misses: times that Keystone had to be asked, or its answer awaited.
+
+    Raises:
+        ConfigError: the section cannot be used.
+    """
+
+    def __init__(
+        self,
+        conf: ConfigOpts,
+        settings: KeystoneSettings,
+        *,
+        seconds: float = 60.0,
+        most: int = 1000,
+        threads: int = 2,
+        waiting: int = 200,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._seconds = seconds
+        self._most = most
+        self._clock = clock
+        self._session = Session(
+            verify=settings.verify, cert=settings.cert, timeout=settings.timeout, user_agent="chrysaetos"
+        )
+        self._keystone = _adapter(conf, self._session)
+        self._lists: ExpiringLru[tuple[str, ...]] = ExpiringLru(_MOST_DOMAINS, clock)
+        self._flights: SingleFlight[tuple[str, ...]] = SingleFlight(
+            "domains", threads=threads, waiting=waiting
+        )
+        self.hits = 0
+        self.misses = 0
+
+    @property
+    def errors(self) -> int:
+        """How often Keystone gave no list."""
+        return self._flights.failed
+
+    async def of(self, domain_id: str) -> tuple[str, ...]:
+        """The ids of a domain's projects; as long as nothing has changed, the very same tuple.
+
+        Raises:
+            Forbidden: the domain has more projects than allowed, or none.
+            Unavailable: Keystone gives no list, or not the whole one.
+        """
+        key = domain_id.encode()
+        projects = self._lists.get(key)
+        if projects is None:
+            self.misses += 1
+            call = partial(self._list, domain_id)
+            projects = await self._flights.run(key, call, partial(self._keep, key))
+        else:
+            self.hits += 1
+        if not projects:
+            raise Forbidden("the domain of your token has no projects")
+        if len(projects) > self._most:
+            raise Forbidden(
+                f"the domain of your token has more than {self._most} projects (max_domain_projects): "
+                "ask Keystone for a token of one project"
+            )
+        return projects
+
+    def close(self) -> None:
+        """Ends the threads. Waits for the calls to Keystone that are under way."""
+        self._flights.close()
+        self._session.session.close()
+
+    def _keep(self, key: bytes, flight: Future[tuple[str, ...]]) -> None:
+        if not flight.cancelled() and flight.exception() is None:
+            self._lists.put(key, flight.result(), self._clock() + self._seconds)
+
+    def _list(self, domain_id: str) -> tuple[str, ...]:
+        """Asks Keystone, page by page, until there are too many. This happens in a thread."""
+        try:
+            return self._pages(domain_id)
+        except exceptions.Forbidden as error:
+            _LOG.error(
+                "Keystone does not let the user of [%s] list the projects of a domain, so tokens of domains"
+                " are answered with 503. Give it the role reader on the system, or admin on its project.",
+                GROUP,
+            )
+            raise _unavailable() from error
+        except Exception as error:
+            # Its message may quote Keystone's answer, its class does not.
+            _LOG.error("Keystone gave no list of a domain's projects: %s", _reason(error))
+            raise _unavailable() from error
+
+    def _pages(self, domain_id: str) -> tuple[str, ...]:
+        projects: dict[str, None] = {}
+        query: dict[str, list[str]] = {}
+        while True:
+            answer = self._keystone.get(
+                "/projects",
+                params={**query, "domain_id": [domain_id]},
+                endpoint_filter=_V3,
+                headers={"Accept": "application/json"},
+            ).json()
+            known = len(projects)
+            for project in answer["projects"]:
+                # A server that ignores the filter answers with everybody's.
+                if project["domain_id"] != domain_id:
+                    raise _NotTheListError("it holds projects of other domains")
+                projects[project["id"]] = None
+            if len(projects) > self._most:
+                break
+            following = (answer.get("links") or {}).get("next")
+            if not following:
+                if answer.get("truncated"):
+                    raise _NotTheListError("it is cut off, see list_limit in Keystone's configuration")
+                break
+            if len(projects) == known:
+                raise _NotTheListError("a page of it has nothing new")
+            # Host and path of the link are Keystone's public ones, which may not be for the gateway.
+            query = parse_qs(urlsplit(following).query)
+        if not all(projects):
+            raise _NotTheListError("it holds an empty id")
+        return tuple(projects)
+
+
+class _NotTheListError(Exception):
+    """What Keystone answered is not the list of the domain's projects."""
+
+
+def _adapter(conf: ConfigOpts, session: Session) -> Any:
+    """Keystone itself, where keystonemiddleware would find it, with the service's own credentials."""
+    section = conf[GROUP]
+    try:
+        auth = loading.load_auth_from_conf_options(conf, GROUP)
+    except exceptions.ClientException as error:
+        raise ConfigError(f"[{GROUP}]: {error}") from error
+    return adapter.Adapter(
+        session,
+        auth=auth,
+        service_type="identity",
+        interface=section.interface,
+        region_name=section.region_name,
+        connect_retries=section.http_request_max_retries,
+    )
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, _NotTheListError) else type(error).__name__
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable("Keystone does not tell the projects of your domain. Try again.", _RETRY_AFTER)
