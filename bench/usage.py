@@ -136,7 +136,8 @@ def dummy(path: Path) -> None:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"dummy file {path.name}: first update {seconds[0]:.2f} s, "
-        f"further {statistics.median(seconds[1:]):.2f} s; scrape {statistics.median(scrapes) * 1000:.1f} ms, {len(text) / 1e6:.1f} MB "
+        f"further {statistics.median(seconds[1:]):.2f} s; "
+        f"scrape {statistics.median(scrapes) * 1000:.1f} ms, {len(text) / 1e6:.1f} MB "
         f"({len(packed) / 1e6:.2f} MB compressed); memory at most {memory:.0f} MB"
     )
 

@@ -1,0 +1,113 @@
+"""What is there to ask about: ``series``, ``labels``, ``values`` and ``metadata``."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from cliff.lister import Lister
+
+from chrysaetos.cli.base import MetricsCommand
+from chrysaetos.cli.cells import label_names, text
+from chrysaetos.cli.times import moment
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    Table = tuple[Sequence[str], list[tuple[Any, ...]]]
+
+__all__ = ["Labels", "Metadata", "Series", "Values"]
+
+
+def _add_window(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--start", type=moment, metavar="TIME", help="only what is there after, such as -1h")
+    parser.add_argument("--end", type=moment, metavar="TIME", help="only what is there before")
+    parser.add_argument("--limit", type=int, metavar="N", help="at most so many")
+
+
+def _add_match(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--match",
+        action="append",
+        default=[],
+        metavar="SELECTOR",
+        help="only of these series, such as 'up{job=\"node\"}'; can be repeated",
+    )
+
+
+def _window(parsed_args: argparse.Namespace) -> dict[str, Any]:
+    now = int(time.time())
+    return {
+        "start": parsed_args.start and parsed_args.start.at(now),
+        "end": parsed_args.end and parsed_args.end.at(now),
+        "limit": parsed_args.limit,
+    }
+
+
+class Series(MetricsCommand, Lister):
+    """List the series that selectors match, with all their labels."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """The selectors and the time."""
+        parser.add_argument(
+            "selectors", nargs="+", metavar="selector", help="such as up or '{__name__=~\"node_.+\"}'"
+        )
+        _add_window(parser)
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Table:
+        """A column for each label, a row for each series."""
+        found = self.client.series(parsed_args.selectors, **_window(parsed_args))
+        self.tell(*found.warnings, *found.infos)
+        names = label_names(found)
+        return names, [tuple(text(labels.get(name, "")) for name in names) for labels in found]
+
+
+class Labels(MetricsCommand, Lister):
+    """List the names of labels."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Of which series, and the time."""
+        _add_match(parser)
+        _add_window(parser)
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Table:
+        """One column."""
+        found = self.client.labels(parsed_args.match, **_window(parsed_args))
+        self.tell(*found.warnings, *found.infos)
+        return ["label"], [(text(name),) for name in found]
+
+
+class Values(MetricsCommand, Lister):
+    """List the values of a label; those of __name__ are the names of the metrics."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """The label, of which series, and the time."""
+        parser.add_argument("label", help="the label's name")
+        _add_match(parser)
+        _add_window(parser)
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Table:
+        """One column."""
+        found = self.client.label_values(parsed_args.label, parsed_args.match, **_window(parsed_args))
+        self.tell(*found.warnings, *found.infos)
+        return ["value"], [(text(one),) for one in found]
+
+
+class Metadata(MetricsCommand, Lister):
+    """List type, unit and help of metrics, as their exporters give them."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """The metric."""
+        parser.add_argument("metric", nargs="?", help="of this one only")
+        parser.add_argument("--limit", type=int, metavar="N", help="at most so many metrics")
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Table:
+        """A row for each metric, or several where exporters differ."""
+        found = self.client.metadata(parsed_args.metric, limit=parsed_args.limit)
+        rows = [
+            (text(metric), *(text(entry.get(name, "")) for name in ("type", "unit", "help")))
+            for metric, entries in sorted(found.items())
+            for entry in entries
+        ]
+        return ["metric", "type", "unit", "help"], rows

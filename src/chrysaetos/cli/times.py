@@ -1,0 +1,142 @@
+"""Times and durations as people write them."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
+
+__all__ = ["Moment", "duration", "moment", "rfc3339"]
+
+_UNITS = {"y": 365 * 86400.0, "w": 7 * 86400.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_DURATION = re.compile("".join(f"(?:([0-9]+){unit})?" for unit in _UNITS))
+"""Each unit once at most, the longest first: Prometheus' own form of a duration."""
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
+_RELATIVE = re.compile(r"(?:now)?\s*([+-])\s*(\S+)")
+_ABSOLUTE = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[Tt ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)[0-9]*)?"
+    r"\s*([Zz]|[+-][0-9]{2}:?[0-9]{2}|[A-Za-z][A-Za-z0-9_+/-]*)?"
+)
+"""Date, time of day and zone. Prometheus writes nanoseconds; a datetime holds microseconds."""
+_LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+
+_ACCEPTED = (
+    "now; -1h, now-2d, now+5m (y, w, d, h, m, s, ms; 1h30m); 2026-11-21T13:05:00Z or +01:00; "
+    "'2026-11-21 13:05 Europe/Berlin' or 'local'; seconds since 1970"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A point in time, fixed or counted from now.
+
+    Attributes:
+        seconds: since the epoch; where `relative`, since now.
+        relative: whether it moves on with the clock.
+    """
+
+    seconds: float
+    relative: bool = False
+
+    def at(self, now: float) -> float:
+        """Seconds since the epoch.
+
+        Args:
+            now: the present in seconds since the epoch: the same for all times of one request.
+        """
+        return now + self.seconds if self.relative else self.seconds
+
+
+def moment(text: str) -> Moment:
+    """A time argument, for `argparse`.
+
+    Raises:
+        argparse.ArgumentTypeError: it is no time; the message says what is.
+    """
+    written = text.strip()
+    if written == "now":
+        return Moment(0, relative=True)
+    if _NUMBER.fullmatch(written):
+        seconds = float(written)
+        if seconds > _LATEST:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is behind the year 9999: seconds are meant, not milliseconds"
+            )
+        return Moment(seconds)
+    if found := _RELATIVE.fullmatch(written):
+        length = _length(found[2])
+        if length is not None:
+            return Moment(-length if found[1] == "-" else length, relative=True)
+    if found := _ABSOLUTE.fullmatch(written):
+        return Moment(_absolute(text, *found.groups()))
+    raise argparse.ArgumentTypeError(f"{text!r} is not a time; a time is: {_ACCEPTED}")
+
+
+def duration(text: str) -> float:
+    """A length of time in seconds, for `argparse`: ``30s``, ``1h30m``, or a number of seconds.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none, or not greater than 0.
+    """
+    written = text.strip()
+    length = float(written) if _NUMBER.fullmatch(written) else _length(written)
+    if not length:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a duration greater than 0; a duration is: 30s, 5m, 1h30m "
+            "(y, w, d, h, m, s, ms) or a number of seconds"
+        )
+    return length
+
+
+def rfc3339(seconds: float) -> str:
+    """A time as RFC 3339 has it, in UTC, with milliseconds where it has any. `moment` reads it."""
+    when = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=round(seconds * 1000))
+    written = when.isoformat(timespec="milliseconds" if when.microsecond else "seconds")
+    return written.replace("+00:00", "Z")
+
+
+def _length(written: str) -> float | None:
+    found = _DURATION.fullmatch(written)
+    if found is None or not written:
+        return None
+    parts = zip(found.groups(), _UNITS.values(), strict=True)
+    length = sum(float(digits) * unit for digits, unit in parts if digits)
+    return length if length <= _LATEST else None
+
+
+def _absolute(text: str, date: str, time: str | None, zone: str | None) -> float:
+    if zone is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} has no time zone: add Z, +01:00, a name such as Europe/Berlin, or local"
+        )
+    try:
+        naive = datetime.fromisoformat(f"{date}T{time or '00:00'}")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time: {error}") from error
+    try:
+        aware = naive.astimezone() if zone == "local" else naive.replace(tzinfo=_zone(text, zone))
+        seconds = aware.timestamp()
+        back = aware.astimezone(UTC).astimezone(aware.tzinfo)
+    except (OverflowError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is out of range") from error
+    if back.replace(tzinfo=None) != naive:
+        raise argparse.ArgumentTypeError(f"{text!r} does not exist: the clocks were moved forward past it")
+    return seconds
+
+
+def _zone(text: str, zone: str) -> tzinfo:
+    if zone in {"Z", "z"}:
+        return UTC
+    try:
+        if zone[0] in "+-":
+            offset = datetime.strptime(zone, "%z").tzinfo
+            assert offset is not None  # noqa: S101 - %z was there
+            return offset
+        return ZoneInfo(zone)
+    except (ValueError, OSError, LookupError) as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: {zone} is not a time zone; use Z, +01:00, a name such as Europe/Berlin, or local"
+        ) from error

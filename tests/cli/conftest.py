@@ -1,0 +1,93 @@
+"""The command ``chrysaetos``, called within the test's own process."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import pytest
+from tests.fakes.metrics_server import MetricsServer, success
+
+from chrysaetos.cli.main import main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.fakes.metrics_server import Reply, Request
+
+
+class Said(NamedTuple):
+    """Exit status, standard output and standard error."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Run(Protocol):
+    """Calls the command with its arguments."""
+
+    def __call__(self, *arguments: str) -> Said: ...
+
+
+class Canned:
+    """Answers by path; keeps nothing.
+
+    Attributes:
+        replies: path → the reply to it.
+    """
+
+    def __init__(self) -> None:
+        self.replies: dict[str, Reply] = {}
+
+    def __call__(self, request: Request) -> Reply:
+        return self.replies[request.path]
+
+    def says(self, path: str, data: object, **notes: object) -> None:
+        """From now on a path is answered with this."""
+        self.replies[path] = success(data, **notes)
+
+
+@pytest.fixture(autouse=True)
+def nobodys_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable and no clouds.yaml but the test's own."""
+    for name in list(os.environ):
+        if name.startswith(("OS_", "CHRYSAETOS_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def canned() -> Canned:
+    """What the server answers."""
+    return Canned()
+
+
+@pytest.fixture
+def server(canned: Canned) -> Iterator[MetricsServer]:
+    """A server that answers what is canned."""
+    with MetricsServer(canned) as running:
+        yield running
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command; a refusal of its arguments is a status as any other."""
+
+    def call(*arguments: str) -> Said:
+        try:
+            status = main(arguments)
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+        return Said(status, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def ask(run: Run, server: MetricsServer) -> Run:
+    """The command, asking the server."""
+    return lambda *arguments: run(*arguments, "--url", server.url)

@@ -1,0 +1,47 @@
+"""What the commands have in common."""
+
+import io
+from types import SimpleNamespace
+
+import pytest
+
+from chrysaetos.cli.base import MetricsCommand
+
+
+class Command(MetricsCommand):
+    """Do nothing."""
+
+    def add_arguments(self, parser):
+        parser.add_argument("--time")
+        parser.add_argument("-v", action="store_true")
+
+    def take_action(self, parsed_args):  # noqa: ARG002 - cliff's signature
+        return 0
+
+
+@pytest.fixture
+def command():
+    return Command(
+        SimpleNamespace(stderr=io.StringIO(), client_manager=SimpleNamespace(chrysaetos="client")), None
+    )
+
+
+@pytest.mark.parametrize("time", ["-1h", "-0.5", "-.5", "-30m"])
+def test_a_time_may_begin_with_a_minus(command, time):
+    parsed = command.get_parser("openstack metric test").parse_args(["--time", time, "-v"])
+    assert (parsed.time, parsed.v) == (time, True)
+
+
+def test_an_option_is_no_time(command, capsys):
+    with pytest.raises(SystemExit):
+        command.get_parser("openstack metric test").parse_args(["--time", "-v"])
+    assert "--time: expected one argument" in capsys.readouterr().err
+
+
+def test_the_client_is_the_programs(command):
+    assert command.client == "client"
+
+
+def test_notes_go_to_standard_error(command):
+    command.tell("one", "two")
+    assert command.app.stderr.getvalue() == "one\ntwo\n"

@@ -1,0 +1,74 @@
+"""The command's dispatch: what is there, and that it loads what it needs."""
+
+import subprocess
+import sys
+
+import pytest
+
+from chrysaetos.cli import main as module
+from chrysaetos.cli.main import main
+
+HEAVY = ("requests", "keystoneauth1", "openstack", "cliff", "stevedore", "oslo_config", "keystone", "uvloop")
+
+
+def loaded(*arguments):
+    """The heavy packages that a call of the command imports."""
+    code = (
+        "import sys\nfrom chrysaetos.cli.main import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        f"print(*(name for name in {HEAVY!r} if name in sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60, check=True
+    )
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("scope", "up", "--project", "p")])
+def test_help_loads_nothing_heavy(arguments):
+    assert loaded(*arguments) == set()
+
+
+def test_a_commands_help_loads_what_that_command_needs():
+    assert loaded("query", "--help") == {"cliff", "stevedore"}
+
+
+def test_prometheus_itself_is_asked_without_openstacksdk():
+    assert "openstack" not in loaded("query", "up", "--url", "http://127.0.0.1:1", "--timeout", "0.1")
+
+
+def test_a_package_that_is_missing_is_named_with_its_extra(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "cliff.lister", None)
+    monkeypatch.delitem(sys.modules, "chrysaetos.cli.query", raising=False)
+    assert main(["query", "up"]) == 2
+    assert capsys.readouterr().err == (
+        "chrysaetos query needs the package cliff.lister: pip install 'chrysaetos[cli]'\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "leading"),
+    [
+        (["--os-cloud", "query", "range", "up"], ["--os-cloud", "query"]),
+        (["--os-cloud=demo", "range", "up"], ["--os-cloud=demo"]),
+        (["range", "--os-cloud", "demo"], []),
+        (["--os-cloud"], ["--os-cloud"]),
+        ([], []),
+    ],
+)
+def test_options_may_stand_in_front_of_the_command(arguments, leading):
+    assert module._leading_options(arguments) == leading
+
+
+def test_they_reach_the_command(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert main(["--os-cloud", "nowhere", "query", "up"]) == 1
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_a_command_of_another_kind_has_no_such_options(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--os-cloud", "demo", "scope", "up", "--project", "p"])
+    assert ended.value.code == 2
+    assert "--os-cloud" in capsys.readouterr().err

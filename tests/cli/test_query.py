@@ -1,0 +1,268 @@
+"""``chrysaetos query`` and ``range``."""
+
+import csv
+import io
+import json
+import time
+
+import pytest
+from tests.fakes.metrics_server import failed, success
+
+from chrysaetos.cli import watching
+from chrysaetos.cli.query import _look
+
+QUERY, RANGE = "/api/v1/query", "/api/v1/query_range"
+NOON = 1_795_262_400
+
+
+def vector(*samples):
+    return {"resultType": "vector", "result": [{"metric": m, "value": [NOON, v]} for m, v in samples]}
+
+
+def matrix(*series):
+    return {"resultType": "matrix", "result": [{"metric": m, "values": v} for m, v in series]}
+
+
+HISTOGRAM = {"count": "3", "sum": "4.5", "buckets": [[0, "1", "2", "3"]]}
+
+
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_vector_is_a_row_a_series(ask, canned, server):
+    canned.says(QUERY, vector(({"__name__": "up", "vm": "a"}, "1"), ({"__name__": "up", "zone": "z"}, "0.5")))
+    said = ask("query", "up", "-f", "json", "--time", "1795262400", "--limit", "7")
+    assert said.status == 0
+    assert json.loads(said.out) == [
+        {"__name__": "up", "vm": "a", "zone": "", "value": 1},
+        {"__name__": "up", "vm": "", "zone": "z", "value": 0.5},
+    ]
+    asked = server.requests[-1].parameters
+    assert (asked["query"], float(asked["time"]), asked["limit"]) == ("up", NOON, "7")
+
+
+def test_a_table_is_the_default(ask, canned):
+    canned.says(QUERY, vector(({"vm": "a"}, "2.50")))
+    assert ask("query", "up").out.splitlines()[1].split() == ["|", "vm", "|", "value", "|"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("NaN", "NaN"),
+        ("+Inf", "+Inf"),
+        ("-Inf", "-Inf"),
+        ("1e+100", 1e100),
+        ("9007199254740993", 2**53 * 1.0),
+    ],
+)
+def test_every_value_is_valid_json(sent, shown, ask, canned):
+    canned.says(QUERY, vector(({}, sent)))
+    out = ask("query", "up", "-f", "json").out
+    assert json.loads(out, parse_constant=pytest.fail) == [{"value": shown}]
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        ({"resultType": "scalar", "result": [NOON, "3"]}, [{"value": 3}]),
+        ({"resultType": "string", "result": [NOON, "a\tb"]}, [{"value": "a\tb"}]),
+        (
+            matrix(({"vm": "a"}, [[NOON, "1"], [NOON + 0.5, "2"]])),
+            [
+                {"time": "2026-11-21T12:00:00Z", "vm": "a", "value": 1},
+                {"time": "2026-11-21T12:00:00.500Z", "vm": "a", "value": 2},
+            ],
+        ),
+        (
+            {"resultType": "vector", "result": [{"metric": {}, "histogram": [NOON, HISTOGRAM]}]},
+            [{"value": {"count": 3, "sum": 4.5, "buckets": [[0, 1, 2, 3]]}}],
+        ),
+        (vector(), []),
+    ],
+)
+def test_every_type_of_result_is_shown(data, shown, ask, canned):
+    canned.says(QUERY, data)
+    assert json.loads(ask("query", "up", "-f", "json").out) == shown
+
+
+def test_a_histogram_is_short_in_a_table(ask, canned):
+    canned.says(QUERY, {"resultType": "vector", "result": [{"metric": {}, "histogram": [NOON, HISTOGRAM]}]})
+    assert "| count 3, sum 4.5 |" in ask("query", "up").out
+
+
+def test_a_label_cannot_hide_the_value(ask, canned):
+    canned.says(QUERY, vector(({"value": "no", "time": "t"}, "1")))
+    assert json.loads(ask("query", "up", "-f", "json").out) == [
+        {"label_value": "no", "time": "t", "value": 1}
+    ]
+
+
+def test_a_label_cannot_steer_the_terminal(ask, canned):
+    canned.says(QUERY, vector(({"vm": "\x1b[2Jgone"}, "1")))
+    table = ask("query", "up").out
+    assert "\x1b" not in table
+    assert "\\x1b[2Jgone" in table
+    assert json.loads(ask("query", "up", "-f", "json").out)[0]["vm"] == "\x1b[2Jgone"
+
+
+def test_warnings_go_beside_the_output(ask, canned):
+    canned.says(QUERY, vector(({}, "1")), warnings=["half of it"], infos=["no counter"])
+    said = ask("query", "up", "-f", "value")
+    assert said.out == "1\n"
+    assert said.err.splitlines() == ["half of it", "no counter"]
+
+
+def test_a_time_may_begin_with_a_minus(ask, canned, server):
+    canned.says(QUERY, vector())
+    canned.says(RANGE, matrix())
+    assert ask("query", "up", "--time", "-1h").status == 0
+    assert float(server.requests[-1].parameters["time"]) == pytest.approx(time.time() - 3600, abs=60)
+    assert ask("range", "--start", "-2h", "--end", "-1h", "up").status == 0
+    asked = server.requests[-1].parameters
+    assert float(asked["end"]) - float(asked["start"]) == 3600
+    assert asked["query"] == "up"
+
+
+def test_a_range_has_a_step_for_a_screen(ask, canned, server):
+    canned.says(RANGE, matrix())
+    for start, step in (("-1h", 15), ("-1d", 346), ("-10s", 1)):
+        assert ask("range", "up", "--start", start).status == 0
+        assert float(server.requests[-1].parameters["step"]) == step
+    assert ask("range", "up", "--step", "5m").status == 0
+    assert float(server.requests[-1].parameters["step"]) == 300
+
+
+TWO = matrix(
+    ({"__name__": "cpu", "vm": "a"}, [[NOON, "1"], [NOON + 60, "2"]]),
+    ({"__name__": "cpu", "vm": "b"}, [[NOON + 60, "NaN"]]),
+)
+
+
+def test_a_range_is_a_row_a_sample(ask, canned):
+    canned.says(RANGE, TWO)
+    out = ask("range", "cpu", "-f", "csv", "-c", "time", "-c", "vm", "-c", "value").out
+    assert list(csv.reader(io.StringIO(out))) == [
+        ["time", "vm", "value"],
+        ["2026-11-21T12:00:00Z", "a", "1"],
+        ["2026-11-21T12:01:00Z", "a", "2"],
+        ["2026-11-21T12:01:00Z", "b", "NaN"],
+    ]
+
+
+def test_a_wide_range_is_a_column_a_series(ask, canned):
+    canned.says(RANGE, TWO)
+    assert json.loads(ask("range", "cpu", "--wide", "-f", "json").out) == [
+        {"time": "2026-11-21T12:00:00Z", '{vm="a"}': 1, '{vm="b"}': ""},
+        {"time": "2026-11-21T12:01:00Z", '{vm="a"}': 2, '{vm="b"}': "NaN"},
+    ]
+
+
+def test_a_range_is_drawn(ask, canned):
+    canned.says(RANGE, TWO)
+    window = ("--start", "2026-11-21T12:00:00Z", "--end", "2026-11-21T12:01:00Z", "--step", "60")
+    said = ask("range", "cpu ", "--plot", *window, "--width", "60", "--height", "10")
+    lines = said.out.splitlines()
+    assert lines[0] == "cpu"
+    assert lines[1].startswith("2.00 ┤")
+    assert lines[-2:] == ['* {vm="a"}  min 1  max 2  last 2', '+ {vm="b"}  no points']
+    assert max(map(len, lines)) <= 60
+    ascii_only = ask("range", "cpu", "--plot", "--ascii", *window).out
+    assert ascii_only.isascii()
+
+
+def test_a_plot_names_a_single_series_whole(ask, canned):
+    canned.says(RANGE, matrix(({"__name__": "up", "vm": "\x1b"}, [[NOON, "1"]])))
+    out = ask("range", "up", "--plot").out
+    assert 'up{vm="\\x1b"}' in out
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize(
+    ("environment", "encoding", "unicode", "colour"),
+    [
+        ({"TERM": "xterm"}, "utf-8", True, True),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, "utf-8", True, False),
+        ({"TERM": "dumb"}, "utf-8", False, False),
+        ({}, "utf-8", False, False),
+        ({"TERM": "xterm"}, "ascii", False, True),
+        ({"TERM": "xterm"}, "latin-1", False, True),
+    ],
+)
+def test_a_plot_uses_what_the_terminal_has(environment, encoding, unicode, colour, monkeypatch):
+    for name in ("TERM", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**environment, "COLUMNS": "90", "LINES": "40"}.items():
+        monkeypatch.setenv(name, value)
+    terminal = Terminal()
+    terminal.encoding = encoding
+    options = type("Options", (), {"ascii": False, "width": None, "height": None})
+    look = _look(options, terminal, legend=3)
+    assert (look.unicode, look.colour, look.width, look.height) == (unicode, colour, 90, 37)
+
+
+def test_a_range_can_be_asked_in_parts(ask, canned, server):
+    canned.says(RANGE, matrix(({}, [[NOON, "1"]])))
+    said = ask("range", "up", "--start", "-2d", "--step", "10s", "--split", "-f", "json")
+    assert said.status == 0
+    assert said.err == ""  # no terminal, no progress
+    assert len([one for one in server.requests if one.path == RANGE]) == 2
+
+
+def test_an_end_before_the_start_is_a_mistake_in_the_call(ask, server):
+    said = ask("range", "up", "--start", "-1h", "--end", "-2h")
+    assert said.status == 2
+    assert said.err.startswith("chrysaetos range: the end (2")
+    assert server.requests == []
+
+
+def test_watching_goes_on_until_it_is_interrupted(ask, server, monkeypatch):
+    answers = iter(
+        [
+            success(vector(({}, "1"))),
+            success(vector(({}, "2"))),
+            failed(504, "timeout", "too slow"),
+            success(vector(({}, "3"))),
+        ]
+    )
+    pauses = []
+
+    def sleep(seconds):
+        pauses.append(seconds)
+        if len(pauses) > 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(watching.time, "sleep", sleep)
+    server.answer = lambda _: next(answers)
+    said = ask("query", "up", "--watch", "2", "-f", "value")
+    assert said.status == 130
+    assert said.out.split() == ["1", "2", "3"]
+    assert "too slow" in said.err
+    assert set(pauses) == {2.0}
+
+
+def test_watching_ends_with_an_error_that_stays(ask, server, monkeypatch):
+    answers = iter([success(matrix()), failed(403, "forbidden", "no more")])
+    monkeypatch.setattr(watching.time, "sleep", lambda _: None)
+    server.answer = lambda _: next(answers)
+    said = ask("range", "up", "--watch")
+    assert said.status == 1
+    assert "no more" in said.err
+
+
+def test_an_interval_that_is_a_query_is_explained(ask):
+    said = ask("query", "--watch", "up")
+    assert said.status == 2
+    assert "a query stands before --watch" in said.err
+
+
+def test_a_query_may_begin_with_a_minus(run, server, canned):
+    canned.says(QUERY, vector())
+    assert run("query", "--url", server.url, "--", "-up").status == 0
+    assert server.requests[-1].parameters["query"] == "-up"

@@ -1,0 +1,377 @@
+"""Asking with a keystoneauth1 session: what is sent, what stays as it was, what each failure means."""
+
+import contextlib
+import json
+import socket
+import ssl
+
+import pytest
+import requests
+import trustme
+from keystoneauth1.adapter import Adapter
+from keystoneauth1.identity import v3
+from keystoneauth1.noauth import NoAuth
+from keystoneauth1.session import Session
+from keystoneauth1.token_endpoint import Token
+from tests.fakes.keystone import FakeKeystone
+from tests.fakes.metrics_server import MetricsServer, Reply, failed, success
+
+from chrysaetos.client import errors
+from chrysaetos.client.keystone import KeystoneTransport
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def fake_keystone():
+    keystone = FakeKeystone()
+    keystone.passwords["alice", "Default", "apollo", "Default"] = "secret"
+    yield keystone
+    keystone.stop()
+
+
+def password(keystone, secret="secret"):  # noqa: S107
+    return v3.Password(
+        auth_url=f"{keystone.url}/v3",
+        username="alice",
+        password=secret,
+        user_domain_name="Default",
+        project_name="apollo",
+        project_domain_name="Default",
+    )
+
+
+@pytest.fixture
+def make():
+    """Makes transports, and closes the sessions behind the test."""
+    with contextlib.ExitStack() as stack:
+
+        def one(session, **options):
+            inner = session
+            while isinstance(inner, Adapter):
+                inner = inner.session
+            stack.callback(inner.session.close)
+            wanted = {"interface": "public", "region_name": None, "service_type": "metric-storage", **options}
+            return KeystoneTransport(session, **wanted)
+
+        yield one
+
+
+def refusal(transport, **options):
+    with pytest.raises(errors.MetricsError) as caught:
+        transport.send("GET", "/api/v1/query?query=up", **options)
+    return caught.value
+
+
+def test_a_request_carries_the_token(make):
+    with MetricsServer([success(1)]) as server:
+        transport = make(Session(auth=Token(f"{server.url}/prefix/", "abc")), headers={"X-Own": "1"})
+        answer = transport.send("GET", "/x?a=b", identity=True)
+        transport.send("POST", "/x", form="a=b", timeout=5)
+        transport.send("POST", "/x", repeatable=False)
+        assert transport.endpoint() == f"{server.url}/prefix"
+        assert (answer.status, answer.url) == (200, f"{server.url}/prefix/x")
+        assert json.loads(answer.body) == {"status": "success", "data": 1}
+    get, post, empty = server.requests
+    assert (get.headers["x-auth-token"], get.headers["x-own"], get.line) == ("abc", "1", "/prefix/x?a=b")
+    assert (get.headers["accept"], get.headers["accept-encoding"]) == ("application/json", "identity")
+    assert "chrysaetos/" in get.headers["user-agent"]
+    assert (post.pairs, post.headers["content-type"]) == ([("a", "b")], "application/x-www-form-urlencoded")
+    assert empty.headers["content-length"] == "0"
+    assert server.connections == 1
+
+
+def test_what_the_session_says_is_sent(make):
+    session = Session(
+        auth=Token("http://unused.example", "abc"),
+        user_agent="mine",
+        original_ip="192.0.2.1",
+        additional_headers={"X-More": "2"},
+        collect_timing=True,
+    )
+    with MetricsServer([success(1)]) as server:
+        make(session, endpoint_override=server.url).send("GET", "/x")
+        make(session, endpoint_override=server.url).send("GET", "/y")
+    headers = server.requests[0].headers
+    assert headers["user-agent"].startswith("mine ")
+    assert headers["forwarded"].startswith("for=192.0.2.1;")
+    assert headers["x-more"] == "2"
+    timings = session.get_timings()
+    assert [timing.url for timing in timings] == [f"{server.url}/x", f"{server.url}/y"]
+    assert all(timing.elapsed.total_seconds() > 0 for timing in timings)
+
+
+def test_the_session_stays_as_it_was(make):
+    with MetricsServer([success(1)]) as server:
+        session = Session(auth=Token(server.url, "abc"), verify="/some/ca.pem", timeout=7)
+        inner = session.session
+        inner.headers["X-Inner"] = "1"
+        before, inner_before = dict(vars(session)), dict(vars(inner))
+        adapters = dict(inner.adapters)
+        transport = make(session)
+        for timeout in (None, 3.0):
+            transport.send("GET", "/x", timeout=timeout)
+        transport.close()
+        assert vars(session) == before
+        assert vars(inner) == inner_before
+        assert session.session is inner
+        assert dict(inner.adapters) == adapters
+        assert server.requests[0].headers["x-inner"] == "1"
+        # Its connections are still there.
+        inner.get(server.url, verify="/some/ca.pem")
+        assert server.connections == 1
+
+
+def test_what_is_set_later_counts(make):
+    with MetricsServer([success(1)]) as server:
+        session = Session(auth=Token(server.url, "abc"))
+        transport = make(session)
+        transport.send("GET", "/x")
+        session.auth = Token(server.url, "def")
+        transport.send("GET", "/x")
+    assert [request.headers["x-auth-token"] for request in server.requests] == ["abc", "def"]
+
+
+def test_an_adapter_keeps_its_own(make):
+    with MetricsServer([success(1)]) as server:
+        adapter = Adapter(
+            Session(),
+            auth=Token(server.url, "abc"),
+            additional_headers={"X-More": "2"},
+            global_request_id="req-1",
+            client_name="mine",
+            client_version="5",
+        )
+        before = dict(vars(adapter))
+        make(adapter).send("GET", "/x")
+        # An adapter over another one.
+        make(Adapter(adapter)).send("GET", "/x")
+        assert vars(adapter) == before
+    for request in server.requests:
+        assert request.headers["x-auth-token"] == "abc"
+        assert request.headers["x-more"] == "2"
+    assert "mine/5" in server.requests[0].headers["user-agent"]
+    assert server.requests[0].headers["x-openstack-request-id"] == "req-1"
+
+
+def test_a_session_with_more_to_it_goes_the_long_way(make):
+    seen = []
+    inner = requests.Session()
+    inner.hooks["response"].append(lambda response, **_: seen.append(response.status_code))
+    with MetricsServer([success(1), Reply(302, b"", {"Location": "/y"})]) as server:
+        transport = make(Session(session=inner, auth=Token(server.url, "abc")))
+        assert json.loads(transport.send("GET", "/x").body)["data"] == 1
+        assert transport.send("GET", "/x").status == 302
+    assert seen == [200, 302]
+
+
+def test_mounted_adapters_are_used(make):
+    class Counting(requests.adapters.HTTPAdapter):
+        sent = 0
+
+        def send(self, *arguments, **options):
+            Counting.sent += 1
+            return super().send(*arguments, **options)
+
+    with MetricsServer([success(1)]) as server:
+        session = Session(auth=Token(server.url, "abc"))
+        session.mount(server.url, Counting())
+        make(session).send("GET", "/x")
+    assert Counting.sent == 1
+
+
+def test_a_new_token_is_fetched_after_401(make, fake_keystone):
+    with MetricsServer([failed(401, "unauthorized", "expired"), success(1)]) as server:
+        transport = make(Session(auth=password(fake_keystone)), endpoint_override=server.url)
+        assert transport.send("GET", "/x").status == 200
+        assert len({request.headers["x-auth-token"] for request in server.requests}) == 2
+        server.answer = [failed(401, "unauthorized", "no")]
+        server.requests.clear()
+        assert transport.send("GET", "/x").status == 401
+        assert len(server.requests) == 2
+
+
+def test_the_endpoint_comes_from_the_catalog(make, fake_keystone):
+    transport = make(Session(auth=password(fake_keystone)), region_name="r")
+    assert transport.endpoint(5) == "http://gateway.example"
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "rest"),
+    [
+        (
+            {"service_type": "metrics"},
+            "no metrics service in the catalog for interface public",
+            (
+                "the catalog has identity, metric-storage; an operator registers it with openstack service "
+                "create --name aetos metrics, openstack endpoint create metrics public URL"
+            ),
+        ),
+        (
+            {"region_name": "elsewhere"},
+            "no metric-storage service in the catalog for interface public in region elsewhere",
+            "the catalog has it for admin in r, internal in r, public in r",
+        ),
+    ],
+)
+def test_a_service_that_is_not_registered(make, fake_keystone, options, message, rest):
+    error = refusal(make(Session(auth=password(fake_keystone)), **options))
+    assert type(error) is errors.NotRegistered
+    assert error.message == f"{message}: {rest}"
+
+
+def test_an_adapter_says_which_service(make, fake_keystone):
+    adapter = Adapter(Session(auth=password(fake_keystone)), service_type="metrics", region_name="east")
+    assert "no metrics service in the catalog for interface public in region east" in str(
+        refusal(make(adapter))
+    )
+    error = refusal(make(adapter, service_type="other", region_name="west"))
+    assert "no other service in the catalog for interface public in region west" in str(error)
+
+
+def test_no_endpoint_at_all(make):
+    error = refusal(make(Session(auth=NoAuth())))
+    assert type(error) is errors.NotRegistered
+    assert "bring no catalog" in error.message
+
+
+def test_credentials_that_keystone_refuses(make, fake_keystone):
+    error = refusal(make(Session(auth=password(fake_keystone, "wrong"))))
+    assert type(error) is errors.Unauthorized
+    assert (error.status, error.url) == (401, f"{fake_keystone.url}/v3/auth/tokens")
+    assert error.message.startswith("Keystone: ")
+    assert "wrong" not in str(error)
+
+
+def test_no_credentials(make):
+    error = refusal(make(Session()))
+    assert type(error) is errors.Unauthorized
+    assert error.message.startswith("there are no credentials that can be used")
+
+
+def test_keystone_that_fails(make, fake_keystone):
+    fake_keystone.status = 503
+    error = refusal(make(Session(auth=password(fake_keystone))))
+    assert type(error) is errors.Unavailable
+    assert error.status == 503
+
+
+def test_keystone_that_is_gone(make, fake_keystone):
+    auth = password(fake_keystone)
+    fake_keystone.stop()
+    error = refusal(make(Session(auth=auth), endpoint_override="http://unused.example"))
+    assert type(error) is errors.Unreachable
+    assert error.retryable
+    assert error.message == (
+        f"Keystone at {fake_keystone.url}/v3/auth/tokens cannot be reached: Connection refused"
+    )
+
+
+def test_keystone_that_is_slow(make, fake_keystone):
+    fake_keystone.delay = 1.0
+    error = refusal(make(Session(auth=password(fake_keystone))), timeout=0.2)
+    assert type(error) is errors.Timeout
+    assert error.message.startswith("Keystone at ")
+
+
+def test_the_time_limit_is_for_the_login_too(make, fake_keystone):
+    class Recording(requests.adapters.HTTPAdapter):
+        def send(self, request, *arguments, **options):
+            given.append((request.method, options["timeout"]))
+            return super().send(request, *arguments, **options)
+
+    given = []
+    fake_keystone.delay = 0.3
+    with MetricsServer([success(1)]) as server:
+        session = Session(auth=password(fake_keystone))
+        session.mount("http://", Recording())
+        make(session, endpoint_override=server.url).send("GET", "/x", timeout=30)
+    (first, login), *_, (last, query) = given
+    assert (first, last) == ("POST", "GET")
+    assert login <= 30
+    assert query <= login - 0.3
+
+
+def test_when_no_time_is_left_nothing_is_sent(make):
+    with MetricsServer([success(1)]) as server:
+        transport = make(Session(auth=Token(server.url, "abc")))
+        assert type(refusal(transport, timeout=1e-9)) is errors.Timeout
+        assert server.requests == []
+
+
+def test_a_keystone_that_is_none(make):
+    with MetricsServer([Reply(200, b"<html>")]) as server:
+        auth = v3.Password(auth_url=server.url, username="a", password="b", user_domain_id="default")
+        error = refusal(make(Session(auth=auth)))
+    assert isinstance(error, errors.MetricsError)
+    assert error.message.startswith("Keystone")
+
+
+def test_nobody_listens(make):
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        error = refusal(make(Session(auth=Token(url, "abc"))))
+    assert type(error) is errors.Unreachable
+    assert error.message == f"the metrics service at {url}/api/v1/query cannot be reached: Connection refused"
+
+
+def test_after_a_failure_the_catalog_is_asked_again(make):
+    with socket.socket() as sock, MetricsServer([success(1)]) as server:
+        sock.bind(("127.0.0.1", 0))
+        session = Session(auth=Token(f"http://127.0.0.1:{sock.getsockname()[1]}", "abc"))
+        transport = make(session)
+        refusal(transport)
+        session.auth = Token(server.url, "abc")
+        assert transport.send("GET", "/x").status == 200
+
+
+def test_a_connection_that_breaks_in_the_middle(make):
+    with MetricsServer([Reply(body=b"x" * 1000, cut=10)]) as server:
+        error = refusal(make(Session(auth=Token(server.url, "abc"))))
+    assert type(error) is errors.Unreachable
+    assert error.retryable
+    assert "broke before the end" in error.message
+
+
+def test_nothing_comes(make):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        error = refusal(make(Session(auth=Token(url, "abc"))), timeout=0.1)
+        assert type(error) is errors.Timeout
+        assert error.message == f"the metrics service at {url}/api/v1/query did not answer within 0.1 s"
+        # The session's own limit, where there is no other.
+        assert type(refusal(make(Session(auth=Token(url, "abc"), timeout=0.1)))) is errors.Timeout
+
+
+def test_a_certificate_that_the_session_does_not_trust(make, tmp_path):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with MetricsServer([success(1)], context) as server:
+        session = Session(auth=Token(server.url, "abc"), verify=str(tmp_path / "ca.pem"))
+        assert make(session).send("GET", "/x").status == 200
+        assert session.verify == str(tmp_path / "ca.pem")
+        error = refusal(make(Session(auth=Token(server.url, "abc"))))
+    assert type(error) is errors.Unreachable
+    assert not error.retryable
+    assert "certificate that is not trusted" in error.message
+
+
+@pytest.mark.parametrize("session", [None, requests.Session(), object()])
+def test_what_is_no_session(session):
+    with pytest.raises(errors.InvalidArgument, match="a keystoneauth1 Session or Adapter is needed"):
+        KeystoneTransport(session, interface="public", region_name=None, service_type="x")
+
+
+def test_a_connection_object_is_told_from_its_session():
+    class Connection:
+        session = Session()
+
+    with pytest.raises(errors.InvalidArgument, match="its attribute `session` is one"):
+        KeystoneTransport(Connection(), interface="public", region_name=None, service_type="x")

@@ -1,0 +1,509 @@
+"""The commands as people call them: each as tenant, admin and stranger, with every kind of credentials.
+
+Most are called within this process, as the console script does; some as real processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import pytest
+import yaml
+from tests.fakes.metrics_server import MetricsServer, aetos
+
+from chrysaetos.cli.main import main
+from chrysaetos.demo.keystone import REGION
+from chrysaetos.demo.processes import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.e2e.stack import People, Stores, Tokens, Window
+
+    from chrysaetos.demo.gateway import Gateway
+    from chrysaetos.demo.identities import Account, IdentityApi
+    from chrysaetos.demo.keystone import Keystone
+
+Variables = dict[str, str]
+PROGRAMS = Path(sys.executable).parent
+
+
+class Said(NamedTuple):
+    """Exit status, standard output and standard error."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        """The output, read as JSON."""
+        assert self.status == 0, self.err
+        return json.loads(self.out)
+
+
+class Call(Protocol):
+    """Calls ``chrysaetos`` with these variables and arguments."""
+
+    def __call__(self, variables: Mapping[str, str], *arguments: str) -> Said: ...
+
+
+@pytest.fixture(autouse=True)
+def nobodys_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith(("OS_", "CHRYSAETOS_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def chrysaetos(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """The command, called in this process."""
+
+    def call(variables: Mapping[str, str], *arguments: str) -> Said:
+        with monkeypatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            try:
+                status = main(arguments)
+            except SystemExit as ended:
+                status = int(ended.code or 0)
+        return Said(status, *capsys.readouterr())
+
+    return call
+
+
+class As:
+    """The variables of each person's shell, by kind of credentials."""
+
+    def __init__(self, keystone_url: str, tokens: Tokens, people: People) -> None:
+        self.people = people
+        self._common = {
+            "OS_AUTH_URL": keystone_url,
+            "OS_IDENTITY_API_VERSION": "3",
+            "OS_REGION_NAME": REGION,
+        }
+        self._tokens = tokens
+
+    def password(self, who: str) -> Variables:
+        """User and password, for the project if there is one."""
+        account: Account = getattr(self.people, who)
+        variables = {
+            **self._common,
+            "OS_USERNAME": account.user,
+            "OS_PASSWORD": account.password,
+            "OS_USER_DOMAIN_ID": account.domain,
+        }
+        if account.project_name is not None:
+            variables |= {"OS_PROJECT_NAME": account.project_name, "OS_PROJECT_DOMAIN_ID": account.domain}
+        return variables
+
+    def token(self, who: str) -> Variables:
+        """A token, for the project."""
+        account: Account = getattr(self.people, who)
+        return {
+            **self._common,
+            "OS_AUTH_TYPE": "v3token",
+            "OS_TOKEN": self._tokens.unscoped(account),
+            "OS_PROJECT_ID": str(account.project_id),
+        }
+
+    def application_credential(self, who: str) -> Variables:
+        """An application credential."""
+        credential = getattr(self.people, who).application_credential
+        assert credential is not None
+        return {
+            **self._common,
+            "OS_AUTH_TYPE": "v3applicationcredential",
+            "OS_APPLICATION_CREDENTIAL_ID": credential.id,
+            "OS_APPLICATION_CREDENTIAL_SECRET": credential.secret,
+        }
+
+
+@pytest.fixture
+def by(keystone: Keystone, identity: IdentityApi, gateway_ab: Gateway, tokens: Tokens, people: People) -> As:
+    """Everybody's variables, for a catalog with the gateway over store AB."""
+    identity.register_endpoint("metric-storage", "aetos", gateway_ab.url)
+    return As(keystone.url, tokens, people)
+
+
+KINDS = ("password", "token", "application_credential")
+MACHINES_OF_A = {"a1", "a2"}
+MACHINES = {"a1", "a2", "b1", "b2", "host"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_tenant_sees_its_own_with_every_kind_of_credentials(kind, by, chrysaetos):
+    rows = chrysaetos(getattr(by, kind)("a"), "query", "cpu", "-f", "json").json
+    assert {row["vm"] for row in rows} == MACHINES_OF_A
+    assert {row["project"] for row in rows} == {by.people.a.project_id}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_admin_sees_all_with_every_kind_of_credentials(kind, by, chrysaetos):
+    rows = chrysaetos(getattr(by, kind)("admin"), "query", "cpu", "-f", "json").json
+    assert {row["vm"] for row in rows} == MACHINES
+
+
+def _every_command(window: Window) -> list[tuple[str, ...]]:
+    moment = str(window.now)
+    return [
+        ("query", "cpu", "--time", moment),
+        ("range", "cpu", "--start", str(window.now - 600), "--end", moment, "--step", "60s"),
+        ("series", "cpu", "--start", moment, "--end", moment),
+        ("labels", "--match", "cpu"),
+        ("values", "vm", "--match", "cpu"),
+        ("metadata",),
+        ("targets",),
+        ("rules",),
+        ("alerts",),
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("who", ["a", "admin"])
+def test_every_command_answers_whom_it_should(who, kind, by, window, chrysaetos):
+    variables = getattr(by, kind)(who)
+    for command in _every_command(window):
+        said = chrysaetos(variables, *command, "-f", "json")
+        assert (said.status, said.err) == (0, ""), command
+        assert isinstance(said.json, list)
+
+
+def test_no_command_answers_a_stranger(by, window, gateway_ab, chrysaetos):
+    # Without a project there is no catalog; the second way is to know the address.
+    variables = by.password("stranger")
+    commands = [*_every_command(window), ("whoami",), ("explain", "up")]
+    for command in commands:
+        said = chrysaetos(variables, *command)
+        assert (said.status, said.out) == (1, ""), command
+        assert said.err.startswith(f"chrysaetos {command[0]}: no metric-storage service in the catalog")
+        assert said.err.count("\n") == 1
+    for command in _every_command(window):
+        said = chrysaetos(variables, *command, "--os-endpoint-override", gateway_ab.url)
+        assert (said.status, said.out) == (1, ""), command
+        assert said.err.count("\n") == 1
+
+
+def test_prometheus_itself_answers_every_command(stores: Stores, window, chrysaetos):
+    for command in _every_command(window):
+        said = chrysaetos({}, *command, "--url", stores.ab.url, "-f", "json")
+        assert (said.status, said.err) == (0, ""), command
+    rows = chrysaetos({}, "query", "cpu", "--url", stores.ab.url, "-f", "json").json
+    assert {row["vm"] for row in rows} == MACHINES
+
+
+def test_the_gateway_takes_an_application_credential_as_basic(people, gateway_ab, chrysaetos):
+    credential = people.a.application_credential
+    address = ("--url", gateway_ab.url, "--user", credential.id)
+    rows = chrysaetos({"CHRYSAETOS_PASSWORD": credential.secret}, "query", "cpu", *address, "-f", "json").json
+    assert {row["vm"] for row in rows} == MACHINES_OF_A
+    said = chrysaetos({"CHRYSAETOS_PASSWORD": "wrong"}, "query", "cpu", *address)
+    assert said.status == 1
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("by")
+def test_clouds_yaml_names_clouds(people, keystone, chrysaetos, tmp_path):
+    def cloud(account):
+        auth = {
+            "auth_url": keystone.url,
+            "username": account.user,
+            "password": account.password,
+            "project_id": account.project_id,
+            "user_domain_id": account.domain,
+        }
+        return {"auth": auth, "region_name": REGION}
+
+    clouds = {"one": cloud(people.a), "two": cloud(people.admin)}
+    file = tmp_path / "clouds.yaml"
+    file.write_text(yaml.safe_dump({"clouds": clouds}))
+    here = {"OS_CLIENT_CONFIG_FILE": str(file)}
+    query = ("values", "vm", "--match", "cpu", "-f", "value")
+    assert set(chrysaetos(here, *query, "--os-cloud", "one").out.split()) == MACHINES_OF_A
+    assert set(chrysaetos(here, "--os-cloud", "two", *query).out.split()) == MACHINES
+    assert set(chrysaetos(here | {"OS_CLOUD": "two"}, *query).out.split()) == MACHINES
+    login = ("--os-username", people.b.user, "--os-password", people.b.password)
+    project = ("--os-project-id", str(people.b.project_id))
+    rows = chrysaetos(here, *query, "--os-cloud", "one", *login, *project)
+    assert set(rows.out.split()) == {"b1", "b2"}
+
+
+def test_options_stand_above_variables(by, chrysaetos):
+    wrong = by.password("a") | {"OS_PASSWORD": "wrong"}
+    said = chrysaetos(wrong, "query", "cpu")
+    assert said.status == 1
+    assert said.err.count("\n") == 1
+    assert by.people.a.password not in said.err
+    rows = chrysaetos(wrong, "query", "cpu", "--os-password", by.people.a.password, "-f", "json").json
+    assert {row["vm"] for row in rows} == MACHINES_OF_A
+
+
+def test_a_range_is_csv_for_a_spreadsheet(by, window, chrysaetos):
+    span = ("--start", str(window.now - 600), "--end", str(window.now), "--step", "5m")
+    said = chrysaetos(by.password("a"), "range", "sum by (vm) (cpu)", *span, "--wide", "-f", "csv")
+    header, *rows = csv.reader(io.StringIO(said.out))
+    assert header == ["time", '{vm="a1"}', '{vm="a2"}']
+    assert len(rows) == 3
+    assert all(float(cell) >= 0 for row in rows for cell in row[1:])
+
+
+def test_a_range_in_parts_is_the_same_range(by, window, chrysaetos):
+    variables = by.password("a")
+    span = (
+        "range",
+        "cpu",
+        "--start",
+        str(window.start),
+        "--end",
+        str(window.end),
+        "-f",
+        "json",
+        "--noindent",
+    )
+    whole = chrysaetos(variables, *span, "--step", "2s").json
+    assert len(whole) > 11_000
+    assert chrysaetos(variables, *span, "--step", "1s").status == 1  # 14,401 points are too many for once
+    parts = chrysaetos(variables, *span, "--step", "1s", "--split").json
+    even = [row for row in parts if int(row["time"][17:19]) % 2 == 0]
+    assert even == whole
+
+
+def test_a_range_is_drawn(by, window, chrysaetos):
+    span = ("--start", str(window.now - 3600), "--end", str(window.now))
+    said = chrysaetos(by.password("a"), "range", 'cpu{vm="a1"}', *span, "--plot", "--width", "160")
+    assert said.status == 0
+    drawn = [line for line in said.out.splitlines() if "┤" in line]
+    assert len(drawn) == 17
+    assert sum(1 for line in drawn for dots in line if "\u2800" < dots <= "\u28ff") > 120
+    assert f'project="{by.people.a.project_id}"' in said.out.splitlines()[-1]
+
+
+def test_a_mistake_in_a_query_has_a_caret(by, chrysaetos):
+    said = chrysaetos(by.password("a"), "query", "sum(rate(cpu[5m])")
+    assert said.status == 1
+    assert said.err.splitlines()[1:] == ["sum(rate(cpu[5m])", " " * 17 + "^"]
+
+
+def test_the_gateway_explains_what_it_makes_of_a_query(by, chrysaetos):
+    query = 'sum(cpu{vm="a1"}) / count(cpu)'
+    of_a = chrysaetos(by.password("a"), "explain", query, "-f", "json").json
+    label = f'project="{by.people.a.project_id}"'
+    assert of_a["sent"] == f'sum(cpu{{{label},vm="a1"}}) / count(cpu{{{label}}})'
+    assert (of_a["rule"], of_a["scope"]) == ("telemetry:query", "project")
+    of_admin = chrysaetos(by.password("admin"), "explain", query, "-f", "json").json
+    assert (of_admin["sent"], of_admin["scope"]) == (query, "all projects")
+
+
+@pytest.mark.parametrize(
+    ("who", "kind", "sees"),
+    [
+        ("a", "password", "the own project's series"),
+        ("b", "application_credential", "the own project's series"),
+        ("admin", "token", "every project's series"),
+    ],
+)
+def test_everybody_is_told_who_he_is(who, kind, sees, by, chrysaetos):
+    account = getattr(by.people, who)
+    shown = chrysaetos(getattr(by, kind)(who), "whoami", "-f", "json").json
+    assert (shown["user"], shown["project_id"]) == (account.user, account.project_id)
+    assert account.role in shown["roles"].split(", ")
+    assert (shown["credential"], shown["sees"], shown["said_by"]) == ("token", sees, "gateway")
+
+
+def test_without_a_gateway_keystone_tells_who_asks(by, stores: Stores, chrysaetos):
+    override = ("--os-endpoint-override", stores.ab.url, "-f", "json")
+    shown = chrysaetos(by.password("a"), "whoami", *override).json
+    assert (shown["user"], shown["project"], shown["said_by"]) == ("alice", "tenant-a", "Keystone")
+    assert "member" in shown["roles"]
+    assert shown["scope"] == "project"
+
+
+STEPS = ("credentials", "token", "roles", "catalog", "gateway", "prometheus", "data")
+
+
+def _states(said: Said) -> dict[str, str]:
+    return {row["step"]: row["state"] for row in json.loads(said.out)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_doctor_finds_nothing_where_all_is_well(kind, by, chrysaetos):
+    said = chrysaetos(getattr(by, kind)("a"), "doctor", "-f", "json")
+    assert said.status == 0
+    assert _states(said) == dict.fromkeys(STEPS, "ok")
+    assert not any(row["advice"] for row in said.json)
+
+
+@pytest.mark.parametrize(
+    ("changed", "step", "advice"),
+    [
+        ({"OS_PASSWORD": "wrong"}, "token", "check user, password"),
+        ({"OS_PROJECT_NAME": "nowhere"}, "token", "project"),
+        ({"OS_AUTH_URL": "http://127.0.0.1:1/v3"}, "token", "whether Keystone runs"),
+        ({"OS_REGION_NAME": "Elsewhere"}, "catalog", "region"),
+    ],
+)
+def test_the_doctor_finds_what_is_wrong(changed, step, advice, by, chrysaetos):
+    said = chrysaetos(by.password("a") | changed, "doctor", "-f", "json")
+    assert said.status == 1
+    states = _states(said)
+    position = STEPS.index(step)
+    assert [states[name] for name in STEPS[:position]] == ["ok"] * position
+    assert states[step] == "failed"
+    assert {states[name] for name in STEPS[position + 1 :]} == {"skipped"}
+    assert advice in next(row["advice"] for row in json.loads(said.out) if row["step"] == step)
+    assert by.people.a.password not in said.out + said.err
+
+
+def test_the_doctor_tells_a_stranger_what_to_do(by, chrysaetos):
+    said = chrysaetos(by.password("stranger"), "doctor", "-f", "json")
+    assert said.status == 1
+    assert _states(said)["roles"] == "failed"
+    assert "OS_PROJECT_NAME" in next(row["advice"] for row in json.loads(said.out) if row["step"] == "roles")
+
+
+def test_an_aetos_is_as_good_as_it_can_be(by, chrysaetos):
+    variables = by.password("a")
+    with MetricsServer(aetos) as server:
+        there = ("--os-endpoint-override", server.url)
+        assert chrysaetos(variables, "query", "up", *there, "-f", "value").status == 0
+        assert "X-Auth-Token".lower() in server.requests[-1].headers
+        said = chrysaetos(variables, "range", "up", *there)
+        assert said.status == 1
+        assert said.err.count("\n") == 1
+        assert chrysaetos(variables, "whoami", *there, "-f", "json").json["said_by"] == "Keystone"
+        said = chrysaetos(variables, "explain", "up", *there)
+        assert said.status == 1
+        assert "no Chrysaetos gateway" in said.err
+
+
+def _process(program: str, variables: Mapping[str, str], *arguments: str) -> Said:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("OS_", "PYTHON"))
+    }
+    done = subprocess.run(
+        [str(PROGRAMS / program), *arguments],
+        env={**environment, **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+def test_openstack_shows_our_commands_beside_the_other_clients():
+    said = _process("openstack", {}, "metric", "--help")
+    assert (said.status, said.err) == (0, "")
+    commands = {line.strip().removeprefix("metric ") for line in said.out.splitlines()[1:]}
+    assert {"list", "show", "query", "delete", "clean-tombstones", "snapshot"} <= commands
+    assert {"instant", "range", "series", "labels", "values", "metadata", "targets"} <= commands
+    assert {"rules", "alerts", "explain", "whoami", "doctor"} <= commands
+
+
+def test_openstack_runs_both_clients_commands(by):
+    variables = by.password("a")
+    ours = _process("openstack", variables, "metric", "instant", "cpu", "--time", "-5m", "-f", "json")
+    assert {row["vm"] for row in ours.json} == MACHINES_OF_A
+    assert ours.err == ""
+    theirs = _process("openstack", variables, "metric", "query", "cpu", "-f", "json")
+    assert {row["vm"] for row in theirs.json} == MACHINES_OF_A
+
+
+def test_openstack_takes_relative_times_and_draws(by):
+    arguments = ("range", "cpu", "--start", "-1h", "--end", "now-5m", "--plot", "--ascii")
+    said = _process("openstack", by.application_credential("a"), "metric", *arguments)
+    assert (said.status, said.err) == (0, "")
+    assert [vm for vm in ("a1", "a2", "b1") if f'vm="{vm}"' in said.out] == ["a1", "a2"]
+
+
+def test_openstack_tells_who_asks_and_what_is_wrong(by):
+    variables = by.password("admin")
+    shown = _process("openstack", variables, "metric", "whoami", "-f", "json").json
+    assert (shown["user"], shown["sees"]) == ("admin", "every project's series")
+    well = _process("openstack", variables, "metric", "doctor", "-f", "json")
+    assert (well.status, _states(well)) == (0, dict.fromkeys(STEPS, "ok"))
+    ill = _process("openstack", variables | {"OS_PASSWORD": "wrong"}, "metric", "doctor", "-f", "json")
+    assert ill.status == 1
+    assert _states(ill)["token"] == "failed"
+    assert ill.err == ""
+
+
+def test_openstack_shows_a_mistake_in_a_query(by):
+    said = _process("openstack", by.password("a"), "metric", "instant", "sum(")
+    assert said.status == 1
+    assert "1:5: unexpected end of input" in said.err
+    assert "Traceback" not in said.err
+
+
+def test_an_interrupt_ends_watching_with_130(stores: Stores, tmp_path):
+    output = tmp_path / "out"
+    command = [str(PROGRAMS / "chrysaetos"), "query", "count(cpu)", "--url", stores.ab.url]
+    with output.open("wb") as file:
+        process = subprocess.Popen([*command, "--watch", "1", "-f", "value"], stdout=file, stderr=file)
+    try:
+        assert wait_for(lambda: output.read_text().count("5\n") >= 2, timeout=30)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    finally:
+        process.kill()
+        process.wait()
+    assert set(output.read_text().split()) == {"5"}
+
+
+def test_a_terminal_gets_colours_its_own_size_and_progress(stores: Stores, window):
+    terminal, end = pty.openpty()
+    termios.tcsetwinsize(end, (30, 70))
+    span = ("--start", str(window.start), "--end", str(window.now), "--step", "500ms", "--split")
+    command = [str(PROGRAMS / "chrysaetos"), "range", "cpu", "--url", stores.ab.url, *span, "--plot"]
+    kept = {name: value for name, value in os.environ.items() if name not in {"LINES", "COLUMNS", "NO_COLOR"}}
+    process = subprocess.Popen(
+        command, stdin=end, stdout=end, stderr=end, env={**kept, "TERM": "xterm"}, start_new_session=True
+    )
+    os.close(end)
+    shown = b""
+    with contextlib.suppress(OSError):  # the end of a terminal is an error
+        while data := os.read(terminal, 65536):
+            shown += data
+    os.close(terminal)
+    assert process.wait(30) == 0
+    progress, plot = shown.decode().split("cpu\r\n", maxsplit=1)
+    assert "1 of 2 parts" in progress
+    assert progress.endswith("\r\x1b[K")
+    lines = [re.sub(r"\x1b\[\d+m", "", line) for line in plot.splitlines()]
+    assert max(map(len, lines)) == 70
+    assert len(lines) + 1 <= 30
+    assert all(f"\x1b[{colour}m⣿" in plot for colour in (36, 33, 35, 32, 34))
+
+
+def test_the_clock_is_the_machines(by, chrysaetos):
+    before = int(time.time())
+    rows = chrysaetos(
+        by.password("a"),
+        "range",
+        "time()",
+        "--start",
+        "now",
+        "--end",
+        "now",
+        "--step",
+        "1s",
+        "-f",
+        "json",
+    ).json
+    assert before <= rows[0]["value"] <= int(time.time())

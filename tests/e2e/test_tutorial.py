@@ -1,0 +1,156 @@
+"""The tutorial, block by block: its text is what runs here, against the demo that it starts."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chrysaetos.demo.processes import Process, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
+BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+END_OF_BLOCK = "----end-of-block----"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block.
+
+    Attributes:
+        language: sh or python.
+        name: `demo` for what stays running, or the file that it is the content of.
+        text: its content.
+    """
+
+    language: str
+    name: str
+    text: str
+
+
+def blocks() -> list[Block]:
+    """The tutorial's blocks, in their order."""
+    return [Block(*found.groups()) for found in BLOCK.finditer(TUTORIAL.read_text(encoding="utf-8"))]
+
+
+def environment() -> dict[str, str]:
+    """That of a terminal, with the programs of this interpreter and nobody's credentials."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "CHRYSAETOS_"))}
+    return {**kept, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the reader works, with the demo running."""
+    where = tmp_path_factory.mktemp("tutorial")
+    (start,) = (block for block in blocks() if block.name == "demo")
+    command = f"cd '{where}' && exec {start.text}"
+    demo = Process("demo", ["bash", "-c", command], log=where / "demo.log", environment=environment())
+    try:
+
+        def ready() -> bool:
+            demo.check()
+            return (where / "demo" / "demo.json").exists()
+
+        assert wait_for(ready, timeout=120), demo.tail()
+        yield where
+    finally:
+        demo.stop(grace=30)
+
+
+@pytest.fixture(scope="module")
+def outputs(folder: Path) -> dict[str, str]:
+    """What each block in a second terminal printed, by its text."""
+    steps = []
+    for block in blocks():
+        if block.language == "python":
+            (folder / block.name).write_text(block.text, encoding="utf-8")
+        elif block.name != "demo":
+            steps.append(block.text)
+    script = "set -e\n" + "".join(f"{step}echo '{END_OF_BLOCK}'\n" for step in steps)
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    *printed, rest = done.stdout.split(f"{END_OF_BLOCK}\n")
+    assert rest == ""
+    return dict(zip(steps, printed, strict=True))
+
+
+def output_of(outputs: dict[str, str], words: str) -> str:
+    """What the one block printed that has these words."""
+    (found,) = (printed for step, printed in outputs.items() if words in step)
+    return found
+
+
+def test_the_doctor_finds_nothing(outputs):
+    printed = output_of(outputs, "chrysaetos doctor")
+    assert printed.count("| ok ") == 7
+    assert "failed" not in printed
+
+
+def test_the_caller_is_told_what_the_text_says(outputs):
+    printed = output_of(outputs, "chrysaetos whoami")
+    for words in ("aquila", "member", "reader", "the own project's series"):
+        assert words in printed
+
+
+def test_there_are_three_servers(outputs):
+    assert "ceilometer_cpu" in output_of(outputs, "values __name__")
+    assert output_of(outputs, "values __name__").count(":instance-") == 3
+    assert output_of(outputs, "chrysaetos query 'sum by").count(":instance-") == 3
+
+
+def test_the_plot_is_drawn(outputs):
+    drawn = output_of(outputs, "--plot")
+    assert drawn.count("┤") > 10
+    assert any("\u2800" < dots <= "\u28ff" for dots in drawn)
+
+
+@pytest.mark.usefixtures("outputs")
+def test_the_table_is_a_spreadsheet(folder):
+    with (folder / "vcpus.csv").open(encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    assert len(header) == 4
+    assert len(rows) == 19
+
+
+def test_both_programs_agree(outputs):
+    assert output_of(outputs, "openstack metric").split() == ["3"]
+
+
+def test_the_explanation_has_the_project(outputs):
+    assert re.search(r'ceilometer_cpu\{project="[0-9a-f]{32}"\}', output_of(outputs, "explain"))
+
+
+def test_an_administrator_sees_more(outputs):
+    printed = output_of(outputs, "admin.openrc")
+    for project in ("aquila", "bubo", "corvus", "compute-"):
+        assert project in printed
+
+
+def test_the_script_reports_each_server(outputs):
+    lines = output_of(outputs, "report.py").splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        found = re.fullmatch(r"\S+:instance-\d+ +(\d\.\d\d) now, +(\d\.\d\d) at most", line)
+        assert found
+        assert float(found[1]) > 0
+        assert float(found[2]) > 0

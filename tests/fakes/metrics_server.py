@@ -1,0 +1,172 @@
+"""A metrics service over real HTTP that answers what a test says, and keeps what it was asked."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import parse_qsl, urlsplit
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+__all__ = ["MetricsServer", "Reply", "Request", "aetos", "failed", "success", "vector"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked.
+
+    Attributes:
+        method: the HTTP method.
+        path: the path, without the query.
+        pairs: the parameters, of the query or of the body.
+        headers: the headers, their names in lower case.
+        line: the request's target as it came.
+    """
+
+    method: str
+    path: str
+    pairs: list[tuple[str, str]]
+    headers: dict[str, str]
+    line: str
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The parameters by name; the last one where a name repeats."""
+        return dict(self.pairs)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is answered.
+
+    Attributes:
+        status: the HTTP status.
+        body: the body.
+        headers: the headers beside Content-Length.
+        cut: bytes of the body after which the connection breaks off; None: never.
+    """
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": "application/json"})
+    cut: int | None = None
+
+
+def success(data: Any, **notes: Any) -> Reply:
+    """An answer in Prometheus' form."""
+    return Reply(body=json.dumps({"status": "success", "data": data, **notes}).encode())
+
+
+def vector(*values: str) -> Reply:
+    """A vector with one series for each value."""
+    result = [{"metric": {"n": str(n)}, "value": [1.5, value]} for n, value in enumerate(values)]
+    return success({"resultType": "vector", "result": result})
+
+
+def failed(status: int, kind: str, message: str, **headers: str) -> Reply:
+    """An error in Prometheus' form."""
+    body = json.dumps({"status": "error", "errorType": kind, "error": message}).encode()
+    return Reply(status, body, {"Content-Type": "application/json", **headers})
+
+
+def aetos(request: Request) -> Reply:
+    """What Aetos 3.0.0 answers: no POST of queries, no range queries, errors of a form of its own."""
+    if request.path == "/api/v1/query":
+        if request.method != "GET":
+            return _of_aetos(405, "Method Not Allowed")
+        if len(request.line) > 4000:
+            return Reply(
+                400, b"<html>Bad Request: Request Line is too large</html>", {"Content-Type": "text/html"}
+            )
+        if request.parameters["query"] == "sum(":
+            return _of_aetos(400, "parse error: unclosed left parenthesis")
+        return vector("1")
+    return _of_aetos(404, "Not Found")
+
+
+def _of_aetos(status: int, message: str) -> Reply:
+    return Reply(status, json.dumps({"error_message": message}).encode())
+
+
+class MetricsServer:
+    """A server on a free port of the loopback interface. A context manager.
+
+    Args:
+        answer: the reply to each request; or replies to give in turn, the last one for ever.
+        tls: the context of an https server.
+
+    Attributes:
+        requests: what was asked.
+        connections: how many connections were opened.
+    """
+
+    def __init__(
+        self, answer: Callable[[Request], Reply] | list[Reply], tls: ssl.SSLContext | None = None
+    ) -> None:
+        self.answer = answer
+        self.requests: list[Request] = []
+        self.connections = 0
+        self.lock = threading.Lock()
+        handler = type("Handler", (_Handler,), {"server_of": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+
+    def reply(self, request: Request) -> Reply:
+        """What to answer, after it has been noted what was asked."""
+        with self.lock:
+            self.requests.append(request)
+            if isinstance(self.answer, list):
+                return self.answer.pop(0) if len(self.answer) > 1 else self.answer[0]
+        return self.answer(request)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    server_of: MetricsServer
+    protocol_version = "HTTP/1.1"
+    # The headers and the body are two writes, and must not wait for each other.
+    disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        super().setup()
+        with self.server_of.lock:
+            self.server_of.connections += 1
+
+    def _serve(self) -> None:
+        parts = urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        pairs = parse_qsl(parts.query or body, keep_blank_values=True)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        reply = self.server_of.reply(Request(self.command, parts.path, pairs, headers, self.path))
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(reply.body)))
+        self.end_headers()
+        self.wfile.write(reply.body[: reply.cut])
+        if reply.cut is not None:
+            self.close_connection = True
+
+    do_GET = do_POST = _serve  # noqa: N815  # the base class' names
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
