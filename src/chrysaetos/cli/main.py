@@ -64,6 +64,11 @@ _COMMANDS = {
         extra="gateway",
         own_arguments=True,
     ),
+    "migrate": _Command(
+        "move a service's configuration from Prometheus to Aetos, and back",
+        "chrysaetos.migrate.main",
+        extra="migrate",
+    ),
     "usage": _Command(
         "export what each project of a site has used, as Prometheus metrics",
         "chrysaetos.usage.main",

@@ -1,0 +1,107 @@
+"""What the command says, as text while it goes or as one JSON object at its end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from chrysaetos.migrate.findings import Finding, Status, table, to_json, worst
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from chrysaetos.migrate.changes import Journal
+    from chrysaetos.migrate.services import Service
+
+__all__ = ["Output"]
+
+
+class Output:
+    """The output of one run.
+
+    Args:
+        form: "table" or "json".
+        service: what is moved.
+        action: what is done.
+
+    Attributes:
+        status: the worst of all findings so far.
+    """
+
+    def __init__(self, form: str, service: Service, action: str) -> None:
+        self._text = form == "table"
+        self.status = Status.OK
+        self._report: dict[str, Any] = {"service": service.name, "action": action, "findings": []}
+
+    def findings(self, findings: Iterable[Finding]) -> None:
+        """What was found."""
+        found = list(findings)
+        self.status = worst([Finding("", self.status, ""), *found])
+        self._report["findings"] += to_json(found)
+        self._say(table(found))
+
+    def difference(self, file: str, text: str) -> None:
+        """How a file would change."""
+        self._report.setdefault("differences", {})[file] = text
+        self._say(text)
+
+    def steps(self, steps: Sequence[str]) -> None:
+        """The changes in words."""
+        self._report["steps"] = list(steps)
+        self._say("".join(f"{step}\n" for step in steps))
+
+    def done(self, what: str, files: Sequence[Path]) -> None:
+        """What was done to files."""
+        self._report.setdefault("done", []).append({"what": what, "files": [str(file) for file in files]})
+        self._say("".join(f"{what}: {file}\n" for file in files) or f"{what}\n")
+
+    def backups(self, journal: Journal) -> None:
+        """Where the old files are."""
+        self._report["backup"] = {
+            "stamp": journal.stamp,
+            "journal": str(journal.path),
+            "files": {str(entry.file): str(entry.backup) for entry in journal.entries},
+        }
+        self._say("".join(f"backup: {entry.backup}\n" for entry in journal.entries))
+
+    def restart(self, service: Service, *, verify: bool) -> None:
+        """Which service has to read its files again, and how.
+
+        Args:
+            service: whose files were changed.
+            verify: whether to point to the action that comes then.
+        """
+        commands = [
+            f"systemctl restart {service.program}",
+            f"systemctl restart devstack@{service.program}",
+            f"docker restart {service.program.replace('-', '_')}",
+        ]
+        self._report["restart"] = {"service": service.program, "commands": commands}
+        self._say(
+            f"Now restart {service.program}: {commands[0]}\n"
+            f"(DevStack: {commands[1]}; Kolla: {commands[2]})\n"
+            + (f"then: chrysaetos migrate {service.name} verify\n" if verify else "")
+        )
+
+    def confirmed(self, question: str) -> bool:
+        """Ask on the terminal."""
+        print(f"{question} [y/N] ", end="", flush=True)
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+    def error(self, message: str) -> None:
+        """Why it ends here."""
+        self.status = Status.FAILED
+        self._report["error"] = message
+        if self._text:
+            print(f"chrysaetos migrate: {message}", file=sys.stderr)
+
+    def close(self) -> None:
+        """Write the JSON object."""
+        if not self._text:
+            print(json.dumps({**self._report, "status": self.status}, indent=2))
+
+    def _say(self, text: str) -> None:
+        if self._text:
+            print(text, end="", flush=True)

@@ -1,0 +1,51 @@
+"""A test audit."""
+
+import pytest
+from keystoneauth1.session import Session
+from keystoneauth1.token_endpoint import Token
+from tests.fakes.infra_optim import FakeInfraOptim
+
+from chrysaetos.migrate.audits import run_audit
+from chrysaetos.migrate.errors import MigrateError
+from chrysaetos.migrate.findings import Status
+
+
+def audit(api: FakeInfraOptim, path: str = "", seconds: float = 5):
+    session = Session(auth=Token(f"{api.url}{path}", "token"))
+    waited = []
+    found = run_audit(session, goal="g", strategy="s", seconds=seconds, wait=waited.append)
+    return found, sum(waited)
+
+
+@pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/"])
+def test_it_is_made_once_and_never_carried_out(path):
+    with FakeInfraOptim(["PENDING", "ONGOING", "SUCCEEDED"], plans=2) as api:
+        found, waited = audit(api, path)
+        assert api.created == {"audit_type": "ONESHOT", "goal": "g", "strategy": "s", "auto_trigger": False}
+    assert found.status is Status.OK
+    assert "succeeded, with 2 action plans" in found.found
+    assert waited == 2
+
+
+@pytest.mark.parametrize("state", ["FAILED", "CANCELLED"])
+def test_one_that_fails_points_to_the_log(state):
+    with FakeInfraOptim(["PENDING", state]) as api:
+        found, _ = audit(api)
+    assert found.status is Status.FAILED
+    assert f"ended as {state}" in found.found
+    assert "journalctl" in found.remedy
+
+
+def test_one_that_does_not_end_is_left():
+    with FakeInfraOptim(["PENDING"]) as api:
+        found, waited = audit(api, seconds=3)
+    assert found.status is Status.FAILED
+    assert "still PENDING after 3 seconds" in found.found
+    assert waited == 3
+
+
+def test_what_watcher_refuses_is_told():
+    with FakeInfraOptim(["PENDING"]) as api:
+        api.refused = "no such goal"
+        with pytest.raises(MigrateError, match="refuses POST /v1/audits"):
+            audit(api)

@@ -1,0 +1,227 @@
+"""``chrysaetos migrate cloudkitty``: configuration and scope states as one."""
+
+import json
+import sys
+
+import pytest
+from tests.migrate.ratings import CONF, States
+
+from chrysaetos.cli.main import main
+from chrysaetos.migrate import cloudkitty_service, scope_states
+from chrysaetos.migrate.errors import MigrateError
+from chrysaetos.migrate.scope_states import ScopeStates
+
+
+class Deployment:
+    def __init__(self, folder):
+        self.path = folder / "cloudkitty.conf"
+        self.database = folder / "ck.sqlite"
+        self.path.write_text(CONF.format(database=self.database))
+        self.states = States(self.database)
+        for scope in ("a", "b", "c"):
+            self.states.add(scope)
+
+    def run(self, action, *arguments):
+        offline = ["--offline"] if action in {"check", "plan", "apply"} else []
+        yes = ["--yes"] if action in {"apply", "rollback"} else []
+        return main(["migrate", "cloudkitty", action, "--conf", str(self.path), *offline, *yes, *arguments])
+
+    def seen(self):
+        return self.path.read_bytes(), self.states.read()
+
+
+@pytest.fixture
+def deployment(tmp_path):
+    return Deployment(tmp_path)
+
+
+MOVED = """\
+[DEFAULT]
+debug = false
+
+[database]
+connection = sqlite:///{database}
+
+[collect]
+collector = chrysaetos
+period = 3600
+
+[fetcher]
+backend = aetos
+
+# where it is
+# [collector_prometheus]
+# prometheus_url = http://prometheus.example:9090/api/v1
+# prometheus_user = rater
+# prometheus_password = geheim
+# timeout = 30
+
+# [fetcher_prometheus]
+# metric = ceilometer_cpu
+# scope_attribute = project
+# filters = job:vm, zone:a
+# prometheus_url = http://prometheus.example:9090/api/v1
+
+[collector_aetos]
+timeout = 30
+auth_section = ks_auth
+
+[fetcher_aetos]
+metric = ceilometer_cpu
+scope_attribute = project
+filters = job:vm, zone:a
+auth_section = ks_auth
+
+[ks_auth]
+auth_type = password
+"""
+
+
+def test_files_and_states_move_together_and_back(deployment, capsys):
+    before = deployment.seen()
+    assert deployment.run("check") == 0
+    assert deployment.run("plan") == 0
+    out = capsys.readouterr().out
+    assert "database: 3 scope states of prometheus and prometheus become those of chrysaetos and aetos" in out
+    assert "geheim" not in out
+    assert deployment.seen() == before
+
+    assert deployment.run("apply") == 0
+    assert deployment.path.read_text() == MOVED.format(database=deployment.database)
+    assert {row[2:4] for row in deployment.states.read()} == {("chrysaetos", "aetos")}
+    assert "Now restart cloudkitty-processor" in capsys.readouterr().out
+    moved = deployment.seen()
+    assert deployment.run("apply") == 0
+    assert deployment.seen() == moved
+
+    assert deployment.run("rollback") == 0
+    assert deployment.seen() == before
+    assert deployment.run("rollback") == 0
+    assert deployment.seen() == before
+
+
+def test_the_journal_keeps_the_states_and_no_secret(deployment):
+    assert deployment.run("apply") == 0
+    (journal,) = deployment.path.parent.glob("chrysaetos-migrate-cloudkitty-*.json")
+    text = journal.read_text()
+    assert [row["identifier"] for row in json.loads(text)["beside"]["rows"]] == ["a", "b", "c"]
+    assert str(deployment.database) not in text
+
+
+def test_a_database_that_fails_leaves_the_files_as_they_were(deployment, monkeypatch, capsys):
+    def fail(_):
+        raise MigrateError("the database is gone")
+
+    before = deployment.seen()
+    with monkeypatch.context() as patched:
+        patched.setattr(ScopeStates, "apply", fail)
+        assert deployment.run("apply") == 1
+    assert "the database is gone" in capsys.readouterr().err
+    assert deployment.seen() == before
+    assert deployment.run("apply") == 0
+
+
+@pytest.mark.parametrize("database_done", [True, False])
+def test_a_move_that_was_broken_off_is_put_back_and_done_again(deployment, capsys, database_done):
+    before = deployment.seen()
+    assert deployment.run("apply") == 0
+    moved = deployment.seen()
+    (journal,) = deployment.path.parent.glob("chrysaetos-migrate-cloudkitty-*.json")
+    journal.write_text(journal.read_text().replace('"applied"', '"begun"'))
+    if not database_done:
+        deployment.states.execute(
+            "UPDATE cloudkitty_storage_states SET collector='prometheus', fetcher='prometheus'"
+        )
+    assert deployment.run("apply") == 0
+    assert "was broken off" in capsys.readouterr().out
+    assert deployment.seen() == moved
+    assert deployment.run("rollback") == 0
+    assert deployment.seen() == before
+
+
+def test_states_of_the_new_names_stop_the_move(deployment, capsys):
+    deployment.states.add("a", "chrysaetos", "aetos")
+    before = deployment.seen()
+    assert deployment.run("apply") == 1
+    assert "already: a" in capsys.readouterr().out
+    assert deployment.run("apply", "--force") == 1
+    assert deployment.seen() == before
+
+
+def test_only_the_collector_is_moved_where_the_fetcher_is_another(deployment):
+    deployment.path.write_text(
+        deployment.path.read_text().replace("backend = prometheus", "backend = keystone")
+    )
+    deployment.states.execute("UPDATE cloudkitty_storage_states SET fetcher='keystone'")
+    assert deployment.run("apply") == 0
+    assert {row[2:4] for row in deployment.states.read()} == {("chrysaetos", "keystone")}
+    text = deployment.path.read_text()
+    assert "backend = keystone" in text
+    assert "\n[fetcher_prometheus]\n" in text
+
+
+def test_the_environment_cannot_be_moved(deployment, monkeypatch, capsys):
+    monkeypatch.setenv("OS_COLLECT__COLLECTOR", "prometheus")
+    before = deployment.seen()
+    assert deployment.run("apply") == 1
+    assert "OS_COLLECT__COLLECTOR=prometheus overrides the files" in capsys.readouterr().out
+    assert deployment.seen() == before
+
+
+def test_without_credentials_the_section_has_to_be_named(deployment, capsys):
+    deployment.path.write_text(deployment.path.read_text().replace("[ks_auth]", "[other]"))
+    assert deployment.run("check") == 1
+    assert "--auth-section" in capsys.readouterr().out
+    assert deployment.run("apply", "--auth-section", "other", "--interface", "internal") == 0
+    assert deployment.path.read_text().count("auth_section = other\ninterface = internal\n") == 2
+
+
+def test_nothing_to_move(deployment, capsys):
+    deployment.path.write_text("[collect]\ncollector = gnocchi\n")
+    assert deployment.run("apply") == 0
+    assert "nothing to move" in capsys.readouterr().out
+
+
+def test_verify_before_the_move_says_so(deployment, capsys):
+    assert deployment.run("verify") == 1
+    assert "is not moved yet" in capsys.readouterr().out
+
+
+def test_verify_finds_states_that_were_left_behind(deployment, capsys):
+    metrics = deployment.path.parent / "metrics.yml"
+    metrics.write_text("metrics: {cpu: {unit: x}, 'ram@#alias': {}}")
+    text = MOVED.format(database=deployment.database)
+    deployment.path.write_text(text.replace("period = 3600", f"metrics_conf = {metrics}"))
+    assert deployment.run("verify") == 1
+    assert "3 scopes have a state for prometheus and none for these names: a, b, c" in capsys.readouterr().out
+
+
+class Plugin:
+    def __init__(self, value):
+        self.value = value
+
+
+@pytest.mark.parametrize(("values", "status"), [([], "warning"), (["one"], "ok"), (["one", "two"], "failed")])
+def test_a_name_has_to_belong_to_one_plugin(monkeypatch, values, status):
+    monkeypatch.setattr(
+        cloudkitty_service.metadata, "entry_points", lambda **_: [Plugin(value) for value in values]
+    )
+    found = cloudkitty_service._installed("collector", "aetos")
+    assert found.status.value == status
+    assert all(value in found.found + found.remedy for value in values)
+
+
+def test_nothing_is_put_back_while_a_processor_runs(deployment, monkeypatch, capsys):
+    assert deployment.run("apply") == 0
+    moved = deployment.seen()
+    monkeypatch.setattr(scope_states, "processors", lambda: [4711])
+    assert deployment.run("rollback") == 1
+    assert "process 4711" in capsys.readouterr().out
+    assert deployment.seen() == moved
+
+
+def test_without_the_databases_package_the_environment_is_named(deployment, monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "chrysaetos.migrate.scope_states")
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    assert deployment.run("check") == 1
+    assert "needs the package sqlalchemy; run this in CloudKitty's environment" in capsys.readouterr().err

@@ -1,0 +1,49 @@
+"""What the command says."""
+
+import json
+
+from chrysaetos.migrate.findings import failed, good
+from chrysaetos.migrate.output import Output
+from chrysaetos.migrate.watcher_service import WatcherService
+
+
+def said(form, capsys):
+    output = Output(form, WatcherService(), "apply")
+    output.findings([good("files", "a")])
+    output.findings([failed("roles", "none", "give one")])
+    output.findings([good("hosts", "3")])
+    output.difference("a", "-x\n+y\n")
+    output.restart(WatcherService(), verify=False)
+    output.error("nothing was changed")
+    output.close()
+    return output, capsys.readouterr()
+
+
+def test_text_comes_while_it_goes_and_errors_apart(capsys):
+    output, captured = said("table", capsys)
+    assert output.status == "failed"
+    assert captured.out.splitlines()[:2] == ["ok       files  a", "failed   roles  none"]
+    assert "-x\n+y\n" in captured.out
+    assert "verify" not in captured.out
+    assert captured.err == "chrysaetos migrate: nothing was changed\n"
+
+
+def test_json_is_one_object_at_the_end(capsys):
+    _, captured = said("json", capsys)
+    assert captured.err == ""
+    report = json.loads(captured.out)
+    assert [finding["status"] for finding in report["findings"]] == ["ok", "failed", "ok"]
+    assert (report["status"], report["error"]) == ("failed", "nothing was changed")
+    assert report["differences"] == {"a": "-x\n+y\n"}
+    assert "systemctl restart watcher-decision-engine" in report["restart"]["commands"]
+
+
+def test_steps_done_and_backups_are_lists(capsys, tmp_path):
+    output = Output("json", WatcherService(), "apply")
+    output.steps(["one", "two"])
+    output.done("changed", [tmp_path])
+    output.close()
+    report = json.loads(capsys.readouterr().out)
+    assert report["steps"] == ["one", "two"]
+    assert report["done"] == [{"what": "changed", "files": [str(tmp_path)]}]
+    assert report["status"] == "ok"

@@ -1,0 +1,169 @@
+"""What Watcher will meet: roles, hosts and servers by their labels, and real queries."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from chrysaetos.client import errors
+from chrysaetos.migrate.findings import Status
+from chrysaetos.migrate.metric_map import METRICS
+from chrysaetos.migrate.probes import SERVERS, check_hosts, check_metrics, check_roles, check_servers, explain
+
+LABELS = {"fqdn_label": "fqdn", "instance_uuid_label": "resource"}
+
+
+class Metrics:
+    """The client: labels of active targets, and labels of the result of queries that contain a text."""
+
+    def __init__(self, targets=(), answers=None):
+        self._targets = targets
+        self._answers = answers or {}
+        self.asked = []
+
+    def targets(self, state):
+        assert state == "active"
+        return {"activeTargets": [{"labels": labels} for labels in self._targets], "droppedTargets": []}
+
+    def query_vector(self, query):
+        self.asked.append(str(query))
+        found = next((labels for text, labels in self._answers.items() if text in query), [])
+        return [SimpleNamespace(labels=labels) for labels in found]
+
+
+class Cloud:
+    """Nova."""
+
+    def __init__(self, hosts=(), servers=()):
+        self._hosts, self._servers = list(hosts), list(servers)
+
+    def hosts(self, limit):
+        return self._hosts[:limit]
+
+    def servers(self, limit):
+        return self._servers[:limit]
+
+
+def identity(*roles):
+    return SimpleNamespace(user="watcher", project="service", roles=roles)
+
+
+@pytest.mark.parametrize("role", ["admin", "service"])
+def test_a_role_that_sees_all_projects_is_enough(role):
+    assert check_roles(identity("reader", role)).status is Status.OK
+
+
+def test_another_role_is_not():
+    found = check_roles(identity("reader", "member"))
+    assert found.status is Status.FAILED
+    assert "member, reader" in found.found
+    assert found.remedy == "openstack role add --user watcher --project service service"
+
+
+@pytest.mark.parametrize(
+    ("values", "status"),
+    [
+        (["a", "b"], Status.OK),
+        (["a.example.com", "b.example.com", "c"], Status.OK),
+        (["a.example.com", "a.example.org", "b"], Status.WARNING),
+        (["a"], Status.WARNING),
+        (["c.a", "ab"], Status.FAILED),
+        ([], Status.FAILED),
+    ],
+)
+def test_hosts_are_matched_by_their_full_or_short_name(values, status):
+    client = Metrics([{"fqdn": value, "job": "node"} for value in values] + [{"job": "other"}])
+    found = check_hosts(client, Cloud(["a", "b"]), "fqdn")
+    assert found.status is status, found
+    assert bool(found.remedy) is (status is not Status.OK)
+
+
+def test_a_full_host_name_is_not_matched_by_a_short_label():
+    found = check_hosts(Metrics([{"fqdn": "a"}]), Cloud(["a.example.com"]), "fqdn")
+    assert found.status is Status.FAILED
+
+
+def test_the_label_that_has_the_hosts_is_named():
+    client = Metrics(
+        [{"job": "node", "nodename": f"{host}.example.com", "instance": "10.0.0.1:9100"} for host in "ab"]
+    )
+    found = check_hosts(client, Cloud(["a", "b"]), "fqdn")
+    assert found.remedy == "set [aetos_client] fqdn_label = nodename, which has them"
+
+
+def test_a_long_list_of_hosts_is_shortened():
+    hosts = [f"compute-{number}" for number in range(9)]
+    found = check_hosts(Metrics([{"fqdn": "compute-0"}]), Cloud(hosts), "fqdn")
+    assert found.found.startswith("8 of 9 hosts")
+    assert found.found.endswith("compute-5 and 3 more")
+
+
+def test_no_host_is_looked_at():
+    assert check_hosts(Metrics(), Cloud(), "fqdn").status is Status.WARNING
+
+
+def test_servers_are_asked_for_by_their_uuids_in_one_bounded_query():
+    servers = [f"uuid-{number}" for number in range(SERVERS + 10)]
+    client = Metrics(answers={"ceilometer_cpu": [{"resource": uuid} for uuid in servers]})
+    found = check_servers(client, Cloud(servers=servers), "resource", "ceilometer_cpu")
+    assert found.status is Status.OK
+    assert len(client.asked) == 1
+    assert 'ceilometer_cpu{resource=~"' in client.asked[0]
+    assert f"uuid-{SERVERS - 1}" in client.asked[0]
+    assert f"uuid-{SERVERS}" not in client.asked[0]
+
+
+def test_some_or_no_servers_without_metrics():
+    client = Metrics(answers={"ceilometer_cpu{": [{"resource": "x"}], "topk": [{"vm": "y", "resource": "-"}]})
+    some = check_servers(client, Cloud(servers=["x", "y"]), "resource", "ceilometer_cpu")
+    assert (some.status, "1 of 2" in some.found) == (Status.WARNING, True)
+    client = Metrics(answers={"topk": [{"vm": "y", "resource": "-"}]})
+    none = check_servers(client, Cloud(servers=["x", "y"]), "resource", "ceilometer_cpu")
+    assert none.status is Status.FAILED
+    assert none.remedy == "set [aetos_client] instance_uuid_label = vm, which has them"
+    nothing = check_servers(Metrics(), Cloud(servers=["x"]), "resource", "ceilometer_cpu")
+    assert "reach Prometheus" in nothing.remedy
+    assert check_servers(Metrics(), Cloud(), "resource", "ceilometer_cpu").status is Status.OK
+
+
+def test_metrics_are_asked_for_real_hosts_and_servers():
+    client = Metrics(
+        answers={
+            "node_cpu": [{"fqdn": "a.example.com"}, {"fqdn": "b"}],
+            "node_memory": [{"fqdn": "b"}],
+            "ceilometer_cpu": [{"resource": "x"}],
+        }
+    )
+    found = list(check_metrics(client, Cloud(["a", "b"], ["x"]), LABELS, METRICS, 300))
+    assert [(f.check, f.status) for f in found] == [
+        ("host CPU", Status.OK),
+        ("host RAM", Status.WARNING),
+        ("instance CPU", Status.OK),
+        ("instance RAM", Status.FAILED),
+    ]
+    assert "[300s]" in client.asked[0]
+    assert len(client.asked) == 4
+
+
+def test_without_hosts_and_servers_nothing_is_asked():
+    client = Metrics()
+    found = list(check_metrics(client, Cloud(), LABELS, METRICS, 300))
+    assert [(f.check, f.status) for f in found] == [("hosts", Status.WARNING), ("instances", Status.OK)]
+    assert client.asked == []
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (errors.NotRegistered("none"), "openstack endpoint create"),
+        (errors.Unauthorized("no"), "password"),
+        (errors.Forbidden("no"), "openstack role add"),
+        (errors.Unreachable("no"), "the gateway runs"),
+        (errors.NotPrometheus("no"), "the endpoint in the catalog"),
+        (errors.ServerError("no"), "the log of the gateway"),
+    ],
+)
+def test_each_error_has_its_remedy(error, said):
+    found = explain("catalog", error)
+    assert found.status is Status.FAILED
+    assert found.found == error.message
+    assert said in found.remedy

@@ -1,0 +1,165 @@
+"""The rules for Watcher, beyond the table of cases."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.migrate.cases import CASES
+
+from chrysaetos.migrate.clouds import read_back
+from chrysaetos.migrate.conffile import ConfFile
+from chrysaetos.migrate.errors import MigrateError
+from chrysaetos.migrate.findings import Status, worst
+from chrysaetos.migrate.layers import Layers, items
+from chrysaetos.migrate.watcher import LABELS, labels, make_plan, strategy_groups
+
+ON = "[watcher_datasources]\ndatasources = prometheus\n"
+
+
+def planned(*texts, environ=None, release=17, **wanted):
+    files = [ConfFile(f"{number}.conf", text.encode()) for number, text in enumerate(texts)]
+    return make_plan(Layers(files, environ or {}), release=release, **wanted)
+
+
+def findings(plan):
+    return {(finding.check, finding.status.value): finding for finding in plan.findings}
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_a_moved_configuration_needs_no_move(case):
+    texts = [
+        content if isinstance(content, bytes) else content.encode()
+        for content in case.files.values()
+        if content
+    ]
+    layers = Layers([ConfFile(str(n), text) for n, text in enumerate(texts)], {})
+    once = make_plan(layers, release=case.release)
+    again = make_plan(once.after, release=case.release)
+    assert again.contents == {}
+    assert again.steps == ()
+    assert again.expected == once.expected
+
+
+def test_every_change_is_told_with_its_place():
+    plan = planned(
+        ON + "[watcher_strategies.basic]\ndatasources=prometheus\n",
+        "[prometheus_client]\nfqdn_label = n\n",
+        interface="internal",
+    )
+    assert plan.steps == (
+        "0.conf:2 [watcher_datasources] datasources: prometheus becomes aetos",
+        "0.conf:4 [watcher_strategies.basic] datasources: prometheus becomes aetos",
+        "1.conf [aetos_client] fqdn_label = n, from 1.conf:2",
+        "1.conf [aetos_client] interface = internal",
+        "1.conf:1 [prometheus_client] becomes a comment",
+    )
+
+
+def test_the_labels_after_the_move_are_those_that_count():
+    plan = planned(ON, "[prometheus_client]\nfqdn_label = n\n")
+    assert labels(plan.after) == {"fqdn_label": "n", "instance_uuid_label": "resource"}
+
+
+def test_a_label_that_differs_in_both_sections_is_pointed_out():
+    plan = planned(ON + "[prometheus_client]\nfqdn_label = a\n[aetos_client]\nfqdn_label = b\n")
+    found = findings(plan)["labels", "warning"]
+    assert "0.conf:6: [aetos_client] fqdn_label is b" in found.found
+    assert worst(planned(ON + "[aetos_client]\nfqdn_label = b\n").findings) is Status.OK
+
+
+def test_names_that_watcher_does_not_know_are_pointed_out():
+    assert (
+        "ceilometer"
+        in findings(planned(ON.replace("prom", "ceilometer,prom")))["datasources", "warning"].found
+    )
+
+
+def test_a_dash_in_a_name_is_pointed_out():
+    plan = planned(ON + "[aetos_client]\nfqdn-label = a\n[other]\nfqdn_label = b\n")
+    assert "0.conf:4: [aetos_client] fqdn-label" in findings(plan)["ignored", "warning"].found
+
+
+def test_variables_of_the_old_section_are_pointed_out():
+    plan = planned(ON, environ={"OS_PROMETHEUS_CLIENT__HOST": "h", "OS_OTHER__HOST": "h"})
+    assert findings(plan)["environment", "warning"].found.startswith("OS_PROMETHEUS_CLIENT__HOST set ")
+
+
+def test_an_interface_from_the_environment_cannot_be_changed_by_a_file():
+    environ = {"OS_AETOS_CLIENT__INTERFACE": "admin"}
+    assert ("environment", "failed") in findings(planned(ON, environ=environ, interface="internal"))
+    assert ("environment", "failed") not in findings(planned(ON, environ=environ, interface="admin"))
+
+
+def test_strategies_are_found_whatever_their_case():
+    layers = Layers(
+        [ConfFile("f", b"[Watcher_Strategies.Basic]\ndatasources=a\n[watcher_strategies.x]\n")], {}
+    )
+    assert strategy_groups(layers) == ["watcher_strategies.basic"]
+
+
+def test_only_a_strategy_uses_prometheus():
+    plan = planned(
+        "[watcher_datasources]\ndatasources=gnocchi\n[watcher_strategies.basic]\ndatasources=prometheus\n"
+        "[prometheus_client]\nhost=h\n"
+    )
+    assert len(plan.steps) == 2
+    assert plan.expected["watcher_datasources", "datasources"] == ["gnocchi"]
+
+
+@pytest.mark.parametrize("release", [14, 13])
+def test_the_default_of_an_old_release_is_that_of_14(release):
+    plan = planned("[prometheus_client]\nhost=h\n", release=release)
+    assert plan.expected["watcher_datasources", "datasources"] == ["gnocchi", "monasca", "grafana", "aetos"]
+
+
+def test_a_label_on_several_lines_is_refused():
+    with pytest.raises(MigrateError, match=r"0\.conf:4: \[prometheus_client\] fqdn_label .* several lines"):
+        planned(ON + "[prometheus_client]\nfqdn_label = a\n  b\n")
+
+
+LINES = (
+    "[watcher_datasources]",
+    "[prometheus_client]",
+    "[aetos_client]",
+    "[watcher_strategies.basic]",
+    "[other]",
+    "datasources = prometheus",
+    "datasources = gnocchi,prometheus,aetos",
+    "datasources: grafana,\n\tprometheus,\n gnocchi",
+    "datasources = 'gnocchi'",
+    "fqdn_label = a",
+    "fqdn_label = ' b '",
+    "#fqdn_label = c",
+    "instance_uuid_label=d\n\n",
+    "# a comment\n\n; another",
+    "host = h\n  i",
+)
+texts = st.lists(st.sampled_from(LINES), max_size=9).map(lambda lines: "\n".join(["[first]", *lines]))
+
+
+@given(st.lists(texts, min_size=1, max_size=3), st.sampled_from(["\n", "\r\n"]))
+def test_whatever_is_written_the_move_means_what_it_should(tmp_path_factory, contents, end):
+    files = [ConfFile(str(n), text.replace("\n", end).encode()) for n, text in enumerate(contents)]
+    layers = Layers(files, {})
+    plan = make_plan(layers, release=17)
+
+    for group in ("watcher_datasources", "watcher_strategies.basic"):
+        setting = layers.find(group, "datasources")
+        if setting is not None:
+            wanted = ["aetos" if name == "prometheus" else name for name in items(setting.value)]
+            assert plan.expected[group, "datasources"] == list(dict.fromkeys(wanted))
+    if plan.contents:
+        assert not plan.after.files_with("prometheus_client")
+        for key, default in LABELS.items():
+            source = layers.find("aetos_client", key) or layers.find("prometheus_client", key)
+            assert labels(plan.after)[key] == (source.value if source else default)
+    assert make_plan(plan.after, release=17).contents == {}
+    others = ("first", "other")
+    for old, new in zip(files, plan.after.files, strict=True):
+        kept = [[o.value for o in file.options if o.section in others] for file in (old, new)]
+        assert kept[0] == kept[1]
+
+    folder = tmp_path_factory.getbasetemp()
+    paths = [folder / f"move-{file.name}.conf" for file in plan.after.files]
+    for path, file in zip(paths, plan.after.files, strict=True):
+        path.write_bytes(file.data)
+    read_back("watcher", paths, plan.expected)
