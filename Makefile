@@ -9,14 +9,15 @@ BIN := $(VENV)/bin
 LOCK := requirements/lock.txt
 DEMO_ARGS ?=
 TEST_ARGS ?=
+CLOUDKITTY := 25 24
 
-.PHONY: demo test check bench samples lock clean
+.PHONY: demo test check bench bench-cloudkitty  samples lock clean cloudkitty
 
 demo: $(VENV)/demo
 	@tools/need.sh prometheus:prometheus promtool:prometheus curl:curl
 	@exec $(BIN)/chrysaetos demo $(DEMO_ARGS)
 
-test: check
+test: check cloudkitty
 	@tools/need.sh prometheus:prometheus promtool:prometheus memcached:memcached \
 	    victoria-metrics:victoria-metrics
 	$(BIN)/pytest $(TEST_ARGS)
@@ -27,9 +28,23 @@ check: $(VENV)/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# What belongs to CloudKitty is tested where CloudKitty is: in a virtual environment for each release.
+cloudkitty: $(CLOUDKITTY:%=.venvs/cloudkitty-%/made)
+	for release in $(CLOUDKITTY); do .venvs/cloudkitty-$$release/bin/python -m pytest tests/cloudkitty || exit; done
+
+.venvs/cloudkitty-%/made: requirements/cloudkitty-%.txt addons/cloudkitty-aetos/pyproject.toml pyproject.toml | $(VENV)/pip
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps ./addons/cloudkitty-aetos --editable .
+	@touch $@
+
 bench: $(VENV)/dev
 	@tools/need.sh prometheus:prometheus promtool:prometheus haproxy:haproxy wrk:wrk
 	$(BIN)/python -m bench.gateway
+
+bench-cloudkitty: $(VENV)/dev .venvs/cloudkitty-25/made
+	@tools/need.sh prometheus:prometheus promtool:prometheus
+	$(BIN)/python -m bench.cloudkitty
 
 # The samples of configuration and policy, generated from the code. A test fails when they are not current.
 samples: $(VENV)/dev
@@ -41,6 +56,12 @@ lock:
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	{ echo "# Written by make lock."; $(BIN)/pip freeze --exclude-editable; } > $(LOCK)
+
+lock-cloudkitty-%:
+	$(PYTHON) -m venv --clear .venvs/cloudkitty-$*
+	.venvs/cloudkitty-$*/bin/pip install --quiet 'cloudkitty==$*.0.*' oslotest testscenarios \
+	    pytest pytest-asyncio pytest-timeout
+	{ echo "# Written by make $@."; .venvs/cloudkitty-$*/bin/pip freeze; } > requirements/cloudkitty-$*.txt
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info

@@ -1,0 +1,1 @@
+"""Collectors: how much of what each scope has used in a period."""

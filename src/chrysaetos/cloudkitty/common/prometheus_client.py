@@ -1,0 +1,81 @@
+"""The client of Prometheus itself."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from chrysaetos.client import MetricsClient
+from chrysaetos.cloudkitty.common import asking
+from chrysaetos.cloudkitty.common.options import DEFAULT_TIMEOUT
+from chrysaetos.cloudkitty.common.prometheus_client_base import PrometheusClientBase, PrometheusResponseError
+
+if TYPE_CHECKING:
+    from oslo_config import cfg
+
+__all__ = ["PrometheusClient", "connect"]
+
+
+class PrometheusClient(PrometheusClientBase):
+    """Asks Prometheus without Keystone, over connections that are kept.
+
+    Args:
+        url: of the HTTP API, with or without `/api/v1` at its end.
+        auth: user and password for basic authentication.
+        verify: whether to check certificates, or the file with the authorities to trust.
+        timeout: seconds for one query; None or 0 for no bound.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        auth: tuple[str, str] | None = None,
+        verify: bool | str = True,  # noqa: FBT001, FBT002  # as requests has it
+        timeout: float | None = DEFAULT_TIMEOUT,
+    ) -> None:
+        self.url = url
+        self.auth = auth
+        self.verify = verify
+        self.timeout = timeout or None
+
+    @cached_property
+    def _client(self) -> MetricsClient:
+        if not self.url:
+            raise PrometheusResponseError("prometheus_url is not set")
+        user, password = self.auth or (None, None)
+        with asking.mapped():
+            return MetricsClient.direct(
+                self.url.rstrip("/").removesuffix("/api/v1"),
+                username=user,
+                password=password,
+                verify=self.verify,
+                timeout=self.timeout,
+                retries=asking.RETRIES,
+            )
+
+    def _get(self, endpoint: str, params: dict[str, Any]) -> dict[str, Any]:
+        return asking.ask(self._client, endpoint, params)
+
+    def get_instant(self, query: str, time: str | None = None, timeout: str | None = None) -> dict[str, Any]:
+        """Send an instant query; see `PrometheusClientBase`."""
+        params = {"query": query, "time": time, "timeout": timeout}
+        answer = self._get(self.INSTANT_QUERY_ENDPOINT, params)
+        asking.vector(answer, query)
+        return answer
+
+
+def connect(conf: cfg.ConfigOpts, group: str) -> PrometheusClient:
+    """The client that a section describes.
+
+    Args:
+        conf: the configuration.
+        group: its section.
+    """
+    section = conf[group]
+    user, password = section.prometheus_user, section.prometheus_password
+    return PrometheusClient(
+        section.prometheus_url,
+        auth=(user, password) if user and password else None,
+        verify=section.cafile or not section.insecure,
+        timeout=section.timeout,
+    )

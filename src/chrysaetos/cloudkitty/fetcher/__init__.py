@@ -1,0 +1,1 @@
+"""Fetchers: which scopes there are to rate."""

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cloudkitty.collector.exceptions import CollectError
+from oslo_config import cfg
+from tests.cloudkitty.conftest import Prometheus, item
+
+from chrysaetos.cloudkitty.collector.aetos import AetosCollector
+from chrysaetos.cloudkitty.collector.prometheus import PrometheusCollector
+
+START = datetime(2026, 11, 21, 12, tzinfo=UTC)
+END = START + timedelta(hours=1)
+pytestmark = pytest.mark.usefixtures("through")
+
+CONF = {"metrics": {"cpu": {"unit": "vcpu", "extra_args": {"range_function": "increase"}}}}
+
+
+def test_it_asks_through_the_gateway(prometheus: Prometheus):
+    prometheus.items = [item("2", project_id="a")]
+    made = AetosCollector(period=3600, conf=CONF)
+    assert made.collector_name == "aetos"
+    name, (point,) = made.retrieve("cpu", START, END, "a")
+    assert (name, point.qty) == ("cpu", 2)
+
+
+@pytest.mark.parametrize("label", ["project_id", "project", "tenant"])
+def test_credentials_that_see_a_part_collect_nothing(prometheus: Prometheus, label: str):
+    # Even what they see is not taken: the scope whose project it is could be billed, all others never.
+    prometheus.items = [item("2", project_id="a")]
+    prometheus.seen, prometheus.tenant_label = "a", label
+    with pytest.raises(CollectError, match="a part of the projects only"):
+        AetosCollector(period=3600, conf=CONF).retrieve("cpu", START, END, "b")
+
+
+def test_without_credentials_it_does_not_start(through):
+    through.set_override("auth_type", None, "collector_aetos")
+    with pytest.raises(cfg.RequiredOptError, match="auth_type"):
+        AetosCollector(period=3600, conf=CONF)
+
+
+def test_metrics_yml_is_the_same_for_both():
+    assert AetosCollector.check_configuration(CONF) == PrometheusCollector.check_configuration(CONF)

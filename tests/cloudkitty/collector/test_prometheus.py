@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chrysaetos.cloudkitty.collector.prometheus import PrometheusCollector
+
+if TYPE_CHECKING:
+    from tests.cloudkitty.conftest import Prometheus
+
+
+@pytest.mark.usefixtures("direct")
+def test_it_asks_whom_its_section_names(prometheus: Prometheus):
+    made = PrometheusCollector(period=3600, conf={"metrics": {"cpu": {"unit": "vcpu"}}})
+    assert made.collector_name == "prometheus"
+    assert made._conn.url == f"{prometheus.url}/api/v1"

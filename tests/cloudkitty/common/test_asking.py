@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+from tests.cloudkitty.conftest import Prometheus, item
+from tests.fakes.metrics_server import success
+
+from chrysaetos.client import MetricsClient, errors
+from chrysaetos.cloudkitty.common import asking
+from chrysaetos.cloudkitty.common.prometheus_client_base import PrometheusResponseError, TooLargeError
+
+NOON = "2026-11-21T12:00:00+00:00"
+
+
+@pytest.fixture
+def client(prometheus: Prometheus) -> MetricsClient:
+    return MetricsClient.direct(prometheus.url, timeout=5)
+
+
+def test_what_is_not_given_is_not_sent(client: MetricsClient, prometheus: Prometheus):
+    asking.ask(client, "query", {"query": "cpu", "time": None, "timeout": None})
+    assert set(prometheus.requests[0].parameters) == {"query", "timeout"}
+
+
+@pytest.mark.parametrize("time", [NOON, "2026-11-21T13:00:00+01:00", 1795262400])
+def test_a_time(client: MetricsClient, prometheus: Prometheus, time):
+    asking.ask(client, "query", {"query": "cpu", "time": time})
+    assert float(prometheus.requests[0].parameters["time"]) == 1795262400
+
+
+def test_a_time_without_a_zone_is_refused(client: MetricsClient):
+    with pytest.raises(PrometheusResponseError, match="zone"):
+        asking.ask(client, "query", {"query": "cpu", "time": "2026-11-21T12:00:00"})
+
+
+def test_values_keep_their_digits(client: MetricsClient, prometheus: Prometheus):
+    prometheus.items = [item(value) for value in ("0.1", "12345678901234567", "1e-07", "NaN", "+Inf")]
+    answer = asking.ask(client, "query", {"query": "cpu"})
+    values = [element["value"][1] for element in asking.vector(answer, "cpu")]
+    assert values == ["0.1", "12345678901234567", "1E-7", "NaN", "Infinity"]
+
+
+def test_a_native_histogram_has_no_value(client: MetricsClient, prometheus: Prometheus):
+    prometheus.items = [{"metric": {}, "histogram": [0, {"count": "1", "sum": "2"}]}]
+    answer = asking.ask(client, "query", {"query": "cpu"})
+    assert answer["data"]["result"] == [{"metric": {}}]
+
+
+def test_what_is_no_vector_is_told(client: MetricsClient, prometheus: Prometheus):
+    prometheus.replies = [success({"resultType": "scalar", "result": [1, "2"]})]
+    answer = asking.ask(client, "query", {"query": "scalar(cpu)"})
+    assert answer["data"] == {"resultType": "scalar", "result": [1, "2"]}
+    with pytest.raises(PrometheusResponseError, match=r"a scalar, and a vector is needed: scalar\(cpu\)"):
+        asking.vector(answer, "scalar(cpu)")
+
+
+def test_a_range(client: MetricsClient, prometheus: Prometheus):
+    series = {"metric": {"vm": "a"}, "values": [[1795262400, "1"], [1795262460, "2"]]}
+    prometheus.replies = [success({"resultType": "matrix", "result": [series]})]
+    answer = asking.ask(client, "query_range", {"query": "cpu", "start": NOON, "end": NOON, "step": 60})
+    assert answer["data"] == {"resultType": "matrix", "result": [series]}
+
+
+def test_warnings_are_logged(client, prometheus: Prometheus, caplog: pytest.LogCaptureFixture):
+    prometheus.notes = {"warnings": ["a store gateway did not answer"]}
+    with caplog.at_level(logging.WARNING):
+        asking.ask(client, "query", {"query": "cpu"})
+    assert "the query cpu: a store gateway did not answer" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (errors.BadQuery("wrong", error_type="bad_data"), PrometheusResponseError, "bad_data: wrong"),
+        (errors.Unauthorized("who?"), PrometheusResponseError, "who?"),
+        (errors.TooLarge("much", error_type="execution"), TooLargeError, "execution: much"),
+        (errors.Timeout("late", error_type="timeout"), TooLargeError, "timeout: late"),
+    ],
+)
+def test_errors_become_those_of_cloudkittys_clients(error, kind, message):
+    with pytest.raises(PrometheusResponseError) as raised, asking.mapped():
+        raise error
+    assert (type(raised.value), str(raised.value)) == (kind, message)
+    assert raised.value.__cause__ is error

@@ -1,0 +1,128 @@
+"""These tests run in virtual environments that have CloudKitty (`make test`), and elsewhere not at all."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from keystoneauth1 import loading
+from oslo_config import cfg
+from tests.fakes.metrics_server import MetricsServer, Reply, success
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.fakes.metrics_server import Request
+
+HERE = importlib.util.find_spec("cloudkitty") is not None
+collect_ignore_glob = [] if HERE else ["*"]
+
+# What CloudKitty's dependencies say of each other as they are imported.
+_THEIRS = ("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning", "ignore::FutureWarning")
+
+_GUARD = re.compile(r'absent\([^{]*\{chrysaetos_guard="(\d)",([^}]*)\}\)')
+_EQUAL = re.compile(r'(\w+)="chrysaetos_guard"')
+
+Item = dict[str, Any]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if HERE:
+        for line in _THEIRS:
+            config.addinivalue_line("filterwarnings", line)
+
+
+class Prometheus(MetricsServer):
+    """Answers each query with `items`, and what guards a query as a gateway does.
+
+    Attributes:
+        items: the vector, or a function of the query.
+        notes: further members of the answer, such as `warnings`.
+        replies: what to answer instead, in turn.
+        seen: as whose project the caller sees the store; None for all projects.
+        tenant_label: the gateway's label for the project.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(self._answer)
+        self.items: list[Item] | Callable[[str], list[Item]] = []
+        self.notes: dict[str, Any] = {}
+        self.replies: list[Reply] = []
+        self.seen: str | None = None
+        self.tenant_label = "project"
+
+    @property
+    def queries(self) -> list[str]:
+        """What was asked."""
+        return [request.parameters["query"] for request in self.requests]
+
+    def _answer(self, request: Request) -> Reply:
+        if self.replies:
+            return self.replies.pop(0)
+        query = request.parameters["query"]
+        items = self.items(query) if callable(self.items) else self.items
+        return success({"resultType": "vector", "result": [*items, *self._guards(query)]}, **self.notes)
+
+    def _guards(self, query: str) -> list[Item]:
+        guards = []
+        for number, matchers in _GUARD.findall(query):
+            labels = {
+                "chrysaetos_guard": number,
+                **dict.fromkeys(_EQUAL.findall(matchers), "chrysaetos_guard"),
+            }
+            if self.seen is not None and labels.pop(self.tenant_label, None) is None:
+                labels[self.tenant_label] = self.seen
+            guards.append({"metric": labels, "value": [0, "1"]})
+        return guards
+
+
+def item(value: str, **labels: str) -> Item:
+    """An element of a vector."""
+    return {"metric": labels, "value": [1700000000, value]}
+
+
+def limit(request: Request) -> float:
+    """The time limit that the server was told, in seconds."""
+    return int(request.parameters["timeout"].removesuffix("ms")) / 1000
+
+
+@pytest.fixture
+def prometheus() -> Iterator[Prometheus]:
+    with Prometheus() as server:
+        yield server
+
+
+@pytest.fixture
+def conf() -> Iterator[cfg.ConfigOpts]:
+    """The global configuration, which all of CloudKitty uses."""
+    cfg.CONF([], project="cloudkitty", default_config_files=[])
+    yield cfg.CONF
+    cfg.CONF.reset()
+
+
+@pytest.fixture
+def direct(conf: cfg.ConfigOpts, prometheus: Prometheus) -> cfg.ConfigOpts:
+    """A configuration that asks Prometheus itself."""
+    from chrysaetos.cloudkitty.collector import prometheus as _  # noqa: PLC0415
+    from chrysaetos.cloudkitty.fetcher import prometheus as _  # noqa: F401, PLC0415, F811
+
+    for group in ("collector_prometheus", "fetcher_prometheus"):
+        conf.set_override("prometheus_url", f"{prometheus.url}/api/v1", group)
+    conf.set_override("metric", "up", "fetcher_prometheus")
+    return conf
+
+
+@pytest.fixture
+def through(conf: cfg.ConfigOpts, prometheus: Prometheus) -> cfg.ConfigOpts:
+    """A configuration that asks through Aetos."""
+    from chrysaetos.cloudkitty.collector import aetos as _  # noqa: PLC0415
+    from chrysaetos.cloudkitty.fetcher import aetos as _  # noqa: F401, PLC0415, F811
+
+    for group in ("collector_aetos", "fetcher_aetos"):
+        conf.register_opts(loading.get_auth_plugin_conf_options("none"), group)
+        conf.set_override("auth_type", "none", group)
+        conf.set_override("endpoint", prometheus.url, group)
+    conf.set_override("metric", "up", "fetcher_aetos")
+    return conf

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+from oslo_config import cfg
+from tests.cloudkitty.conftest import Prometheus, item
+from tests.fakes.metrics_server import Reply, failed
+
+from chrysaetos.cloudkitty.fetcher.prometheus import PrometheusFetcher, PrometheusFetcherError
+from chrysaetos.promql.parser import parse
+from chrysaetos.promql.strings import unquote
+
+pytestmark = pytest.mark.usefixtures("direct")
+
+GROUP = "fetcher_prometheus"
+
+
+def test_scopes_are_found_once_each(prometheus: Prometheus):
+    prometheus.items = [
+        item("1", project_id="a"),
+        item("1"),
+        item("2", project_id="b"),
+        item("3", project_id="a"),
+    ]
+    scopes = PrometheusFetcher().get_tenants()
+    assert sorted(scopes) == ["a", "b"]
+    scopes.append("CloudKitty shuffles this list")
+
+
+def test_no_scopes():
+    assert PrometheusFetcher().get_tenants() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "look_back"),
+    [
+        ({}, 4 * 3600),
+        ({"wait_periods": 5}, 7 * 3600),
+        ({"period": 600, "wait_periods": 0}, 1200),
+    ],
+)
+def test_it_looks_back_until_all_periods_of_a_scope_that_has_ended_are_rated(
+    direct, prometheus: Prometheus, options, look_back
+):
+    for name, value in options.items():
+        direct.set_override(name, value, "collect")
+    PrometheusFetcher().get_tenants()
+    assert prometheus.queries == [f"max(present_over_time(up[{look_back}s])) by (project_id)"]
+
+
+def test_how_far_it_looks_back_can_be_set(direct, prometheus: Prometheus):
+    direct.set_override("look_back", 86400, GROUP)
+    PrometheusFetcher().get_tenants()
+    assert "[86400s]" in prometheus.queries[0]
+
+
+@pytest.mark.parametrize("value", ['a"} or up{x="', "back\\slash", "new\nline", "{}"])
+def test_a_filter_stays_a_value(direct, prometheus: Prometheus, value):
+    direct.set_override("filters", {"zone": value, "job": "vm"}, GROUP)
+    direct.set_override("scope_attribute", "tenant", GROUP)
+    PrometheusFetcher().get_tenants()
+    (selector,) = parse(prometheus.queries[0]).selectors
+    assert {one.name: unquote(one.raw) for one in selector.matchers} == {"zone": value, "job": "vm"}
+    assert prometheus.queries[0].endswith("by (tenant)")
+
+
+@pytest.mark.parametrize("metric", [None, ""])
+def test_without_a_metric_it_does_not_start(direct, metric):
+    direct.set_override("metric", metric, GROUP)
+    with pytest.raises(cfg.RequiredOptError, match=r"metric in group .?fetcher_prometheus"):
+        PrometheusFetcher()
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (failed(400, "bad_data", "parse error: bad"), "bad_data: .*parse error"),
+        (Reply(200, b"{}"), "no Prometheus"),
+        (Reply(200, b"<html>", {"Content-Type": "text/html"}), "no Prometheus"),
+    ],
+)
+def test_what_is_no_answer(prometheus: Prometheus, reply, message):
+    prometheus.replies = [reply]
+    with pytest.raises(PrometheusFetcherError, match=message):
+        PrometheusFetcher().get_tenants()
+
+
+def test_a_filter_that_no_query_can_hold(direct):
+    direct.set_override("filters", {"zone": "\ud800"}, GROUP)
+    with pytest.raises(PrometheusFetcherError, match="surrogate"):
+        PrometheusFetcher().get_tenants()

@@ -1,0 +1,104 @@
+"""What has to happen with CloudKitty's own code. It runs in a virtual environment of CloudKitty's:
+
+    python rating_inside.py prepare PLAN --config-file FILE     make a site's database
+    python rating_inside.py cycle REPORT --config-file FILE     one cycle of the processor
+
+PLAN is JSON: `database` (path), `costs` (what is rated → cost of a unit), `done` (scope → when the last
+period that was rated began, ISO 8601), `fetcher`, `collector`. REPORT is a file for JSON: the
+`scopes` that were found, the `seconds` that it took, those of them for `collecting`.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+import time
+from contextlib import closing
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from cloudkitty import config, service  # noqa: F401  # config registers options
+from oslo_config import cfg
+
+
+class CycleEnded(Exception):
+    """The processor would go to sleep until the next period."""
+
+
+def prepare(plan: dict[str, Any]) -> None:
+    """Make the database in memory, where the migrations can open two connections, and write it to a file."""
+    # These read options as they are imported, so the configuration has to be there.
+    from cloudkitty import db, storage, storage_state  # noqa: PLC0415
+    from cloudkitty.db import api as database_api  # noqa: PLC0415
+    from cloudkitty.rating.hash.db import api as hashmap_api  # noqa: PLC0415
+
+    cfg.CONF.set_override("connection", "sqlite://", "database")
+    database, hashmap = database_api.get_instance(), hashmap_api.get_instance()
+    database.get_migration().upgrade("head")
+    hashmap.get_migration().upgrade("head")
+    storage.get_storage().init()
+    states = storage_state.StateManager()
+    states.init()
+    database.get_module_info().set_state("hashmap", True)
+    for name, cost in plan["costs"].items():
+        rated = hashmap.create_service(name)
+        hashmap.create_mapping(
+            cost=Decimal(cost),
+            map_type="flat",
+            service_id=rated.service_id,
+            start=datetime(2020, 1, 1),
+            created_by="operator",
+        )
+    for scope, begin in plan["done"].items():
+        states.set_last_processed_timestamp(
+            scope,
+            datetime.fromisoformat(begin),
+            fetcher=plan["fetcher"],
+            collector=plan["collector"],
+            scope_key=cfg.CONF.collect.scope_key,
+        )
+    with db.session_for_read() as session, closing(sqlite3.connect(plan["database"])) as file:
+        session.connection().connection.dbapi_connection.backup(file)
+
+
+def cycle(report: Path) -> None:
+    """Let the real processor fetch the scopes and rate them, once."""
+    from cloudkitty import orchestrator  # noqa: PLC0415  # as above
+
+    def asleep(_: float) -> None:
+        raise CycleEnded
+
+    collect = orchestrator.Worker._do_collection
+    collecting = 0.0
+
+    def timed(*arguments: Any) -> Any:
+        nonlocal collecting
+        begun = time.monotonic()
+        try:
+            return collect(*arguments)
+        finally:
+            collecting += time.monotonic() - begun
+
+    orchestrator.Worker._do_collection = timed
+    processor = orchestrator.CloudKittyProcessor(0)
+    orchestrator.time = SimpleNamespace(sleep=asleep)  # not for the whole process
+    started = time.monotonic()
+    try:
+        processor.internal_run()
+    except CycleEnded:
+        seconds = time.monotonic() - started
+        found = {"scopes": sorted(processor.tenants), "seconds": seconds, "collecting": collecting}
+        report.write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    command, given, *arguments = sys.argv[1:]
+    service.prepare_service(["cloudkitty", *arguments])
+    if command == "prepare":
+        prepare(json.loads(given))
+    else:
+        cycle(Path(given))

@@ -1,0 +1,364 @@
+"""An unmodified CloudKitty rates what Prometheus has measured, through the gateway and directly."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import time
+from datetime import UTC, datetime
+from decimal import Decimal
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.rating import CloudKitty, asked, credentials, periods
+from tests.fakes.relay import Relay
+
+from chrysaetos.demo.processes import wait_for
+from chrysaetos.demo.prometheus import Prometheus
+from chrysaetos.promql.strings import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.e2e.stack import GatewayFor, People
+
+    from chrysaetos.demo.gateway import Gateway
+    from chrysaetos.demo.identities import IdentityApi
+    from chrysaetos.demo.keystone import Keystone
+
+PERIOD = 3600
+PERIODS = 24
+WAIT = 2
+STEP = 60
+SCOPES = ("apollo", "boreas", "ceres")
+VMS = ("vm-1", "vm-2")
+METRICS = {
+    "cpu": {"unit": "vcpu", "groupby": ["vm"], "metadata": ["flavor"], "factor": 0.5},
+    "disk_reads": {
+        "unit": "operation",
+        "alt_name": "reads",
+        "groupby": ["vm"],
+        "extra_args": {"aggregation_method": "sum"},
+    },
+}
+ODD_ZONE = 'z"}) or cpu{zone=~".+'
+COSTS = {"cpu": "0.25", "reads": "0.125"}  # SQLite keeps such numbers exactly
+
+
+class Usage:
+    """Raw samples. Each lies in the middle of a minute, so none lies where two periods meet.
+
+    Args:
+        now: seconds since the epoch; half a period from where the next period becomes due.
+        periods: how many are due.
+        scopes: who has used something.
+    """
+
+    def __init__(self, now: int, periods: int, scopes: tuple[str, ...]) -> None:
+        self.now = now // STEP * STEP
+        self.scopes = scopes
+        self._last = self.now - PERIOD // 2 - WAIT * PERIOD
+        self._first = self._last - (periods - 1) * PERIOD
+        self.before = _utc(self._first - PERIOD)
+        self.begins = [_utc(begin) for begin in range(self._first, self._last + 1, PERIOD)]
+
+    def samples(self, metric: str, scope: str, vm: str) -> Iterator[tuple[int, float]]:
+        """Time and value, until half an hour from now; `ended` has ended an hour ago."""
+        seed = sum(map(ord, metric + scope + vm))
+        end = self.now - 3600 if scope == "ended" else self.now + PERIOD // 2
+        for moment in range(self._first + STEP // 2, end, STEP):
+            value = (moment // STEP * 7 + seed) % 97 + seed % 13
+            broken = scope == "broken" and metric == "cpu" and moment < self._first + PERIOD
+            yield moment, math.nan if broken else value
+
+    def text(self) -> Iterator[str]:
+        """All of them in OpenMetrics' form."""
+        for metric in METRICS:
+            for scope in self.scopes:
+                for vm in VMS:
+                    zone = quote(ODD_ZONE if scope == "victim" else "a")
+                    labels = f'project={quote(scope)},vm="{vm}",flavor="small",zone={zone}'
+                    for moment, value in self.samples(metric, scope, vm):
+                        yield f"{metric}{{{labels}}} {value} {moment}\n"
+        yield "# EOF\n"
+
+    def costs(self) -> dict[str, Decimal]:
+        """What each scope has to pay."""
+        totals = dict.fromkeys(self.scopes, Decimal())
+        for scope in self.scopes:
+            for begin in range(self._first, self._last + 1, PERIOD):
+                for vm in VMS:
+                    cpu, reads = (
+                        [
+                            int(value)
+                            for moment, value in self.samples(metric, scope, vm)
+                            if begin < moment < begin + PERIOD and not math.isnan(value)
+                        ]
+                        for metric in METRICS
+                    )
+                    totals[scope] += Decimal(max(cpu, default=0)) / 2 * Decimal(COSTS["cpu"])
+                    totals[scope] += sum(reads) * Decimal(COSTS["reads"])
+        return totals
+
+
+def _utc(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+@pytest.fixture(scope="module")
+def usage() -> Usage:
+    return Usage(int(time.time()), PERIODS, SCOPES)
+
+
+@pytest.fixture(scope="module")
+def prometheus(usage: Usage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    server = Prometheus(tmp_path_factory.mktemp("usage"))
+    server.backfill(usage.text())
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gateway(gateway_for: GatewayFor, prometheus: Prometheus) -> Gateway:
+    return gateway_for(prometheus)
+
+
+@pytest.fixture
+def door(gateway: Gateway, identity: IdentityApi) -> Iterator[Relay]:
+    """Where the catalog says that the gateway is; it counts what comes through."""
+    with Relay(gateway.port) as relay:
+        identity.register_endpoint("metric-storage", "aetos", relay.url)
+        yield relay
+
+
+@pytest.fixture
+def sections(keystone: Keystone, people: People) -> dict[str, dict[str, str]]:
+    """Fetcher and collector with credentials that see all projects."""
+    known = credentials(people.service, keystone.url)
+    return {
+        "collector_aetos": known,
+        "fetcher_aetos": {**known, "metric": "cpu", "scope_attribute": "project"},
+    }
+
+
+def _direct(prometheus: Prometheus) -> dict[str, dict[str, str]]:
+    url = {"prometheus_url": f"{prometheus.url}/api/v1"}
+    return {
+        "collector_prometheus": url,
+        "fetcher_prometheus": {**url, "metric": "cpu", "scope_attribute": "project"},
+    }
+
+
+@pytest.mark.parametrize(("release", "collector"), [(25, "chrysaetos"), (24, "aetos")])
+def test_the_processor_rates_through_the_gateway_what_was_measured(
+    release, collector, *, usage: Usage, door: Relay, sections, tmp_path: Path
+):
+    site = CloudKitty(tmp_path, release, METRICS, COSTS, sections, collector=collector)
+    site.prepare(dict.fromkeys(SCOPES, usage.before))
+    process = site.processor()
+    try:
+        site.wait_until(dict.fromkeys(SCOPES, usage.begins[-1]), process)
+    finally:
+        process.stop()
+    assert site.totals() == usage.costs()
+    assert asked(door) == len(METRICS) * PERIODS + 1
+
+
+def test_cloudkittys_own_collector_and_fetcher_come_to_the_same(
+    usage: Usage, door: Relay, prometheus: Prometheus, sections, tmp_path: Path
+):
+    own = {**sections, **_direct(prometheus)}
+    stock = CloudKitty(tmp_path, 25, METRICS, COSTS, own, fetcher="prometheus")
+    stock.prepare(dict.fromkeys(SCOPES, usage.before))
+    assert stock.cycle() == sorted(SCOPES)
+    assert stock.totals() == usage.costs()
+    assert asked(door) == len(METRICS) * PERIODS * len(SCOPES)
+
+
+def test_asking_prometheus_directly_comes_to_the_same(usage: Usage, prometheus: Prometheus, tmp_path: Path):
+    names = {"collector": "chrysaetos-prometheus", "fetcher": "chrysaetos-prometheus"}
+    site = CloudKitty(tmp_path, 25, METRICS, COSTS, _direct(prometheus), **names)
+    site.prepare(dict.fromkeys(SCOPES, usage.before))
+    assert site.cycle() == sorted(SCOPES)
+    assert site.totals() == usage.costs()
+
+
+# -- strange scopes, and faults: a store of its own, three periods
+
+HOSTILE = (
+    'zz"}[1s])) or max(cpu{project=~".+',
+    'quote"',
+    "back\\slash",
+    "line\nfeed",
+    "{}[5m]",
+    "' or vector(1) #",
+)
+
+
+@pytest.fixture(scope="module")
+def strange() -> Usage:
+    return Usage(int(time.time()), 3, (*HOSTILE, "ended", "broken", "victim"))
+
+
+@pytest.fixture(scope="module")
+def strange_prometheus(strange: Usage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    server = Prometheus(tmp_path_factory.mktemp("strange"))
+    server.backfill(strange.text())
+    with server:
+        yield server
+
+
+@pytest.fixture
+def strange_door(
+    gateway_for: GatewayFor, strange_prometheus: Prometheus, identity: IdentityApi
+) -> Iterator[Relay]:
+    with Relay(gateway_for(strange_prometheus).port) as relay:
+        identity.register_endpoint("metric-storage", "aetos", relay.url)
+        yield relay
+
+
+@pytest.mark.usefixtures("strange_door")
+@pytest.mark.parametrize("bulk", ["true", "false"])
+@pytest.mark.parametrize("names", [("chrysaetos", "aetos"), ("chrysaetos-prometheus",) * 2])
+def test_each_scope_pays_for_its_own_whatever_it_is_called(
+    names, bulk, *, strange: Usage, strange_prometheus: Prometheus, sections, tmp_path: Path
+):
+    options = {**sections, **_direct(strange_prometheus), "collector_chrysaetos": {"bulk": bulk}}
+    site = CloudKitty(tmp_path, 25, METRICS, COSTS, options, collector=names[0], fetcher=names[1])
+    site.prepare(dict.fromkeys(strange.scopes, strange.before))
+    assert site.cycle() == sorted(strange.scopes)
+    # This covers the scope that has ended, and the one with NaN, as well.
+    assert site.totals() == strange.costs()
+    assert site.done() == dict.fromkeys(strange.scopes, strange.begins[-1])
+    rated = periods(site.frames())
+    assert rated["broken", "cpu"] == sorted(strange.begins[1:] * len(VMS))
+    assert rated["broken", "reads"] == sorted(strange.begins * len(VMS))
+    assert "Metric cpu of scope broken has no quantity" in site.log
+
+
+@pytest.mark.usefixtures("strange_door")
+@pytest.mark.parametrize("fetcher", ["aetos", "chrysaetos-prometheus"])
+def test_a_filter_stays_a_value(
+    fetcher, *, strange: Usage, strange_prometheus: Prometheus, sections, tmp_path: Path
+):
+    options = {**sections, **_direct(strange_prometheus)}
+    for section in ("fetcher_aetos", "fetcher_prometheus"):
+        options[section] = {**options[section], "filters": f"zone:{ODD_ZONE},vm:{VMS[0]}"}
+    site = CloudKitty(tmp_path, 25, METRICS, COSTS, options, collector="chrysaetos", fetcher=fetcher)
+    site.prepare({"victim": strange.begins[-1]})
+    assert site.cycle() == ["victim"]
+
+
+def _from_a_list(sections, *scopes: str) -> dict[str, dict[str, str]]:
+    return {**sections, "fetcher_source": {"sources": ",".join(scopes)}}
+
+
+@pytest.mark.usefixtures("strange_door")
+def test_a_scope_without_data_moves_on(strange: Usage, sections, tmp_path: Path):
+    options = _from_a_list(sections, "victim", "nobody")
+    site = CloudKitty(tmp_path, 25, METRICS, COSTS, options, collector="chrysaetos", fetcher="source")
+    site.prepare(dict.fromkeys(("victim", "nobody"), strange.before))
+    site.cycle()
+    assert site.done() == dict.fromkeys(("victim", "nobody"), strange.begins[-1])
+    assert site.totals() == {"victim": strange.costs()["victim"]}
+
+
+@pytest.mark.usefixtures("strange_door")
+@pytest.mark.parametrize("bulk", ["true", "false"])
+def test_credentials_of_one_project_rate_nothing(
+    bulk, *, strange: Usage, sections, keystone: Keystone, people: People, tmp_path: Path
+):
+    reader = {**sections, "collector_chrysaetos": {"bulk": bulk}}
+    reader["collector_aetos"] = credentials(people.b, keystone.url)
+    options = _from_a_list(reader, "victim", "ended")
+    site = CloudKitty(tmp_path, 25, METRICS, COSTS, options, collector="chrysaetos", fetcher="source")
+    before = dict.fromkeys(("victim", "ended"), strange.before)
+    site.prepare(before)
+    site.cycle()
+    assert site.done() == before
+    assert site.frames() == []
+    assert "the credentials see a part of the projects only" in site.log
+
+
+@pytest.mark.usefixtures("strange_door")
+def test_a_fetcher_that_sees_one_project_finds_no_scopes(
+    strange: Usage, sections, keystone: Keystone, people: People, tmp_path: Path
+):
+    sections["fetcher_aetos"] |= credentials(people.b, keystone.url)
+    site = CloudKitty(tmp_path, 25, METRICS, COSTS, sections, collector="chrysaetos")
+    site.prepare({"victim": strange.before})
+    with pytest.raises(subprocess.CalledProcessError) as ended:
+        site.cycle()
+    assert "see a part of the projects only" in ended.value.output
+    assert site.done() == {"victim": strange.before}
+
+
+@pytest.mark.parametrize("bulk", ["true", "false"])
+def test_a_gateway_that_goes_away_loses_and_repeats_no_period(
+    bulk: str, strange: Usage, strange_door: Relay, sections, tmp_path: Path
+):
+    scopes = ("victim", "ended", "broken")
+    options = {**_from_a_list(sections, *scopes), "collector_chrysaetos": {"bulk": bulk}}
+    site = CloudKitty(tmp_path, 25, METRICS, COSTS, options, collector="chrysaetos", fetcher="source")
+    site.prepare(dict.fromkeys(scopes, strange.before))
+
+    def go_away() -> None:
+        end = time.monotonic() + 60
+        while asked(strange_door) < 3 and time.monotonic() < end:
+            time.sleep(0.002)  # long before the next period is asked for
+        strange_door.stop()
+
+    away = Thread(target=go_away)
+    away.start()
+    site.cycle()
+    away.join()
+    rated, done = periods(site.frames()), site.done()
+    assert done != dict.fromkeys(scopes, strange.begins[-1])
+    for scope, begin in done.items():
+        # What counts as done has been rated, and nothing else.
+        assert sorted(set(rated.get((scope, "reads"), []))) == [one for one in strange.begins if one <= begin]
+    strange_door.start()
+    site.cycle()
+    assert site.done() == dict.fromkeys(scopes, strange.begins[-1])
+    assert site.totals() == {scope: strange.costs()[scope] for scope in scopes}
+
+
+@pytest.mark.usefixtures("strange_door")
+def test_a_processor_that_starts_before_keystone_rates_when_it_is_there(
+    strange: Usage, sections, keystone: Keystone, tmp_path: Path
+):
+    with Relay(keystone.port) as relay:
+        relay.stop()
+        for section in ("collector_aetos", "fetcher_aetos"):
+            sections[section]["auth_url"] = f"{relay.url}/v3"
+        site = CloudKitty(tmp_path, 25, METRICS, COSTS, sections, collector="chrysaetos")
+        site.prepare(dict.fromkeys(strange.scopes, strange.before))
+        process = site.processor()
+        try:
+            assert wait_for(lambda: "PrometheusFetcherError" in process.log.read_text(), timeout=60)
+            assert site.done() == dict.fromkeys(strange.scopes, strange.before)
+            relay.start()
+            site.wait_until(dict.fromkeys(strange.scopes, strange.begins[-1]), process)
+        finally:
+            process.stop()
+    assert site.totals() == strange.costs()
+
+
+def test_scope_by_scope_comes_to_the_same_to_the_last_digit(
+    strange: Usage, strange_door: Relay, sections, tmp_path: Path
+):
+    # Averages, and a third of them: numbers that do not end.
+    metrics = {"cpu": {**METRICS["cpu"], "factor": "1/3", "extra_args": {"aggregation_method": "avg"}}}
+    frames = []
+    for bulk in ("true", "false"):
+        options = {**sections, "collector_chrysaetos": {"bulk": bulk}}
+        site = CloudKitty(tmp_path / bulk, 25, metrics, COSTS, options, collector="chrysaetos")
+        site.prepare(dict.fromkeys(strange.scopes, strange.before))
+        site.cycle()
+        frames.append(sorted(site.frames(), key=str))
+    assert frames[0] == frames[1]
+    assert {frame.scope for frame in frames[0]} == set(strange.scopes)
+    periods_of_all = len(strange.begins)
+    assert asked(strange_door) == periods_of_all + 1 + periods_of_all * len(strange.scopes) + 1
