@@ -2,12 +2,15 @@
 
 import os
 import socket
+import ssl
 import stat
+import subprocess
 
 import pytest
+import trustme
 
 from chrysaetos.errors import ConfigError
-from chrysaetos.gateway.listeners import describe, inherited, listen_tcp, listen_unix
+from chrysaetos.gateway.listeners import describe, inherited, listen_tcp, listen_unix, tls_context
 
 
 def close(sockets):
@@ -71,3 +74,35 @@ def test_sockets_for_somebody_else_are_not_taken(environment):
     before = dict(environment)
     assert inherited(environment) == []
     assert environment == before
+
+
+@pytest.fixture
+def certified(tmp_path):
+    """A certificate and its key, as files."""
+    issued = trustme.CA().issue_cert("127.0.0.1")
+    issued.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    issued.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    return tmp_path / "cert.pem", tmp_path / "key.pem"
+
+
+def test_https_has_tls_1_2_at_least(certified):
+    context = tls_context(*certified)
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert context.verify_mode is ssl.CERT_NONE
+
+
+def test_a_certificate_that_cannot_be_used_is_named(certified, tmp_path):
+    certificate, key = certified
+    other = tmp_path / "other.pem"
+    trustme.CA().issue_cert("x").private_key_pem.write_to_path(str(other))
+    encrypted = tmp_path / "encrypted.pem"
+    command = ["openssl", "pkey", "-aes256", "-passout", "pass:x", "-in", str(key), "-out", str(encrypted)]
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    for pair in (
+        (tmp_path / "none", key),
+        (certificate, other),
+        (key, certificate),
+        (certificate, encrypted),
+    ):
+        with pytest.raises(ConfigError, match="cannot be used"):
+            tls_context(*pair)

@@ -58,6 +58,11 @@ _COMMANDS = {
         "chrysaetos.demo.main",
         extra="demo",
     ),
+    "federate": _Command(
+        "serve a site's gate for portals, or make and end their tokens",
+        "chrysaetos.federation.main",
+        extra="gateway",
+    ),
     "gateway": _Command(
         "serve the gateway: --config-file FILE, and what oslo.config and oslo.log take",
         "chrysaetos.gateway.main",

@@ -29,8 +29,9 @@ _BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]{1,256}=*)", re.IGNORECASE)
 """RFC 6750, 2.1, with the scheme in any case (RFC 9110, 11.1)."""
 _MAX_SELECTORS = 100
 _MAX_QUERY_BYTES = 32 * 1024
-_MAX_TARGET_BYTES = 512 * 1024
-"""Go's HTTP server, which Prometheus is, takes 1 MiB of request line and headers."""
+_MAX_SENT = 256 * 1024
+"""Bytes of all conjoined selectors. Percent-encoded they take three times that at most, and Go's HTTP
+server, which Prometheus is, takes 1 MiB of request line and headers."""
 
 
 class Admitted(NamedTuple):
@@ -116,11 +117,13 @@ class Gate:
             Forbidden: one selects nothing that the token may see.
             BadRequest: with the policy, they are too long to be sent.
         """
+        allowed = token.policy.selectors
+        # Each of the request's with each of the policy's: found out before any work is done.
+        if len(allowed) * _bytes(selectors) + len(selectors) * _bytes(allowed) > _MAX_SENT:
+            raise BadRequest("with what the token may see, the selectors are too long: send fewer at once")
         texts = [Text(text, sent) for text in selectors for sent in self._conjoined(text, token)]
         wanted = dict.fromkeys(text.sent for text in texts)
         target = f"{PATH}?{'&'.join(f'match%5B%5D={quote_plus(sent)}' for sent in wanted)}"
-        if len(target) > _MAX_TARGET_BYTES:
-            raise BadRequest("with what the token may see, the selectors are too long: send fewer at once")
         return Admitted(target.encode("ascii"), tuple(texts))
 
     def _conjoined(self, text: str, token: Token) -> list[str]:
@@ -128,6 +131,10 @@ class Gate:
         if not selectors:
             raise Forbidden(f"this token may see nothing of what {text[:200]!a} selects")
         return selectors
+
+
+def _bytes(texts: Sequence[str]) -> int:
+    return sum(len(text.encode()) for text in texts)
 
 
 def check_path(method: str, path: str) -> None:

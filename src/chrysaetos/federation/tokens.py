@@ -120,25 +120,40 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
             f"the token file {path} is open to others ({stat.filemode(mode)}): chmod 0640 {path}"
         )
     try:
-        document = json.loads(text)
-        if document["version"] != _VERSION:
-            raise ConfigError(f"the token file {path} is of another version: {document['version']}")
-        return tuple(_token(path, entry) for entry in document["tokens"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"the token file {path} is damaged: {error!r}") from error
+        return _tokens(json.loads(text))
+    except (ValueError, KeyError, TypeError, RecursionError, ConfigError) as error:
+        shown = error if isinstance(error, ConfigError) else repr(error)
+        raise ConfigError(f"the token file {path} is damaged: {shown}") from error
 
 
-def _token(path: Path, entry: dict[str, Any]) -> Token:
+def _tokens(document: dict[str, Any]) -> tuple[Token, ...]:
+    if document["version"] != _VERSION:
+        raise ConfigError(f"it is of another version, {document['version']!r}")
+    return tuple(map(_token, _list(document["tokens"])))
+
+
+def _token(entry: dict[str, Any]) -> Token:
     if set(entry) != _FIELDS:
-        raise ConfigError(f"the token file {path}: an entry has the fields {', '.join(sorted(entry))}")
-    expires = entry["expires"]
+        raise ConfigError(f"an entry has the fields {', '.join(sorted(entry))}")
     return Token(
         entry["name"],
         entry["sha256"],
-        Policy(tuple(entry["allow"])),
-        float(entry["created"]),
-        None if expires is None else float(expires),
+        Policy(tuple(_list(entry["allow"]))),
+        _moment(entry["created"]),
+        None if entry["expires"] is None else _moment(entry["expires"]),
     )
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise ConfigError("something in it is not a list")
+    return value
+
+
+def _moment(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ConfigError(f"{value!r} is no time in seconds")
+    return float(value)
 
 
 def write_tokens(path: Path, tokens: Sequence[Token]) -> None:

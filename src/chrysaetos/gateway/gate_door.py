@@ -34,7 +34,7 @@ __all__ = ["GateDoor", "GateLimits", "Portal"]
 
 _log = logging.getLogger(__name__)
 
-_PORTALS = re.compile(rb"[\t ]*bearer +" + PREFIX.encode(), re.IGNORECASE)
+_PORTALS = re.compile(rb"(?i:[\t ]*bearer +)" + PREFIX.encode())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +105,8 @@ class GateDoor:
         Raises:
             ApiError: the answer is this error; nothing has been sent.
         """
-        check_path("GET", request.path)
-        exchange.endpoint = find_path(PATH).endpoint
+        if request.path == PATH:
+            exchange.endpoint = find_path(PATH).endpoint
         check_path(request.method, request.path)
         token = self._token(request, exchange.client)
         exchange.caller = Portal.of(token)

@@ -1,0 +1,192 @@
+"""The gate alone: settings → an application whose only door is the gate."""
+
+from __future__ import annotations
+
+import base64
+import re
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from chrysaetos.errors import ConfigError
+from chrysaetos.federation.gate import Gate
+from chrysaetos.federation.tokens import TokenFile
+from chrysaetos.gateway.asgi import Application
+from chrysaetos.gateway.audit import Audit, open_log
+from chrysaetos.gateway.gate_door import GateDoor, GateLimits
+from chrysaetos.gateway.gate_metrics import GateMetrics
+from chrysaetos.gateway.metrics_server import MetricsServer
+from chrysaetos.gateway.request import Request
+from chrysaetos.gateway.telemetry import Telemetry
+from chrysaetos.gateway.upstream import Upstream, UpstreamOptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from chrysaetos.gateway.exchange import Exchange
+    from chrysaetos.gateway.http_server import HttpServer
+    from chrysaetos.gateway.request import Message, Receive, Send
+
+__all__ = ["MAX_URL_BYTES", "Service", "Settings", "build", "upstream_options"]
+
+MAX_URL_BYTES = 33 * 1024
+"""The longest query that the gate reads, and its path."""
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the gate is told.
+
+    Attributes:
+        tokens: the file with the tokens of portals.
+        upstream: the site's Prometheus.
+        limits: what a portal may ask for.
+        audit_file: where the audit goes; with the log if None.
+        audit_json: whether it is written as JSON.
+        metrics: address and port of the gate's own metrics; None for none.
+    """
+
+    tokens: Path
+    upstream: UpstreamOptions
+    limits: GateLimits
+    audit_file: str | None = None
+    audit_json: bool = False
+    metrics: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What settings describe.
+
+    Attributes:
+        application: the ASGI application.
+        tokens: who may ask; read again on SIGHUP.
+        telemetry: the metrics, which the server's own numbers belong to as well.
+        audit: the audit.
+    """
+
+    application: Application
+    tokens: TokenFile
+    telemetry: Telemetry
+    audit: Audit
+
+    def watch(self, server: HttpServer) -> None:
+        """Count and write what does not get as far as the application, too."""
+        self.telemetry.watch(server)
+        server.observers.append(self.audit.ended)
+
+
+def build(settings: Settings) -> Service:
+    """What settings describe, put together.
+
+    Raises:
+        ConfigError: the token file or the audit's file cannot be used, or there is no valid token.
+    """
+    tokens = TokenFile(settings.tokens)
+    options = settings.upstream
+    upstream = Upstream(options)
+    telemetry = Telemetry(upstreams={f"{options.host}:{options.port}": upstream})
+    portals = GateMetrics(tokens)
+    telemetry.registry.register(portals)
+    log = open_log(settings.audit_file, "--audit-file") if settings.audit_file else None
+    audit = Audit(as_json=settings.audit_json, logger=log)
+    listeners: tuple[MetricsServer, ...] = ()
+    if settings.metrics is not None:
+        host, port = settings.metrics
+        listeners = (MetricsServer(telemetry.render, host, (port,)),)
+    application = Application(
+        _OnlyDoor(GateDoor(Gate(tokens), upstream, settings.limits)),
+        observers=(telemetry, portals, audit),
+        companions=(_Closing(upstream), *listeners, audit),
+    )
+    return Service(application, tokens, telemetry, audit)
+
+
+def upstream_options(
+    url: str, *, ca: Path | None = None, user: str | None = None, password: str | None = None
+) -> UpstreamOptions:
+    """Where a Prometheus is.
+
+    Args:
+        url: ``http`` or ``https``, host, port, and a path prefix.
+        ca: file with the authorities of its certificate; the system's if None.
+        user: user for Basic authentication.
+        password: that user's.
+
+    Raises:
+        ConfigError: something cannot be used.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ConfigError(f"--upstream: {url!r} is no URL: {error}") from error
+    if parts.username is not None or parts.password is not None:
+        # Whoever lists the processes of a machine sees their arguments.
+        raise ConfigError("--upstream: no credentials here; use --upstream-user and --upstream-password-file")
+    prefix = parts.path.rstrip("/")
+    good = parts.scheme in {"http", "https"} and parts.hostname and not (parts.query or parts.fragment)
+    if not good or not _PREFIX.fullmatch(prefix):
+        raise ConfigError(
+            f"--upstream: {url!r} should be such as http://127.0.0.1:9090 or https://host/prefix"
+        )
+    if (user is None) != (password is None):
+        raise ConfigError("--upstream-user and --upstream-password-file: give both or neither")
+    secure = parts.scheme == "https"
+    if ca is not None and not secure:
+        raise ConfigError("--upstream-ca: this is for an --upstream with https")
+    headers: tuple[tuple[str, str], ...] = ()
+    if user is not None:
+        credentials = base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+        headers = (("Authorization", f"Basic {credentials}"),)
+    return UpstreamOptions(
+        host=parts.hostname or "",
+        port=port or (443 if secure else 80),
+        tls=_tls(ca) if secure else None,
+        path_prefix=prefix,
+        static_headers=headers,
+        max_connections=20,
+        max_idle=20,
+    )
+
+
+def _tls(ca: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"--upstream-ca: {error}") from error
+
+
+class _RequestLimits:
+    path_prefix = ""
+    max_url_bytes = MAX_URL_BYTES
+    max_body_bytes = 0
+
+
+class _OnlyDoor:
+    """Takes every request to the gate."""
+
+    def __init__(self, gate: GateDoor) -> None:
+        self._gate = gate
+        self._limits = _RequestLimits()
+
+    async def answer(self, scope: Message, exchange: Exchange, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the gate takes no body
+        """Answer a request."""
+        request = Request(scope, self._limits)
+        exchange.path = request.path
+        await self._gate.answer(request, exchange, send)
+
+
+class _Closing:
+    """The upstream, as something that ends with the application."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+
+    async def start(self) -> None:
+        """It begins with the first request."""
+
+    async def close(self) -> None:
+        await self._upstream.close()

@@ -1,0 +1,547 @@
+"""The gate for portals: alone, before a recorder and before a real Prometheus, and inside the gateway."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+import requests
+import trustme
+from tests.e2e.federation_attacks import ALLOWED, ATTACKS, BROADER, HARMLESS, Case, send, verdict
+from tests.e2e.federation_stack import FederationGate, federate_token, new_token, selected, store_text
+from tests.fakes.wire import Recorder, Wire, statuses
+
+from chrysaetos.demo.processes import LOOPBACK, wait_for
+from chrysaetos.demo.prometheus import Prometheus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.e2e.stack import GatewayFor, People, Tokens
+
+UNHURRIED = ("--requests-per-second", "0", "--failures-per-second", "0")
+
+SERIES = [
+    {"__name__": name, "job": job, "project_id": project, "location": location}
+    for name in (
+        "project_vcpu_usage",
+        "project_mb_usage",
+        "project_disk_total",
+        "secret_total",
+        "secret_usage",
+    )
+    for job in ("project_usages", "other")
+    for project in ("p1", "p2", "p3")
+    for location in ("here", "elsewhere")
+] + [{"__name__": "up", "job": "project_usages", "instance": "exporter:8080"}]
+
+SHOWN = {
+    frozenset(labels.items())
+    for labels in SERIES
+    if labels["job"] == "project_usages" and labels["__name__"] in {"project_vcpu_usage", "project_mb_usage"}
+}
+
+
+class Site:
+    """A gate, its token, and who stands behind it."""
+
+    def __init__(self, gate: FederationGate, token: str) -> None:
+        self.gate = gate
+        self.token = token
+        self.address = (LOOPBACK, gate.port)
+
+    def ask(self, *selectors: str, token: str | None = None) -> requests.Response:
+        return requests.get(
+            f"{self.gate.root_url}/federate",
+            params={"match[]": selectors},
+            headers={"Authorization": f"Bearer {token or self.token}", "Accept-Encoding": "identity"},
+            timeout=30,
+        )
+
+    def metrics(self) -> str:
+        return requests.get(f"http://{LOOPBACK}:{self.gate.metrics_port}/metrics", timeout=30).text
+
+
+def make_site(directory: Path, upstream: str, *arguments: str, allow: tuple[str, ...] = (ALLOWED,)) -> Site:
+    gate = FederationGate(directory, upstream, *arguments)
+    return Site(gate, new_token(gate.tokens, *allow))
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    server = Prometheus(tmp_path_factory.mktemp("site"))
+    server.backfill(store_text(SERIES))
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, prometheus: Prometheus) -> Iterator[Site]:
+    """In front of a real Prometheus."""
+    made = make_site(tmp_path_factory.mktemp("gate"), prometheus.url, *UNHURRIED)
+    with made.gate:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def recorder() -> Iterator[Recorder]:
+    with Recorder() as recorder:
+        yield recorder
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder) -> Iterator[Site]:
+    """In front of a recorder."""
+    made = make_site(tmp_path_factory.mktemp("gate"), recorder.url, *UNHURRIED)
+    with made.gate:
+        yield made
+
+
+# what is refused
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda case: case.name)
+def test_an_attack_is_refused_and_nothing_reaches_prometheus(
+    guarded: Site, recorder: Recorder, attack: Case
+) -> None:
+    before = len(recorder.received)
+    answer = send(guarded.address, attack, guarded.token)
+    assert verdict(answer) == "refused", answer
+    assert all(400 <= status < 500 for status in statuses(answer)), answer
+    assert statuses(answer) or not answer
+    assert len(recorder.received) == before
+    assert guarded.token.encode() not in answer
+
+
+def test_there_are_enough_attacks_and_the_recorder_would_show_one(guarded: Site, recorder: Recorder) -> None:
+    assert len(ATTACKS) >= 60
+    before = len(recorder.received)
+    assert verdict(send(guarded.address, HARMLESS[0], guarded.token)) == "answered"
+    assert len(recorder.received) > before
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("/federate?match%5B%5D={allowed}&match%5B%5D=secret", 403),
+        ("/federate?match%5B%5D={allowed}&match[]=secret", 403),
+        ("/api/v1/status/config?match%5B%5D={allowed}", 404),
+        ("/federate", 403),
+        ("/federate?match%5b%5d={reordered}", 200),
+    ],
+)
+def test_the_known_ways_around_a_gate_that_compares_texts(site: Site, target: str, status: int) -> None:
+    reordered = quote('{  __name__=~"project_.*_usage" , job = "project_usages" }').replace("%7B", "%7b")
+    url = target.format(allowed=quote(ALLOWED, safe=""), reordered=reordered)
+    with Wire(site.address) as client:
+        client.send(
+            f"GET {url} HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer {site.token}\r\n\r\n".encode()
+        )
+        assert statuses(client.answer()) == [status]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/-/healthy", 404),
+        ("GET", "/metrics", 404),
+        ("POST", "/federate/", 404),
+        ("HEAD", "/federate", 405),
+        ("POST", "/federate", 405),
+        ("OPTIONS", "/federate", 405),
+        ("GET", "/federate", 401),
+    ],
+)
+def test_who_shows_no_token_learns_only_that_there_is_one_path(
+    site: Site, method: str, path: str, status: int
+) -> None:
+    answer = requests.request(method, site.gate.root_url + path, timeout=10)
+    assert answer.status_code == status
+    assert answer.headers.get("Allow") == ("GET" if status == 405 else None)
+    assert answer.headers.get("WWW-Authenticate") == ('Bearer realm="federation"' if status == 401 else None)
+
+
+# what is answered
+
+
+@pytest.mark.parametrize("case", HARMLESS, ids=lambda case: case.name)
+def test_another_spelling_of_what_is_allowed_is_answered(site: Site, case: Case) -> None:
+    answer = send(site.address, case, site.token)
+    assert statuses(answer) == [200]
+    _, _, body = answer.partition(b"\r\n\r\n")
+    assert selected(_unchunked(answer, body)) == SHOWN
+
+
+def _unchunked(answer: bytes, body: bytes) -> str:
+    head = answer.partition(b"\r\n\r\n")[0].lower()
+    if b"transfer-encoding: chunked" not in head:
+        return body.decode()
+    whole = b""
+    while True:
+        size, _, rest = body.partition(b"\r\n")
+        if not int(size, 16):
+            return whole.decode()
+        whole += rest[: int(size, 16)]
+        body = rest[int(size, 16) + 2 :]
+
+
+def test_gzip_is_passed_through(site: Site) -> None:
+    answer = requests.get(
+        f"{site.gate.root_url}/federate",
+        params={"match[]": ALLOWED},
+        headers={"Authorization": f"Bearer {site.token}", "Accept-Encoding": "gzip"},
+        timeout=10,
+        stream=True,
+    )
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert selected(gzip.decompress(answer.raw.read(decode_content=False)).decode()) == SHOWN
+
+
+@pytest.mark.parametrize("selector", BROADER)
+def test_a_broader_selector_gets_what_the_policy_selects_of_it(
+    site: Site, prometheus: Prometheus, selector: str
+) -> None:
+    everything = requests.get(f"{prometheus.url}/federate", params={"match[]": selector}, timeout=10)
+    answer = site.ask(selector)
+    assert answer.status_code == 200
+    assert selected(answer.text) == selected(everything.text) & SHOWN
+
+
+def test_a_selector_without_matchers_stands_for_all_that_is_allowed(site: Site) -> None:
+    assert selected(site.ask("{}").text) == SHOWN
+
+
+def test_what_prometheus_refuses_is_passed_on(site: Site) -> None:
+    answer = site.ask('{job=~"("}')
+    assert (answer.status_code, answer.json()["errorType"]) == (400, "bad_data")
+
+
+def test_a_policy_of_several_selectors_shows_what_any_of_them_selects(
+    tmp_path: Path, prometheus: Prometheus
+) -> None:
+    here = make_site(tmp_path, prometheus.url, allow=(ALLOWED, 'up{job="project_usages"}'))
+    up = {frozenset(SERIES[-1].items())}
+    with here.gate:
+        assert selected(here.ask('{__name__!=""}').text) == SHOWN | up
+        assert selected(here.ask("up").text) == up
+        assert selected(here.ask("project_vcpu_usage", "up").text) == up | {
+            one for one in SHOWN if ("__name__", "project_vcpu_usage") in one
+        }
+        assert here.ask("up", "secret_total").status_code == 403
+
+
+# limits, and what is noted
+
+
+def test_unknown_tokens_are_throttled_and_known_ones_served(tmp_path: Path, recorder: Recorder) -> None:
+    here = make_site(tmp_path, recorder.url, "--requests-per-second", "0", "--failures-per-second", "0.1")
+    with here.gate:
+        refused = [here.ask(ALLOWED, token=f"cft_{number}").status_code for number in range(25)]
+        assert refused[:20] == [401] * 20
+        assert refused[-1] == 429
+        assert here.ask(ALLOWED).status_code == 200
+
+
+def test_a_portal_has_a_rate(tmp_path: Path, recorder: Recorder) -> None:
+    here = make_site(tmp_path, recorder.url, "--requests-per-second", "0.5")
+    with here.gate:
+        answers = [here.ask(ALLOWED) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+
+
+def test_a_long_answer_is_refused(tmp_path: Path, prometheus: Prometheus) -> None:
+    here = make_site(tmp_path, prometheus.url, "--max-response-bytes", "300")
+    with here.gate:
+        response = here.ask(ALLOWED)
+        assert response.status_code == 422
+        assert selected(here.ask('project_mb_usage{project_id="p1",location="here"}').text)
+
+
+def test_each_request_is_noted_without_secrets(tmp_path: Path, prometheus: Prometheus) -> None:
+    audit = tmp_path / "audit.log"
+    here = make_site(tmp_path, prometheus.url, "--audit-file", str(audit), "--audit-format", "json")
+    with here.gate:
+        here.ask("project_vcpu_usage")
+        here.ask("secret_total")
+        here.ask(ALLOWED, token="cft_guessed")
+        requests.get(f"{here.gate.root_url}/x?token={here.token}", timeout=10)
+        metrics = here.metrics()
+    lines = [json.loads(line) for line in audit.read_text().splitlines()]
+    assert [(line["user_id"], line["status"]) for line in lines] == [
+        ("portal:portal", 200),
+        ("portal:portal", 403),
+        (None, 401),
+        (None, 404),
+    ]
+    assert lines[0]["queries"] == [
+        {
+            "query": "project_vcpu_usage",
+            "scoped": '{__name__="project_vcpu_usage",job="project_usages",__name__=~"project_.*_usage"}',
+        }
+    ]
+    assert lines[1]["queries"] == [{"query": "secret_total", "scoped": ""}]
+    written = audit.read_text() + here.gate.log.read_text() + metrics
+    assert here.token not in written
+    assert "cft_guessed" not in written
+    assert 'chrysaetos_federation_requests_total{code="200",token="portal"} 1.0' in metrics
+    assert 'chrysaetos_federation_requests_total{code="403",token="portal"} 1.0' in metrics
+    assert 'chrysaetos_federation_answered_timestamp_seconds{token="portal"}' in metrics
+
+
+# its start
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "expected"),
+    [
+        (None, 0o600, "cannot be read"),
+        ("", 0o600, "is damaged"),
+        ('{"version": 1, "tokens": []}', 0o600, "has no valid token"),
+        ('{"version": 1, "tokens": []}', 0o644, "is open to others"),
+        ('{"version": 1, "tokens": []}', 0o620, "is open to others"),
+    ],
+)
+def test_it_does_not_start_without_a_token_that_is_kept_well(
+    tmp_path: Path, content: str | None, mode: int, expected: str
+) -> None:
+    gate = FederationGate(tmp_path, "http://127.0.0.1:9")
+    if content is not None:
+        gate.tokens.write_text(content)
+        gate.tokens.chmod(mode)
+    done = subprocess.run(gate.command(), capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("chrysaetos federate: the token file ")
+    assert done.stderr.count("\n") == 1
+    assert expected in done.stderr
+
+
+def test_an_empty_or_ended_token_opens_nothing(tmp_path: Path) -> None:
+    gate = FederationGate(tmp_path, "http://127.0.0.1:9")
+    new_token(gate.tokens, ALLOWED, expires="1s")
+    time.sleep(1.1)
+    done = subprocess.run(gate.command(), capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert "has no valid token" in done.stderr
+
+
+def test_tls(tmp_path: Path, prometheus: Prometheus) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert(LOOPBACK)
+    chain, key, ca = tmp_path / "chain.pem", tmp_path / "key.pem", tmp_path / "ca.pem"
+    certificate.cert_chain_pems[0].write_to_path(str(chain))
+    certificate.private_key_pem.write_to_path(str(key))
+    authority.cert_pem.write_to_path(str(ca))
+    here = make_site(tmp_path, prometheus.url, "--tls-cert", str(chain), "--tls-key", str(key))
+    with here.gate:
+        url = here.gate.root_url.replace("http:", "https:")
+        with requests.Session() as session:
+            session.headers["Authorization"] = f"Bearer {here.token}"
+            for _ in range(2):
+                answer = session.get(
+                    f"{url}/federate", params={"match[]": ALLOWED}, verify=str(ca), timeout=10
+                )
+                assert selected(answer.text) == SHOWN
+            assert session.get(f"{url}/metrics", verify=str(ca), timeout=10).status_code == 404
+        with Wire(here.address) as client:
+            client.send(b"GET /federate HTTP/1.1\r\nHost: gate\r\n\r\n")
+            assert statuses(client.rest()) == []
+        old = subprocess.run(
+            ["openssl", "s_client", "-connect", f"{LOOPBACK}:{here.gate.port}", "-tls1_1"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert "Cipher is (NONE)" in old.stdout
+        # A renewed certificate is taken on SIGHUP, and a damaged one is not.
+        before = certificate_of(here.address, ca)
+        renewed = authority.issue_cert(LOOPBACK)
+        renewed.cert_chain_pems[0].write_to_path(str(chain))
+        renewed.private_key_pem.write_to_path(str(key))
+        assert here.gate.pid is not None
+        os.kill(here.gate.pid, signal.SIGHUP)
+        assert wait_for(lambda: certificate_of(here.address, ca) != before, timeout=10)
+        after = certificate_of(here.address, ca)
+        chain.write_text("damaged")
+        os.kill(here.gate.pid, signal.SIGHUP)
+        assert wait_for(lambda: "the one before stays in force" in here.gate.log.read_text(), timeout=10)
+        assert certificate_of(here.address, ca) == after
+
+
+def certificate_of(address: tuple[str, int], ca: Path) -> str:
+    program = f"import ssl; print(ssl.get_server_certificate({address!r}, ca_certs={str(ca)!r}))"
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+
+
+# while a portal scrapes
+
+
+class Portal:
+    """A real Prometheus that scrapes a gate every second, and where it reads its token."""
+
+    def __init__(self, directory: Path, site: Site) -> None:
+        self.credentials = directory / "token"
+        self.use(site.token)
+        self.server = Prometheus(
+            directory / "portal",
+            scrape_configs=[
+                {
+                    "job_name": "site",
+                    "scrape_interval": "1s",
+                    "scrape_timeout": "1s",
+                    "metrics_path": "/federate",
+                    "params": {"match[]": [ALLOWED]},
+                    "honor_labels": True,
+                    "honor_timestamps": False,
+                    "authorization": {"credentials_file": str(self.credentials)},
+                    "static_configs": [{"targets": [f"{LOOPBACK}:{site.gate.port}"]}],
+                }
+            ],
+        )
+
+    def use(self, token: str) -> None:
+        """Have it send this token from its next scrape on."""
+        beside = self.credentials.with_suffix(".new")
+        beside.write_text(token)
+        beside.replace(self.credentials)
+
+    def value(self, query: str) -> float | None:
+        """The value of a query that has one series, or none."""
+        url = f"{self.server.url}/api/v1/query"
+        result = requests.get(url, params={"query": query}, timeout=10).json()["data"]["result"]
+        return float(result[0]["value"][1]) if result else None
+
+    def settles(self, query: str, value: float | None) -> bool:
+        return wait_for(lambda: self.value(query) == value, timeout=15)
+
+    def sees(self) -> bool:
+        """Whether it comes to have exactly what is allowed."""
+        return self.settles('count({job="project_usages"})', len(SHOWN)) and self.value('up{job="site"}') == 1
+
+    def is_shut_out(self) -> bool:
+        """Whether its scrapes come to fail, and its series to end."""
+        return self.settles('up{job="site"}', 0) and self.settles('count({job="project_usages"})', None)
+
+
+SINCE_THE_START = "min_over_time(up{job='site'}[1h])"
+
+
+def test_a_token_is_rotated_without_a_failed_scrape_then_revoked(
+    tmp_path: Path, prometheus: Prometheus
+) -> None:
+    here = make_site(tmp_path, prometheus.url, *UNHURRIED)
+    portal = Portal(tmp_path, here)
+    with here.gate, portal.server:
+        assert portal.sees()
+        renewed = federate_token("rotate", "portal", "--grace", "4s", tokens=here.gate.tokens).strip()
+        scrapes = portal.value("count_over_time(up{job='site'}[1h])") or 0
+        assert wait_for(lambda: here.ask(ALLOWED, token=renewed).status_code == 200, timeout=10)
+        portal.use(renewed)
+        assert wait_for(lambda: here.ask(ALLOWED).status_code == 401, timeout=15)
+        assert wait_for(
+            lambda: (portal.value("count_over_time(up{job='site'}[1h])") or 0) > scrapes + 6, timeout=20
+        )
+        assert portal.value(SINCE_THE_START) == 1
+        federate_token("revoke", "portal", tokens=here.gate.tokens)
+        assert portal.is_shut_out()
+        portal.use(new_token(here.gate.tokens, ALLOWED))
+        assert portal.sees()
+
+
+def test_a_token_ends_while_it_is_used(tmp_path: Path, prometheus: Prometheus) -> None:
+    gate = FederationGate(tmp_path, prometheus.url)
+    site = Site(gate, new_token(gate.tokens, ALLOWED, expires="8s"))
+    ends = time.time() + 8
+    portal = Portal(tmp_path, site)
+    with gate, portal.server:
+        assert portal.sees()
+        assert time.time() < ends
+        assert portal.is_shut_out()
+        assert time.time() >= ends - 1
+
+
+def test_a_gate_that_was_stopped_and_started_is_scraped_again(tmp_path: Path, prometheus: Prometheus) -> None:
+    here = make_site(tmp_path, prometheus.url)
+    portal = Portal(tmp_path, here)
+    with here.gate, portal.server:
+        assert portal.sees()
+        here.gate.stop()
+        assert portal.is_shut_out()
+        here.gate.start()
+        here.gate.wait_ready()
+        assert portal.sees()
+
+
+def test_a_damaged_token_file_changes_nothing_and_is_told(tmp_path: Path, recorder: Recorder) -> None:
+    here = make_site(tmp_path, recorder.url, "--requests-per-second", "0")
+    with here.gate:
+        kept = here.gate.tokens.read_text()
+        here.gate.tokens.write_text(kept[:-20])
+        assert wait_for(lambda: "chrysaetos_federation_tokens_current 0.0" in here.metrics(), timeout=10)
+        assert here.ask(ALLOWED).status_code == 200
+        here.gate.tokens.write_text(kept)
+        assert wait_for(lambda: "chrysaetos_federation_tokens_current 1.0" in here.metrics(), timeout=10)
+        assert here.ask(ALLOWED).status_code == 200
+    assert "the tokens before stay in force" in here.gate.log.read_text()
+
+
+# inside the gateway
+
+
+def test_the_gateway_has_the_same_door_beside_its_own(
+    tmp_path: Path, prometheus: Prometheus, gateway_for: GatewayFor, people: People, tokens: Tokens
+) -> None:
+    file = tmp_path / "tokens.json"
+    token = new_token(file, ALLOWED)
+    conf = {"tokens_file": str(file), "requests_per_second": "0", "failures_per_second": "0"}
+    gateway = gateway_for(prometheus, federation=conf)
+    own = {"X-Auth-Token": tokens.project(people.admin)}
+    address = (LOOPBACK, gateway.port)
+    for case in HARMLESS:
+        answer = send(address, case, token)
+        assert statuses(answer) == [200], case.name
+        assert selected(_unchunked(answer, answer.partition(b"\r\n\r\n")[2])) == SHOWN, case.name
+    # The gateway's own users still have their own door, and a portal's token is none to it.
+    url = f"{gateway.root_url}/federate"
+    everything = requests.get(url, params={"match[]": '{__name__!=""}'}, headers=own, timeout=10)
+    assert len(selected(everything.text)) == len(SERIES)
+    for path in ("/api/v1/query?query=up", "/-/healthy", "/"):
+        portal = {"Authorization": f"Bearer {token}"}
+        assert requests.get(gateway.root_url + path, headers=portal, timeout=10).status_code == 404
+    unknown = requests.get(url, headers={"Authorization": "Bearer cft_unknown"}, timeout=10)
+    assert (unknown.status_code, unknown.headers["WWW-Authenticate"]) == (401, 'Bearer realm="federation"')
+
+
+class _Behind:
+    """A recorder as a Prometheus of which the gateway is told."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.url = recorder.url
+
+
+def test_the_gateway_refuses_the_attacks_as_well(
+    tmp_path: Path, recorder: Recorder, gateway_for: GatewayFor
+) -> None:
+    file = tmp_path / "tokens.json"
+    token = new_token(file, ALLOWED)
+    conf = {"tokens_file": str(file), "requests_per_second": "0", "failures_per_second": "0"}
+    gateway = gateway_for(_Behind(recorder), federation=conf)  # type: ignore[arg-type]
+    before = len(recorder.received)
+    for attack in ATTACKS:
+        answer = send((LOOPBACK, gateway.port), attack, token)
+        assert verdict(answer) == "refused", (attack.name, answer)
+        assert b"/federate" not in recorder.received[before:], attack.name
+    assert federate_token("list", tokens=file).count("portal") == 1
