@@ -10,14 +10,15 @@ LOCK := requirements/lock.txt
 DEMO_ARGS ?=
 TEST_ARGS ?=
 CLOUDKITTY := 25 24
+WATCHER := 17 15
 
-.PHONY: demo test check bench bench-cloudkitty  samples lock clean cloudkitty
+.PHONY: demo test check bench bench-cloudkitty bench-watcher samples lock clean cloudkitty watcher
 
 demo: $(VENV)/demo
 	@tools/need.sh prometheus:prometheus promtool:prometheus curl:curl
 	@exec $(BIN)/chrysaetos demo $(DEMO_ARGS)
 
-test: check cloudkitty
+test: check cloudkitty watcher
 	@tools/need.sh prometheus:prometheus promtool:prometheus memcached:memcached \
 	    victoria-metrics:victoria-metrics
 	$(BIN)/pytest $(TEST_ARGS)
@@ -38,6 +39,17 @@ cloudkitty: $(CLOUDKITTY:%=.venvs/cloudkitty-%/made)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps ./addons/cloudkitty-aetos --editable .
 	@touch $@
 
+# The same for Watcher. The end-to-end tests run the decision engines of these environments.
+watcher: $(WATCHER:%=.venvs/watcher-%/made)
+	@tools/need.sh prometheus:prometheus promtool:prometheus
+	for release in $(WATCHER); do .venvs/watcher-$$release/bin/python -m pytest tests/watcher || exit; done
+
+.venvs/watcher-%/made: requirements/watcher-%.txt pyproject.toml | $(VENV)/pip
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $< --editable '.[watcher]'
+	$(@D)/bin/python -c 'import watcher'
+	@touch $@
+
 bench: $(VENV)/dev
 	@tools/need.sh prometheus:prometheus promtool:prometheus haproxy:haproxy wrk:wrk
 	$(BIN)/python -m bench.gateway
@@ -45,6 +57,10 @@ bench: $(VENV)/dev
 bench-cloudkitty: $(VENV)/dev .venvs/cloudkitty-25/made
 	@tools/need.sh prometheus:prometheus promtool:prometheus
 	$(BIN)/python -m bench.cloudkitty
+
+bench-watcher: .venvs/watcher-17/made
+	@tools/need.sh prometheus:prometheus promtool:prometheus
+	.venvs/watcher-17/bin/python -W ignore -m bench.watcher
 
 # The samples of configuration and policy, generated from the code. A test fails when they are not current.
 samples: $(VENV)/dev
@@ -62,6 +78,12 @@ lock-cloudkitty-%:
 	.venvs/cloudkitty-$*/bin/pip install --quiet 'cloudkitty==$*.0.*' oslotest testscenarios \
 	    pytest pytest-asyncio pytest-timeout
 	{ echo "# Written by make $@."; .venvs/cloudkitty-$*/bin/pip freeze; } > requirements/cloudkitty-$*.txt
+
+lock-watcher-%:
+	$(PYTHON) -m venv --clear .venvs/watcher-$*
+	.venvs/watcher-$*/bin/pip install --quiet 'python-watcher==$*.0.0' 'SQLAlchemy<2.1' oslotest testscenarios werkzeug \
+	    pytest pytest-asyncio pytest-timeout
+	{ echo "# Written by make $@."; .venvs/watcher-$*/bin/pip freeze; } > requirements/watcher-$*.txt
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info

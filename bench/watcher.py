@@ -1,0 +1,160 @@
+"""Watcher's strategies with its own Aetos datasource and with ours, on the same Prometheus, in one run.
+
+    .venvs/watcher-17/bin/python -m bench.watcher [--sizes 20x400,200x4000] [--delays 0,20]
+
+Each strategy runs alone, without daemon and database, on a model of a cloud with so many hosts and instances.
+Between it and Prometheus stands a proxy that counts the requests and holds each one back for so many
+milliseconds, as a network and a gateway do. Shown are the seconds of the whole strategy, its own work
+included, and the requests; and whether both propose the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import logging
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+with warnings.catch_warnings():
+    # What Watcher and its libraries say of themselves while they are imported.
+    warnings.simplefilter("ignore")
+    from keystoneauth1.session import Session
+    from keystoneauth1.token_endpoint import Token
+    from oslo_config import cfg
+    from tests.watcher.alone import PARAMETERS, actions, load
+    from tests.watcher.sample import SampleCloud
+    from watcher.common import clients, service  # noqa: F401  # service registers options
+    from watcher.decision_engine.datasources.aetos import AetosHelper
+
+    import chrysaetos.watcher.plugin  # noqa: F401  # the way in
+    from chrysaetos.watcher.datasource import AetosDatasource
+
+from chrysaetos.client import MetricsClient
+from chrysaetos.demo.processes import wait_for
+from chrysaetos.demo.prometheus import Prometheus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DATASOURCES: dict[str, Callable[[Any], Any]] = {"stock": AetosHelper, "ours": AetosDatasource}
+
+
+class Distance:
+    """A proxy that is some milliseconds away. A context manager.
+
+    Args:
+        url: the server behind it.
+
+    Attributes:
+        seconds: what each request waits for.
+        requests: how many there were.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.seconds = 0.0
+        self.requests = 0
+        behind = urlsplit(url).netloc
+        distance, kept = self, threading.local()
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def pass_on(self) -> None:
+                distance.requests += 1
+                time.sleep(distance.seconds)
+                if not hasattr(kept, "connection"):
+                    kept.connection = http.client.HTTPConnection(behind)
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                headers = {"Content-Type": self.headers.get("Content-Type") or "text/plain"}
+                kept.connection.request(self.command, self.path, body, headers)
+                answer = kept.connection.getresponse()
+                content = answer.read()
+                self.send_response(answer.status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_POST = pass_on  # noqa: N815  # the base class' names
+
+            def log_message(self, *_: object) -> None:
+                """Thousands of lines are of no use."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def measure(name: str, cloud: SampleCloud, distance: Distance, kind: str) -> tuple[float, int, Any]:
+    """Seconds, requests, and what is proposed."""
+    osc = clients.OpenStackClients()
+    osc._session = Session(auth=Token(distance.url, "token"))  # noqa: SLF001  # as Watcher's own tests do
+    strategy = load(name, cloud, osc)
+    distance.requests = 0
+    started = time.perf_counter()
+    strategy._datasource_backend = DATASOURCES[kind](osc)  # noqa: SLF001  # as above
+    proposed = actions(strategy)
+    return time.perf_counter() - started, distance.requests, proposed
+
+
+def compare(cloud: SampleCloud, distance: Distance) -> None:
+    for name in PARAMETERS:
+        found = {kind: measure(name, cloud, distance, kind) for kind in DATASOURCES}
+        (slow, many, expected), (fast, few, proposed) = found["stock"], found["ours"]
+        same = f"{len(expected)} actions, the same" if proposed == expected else "THE PLANS DIFFER"
+        print(
+            f"  {name:26}{slow:9.2f} s {many:6} requests {fast:9.2f} s {few:3} requests"
+            f"   {slow / fast:6.1f} x   {same}",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--sizes", default="20x400,200x4000", help="hosts x instances")
+    parser.add_argument("--delays", default="0,20", help="milliseconds for each request")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        empty = Path(folder) / "watcher.conf"
+        empty.write_text("")
+        cfg.CONF(["--config-file", str(empty)], project="watcher")
+        # Loading a strategy reads the command line anew, in releases to 16.
+        sys.argv = ["watcher", "--config-file", str(empty)]
+        logging.disable(logging.CRITICAL)
+        for size in arguments.sizes.split(","):
+            hosts, instances = map(int, size.split("x"))
+            cloud = SampleCloud(hosts, instances)
+            prometheus = Prometheus(Path(folder) / size, scrape_configs=cloud.scrape_configs())
+            prometheus.backfill(cloud.text(int(time.time())))
+            with (
+                prometheus,
+                Distance(prometheus.url) as distance,
+                MetricsClient.direct(prometheus.url) as client,
+            ):
+                wait_for(lambda: len(client.targets("active")["activeTargets"]) == hosts, timeout=60)  # noqa: B023  # called at once
+                for milliseconds in map(float, arguments.delays.split(",")):
+                    distance.seconds = milliseconds / 1000
+                    print(f"\n{hosts} hosts, {instances} instances, {milliseconds:g} ms for each request")
+                    print(f"  {'':26}{'stock':>11}{'':17}{'ours':>10}")
+                    compare(cloud, distance)
+
+
+if __name__ == "__main__":
+    main()

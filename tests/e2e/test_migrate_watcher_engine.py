@@ -1,0 +1,81 @@
+"""A Watcher that runs on Prometheus is moved to Aetos and back by the tool alone, in its own environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.e2e.test_watcher import Site, engine, in_order, site
+from tests.e2e.watcher_engine import Engine, environment_of
+
+from chrysaetos.demo.processes import wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["site"]
+
+
+def migrate(release: str, watcher: Engine, action: str, *arguments: str) -> dict[str, Any]:
+    """Run the command as an operator would; it has to end well."""
+    command = [str(environment_of(release) / "chrysaetos"), "migrate", "watcher", action]
+    done = subprocess.run(
+        [*command, "--conf", str(watcher._config), *arguments, "-f", "json"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={"PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1", "PYTHONWARNINGS": "ignore"},
+    )
+    report: dict[str, Any] = json.loads(done.stdout)
+    assert done.returncode == 0, (report, done.stderr)
+    return report
+
+
+def audited(watcher: Engine) -> list[str]:
+    """The actions of a plan, of an engine that is started for it with an empty database."""
+    (watcher._config.parent / "watcher.db").unlink(missing_ok=True)
+
+    def ready() -> bool:
+        try:
+            return bool(watcher.audit("aetos_check", {})["state"] == "ONGOING")
+        except AssertionError:
+            return False  # the strategies are not in its database yet
+
+    with watcher:
+        assert wait_for(ready, timeout=90), watcher.log.read_text()[-5000:]
+        return in_order(watcher.audit("workload_balance", {})["actions"])
+
+
+@pytest.mark.parametrize("release", ["17", "15"])
+def test_the_same_audit_before_and_after_the_move_and_back(release: str, site: Site, tmp_path: Path) -> None:
+    host, port = site.prometheus.url.removeprefix("http://").split(":")
+    watcher = engine(
+        site,
+        tmp_path / "watcher",
+        release,
+        watcher_datasources={"datasources": "prometheus"},
+        prometheus_client={"host": host, "port": port},
+    )
+    before = watcher._config.read_bytes()
+    expected = audited(watcher)
+    assert expected
+
+    checked = migrate(release, watcher, "check")
+    assert {f["check"] for f in checked["findings"] if f["status"] != "ok"} == set()
+    assert f"Watcher {release} knows" in json.dumps(checked)
+    migrate(release, watcher, "apply", "--yes")
+    requests = site.count()
+    assert audited(watcher) == expected
+    assert site.count() > requests
+    verified = migrate(release, watcher, "verify")
+    assert {f["check"]: f["status"] for f in verified["findings"]}["instance CPU"] == "ok"
+
+    migrate(release, watcher, "rollback", "--yes")
+    assert watcher._config.read_bytes() == before
+    requests = site.count()
+    assert audited(watcher) == expected
+    assert site.count() == requests

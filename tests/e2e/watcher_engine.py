@@ -1,0 +1,159 @@
+"""The real Watcher decision engine, and Watcher's own emulators of Nova and Placement."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from chrysaetos.demo.identities import DOMAIN
+from chrysaetos.demo.keystone import render_config
+from chrysaetos.demo.processes import Process, Server, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chrysaetos.demo.identities import Account
+
+__all__ = ["Emulator", "Engine", "environment_of"]
+
+_ROOT = Path(__file__).parents[2]
+
+_QUIET = {
+    "PYTHONWARNINGS": "ignore",
+    # Watcher goes through sets of ids: so that two engines do in one order.
+    "PYTHONHASHSEED": "0",
+    "NO_PROXY": "*",
+    "no_proxy": "*",
+}
+
+
+def environment_of(release: str) -> Path:
+    """The programs of a release's virtual environment; `make` makes it."""
+    programs = _ROOT / ".venvs" / f"watcher-{release}" / "bin"
+    assert (programs / "watcher-decision-engine").exists(), f"{programs}: make .venvs/watcher-{release}/made"
+    return programs
+
+
+class Emulator(Server):
+    """Nova or Placement as Watcher's own functional tests have them (python-watcher 17).
+
+    Args:
+        directory: its folder.
+        kind: `nova` or `placement`.
+        topology: the cloud, as JSON values.
+    """
+
+    name: ClassVar[str] = "Emulator"
+    ready_path: ClassVar[str] = "/"
+
+    def __init__(self, directory: Path, kind: str, topology: Mapping[str, Any]) -> None:
+        super().__init__(directory)
+        self._kind = kind
+        self._topology = topology
+
+    @property
+    def _file(self) -> Path:
+        return self.directory / "topology.json"
+
+    def prepare(self) -> None:
+        """Write the topology."""
+        self._file.write_text(json.dumps(self._topology))
+
+    def command(self) -> list[str]:
+        """The module, as a program."""
+        module = f"watcher.tests.local_fixtures.{self._kind}_api_emulator"
+        python = str(environment_of("17") / "python")
+        return [python, "-W", "ignore", "-m", module, "--model", str(self._file), "--port", str(self.port)]
+
+
+class Engine:
+    """`watcher-decision-engine` on SQLite, without a message broker. A context manager.
+
+    Args:
+        directory: its folder.
+        release: 15 or 17.
+        auth_url: Keystone's v3 API.
+        account: whose credentials it has.
+        options: further settings, section → option → value.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        release: str,
+        *,
+        auth_url: str,
+        account: Account,
+        options: Mapping[str, Mapping[str, str]],
+    ) -> None:
+        self._programs = environment_of(release)
+        self._config = directory / "watcher.conf"
+        self.log = directory / "engine.log"
+        auth = {
+            "auth_type": "password",
+            "auth_url": auth_url,
+            "username": account.user,
+            "password": account.password,
+            "project_name": str(account.project_name),
+            "user_domain_id": DOMAIN,
+            "project_domain_id": DOMAIN,
+        }
+        sections: dict[str, Mapping[str, str]] = {
+            "DEFAULT": {"transport_url": "fake:/", "state_path": str(directory)},
+            "database": {"connection": f"sqlite:///{directory / 'watcher.db'}"},
+            "watcher_clients_auth": auth,
+            "nova": auth,
+            "watcher_decision_engine": {"continuous_audit_interval": "1"},
+            "collector": {"collector_plugins": "compute"},
+            "oslo_concurrency": {"lock_path": str(directory)},
+            **options,
+        }
+        directory.mkdir(parents=True, exist_ok=True)
+        self._config.write_text(render_config(sections))
+        self._process: Process | None = None
+
+    def start(self) -> Process:
+        """Make the database and start the engine; it may end by itself."""
+        schema = [self._programs / "watcher-db-manage", "--config-file", self._config, "create_schema"]
+        subprocess.run(schema, check=True, env={**os.environ, **_QUIET}, capture_output=True, timeout=60)
+        command = [str(self._programs / "watcher-decision-engine"), "--config-file", str(self._config)]
+        self._process = Process("watcher-decision-engine", command, log=self.log, environment=_QUIET)
+        return self._process
+
+    def stop(self) -> None:
+        """End it."""
+        if self._process is not None:
+            self._process.stop()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def says(self, text: str, timeout: float = 60) -> bool:
+        """Whether its log comes to hold a text."""
+        return wait_for(lambda: text in self.log.read_text(), timeout=timeout)
+
+    def audit(self, strategy: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Run an audit by it: its `state`, the number of `plans`, and the `actions`."""
+        assert self._process is not None
+        self._process.check()
+        script = _ROOT / "tests" / "watcher" / "audit.py"
+        command = [self._programs / "python", script, "--config-file", self._config, "--"]
+        done = subprocess.run(
+            [*command, strategy, json.dumps(parameters)],
+            check=False,
+            env={**os.environ, **_QUIET},
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        results = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+        assert results, done.stderr[-3000:]
+        found: dict[str, Any] = json.loads(results[0].removeprefix("RESULT "))
+        return found

@@ -1,0 +1,84 @@
+"""Run one audit by a running decision engine, and print its action plan. Runs in an environment of Watcher's.
+
+    python audit.py --config-file watcher.conf -- STRATEGY PARAMETERS
+
+The audit is put into the database as the API would do it. A continuous one needs no message to start: the
+engine looks for those itself.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import uuid
+from typing import Any
+
+from watcher.common import context, service
+from watcher.common.utils import StrictDefaultValidatingDraft4Validator
+from watcher.decision_engine.loading.default import DefaultStrategyLoader
+
+from watcher import objects
+
+_SECONDS = 60
+_ENDED = ("FAILED", "SUCCEEDED")
+
+
+def create(admin: Any, name: str, parameters: dict[str, Any]) -> Any:
+    """Put an audit into the database."""
+    schema = DefaultStrategyLoader().list_available()[name].get_schema()
+    if schema:
+        StrictDefaultValidatingDraft4Validator(schema).validate(parameters)
+    strategy = objects.Strategy.get_by_name(admin, name)
+    audit = objects.Audit(
+        admin,
+        uuid=str(uuid.uuid4()),
+        name=f"{name} {time.time()}",
+        audit_type="CONTINUOUS",
+        state="PENDING",
+        interval="86400",
+        parameters=parameters,
+        scope=[],
+        goal_id=strategy.goal_id,
+        strategy_id=strategy.id,
+        auto_trigger=False,
+        force=True,
+    )
+    audit.create()
+    return audit
+
+
+def plan_of(admin: Any, audit: Any) -> dict[str, Any]:
+    """Wait for the audit's end; its state and the actions that it plans."""
+    deadline = time.monotonic() + _SECONDS
+    while time.monotonic() < deadline:
+        audit = objects.Audit.get_by_uuid(admin, audit.uuid)
+        plans = objects.ActionPlan.list(admin, filters={"audit_uuid": audit.uuid})
+        # A continuous audit that went well stays ONGOING, for its next time.
+        if (plans and audit.next_run_time is not None) or audit.state in _ENDED:
+            actions = [
+                [action.action_type, action.input_parameters]
+                for plan in plans
+                for action in objects.Action.list(admin, filters={"action_plan_id": plan.id}, sort_key="id")
+            ]
+            return {"state": audit.state, "plans": len(plans), "actions": actions}
+        time.sleep(0.05)
+    return {"state": "no end", "plans": 0, "actions": []}
+
+
+def main() -> None:
+    """See above."""
+    split = sys.argv.index("--")
+    name, parameters = sys.argv[split + 1 :]
+    service.prepare_service(sys.argv[:split])
+    admin = context.make_context(is_admin=True)
+    audit = create(admin, name, json.loads(parameters))
+    found = plan_of(admin, audit)
+    audit = objects.Audit.get_by_uuid(admin, audit.uuid, eager=True)
+    audit.state = "CANCELLED"
+    audit.save()
+    sys.stdout.write(f"RESULT {json.dumps(found)}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.fakes.metrics_server import MetricsServer, failed, success
+from tests.watcher.answers import HOST, INSTANCE, answering, queries, targets, vector
+from tests.watcher.conftest import clients_of
+from watcher.common import exception
+
+from chrysaetos.watcher.datasource import AetosDatasource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from oslo_config.fixture import Config
+    from tests.fakes.metrics_server import Reply, Request
+    from tests.watcher.sample import SampleCloud
+
+    from chrysaetos.demo.prometheus import Prometheus
+
+pytestmark = pytest.mark.usefixtures("conf")
+
+
+def matrix(*points: tuple[float, str]) -> Reply:
+    series = [{"metric": {}, "values": [list(point) for point in points]}] if points else []
+    return success({"resultType": "matrix", "result": series})
+
+
+def test_all_metrics_have_watchers_units(prometheus: Prometheus, cloud: SampleCloud) -> None:
+    ours = AetosDatasource(clients_of(prometheus.url))
+    host = cloud.hosts[0]
+    node = SimpleNamespace(uuid=host.uuid, hostname=host.name)
+    one = cloud.on_host[host.name][0]
+    instance = SimpleNamespace(uuid=one.uuid, vcpus=one.vcpus, memory=one.memory, disk=one.disk)
+    assert ours.get_host_cpu_usage(node) == pytest.approx(cloud.host_cpu(host))
+    assert ours.get_host_ram_usage(node) == (196608 * 1024**2 - cloud.host_free(host)) / 1024
+    assert ours.get_instance_cpu_usage(instance) == pytest.approx(one.cpu, abs=1e-6)
+    assert ours.get_instance_ram_usage(instance) == one.ram
+    assert ours.get_instance_ram_allocated(instance) == one.memory
+    assert ours.get_instance_root_disk_size(instance) == one.disk
+
+
+def test_a_short_name_finds_its_host(prometheus: Prometheus, cloud: SampleCloud) -> None:
+    ours = AetosDatasource(clients_of(prometheus.url))
+    short = SimpleNamespace(uuid="1", hostname=cloud.hosts[0].name.partition(".")[0])
+    assert ours.get_host_cpu_usage(short) == pytest.approx(cloud.host_cpu(cloud.hosts[0]))
+
+
+def test_a_metric_over_time(prometheus: Prometheus, cloud: SampleCloud, now: int) -> None:
+    ours = AetosDatasource(clients_of(prometheus.url))
+    one = cloud.instances[0]
+    instance = SimpleNamespace(uuid=one.uuid, vcpus=one.vcpus)
+    end = datetime.fromtimestamp(now, UTC)
+    series = ours.statistic_series(
+        instance, "instance", "instance_cpu_usage", end - timedelta(minutes=50), end, granularity=600
+    )
+    assert list(series) == [end - timedelta(minutes=minutes) for minutes in (50, 40, 30, 20, 10, 0)]
+    assert all(value == pytest.approx(one.cpu, abs=1e-6) for value in series.values())
+    naive = ours.statistic_series(
+        instance, "instance", "instance_cpu_usage", None, end.replace(tzinfo=None), granularity=1800
+    )
+    assert list(naive) == [end - timedelta(hours=1), end - timedelta(minutes=30), end]
+
+
+def test_a_series_leaves_out_what_is_no_number() -> None:
+    def answer(request: Request) -> Reply:
+        if request.path.endswith("query_range"):
+            return matrix((60, "1"), (120, "NaN"))
+        return targets("a.example")
+
+    with MetricsServer(answer) as server:
+        ours = AetosDatasource(clients_of(server.url))
+        found = ours.statistic_series(HOST, "compute_node", "host_ram_usage")
+        assert found == {datetime.fromtimestamp(60, UTC): 1.0}
+        stranger = SimpleNamespace(uuid="s", hostname="s")
+        assert ours.statistic_series(stranger, "compute_node", "host_ram_usage") == {}
+        assert ours.statistic_series(HOST, "storage", "host_ram_usage") == {}
+        end = datetime(2026, 1, 1, tzinfo=UTC)
+        memory = ours.statistic_series(INSTANCE, "instance", "instance_ram_allocated", end_time=end)
+        assert memory == {end: 512.0}
+        for refused in ({"granularity": 0}, {"start_time": end, "end_time": end - timedelta(seconds=1)}):
+            with pytest.raises(exception.InvalidParameter):
+                ours.statistic_series(HOST, "compute_node", "host_ram_usage", **refused)
+
+
+def test_a_series_that_fails_is_an_error() -> None:
+    with MetricsServer(answering(failed(422, "execution", "no"), "a.example")) as server:
+        ours = AetosDatasource(clients_of(server.url))
+        with pytest.raises(exception.DataSourceNotAvailable, match="no"):
+            ours.statistic_series(HOST, "compute_node", "host_ram_usage")
+
+
+def test_availability_and_metrics_of_a_real_prometheus(prometheus: Prometheus) -> None:
+    ours = AetosDatasource(clients_of(prometheus.url))
+    assert ours.check_availability() == "available"
+    assert ours.list_metrics() >= {"ceilometer_cpu", "node_cpu_seconds_total"}
+
+
+def test_a_server_that_refuses_is_not_available(caplog: pytest.LogCaptureFixture) -> None:
+    def answer(request: Request) -> Reply:
+        return targets("a") if request.path.endswith("targets") else failed(403, "forbidden", "not you")
+
+    with MetricsServer(answer) as server:
+        ours = AetosDatasource(clients_of(server.url))
+        assert ours.check_availability() == "not available"
+        assert ours.list_metrics() == set()
+    assert caplog.text.count("the user in [watcher_clients_auth] needs the role admin or service") == 2
+
+
+def test_hosts_that_are_new_are_found_and_strangers_asked_for_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    names = ["a.example"]
+
+    def answer(request: Request) -> Reply:
+        if request.path.endswith("targets"):
+            return targets(*names)
+        return vector(*(("fqdn", name, "5") for name in names))
+
+    with MetricsServer(answer) as server:
+        ours = AetosDatasource(clients_of(server.url))
+        assert ours.get_host_cpu_usage(HOST) == 5
+        names.append("b.example")
+        assert ours.get_host_cpu_usage(SimpleNamespace(uuid="b", hostname="b")) == 5
+        asked = len(server.requests)
+        for _ in range(3):
+            for name in ("c", "d"):
+                assert ours.get_host_cpu_usage(SimpleNamespace(uuid=name, hostname=name)) is None
+        assert len(server.requests) == asked + 1
+    assert caplog.text.count("no metrics of host") == 2
+
+
+def test_no_host_label_is_said_with_what_to_do(conf: Config, caplog: pytest.LogCaptureFixture) -> None:
+    conf.config(group="aetos_client", fqdn_label="hostname")
+    with MetricsServer(answering(vector(), "a.example")) as server:
+        AetosDatasource(clients_of(server.url))
+    assert "no active target of Prometheus has the label hostname" in caplog.text
+
+
+def test_labels_of_the_configuration_are_used(conf: Config) -> None:
+    conf.config(group="aetos_client", instance_uuid_label="vm")
+    with MetricsServer(answering(vector(("vm", INSTANCE.uuid, "9")))) as server:
+        assert AetosDatasource(clients_of(server.url)).get_instance_ram_usage(INSTANCE) == 9
+        assert "by (vm)" in queries(server)[0]
+
+
+def test_an_instance_without_vcpus_has_one(caplog: pytest.LogCaptureFixture) -> None:
+    with MetricsServer(answering(vector(("resource", INSTANCE.uuid, "5e8")))) as server:
+        ours = AetosDatasource(clients_of(server.url))
+        assert ours.get_instance_cpu_usage(SimpleNamespace(uuid=INSTANCE.uuid, vcpus=0)) == 50
+        assert "has no vCPUs" in caplog.text
+
+
+def test_what_cannot_be_asked_is_refused() -> None:
+    with MetricsServer(answering(vector())) as server:
+        ours = AetosDatasource(clients_of(server.url))
+        with pytest.raises(exception.MetricNotAvailable):
+            ours.get_host_power(HOST)
+        with pytest.raises(exception.InvalidParameter, match="aggregate"):
+            ours.get_instance_ram_usage(INSTANCE, 300, "median")
+        assert ours.statistic_aggregation(INSTANCE, "storage", "instance_ram_usage") is None
+        assert queries(server) == []
+
+
+def test_a_failure_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    with MetricsServer(answering(failed(422, "execution", "boom"), "a.example")) as server:
+        ours = AetosDatasource(clients_of(server.url))
+        for _ in range(3):
+            with pytest.raises(exception.DataSourceNotAvailable):
+                ours.get_host_cpu_usage(HOST)
+    assert [one.levelno for one in caplog.records if "boom" in one.message] == [logging.ERROR]
+
+
+def test_each_reading_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    getters: list[Callable[[AetosDatasource], Any]] = [
+        lambda ours: ours.get_instance_ram_usage(INSTANCE),
+        lambda ours: ours.get_instance_ram_usage(INSTANCE),
+    ]
+    with MetricsServer(answering(vector(("resource", INSTANCE.uuid, "1")))) as server:
+        ours = AetosDatasource(clients_of(server.url))
+        for get in getters:
+            get(ours)
+    assert caplog.text.count("instance_ram_usage, mean over 300 s: 1 instances by 1 queries") == 1

@@ -1,0 +1,52 @@
+"""Whole strategies on a real Prometheus: what the datasources propose is what Watcher's own lead to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.watcher.alone import PARAMETERS, actions, load
+from tests.watcher.conftest import clients_of
+
+from chrysaetos.watcher.datasource import AetosDatasource, PrometheusDatasource
+
+if TYPE_CHECKING:
+    from oslo_config.fixture import Config
+    from tests.watcher.sample import SampleCloud
+
+    from chrysaetos.demo.prometheus import Prometheus
+
+
+def plan(conf: Config, name: str, cloud: SampleCloud, prometheus: Prometheus, datasource: str) -> Any:
+    host, port = prometheus.url.removeprefix("http://").split(":")
+    conf.config(group="watcher_datasources", datasources=[datasource])
+    conf.config(group="prometheus_client", host=host, port=int(port))
+    strategy = load(name, cloud, clients_of(prometheus.url))
+    return actions(strategy), strategy.datasource_backend
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_plans_are_those_of_the_stock_datasource(
+    conf: Config, cloud: SampleCloud, prometheus: Prometheus, name: str
+) -> None:
+    stock, theirs = plan(conf, name, cloud, prometheus, "prometheus")
+    assert stock
+    assert not isinstance(theirs, AetosDatasource | PrometheusDatasource)
+    proposed, ours = plan(conf, name, cloud, prometheus, "aetos")
+    assert isinstance(ours, AetosDatasource)
+    assert proposed == stock
+    conf.config(group="prometheus_client", grouped_queries=True)
+    direct, stand_in = plan(conf, name, cloud, prometheus, "prometheus")
+    assert isinstance(stand_in, PrometheusDatasource)
+    assert direct == stock
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_a_cloud_in_parts_has_the_same_plan(
+    conf: Config, cloud: SampleCloud, prometheus: Prometheus, name: str
+) -> None:
+    whole, one = plan(conf, name, cloud, prometheus, "aetos")
+    conf.config(group="aetos_client", max_series=30)
+    parts, many = plan(conf, name, cloud, prometheus, "aetos")
+    assert parts == whole
+    assert many._bulk.queries > one._bulk.queries

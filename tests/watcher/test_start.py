@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.fakes.metrics_server import MetricsServer, failed
+from tests.watcher.answers import answering, vector
+from tests.watcher.conftest import clients_of
+from watcher.common import clients
+
+from chrysaetos.watcher import start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from oslo_config.fixture import Config
+
+
+@pytest.fixture(autouse=True)
+def configured(
+    conf: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> Iterator[Config]:
+    """The datasource is aetos, and Nova knows two hosts."""
+    caplog.set_level(logging.INFO)
+    conf.config(group="watcher_datasources", datasources=["aetos"])
+    nodes = [SimpleNamespace(service_host="a.example"), SimpleNamespace(service={"host": "b"})]
+    monkeypatch.setattr(start, "NovaHelper", lambda: SimpleNamespace(get_compute_node_list=lambda: nodes))
+    return conf
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[MetricsServer]:
+    with MetricsServer(answering(vector(), "a.example", "c.example")) as running:
+        osc = clients_of(running.url)
+        monkeypatch.setattr(clients, "OpenStackClients", lambda: osc)
+        yield running
+
+
+def test_one_line_says_what_there_is(server: MetricsServer, caplog: pytest.LogCaptureFixture) -> None:
+    start.at_start()
+    line = next(one.message for one in caplog.records if "endpoint" in one.message)
+    assert line.startswith("Datasource aetos (chrysaetos ")
+    for part in (server.url, "interface public", "region any", "role unknown", "2 hosts by label fqdn"):
+        assert part in line
+    assert line.endswith("1 of 2 compute hosts matched")
+    assert "compute hosts without metrics (1): b" in caplog.text
+
+
+def test_a_nova_that_does_not_answer_is_no_problem(
+    server: MetricsServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> Any:
+        raise ConnectionError
+
+    monkeypatch.setattr(start, "NovaHelper", broken)
+    start.at_start()
+    assert "not compared with Nova (ConnectionError)" in caplog.text
+    assert server.requests
+
+
+def test_the_roles_are_those_of_the_token() -> None:
+    auth = SimpleNamespace(get_access=lambda _: SimpleNamespace(role_names=["service", "admin"]))
+    assert start._roles(SimpleNamespace(session=SimpleNamespace(auth=auth))) == ["admin", "service"]
+
+
+def unauthorized(server: MetricsServer, _: Config) -> None:
+    server.answer = [failed(401, "unauthorized", "who?")]
+
+
+def forbidden(server: MetricsServer, _: Config) -> None:
+    server.answer = [failed(403, "forbidden", "not you")]
+
+
+def no_label(_: MetricsServer, conf: Config) -> None:
+    conf.config(group="aetos_client", fqdn_label="hostname")
+
+
+def both(_: MetricsServer, conf: Config) -> None:
+    conf.config(group="watcher_datasources", datasources=["prometheus", "aetos"])
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        (unauthorized, "Aetos: unauthorized: the credentials in [watcher_clients_auth]"),
+        (forbidden, "Aetos: forbidden: the user in [watcher_clients_auth] needs the role admin or service"),
+        (no_label, "no active target of Prometheus has the label hostname"),
+        (both, "[watcher_datasources] datasources has both prometheus and aetos"),
+    ],
+)
+def test_what_is_wrong_is_said_and_may_end_the_start(
+    server: MetricsServer,
+    configured: Config,
+    caplog: pytest.LogCaptureFixture,
+    prepare: Callable[[MetricsServer, Config], None],
+    words: str,
+) -> None:
+    prepare(server, configured)
+    start.at_start()
+    assert words in caplog.text
+    configured.config(group="aetos_client", require_at_start=True)
+    with pytest.raises(SystemExit, match=r"^watcher-decision-engine: datasource aetos: "):
+        start.at_start()
+
+
+def test_what_was_not_foreseen_does_not_end_the_start(
+    configured: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(start, "_problem", broken)
+    start.at_start()
+    assert "could not be checked: ZeroDivisionError" in caplog.text
+    configured.config(group="aetos_client", require_at_start=True)
+    with pytest.raises(SystemExit):
+        start.at_start()
+
+
+def test_where_it_is_not_configured_nothing_is_asked(
+    server: MetricsServer, configured: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    configured.config(group="watcher_datasources", datasources=["prometheus"])
+    start.at_start()
+    assert "installed and not configured" in caplog.text
+    assert "grouped queries" not in caplog.text
+    configured.config(group="prometheus_client", grouped_queries=True)
+    start.at_start()
+    assert "Datasource prometheus (chrysaetos " in caplog.text
+    assert server.requests == []
+
+
+def test_a_strategys_own_datasources_count(
+    server: MetricsServer, configured: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    configured.config(group="watcher_datasources", datasources=["prometheus"])
+    start.at_start()
+    caplog.clear()
+    configured.config(group="watcher_strategies.basic", datasources=["aetos"])
+    start.at_start()
+    assert "endpoint " + server.url in caplog.text
+    configured.config(group="watcher_strategies.basic", datasources=["prometheus", "aetos"])
+    start.at_start()
+    assert "[watcher_strategies.basic] datasources has both" in caplog.text
