@@ -451,6 +451,15 @@ def test_openstack_shows_a_mistake_in_a_query(by):
     assert "Traceback" not in said.err
 
 
+@pytest.fixture
+def interruptible():
+    """Programs started within can be interrupted, also where whoever started the tests ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_watching_with_130(stores: Stores, tmp_path):
     output = tmp_path / "out"
     command = [str(PROGRAMS / "chrysaetos"), "query", "count(cpu)", "--url", stores.ab.url]
