@@ -80,6 +80,14 @@ _COMMANDS = {
         extra="usage",
         own_arguments=True,
     ),
+    "site": _Command(
+        "write the files of a site that shows its usage to portals",
+        "chrysaetos.federation.site_command",
+    ),
+    "portal": _Command(
+        "keep the Prometheus that collects the usage of sites",
+        "chrysaetos.federation.portal_command",
+    ),
     "scope": _Command("show a query as the gateway sends it for a project", "chrysaetos.cli.scope"),
     "complete": _Command("print what makes a shell complete all this", "chrysaetos.cli.complete"),
 }

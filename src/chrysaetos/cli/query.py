@@ -47,7 +47,8 @@ class Instant(MetricsCommand, Lister):
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Ask and show, again and again with ``--watch``."""
-        return watch(parsed_args.watch, lambda: super(Instant, self).run(parsed_args), self.app.stderr)
+        once = super().run
+        return watch(parsed_args.watch, lambda: once(parsed_args), self.app.stdout, self.app.stderr)
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """Columns and rows: a row for each series, or for each sample of ``metric[5m]``."""
@@ -106,7 +107,7 @@ class Range(MetricsCommand, Lister):
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Ask and show, again and again with ``--watch``."""
         once = self._plot if parsed_args.plot else super().run
-        return watch(parsed_args.watch, lambda: once(parsed_args), self.app.stderr)
+        return watch(parsed_args.watch, lambda: once(parsed_args), self.app.stdout, self.app.stderr)
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """Columns and rows: a row for each sample, or with ``--wide`` for each time."""

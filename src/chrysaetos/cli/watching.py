@@ -38,7 +38,7 @@ def _interval(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{error}; a query stands before --watch") from error
 
 
-def watch(every: float | None, once: Callable[[], int], errors: TextIO) -> int:
+def watch(every: float | None, once: Callable[[], int], output: TextIO, errors: TextIO) -> int:
     """Do something once, or again and again.
 
     An error that another try may mend is told and does not end it, once there was an answer.
@@ -46,10 +46,12 @@ def watch(every: float | None, once: Callable[[], int], errors: TextIO) -> int:
     Args:
         every: seconds from one start to the next; None: once.
         once: what to do; gives the exit status.
+        output: what it writes to; a reader of a pipe or file sees each answer when it is there.
         errors: where such errors are told.
     """
     status = once()
     while every is not None:
+        output.flush()
         time.sleep(every)
         try:
             status = once()
