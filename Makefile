@@ -20,7 +20,7 @@ demo: $(VENV)/demo
 
 test: check cloudkitty watcher
 	@tools/need.sh prometheus:prometheus promtool:prometheus memcached:memcached \
-	    victoria-metrics:victoria-metrics
+	    victoria-metrics:victoria-metrics haproxy:haproxy curl:curl
 	$(BIN)/pytest $(TEST_ARGS)
 
 check: $(VENV)/dev

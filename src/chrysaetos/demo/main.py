@@ -1,11 +1,13 @@
-"""`chrysaetos demo`: a Keystone, a Prometheus, a sample cloud and the gateway, until it is ended."""
+"""`chrysaetos demo`: a Keystone, a Prometheus, a sample cloud and the gateway, until it is ended.
+
+With `--sites` it is sites and a portal instead: `sites`.
+"""
 
 from __future__ import annotations
 
 import argparse
 import math
 import signal
-import sys
 import threading
 import time
 from contextlib import ExitStack, contextmanager
@@ -18,8 +20,10 @@ from chrysaetos.demo.exporter import Exporter
 from chrysaetos.demo.gateway import Gateway
 from chrysaetos.demo.identities import Account, Identities, IdentityApi, create_identities
 from chrysaetos.demo.keystone import Keystone
-from chrysaetos.demo.processes import LOOPBACK, DemoError, Interrupted, Server
+from chrysaetos.demo.processes import LOOPBACK, DemoError, Interrupted
 from chrysaetos.demo.prometheus import Prometheus
+from chrysaetos.demo.sites import MOST_SITES, SitesDemo
+from chrysaetos.demo.stage import Stage, say
 from chrysaetos.demo.state import State, open_state
 
 if TYPE_CHECKING:
@@ -48,6 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="end by itself so long after it was ready",
     )
+    parser.add_argument(
+        "--sites",
+        type=int,
+        choices=range(1, MOST_SITES + 1),
+        metavar="N",
+        help="run so many sites with invented usage and a portal that collects it, in place of the cloud",
+    )
 
 
 def _seconds(text: str) -> float:
@@ -73,16 +84,17 @@ def run(args: argparse.Namespace) -> int:
     stop = threading.Event()
     try:
         with _signals(stop), open_state(args.state_dir) as state, ExitStack() as stack:
-            demo = _Demo(state, stack, stop)
+            stage = Stage(stack, stop)
+            demo = _Demo(state, stage) if args.sites is None else SitesDemo(state, stage, args.sites)
             demo.start()
-            demo.stay(args.exit_after)
+            stage.stay(args.exit_after)
     except Interrupted:
-        _say("ended before everything was ready")
+        say("ended before everything was ready")
         return 130
     except DemoError as error:
-        _say(f"chrysaetos demo: {error}")
+        say(f"chrysaetos demo: {error}")
         return 1
-    _say("everything is ended")
+    say("everything is ended")
     return 0
 
 
@@ -100,19 +112,13 @@ def _signals(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
 class _Demo:
-    """The order of things. Whatever is started is put on `stack`, which ends it."""
+    """The order of things."""
 
-    def __init__(self, state: State, stack: ExitStack, stop: threading.Event) -> None:
+    def __init__(self, state: State, stage: Stage) -> None:
         self._state = state
-        self._stack = stack
-        self._stop = stop
-        self._begun = time.monotonic()
-        self._servers: list[Server] = []
+        self._stage = stage
+        self._stop = stage.stop
 
     def start(self) -> None:
         state = self._state
@@ -123,12 +129,12 @@ class _Demo:
         if known is None:
             # Left by a start that did not get this far.
             state.forget("keystone", "prometheus", "cloud.json")
-        self._step("state, configuration and logs are in " + str(state.directory))
+        self._stage.step("state, configuration and logs are in " + str(state.directory))
 
         keystone = Keystone(state.directory / "keystone", port=ports["keystone"])
-        self._begin(keystone)
+        self._stage.begin(keystone)
         keystone.wait_ready(self._stop)
-        self._step(f"Keystone answers at {keystone.url}")
+        self._stage.step(f"Keystone answers at {keystone.url}")
         gateway_url, identities = self._identify(keystone, ports["gateway"], known)
 
         gateway = Gateway(
@@ -140,13 +146,13 @@ class _Demo:
             port=ports["gateway"],
         )
         # It gets ready while the history is written.
-        self._begin(gateway)
+        self._stage.begin(gateway)
         self._fill(prometheus, identities, ports["cloud"])
-        self._begin(prometheus)
+        self._stage.begin(prometheus)
         prometheus.wait_ready(self._stop)
-        self._step(f"Prometheus answers at {prometheus.url}")
+        self._stage.step(f"Prometheus answers at {prometheus.url}")
         gateway.wait_ready(self._stop)
-        self._step(f"the gateway answers at {gateway.url}")
+        self._stage.step(f"the gateway answers at {gateway.url}")
 
         everybody = (*identities.tenants, identities.admin, identities.service, identities.stranger)
         write_credentials(state.directory, everybody, keystone.url)
@@ -156,38 +162,20 @@ class _Demo:
             render_commands(state.directory, identities, keystone_url=keystone.url, gateway_url=gateway.url),
             flush=True,
         )
-        self._step("ready; Ctrl-C ends everything")
-
-    def stay(self, seconds: float | None) -> None:
-        deadline = math.inf if seconds is None else time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            for server in self._servers:
-                server.check()
-            if self._stop.wait(min(0.5, max(0.0, deadline - time.monotonic()))):
-                break
-
-    def _step(self, text: str) -> None:
-        if self._stop.is_set():
-            raise Interrupted("interrupted")
-        _say(f"[{time.monotonic() - self._begun:5.1f} s] {text}")
-
-    def _begin(self, server: Server) -> None:
-        self._stack.callback(server.stop)
-        server.start()
-        self._servers.append(server)
+        self._stage.step("ready; Ctrl-C ends everything")
 
     def _identify(self, keystone: Keystone, gateway_port: int, known: Any) -> tuple[str, Identities]:
         api = IdentityApi(keystone.url, keystone.admin_password)
-        self._stack.callback(api.close)
+        self._stage.stack.callback(api.close)
         if known is None:
             identities = create_identities(api, keystone.admin_password)
             self._state.save("identities.json", identities.to_json())
-            self._step("projects, users and application credentials are made")
+            self._stage.step("projects, users and application credentials are made")
         else:
             identities = Identities.from_json(known)
         url = f"http://{LOOPBACK}:{gateway_port}"
         api.register_endpoint("metric-storage", "aetos", url)
-        self._step("the catalog names the gateway as metric-storage")
+        self._stage.step("the catalog names the gateway as metric-storage")
         return url, identities
 
     def _fill(self, prometheus: Prometheus, identities: Identities, port: int) -> None:
@@ -201,14 +189,14 @@ class _Demo:
             Tenant(tenant.user, tenant.project_id or "", tenant.user_id) for tenant in identities.tenants
         ]
         cloud = Cloud(tenants, birth)
-        exporter = self._stack.enter_context(Exporter(cloud.targets, port))
+        exporter = self._stage.stack.enter_context(Exporter(cloud.targets, port))
         prometheus.scrape_configs = exporter.scrape_configs()
         end = prometheus.end_of_blocks()
         if end is None or now - (prometheus.last_write() or end) > _SEAMLESS_SECONDS:
             start = now - _DAY if end is None else max(math.ceil(end), now - _DAY)
             prometheus.forget_head()
             prometheus.backfill(cloud.history(start, now, _STEP), self._stop)
-            self._step(f"history: {(now - start) / 3600:.1f} h, one sample each {_STEP} s")
+            self._stage.step(f"history: {(now - start) / 3600:.1f} h, one sample each {_STEP} s")
 
 
 def _public(identities: Identities) -> dict[str, Any]:

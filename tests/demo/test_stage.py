@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+
+from chrysaetos.demo.processes import DemoError, Interrupted, Server
+from chrysaetos.demo.stage import Stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Sleeper(Server):
+    name: ClassVar[str] = "Sleeper"
+    ready_path: ClassVar[str] = "/"
+    script = "import time; time.sleep(60)"
+
+    def prepare(self) -> None:
+        """Nothing."""
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-c", self.script]
+
+
+class Ending(Sleeper):
+    script = "raise SystemExit(3)"
+
+
+def test_servers_end_with_the_stack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    server = Sleeper(tmp_path)
+    with ExitStack() as stack:
+        stage = Stage(stack, threading.Event())
+        stage.begin(server)
+        stage.step("begun")
+        assert server.pid is not None
+        stage.stay(0)
+    assert server.pid is None
+    assert capsys.readouterr().err.endswith("s] begun\n")
+
+
+def test_a_server_that_ends_is_told(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        stage = Stage(stack, threading.Event())
+        stage.begin(Ending(tmp_path))
+        with pytest.raises(DemoError, match="Sleeper ended with status 3"):
+            stage.stay(30)
+
+
+def test_the_event_ends_the_stay_and_the_next_step() -> None:
+    with ExitStack() as stack:
+        stop = threading.Event()
+        stage = Stage(stack, stop)
+        stop.set()
+        begin = time.monotonic()
+        stage.stay(None)
+        assert time.monotonic() - begin < 10
+        with pytest.raises(Interrupted):
+            stage.step("too late")

@@ -1,0 +1,242 @@
+"""The gate as a configuration of HAProxy: attacks are refused, and it is known what else is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+import requests
+import trustme
+from tests.e2e.federation_attacks import ALLOWED, ATTACKS, GOOD, HARMLESS, Case, send, verdict
+from tests.e2e.test_federation_sites import programs
+from tests.fakes.wire import Recorder, Wire, statuses
+
+from chrysaetos.demo.processes import LOOPBACK, Server, wait_for
+from chrysaetos.demo.prometheus import Prometheus
+from chrysaetos.demo.sites import PortalPrometheus
+from chrysaetos.federation.portal import portal_files
+from chrysaetos.federation.registry import USAGE, Registry, Site
+from chrysaetos.federation.scaffold import write_files
+from chrysaetos.federation.site import SiteSettings, allowed_urls, site_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TOKEN = "3f1a" * 16
+
+REFUSED = {
+    "encoding: hexadecimal digits in lower case",
+    "encoding: as little as possible",
+    "encoding: all of it",
+    "encoding: plus for space",
+    "separator: ampersands around",
+    "selector: reordered",
+    "selector: spaces",
+    "selector: trailing comma",
+    "selector: comment",
+    "selector: raw string",
+    "selector: single quotes",
+    "selector: escape",
+    "selector: less said",
+    "selector: less said, name only",
+    "selector: the same twice",
+    "selector: both metrics",
+    "selector: name as a label",
+    "selector: project by project",
+    "spaces around the token",
+    "empty body",
+    "HTTP/1.0",
+    "absolute form of its own name",
+}
+"""Harmless requests that HAProxy refuses, and chrysaetos federate answers: docs/federation-site.md."""
+
+LENIENT = "framing: tab in the request line"
+"""HAProxy takes a tab for the space that should be there, as RFC 9112, 3 allows, and sends on a space."""
+
+
+class HAProxy(Server):
+    """HAProxy with a site's configuration."""
+
+    name: ClassVar[str] = "HAProxy"
+    ready_path: ClassVar[str] = "/"
+
+    def __init__(self, directory: Path, upstream: str) -> None:
+        super().__init__(directory)
+        settings = SiteSettings("alpha", bind=LOOPBACK, port=self.port, prometheus=upstream)
+        (config,) = (one.text for one in site_files(settings) if one.name == "haproxy/haproxy.cfg")
+        # Its log comes to standard output, and only root can become another user.
+        config = config.replace("log /dev/log local0", "log stdout format raw local0 debug")
+        if os.geteuid() != 0:
+            config = re.sub(r"(?m)^    (user|group) haproxy\n", "", config)
+        self.config = self.directory / "haproxy.cfg"
+        self.config.write_text(config)
+        write_tokens(self.directory, TOKEN)
+
+    def prepare(self) -> None:
+        """Nothing: it is written."""
+
+    def command(self) -> list[str]:
+        return ["/usr/sbin/haproxy", "-db", "-f", str(self.config)]
+
+    def _ready(self) -> bool:
+        self.check()
+        try:
+            with Wire((LOOPBACK, self.port), 2) as client:
+                client.send(b"GET / HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n\r\n")
+                return statuses(client.rest()) == [404]
+        except OSError:
+            return False
+
+
+def write_tokens(directory: Path, *tokens: str) -> None:
+    lines = [hashlib.sha256(token.encode()).hexdigest() + "\n" for token in tokens]
+    (directory / "portal-tokens").write_text("".join(lines))
+
+
+@pytest.fixture(scope="module")
+def recorder() -> Iterator[Recorder]:
+    with Recorder() as recorder:
+        yield recorder
+
+
+@pytest.fixture(scope="module")
+def haproxy(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder) -> Iterator[HAProxy]:
+    with HAProxy(tmp_path_factory.mktemp("haproxy"), recorder.url) as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    "attack", [one for one in ATTACKS if one.name != LENIENT], ids=lambda case: case.name
+)
+def test_an_attack_is_refused_and_nothing_reaches_prometheus(
+    haproxy: HAProxy, recorder: Recorder, attack: Case
+) -> None:
+    before = len(recorder.received)
+    answer = send((LOOPBACK, haproxy.port), attack, TOKEN)
+    assert verdict(answer) == "refused", answer
+    assert len(recorder.received) == before
+    assert TOKEN.encode() not in answer
+
+
+def test_a_request_that_is_read_leniently_is_sent_on_as_the_allowed_one(
+    haproxy: HAProxy, recorder: Recorder
+) -> None:
+    (case,) = (one for one in ATTACKS if one.name == LENIENT)
+    assert case.request.split(b"\r\n")[0].replace(b"\t", b" ") == f"GET {GOOD} HTTP/1.1".encode()
+    begin = len(recorder.received)
+    send((LOOPBACK, haproxy.port), case, TOKEN)
+    assert bytes(recorder.received[begin:]).startswith(f"GET {GOOD} HTTP/1.1\r\n".encode())
+
+
+@pytest.mark.parametrize("case", HARMLESS, ids=lambda case: case.name)
+def test_what_is_harmless_is_answered_unless_it_is_known_to_be_refused(haproxy: HAProxy, case: Case) -> None:
+    answer = send((LOOPBACK, haproxy.port), case, TOKEN)
+    assert verdict(answer) == ("refused" if case.name in REFUSED else "answered"), answer
+
+
+def test_the_known_refusals_are_cases() -> None:
+    assert {case.name for case in HARMLESS} >= REFUSED
+
+
+@pytest.mark.parametrize("url", allowed_urls(ALLOWED))
+def test_each_usual_encoding_is_answered(haproxy: HAProxy, url: str) -> None:
+    lines = (f"GET {url} HTTP/1.1", "Host: gate", "Connection: close", "Authorization: Bearer {token}")
+    case = Case(url, "\r\n".join((*lines, "", "")).encode())
+    assert statuses(send((LOOPBACK, haproxy.port), case, TOKEN)) == [200]
+
+
+@pytest.mark.parametrize("program", programs(), ids=lambda one: "other" if one else "installed")
+def test_a_portal_scrapes_through_it(tmp_path: Path, program: str | None) -> None:
+    with Prometheus(tmp_path / "site") as site, HAProxy(tmp_path / "haproxy", site.url) as haproxy:
+        portal = PortalPrometheus(tmp_path / "portal")
+        entry = Site("alpha", 1, haproxy.root_url, "token", match=(USAGE,))
+        registry = Registry(scrape_interval="1s", sites=(entry,))
+        write_files(portal.directory, portal_files(registry), force=False)
+        (portal.directory / "token").write_text(TOKEN + "\n")
+        if program is not None:
+            portal._program = program
+        with portal:
+
+            def scraped() -> bool:
+                asked = {"query": 'up{job="site-alpha"} == 1'}
+                answer = requests.get(f"{portal.url}/api/v1/query", params=asked, timeout=10)
+                return len(answer.json()["data"]["result"]) == 1
+
+            assert wait_for(scraped, timeout=30)
+
+
+def test_nothing_of_a_portal_but_how_it_reads_the_answer_goes_on(
+    haproxy: HAProxy, recorder: Recorder
+) -> None:
+    begin = len(recorder.received)
+    url = allowed_urls(ALLOWED)[0]
+    lines = (
+        f"GET {url} HTTP/1.1",
+        "Host: gate",
+        "Connection: close",
+        f"Authorization: Bearer {TOKEN}",
+        "Accept: text/plain",
+        "Accept-Encoding: gzip",
+        "Cookie: a=b",
+        "X-Accept: x",
+        "X-Forwarded-For: ::1",
+    )
+    case = Case("headers", "\r\n".join((*lines, "", "")).encode())
+    assert statuses(send((LOOPBACK, haproxy.port), case, TOKEN)) == [200]
+    first, *headers = bytes(recorder.received[begin:]).decode().lower().strip().split("\r\n")
+    assert first == f"GET {url} HTTP/1.1".lower()
+    kept = {line for line in headers if not line.startswith("connection:")}
+    assert kept == {"host: prometheus", "accept: text/plain", "accept-encoding: gzip"}
+
+
+def test_the_log_has_neither_token_nor_query(haproxy: HAProxy) -> None:
+    send((LOOPBACK, haproxy.port), HARMLESS[0], TOKEN)
+    send((LOOPBACK, haproxy.port), Case("", b"GET /x?token={token} HTTP/1.0\r\n\r\n"), TOKEN)
+    log = haproxy.log.read_text()
+    assert " portals 200 " in log
+    assert TOKEN not in log
+    assert "match" not in log
+
+
+def test_without_tokens_nobody_gets_in(tmp_path: Path, recorder: Recorder) -> None:
+    server = HAProxy(tmp_path, recorder.url)
+    for tokens in ((), ("",), ("short",)):
+        write_tokens(tmp_path, *tokens)
+        with server:
+            before = len(recorder.received)
+            for token in ("", "short", TOKEN):
+                assert verdict(send((LOOPBACK, server.port), HARMLESS[0], token)) == "refused"
+            assert len(recorder.received) == before
+
+
+@pytest.mark.parametrize(
+    ("bind", "prometheus"),
+    [
+        ("192.0.2.1", "http://127.0.0.1:9090"),
+        ("::", "https://localhost"),
+        ("::1", "http://[::1]:90"),
+    ],
+)
+def test_haproxy_takes_the_configuration_with_tls(tmp_path: Path, bind: str, prometheus: str) -> None:
+    settings = SiteSettings(
+        "alpha", bind=bind, tls_cert="/etc/tls/gate.pem", tls_key="/etc/tls/gate.key", prometheus=prometheus
+    )
+    (config,) = (one.text for one in site_files(settings) if one.name == "haproxy/haproxy.cfg")
+    (tmp_path / "haproxy.cfg").write_text(config)
+    write_tokens(tmp_path, TOKEN)
+    trustme.CA().issue_cert("gate.example").private_key_and_cert_chain_pem.write_to_path(
+        tmp_path / "gate.pem"
+    )
+    done = subprocess.run(
+        ["/usr/sbin/haproxy", "-c", "-f", str(tmp_path / "haproxy.cfg")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stderr

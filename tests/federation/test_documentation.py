@@ -1,0 +1,92 @@
+"""The guides for sites and portals: their commands, run one after the other as they stand there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from chrysaetos.federation.registry import FILE, read_registry
+from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse
+
+ROOT = Path(__file__).parents[2]
+GUIDES = ("federation-site.md", "federation-portal.md", "moving-from-haproxy.md")
+RUN = ("chrysaetos site", "chrysaetos portal", "chrysaetos federate token", "promtool", "openssl", "printf")
+"""What needs neither root nor a machine of the guide's; HAProxy is found where Debian has it."""
+
+
+def commands(guide: str) -> list[str]:
+    """The lines of code, continued ones joined."""
+    text = (ROOT / "docs" / guide).read_text().replace("\\\n", " ")
+    lines = [line.strip() for line in text.splitlines() if line.startswith("    ")]
+    return [line for line in lines if line.startswith((*RUN, "haproxy -c"))]
+
+
+@pytest.mark.parametrize(("guide", "count"), [(GUIDES[0], 10), (GUIDES[1], 6), (GUIDES[2], 5)])
+def test_the_commands_of_a_guide(tmp_path: Path, guide: str, count: int) -> None:
+    found = commands(guide)
+    assert len(found) == count
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "chrysaetos"
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m chrysaetos "$@"\n')
+    program.chmod(0o755)
+    tls = tmp_path / "gate.pem"
+    for command in found:
+        if command.startswith("haproxy"):
+            # The files before were written with TLS: a certificate is beside them.
+            make_certificate(tls)
+            shutil.copy(tls, tmp_path / "alpha" / "haproxy" / "gate.pem")
+        tokens = " --tokens tokens.json" if "federate token" in command else ""
+        done = subprocess.run(
+            ["sh", "-e", "-c", command + tokens],
+            cwd=tmp_path,
+            env={"PATH": f"{tmp_path / 'bin'}:/usr/sbin:/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+
+
+def make_certificate(path: Path) -> None:
+    import trustme  # noqa: PLC0415 - here alone
+
+    trustme.CA().issue_cert("gate.example").private_key_and_cert_chain_pem.write_to_path(path)
+
+
+def test_the_registry_of_the_portals_guide_is_one(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / GUIDES[1]).read_text()
+    (block,) = (one for one in re.findall(r"(?m)(?:^(?:    .*)?\n)+", text) if "[[remote_write]]" in one)
+    (tmp_path / FILE).write_text(textwrap.dedent(block))
+    registry = read_registry(tmp_path)
+    assert registry.remote_write[0].token_file == "tokens/store"
+    assert registry.remote_read[0].username == "portal"
+
+
+def test_queries_of_the_portals_guide_are_promql() -> None:
+    text = (ROOT / "docs" / GUIDES[1]).read_text()
+    blocks = re.findall(r"(?m)(?:^    .*\n)+", text)
+    queries = [block for block in blocks if "project:vcpu_usage:" in block]
+    assert len(queries) == 2
+    for query in queries:
+        parse(query, DEFAULT_BOUNDS)
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_links_lead_to_files_and_headings(guide: str) -> None:
+    links = re.findall(r"\]\(([^)]+)\)", (ROOT / "docs" / guide).read_text())
+    assert links
+    for link in links:
+        name, _, anchor = link.partition("#")
+        page = ROOT / "docs" / (name or guide)
+        assert page.is_file(), link
+        headings = re.findall(r"(?m)^#+ (.+)$", page.read_text())
+        anchors = {re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings}
+        assert not anchor or anchor in anchors, link

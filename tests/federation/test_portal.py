@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from chrysaetos.federation import portal
+from chrysaetos.federation.portal import can_check, installed_version, portal_files, prometheus_config
+from chrysaetos.federation.registry import FRESHNESS, USAGE, Registry, Remote, Site
+from chrysaetos.federation.scaffold import write_files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ALPHA = Site("alpha", 1, "https://gate.example:9091", "tokens/alpha", ca_file="ca.pem")
+BETA = Site("beta", 2, "http://[::1]/site/", "/etc/tokens/beta", match=(USAGE,), simple_vm_id="aa.02")
+
+
+def config(**settings: Any) -> dict[str, Any]:
+    made: dict[str, Any] = yaml.safe_load(prometheus_config(Registry(**settings)))
+    return made
+
+
+def test_a_job_for_each_site() -> None:
+    alpha, beta = config(sites=(ALPHA, BETA))["scrape_configs"]
+    assert alpha["job_name"] == "site-alpha"
+    assert alpha["scheme"] == "https"
+    assert alpha["metrics_path"] == "/federate"
+    assert alpha["params"] == {"match[]": [USAGE, FRESHNESS]}
+    assert alpha["authorization"] == {"type": "Bearer", "credentials_file": "tokens/alpha"}
+    assert alpha["tls_config"] == {"min_version": "TLS12", "ca_file": "ca.pem"}
+    assert alpha["honor_labels"] is True
+    assert alpha["follow_redirects"] is False
+    assert alpha["static_configs"] == [
+        {"targets": ["gate.example:9091"], "labels": {"location": "alpha", "location_id": "1"}}
+    ]
+    assert beta["metrics_path"] == "/site/federate"
+    assert beta["static_configs"][0]["targets"] == ["[::1]:80"]
+    assert beta["params"] == {"match[]": [USAGE]}
+    assert "tls_config" not in beta
+
+
+def test_what_a_site_says_of_itself_is_replaced() -> None:
+    (alpha,) = config(sites=(ALPHA,))["scrape_configs"]
+    keep, *forced = alpha["metric_relabel_configs"]
+    assert keep["action"] == "keep"
+    assert keep["source_labels"] == ["__name__"]
+    assert {one["target_label"]: one["replacement"] for one in forced} == {
+        "location": "alpha",
+        "location_id": "1",
+        "job": "project_usages",
+    }
+
+
+def test_projects_within_a_project_get_an_id_of_their_own() -> None:
+    (beta,) = config(sites=(BETA,))["scrape_configs"]
+    last = beta["metric_relabel_configs"][-1]
+    assert last["source_labels"] == ["project_id", "project_name"]
+    assert last["regex"] == r"(aa\.02/.+)"
+    assert last["target_label"] == "project_id"
+
+
+@pytest.mark.parametrize(
+    ("version", "tracks"),
+    [("2.48.0", True), ("3.0.1", True), ("2.100", True), ("2.47.2", False), ("2.42.0", False), ("", False)],
+)
+def test_staleness_is_right_for_the_version(version: str, *, tracks: bool) -> None:
+    (alpha,) = config(sites=(ALPHA,), prometheus_version=version)["scrape_configs"]
+    assert alpha.get("track_timestamps_staleness", False) == tracks
+    assert alpha.get("honor_timestamps", True) == tracks
+
+
+def test_remote_storage() -> None:
+    made = config(
+        remote_write=(Remote("https://a/w", token_file="t"),),
+        remote_read=(Remote("https://a/r", username="u", password_file="p", ca_file="c"),),
+    )
+    assert made["remote_write"] == [{"url": "https://a/w", "authorization": {"credentials_file": "t"}}]
+    assert made["remote_read"] == [
+        {
+            "url": "https://a/r",
+            "basic_auth": {"username": "u", "password_file": "p"},
+            "tls_config": {"ca_file": "c"},
+        }
+    ]
+    assert "remote_write" not in config()
+
+
+@pytest.mark.parametrize("version", ["", "2.42.0"])
+@pytest.mark.parametrize("sites", [(), (ALPHA,), (ALPHA, BETA)])
+def test_promtool_takes_all_of_it(tmp_path: Path, version: str, sites: tuple[Site, ...]) -> None:
+    registry = Registry(
+        prometheus_version=version, sites=sites, remote_write=(Remote("https://a/w", token_file="t"),)
+    )
+    write_files(tmp_path, portal_files(registry), force=False)
+    for name in ("tokens/alpha", "t", "ca.pem"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    done = subprocess.run(
+        ["promtool", "check", "config", "--syntax-only", "prometheus.yml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rules = subprocess.run(
+        ["promtool", "check", "rules", "rules/usage.yml", "rules/alerts.yml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert rules.returncode == 0, rules.stdout + rules.stderr
+
+
+def test_grafanas_files_are_yaml() -> None:
+    files = {one.name: one.text for one in portal_files(Registry())}
+    datasource = yaml.safe_load(files["grafana/provisioning/datasources/portal.yaml"])
+    assert datasource["datasources"][0]["type"] == "prometheus"
+    provider = yaml.safe_load(files["grafana/provisioning/dashboards/portal.yaml"])
+    assert provider["providers"][0]["type"] == "file"
+
+
+def stand_in(directory: Path, script: str) -> str:
+    program = directory / "prometheus"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return str(program)
+
+
+@pytest.mark.parametrize(
+    ("script", "version"),
+    [
+        ("echo 'prometheus, version 2.42.0+ds (branch: debian/sid)'", "2.42.0"),
+        ("echo 'prometheus, version 3.5.1 (branch: HEAD)' >&2", "3.5.1"),
+        ("echo 'prometheus, version  (branch: )'", ""),
+        ("exit 1", ""),
+    ],
+)
+def test_the_version_that_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, version: str
+) -> None:
+    program = stand_in(tmp_path, script)
+    monkeypatch.setattr(portal.shutil, "which", lambda _: program)
+    assert installed_version() == version
+
+
+@pytest.mark.parametrize(
+    ("installed", "wanted", "can"),
+    [
+        ("2.42.0", "", True),
+        ("2.42.0", "2.42.0", True),
+        ("2.42.0", "2.48.0", False),
+        ("3.5.0", "2.53.1", True),
+    ],
+)
+def test_an_older_promtool_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: str, wanted: str, *, can: bool
+) -> None:
+    program = stand_in(tmp_path, f"echo 'promtool, version {installed} (branch: HEAD)'")
+    monkeypatch.setattr(portal.shutil, "which", lambda _: program)
+    assert can_check(Registry(prometheus_version=wanted)) == can
+
+
+def test_no_prometheus_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert installed_version() == ""
+    (tmp_path / "prometheus").write_text("not a program")
+    (tmp_path / "prometheus").chmod(0o755)
+    assert installed_version() == ""

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+import yaml
+
+from chrysaetos.errors import ConfigError
+from chrysaetos.federation import main as gate_command
+from chrysaetos.federation.registry import USAGE
+from chrysaetos.federation.scaffold import write_files
+from chrysaetos.federation.site import SiteSettings, allowed_urls, next_steps, site_files
+
+ROOT = Path(__file__).parents[2]
+TLS = {"tls_cert": "/etc/tls/gate.pem", "tls_key": "/etc/tls/gate.key"}
+
+
+def texts(**settings: Any) -> dict[str, str]:
+    return {one.name: one.text for one in site_files(SiteSettings(**{"location": "alpha", **settings}))}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"start": "2026-01-01"}, {"bind": "::", "port": 443, **TLS}, {"prometheus": "https://[::1]:9/p"}],
+)
+def test_nothing_is_left_to_fill_in(settings: dict[str, Any]) -> None:
+    for name, text in texts(**settings).items():
+        assert "@@" not in text, name
+        assert text.endswith("\n"), name
+
+
+def test_the_exporters_unit_is_the_one_of_deploy() -> None:
+    deployed = (ROOT / "deploy" / "systemd" / "chrysaetos-usage.service").read_text()
+    assert texts()["systemd/chrysaetos-usage.service"] == deployed
+    started = texts(start="2026-01-01")["systemd/chrysaetos-usage.service"]
+    assert "\nEnvironment=USAGE_EXPORTER_START_DATE=2026-01-01\nExecStart=" in started
+
+
+def gate_options(arguments: list[str]) -> Any:
+    import argparse  # noqa: PLC0415 - here alone
+
+    parser = argparse.ArgumentParser()
+    gate_command.add_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+def test_the_gates_unit_starts_it_as_it_was_said() -> None:
+    unit = texts(bind="::", port=443, prometheus="http://127.0.0.1:9/p", **TLS)[
+        "systemd/chrysaetos-federate.service"
+    ]
+    (line,) = re.findall("(?m)^ExecStart=(.*)$", unit)
+    program, command, *arguments = shlex.split(line)
+    assert (program, command) == ("/opt/chrysaetos/bin/chrysaetos", "federate")
+    options = gate_options(arguments)
+    assert (options.bind, options.port, options.upstream) == ("::", 443, "http://127.0.0.1:9/p")
+    assert (str(options.tls_cert), str(options.tls_key)) == (TLS["tls_cert"], TLS["tls_key"])
+
+
+def test_compose_has_exporter_prometheus_and_gate() -> None:
+    files = texts(bind="192.0.2.1", port=443, start="2026-01-01", **TLS)
+    compose = yaml.safe_load(files["compose/compose.yaml"])
+    services = compose["services"]
+    assert set(services) == {"exporter", "prometheus", "gate"}
+    for name in ("exporter", "gate"):
+        assert (ROOT / services[name]["build"]["dockerfile"]).is_file()
+        assert services[name]["read_only"] is True
+    for service in services.values():
+        assert service["cap_drop"] == ["ALL"]
+        assert set(service["networks"]) <= set(compose["networks"])
+        named = [volume.split(":")[0] for volume in service.get("volumes", ())]
+        assert {one for one in named if not one.startswith((".", "/"))} <= set(compose["volumes"])
+    assert "outside" not in services["prometheus"]["networks"]
+    assert "ports" not in services["prometheus"]
+    assert services["exporter"]["environment"] == {"USAGE_EXPORTER_START_DATE": "2026-01-01"}
+    assert services["gate"]["ports"] == ["192.0.2.1:443:9091"]
+    options = gate_options(services["gate"]["command"])
+    assert options.upstream == "http://prometheus:9090"
+    assert str(options.tls_cert) == "/tls/cert.pem"
+    assert "/etc/tls/gate.pem:/tls/cert.pem:ro" in services["gate"]["volumes"]
+    prometheus = yaml.safe_load(files["compose/prometheus.yml"])
+    assert prometheus["scrape_configs"][0]["static_configs"] == [{"targets": ["exporter:8080"]}]
+
+
+def test_compose_without_tls_is_for_this_machine_alone() -> None:
+    gate = yaml.safe_load(texts()["compose/compose.yaml"])["services"]["gate"]
+    assert gate["ports"] == ["127.0.0.1:9091:9091"]
+    assert gate["volumes"] == ["./tokens:/tokens:ro"]
+
+
+def test_promtool_takes_prometheus_configuration(tmp_path: Path) -> None:
+    write_files(tmp_path, site_files(SiteSettings("Überall", exporter="usage.example:80")), force=False)
+    for name in ("prometheus.yml", "compose/prometheus.yml"):
+        done = subprocess.run(
+            ["promtool", "check", "config", str(tmp_path / name)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    made = yaml.safe_load((tmp_path / "prometheus.yml").read_text())
+    assert made["global"]["external_labels"] == {"location": "Überall"}
+    (job,) = made["scrape_configs"]
+    assert job["job_name"] == "project_usages"
+    assert job["static_configs"] == [{"targets": ["usage.example:80"]}]
+
+
+def test_the_encodings_of_a_query_are_one_query() -> None:
+    urls = allowed_urls('{job="a b",__name__=~"x|y"}')
+    assert len(set(urls)) == len(urls) == 12
+    for url in urls:
+        parts = urlsplit(url)
+        assert parts.path == "/federate"
+        assert parse_qsl(parts.query) == [("match[]", '{job="a b",__name__=~"x|y"}')]
+
+
+def test_haproxy_is_told_each_of_them() -> None:
+    config = texts()["haproxy/haproxy.cfg"]
+    assert re.findall("(?m)^    acl allowed_url url -m str -- (.+)$", config) == allowed_urls(USAGE)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"location": "a b"}, "--location 'a b'"),
+        ({"bind": "a b"}, "--bind"),
+        ({"port": 0}, "--port 0"),
+        ({"port": 65536}, "--port 65536"),
+        ({"tls_cert": "/a"}, "give both or neither"),
+        ({"tls_cert": "a", "tls_key": "/b"}, "'a' is not an absolute path"),
+        ({"tls_cert": "/a", "tls_key": "/b c"}, "'/b c' is not an absolute path"),
+        ({"exporter": "8080"}, "--exporter '8080'"),
+        ({"exporter": "a:b"}, "--exporter 'a:b'"),
+        ({"prometheus": "prometheus:9090"}, "--prometheus"),
+        ({"start": "yesterday"}, "--start 'yesterday'"),
+        ({"start": "2026-01-01\nExecStart=x"}, "--start"),
+        ({"allow": "sum(up)"}, "is no selector"),
+    ],
+)
+def test_what_is_wrong_is_told(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        SiteSettings(**{"location": "alpha", **settings})
+
+
+def test_the_next_steps_name_what_is_missing() -> None:
+    assert "127.0.0.1 without TLS" in next_steps(SiteSettings("alpha"))
+    assert "0.0.0.0 without TLS" in next_steps(SiteSettings("alpha", bind="0.0.0.0"))  # noqa: S104 - a text
+    assert "with TLS" in next_steps(SiteSettings("alpha", **TLS))
+    assert "TLS" not in next_steps(SiteSettings("alpha", bind="192.0.2.1", **TLS))
+    assert f"--allow '{USAGE}'" in next_steps(SiteSettings("alpha"))
