@@ -40,9 +40,9 @@ def test_each_command_is_a_shell_command_on_files_that_exist(directory: Path) ->
     assert len(found) >= 12
     for command in found:
         subprocess.run(["sh", "-n", "-c", command], check=True)
-        assert (
-            GATEWAY in command or f"@{GATEWAY.removeprefix('http://')}" in command or "openstack" in command
-        )
+        # The others find the gateway in the catalog.
+        named = GATEWAY in command or f"@{GATEWAY.removeprefix('http://')}" in command
+        assert named or "openstack" in command or "&& chrysaetos " in command
         if " && " in command:
             sourced = command.partition(" && ")[0]
             subprocess.run(["sh", "-c", sourced], check=True)
@@ -53,6 +53,8 @@ def test_each_kind_of_caller_and_client_has_a_command(directory: Path) -> None:
     for part in ("aquila.openrc", "bubo.openrc", "corvus.openrc", "admin.openrc", "service.openrc"):
         assert part in text
     for part in ("stranger.openrc", "openstack metric", "promtool query", "X-Auth-Token", "curl -sS -u"):
+        assert part in text
+    for part in ("chrysaetos doctor", "chrysaetos range", "chrysaetos explain"):
         assert part in text
 
 

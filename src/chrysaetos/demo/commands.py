@@ -49,7 +49,7 @@ def write_credentials(directory: Path, accounts: Iterable[Account], keystone_url
             variables["APPLICATION_CREDENTIAL"] = f"{credential.id}:{credential.secret}"
         lines = [_UNSET, *(f"export {name}={shlex.quote(value)}" for name, value in variables.items())]
         programs = Path(sys.executable).parent
-        if (programs / "openstack").exists():
+        if (programs / "chrysaetos").exists():
             lines.append(f'export PATH={shlex.quote(str(programs))}:"$PATH"')
         lines.append('export NO_PROXY="127.0.0.1,$NO_PROXY" no_proxy="127.0.0.1,$no_proxy"')
         write_private(directory / f"{account.user}.openrc", "\n".join(lines) + "\n")
@@ -95,6 +95,9 @@ def render_commands(directory: Path, identities: Identities, *, keystone_url: st
     def openstack(account: Account, arguments: str) -> str:
         return f"{source(account)} && openstack metric {arguments}"
 
+    def own(account: Account, arguments: str) -> str:
+        return f"{source(account)} && chrysaetos {arguments}"
+
     has_client = bool(
         importlib.util.find_spec("observabilityclient") and importlib.util.find_spec("openstackclient")
     )
@@ -106,6 +109,9 @@ def render_commands(directory: Path, identities: Identities, *, keystone_url: st
         (
             f"As {first.user} (role {first.role} in project {first.project_name})",
             [
+                ("is everything right?", own(first, "doctor")),
+                ("the vCPUs that its servers use, drawn", own(first, f"range '{cpu}' --start -3h --plot")),
+                ("what the gateway makes of a query", own(first, f"explain '{cpu}'")),
                 (f"only {first.project_name}: 3 servers", basic(first, servers)),
                 ("the same with a token", with_token(first, "/api/v1/query", f"query={servers}")),
                 ("the vCPUs that its three servers use", promtool(first, cpu)),
