@@ -77,6 +77,14 @@ def test_clocks_that_differ(ask, healthy, ahead, words):
     assert "NTP" in findings(said)["prometheus"]["advice"]
 
 
+def test_a_server_that_takes_no_query_without_a_selector(ask, healthy):
+    healthy.replies[QUERY] = failed(400, "bad_data", '1:45: parse error: unexpected identifier "vector"')
+    said = ask("doctor", "-f", "json")
+    assert said.status == 0
+    assert states(said)["prometheus"] == "skipped"
+    assert states(said)["data"] == "ok"
+
+
 def test_a_project_without_metrics_is_no_failure(ask, healthy):
     healthy.says(NAMES, [])
     said = ask("doctor", "-f", "json")

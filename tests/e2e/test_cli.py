@@ -188,8 +188,7 @@ def test_every_command_answers_whom_it_should(who, kind, by, window, chrysaetos)
 def test_no_command_answers_a_stranger(by, window, gateway_ab, chrysaetos):
     # Without a project there is no catalog; the second way is to know the address.
     variables = by.password("stranger")
-    commands = [*_every_command(window), ("whoami",), ("explain", "up")]
-    for command in commands:
+    for command in (*_every_command(window), ("explain", "up")):
         said = chrysaetos(variables, *command)
         assert (said.status, said.out) == (1, ""), command
         assert said.err.startswith(f"chrysaetos {command[0]}: no metric-storage service in the catalog")
@@ -198,6 +197,13 @@ def test_no_command_answers_a_stranger(by, window, gateway_ab, chrysaetos):
         said = chrysaetos(variables, *command, "--os-endpoint-override", gateway_ab.url)
         assert (said.status, said.out) == (1, ""), command
         assert said.err.count("\n") == 1
+
+
+def test_a_stranger_is_told_what_keystone_says_of_him(by, chrysaetos):
+    said = chrysaetos(by.password("stranger"), "whoami", "-f", "json")
+    assert said.status == 0
+    shown = said.json
+    assert (shown["user"], shown["scope"], shown["said_by"]) == ("stranger", "none", "Keystone")
 
 
 def test_prometheus_itself_answers_every_command(stores: Stores, window, chrysaetos):

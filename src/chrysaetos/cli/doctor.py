@@ -182,7 +182,11 @@ class _Examination:
 
     def _prometheus(self) -> tuple[str, str]:
         before = time.time()
-        answer: Any = self._client.query("vector(1)")
+        try:
+            answer: Any = self._client.query("vector(1)")
+        except errors.BadQuery:
+            # Aetos cannot scope a query without a selector, and breaks it for tenants.
+            raise _Skip("the clock: this server takes no query without a selector") from None
         skew = answer[0].time - (before + time.time()) / 2
         if abs(skew) > _SKEW_SECONDS:
             raise _Failed(

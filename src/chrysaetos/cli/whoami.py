@@ -10,7 +10,7 @@ from chrysaetos.cli.base import MetricsCommand
 from chrysaetos.cli.cells import Column, text
 from chrysaetos.cli.failures import CommandFailed
 from chrysaetos.cli.times import rfc3339
-from chrysaetos.client.errors import NotSupported
+from chrysaetos.client.errors import NotRegistered, NotSupported
 
 if TYPE_CHECKING:
     import argparse
@@ -43,12 +43,11 @@ class Whoami(MetricsCommand, ShowOne):
         """One row."""
         try:
             return _of_gateway(self.client.whoami(), rules=parsed_args.rules)
-        except NotSupported as error:
+        except (NotRegistered, NotSupported) as error:
             access = self.app.client_manager.auth_ref
             if access is None:
                 raise CommandFailed(
-                    f"{error.message}: what answers there is no Chrysaetos gateway, "
-                    "and Keystone was not asked for a token"
+                    f"{error.message}: no Chrysaetos gateway, and Keystone was not asked for a token"
                 ) from error
             return _of_token(access)
 
