@@ -3,7 +3,8 @@
 import pytest
 from tests.promql.carets import assert_refused
 
-from chrysaetos.promql.tokens import AGGREGATORS, END, tokenize
+from chrysaetos.promql.tokens import END, tokenize
+from chrysaetos.promql.words import AGGREGATORS
 
 
 def tokens(text):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from chrysaetos.promql.functions import FUNCTIONS
 from chrysaetos.promql.strings import quote
-from chrysaetos.promql.tokens import AGGREGATORS
+from chrysaetos.promql.words import AGGREGATORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -21,6 +21,7 @@ from chrysaetos.client.errors import InvalidArgument
 from chrysaetos.client.times import Span, Time, milliseconds, seconds_text, span_milliseconds
 from chrysaetos.errors import QueryError
 from chrysaetos.promql.strings import is_label_name, is_legacy_name, quote, regex_quote
+from chrysaetos.promql.words import KEYWORDS, NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,29 +53,8 @@ __all__ = [
 
 _METRIC = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
 _FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# Words that the lexer takes for something else where a metric or a label is expected.
-_NUMBERS = frozenset({"inf", "nan"})
-_WORDS = frozenset(
-    {
-        *(
-            "and",
-            "or",
-            "unless",
-            "atan2",
-            "offset",
-            "smoothed",
-            "anchored",
-            "by",
-            "without",
-            "on",
-            "ignoring",
-        ),
-        *("group_left", "group_right", "bool", "start", "end", "step", "range", "max_of", "min_of"),
-        *("avg", "bottomk", "count", "count_values", "group", "limit_ratio", "limitk", "max", "min"),
-        *("quantile", "stddev", "stdvar", "sum", "topk", "fill", "fill_left", "fill_right"),
-        *_NUMBERS,
-    }
-)
+# What the lexer takes for something else where a metric is expected.
+_WORDS = KEYWORDS | NUMBERS
 _OPERATORS = frozenset(
     {"+", "-", "*", "/", "%", "^", "==", "!=", ">", "<", ">=", "<=", "and", "or", "unless", "atan2"}
 )
@@ -137,7 +117,7 @@ def label_name(name: str) -> str:
     """
     if not isinstance(name, str) or not is_label_name(name):
         raise InvalidArgument(f"no name of a label: {name!r}")
-    return name if is_legacy_name(name) and name.lower() not in _NUMBERS else quote(name)
+    return name if is_legacy_name(name) and name.lower() not in NUMBERS else quote(name)
 
 
 def regex_literal(value: str) -> str:

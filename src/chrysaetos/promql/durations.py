@@ -12,7 +12,8 @@ import re
 from typing import TYPE_CHECKING
 
 from chrysaetos.promql.ast import Duration
-from chrysaetos.promql.tokens import DURATION, DURATION_WORDS, NUMBER
+from chrysaetos.promql.tokens import DURATION, NUMBER
+from chrysaetos.promql.words import DURATION_WORDS
 
 if TYPE_CHECKING:
     from chrysaetos.promql.cursor import Cursor

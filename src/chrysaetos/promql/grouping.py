@@ -8,7 +8,8 @@ from chrysaetos.promql import durations
 from chrysaetos.promql.ast import Matching
 from chrysaetos.promql.lexemes import shown
 from chrysaetos.promql.strings import is_label_name, unquote
-from chrysaetos.promql.tokens import AGGREGATORS, DURATION_WORDS, FILLS, IDENTIFIER, STRING_LITERAL
+from chrysaetos.promql.tokens import IDENTIFIER, STRING_LITERAL
+from chrysaetos.promql.words import AGGREGATORS, DURATION_WORDS, FILLS
 
 if TYPE_CHECKING:
     from chrysaetos.promql.cursor import Cursor

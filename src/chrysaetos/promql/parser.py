@@ -34,7 +34,6 @@ from chrysaetos.promql.functions import FUNCTIONS
 from chrysaetos.promql.grouping import CALL_WORDS, METRIC_WORDS
 from chrysaetos.promql.modifiers import SUFFIXES
 from chrysaetos.promql.tokens import (
-    AGGREGATORS,
     BRACES,
     DURATION,
     END,
@@ -43,6 +42,7 @@ from chrysaetos.promql.tokens import (
     STRING_LITERAL,
     tokenize,
 )
+from chrysaetos.promql.words import AGGREGATORS
 
 if TYPE_CHECKING:
     from chrysaetos.promql.ast import Expr, Matcher, Matching

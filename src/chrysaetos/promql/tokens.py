@@ -16,17 +16,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from chrysaetos.errors import QueryError
 from chrysaetos.promql.lexemes import SKIP, SPACE, STRING, digits_refusal, shown, skip, string_refusal
 from chrysaetos.promql.matchers import label_matchers
+from chrysaetos.promql.words import DURATION_WORDS, FILLS, KEYWORDS, NUMBERS
 
 if TYPE_CHECKING:
     from chrysaetos.promql.ast import Matcher
 
 __all__ = [
-    "AGGREGATORS",
     "BRACES",
     "DURATION",
-    "DURATION_WORDS",
     "END",
-    "FILLS",
     "IDENTIFIER",
     "NUMBER",
     "STRING_LITERAL",
@@ -42,38 +40,7 @@ DURATION = "duration"
 BRACES = "label matchers"
 END = "end of input"
 
-AGGREGATORS = frozenset(
-    {
-        *("avg", "bottomk", "count", "count_values", "group", "limit_ratio", "limitk", "max", "min"),
-        *("quantile", "stddev", "stdvar", "sum", "topk"),
-    }
-)
-FILLS = frozenset({"fill", "fill_left", "fill_right"})
-DURATION_WORDS = frozenset({"step", "range", "max_of", "min_of"})
-
-# lex.go, `key`. Case does not matter there.
-_KEYWORDS: dict[str, str] = {
-    word: word
-    for word in (
-        *(
-            "and",
-            "or",
-            "unless",
-            "atan2",
-            "offset",
-            "smoothed",
-            "anchored",
-            "by",
-            "without",
-            "on",
-            "ignoring",
-        ),
-        *("group_left", "group_right", "bool", "start", "end"),
-        *AGGREGATORS,
-        *FILLS,
-        *DURATION_WORDS,
-    )
-} | {"inf": NUMBER, "nan": NUMBER}
+_KINDS = {word: word for word in KEYWORDS} | dict.fromkeys(NUMBERS, NUMBER)
 
 # lex.go, scanNumber, and what Go's strconv takes of it.
 _DIGITS = r"[0-9]++(?:_[0-9]++)*+"
@@ -156,7 +123,7 @@ def tokenize(text: str, *, limit: int) -> Tokens:
         if kind == "operator":
             kind = part
         elif kind == "word":
-            kind = _KEYWORDS.get(part.lower(), IDENTIFIER)
+            kind = _KINDS.get(part.lower(), IDENTIFIER)
             # lex.go, lexKeywordOrIdentifier: white space may stand between, a comment may not
             if kind in FILLS and _PARENTHESIS_NEXT.match(text, start + len(part)) is None:
                 kind = IDENTIFIER
