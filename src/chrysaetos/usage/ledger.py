@@ -30,7 +30,7 @@ _SCHEMA = """
 CREATE TABLE usage (
     instance_id TEXT NOT NULL, project_id TEXT NOT NULL,
     vcpus INTEGER NOT NULL, memory_mb INTEGER NOT NULL, disk_gb INTEGER NOT NULL, started_at REAL NOT NULL,
-    hours REAL NOT NULL, seen REAL NOT NULL, existed INTEGER NOT NULL,
+    hours REAL NOT NULL, existed INTEGER NOT NULL,
     PRIMARY KEY (instance_id, project_id, vcpus, memory_mb, disk_gb, started_at)
 ) WITHOUT ROWID;
 CREATE TABLE projects (id TEXT PRIMARY KEY, name TEXT, domain_id TEXT, domain_name TEXT) WITHOUT ROWID;
@@ -38,8 +38,8 @@ CREATE TABLE names (instance_id TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT RO
 CREATE TABLE facts (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 """
 _ADD = """
-INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET hours = hours + excluded.hours, seen = excluded.seen, existed = excluded.existed
+INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET hours = hours + excluded.hours, existed = excluded.existed
 """
 
 
@@ -159,7 +159,7 @@ class Ledger:
                     (
                         (
                             *(one.instance_id, one.project_id, one.vcpus, one.memory_mb, one.disk_gb),
-                            *(one.started_at, one.hours, until, one.exists),
+                            *(one.started_at, one.hours, one.exists),
                         )
                         for one in usages
                     ),

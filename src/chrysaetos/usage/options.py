@@ -57,14 +57,15 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str]) -> argpa
     add(site, "--os-cloud", metavar="NAME", text="the cloud's name in clouds.yaml")
     add(
         site,
-        *("--openrc",),
+        "--openrc",
         type=Path,
         metavar="FILE",
         text="file of key=value lines (OS_AUTH_URL=…) to add to the environment",
     )
     add(
         site,
-        *("-d", "--dummy-data"),
+        "-d",
+        "--dummy-data",
         variable="DUMMY_FILE",
         type=Path,
         metavar="FILE",
@@ -72,7 +73,7 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str]) -> argpa
     )
     add(
         site,
-        *("--domain",),
+        "--domain",
         variable="PROJECT_DOMAINS",
         nargs="*",
         default=None,
@@ -81,21 +82,21 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str]) -> argpa
     )
     add(
         site,
-        *("--domain-id",),
+        "--domain-id",
         variable="PROJECT_DOMAIN_ID",
         metavar="ID",
         text="only projects of this domain; wins over --domain",
     )
     add(
         site,
-        *("--simple-vm-id",),
+        "--simple-vm-id",
         variable="SIMPLE_VM_PROJECT_ID",
         metavar="ID",
         text="project whose servers belong to projects of their own, named in the servers' metadata",
     )
     add(
         site,
-        *("--simple-vm-tag",),
+        "--simple-vm-tag",
         variable="SIMPLE_VM_PROJECT_TAG",
         metavar="KEY",
         default="project_name",
@@ -104,21 +105,23 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str]) -> argpa
     counted = parser.add_argument_group("how it is counted")
     add(
         counted,
-        *("-s", "--start"),
+        "-s",
+        "--start",
         variable="START_DATE",
         metavar="DATE",
         text="count from here on: YYYY-MM-DD or with a time, UTC unless it says otherwise (default: today)",
     )
     add(
         counted,
-        *("--start-date-endpoint",),
+        "--start-date-endpoint",
         variable="START_DATE_ENDPOINT",
         metavar="URL",
         text="ask here for the start date; wins over --start",
     )
     add(
         counted,
-        *("-w", "--dummy-weights"),
+        "-w",
+        "--dummy-weights",
         variable="DUMMY_WEIGHTS_FILE",
         type=Path,
         metavar="FILE",
@@ -126,14 +129,14 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str]) -> argpa
     )
     add(
         counted,
-        *("--weight-update-endpoint",),
+        "--weight-update-endpoint",
         variable="WEIGHTS_UPDATE_ENDPOINT",
         metavar="URL",
         text="ask here for the weights",
     )
     add(
         counted,
-        *("--weight-update-frequency",),
+        "--weight-update-frequency",
         variable="WEIGHT_UPDATE_FREQUENCY",
         type=_at_least_one,
         default=10,
@@ -142,7 +145,7 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str]) -> argpa
     )
     add(
         counted,
-        *("--vcpu-weights",),
+        "--vcpu-weights",
         variable="VCPU_WEIGHTS",
         type=_steps,
         metavar="{CPUS:WEIGHT}",
@@ -150,7 +153,7 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str]) -> argpa
     )
     add(
         counted,
-        *("--mb-weights",),
+        "--mb-weights",
         variable="PROJECT_MB_WEIGHTS",
         type=_steps,
         metavar="{MB:WEIGHT}",
@@ -158,14 +161,14 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str]) -> argpa
     )
     add(
         counted,
-        *("--compat-gib",),
+        "--compat-gib",
         variable="COMPAT_GIB",
         action="store_true",
         text="count memory in whole GiB, as older exporters did under the name of MB",
     )
     add(
         counted,
-        *("--state",),
+        "--state",
         variable="STATE",
         type=Path,
         metavar="DIRECTORY",
@@ -174,7 +177,7 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str]) -> argpa
     )
     add(
         counted,
-        *("--stateless",),
+        "--stateless",
         variable="STATELESS",
         action="store_true",
         text="keep no ledger: ask for everything since the start date at each update",
@@ -182,7 +185,9 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str]) -> argpa
     serving = parser.add_argument_group("how it is served")
     add(
         serving,
-        *("-i", "--update-interval", "--interval"),
+        "-i",
+        "--update-interval",
+        "--interval",
         variable="UPDATE_INTERVAL",
         type=_seconds,
         default=300.0,
@@ -191,7 +196,7 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str]) -> argpa
     )
     add(
         serving,
-        *("--max-age",),
+        "--max-age",
         variable="MAX_AGE",
         type=_seconds,
         metavar="SECONDS",
@@ -199,7 +204,7 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str]) -> argpa
     )
     add(
         serving,
-        *("--bind",),
+        "--bind",
         variable="BIND",
         default="127.0.0.1",
         metavar="ADDRESS",
@@ -207,7 +212,8 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str]) -> argpa
     )
     add(
         serving,
-        *("-p", "--port"),
+        "-p",
+        "--port",
         variable="PORT",
         type=_port,
         default=8080,
@@ -218,7 +224,7 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str]) -> argpa
     add(serving, "--tls-key", variable="TLS_KEY", type=Path, metavar="FILE", text="the certificate's key")
     add(
         serving,
-        *("--basic-auth",),
+        "--basic-auth",
         variable="BASIC_AUTH_FILE",
         type=Path,
         metavar="FILE",
@@ -227,7 +233,8 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str]) -> argpa
     add(serving, "--once", action="store_true", text="print the metrics once and end")
     add(
         serving,
-        *("-v", "--verbose"),
+        "-v",
+        "--verbose",
         variable="VERBOSE_MODE",
         action="store_true",
         text="say more in the log",

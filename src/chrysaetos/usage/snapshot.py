@@ -47,13 +47,11 @@ class Snapshot(NamedTuple):
         taken: seconds since the epoch; up to when it counts.
         text: the sums in Prometheus' text format.
         compressed: the same, as a member of a gzip file.
-        projects: how many there are.
     """
 
     taken: float
     text: bytes
     compressed: bytes
-    projects: int
 
 
 class _Sums(Collector):
@@ -94,7 +92,7 @@ def snapshot(taken: float, projects: Iterable[Project], sums: Mapping[Key, Total
             for name in sorted(shown)
         )
     text = _written(_Sums(rows))
-    return Snapshot(taken, text, gzip.compress(text, _COMPRESSION), len(rows))
+    return Snapshot(taken, text, gzip.compress(text, _COMPRESSION))
 
 
 def _written(collector: Collector) -> bytes:

@@ -102,16 +102,14 @@ class Updater:
         finally:
             self._exposition.health.calls = self._site.calls
         self._names.update(seen.names)
-        try:
-            if self._ledger:
+        usages: Iterable[ServerUsage] = seen.usages
+        if self._ledger:
+            try:
                 self._ledger.add(now, seen.usages, seen.projects, seen.names)
-                usages: Iterable[ServerUsage] = self._ledger.usages()
-            else:
-                usages = seen.usages
-        except UsageError:
-            if self._ledger:
+            except UsageError:
                 self._publish(now, seen.projects, self._overlaid(self._ledger, seen))
-            raise
+                raise
+            usages = self._ledger.usages()
         self._publish(now, seen.projects, usages)
         health = self._exposition.health
         health.succeeded, health.duration = self._clock(), time.monotonic() - began

@@ -107,9 +107,6 @@ class Weights:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __len__(self) -> int:
-        return len(self._sets)
-
 
 UNWEIGHTED = Weights()
 """Every hour counts as it is."""
