@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import pytest
+from tests.fakes.environment import without_credentials
 from tests.fakes.metrics_server import MetricsServer, success
 
 from chrysaetos.cli.main import main
@@ -52,12 +52,7 @@ class Canned:
 @pytest.fixture(autouse=True)
 def nobodys_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No variable and no clouds.yaml but the test's own."""
-    for name in list(os.environ):
-        if name.startswith(("OS_", "CHRYSAETOS_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.chdir(tmp_path)
+    without_credentials(monkeypatch, tmp_path)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import pytest
 import yaml
+from tests.fakes.environment import without_credentials
 from tests.fakes.metrics_server import MetricsServer, aetos
 
 from chrysaetos.cli.main import main
@@ -63,12 +64,7 @@ class Call(Protocol):
 
 @pytest.fixture(autouse=True)
 def nobodys_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.startswith(("OS_", "CHRYSAETOS_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.chdir(tmp_path)
+    without_credentials(monkeypatch, tmp_path)
 
 
 @pytest.fixture

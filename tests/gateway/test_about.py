@@ -10,6 +10,7 @@ from oslo_config import cfg
 from tests.e2e.hostile import HOSTILE, REFUSED, SELECTORS
 from tests.fakes.asgi import AsgiClient
 from tests.fakes.identity import FakeIdentity
+from tests.fakes.observer import Watcher
 from tests.fakes.upstream import RawUpstream, answer, answering
 
 from chrysaetos.access.grants import PolicyAccess
@@ -42,19 +43,6 @@ CALLERS = {
 }
 FORM = (b"content-type", b"application/x-www-form-urlencoded")
 BODY = b'{"status":"success","data":{}}'
-
-
-class Watcher:
-    """An observer that keeps what it was shown."""
-
-    def __init__(self):
-        self.seen = []
-
-    def begun(self, exchange):
-        """Nothing is known yet."""
-
-    def ended(self, exchange):
-        self.seen.append(exchange)
 
 
 class Gateway:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from tests.fakes.asgi import AsgiClient
+from tests.fakes.observer import Watcher
 from tests.fakes.upstream import RawUpstream, answer, answering, silence
 
 from chrysaetos.federation.gate import Gate
@@ -20,19 +21,6 @@ from chrysaetos.tenancy.parameters import Text
 BODY = b"up 1 1000\n" * 3
 ANSWER = answer(BODY, headers=(b"Content-Type: text/plain; version=0.0.4", b"Set-Cookie: a=b", b"Server: x"))
 GOOD = "/federate?match[]=up"
-
-
-class Watcher:
-    """An observer that keeps what it was shown."""
-
-    def __init__(self):
-        self.seen = []
-
-    def begun(self, exchange):
-        """Nothing is known yet."""
-
-    def ended(self, exchange):
-        self.seen.append(exchange)
 
 
 class Door:

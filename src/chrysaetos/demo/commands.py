@@ -13,11 +13,11 @@ from chrysaetos.demo.keystone import REGION
 from chrysaetos.demo.processes import write_private
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from chrysaetos.demo.identities import Account, Identities
 
-__all__ = ["render_commands", "write_credentials"]
+__all__ = ["render_commands", "render_sections", "write_credentials"]
 
 _UNSET = """for name in $(env | sed -n 's/^\\(OS_[A-Z0-9_]*\\)=.*/\\1/p'); do unset "$name"; done"""
 """Other clouds' variables would mix with these."""
@@ -153,6 +153,15 @@ def render_commands(directory: Path, identities: Identities, *, keystone_url: st
             ],
         ),
     ]
+    return render_sections(sections)
+
+
+def render_sections(sections: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> str:
+    """Commands as they are printed.
+
+    Args:
+        sections: a title, and what is seen and the command that shows it.
+    """
     lines: list[str] = []
     for title, examples in sections:
         lines += ["", title]

@@ -12,6 +12,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, ClassVar
 
+from chrysaetos.demo.commands import render_sections
 from chrysaetos.demo.processes import (
     LOOPBACK,
     DemoError,
@@ -343,9 +344,4 @@ def render_sites(portal: PortalPrometheus, sites: Sequence[DemoSite]) -> str:
             ],
         ),
     ]
-    lines: list[str] = []
-    for title, examples in sections:
-        lines += ["", title]
-        for seen, command in examples:
-            lines += [f"  # {seen}", f"  {command}"]
-    return "\n".join(lines) + "\n"
+    return render_sections(sections)

@@ -186,11 +186,8 @@ def _with_client(loaded: Loaded, layers: Layers, group: str, metrics: list[str])
             client.query_vector("vector(1)")
             for metric in metrics:
                 yield _check_metric(client, metric)
-    except MetricsError as error:
+    except (MetricsError, MigrateError) as error:
         yield explain(check, error)
-    except MigrateError as error:
-        found, _, remedy = str(error).rpartition("; ")
-        yield failed(check, found or remedy, remedy if found else "")
 
 
 def _check_metric(client: MetricsClient, metric: str) -> Finding:

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from chrysaetos.client import errors, promql
+from chrysaetos.migrate.errors import MigrateError
 from chrysaetos.migrate.findings import Finding, failed, good, wrong
 
 if TYPE_CHECKING:
@@ -42,8 +43,11 @@ _REMEDIES = (
 )
 
 
-def explain(check: str, error: errors.MetricsError) -> Finding:
-    """A failed call of the gateway, with what to do."""
+def explain(check: str, error: errors.MetricsError | MigrateError) -> Finding:
+    """What failed, a call of the gateway or something before it, with what to do."""
+    if isinstance(error, MigrateError):
+        found, _, remedy = str(error).rpartition("; ")
+        return failed(check, found or remedy, remedy if found else "")
     remedy = next((text for kind, text in _REMEDIES if isinstance(error, kind)), "see the log of the gateway")
     return failed(check, error.message, remedy)
 

@@ -154,11 +154,8 @@ def _with_cloud(
             yield good(check, f"metric-storage is at {client.endpoint}")
             check = "metrics"
             yield from ask(client, _nova(session, layers), layers)
-    except MetricsError as error:
+    except (MetricsError, MigrateError) as error:
         yield explain(check, error)
-    except MigrateError as error:
-        found, _, remedy = str(error).rpartition("; ")
-        yield failed(check, found or remedy, remedy if found else "")
 
 
 def _nova(session: Session, layers: Layers) -> Nova:
