@@ -1,4 +1,4 @@
-"""Every call: what it sends, and what it makes of the answer. The real servers are in tests/e2e."""
+"""Every call: its request, and the result of its response. Tests with real servers are in tests/e2e."""
 
 import subprocess
 import sys
@@ -23,8 +23,8 @@ def _no_proxies(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def asked(call, *replies):
-    """What a call gives, and the requests that it made."""
+def run(call, *replies):
+    """Return the result of a call, and the requests that it sent."""
     with MetricsServer(list(replies)) as server, MetricsClient.direct(server.url) as client:
         return call(client), server.requests
 
@@ -35,7 +35,7 @@ def result(kind, raw, **notes):
 
 def test_an_instant_query():
     when = datetime(2026, 1, 1, tzinfo=UTC)
-    found, (request,) = asked(lambda c: c.query("up", when, limit=5, lookback_delta="1m"), vector("1", "NaN"))
+    found, (request,) = run(lambda c: c.query("up", when, limit=5, lookback_delta="1m"), vector("1", "NaN"))
     assert isinstance(found, Vector)
     assert found[0].value == 1.0
     assert (request.method, request.path) == ("GET", "/api/v1/query")
@@ -45,8 +45,8 @@ def test_an_instant_query():
     assert request.headers["accept-encoding"] == "identity"
 
 
-def test_the_server_is_told_the_time_limit():
-    _, (request,) = asked(lambda c: c.query("up", timeout=10), vector("1"))
+def test_the_time_limit_is_sent_to_the_server():
+    _, (request,) = run(lambda c: c.query("up", timeout=10), vector("1"))
     assert request.pairs == [("query", "up"), ("timeout", "9500ms")]
     with MetricsServer([vector("1")]) as server, MetricsClient.direct(server.url, timeout=None) as client:
         client.query("up")
@@ -62,21 +62,21 @@ def test_the_server_is_told_the_time_limit():
         ("vector", [], Vector),
     ],
 )
-def test_results_are_typed(kind, raw, made):
-    found, _ = asked(lambda c: c.query("x"), result(kind, raw, warnings=["w"], infos=["i"]))
+def test_each_result_type_has_its_class(kind, raw, made):
+    found, _ = run(lambda c: c.query("x"), result(kind, raw, warnings=["w"], infos=["i"]))
     assert type(found) is made
     assert (found.type, found.warnings, found.infos) == (kind, ["w"], ["i"])
 
 
 def test_exact_numbers():
-    found, _ = asked(lambda c: c.query("x", exact=True), vector("123456789.123456789"))
+    found, _ = run(lambda c: c.query("x", exact=True), vector("123456789.123456789"))
     assert found[0].value == Decimal("123456789.123456789")
 
 
-def test_a_vector_or_an_error():
-    assert len(asked(lambda c: c.query_vector("x", 5, exact=True), vector("1"))[0]) == 1
-    with pytest.raises(errors.UnexpectedResult, match="a vector was expected, and the result is a scalar"):
-        asked(lambda c: c.query_vector("1"), result("scalar", [1, "1"]))
+def test_query_vector_requires_a_vector():
+    assert len(run(lambda c: c.query_vector("x", 5, exact=True), vector("1"))[0]) == 1
+    with pytest.raises(errors.UnexpectedResult, match="expected a vector, got a scalar"):
+        run(lambda c: c.query_vector("1"), result("scalar", [1, "1"]))
 
 
 @pytest.mark.parametrize(
@@ -90,14 +90,14 @@ def test_a_vector_or_an_error():
         {"resultType": "scalar", "result": []},
     ],
 )
-def test_an_answer_without_a_result(data):
+def test_a_response_without_a_query_result_is_an_error(data):
     with pytest.raises(errors.NotPrometheus):
-        asked(lambda c: c.query("x"), success(data))
+        run(lambda c: c.query("x"), success(data))
 
 
 def test_a_range_query():
     raw = [{"metric": {"a": "b"}, "values": [[1, "2"]]}]
-    found, (request,) = asked(
+    found, (request,) = run(
         lambda c: c.query_range("up", 10, 25.5, timedelta(seconds=5), limit=1), result("matrix", raw)
     )
     assert found[0].values == [2.0]
@@ -108,10 +108,10 @@ def test_a_range_query():
     assert "gzip" in request.headers["accept-encoding"]
 
 
-def test_a_range_in_pieces():
+def test_a_split_range_query():
     replies = [result("matrix", [{"metric": {}, "values": [[n, "1"]]}], warnings=["w"]) for n in range(3)]
     steps = []
-    found, requests = asked(
+    found, requests = run(
         lambda c: c.query_range(
             "up @ end()", 0, 25, "5s", split=True, max_points=2, progress=lambda *n: steps.append(n)
         ),
@@ -125,10 +125,8 @@ def test_a_range_in_pieces():
     assert {request.parameters["query"] for request in requests} == {"up @ 25"}
 
 
-def test_what_fits_is_not_split():
-    _, (request,) = asked(
-        lambda c: c.query_range("up @ end()", 0, 25, "5s", split=True), result("matrix", [])
-    )
+def test_a_range_within_the_limit_is_not_split():
+    _, (request,) = run(lambda c: c.query_range("up @ end()", 0, 25, "5s", split=True), result("matrix", []))
     assert request.parameters["query"] == "up @ end()"
 
 
@@ -148,16 +146,16 @@ def test_what_fits_is_not_split():
         lambda c: c.label_values(""),
     ],
 )
-def test_what_cannot_be_sent_is_refused_before(call):
+def test_invalid_arguments_are_rejected_before_a_request_is_sent(call):
     with MetricsServer([vector("1")]) as server, MetricsClient.direct(server.url) as client:
         with pytest.raises(errors.InvalidArgument):
             call(client)
         assert server.requests == []
 
 
-def test_a_matrix_is_expected_of_a_range():
-    with pytest.raises(errors.UnexpectedResult, match="a matrix was expected"):
-        asked(lambda c: c.query_range("1", 0, 1, 1), vector("1"))
+def test_query_range_requires_a_matrix():
+    with pytest.raises(errors.UnexpectedResult, match="expected a matrix, got a vector"):
+        run(lambda c: c.query_range("1", 0, 1, 1), vector("1"))
 
 
 @pytest.mark.parametrize(
@@ -176,15 +174,15 @@ def test_a_matrix_is_expected_of_a_range():
     ],
 )
 def test_listings(call, path, pairs):
-    found, (request,) = asked(call, success(["x"], warnings=["cut"]))
+    found, (request,) = run(call, success(["x"], warnings=["cut"]))
     assert (found, found.warnings) == (["x"], ["cut"])
     assert (request.method, request.path, request.pairs) == ("GET", f"/api/v1/{path}", pairs)
 
 
-def test_listings_that_are_none():
-    assert asked(lambda c: c.labels(), success(None))[0] == []
-    with pytest.raises(errors.NotPrometheus, match="is no list"):
-        asked(lambda c: c.labels(), success({}))
+def test_a_listing_may_be_null_but_not_an_object():
+    assert run(lambda c: c.labels(), success(None))[0] == []
+    with pytest.raises(errors.NotPrometheus, match="does not contain a list"):
+        run(lambda c: c.labels(), success({}))
 
 
 @pytest.mark.parametrize(
@@ -204,17 +202,17 @@ def test_listings_that_are_none():
         (lambda c: c.runtimeinfo(), "status/runtimeinfo", []),
     ],
 )
-def test_objects(call, path, pairs):
-    found, (request,) = asked(call, success({"a": 1}))
+def test_calls_that_return_objects(call, path, pairs):
+    found, (request,) = run(call, success({"a": 1}))
     assert found == {"a": 1}
     assert (request.method, request.path, request.pairs) == ("GET", f"/api/v1/{path}", pairs)
 
 
 def test_alerts():
-    assert asked(lambda c: c.alerts(), success({"alerts": [{"state": "firing"}]}))[0] == [{"state": "firing"}]
-    assert asked(lambda c: c.alerts(), success({"alerts": None}))[0] == []
-    with pytest.raises(errors.NotPrometheus, match="is no object"):
-        asked(lambda c: c.alerts(), success([]))
+    assert run(lambda c: c.alerts(), success({"alerts": [{"state": "firing"}]}))[0] == [{"state": "firing"}]
+    assert run(lambda c: c.alerts(), success({"alerts": None}))[0] == []
+    with pytest.raises(errors.NotPrometheus, match="does not contain an object"):
+        run(lambda c: c.alerts(), success([]))
 
 
 @pytest.mark.parametrize(
@@ -239,12 +237,12 @@ def test_alerts():
     ],
 )
 def test_administration(call, reply, expected, path, pairs):
-    found, (request,) = asked(call, reply)
+    found, (request,) = run(call, reply)
     assert found == expected
     assert (request.method, request.path, request.pairs) == ("POST", f"/api/v1/{path}", pairs)
 
 
-def test_administration_is_never_repeated():
+def test_administrative_calls_are_never_repeated():
     with MetricsServer([failed(503, "unavailable", "later", **{"Retry-After": "0"})]) as server:
         with MetricsClient.direct(server.url) as client, pytest.raises(errors.Unavailable):
             client.delete_series("up")
@@ -252,38 +250,38 @@ def test_administration_is_never_repeated():
 
 
 def test_a_snapshot_without_a_name():
-    with pytest.raises(errors.NotPrometheus, match="no name"):
-        asked(lambda c: c.snapshot(), success({}))
+    with pytest.raises(errors.NotPrometheus, match="does not contain a name"):
+        run(lambda c: c.snapshot(), success({}))
 
 
-def test_the_gateways_own_calls():
-    found, (request,) = asked(lambda c: c.whoami(), success({"user": "a"}))
+def test_whoami_and_explain():
+    found, (request,) = run(lambda c: c.whoami(), success({"user": "a"}))
     assert (found, request.method, request.path) == ({"user": "a"}, "GET", "/-/whoami")
-    found, (request,) = asked(lambda c: c.explain("up"), success({"query": "b"}))
+    found, (request,) = run(lambda c: c.explain("up"), success({"query": "b"}))
     assert (found, request.method, request.path) == ({"query": "b"}, "GET", "/-/explain")
     assert request.pairs == [("path", "/api/v1/query"), ("query", "up")]
-    _, (request,) = asked(lambda c: c.explain("up", "/api/v1/series"), success({}))
+    _, (request,) = run(lambda c: c.explain("up", "/api/v1/series"), success({}))
     assert request.pairs == [("path", "/api/v1/series"), ("match[]", "up")]
 
 
-def test_a_read_is_repeated_while_the_server_is_busy():
+def test_a_read_is_repeated_while_the_server_is_unavailable():
     busy = failed(503, "unavailable", "later", **{"Retry-After": "0"})
-    found, requests = asked(
+    found, requests = run(
         lambda c: c.query("up"), busy, failed(429, "x", "later", **{"Retry-After": "0"}), vector("1")
     )
     assert len(found) == 1
     assert len(requests) == 3
 
 
-def test_an_aetos():
+def test_aetos():
     with MetricsServer(aetos) as server, MetricsClient.direct(server.url) as client:
         assert len(client.query("up")) == 1
         with pytest.raises(errors.BadQuery, match="unclosed left parenthesis"):
             client.query("sum(")
-        with pytest.raises(errors.NotSupported, match="no range queries: Aetos has none"):
+        with pytest.raises(errors.NotSupported, match="no range queries; Aetos does not support them"):
             client.query_range("up", 0, 1, 1)
         for _ in range(2):
-            with pytest.raises(errors.TooLarge, match="takes no POST here"):
+            with pytest.raises(errors.TooLarge, match="does not accept POST"):
                 client.query("up" + " or up" * 1000)
     assert [request.method for request in server.requests] == ["GET", "GET", "GET", "POST", "GET", "GET"]
 
@@ -312,7 +310,7 @@ def test_eight_threads_share_a_client():
         assert server.connections <= 8
 
 
-def test_the_import_is_light():
+def test_importing_the_client_loads_no_large_package():
     script = (
         "import sys, chrysaetos.client; "
         "print([name for name in ('requests', 'keystoneauth1', 'urllib3', 'pandas', 'oslo_config', "

@@ -1,4 +1,4 @@
-"""Asking one address, over real connections."""
+"""The direct transport, over real connections."""
 
 import base64
 import gzip
@@ -23,7 +23,7 @@ def _no_proxies(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def refusal(transport, **options):
+def failure(transport, **options):
     with closing(transport), pytest.raises(errors.MetricsError) as caught:
         transport.send("GET", "/api/v1/query?query=up", **options)
     return caught.value
@@ -34,7 +34,7 @@ def test_a_get_and_a_post():
         MetricsServer([success(1)]) as server,
         closing(DirectTransport(f"{server.url}/prefix/")) as transport,
     ):
-        answer = transport.send("GET", "/api/v1/query?query=a%20b", identity=True)
+        answer = transport.send("GET", "/api/v1/query?query=a%20b", compressed=False)
         transport.send("POST", "/api/v1/query", form="query=%C3%A9")
         transport.send("POST", "/api/v1/admin")
     assert (answer.status, json.loads(answer.body)["data"]) == (200, 1)
@@ -50,7 +50,7 @@ def test_a_get_and_a_post():
     assert server.connections == 1
 
 
-def test_an_answer_with_content_coding():
+def test_a_compressed_response():
     reply = Reply(body=gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"})
     with MetricsServer([reply]) as server, closing(DirectTransport(server.url)) as transport:
         assert transport.send("GET", "/").body == b"{}"
@@ -74,7 +74,7 @@ def test_credentials(options, authorization):
     assert server.requests[0].headers["x-scope"] == "a"
 
 
-def test_credentials_in_the_url_are_sent_and_never_shown():
+def test_credentials_in_the_url_are_sent_but_not_shown():
     with MetricsServer([success(1)]) as server:
         url = server.url.replace("http://", "http://user:s%40cret@")
         with closing(DirectTransport(url)) as transport:
@@ -84,7 +84,7 @@ def test_credentials_in_the_url_are_sent_and_never_shown():
     assert server.requests[0].headers["authorization"] == expected
 
 
-def test_netrc_does_not_interfere(tmp_path, monkeypatch):
+def test_netrc_is_ignored(tmp_path, monkeypatch):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login other password other\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -106,74 +106,74 @@ def test_a_redirect_is_not_followed():
 
 
 @pytest.mark.parametrize("url", ["ftp://a", "a:9090", "", "http://", "http://[::1", "/path"])
-def test_what_is_no_url(url):
+def test_an_invalid_url_is_rejected(url):
     with pytest.raises(errors.InvalidArgument, match="URL"):
         DirectTransport(url)
 
 
-def test_two_kinds_of_credentials_are_refused():
-    with pytest.raises(errors.InvalidArgument, match="either a user and password, or a token"):
+def test_two_kinds_of_credentials_are_rejected():
+    with pytest.raises(errors.InvalidArgument, match="pass either a user and password, or a token"):
         DirectTransport("http://a", username="u", token="t")
 
 
-def test_nobody_listens():
+def test_connection_refused():
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        error = refusal(DirectTransport(url))
+        error = failure(DirectTransport(url))
     assert type(error) is errors.Unreachable
     assert error.retryable
-    assert error.message == f"the server at {url}/api/v1/query cannot be reached: Connection refused"
+    assert error.message == f"the request to the server at {url}/api/v1/query failed: Connection refused"
     assert error.url == f"{url}/api/v1/query"
 
 
-def test_a_name_that_nobody_knows():
-    error = refusal(DirectTransport("http://nobody.invalid"))
+def test_an_unknown_host_is_a_permanent_failure():
+    error = failure(DirectTransport("http://nobody.invalid"))
     assert type(error) is errors.Unreachable
     assert not error.retryable
 
 
-def test_nothing_comes():
+def test_a_server_that_does_not_respond():
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        error = refusal(DirectTransport(f"http://127.0.0.1:{silent.getsockname()[1]}"), timeout=0.1)
+        error = failure(DirectTransport(f"http://127.0.0.1:{silent.getsockname()[1]}"), timeout=0.1)
     assert type(error) is errors.Timeout
-    assert error.message.endswith("did not answer within 0.1 s")
+    assert error.message.endswith("did not respond within 0.1 s")
 
 
-def test_a_connection_that_breaks_in_the_middle():
+def test_a_response_that_is_cut_off():
     with MetricsServer([Reply(body=b"x" * 1000, cut=10)]) as server:
-        error = refusal(DirectTransport(server.url))
+        error = failure(DirectTransport(server.url))
     assert type(error) is errors.Unreachable
     assert error.retryable
-    assert error.message.endswith("the connection broke before the end of the answer")
+    assert error.message.endswith("the connection was closed before the end of the response")
 
 
-def test_a_connection_that_ends_without_an_answer():
+def test_a_connection_closed_without_a_response():
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
-        def hang_up():
+        def close_without_response():
             connection, _ = listener.accept()
             connection.recv(10_000)
             connection.close()
 
-        thread = threading.Thread(target=hang_up)
+        thread = threading.Thread(target=close_without_response)
         thread.start()
-        error = refusal(DirectTransport(f"http://127.0.0.1:{listener.getsockname()[1]}"))
+        error = failure(DirectTransport(f"http://127.0.0.1:{listener.getsockname()[1]}"))
         thread.join()
     assert type(error) is errors.Unreachable
     assert error.retryable
 
 
-def test_content_coding_that_is_broken():
+def test_invalid_content_coding():
     reply = Reply(body=b"no gzip", headers={"Content-Encoding": "gzip"})
     with MetricsServer([reply]) as server:
-        error = refusal(DirectTransport(server.url))
+        error = failure(DirectTransport(server.url))
     assert type(error) is errors.Unreachable
 
 
-def test_a_header_that_cannot_be_sent():
+def test_an_invalid_header_is_rejected():
     with MetricsServer([success(1)]) as server:
-        error = refusal(DirectTransport(server.url, token="a\nb"))
+        error = failure(DirectTransport(server.url, token="a\nb"))
     assert isinstance(error, errors.MetricsError)
     assert "a\nb" not in error.message
     assert server.requests == []
@@ -191,38 +191,38 @@ def tls(authority):
     return context
 
 
-def test_a_ca_of_its_own(authority, tls, tmp_path):
+def test_a_ca_passed_as_verify(authority, tls, tmp_path):
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     with MetricsServer([success(1)], tls) as server:
         with closing(DirectTransport(server.url, verify=str(tmp_path / "ca.pem"))) as transport:
             assert transport.send("GET", "/").status == 200
-        error = refusal(DirectTransport(server.url))
+        error = failure(DirectTransport(server.url))
         assert type(error) is errors.Unreachable
         assert not error.retryable
-        assert "has a certificate that is not trusted" in error.message
-        assert "name its CA" in error.message
-        error = refusal(DirectTransport(server.url, verify=str(tmp_path / "none.pem")))
+        assert "the certificate of the server at" in error.message
+        assert "pass the path of its CA" in error.message
+        error = failure(DirectTransport(server.url, verify=str(tmp_path / "none.pem")))
         assert type(error) is errors.Unreachable
         assert not error.retryable
         assert "none.pem" in error.message
 
 
-def test_a_ca_that_the_environment_names(authority, tls, tmp_path, monkeypatch):
+def test_a_ca_from_the_environment(authority, tls, tmp_path, monkeypatch):
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
     with MetricsServer([success(1)], tls) as server, closing(DirectTransport(server.url)) as transport:
         assert transport.send("GET", "/").status == 200
 
 
-def test_https_where_there_is_none():
+def test_https_to_a_plain_http_port():
     with MetricsServer([success(1)]) as server:
-        error = refusal(DirectTransport(server.url.replace("http:", "https:")))
+        error = failure(DirectTransport(server.url.replace("http:", "https:")))
     assert type(error) is errors.Unreachable
     assert not error.retryable
-    assert "is it https" in error.message
+    assert "check that the port is right and speaks https" in error.message
 
 
-def test_eight_threads_share_it():
+def test_eight_threads_share_a_transport():
     with (
         MetricsServer(lambda request: vector(request.parameters["n"])) as server,
         closing(DirectTransport(server.url)) as transport,

@@ -1,4 +1,4 @@
-"""The client's errors: what they carry, and where a caret stands."""
+"""The client's errors: their attributes, and the position of the caret."""
 
 import copy
 
@@ -8,7 +8,7 @@ from chrysaetos.client import errors
 from chrysaetos.errors import ChrysaetosError
 
 
-def test_all_have_one_root():
+def test_every_error_is_a_metrics_error():
     for name in errors.__all__:
         assert issubclass(getattr(errors, name), errors.MetricsError)
     assert issubclass(errors.MetricsError, ChrysaetosError)
@@ -21,12 +21,12 @@ def test_all_have_one_root():
         ('invalid parameter "query": 1:5: parse error: unexpected end', "sum(", 1, 5, "sum(\n    ^"),
         ("1:5: unexpected end of input", "sum(", 1, 5, "sum(\n    ^"),
         ("2:1: parse error: x", "sum(\n)", 2, 1, ")\n^"),
-        # Prometheus counts bytes, the gateway characters: é has two.
+        # Prometheus counts bytes, the gateway characters: é is two bytes.
         ("1:9: parse error: x", '"é" + (', 1, 8, '"é" + (\n       ^'),
         ("1:8: x", '"é" + (', 1, 8, '"é" + (\n       ^'),
     ],
 )
-def test_a_bad_query_shows_its_place(message, query, line, column, caret):
+def test_a_bad_query_shows_the_position(message, query, line, column, caret):
     error = errors.BadQuery(message, query=query)
     assert (error.line, error.column, error.excerpt) == (line, column, caret)
     assert str(error) == f"{message}\n{caret}"
@@ -34,22 +34,22 @@ def test_a_bad_query_shows_its_place(message, query, line, column, caret):
 
 @pytest.mark.parametrize(
     ("message", "query"),
-    [("no place at all", "up"), ("1:5: x", None), ("3:1: x", "up"), ("1:9: x", "up"), ("0:0: x", "up")],
+    [("no position", "up"), ("1:5: x", None), ("3:1: x", "up"), ("1:9: x", "up"), ("0:0: x", "up")],
 )
-def test_a_place_that_is_not_there_is_not_shown(message, query):
+def test_a_position_outside_the_query_is_not_shown(message, query):
     error = errors.BadQuery(message, query=query)
     assert (error.line, error.column, error.excerpt) == (None, None, "")
     assert str(error) == message
 
 
-def test_an_error_survives_copying():
+def test_errors_can_be_copied():
     error = errors.Unavailable("later", status=429, query="up", url="http://a/", retry_after=3.0)
-    twin = copy.copy(error)
-    assert vars(twin) == vars(error)
-    assert str(twin) == "later"
+    copied = copy.copy(error)
+    assert vars(copied) == vars(error)
+    assert str(copied) == "later"
 
 
-def test_what_may_be_tried_again():
+def test_retryable_errors():
     assert errors.Unavailable("x").retryable
     assert errors.Timeout("x").retryable
     assert errors.ServerError("x").retryable

@@ -1,4 +1,4 @@
-"""Asking with a keystoneauth1 session: what is sent, what stays as it was, what each failure means."""
+"""The transport over a keystoneauth1 session: requests, the unmodified session, and each failure."""
 
 import contextlib
 import json
@@ -47,10 +47,10 @@ def password(keystone, secret="secret"):  # noqa: S107
 
 @pytest.fixture
 def make():
-    """Makes transports, and closes the sessions behind the test."""
+    """Create transports, and close their sessions after the test."""
     with contextlib.ExitStack() as stack:
 
-        def one(session, **options):
+        def create(session, **options):
             inner = session
             while isinstance(inner, Adapter):
                 inner = inner.session
@@ -58,10 +58,10 @@ def make():
             wanted = {"interface": "public", "region_name": None, "service_type": "metric-storage", **options}
             return KeystoneTransport(session, **wanted)
 
-        yield one
+        yield create
 
 
-def refusal(transport, **options):
+def failure(transport, **options):
     with pytest.raises(errors.MetricsError) as caught:
         transport.send("GET", "/api/v1/query?query=up", **options)
     return caught.value
@@ -70,9 +70,9 @@ def refusal(transport, **options):
 def test_a_request_carries_the_token(make):
     with MetricsServer([success(1)]) as server:
         transport = make(Session(auth=Token(f"{server.url}/prefix/", "abc")), headers={"X-Own": "1"})
-        answer = transport.send("GET", "/x?a=b", identity=True)
+        answer = transport.send("GET", "/x?a=b", compressed=False)
         transport.send("POST", "/x", form="a=b", timeout=5)
-        transport.send("POST", "/x", repeatable=False)
+        transport.send("POST", "/x", idempotent=False)
         assert transport.endpoint() == f"{server.url}/prefix"
         assert (answer.status, answer.url) == (200, f"{server.url}/prefix/x")
         assert json.loads(answer.body) == {"status": "success", "data": 1}
@@ -85,7 +85,7 @@ def test_a_request_carries_the_token(make):
     assert server.connections == 1
 
 
-def test_what_the_session_says_is_sent(make):
+def test_settings_of_the_session_are_used(make):
     session = Session(
         auth=Token("http://unused.example", "abc"),
         user_agent="mine",
@@ -105,7 +105,7 @@ def test_what_the_session_says_is_sent(make):
     assert all(timing.elapsed.total_seconds() > 0 for timing in timings)
 
 
-def test_the_session_stays_as_it_was(make):
+def test_the_session_is_not_modified(make):
     with MetricsServer([success(1)]) as server:
         session = Session(auth=Token(server.url, "abc"), verify="/some/ca.pem", timeout=7)
         inner = session.session
@@ -121,12 +121,12 @@ def test_the_session_stays_as_it_was(make):
         assert session.session is inner
         assert dict(inner.adapters) == adapters
         assert server.requests[0].headers["x-inner"] == "1"
-        # Its connections are still there.
+        # Its connections are still open.
         inner.get(server.url, verify="/some/ca.pem")
         assert server.connections == 1
 
 
-def test_what_is_set_later_counts(make):
+def test_later_changes_of_the_session_are_used(make):
     with MetricsServer([success(1)]) as server:
         session = Session(auth=Token(server.url, "abc"))
         transport = make(session)
@@ -136,7 +136,7 @@ def test_what_is_set_later_counts(make):
     assert [request.headers["x-auth-token"] for request in server.requests] == ["abc", "def"]
 
 
-def test_an_adapter_keeps_its_own(make):
+def test_settings_of_an_adapter_are_used(make):
     with MetricsServer([success(1)]) as server:
         adapter = Adapter(
             Session(),
@@ -158,7 +158,7 @@ def test_an_adapter_keeps_its_own(make):
     assert server.requests[0].headers["x-openstack-request-id"] == "req-1"
 
 
-def test_a_session_with_more_to_it_goes_the_long_way(make):
+def test_hooks_of_the_requests_session_run(make):
     seen = []
     inner = requests.Session()
     inner.hooks["response"].append(lambda response, **_: seen.append(response.status_code))
@@ -167,6 +167,21 @@ def test_a_session_with_more_to_it_goes_the_long_way(make):
         assert json.loads(transport.send("GET", "/x").body)["data"] == 1
         assert transport.send("GET", "/x").status == 302
     assert seen == [200, 302]
+
+
+def test_netrc_is_ignored(make, tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login other password other\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    inner = requests.Session()
+    with MetricsServer([success(1)]) as server:
+        transport = make(Session(session=inner, auth=Token(server.url, "abc")))
+        transport.send("GET", "/x")
+        inner.auth = ("u", "p")
+        transport.send("GET", "/x")
+    without, own = server.requests
+    assert "authorization" not in without.headers
+    assert own.headers["authorization"] == "Basic dTpw"
 
 
 def test_mounted_adapters_are_used(make):
@@ -195,7 +210,7 @@ def test_a_new_token_is_fetched_after_401(make, fake_keystone):
         assert len(server.requests) == 2
 
 
-def test_the_endpoint_comes_from_the_catalog(make, fake_keystone):
+def test_the_endpoint_is_looked_up_in_the_catalog(make, fake_keystone):
     transport = make(Session(auth=password(fake_keystone)), region_name="r")
     assert transport.endpoint(5) == "http://gateway.example"
 
@@ -214,71 +229,71 @@ def test_the_endpoint_comes_from_the_catalog(make, fake_keystone):
         (
             {"region_name": "elsewhere"},
             "no metric-storage service in the catalog for interface public in region elsewhere",
-            "the catalog has it for admin in r, internal in r, public in r",
+            "it is registered for admin in r, internal in r, public in r",
         ),
     ],
 )
-def test_a_service_that_is_not_registered(make, fake_keystone, options, message, rest):
-    error = refusal(make(Session(auth=password(fake_keystone)), **options))
+def test_a_service_that_is_not_in_the_catalog(make, fake_keystone, options, message, rest):
+    error = failure(make(Session(auth=password(fake_keystone)), **options))
     assert type(error) is errors.NotRegistered
     assert error.message == f"{message}: {rest}"
 
 
-def test_an_adapter_says_which_service(make, fake_keystone):
+def test_service_type_and_region_of_an_adapter_are_used(make, fake_keystone):
     adapter = Adapter(Session(auth=password(fake_keystone)), service_type="metrics", region_name="east")
     assert "no metrics service in the catalog for interface public in region east" in str(
-        refusal(make(adapter))
+        failure(make(adapter))
     )
-    error = refusal(make(adapter, service_type="other", region_name="west"))
+    error = failure(make(adapter, service_type="other", region_name="west"))
     assert "no other service in the catalog for interface public in region west" in str(error)
 
 
-def test_no_endpoint_at_all(make):
-    error = refusal(make(Session(auth=NoAuth())))
+def test_a_plugin_without_a_catalog(make):
+    error = failure(make(Session(auth=NoAuth())))
     assert type(error) is errors.NotRegistered
-    assert "bring no catalog" in error.message
+    assert "the token has no catalog" in error.message
 
 
-def test_credentials_that_keystone_refuses(make, fake_keystone):
-    error = refusal(make(Session(auth=password(fake_keystone, "wrong"))))
+def test_keystone_rejects_the_credentials(make, fake_keystone):
+    error = failure(make(Session(auth=password(fake_keystone, "wrong"))))
     assert type(error) is errors.Unauthorized
     assert (error.status, error.url) == (401, f"{fake_keystone.url}/v3/auth/tokens")
     assert error.message.startswith("Keystone: ")
     assert "wrong" not in str(error)
 
 
-def test_no_credentials(make):
-    error = refusal(make(Session()))
+def test_a_session_without_credentials(make):
+    error = failure(make(Session()))
     assert type(error) is errors.Unauthorized
-    assert error.message.startswith("there are no credentials that can be used")
+    assert error.message.startswith("no usable credentials")
 
 
-def test_keystone_that_fails(make, fake_keystone):
+def test_keystone_is_unavailable(make, fake_keystone):
     fake_keystone.status = 503
-    error = refusal(make(Session(auth=password(fake_keystone))))
+    error = failure(make(Session(auth=password(fake_keystone))))
     assert type(error) is errors.Unavailable
     assert error.status == 503
 
 
-def test_keystone_that_is_gone(make, fake_keystone):
+def test_keystone_is_down(make, fake_keystone):
     auth = password(fake_keystone)
     fake_keystone.stop()
-    error = refusal(make(Session(auth=auth), endpoint_override="http://unused.example"))
+    error = failure(make(Session(auth=auth), endpoint_override="http://unused.example"))
     assert type(error) is errors.Unreachable
     assert error.retryable
     assert error.message == (
-        f"Keystone at {fake_keystone.url}/v3/auth/tokens cannot be reached: Connection refused"
+        f"the request to Keystone at {fake_keystone.url}/v3/auth/tokens failed: Connection refused"
     )
 
 
-def test_keystone_that_is_slow(make, fake_keystone):
+def test_keystone_does_not_respond_in_time(make, fake_keystone):
     fake_keystone.delay = 1.0
-    error = refusal(make(Session(auth=password(fake_keystone))), timeout=0.2)
+    error = failure(make(Session(auth=password(fake_keystone))), timeout=0.2)
     assert type(error) is errors.Timeout
     assert error.message.startswith("Keystone at ")
 
 
-def test_the_time_limit_is_for_the_login_too(make, fake_keystone):
+def test_the_time_limit_includes_the_login(make, fake_keystone):
     class Recording(requests.adapters.HTTPAdapter):
         def send(self, request, *arguments, **options):
             given.append((request.method, options["timeout"]))
@@ -296,56 +311,57 @@ def test_the_time_limit_is_for_the_login_too(make, fake_keystone):
     assert query <= login - 0.3
 
 
-def test_when_no_time_is_left_nothing_is_sent(make):
+def test_no_request_is_sent_when_no_time_is_left(make):
     with MetricsServer([success(1)]) as server:
         transport = make(Session(auth=Token(server.url, "abc")))
-        assert type(refusal(transport, timeout=1e-9)) is errors.Timeout
+        assert type(failure(transport, timeout=1e-9)) is errors.Timeout
         assert server.requests == []
 
 
-def test_a_keystone_that_is_none(make):
+def test_a_server_that_is_not_keystone(make):
     with MetricsServer([Reply(200, b"<html>")]) as server:
         auth = v3.Password(auth_url=server.url, username="a", password="b", user_domain_id="default")
-        error = refusal(make(Session(auth=auth)))
+        error = failure(make(Session(auth=auth)))
     assert isinstance(error, errors.MetricsError)
-    assert error.message.startswith("Keystone")
+    assert error.message.startswith("the request to Keystone at ")
 
 
-def test_nobody_listens(make):
+def test_connection_refused(make):
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        error = refusal(make(Session(auth=Token(url, "abc"))))
+        error = failure(make(Session(auth=Token(url, "abc"))))
     assert type(error) is errors.Unreachable
-    assert error.message == f"the metrics service at {url}/api/v1/query cannot be reached: Connection refused"
+    expected = f"the request to the metrics service at {url}/api/v1/query failed: Connection refused"
+    assert error.message == expected
 
 
-def test_after_a_failure_the_catalog_is_asked_again(make):
+def test_the_endpoint_is_looked_up_again_after_a_failure(make):
     with socket.socket() as sock, MetricsServer([success(1)]) as server:
         sock.bind(("127.0.0.1", 0))
         session = Session(auth=Token(f"http://127.0.0.1:{sock.getsockname()[1]}", "abc"))
         transport = make(session)
-        refusal(transport)
+        failure(transport)
         session.auth = Token(server.url, "abc")
         assert transport.send("GET", "/x").status == 200
 
 
-def test_a_connection_that_breaks_in_the_middle(make):
+def test_a_response_that_is_cut_off(make):
     with MetricsServer([Reply(body=b"x" * 1000, cut=10)]) as server:
-        error = refusal(make(Session(auth=Token(server.url, "abc"))))
+        error = failure(make(Session(auth=Token(server.url, "abc"))))
     assert type(error) is errors.Unreachable
     assert error.retryable
-    assert "broke before the end" in error.message
+    assert "closed before the end of the response" in error.message
 
 
-def test_nothing_comes(make):
+def test_a_server_that_does_not_respond(make):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        error = refusal(make(Session(auth=Token(url, "abc"))), timeout=0.1)
+        error = failure(make(Session(auth=Token(url, "abc"))), timeout=0.1)
         assert type(error) is errors.Timeout
-        assert error.message == f"the metrics service at {url}/api/v1/query did not answer within 0.1 s"
-        # The session's own limit, where there is no other.
-        assert type(refusal(make(Session(auth=Token(url, "abc"), timeout=0.1)))) is errors.Timeout
+        assert error.message == f"the metrics service at {url}/api/v1/query did not respond within 0.1 s"
+        # Without a time limit, the session's own applies.
+        assert type(failure(make(Session(auth=Token(url, "abc"), timeout=0.1)))) is errors.Timeout
 
 
 def test_a_certificate_that_the_session_does_not_trust(make, tmp_path):
@@ -357,21 +373,21 @@ def test_a_certificate_that_the_session_does_not_trust(make, tmp_path):
         session = Session(auth=Token(server.url, "abc"), verify=str(tmp_path / "ca.pem"))
         assert make(session).send("GET", "/x").status == 200
         assert session.verify == str(tmp_path / "ca.pem")
-        error = refusal(make(Session(auth=Token(server.url, "abc"))))
+        error = failure(make(Session(auth=Token(server.url, "abc"))))
     assert type(error) is errors.Unreachable
     assert not error.retryable
-    assert "certificate that is not trusted" in error.message
+    assert "the certificate of the metrics service at" in error.message
 
 
 @pytest.mark.parametrize("session", [None, requests.Session(), object()])
-def test_what_is_no_session(session):
-    with pytest.raises(errors.InvalidArgument, match="a keystoneauth1 Session or Adapter is needed"):
+def test_other_objects_than_sessions_are_rejected(session):
+    with pytest.raises(errors.InvalidArgument, match="must be a keystoneauth1 Session or Adapter"):
         KeystoneTransport(session, interface="public", region_name=None, service_type="x")
 
 
-def test_a_connection_object_is_told_from_its_session():
+def test_the_error_for_an_object_with_a_session_names_it():
     class Connection:
         session = Session()
 
-    with pytest.raises(errors.InvalidArgument, match="its attribute `session` is one"):
+    with pytest.raises(errors.InvalidArgument, match="pass its attribute `session`"):
         KeystoneTransport(Connection(), interface="public", region_name=None, service_type="x")

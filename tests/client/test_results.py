@@ -1,4 +1,4 @@
-"""Results: numbers, times, rows, frames."""
+"""Results and samples: numbers, times, rows, frames."""
 
 import math
 import sys
@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 
 from chrysaetos.client.errors import MissingPackage, UnexpectedResult
-from chrysaetos.client.results import Bucket, Histogram, Listing, Matrix, Row, Scalar, String, Vector
+from chrysaetos.client.results import Listing, Matrix, Scalar, String, Vector
+from chrysaetos.client.samples import Bucket, Histogram, Row
 
 AT = 1435781451.781
 WHEN = datetime(2015, 7, 1, 20, 10, 51, 781000, tzinfo=UTC)
@@ -44,29 +45,29 @@ def test_a_vector():
         ("-0", Decimal("-0")),
     ],
 )
-def test_exact_numbers_are_what_was_sent(text, exact):
+def test_exact_numbers_keep_all_digits(text, exact):
     assert Vector([sample(text)], Decimal)[0].value == exact
     assert Vector([sample(text)], float)[0].value == float(exact)
     assert Scalar([AT, text], Decimal).value == exact
 
 
-def test_not_a_number_is_one_in_both():
+def test_nan_as_float_and_decimal():
     assert Vector([sample("NaN")], Decimal)[0].value.is_nan()
     assert math.isnan(Scalar([AT, "NaN"]).value)
 
 
-def test_one_of_a_vector():
-    assert Vector([]).one() is None
-    assert Vector([sample("1")]).one().value == 1
-    with pytest.raises(UnexpectedResult, match="one series was expected, and there are 2"):
-        Vector([sample("1"), sample("2")]).one()
+def test_one_or_none():
+    assert Vector([]).one_or_none() is None
+    assert Vector([sample("1")]).one_or_none().value == 1
+    with pytest.raises(UnexpectedResult, match="expected one series, got 2"):
+        Vector([sample("1"), sample("2")]).one_or_none()
 
 
-def test_entries_by_a_label():
+def test_by_label():
     vector = Vector([sample("1", vm="a"), sample("2")])
-    assert {name: one.value for name, one in vector.by("vm").items()} == {"a": 1, "": 2}
-    with pytest.raises(UnexpectedResult, match="several series with zone=''"):
-        vector.by("zone")
+    assert {name: one.value for name, one in vector.by_label("vm").items()} == {"a": 1, "": 2}
+    with pytest.raises(UnexpectedResult, match="several series have zone=''"):
+        vector.by_label("zone")
 
 
 def test_a_matrix():
@@ -81,7 +82,7 @@ def test_a_matrix():
     assert first.times == [AT, AT + 60]
     assert first.points == [(AT, 1), (AT + 60, math.inf)]
     assert first.histograms == []
-    assert matrix.by("vm")["b"].values == []
+    assert matrix.by_label("vm")["b"].values == []
     assert list(matrix.rows("seconds")) == [Row({"vm": "a"}, AT, 1), Row({"vm": "a"}, AT + 60, math.inf)]
 
 
@@ -110,7 +111,7 @@ def test_scalar_and_string():
     assert String([AT, "x"], ["w"]).warnings == ["w"]
 
 
-def test_what_results_look_like():
+def test_representations():
     assert repr(Vector([sample("1")])) == "Vector(1 series)"
     assert repr(Vector([sample("1", a="b")])[0]) == "Sample({'a': 'b'}, 1435781451.781, 1.0)"
     assert repr(Matrix([{"metric": {}, "values": [[1, "1"]]}])[0]) == "Series({}, 1 samples)"
@@ -119,7 +120,7 @@ def test_what_results_look_like():
     assert repr(Histogram({"count": "1", "sum": "2"}, float)) == "Histogram(count=1.0, sum=2.0, buckets=[])"
 
 
-def test_a_listing_keeps_its_notes():
+def test_a_listing_has_annotations():
     listing = Listing(["a"], ["w"], ["i"])
     assert (listing, listing.warnings, listing.infos) == (["a"], ["w"], ["i"])
 
@@ -141,7 +142,7 @@ def test_a_frame_without_pandas(monkeypatch):
         Vector([]).to_frame()
 
 
-def test_nothing_is_converted_before_it_is_looked_at():
+def test_values_are_converted_when_they_are_read():
     unreadable = [sample("no number")] * 100_000
     vector = Vector(unreadable)
     assert len(vector) == 100_000

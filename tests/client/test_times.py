@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from chrysaetos.client.errors import InvalidArgument
-from chrysaetos.client.times import aware, milliseconds, seconds_text, span_milliseconds
+from chrysaetos.client.times import aware, duration_milliseconds, milliseconds, seconds_text
 
 EAST = timezone(timedelta(hours=2))
 
@@ -26,19 +26,19 @@ def test_a_time(time, expected):
     assert milliseconds(time) == expected
 
 
-def test_a_time_without_a_zone_is_refused_and_says_why():
-    with pytest.raises(InvalidArgument, match=r"start has no time zone: 2026-01-01T00:00:00; say which"):
-        milliseconds(datetime(2026, 1, 1), "start")  # that is the mistake
+def test_a_time_without_a_zone_is_rejected():
+    with pytest.raises(InvalidArgument, match=r"start has no time zone: 2026-01-01T00:00:00; use an aware"):
+        milliseconds(datetime(2026, 1, 1), "start")  # the mistake under test
 
 
 @pytest.mark.parametrize("time", ["now", None, True, float("nan"), float("inf"), timedelta(1)])
-def test_what_is_no_time(time):
+def test_other_types_are_rejected(time):
     with pytest.raises(InvalidArgument, match="an aware datetime or seconds since the epoch"):
         milliseconds(time)
 
 
 @pytest.mark.parametrize(
-    ("span", "expected"),
+    ("duration", "expected"),
     [
         (15, 15000),
         (0.25, 250),
@@ -49,12 +49,12 @@ def test_what_is_no_time(time):
         ("90ms", 90),
     ],
 )
-def test_a_duration(span, expected):
-    assert span_milliseconds(span) == expected
+def test_a_duration(duration, expected):
+    assert duration_milliseconds(duration) == expected
 
 
 @pytest.mark.parametrize(
-    "span",
+    "duration",
     [
         *(
             0,
@@ -76,9 +76,9 @@ def test_a_duration(span, expected):
         *(float("inf"), timedelta(0), "300y", "1m\n"),
     ],
 )
-def test_what_is_no_duration(span):
+def test_an_invalid_duration_is_rejected(duration):
     with pytest.raises(InvalidArgument):
-        span_milliseconds(span, "step")
+        duration_milliseconds(duration, "step")
 
 
 @pytest.mark.parametrize(
@@ -89,5 +89,5 @@ def test_milliseconds_as_seconds(value, text):
     assert seconds_text(value) == text
 
 
-def test_seconds_as_an_aware_time():
+def test_seconds_as_an_aware_datetime():
     assert aware(1435781451.781) == datetime(2015, 7, 1, 20, 10, 51, 781000, tzinfo=UTC)

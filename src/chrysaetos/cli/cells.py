@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from cliff.columns import FormattableColumn
 
-from chrysaetos.client.results import Histogram
+from chrysaetos.client.samples import Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from chrysaetos.client.results import Value
+    from chrysaetos.client.samples import Value
 
     Column = FormattableColumn[Any]
 else:

@@ -1,10 +1,10 @@
-"""Read metrics with Keystone credentials, or from Prometheus itself.
+"""Read metrics through a gateway with Keystone credentials, or from Prometheus itself.
 
     >>> from chrysaetos.client import MetricsClient, promql
     >>> client = MetricsClient(session)  # a keystoneauth1 session
     >>> client.query(promql.selector("ceilometer_cpu", {"resource": uuid}))
 
-Importing this loads neither requests nor keystoneauth1; making a client does.
+Importing this package loads neither requests nor keystoneauth1; creating a client does.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from __future__ import annotations
 from chrysaetos.client import errors, promql
 from chrysaetos.client.client import MetricsClient
 from chrysaetos.client.errors import MetricsError
-from chrysaetos.client.results import Histogram, Listing, Matrix, Row, Sample, Scalar, Series, String, Vector
+from chrysaetos.client.results import Listing, Matrix, Scalar, String, Vector
+from chrysaetos.client.samples import Histogram, Row, Sample, Series
 
 __all__ = [
     "Histogram",

@@ -1,4 +1,4 @@
-"""The transport to Prometheus itself, or to whatever speaks its API, without Keystone."""
+"""The transport to Prometheus itself, or to any server with its API, without Keystone."""
 
 from __future__ import annotations
 
@@ -9,32 +9,37 @@ from urllib.parse import unquote, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
+from chrysaetos.client.connection_errors import TRANSPORT_EXCEPTIONS, connection_error, strip_url
 from chrysaetos.client.errors import InvalidArgument
-from chrysaetos.client.transport import Answer
-from chrysaetos.client.wire import FAILURES, Routes, Wire, failure, shown
+from chrysaetos.client.transport import Response, request_headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DirectTransport"]
+__all__ = ["DirectTransport", "ignore_netrc"]
 
-_POOL = 32
-"""Connections that are kept; more threads than that open some anew."""
+_MAX_IDLE_CONNECTIONS = 32
+
+
+def ignore_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Leave a request as it is: with this ``auth``, requests does not take credentials from netrc."""
+    return request
 
 
 class DirectTransport:
-    """Asks one address.
+    """Sends requests to one URL.
 
     Args:
-        url: its root, with a path prefix if it has one.
-        username, password: for Basic.
-        token: for Bearer.
-        verify: whether the server's certificate is checked, or the path of the CA to check it by.
-        cert: path of the client's certificate, or of that and its key.
-        headers: sent with each request.
+        url: the server's root URL, with its path prefix if there is one.
+        username: the user for Basic authentication.
+        password: the password for Basic authentication.
+        token: the token for Bearer authentication.
+        verify: whether to verify the server's certificate, or the path of the CA to verify it with.
+        cert: the path of the client's certificate, or the paths of certificate and key.
+        headers: headers of every request.
 
     Raises:
-        InvalidArgument: the URL cannot be used, or credentials of two kinds are given.
+        InvalidArgument: the URL is invalid, or both a user and a token are given.
     """
 
     def __init__(
@@ -52,16 +57,16 @@ class DirectTransport:
             parts = urlsplit(url)
             host = parts.hostname
         except ValueError as error:
-            raise InvalidArgument(f"no URL: {error}") from error
+            raise InvalidArgument(f"invalid URL: {error}") from error
         if parts.scheme not in {"http", "https"} or not host:
             raise InvalidArgument(
-                "the URL must be http://HOST or https://HOST, with a port and a path if need be"
+                "the URL must be http://HOST or https://HOST, optionally with a port and a path"
             )
         if username is None and parts.username is not None:
             username, password = unquote(parts.username), unquote(parts.password or "")
         if username is not None and token is not None:
-            raise InvalidArgument("either a user and password, or a token")
-        self._url = shown(url).rstrip("/")
+            raise InvalidArgument("pass either a user and password, or a token")
+        self._url = strip_url(url).rstrip("/")
         self._headers = {"Accept": "application/json", **(headers or {})}
         if username is not None:
             secret = base64.b64encode(f"{username}:{password or ''}".encode()).decode()
@@ -69,14 +74,14 @@ class DirectTransport:
         elif token is not None:
             self._headers["Authorization"] = f"Bearer {token}"
         self._session = requests.Session()
+        self._session.auth = ignore_netrc
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(pool_maxsize=_POOL))
-        self._routes: Routes = {}
+            self._session.mount(scheme, HTTPAdapter(pool_maxsize=_MAX_IDLE_CONNECTIONS))
         self._verify = verify
         self._cert = cert
 
-    def endpoint(self, timeout: float | None = None) -> str:  # noqa: ARG002  # nothing has to be asked
-        """The address."""
+    def endpoint(self, timeout: float | None = None) -> str:  # noqa: ARG002  # the protocol's; the URL is known
+        """Return the URL that paths are appended to."""
         return self._url
 
     def send(
@@ -85,29 +90,30 @@ class DirectTransport:
         target: str,
         *,
         form: str | None = None,
-        identity: bool = False,
+        compressed: bool = True,
         timeout: float | None = None,
-        repeatable: bool = True,  # noqa: ARG002  # nothing is repeated here
-    ) -> Answer:
-        """Send one request, and read the answer whatever its status is.
+        idempotent: bool = True,  # noqa: ARG002  # the protocol's; no request is repeated here
+    ) -> Response:
+        """Send one request and return the response, whatever its status.
 
         Raises:
-            MetricsError: there was no answer.
+            MetricsError: there was no response.
         """
         url = self._url + target
-        headers = dict(self._headers)
-        if form is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-        if identity:
-            headers["Accept-Encoding"] = "identity"
-        wire = Wire(self._session, self._routes)
         try:
-            response = wire.request(
-                method, url, headers=headers, data=form, verify=self._verify, cert=self._cert, timeout=timeout
+            response = self._session.request(
+                method,
+                url,
+                headers=request_headers(self._headers, form, compressed=compressed),
+                data=form,
+                verify=self._verify,
+                cert=self._cert,
+                timeout=timeout,
+                allow_redirects=False,
             )
-        except (*FAILURES, ValueError) as error:
-            raise failure(error, url, "the server", timeout) from error
-        return Answer(response.status_code, response.headers, wire.body, url.partition("?")[0])
+        except (*TRANSPORT_EXCEPTIONS, ValueError) as error:
+            raise connection_error(error, url, "the server", timeout) from error
+        return Response(response.status_code, response.headers, response.content, url.partition("?")[0])
 
     def close(self) -> None:
         """Close the connections."""

@@ -1,22 +1,22 @@
-"""Every error of the client. Nothing else is raised on purpose, whatever library is beneath.
+"""The client's errors. Exceptions of the libraries below are always converted to one of these.
 
 ChrysaetosError
 └── MetricsError
-    ├── InvalidArgument     what the caller passed cannot be sent; a ValueError as well
+    ├── InvalidArgument     an argument cannot be sent; also a ValueError
     ├── NotRegistered       the catalog has no such service
-    ├── Unauthorized        401, or Keystone refuses the credentials
+    ├── Unauthorized        401, or Keystone rejects the credentials
     ├── Forbidden           403
-    ├── BadQuery            400: the query, or a parameter; with line, column and caret
-    ├── Unprocessable       422: understood, and could not be executed
-    │   └── TooLarge        too many samples or points, or an answer or a request that is too long
-    ├── Timeout             no answer in time
-    ├── Unreachable         no connection, or one that broke
-    ├── Unavailable         429, 502, 503 after all tries, with Retry-After
-    ├── NotSupported        404, 405, 501: the server has no such call
-    ├── NotPrometheus       what answers is no Prometheus API
+    ├── BadQuery            400: invalid query or parameter; with line, column and caret
+    ├── Unprocessable       422: a valid query that cannot be executed
+    │   └── TooLarge        too many samples or points, or a request or response that is too long
+    ├── Timeout             no response in time
+    ├── Unreachable         no connection, or a broken one
+    ├── Unavailable         429, 502 or 503 after all attempts, with Retry-After
+    ├── NotSupported        404, 405, 501: the server does not have the endpoint
+    ├── NotPrometheus       the server is not a Prometheus API
     ├── ServerError         any other 5xx
-    ├── UnexpectedResult    another type or number of series than asked for
-    └── MissingPackage      something that is not installed
+    ├── UnexpectedResult    the result has another type or number of series than expected
+    └── MissingPackage      an optional package is not installed
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ _POSITION = re.compile(r'(?:invalid parameter "[^"]*": )?(\d{1,9}):(\d{1,9}): (p
 
 
 class MetricsError(ChrysaetosError):
-    """The root of the client's errors.
+    """Base class of the client's errors.
 
     Args:
         message: one line: what happened, and what to do.
-        status: the HTTP status, None when there was no answer.
-        error_type: Prometheus' `errorType`, None when there was none.
-        query: the PromQL that was sent, None when the call has none.
-        url: what was asked, without user, password and parameters.
+        status: the HTTP status, None if there was no response.
+        error_type: Prometheus' ``errorType``, None if there was none.
+        query: the PromQL that was sent, None for a call without a query.
+        url: the URL of the request, without user, password and query.
 
     Attributes:
         retryable: whether the same call may succeed later.
@@ -82,28 +82,28 @@ class MetricsError(ChrysaetosError):
 
 
 class InvalidArgument(MetricsError, ValueError):
-    """What the caller passed cannot be sent: a time without a zone, a step of 0, a surrogate in a text."""
+    """An argument cannot be sent, such as a time without a zone, a step of 0, or a surrogate."""
 
 
 class NotRegistered(MetricsError):
-    """Keystone's catalog has no such service for the interface and region."""
+    """The catalog has no such service for the interface and region."""
 
 
 class Unauthorized(MetricsError):
-    """The server does not accept the credentials (401), or Keystone gives no token for them."""
+    """The server rejects the credentials (401), or Keystone issues no token for them."""
 
 
 class Forbidden(MetricsError):
-    """The caller is known and may not do this (403)."""
+    """The caller is authenticated but not authorized (403)."""
 
 
 class BadQuery(MetricsError):
-    """The query, or another parameter, is refused (400).
+    """The query or another parameter is invalid (400).
 
     Attributes:
-        line, column: the place in the query, both counted from 1, in characters; None when it is not known.
-        excerpt: the line at fault with a caret below it, as two lines of text; empty when the place is not
-            known.
+        line, column: the position in the query, counted from 1, in characters; None if unknown.
+        excerpt: the line of the query with a caret below it, as two lines of text; empty if the position is
+            unknown.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class BadQuery(MetricsError):
 
 
 def _index(text: str, line: int, column: int, *, in_bytes: bool) -> int | None:
-    """Index of the character at a place that is counted from 1; None when the text has no such place."""
+    """Return the index of a position that is counted from 1; None if the text has no such position."""
     lines = text.split("\n")
     if not 1 <= line <= len(lines):
         return None
@@ -145,27 +145,27 @@ def _index(text: str, line: int, column: int, *, in_bytes: bool) -> int | None:
 
 
 class Unprocessable(MetricsError):
-    """The query was understood and could not be executed (422)."""
+    """The query is valid but cannot be executed (422)."""
 
 
 class TooLarge(Unprocessable):
-    """Too many samples or points, or an answer or a request that is too long."""
+    """Too many samples or points, or a request or response that is too long."""
 
 
 class Timeout(MetricsError):
-    """There was no answer in time, or the server gave the query up."""
+    """There was no response in time, or the server aborted the query."""
 
     retryable = True
 
 
 class Unreachable(MetricsError):
-    """The server, or Keystone, cannot be reached, or the connection broke.
+    """The server or Keystone cannot be reached, or the connection broke.
 
     Args:
-        message: which one, and why.
-        url: what was asked.
+        message: which of them, and why.
+        url: the URL of the request, without user, password and query.
         query: the PromQL that was sent.
-        retryable: False for what does not heal by itself, such as a certificate that is not trusted.
+        retryable: False for a permanent failure, such as an untrusted certificate.
     """
 
     def __init__(
@@ -176,10 +176,10 @@ class Unreachable(MetricsError):
 
 
 class Unavailable(MetricsError):
-    """The server cannot answer now (429, 502, 503).
+    """The server is temporarily unavailable (429, 502, 503).
 
     Attributes:
-        retry_after: seconds until another try is worth while, None when it was not said.
+        retry_after: seconds to wait before the next attempt, None if the server did not say.
     """
 
     retryable = True
@@ -199,11 +199,11 @@ class Unavailable(MetricsError):
 
 
 class NotSupported(MetricsError):
-    """The server has no such call (404, 405, 501, or switched off)."""
+    """The server does not have the endpoint (404, 405, 501), or it is disabled."""
 
 
 class NotPrometheus(MetricsError):
-    """What answers there speaks HTTP and is no Prometheus API."""
+    """The server speaks HTTP but is not a Prometheus API."""
 
 
 class ServerError(MetricsError):
@@ -213,8 +213,8 @@ class ServerError(MetricsError):
 
 
 class UnexpectedResult(MetricsError):
-    """The result has another type, or another number of series, than was asked for."""
+    """The result has another type or number of series than expected."""
 
 
 class MissingPackage(MetricsError):
-    """A package that is optional is not installed."""
+    """An optional package is not installed."""

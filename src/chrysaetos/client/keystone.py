@@ -1,20 +1,24 @@
 """The transport over a keystoneauth1 session.
 
-Tokens, their renewal, the catalog, TLS and everything else that the session has been told are keystoneauth's
-work. For each request it works on a view of the caller's session: an object with the same attributes but for
-what sends its bytes, and within which time. The caller's own is never written to.
+Tokens and their renewal, the catalog, TLS and all other settings of the session are left to keystoneauth1.
+Each request uses a view of the caller's session: an object with the same attributes except for the requests
+session, which is wrapped to enforce the request's time limit. The caller's session is never modified.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
+import requests
 from keystoneauth1 import exceptions
 from keystoneauth1.adapter import Adapter
 from keystoneauth1.session import Session
 
 from chrysaetos import __version__
+from chrysaetos.client.connection_errors import TRANSPORT_EXCEPTIONS, connection_error, strip_url
+from chrysaetos.client.direct import ignore_netrc
 from chrysaetos.client.errors import (
     InvalidArgument,
     MetricsError,
@@ -23,34 +27,34 @@ from chrysaetos.client.errors import (
     Unavailable,
     Unreachable,
 )
-from chrysaetos.client.transport import Answer
-from chrysaetos.client.wire import FAILURES, Routes, Wire, failure, shown
+from chrysaetos.client.transport import Response, request_headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["KeystoneTransport"]
 
-_LOG = logging.getLogger("keystoneauth.session")
-_DEFAULTS = {"service_type": "metric-storage", "interface": "public", "region_name": None}
-"""Where the caller left these, an Adapter's own count."""
+_KEYSTONEAUTH_LOG = logging.getLogger("keystoneauth.session")
 
-_FORM = "application/x-www-form-urlencoded"
+_DEFAULTS = {"service_type": "metric-storage", "interface": "public", "region_name": None}
+"""Where an argument has this value, an Adapter's own setting takes precedence."""
+
+_NO_RESPONSE = (exceptions.ConnectionError, exceptions.DiscoveryFailure, exceptions.InvalidResponse)
 
 
 class KeystoneTransport:
-    """Asks what the catalog names, with tokens of a session.
+    """Sends requests to a service of the catalog, with tokens of a session.
 
     Args:
         session: a keystoneauth1 Session or Adapter.
-        interface: of the endpoint.
-        region_name: its region; any when None.
-        service_type: of the service.
-        endpoint_override: a URL to ask instead of the catalog's.
-        headers: sent with each request.
+        interface: the endpoint's interface.
+        region_name: the endpoint's region; any region when None.
+        service_type: the type of the service in the catalog.
+        endpoint_override: a URL to use instead of the catalog's.
+        headers: headers of every request.
 
     Raises:
-        InvalidArgument: it is neither.
+        InvalidArgument: ``session`` is neither a Session nor an Adapter.
     """
 
     def __init__(
@@ -64,14 +68,7 @@ class KeystoneTransport:
         headers: Mapping[str, str] | None = None,
     ) -> None:
         if not isinstance(session, Session | Adapter):
-            raise InvalidArgument(
-                f"a keystoneauth1 Session or Adapter is needed, not {type(session).__name__}"
-                + (
-                    "; its attribute `session` is one"
-                    if isinstance(getattr(session, "session", 0), Session)
-                    else ""
-                )
-            )
+            raise _not_a_session(session)
         self._session = session
         self._filter: dict[str, Any] = {
             "service_type": service_type,
@@ -84,21 +81,22 @@ class KeystoneTransport:
                     self._filter[name] = getattr(session, name)
         self._override = endpoint_override
         self._headers = {"Accept": "application/json", **(headers or {})}
-        self._routes: Routes = {}
         self._endpoint: str | None = None
-        self._shown = ""
 
     def close(self) -> None:
-        """Do nothing: the connections are the session's."""
+        """Do nothing: the connections belong to the session."""
 
     def endpoint(self, timeout: float | None = None) -> str:
-        """The endpoint of the catalog.
+        """Return the URL that paths are appended to.
+
+        Args:
+            timeout: seconds, or None for no limit.
 
         Raises:
-            NotRegistered: the catalog has none.
-            MetricsError: Keystone gives no catalog.
+            NotRegistered: the catalog has no such endpoint.
+            MetricsError: Keystone did not return a catalog.
         """
-        return self._endpoint or self._found(*self._view(timeout), timeout)
+        return self._endpoint or self._find_endpoint(*self._view(timeout), timeout)
 
     def send(
         self,
@@ -106,75 +104,71 @@ class KeystoneTransport:
         target: str,
         *,
         form: str | None = None,
-        identity: bool = False,
+        compressed: bool = True,
         timeout: float | None = None,
-        repeatable: bool = True,
-    ) -> Answer:
-        """Send one request, and read the answer whatever its status is.
+        idempotent: bool = True,
+    ) -> Response:
+        """Send one request and return the response, whatever its status.
 
         Raises:
-            MetricsError: there was no answer.
+            MetricsError: there was no response.
         """
-        view, wire = self._view(timeout)
-        endpoint = self._endpoint or self._found(view, wire, timeout)
-        url = endpoint + target
-        headers = dict(self._headers)
-        if form is not None:
-            headers["Content-Type"] = _FORM
-        if identity:
-            headers["Accept-Encoding"] = "identity"
+        view, sender = self._view(timeout)
+        endpoint = self._endpoint or self._find_endpoint(view, sender, timeout)
         options: dict[str, Any] = {} if form is None else {"data": form}
-        if not repeatable:
+        if not idempotent:
             options["connect_retries"] = options["status_code_retries"] = 0
         if isinstance(self._session, Session):
-            # An Adapter has its own name, and perhaps its own logger.
+            # An Adapter has its own client name, and may have its own logger.
             options["client_name"], options["client_version"] = "chrysaetos", __version__
-            options["log"] = _LOG.isEnabledFor(logging.DEBUG)
+            options["log"] = _KEYSTONEAUTH_LOG.isEnabledFor(logging.DEBUG)
         try:
-            # A redirect is not followed: the token would go with it.
-            response = view.request(url, method, headers=headers, raise_exc=False, redirect=False, **options)
-        except (exceptions.ClientException, *FAILURES, ValueError) as error:
-            mapped = _mapped(error, wire, endpoint, timeout)
+            # Redirects are not followed: the token would be sent along.
+            response = view.request(
+                endpoint + target,
+                method,
+                headers=request_headers(self._headers, form, compressed=compressed),
+                raise_exc=False,
+                redirect=False,
+                **options,
+            )
+        except (exceptions.ClientException, *TRANSPORT_EXCEPTIONS, ValueError) as error:
+            mapped = _convert(error, sender, endpoint, timeout)
             if isinstance(mapped, Unreachable):
-                # It may have moved.
+                # The endpoint may have moved: look it up again next time.
                 self._endpoint = None
             raise mapped from error
-        return Answer(
-            response.status_code, response.headers, wire.body, self._shown + target.partition("?")[0]
-        )
+        url = strip_url(endpoint) + target.partition("?")[0]
+        return Response(response.status_code, response.headers, response.content, url)
 
-    def _view(self, timeout: float | None) -> tuple[Any, Wire]:
-        """The caller's session as one request sees it, and what sends for it."""
+    def _view(self, timeout: float | None) -> tuple[Any, _TimeLimitedSession]:
+        """Return a view of the caller's session for one request, and the wrapped requests session in it."""
         outer: Any = self._session
         chain = [outer]
         while isinstance(chain[-1], Adapter):
             chain.append(chain[-1].session)
         session = chain.pop()
-        wire = Wire(session.session, self._routes, timeout)
-        # `_session` is what a Session closes at its end.
-        view = _copy(session, session=wire, _session=None)
+        sender = _TimeLimitedSession(session.session, timeout)
+        # A Session closes the requests session in `_session` when it is deleted.
+        view = _copy(session, session=sender, _session=None)
         for adapter in reversed(chain):
             view = _copy(adapter, session=view)
-        return view, wire
+        return view, sender
 
-    def _found(self, view: Any, wire: Wire, timeout: float | None) -> str:
-        endpoint = self._find(view, wire, timeout)
-        self._shown = shown(endpoint)
-        self._endpoint = endpoint
-        return endpoint
-
-    def _find(self, view: Any, wire: Wire, timeout: float | None) -> str:
+    def _find_endpoint(self, view: Any, sender: _TimeLimitedSession, timeout: float | None) -> str:
         if self._override:
-            return self._override.rstrip("/")
-        try:
-            found = view.get_endpoint(**{name: value for name, value in self._filter.items() if value})
-            if found:
-                return str(found).rstrip("/")
-            raise NotRegistered(self._not_registered(view))
-        except exceptions.CatalogException as error:
-            raise NotRegistered(self._not_registered(view)) from error
-        except (exceptions.ClientException, *FAILURES, ValueError) as error:
-            raise _mapped(error, wire, None, timeout) from error
+            found = self._override
+        else:
+            try:
+                found = view.get_endpoint(**{name: value for name, value in self._filter.items() if value})
+            except exceptions.CatalogException as error:
+                raise NotRegistered(self._not_registered(view)) from error
+            except (exceptions.ClientException, *TRANSPORT_EXCEPTIONS, ValueError) as error:
+                raise _convert(error, sender, None, timeout) from error
+            if not found:
+                raise NotRegistered(self._not_registered(view))
+        self._endpoint = str(found).rstrip("/")
+        return self._endpoint
 
     def _not_registered(self, view: Any) -> str:
         wanted = self._filter["service_type"]
@@ -184,8 +178,8 @@ class KeystoneTransport:
         text = f"no {wanted} service in the catalog for {where}"
         services = _catalog(view)
         if not services:
-            return f"{text}: the credentials bring no catalog (is the token one of a project?)"
-        same = sorted(
+            return f"{text}: the token has no catalog (is it scoped to a project?)"
+        registered = sorted(
             {
                 f"{endpoint.get('interface')} in {endpoint.get('region_id') or endpoint.get('region')}"
                 for service in services
@@ -193,13 +187,52 @@ class KeystoneTransport:
                 for endpoint in service.get("endpoints", ())
             }
         )
-        if same:
-            return f"{text}: the catalog has it for {', '.join(same)}"
+        if registered:
+            return f"{text}: it is registered for {', '.join(registered)}"
         types = sorted({str(service.get("type")) for service in services})
         return (
             f"{text}: the catalog has {', '.join(types)}; an operator registers it with "
             f"openstack service create --name aetos {wanted}, openstack endpoint create {wanted} public URL"
         )
+
+
+class _TimeLimitedSession:
+    """Wraps a requests session so that all requests of one call share a time limit, the login included.
+
+    Args:
+        session: the caller's requests session.
+        timeout: seconds from now, or None for no limit.
+
+    Attributes:
+        url: the URL of the last request.
+    """
+
+    def __init__(self, session: requests.Session, timeout: float | None) -> None:
+        self._session = session
+        self._end = None if timeout is None else time.monotonic() + timeout
+        self.url = ""
+
+    def request(self, method: str, url: str, **options: Any) -> requests.Response:
+        """Send a request within the time that is left, without credentials from netrc.
+
+        Raises:
+            requests.Timeout: no time is left.
+        """
+        self.url = url
+        if self._end is not None:
+            options["timeout"] = self._end - time.monotonic()
+            if options["timeout"] <= 0:
+                raise requests.Timeout("no time is left")
+        if not self._session.auth:
+            options.setdefault("auth", ignore_netrc)
+        return self._session.request(method, url, **options)
+
+
+def _not_a_session(value: object) -> InvalidArgument:
+    hint = "; pass its attribute `session`" if isinstance(getattr(value, "session", None), Session) else ""
+    return InvalidArgument(
+        f"session must be a keystoneauth1 Session or Adapter, not {type(value).__name__}{hint}"
+    )
 
 
 def _copy(original: Any, **changes: Any) -> Any:
@@ -209,7 +242,7 @@ def _copy(original: Any, **changes: Any) -> Any:
 
 
 def _catalog(view: Any) -> list[dict[str, Any]]:
-    """The catalog of the token; empty for one without a project, and where there is no token of Keystone."""
+    """Return the token's catalog; empty for a token without a project, or without a Keystone token."""
     session = view
     auth = getattr(view, "auth", None)
     while auth is None and isinstance(session, Adapter):
@@ -217,33 +250,32 @@ def _catalog(view: Any) -> list[dict[str, Any]]:
         auth = session.auth
     try:
         return list(auth.get_access(view).service_catalog.catalog)  # type: ignore[union-attr]
-    except (exceptions.ClientException, *FAILURES, AttributeError):
+    except (exceptions.ClientException, *TRANSPORT_EXCEPTIONS, AttributeError):
         return []
 
 
-def _mapped(error: Exception, wire: Wire, endpoint: str | None, timeout: float | None) -> MetricsError:
-    """What an exception of keystoneauth, or of what is below it, means.
+def _convert(
+    error: Exception, sender: _TimeLimitedSession, endpoint: str | None, timeout: float | None
+) -> MetricsError:
+    """Return the client's error for an exception of keystoneauth1 or of the layers below it.
 
     Args:
         error: the exception.
-        wire: what sent.
-        endpoint: what was to be asked; None when it was Keystone alone.
-        timeout: seconds that there were.
+        sender: the session that sent the request.
+        endpoint: the metrics endpoint; None while it was being looked up.
+        timeout: the request's time limit in seconds.
     """
     if isinstance(error, exceptions.HttpError):
-        # Answers of the service itself are never raised, so this is Keystone's.
-        return _refused(error, shown(wire.url))
-    if isinstance(error, exceptions.ClientException) and not isinstance(error, _NO_ANSWER):
-        return Unauthorized(f"there are no credentials that can be used: {error}")
-    ours = endpoint is not None and wire.url.startswith(endpoint)
-    who = "the metrics service" if ours else "Keystone"
-    return failure(error, wire.url or endpoint or "", who, timeout)
+        # With raise_exc=False, only Keystone's own responses are raised.
+        return _keystone_error(error, strip_url(sender.url))
+    if isinstance(error, exceptions.ClientException) and not isinstance(error, _NO_RESPONSE):
+        return Unauthorized(f"no usable credentials: {error}")
+    reached_endpoint = endpoint is not None and sender.url.startswith(endpoint)
+    server = "the metrics service" if reached_endpoint else "Keystone"
+    return connection_error(error, sender.url or endpoint or "", server, timeout)
 
 
-_NO_ANSWER = (exceptions.ConnectionError, exceptions.DiscoveryFailure, exceptions.InvalidResponse)
-
-
-def _refused(error: exceptions.HttpError, url: str) -> MetricsError:
+def _keystone_error(error: exceptions.HttpError, url: str) -> MetricsError:
     status = int(error.http_status or 0)
     text = f"Keystone: {error.message} (HTTP {status})"
     if status == 429 or status >= 500:

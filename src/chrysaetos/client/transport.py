@@ -1,4 +1,4 @@
-"""The seam between the client and what carries its requests."""
+"""The interface between the client and the transports that carry its requests."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Answer", "Transport"]
+__all__ = ["Response", "Transport", "request_headers"]
 
 
-class Answer(NamedTuple):
-    """An HTTP answer, read to its end.
+class Response(NamedTuple):
+    """A complete HTTP response.
 
     Attributes:
         status: the HTTP status.
-        headers: its headers; the case of names does not matter.
-        body: its body, without content coding.
-        url: what was asked, without user, password and parameters.
+        headers: the headers; names are case-insensitive.
+        body: the body with any content coding removed.
+        url: the URL of the request without user, password and query.
     """
 
     status: int
@@ -27,13 +27,16 @@ class Answer(NamedTuple):
 
 
 class Transport(Protocol):
-    """Carries requests to one server. Any number of threads may use it at a time."""
+    """Sends requests to one server. Safe for concurrent use by any number of threads."""
 
     def endpoint(self, timeout: float | None) -> str:
-        """The URL that paths are appended to, without a slash at its end.
+        """Return the URL that paths are appended to, without a trailing slash.
+
+        Args:
+            timeout: seconds, or None for no limit.
 
         Raises:
-            MetricsError: it cannot be found.
+            MetricsError: the endpoint cannot be determined.
         """
         ...
 
@@ -43,25 +46,41 @@ class Transport(Protocol):
         target: str,
         *,
         form: str | None = None,
-        identity: bool = False,
+        compressed: bool = True,
         timeout: float | None = None,
-        repeatable: bool = True,
-    ) -> Answer:
-        """Send one request, and read the answer whatever its status is.
+        idempotent: bool = True,
+    ) -> Response:
+        """Send one request and return the response, whatever its status.
 
         Args:
             method: the HTTP method.
             target: path and query, percent-encoded.
-            form: the body, an encoded form.
-            identity: ask for an answer without content coding.
-            timeout: seconds.
-            repeatable: False where a second request could do harm.
+            form: the body, URL-encoded.
+            compressed: whether to accept a compressed response.
+            timeout: seconds, or None for no limit.
+            idempotent: False for a request that must not be sent twice.
 
         Raises:
-            MetricsError: there was no answer.
+            MetricsError: there was no response.
         """
         ...
 
     def close(self) -> None:
-        """Close the connections that are the transport's own."""
+        """Close the connections that belong to the transport."""
         ...
+
+
+def request_headers(base: Mapping[str, str], form: str | None, *, compressed: bool) -> dict[str, str]:
+    """Return the headers of one request.
+
+    Args:
+        base: the headers of every request.
+        form: the body, None for a request without one.
+        compressed: whether to accept a compressed response.
+    """
+    headers = dict(base)
+    if form is not None:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+    if not compressed:
+        headers["Accept-Encoding"] = "identity"
+    return headers

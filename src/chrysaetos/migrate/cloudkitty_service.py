@@ -191,7 +191,7 @@ def _with_client(loaded: Loaded, layers: Layers, group: str, metrics: list[str])
 
 
 def _check_metric(client: MetricsClient, metric: str) -> Finding:
-    counted = client.query_vector(promql.aggregate("count", promql.selector(metric))).one()
+    counted = client.query_vector(promql.aggregate("count", promql.selector(metric))).one_or_none()
     if counted is None:
         return wrong("metrics", f"{metric} has no series now", "see that its name in metrics.yml is right")
     return good("metrics", f"{metric} has {counted.value:g} series")

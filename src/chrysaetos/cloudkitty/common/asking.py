@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from oslo_log import log
 
-from chrysaetos.client import errors, results
+from chrysaetos.client import Sample, errors, results
 from chrysaetos.cloudkitty.common.prometheus_client_base import PrometheusResponseError, TooLargeError
 
 if TYPE_CHECKING:
@@ -97,6 +97,6 @@ def _json(result: results.Result) -> list[Any]:
     return [result.time, str(result.value)]
 
 
-def _value(sample: results.Sample) -> dict[str, Any]:
+def _value(sample: Sample) -> dict[str, Any]:
     """The value of a sample; a native histogram has none."""
     return {} if sample.value is None else {"value": [sample.time, str(sample.value)]}

@@ -1,4 +1,4 @@
-"""PromQL made from parts. What is made is read back with the gateway's own parser."""
+"""PromQL built from parts, and parsed with the gateway's parser."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -28,7 +28,7 @@ from chrysaetos.promql.strings import unquote
         (p.selector("up", range=300), "up[300s]"),
         (p.selector("up", range="5m", offset=timedelta(hours=1), at=1.5), "up[300s] @ 1.5 offset 3600s"),
         (p.selector("up", at=datetime(1970, 1, 2, tzinfo=UTC)), "up @ 86400"),
-        # A word of the language, and names that Prometheus 3 alone can write bare.
+        # Keywords, and names that are not valid in every release.
         (p.selector("sum"), '{__name__="sum"}'),
         (p.selector("inf"), '{__name__="inf"}'),
         (p.selector("http.requests", {"service.name": "x"}), '{__name__="http.requests","service.name"="x"}'),
@@ -51,7 +51,7 @@ from chrysaetos.promql.strings import unquote
             "a * on (vm) group_left (name) b",
         ),
         (p.binary(p.selector("a"), "and", p.selector("b"), ignoring=["vm"]), "a and ignoring (vm) b"),
-        (p.negative(p.binary(1, "+", 2)), "-(1 + 2)"),
+        (p.negate(p.binary(1, "+", 2)), "-(1 + 2)"),
         (p.subquery(p.call("rate", p.selector("a", range=60)), 3600), "rate(a[60s])[3600s:]"),
         (p.subquery(p.binary(p.selector("a"), "+", 1), 3600, 30), "(a + 1)[3600s:30s]"),
         (p.with_offset(p.subquery(p.selector("a"), 60), 0.5), "a[60s:] offset 500ms"),
@@ -60,7 +60,7 @@ from chrysaetos.promql.strings import unquote
         (p.call("abs", p.raw("a # all")), "abs(a # all\n)"),
     ],
 )
-def test_what_is_made(expression, text):
+def test_expressions(expression, text):
     assert expression == text
     assert isinstance(expression, p.Expression)
     parse(expression)
@@ -83,7 +83,7 @@ def test_what_is_made(expression, text):
         "\u2028",
     ],
 )
-def test_a_value_stays_a_value(value):
+def test_a_value_cannot_change_the_query(value):
     query = parse(p.aggregate("max", p.selector("m", {"v": value}), by=["v"]))
     (matcher,) = (m for node in walk(query.expr) if isinstance(node, VectorSelector) for m in node.matchers)
     assert (matcher.name, matcher.op, unquote(matcher.raw)) == ("v", "=", value)
@@ -101,7 +101,7 @@ def test_a_value_stays_a_value(value):
         lambda: p.selector(None),
         lambda: p.selector(None, {}),
         lambda: p.selector("m", range=0),
-        lambda: p.selector("m", at=datetime(2026, 1, 1)),  # that is the mistake
+        lambda: p.selector("m", at=datetime(2026, 1, 1)),  # the mistake under test
         lambda: p.one_of("v", []),
         lambda: p.one_of("v", "abc"),
         lambda: p.none_of("v", ()),
@@ -126,7 +126,7 @@ def test_a_value_stays_a_value(value):
         lambda: p.regex_literal(None),
     ],
 )
-def test_what_cannot_be_made_is_refused(make):
+def test_invalid_parts_are_rejected(make):
     with pytest.raises(InvalidArgument):
         make()
 
@@ -145,12 +145,12 @@ def test_what_cannot_be_made_is_refused(make):
         (Decimal("NaN"), "NaN"),
     ],
 )
-def test_a_number(value, text):
+def test_numbers(value, text):
     assert p.number(value) == text
     parse(text)
 
 
-def test_a_label_that_is_a_number_word_is_quoted():
+def test_a_label_name_that_reads_as_a_number_is_quoted():
     assert p.label_name("inf") == '"inf"'
     assert p.label_name("by") == "by"
     parse(p.aggregate("sum", p.selector("up"), by=["by", "on", "NaN"]))

@@ -1,9 +1,9 @@
-"""Names of labels in paths."""
+"""Label names in paths."""
 
 import pytest
 
 from chrysaetos.client.errors import InvalidArgument
-from chrysaetos.client.names import path_name
+from chrysaetos.client.metadata import escape_label_name
 
 
 @pytest.mark.parametrize(
@@ -15,15 +15,15 @@ from chrysaetos.client.names import path_name
         ("a_b.c", "U__a__b_2e_c"),
         ("é/☃", "U___e9__2f__2603_"),
         ("9lives", "U___39_lives"),
-        # A server would take it for an escaped name.
+        # A server would unescape it.
         ("U__job", "U__U____job"),
     ],
 )
-def test_a_name_in_a_path(label, written):
-    assert path_name(label) == written
+def test_a_label_name_is_escaped(label, written):
+    assert escape_label_name(label) == written
 
 
 @pytest.mark.parametrize("label", ["", "\ud800", None, 5])
-def test_what_is_no_name(label):
-    with pytest.raises(InvalidArgument, match="no name of a label"):
-        path_name(label)
+def test_an_invalid_label_name_is_rejected(label):
+    with pytest.raises(InvalidArgument, match="not a label name"):
+        escape_label_name(label)

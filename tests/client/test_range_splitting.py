@@ -1,12 +1,12 @@
-"""Long ranges in pieces. That the result is that of the whole is asked of a real Prometheus in tests/e2e."""
+"""Splitting long ranges. That the merged result equals that of one query is tested in tests/e2e."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chrysaetos.client.errors import InvalidArgument
+from chrysaetos.client.range_splitting import merge, resolve_range_functions, split_range
 from chrysaetos.client.results import Matrix
-from chrysaetos.client.splitting import merge, pieces, pinned
 
 
 def grid(start, end, step):
@@ -14,8 +14,8 @@ def grid(start, end, step):
 
 
 @given(st.integers(-(10**6), 10**6), st.integers(0, 10**5), st.integers(1, 5000), st.integers(1, 50))
-def test_the_pieces_are_the_whole(start, length, step, points):
-    parts = [grid(first, last, step) for first, last in pieces(start, start + length, step, points)]
+def test_the_parts_cover_the_range(start, length, step, points):
+    parts = [grid(first, last, step) for first, last in split_range(start, start + length, step, points)]
     assert [time for part in parts for time in part] == grid(start, start + length, step)
     assert max(map(len, parts)) <= points
     assert all(len(part) == points for part in parts[:-1])
@@ -25,7 +25,7 @@ def series(values, **labels):
     return {"metric": labels, "values": values}
 
 
-def test_series_are_put_together():
+def test_series_are_merged():
     first = Matrix([series([[1, "1"]], b="x"), series([[1, "2"]], a="x")], float, ["w"], ["i"])
     second = Matrix([series([[2, "3"]], a="x"), series([[2, "4"]], a="w")], float, ["w", "v"])
     whole = merge([first, second], float)
@@ -37,7 +37,7 @@ def test_series_are_put_together():
     assert (whole.warnings, whole.infos) == (["w", "v"], ["i"])
 
 
-def test_a_series_may_turn_into_histograms():
+def test_a_series_may_change_to_histograms():
     histogram = {"count": "1", "sum": "1"}
     first = Matrix([series([[1, "1"]], a="x")])
     second = Matrix([{"metric": {"a": "x"}, "histograms": [[2, histogram]]}])
@@ -48,7 +48,7 @@ def test_a_series_may_turn_into_histograms():
 
 
 @pytest.mark.parametrize(
-    ("query", "pinned_query"),
+    ("query", "resolved"),
     [
         ("up", "up"),
         ("up{range='end'}", "up{range='end'}"),
@@ -60,8 +60,8 @@ def test_a_series_may_turn_into_histograms():
         ("time() - start() + -end() * range()", "time() - (10) + -(90.5) * (80.5)"),
     ],
 )
-def test_what_depends_on_the_range_is_written_as_it_is(query, pinned_query):
-    assert pinned(query, 10_000, 90_500) == pinned_query
+def test_range_functions_are_replaced_by_their_values(query, resolved):
+    assert resolve_range_functions(query, 10_000, 90_500) == resolved
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,6 @@ def test_what_depends_on_the_range_is_written_as_it_is(query, pinned_query):
         "up[5m] @ end() nonsense",
     ],
 )
-def test_what_cannot_be_written_otherwise_is_refused(query):
-    with pytest.raises(InvalidArgument, match="cannot be split"):
-        pinned(query, 0, 1000)
+def test_a_query_that_cannot_be_split_is_rejected(query):
+    with pytest.raises(InvalidArgument, match="split"):
+        resolve_range_functions(query, 0, 1000)
