@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 from tests.fakes.environment import without_credentials
 from tests.fakes.metrics_server import MetricsServer, success
+from tests.support.commands import call_main
 
 from chrysaetos.cli.main import main
 
@@ -15,20 +16,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fakes.metrics_server import Reply, Request
-
-
-class Said(NamedTuple):
-    """Exit status, standard output and standard error."""
-
-    status: int
-    out: str
-    err: str
+    from tests.support.commands import Output
 
 
 class Run(Protocol):
     """Calls the command with its arguments."""
 
-    def __call__(self, *arguments: str) -> Said: ...
+    def __call__(self, *arguments: str) -> Output: ...
 
 
 class Canned:
@@ -71,15 +65,7 @@ def server(canned: Canned) -> Iterator[MetricsServer]:
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     """The command; a refusal of its arguments is a status as any other."""
-
-    def call(*arguments: str) -> Said:
-        try:
-            status = main(arguments)
-        except SystemExit as ended:
-            status = int(ended.code or 0)
-        return Said(status, *capsys.readouterr())
-
-    return call
+    return lambda *arguments: call_main(main, arguments, capsys)
 
 
 @pytest.fixture

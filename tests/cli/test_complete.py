@@ -1,9 +1,9 @@
 """``chrysaetos complete``: what bash makes of it."""
 
-import subprocess
 import sys
 
 import pytest
+from tests.support import commands
 
 from chrysaetos.cli.main import parsers
 
@@ -21,9 +21,9 @@ def offered(run):
 
     def ask(*words):
         text = script + ASK.format(words=" ".join(f"'{word}'" for word in words), number=len(words) - 1)
-        done = subprocess.run(["bash", "-c", text], capture_output=True, text=True, timeout=30, check=True)
-        assert done.stderr == ""
-        return done.stdout.split()
+        done = commands.run(["bash", "-c", text])
+        assert done.err == ""
+        return done.out.split()
 
     return ask
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from tests.fakes.metrics_server import failed
+from tests.support import commands
+from tests.support.commands import Output
 
 from chrysaetos.cli import query
 from chrysaetos.demo.processes import free_port
@@ -23,7 +25,7 @@ def scalar(canned, text="1"):
 def test_an_error_is_one_line(ask, canned):
     canned.replies[QUERY] = failed(403, "forbidden", "not for you")
     said = ask("query", "up")
-    assert (said.status, said.out) == (1, "")
+    assert (said.status, said.printed) == (1, "")
     assert said.err.startswith("chrysaetos query: ")
     assert said.err.count("\n") == 1
     assert "not for you" in said.err
@@ -68,7 +70,7 @@ def test_debug_shows_where_an_error_comes_from(ask, canned):
 )
 def test_a_mistake_in_the_call_is_2(arguments, ask, server):
     said = ask(*arguments)
-    assert (said.status, said.out) == (2, "")
+    assert (said.status, said.printed) == (2, "")
     assert said.err.splitlines()[-1].startswith(f"chrysaetos {arguments[0]}: error: ")
     assert "--os-password" not in said.err
     assert server.requests == []
@@ -86,7 +88,7 @@ def test_an_interrupt_is_130_and_silent(ask, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(query.Instant, "take_action", interrupted)
-    assert ask("query", "up") == (130, "", "")
+    assert ask("query", "up") == Output(130, "", "")
 
 
 def test_a_fault_of_our_own_is_one_line_too(ask, monkeypatch):
@@ -94,7 +96,7 @@ def test_a_fault_of_our_own_is_one_line_too(ask, monkeypatch):
         raise ZeroDivisionError
 
     monkeypatch.setattr(query.Instant, "take_action", broken)
-    assert ask("query", "up") == (1, "", "chrysaetos query: ZeroDivisionError\n")
+    assert ask("query", "up") == Output(1, "", "chrysaetos query: ZeroDivisionError\n")
 
 
 def test_a_reader_that_has_gone_is_no_error(canned, server):
@@ -117,12 +119,8 @@ def test_a_reader_that_has_gone_is_no_error(canned, server):
 
 def test_every_character_can_be_written(canned, server):
     canned.says(QUERY, {"resultType": "string", "result": [1, "naïve ☃"]})
-    done = subprocess.run(
+    done = commands.run(
         [PROGRAM, "query", '"x"', "--url", server.url, "-f", "value"],
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
     )
-    assert done.stdout == "na\\xefve \\u2603\n"
+    assert done.out == "na\\xefve \\u2603\n"

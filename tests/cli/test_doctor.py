@@ -27,7 +27,7 @@ def healthy(canned):
 
 
 def findings(said):
-    return {row["step"]: row for row in json.loads(said.out)}
+    return {row["step"]: row for row in json.loads(said.printed)}
 
 
 def states(said):

@@ -1,9 +1,9 @@
 """The command's dispatch: what is there, and that it loads what it needs."""
 
-import subprocess
 import sys
 
 import pytest
+from tests.support.commands import run
 
 from chrysaetos.cli import main as module
 from chrysaetos.cli.main import main
@@ -18,10 +18,9 @@ def loaded(*arguments):
         "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
         f"print(*(name for name in {HEAVY!r} if name in sys.modules), file=sys.stderr)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60, check=True
-    )
-    return set(done.stderr.split())
+    done = run([sys.executable, "-c", code, *arguments])
+    assert done.status == 0, done.err
+    return set(done.err.split())
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("scope", "up", "--project", "p")])

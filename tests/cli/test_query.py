@@ -242,7 +242,7 @@ def test_watching_goes_on_until_it_is_interrupted(ask, server, monkeypatch):
     server.answer = lambda _: next(answers)
     said = ask("query", "up", "--watch", "2", "-f", "value")
     assert said.status == 130
-    assert said.out.split() == ["1", "2", "3"]
+    assert said.printed.split() == ["1", "2", "3"]
     assert "too slow" in said.err
     assert set(pauses) == {2.0}
 

@@ -105,4 +105,4 @@ def test_what_would_be_refused_is_refused(ask, canned):
     assert said.status == 1
     assert said.err.startswith("chrysaetos explain: ")
     assert "1:5" in said.err
-    assert said.out == ""
+    assert said.printed == ""

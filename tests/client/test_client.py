@@ -1,6 +1,5 @@
 """Every call: its request, and the result of its response. Tests with real servers are in tests/e2e."""
 
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ from keystoneauth1.adapter import Adapter
 from keystoneauth1.session import Session
 from keystoneauth1.token_endpoint import Token
 from tests.fakes.metrics_server import MetricsServer, Reply, aetos, failed, success, vector
+from tests.support import commands
 
 from chrysaetos.client import Matrix, MetricsClient, Scalar, String, Vector, errors
 
@@ -316,5 +316,4 @@ def test_importing_the_client_loads_no_large_package():
         "print([name for name in ('requests', 'keystoneauth1', 'urllib3', 'pandas', 'oslo_config', "
         "'chrysaetos.promql.parser') if name in sys.modules])"
     )
-    out = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    assert out.stdout == "[]\n"
+    assert commands.run([sys.executable, "-c", script]).out == "[]\n"

@@ -1,9 +1,9 @@
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 from tests.demo.people import identities
+from tests.support.commands import run
 
 from chrysaetos.demo.commands import render_commands, write_credentials
 
@@ -39,13 +39,13 @@ def test_each_command_is_a_shell_command_on_files_that_exist(directory: Path) ->
     found = commands(directory)
     assert len(found) >= 12
     for command in found:
-        subprocess.run(["sh", "-n", "-c", command], check=True)
+        assert run(["sh", "-n", "-c", command]).out == ""
         # The others find the gateway in the catalog.
         named = GATEWAY in command or f"@{GATEWAY.removeprefix('http://')}" in command
         assert named or "openstack" in command or "&& chrysaetos " in command
         if " && " in command:
             sourced = command.partition(" && ")[0]
-            subprocess.run(["sh", "-c", sourced], check=True)
+            assert run(["sh", "-c", sourced]).out == ""
 
 
 def test_each_kind_of_caller_and_client_has_a_command(directory: Path) -> None:
@@ -67,8 +67,8 @@ def test_no_secret_is_printed(directory: Path) -> None:
 def test_an_openrc_replaces_every_variable_of_another_cloud(directory: Path) -> None:
     script = f". '{directory}/bubo.openrc'; env | grep -a '^OS_\\|^APPL' | sort"
     outside = {"PATH": "/usr/bin:/bin", "OS_CLOUD": "other", "OS_PROJECT_ID": "other"}
-    shown = subprocess.run(["sh", "-c", script], env=outside, check=True, capture_output=True, text=True)
-    assert shown.stdout.splitlines() == [
+    shown = run(["sh", "-c", script], env=outside)
+    assert shown.out.splitlines() == [
         "APPLICATION_CREDENTIAL=id-bubo:secret-bubo",
         "OS_AUTH_TYPE=password",
         f"OS_AUTH_URL={KEYSTONE}",

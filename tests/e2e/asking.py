@@ -5,21 +5,33 @@ from __future__ import annotations
 import json
 import math
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
+from tests.support.commands import run
+
+from chrysaetos.demo.keystone import REGION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tests.support.commands import Output
+
     from chrysaetos.demo.gateway import Gateway
     from chrysaetos.demo.identities import Account
-    from chrysaetos.demo.keystone import Keystone
 
-__all__ = ["Asker", "Pairs", "answers_alike", "basic", "close", "meaning", "openstack_client"]
+__all__ = [
+    "Asker",
+    "Pairs",
+    "answers_alike",
+    "basic",
+    "close",
+    "meaning",
+    "openstack_client",
+    "password_variables",
+]
 
 Pairs = "Sequence[tuple[str, str | bytes]]"
 _TRIES = 3
@@ -32,27 +44,26 @@ def basic(account: Account) -> tuple[str, str]:
     return credential.id, credential.secret
 
 
-def openstack_client(keystone: Keystone, account: Account, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run the openstack client with an account's password.
-
-    Args:
-        keystone: where the service ``metric-storage`` is registered.
-        account: whose project it is.
-        words: the command.
-    """
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": os.environ.get("HOME", "/"),
-        "NO_PROXY": "127.0.0.1",
-        "OS_AUTH_URL": keystone.url,
+def password_variables(auth_url: str, account: Account) -> dict[str, str]:
+    """Return the variables of a shell for an account's password, and for its project if it has one."""
+    variables = {
+        "OS_AUTH_URL": auth_url,
+        "OS_IDENTITY_API_VERSION": "3",
+        "OS_REGION_NAME": REGION,
         "OS_USERNAME": account.user,
         "OS_PASSWORD": account.password,
-        "OS_PROJECT_ID": str(account.project_id),
-        "OS_USER_DOMAIN_ID": "default",
-        "OS_IDENTITY_API_VERSION": "3",
+        "OS_USER_DOMAIN_ID": account.domain,
     }
-    command = [str(Path(sys.executable).with_name("openstack")), *words]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120, env=environment)
+    if account.project_name is not None:
+        variables |= {"OS_PROJECT_NAME": account.project_name, "OS_PROJECT_DOMAIN_ID": account.domain}
+    return variables
+
+
+def openstack_client(variables: Mapping[str, str], *words: str) -> Output:
+    """Run the openstack client with these credentials and no others."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "PYTHON"))}
+    program = Path(sys.executable).with_name("openstack")
+    return run([program, *words], env={**kept, "NO_PROXY": "127.0.0.1", **variables})
 
 
 class Asker:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, ClassVar
 
 from prometheus_client.parser import text_string_to_metric_families
+from tests.support.commands import run
 
 from chrysaetos.demo.processes import LOOPBACK, Server, answers, free_port
 
@@ -62,7 +62,7 @@ class FederationGate(Server):
 def federate_token(*arguments: str, tokens: Path) -> str:
     """What `chrysaetos federate token` prints."""
     command = [sys.executable, "-m", "chrysaetos", "federate", "token", *arguments, "--tokens", str(tokens)]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    return run(command).out
 
 
 def new_token(tokens: Path, *allow: str, name: str = "portal", expires: str = "90d") -> str:

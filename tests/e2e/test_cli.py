@@ -18,12 +18,14 @@ import sys
 import termios
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 import yaml
+from tests.e2e.asking import openstack_client, password_variables
 from tests.fakes.environment import without_credentials
 from tests.fakes.metrics_server import MetricsServer, aetos
+from tests.support.commands import call_main
 
 from chrysaetos.cli.main import main
 from chrysaetos.demo.keystone import REGION
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.e2e.stack import People, Stores, Tokens, Window
+    from tests.support.commands import Output
 
     from chrysaetos.demo.gateway import Gateway
     from chrysaetos.demo.identities import Account, IdentityApi
@@ -42,24 +45,10 @@ Variables = dict[str, str]
 PROGRAMS = Path(sys.executable).parent
 
 
-class Said(NamedTuple):
-    """Exit status, standard output and standard error."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self):
-        """The output, read as JSON."""
-        assert self.status == 0, self.err
-        return json.loads(self.out)
-
-
 class Call(Protocol):
     """Calls ``chrysaetos`` with these variables and arguments."""
 
-    def __call__(self, variables: Mapping[str, str], *arguments: str) -> Said: ...
+    def __call__(self, variables: Mapping[str, str], *arguments: str) -> Output: ...
 
 
 @pytest.fixture(autouse=True)
@@ -71,15 +60,11 @@ def nobodys_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 def chrysaetos(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
     """The command, called in this process."""
 
-    def call(variables: Mapping[str, str], *arguments: str) -> Said:
+    def call(variables: Mapping[str, str], *arguments: str) -> Output:
         with monkeypatch.context() as patch:
             for name, value in variables.items():
                 patch.setenv(name, value)
-            try:
-                status = main(arguments)
-            except SystemExit as ended:
-                status = int(ended.code or 0)
-        return Said(status, *capsys.readouterr())
+            return call_main(main, arguments, capsys)
 
     return call
 
@@ -98,16 +83,7 @@ class As:
 
     def password(self, who: str) -> Variables:
         """User and password, for the project if there is one."""
-        account: Account = getattr(self.people, who)
-        variables = {
-            **self._common,
-            "OS_USERNAME": account.user,
-            "OS_PASSWORD": account.password,
-            "OS_USER_DOMAIN_ID": account.domain,
-        }
-        if account.project_name is not None:
-            variables |= {"OS_PROJECT_NAME": account.project_name, "OS_PROJECT_DOMAIN_ID": account.domain}
-        return variables
+        return password_variables(self._common["OS_AUTH_URL"], getattr(self.people, who))
 
     def token(self, who: str) -> Variables:
         """A token, for the project."""
@@ -186,12 +162,12 @@ def test_no_command_answers_a_stranger(by, window, gateway_ab, chrysaetos):
     variables = by.password("stranger")
     for command in (*_every_command(window), ("explain", "up")):
         said = chrysaetos(variables, *command)
-        assert (said.status, said.out) == (1, ""), command
+        assert (said.status, said.printed) == (1, ""), command
         assert said.err.startswith(f"chrysaetos {command[0]}: no metric-storage service in the catalog")
         assert said.err.count("\n") == 1
     for command in _every_command(window):
         said = chrysaetos(variables, *command, "--os-endpoint-override", gateway_ab.url)
-        assert (said.status, said.out) == (1, ""), command
+        assert (said.status, said.printed) == (1, ""), command
         assert said.err.count("\n") == 1
 
 
@@ -339,8 +315,8 @@ def test_without_a_gateway_keystone_tells_who_asks(by, stores: Stores, chrysaeto
 STEPS = ("credentials", "token", "roles", "catalog", "gateway", "prometheus", "data")
 
 
-def _states(said: Said) -> dict[str, str]:
-    return {row["step"]: row["state"] for row in json.loads(said.out)}
+def _states(said: Output) -> dict[str, str]:
+    return {row["step"]: row["state"] for row in json.loads(said.printed)}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -368,15 +344,17 @@ def test_the_doctor_finds_what_is_wrong(changed, step, advice, by, chrysaetos):
     assert [states[name] for name in STEPS[:position]] == ["ok"] * position
     assert states[step] == "failed"
     assert {states[name] for name in STEPS[position + 1 :]} == {"skipped"}
-    assert advice in next(row["advice"] for row in json.loads(said.out) if row["step"] == step)
-    assert by.people.a.password not in said.out + said.err
+    assert advice in next(row["advice"] for row in json.loads(said.printed) if row["step"] == step)
+    assert by.people.a.password not in said.printed + said.err
 
 
 def test_the_doctor_tells_a_stranger_what_to_do(by, chrysaetos):
     said = chrysaetos(by.password("stranger"), "doctor", "-f", "json")
     assert said.status == 1
     assert _states(said)["roles"] == "failed"
-    assert "OS_PROJECT_NAME" in next(row["advice"] for row in json.loads(said.out) if row["step"] == "roles")
+    assert "OS_PROJECT_NAME" in next(
+        row["advice"] for row in json.loads(said.printed) if row["step"] == "roles"
+    )
 
 
 def test_an_aetos_is_as_good_as_it_can_be(by, chrysaetos):
@@ -394,23 +372,8 @@ def test_an_aetos_is_as_good_as_it_can_be(by, chrysaetos):
         assert "no Chrysaetos gateway" in said.err
 
 
-def _process(program: str, variables: Mapping[str, str], *arguments: str) -> Said:
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("OS_", "PYTHON"))
-    }
-    done = subprocess.run(
-        [str(PROGRAMS / program), *arguments],
-        env={**environment, **variables},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    return Said(done.returncode, done.stdout, done.stderr)
-
-
 def test_openstack_shows_our_commands_beside_the_other_clients():
-    said = _process("openstack", {}, "metric", "--help")
+    said = openstack_client({}, "metric", "--help")
     assert (said.status, said.err) == (0, "")
     commands = {line.strip().removeprefix("metric ") for line in said.out.splitlines()[1:]}
     assert {"list", "show", "query", "delete", "clean-tombstones", "snapshot"} <= commands
@@ -420,34 +383,34 @@ def test_openstack_shows_our_commands_beside_the_other_clients():
 
 def test_openstack_runs_both_clients_commands(by):
     variables = by.password("a")
-    ours = _process("openstack", variables, "metric", "instant", "cpu", "--time", "-5m", "-f", "json")
+    ours = openstack_client(variables, "metric", "instant", "cpu", "--time", "-5m", "-f", "json")
     assert {row["vm"] for row in ours.json} == MACHINES_OF_A
     assert ours.err == ""
-    theirs = _process("openstack", variables, "metric", "query", "cpu", "-f", "json")
+    theirs = openstack_client(variables, "metric", "query", "cpu", "-f", "json")
     assert {row["vm"] for row in theirs.json} == MACHINES_OF_A
 
 
 def test_openstack_takes_relative_times_and_draws(by):
     arguments = ("range", "cpu", "--start", "-1h", "--end", "now-5m", "--plot", "--ascii")
-    said = _process("openstack", by.application_credential("a"), "metric", *arguments)
+    said = openstack_client(by.application_credential("a"), "metric", *arguments)
     assert (said.status, said.err) == (0, "")
     assert [vm for vm in ("a1", "a2", "b1") if f'vm="{vm}"' in said.out] == ["a1", "a2"]
 
 
 def test_openstack_tells_who_asks_and_what_is_wrong(by):
     variables = by.password("admin")
-    shown = _process("openstack", variables, "metric", "whoami", "-f", "json").json
+    shown = openstack_client(variables, "metric", "whoami", "-f", "json").json
     assert (shown["user"], shown["sees"]) == ("admin", "every project's series")
-    well = _process("openstack", variables, "metric", "doctor", "-f", "json")
+    well = openstack_client(variables, "metric", "doctor", "-f", "json")
     assert (well.status, _states(well)) == (0, dict.fromkeys(STEPS, "ok"))
-    ill = _process("openstack", variables | {"OS_PASSWORD": "wrong"}, "metric", "doctor", "-f", "json")
+    ill = openstack_client(variables | {"OS_PASSWORD": "wrong"}, "metric", "doctor", "-f", "json")
     assert ill.status == 1
     assert _states(ill)["token"] == "failed"
     assert ill.err == ""
 
 
 def test_openstack_shows_a_mistake_in_a_query(by):
-    said = _process("openstack", by.password("a"), "metric", "instant", "sum(")
+    said = openstack_client(by.password("a"), "metric", "instant", "sum(")
     assert said.status == 1
     assert "1:5: unexpected end of input" in said.err
     assert "Traceback" not in said.err

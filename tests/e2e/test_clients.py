@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from tests.e2e.asking import basic, openstack_client
+from tests.e2e.asking import basic, openstack_client, password_variables
+from tests.support.commands import run
 
 from chrysaetos.demo.processes import free_port, wait_for
 from chrysaetos.demo.prometheus import Prometheus
@@ -18,33 +17,33 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.e2e.stack import People
+    from tests.support.commands import Output
 
     from chrysaetos.demo.gateway import Gateway
-    from chrysaetos.demo.identities import Account, IdentityApi
+    from chrysaetos.demo.identities import IdentityApi
     from chrysaetos.demo.keystone import Keystone
 
 
 @pytest.fixture(scope="module")
-def promtool(gateway_ab: Gateway, people: People) -> Callable[..., str]:
+def promtool(gateway_ab: Gateway, people: People) -> Callable[..., Output]:
     """What promtool prints, as A; its words, then whom to ask, then the rest."""
     user, password = basic(people.a)
 
-    def run(kind: str, *arguments: str, options: tuple[str, ...] = ()) -> str:
+    def query(kind: str, *arguments: str, options: tuple[str, ...] = ()) -> Output:
         url = f"http://{user}:{password}@127.0.0.1:{gateway_ab.port}"
-        command = ["promtool", "query", kind, *options, url, *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+        return run(["promtool", "query", kind, *options, url, *arguments])
 
-    return run
+    return query
 
 
 def test_promtool_asks_for_an_instant(promtool, window):
-    out = promtool("instant", "sum by (vm) (cpu)", options=(f"--time={window.now}",))
+    out = promtool("instant", "sum by (vm) (cpu)", options=(f"--time={window.now}",)).out
     assert sorted(line.split(" ")[0] for line in out.splitlines()) == ['{vm="a1"}', '{vm="a2"}']
 
 
 def test_promtool_asks_for_a_range(promtool, window):
     options = (f"--start={window.now - 600}", f"--end={window.now}", "--step=60s")
-    out = promtool("range", "cpu", options=options)
+    out = promtool("range", "cpu", options=options).out
     assert out.count("cpu{") == 2
     assert out.count("@[") == 22
     assert 'vm="b' not in out
@@ -52,18 +51,18 @@ def test_promtool_asks_for_a_range(promtool, window):
 
 def test_promtool_asks_for_series(promtool, window):
     options = (f"--start={window.now - 600}", f"--end={window.now}", "--match=cpu", "--match=secret")
-    out = promtool("series", options=options)
+    out = promtool("series", options=options).out
     assert sorted(line.split('vm="')[1].split('"')[0] for line in out.splitlines()) == ["a1", "a2"]
 
 
 def test_promtool_asks_for_the_values_of_a_label(promtool):
-    assert promtool("labels", "vm").split() == ["a1", "a2", "gone", "s"]
+    assert promtool("labels", "vm").out.split() == ["a1", "a2", "gone", "s"]
 
 
 def test_promtool_shows_a_mistake(promtool):
-    with pytest.raises(subprocess.CalledProcessError) as caught:
-        promtool("instant", "sum(")
-    assert "1:5: unexpected end of input" in caught.value.stderr
+    refused = promtool("instant", "sum(")
+    assert refused.status != 0
+    assert "1:5: unexpected end of input" in refused.err
 
 
 @pytest.fixture(scope="module")
@@ -71,12 +70,9 @@ def openstack(gateway_ab: Gateway, keystone: Keystone, identity: IdentityApi) ->
     """What a command of the openstack client answers, as JSON; by whom, then its words."""
     identity.register_endpoint("metric-storage", "aetos", gateway_ab.url)
 
-    def run(account: Account, *words: str) -> object:
-        done = openstack_client(keystone, account, *words, "-f", "json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    return run
+    return lambda account, *words: (
+        openstack_client(password_variables(keystone.url, account), *words, "-f", "json").json
+    )
 
 
 def test_the_openstack_client_lists_the_own_metrics(openstack, people):

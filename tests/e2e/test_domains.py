@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import signal
 import time
 from contextlib import ExitStack
@@ -24,6 +23,7 @@ from chrysaetos.demo.gateway import Gateway
 from chrysaetos.demo.identities import password_auth
 from chrysaetos.demo.processes import free_port, wait_for, write_private
 from chrysaetos.demo.prometheus import Prometheus
+from chrysaetos.secret import new_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -68,7 +68,7 @@ def create_project(identity: IdentityApi, domain: str, name: str) -> str:
 
 
 def create_user(identity: IdentityApi, name: str, domain: str, role: str) -> tuple[str, str]:
-    password = secrets.token_urlsafe(18)
+    password = new_secret()
     user_id = identity.create_user(name, password)
     identity.grant(user_id, role, on=f"/domains/{domain}")
     return user_id, password

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from tests.e2e.asking import Asker, basic, openstack_client
+from tests.e2e.asking import Asker, basic, openstack_client, password_variables
 from tests.e2e.stack import store_text
 from tests.fakes.remote_read import EQ, NEQ, NRE, RE, Matcher, field, query, read_series
 
@@ -21,11 +21,11 @@ from chrysaetos.demo.prometheus import Prometheus
 from chrysaetos.tenancy.snappy import compress, decompress
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator
     from contextlib import ExitStack
 
     from tests.e2e.stack import GatewayFor, People, Window
+    from tests.support.commands import Output
 
     from chrysaetos.demo.gateway import Gateway
     from chrysaetos.demo.identities import Account, IdentityApi
@@ -572,19 +572,16 @@ def test_the_openstack_client_deletes_cleans_and_takes_a_snapshot(
 ):
     identity.register_endpoint("metric-storage", "aetos", gateway_for(spare).url)
 
-    def openstack(account: Account, *words: str) -> subprocess.CompletedProcess[str]:
-        return openstack_client(keystone, account, "metric", *words)
+    def openstack(account: Account, *words: str) -> Output:
+        return openstack_client(password_variables(keystone.url, account), "metric", *words)
 
     refused = openstack(people.a, "delete", "cpu")
-    assert refused.returncode != 0 or "403" in refused.stdout + refused.stderr
+    assert refused.status != 0 or "403" in refused.printed + refused.err
     assert vms(spare, window) == EVERYBODY
-    done = openstack(people.admin, "delete", 'cpu{vm="b1"}', 'cpu{vm="host"}')
-    assert done.returncode == 0, done.stderr
+    assert openstack(people.admin, "delete", 'cpu{vm="b1"}', 'cpu{vm="host"}').out == ""
     assert vms(spare, window) == EVERYBODY - {"b1", "host"}
-    done = openstack(people.admin, "clean-tombstones")
-    assert done.returncode == 0, done.stderr
-    done = openstack(people.admin, "snapshot", "-f", "json")
-    assert done.returncode == 0, done.stderr
+    assert openstack(people.admin, "clean-tombstones").out == ""
+    assert openstack(people.admin, "snapshot", "-f", "json").json
     assert list((spare.data / "snapshots").iterdir())
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import secrets
 import signal
 import threading
 import time
@@ -21,6 +20,7 @@ from chrysaetos.demo.identities import IdentityApi
 from chrysaetos.demo.keystone import Keystone
 from chrysaetos.demo.processes import Process, free_port, wait_for
 from chrysaetos.demo.prometheus import Prometheus
+from chrysaetos.secret import new_secret
 
 if TYPE_CHECKING:
     import socket
@@ -395,7 +395,7 @@ def test_a_stampede_on_a_new_token_is_one_question_to_keystone(world, gateway):
 
 
 def test_unknown_tokens_are_asked_about_until_there_are_too_many(world):
-    unknown = [secrets.token_urlsafe(32) for _ in range(1000)]
+    unknown = [new_secret() for _ in range(1000)]
     token = world.token()
     seen = set()
     slowest = 0.0

@@ -6,7 +6,6 @@ import gzip
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ import trustme
 from tests.e2e.federation_attacks import ALLOWED, ATTACKS, BROADER, HARMLESS, Case, send, verdict
 from tests.e2e.federation_stack import FederationGate, federate_token, new_token, selected, store_text
 from tests.fakes.wire import Recorder, Wire, statuses
+from tests.support.commands import run
 
 from chrysaetos.demo.processes import LOOPBACK, wait_for
 from chrysaetos.demo.prometheus import Prometheus
@@ -319,20 +319,20 @@ def test_it_does_not_start_without_a_token_that_is_kept_well(
     if content is not None:
         gate.tokens.write_text(content)
         gate.tokens.chmod(mode)
-    done = subprocess.run(gate.command(), capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode == 2
-    assert done.stderr.startswith("chrysaetos federate: the token file ")
-    assert done.stderr.count("\n") == 1
-    assert expected in done.stderr
+    done = run(gate.command())
+    assert done.status == 2
+    assert done.err.startswith("chrysaetos federate: the token file ")
+    assert done.err.count("\n") == 1
+    assert expected in done.err
 
 
 def test_an_empty_or_ended_token_opens_nothing(tmp_path: Path) -> None:
     gate = FederationGate(tmp_path, "http://127.0.0.1:9")
     new_token(gate.tokens, ALLOWED, expires="1s")
     time.sleep(1.1)
-    done = subprocess.run(gate.command(), capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode == 2
-    assert "has no valid token" in done.stderr
+    done = run(gate.command())
+    assert done.status == 2
+    assert "has no valid token" in done.err
 
 
 def test_tls(tmp_path: Path, prometheus: Prometheus) -> None:
@@ -356,15 +356,8 @@ def test_tls(tmp_path: Path, prometheus: Prometheus) -> None:
         with Wire(here.address) as client:
             client.send(b"GET /federate HTTP/1.1\r\nHost: gate\r\n\r\n")
             assert statuses(client.rest()) == []
-        old = subprocess.run(
-            ["openssl", "s_client", "-connect", f"{LOOPBACK}:{here.gate.port}", "-tls1_1"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-        assert "Cipher is (NONE)" in old.stdout
+        old = run(["openssl", "s_client", "-connect", f"{LOOPBACK}:{here.gate.port}", "-tls1_1"])
+        assert "Cipher is (NONE)" in old.printed
         # A renewed certificate is taken on SIGHUP, and a damaged one is not.
         before = certificate_of(here.address, ca)
         renewed = authority.issue_cert(LOOPBACK)
@@ -382,8 +375,7 @@ def test_tls(tmp_path: Path, prometheus: Prometheus) -> None:
 
 def certificate_of(address: tuple[str, int], ca: Path) -> str:
     program = f"import ssl; print(ssl.get_server_certificate({address!r}, ca_certs={str(ca)!r}))"
-    command = [sys.executable, "-c", program]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+    return run([sys.executable, "-c", program]).out
 
 
 # while a portal scrapes

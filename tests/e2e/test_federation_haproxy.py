@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import subprocess
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
@@ -14,6 +13,7 @@ import trustme
 from tests.e2e.federation_attacks import ALLOWED, ATTACKS, GOOD, HARMLESS, Case, send, verdict
 from tests.e2e.test_federation_sites import programs
 from tests.fakes.wire import Recorder, Wire, statuses
+from tests.support.commands import run
 
 from chrysaetos.demo.processes import LOOPBACK, Server, wait_for
 from chrysaetos.demo.prometheus import Prometheus
@@ -232,11 +232,6 @@ def test_haproxy_takes_the_configuration_with_tls(tmp_path: Path, bind: str, pro
     trustme.CA().issue_cert("gate.example").private_key_and_cert_chain_pem.write_to_path(
         tmp_path / "gate.pem"
     )
-    done = subprocess.run(
-        ["/usr/sbin/haproxy", "-c", "-f", str(tmp_path / "haproxy.cfg")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "WARNING" not in done.stderr
+    done = run(["/usr/sbin/haproxy", "-c", "-f", tmp_path / "haproxy.cfg"])
+    assert done.status == 0, done.err
+    assert "WARNING" not in done.err

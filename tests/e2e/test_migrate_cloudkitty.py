@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from tests.e2e.test_cloudkitty import (
     prometheus,
     usage,
 )
+from tests.support.commands import run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,16 +43,12 @@ class Site(CloudKitty):
     def migrate(self, action: str, *arguments: str) -> tuple[int, dict[str, Any]]:
         """Run the command as an operator would; its exit status and its JSON."""
         command = [sys.executable, "-m", "chrysaetos", "migrate", "cloudkitty", action]
-        done = subprocess.run(
+        done = run(
             [*command, "--conf", str(self._config), *arguments, "-f", "json"],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=120,
             env={"PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1"},
         )
-        assert done.stderr == ""
-        return done.returncode, json.loads(done.stdout)
+        assert done.err == ""
+        return done.status, json.loads(done.printed)
 
     def wait_for_periods(self, number: int) -> None:
         """How many periods have to pass before one is rated."""

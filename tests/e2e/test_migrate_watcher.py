@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from tests.fakes.infra_optim import FakeInfraOptim
 from tests.fakes.nova import FakeNova
 from tests.migrate.cases import CASES
 from tests.migrate.deployment import Deployment
+from tests.support import commands
 
 from chrysaetos.demo.cloud import Cloud, Tenant
 from chrysaetos.demo.exporter import Exporter
@@ -101,16 +101,12 @@ class Watcher:
         """Run the command as an operator would; its exit status and its JSON."""
         command = [sys.executable, "-m", "chrysaetos", "migrate", "watcher", action, "--conf", str(self.path)]
         release = ["--release", "17"] if action != "rollback" else []
-        done = subprocess.run(
+        done = commands.run(
             [*command, *release, *arguments, "-f", "json"],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=120,
             env={"PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1"},
         )
-        assert done.stderr == ""
-        return done.returncode, json.loads(done.stdout)
+        assert done.err == ""
+        return done.status, json.loads(done.printed)
 
 
 def statuses(report: dict[str, Any]) -> dict[str, str]:
@@ -280,13 +276,8 @@ def test_watcher_itself_reads_what_was_meant(release, tmp_path, monkeypatch):
                 "settings": [list(setting) for setting in case.reads],
             }
         )
-    done = subprocess.run(
-        [str(ROOT / ".venvs" / f"watcher-{release}" / "bin" / "python"), "-W", "ignore", "-c", READER],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
+    done = commands.run(
+        [ROOT / ".venvs" / f"watcher-{release}" / "bin" / "python", "-W", "ignore", "-c", READER],
+        stdin=json.dumps(asked),
     )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == [list(case.reads.values()) for case in cases]
+    assert done.json == [list(case.reads.values()) for case in cases]

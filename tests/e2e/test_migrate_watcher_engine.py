@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.e2e.test_watcher import Site, engine, in_order, site
 from tests.e2e.watcher_engine import Engine, environment_of
+from tests.support.commands import run
 
 from chrysaetos.demo.processes import wait_for
 
@@ -22,16 +22,11 @@ __all__ = ["site"]
 def migrate(release: str, watcher: Engine, action: str, *arguments: str) -> dict[str, Any]:
     """Run the command as an operator would; it has to end well."""
     command = [str(environment_of(release) / "chrysaetos"), "migrate", "watcher", action]
-    done = subprocess.run(
+    done = run(
         [*command, "--conf", str(watcher._config), *arguments, "-f", "json"],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=120,
         env={"PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1", "PYTHONWARNINGS": "ignore"},
     )
-    report: dict[str, Any] = json.loads(done.stdout)
-    assert done.returncode == 0, (report, done.stderr)
+    report: dict[str, Any] = done.json
     return report
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import os
 import re
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.commands import run
 
 from chrysaetos.demo.processes import Process, wait_for
 
@@ -78,19 +78,9 @@ def outputs(folder: Path) -> dict[str, str]:
         elif block.name != "demo":
             steps.append(block.text)
     script = "set -e\n" + "".join(f"{step}echo '{END_OF_BLOCK}'\n" for step in steps)
-    done = subprocess.run(
-        ["bash", "-c", script],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
-    *printed, rest = done.stdout.split(f"{END_OF_BLOCK}\n")
-    assert rest == ""
+    done = run(["bash", "-c", script], cwd=folder, env=environment(), timeout=240)
+    *printed, rest = done.out.split(f"{END_OF_BLOCK}\n")
+    assert (rest, done.err) == ("", "")
     return dict(zip(steps, printed, strict=True))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, ClassVar
@@ -12,6 +11,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 from tests.fakes.nova_usage import FakeNova
 from tests.fakes.nova_usage import Server as NovaServer
+from tests.support.commands import Output, run
 
 from chrysaetos.demo.identities import IdentityApi
 from chrysaetos.demo.keystone import Keystone
@@ -321,33 +321,27 @@ def test_memory_and_time_limits_do_not_hang_a_slow_nova(cloud, start):
         cloud.nova.delay = 0.0
 
 
-def usage(cloud: Cloud, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "chrysaetos", "usage", *arguments]
-    return subprocess.run(
-        command, env=cloud.environ() | environ, capture_output=True, text=True, timeout=60, check=False
-    )
+def usage(cloud: Cloud, *arguments: str, **environ: str) -> Output:
+    return run([sys.executable, "-m", "chrysaetos", "usage", *arguments], env=cloud.environ() | environ)
 
 
 def test_check_says_what_is_right_and_what_is_not(cloud):
-    right = usage(cloud, "check")
-    assert right.returncode == 0, right.stdout + right.stderr
-    assert "scope admin, roles" in right.stdout
+    assert "scope admin, roles" in usage(cloud, "check").out
     cloud.nova.forbidden.add("/os-simple-tenant-usage")
     try:
         wrong = usage(cloud, "check")
     finally:
         cloud.nova.forbidden.clear()
-    assert wrong.returncode == 1
-    assert "FAILED  usage" in wrong.stdout
-    assert "os-simple-tenant-usage:list" in wrong.stdout
+    assert wrong.status == 1
+    assert "FAILED  usage" in wrong.printed
+    assert "os-simple-tenant-usage:list" in wrong.printed
     password = usage(cloud, "check", OS_PASSWORD="wrong")
-    assert password.returncode == 1
-    assert "FAILED  credentials" in password.stdout
-    assert "wrong" not in password.stdout + password.stderr
+    assert password.status == 1
+    assert "FAILED  credentials" in password.printed
+    assert "wrong" not in password.printed + password.err
 
 
 def test_once_prints_and_ends(cloud, tmp_path):
     done = usage(cloud, "--once", "--start", "2026-01-01", HOME=str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    assert f'project_id="{cloud.projects[0]}"' in done.stdout
+    assert f'project_id="{cloud.projects[0]}"' in done.out
     assert not (tmp_path / ".local").exists()  # where the ledger would be

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from tests.support.commands import run
 
 from chrysaetos.demo.identities import DOMAIN
 from chrysaetos.demo.keystone import render_config
@@ -118,7 +119,8 @@ class Engine:
     def start(self) -> Process:
         """Make the database and start the engine; it may end by itself."""
         schema = [self._programs / "watcher-db-manage", "--config-file", self._config, "create_schema"]
-        subprocess.run(schema, check=True, env={**os.environ, **_QUIET}, capture_output=True, timeout=60)
+        made = run(schema, env={**os.environ, **_QUIET})
+        assert made.status == 0, made.err[-3000:]
         command = [str(self._programs / "watcher-decision-engine"), "--config-file", str(self._config)]
         self._process = Process("watcher-decision-engine", command, log=self.log, environment=_QUIET)
         return self._process
@@ -145,15 +147,8 @@ class Engine:
         self._process.check()
         script = _ROOT / "tests" / "watcher" / "audit.py"
         command = [self._programs / "python", script, "--config-file", self._config, "--"]
-        done = subprocess.run(
-            [*command, strategy, json.dumps(parameters)],
-            check=False,
-            env={**os.environ, **_QUIET},
-            capture_output=True,
-            text=True,
-            timeout=240,
-        )
-        results = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
-        assert results, done.stderr[-3000:]
+        done = run([*command, strategy, json.dumps(parameters)], env={**os.environ, **_QUIET}, timeout=240)
+        results = [line for line in done.printed.splitlines() if line.startswith("RESULT ")]
+        assert results, f"exit status {done.status}\n{done.err[-3000:]}"
         found: dict[str, Any] = json.loads(results[0].removeprefix("RESULT "))
         return found

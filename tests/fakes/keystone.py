@@ -6,13 +6,14 @@ It knows the service user ``gateway`` / ``service-secret``, and otherwise what a
 from __future__ import annotations
 
 import json
-import secrets
 import threading
 import time
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
+
+from chrysaetos.secret import new_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +93,7 @@ class FakeKeystone:
         access_rules: list[dict[str, str]] | None = None,
     ) -> bytes:
         """A new token for ``expires_in`` seconds; without project, domain and system it is unscoped."""
-        token = token or secrets.token_urlsafe(24)
+        token = token or new_secret()
         data: dict[str, Any] = {
             "methods": ["password"],
             "user": {"id": f"{user}-id", "name": user, "domain": {"id": "default", "name": "Default"}},

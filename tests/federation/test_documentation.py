@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
 import pytest
+from tests.support.commands import run
 
 from chrysaetos.federation.registry import FILE, read_registry
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse
@@ -43,16 +43,9 @@ def test_the_commands_of_a_guide(tmp_path: Path, guide: str, count: int) -> None
             make_certificate(tls)
             shutil.copy(tls, tmp_path / "alpha" / "haproxy" / "gate.pem")
         tokens = " --tokens tokens.json" if "federate token" in command else ""
-        done = subprocess.run(
-            ["sh", "-e", "-c", command + tokens],
-            cwd=tmp_path,
-            env={"PATH": f"{tmp_path / 'bin'}:/usr/sbin:/usr/bin:/bin"},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        path = f"{tmp_path / 'bin'}:/usr/sbin:/usr/bin:/bin"
+        done = run(["sh", "-e", "-c", command + tokens], cwd=tmp_path, env={"PATH": path})
+        assert done.status == 0, f"{command}\n{done.printed}{done.err}"
 
 
 def make_certificate(path: Path) -> None:

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from tests.support.commands import run
 
 from chrysaetos.federation import portal
 from chrysaetos.federation.portal import can_check, installed_version, portal_files, prometheus_config
@@ -98,22 +98,11 @@ def test_promtool_takes_all_of_it(tmp_path: Path, version: str, sites: tuple[Sit
     for name in ("tokens/alpha", "t", "ca.pem"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x")
-    done = subprocess.run(
-        ["promtool", "check", "config", "--syntax-only", "prometheus.yml"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    rules = subprocess.run(
-        ["promtool", "check", "rules", "rules/usage.yml", "rules/alerts.yml"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert rules.returncode == 0, rules.stdout + rules.stderr
+    for command in (
+        ("config", "--syntax-only", "prometheus.yml"),
+        ("rules", "rules/usage.yml", "rules/alerts.yml"),
+    ):
+        assert "SUCCESS" in run(["promtool", "check", *command], cwd=tmp_path).out
 
 
 def test_grafanas_files_are_yaml() -> None:

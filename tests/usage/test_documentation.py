@@ -1,11 +1,11 @@
 """The commands of docs/usage.md, run as they stand there."""
 
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.support.commands import run
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,16 +20,9 @@ def commands():
 def test_a_command_of_the_guide(command):
     program, *arguments = shlex.split(command)
     assert program == "chrysaetos"
-    done = subprocess.run(
-        [sys.executable, "-m", "chrysaetos", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert 'project_vcpu_usage{domain_id="default",domain_name="default",project_id="aa01"' in done.stdout
-    assert ('project_name="genomes"' in done.stdout) == ("--simple-vm-id" in arguments)
+    printed = run([sys.executable, "-m", "chrysaetos", *arguments], cwd=ROOT).out
+    assert 'project_vcpu_usage{domain_id="default",domain_name="default",project_id="aa01"' in printed
+    assert ('project_name="genomes"' in printed) == ("--simple-vm-id" in arguments)
 
 
 def test_there_are_commands():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import requests
 
 from chrysaetos.demo.keystone import REGION
 from chrysaetos.demo.processes import DemoError
+from chrysaetos.secret import new_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -251,7 +251,7 @@ class IdentityApi:
             expires_at: when it ends (UTC), and every token issued with it at the latest.
         """
         token = self.token(password_auth(user_id, password, {"project": {"id": project_id}}))
-        wanted: dict[str, Any] = {"name": name, "secret": secrets.token_urlsafe(24)}
+        wanted: dict[str, Any] = {"name": name, "secret": new_secret()}
         if access_rules is not None:
             wanted["access_rules"] = [dict(rule) for rule in access_rules]
         if expires_at is not None:
@@ -264,7 +264,7 @@ class IdentityApi:
 
     def create_account(self, name: str, project_id: str, project_name: str, role: str) -> Account:
         """Make a user with a role in a project, and an application credential for both."""
-        password = secrets.token_urlsafe(18)
+        password = new_secret()
         user_id = self.create_user(name, password)
         self.grant(user_id, role, on=f"/projects/{project_id}")
         return Account(
@@ -313,7 +313,7 @@ def create_identities(api: IdentityApi, admin_password: str) -> Identities:
     """
     tenants = tuple(api.create_account(name, api.create_project(name), name, role) for name, role in _TENANTS)
     service_project = api.create_project("service")
-    stranger_password = secrets.token_urlsafe(18)
+    stranger_password = new_secret()
     return Identities(
         tenants=tenants,
         admin=Account(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import secrets
 import sys
 from typing import TYPE_CHECKING, ClassVar
 
 from chrysaetos.demo.processes import DemoError, Server, private_directory, write_private
+from chrysaetos.secret import new_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +69,7 @@ class Keystone(Server):
         self._options = options or {}
         password = self.directory / "admin.password"
         if not password.exists():
-            write_private(password, secrets.token_urlsafe(18))
+            write_private(password, new_secret())
         self.admin_password = password.read_text()
 
     @property

@@ -14,7 +14,6 @@ import logging
 import math
 import os
 import re
-import secrets
 import stat
 import tempfile
 import time
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from chrysaetos.errors import ConfigError
 from chrysaetos.federation.policy import Policy
+from chrysaetos.secret import new_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 PREFIX = "cft_"
 """What each token begins with, so that scanners for secrets can know one."""
-_BYTES = 32
+_LENGTH = 43
 _VERSION = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -99,7 +99,7 @@ def new_token(name: str, policy: Policy, *, now: float, expires: float | None) -
     Raises:
         ConfigError: the name cannot be one.
     """
-    secret = PREFIX + secrets.token_urlsafe(_BYTES)
+    secret = PREFIX + new_secret(_LENGTH)
     return secret, Token(name, digest(secret.encode()), policy, now, expires)
 
 
