@@ -342,7 +342,10 @@ class ClientConnection(asyncio.Protocol):
         if sum(map(len, pieces)) < _JOIN:
             self._transport.write(b"".join(pieces))
         else:
-            self._transport.writelines(pieces)
+            # Not writelines(): that of asyncio never calls pause_writing() in Python 3.12.0 to 3.12.8 and
+            # 3.13.0 to 3.13.1 (CVE-2024-12254), so a slow client would fill the gateway's memory.
+            for piece in pieces:
+                self._transport.write(piece)
         if self._drained is not None:
             self._backlog = self._transport.get_write_buffer_size()
             self.deadline = self._server.loop.time() + self._server.limits.write_seconds
@@ -372,7 +375,7 @@ class ClientConnection(asyncio.Protocol):
         if not answer.begun:
             self._refuse(ApiError("an internal error; the gateway's log has more"))
             return
-        self._transport.writelines(answer.unfinished(self._server.date))
+        self._transport.write(b"".join(answer.unfinished(self._server.date)))
         if answer.ends_with_connection:
             # Only a reset tells a cut from an end (RFC 9112, 8).
             sock = self._transport.get_extra_info("socket")
