@@ -1,4 +1,4 @@
-"""The command ``chrysaetos``, called within the test's own process."""
+"""Run the command ``chrysaetos`` in the process of the test."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 class Run(Protocol):
-    """Calls the command with its arguments."""
+    """Runs the command with arguments."""
 
     def __call__(self, *arguments: str) -> Output: ...
 
 
-class Canned:
-    """Answers by path; keeps nothing.
+class Responses:
+    """The server's responses by path.
 
     Attributes:
-        replies: path → the reply to it.
+        replies: the response of each path.
     """
 
     def __init__(self) -> None:
@@ -38,37 +38,37 @@ class Canned:
     def __call__(self, request: Request) -> Reply:
         return self.replies[request.path]
 
-    def says(self, path: str, data: object, **notes: object) -> None:
-        """From now on a path is answered with this."""
-        self.replies[path] = success(data, **notes)
+    def set(self, path: str, data: object, **annotations: object) -> None:
+        """Set the successful response of a path."""
+        self.replies[path] = success(data, **annotations)
 
 
 @pytest.fixture(autouse=True)
-def nobodys_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No variable and no clouds.yaml but the test's own."""
+def _without_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Hide the variables and the clouds.yaml of the machine."""
     without_credentials(monkeypatch, tmp_path)
 
 
 @pytest.fixture
-def canned() -> Canned:
-    """What the server answers."""
-    return Canned()
+def responses() -> Responses:
+    """The responses of the server."""
+    return Responses()
 
 
 @pytest.fixture
-def server(canned: Canned) -> Iterator[MetricsServer]:
-    """A server that answers what is canned."""
-    with MetricsServer(canned) as running:
+def server(responses: Responses) -> Iterator[MetricsServer]:
+    """A running server with these responses."""
+    with MetricsServer(responses) as running:
         yield running
 
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command; a refusal of its arguments is a status as any other."""
+    """Run the command; an exit of argparse is returned as a status."""
     return lambda *arguments: call_main(main, arguments, capsys)
 
 
 @pytest.fixture
-def ask(run: Run, server: MetricsServer) -> Run:
-    """The command, asking the server."""
+def run_on_server(run: Run, server: MetricsServer) -> Run:
+    """Run the command with the URL of the server."""
     return lambda *arguments: run(*arguments, "--url", server.url)

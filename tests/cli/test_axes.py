@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chrysaetos.cli.axes import Axis, short, time_labels, value_labels
+from chrysaetos.cli.axes import Axis, format_short, time_labels, value_labels
 
 NOON = 1_795_262_400.0
 HOUR, DAY = 3600.0, 86400.0
 
 
 @pytest.mark.parametrize(
-    ("value", "written"),
+    ("value", "text"),
     [
         (0, "0"),
         (1, "1"),
@@ -25,8 +25,8 @@ HOUR, DAY = 3600.0, 86400.0
         (1e300, "1e+300"),
     ],
 )
-def test_a_value_is_written_short(value, written):
-    assert short(value) == written
+def test_values_are_abbreviated(value, text):
+    assert format_short(value) == text
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_value_is_written_short(value, written):
         (-100, 100, ("100", "-100")),
     ],
 )
-def test_the_ends_of_the_values_are_labelled_so_that_they_differ(low, high, ends):
+def test_the_first_and_last_label_differ(low, high, ends):
     labels = value_labels(Axis(low, high), 17)
     assert (labels[0], labels[-1]) == ends
     assert len(labels) == 17
@@ -52,7 +52,7 @@ def test_the_ends_of_the_values_are_labelled_so_that_they_differ(low, high, ends
     st.floats(1e-6, 1e6).map(lambda part: 1 + part),
     st.integers(4, 200),
 )
-def test_every_value_axis_has_labels_that_differ(low, factor, rows):
+def test_every_value_axis_has_several_labels(low, factor, rows):
     high = low * factor if low > 0 else low / factor + 1
     labels = [label for label in value_labels(Axis(min(low, high - 1e-3), high), rows) if label]
     assert len(labels) >= 2
@@ -67,7 +67,7 @@ def test_every_value_axis_has_labels_that_differ(low, factor, rows):
         (400 * DAY, "2026-12-13"),
     ],
 )
-def test_times_are_labelled_at_round_times(span, first):
+def test_time_labels_are_round(span, first):
     labels = time_labels(Axis(NOON, NOON + span), 100)
     assert len(labels) >= 2
     assert labels[0][1] == first
@@ -78,7 +78,7 @@ def test_times_are_labelled_at_round_times(span, first):
 
 
 @given(st.floats(0, 4e9), st.floats(1, 3e9), st.integers(10, 500))
-def test_labels_of_times_never_overlap(start, span, columns):
+def test_time_labels_never_overlap(start, span, columns):
     end = 0
     for column, label in time_labels(Axis(start, start + span), columns):
         assert column >= end
@@ -86,7 +86,7 @@ def test_labels_of_times_never_overlap(start, span, columns):
     assert end <= columns + 1
 
 
-def test_places_and_values_are_inverse():
+def test_position_and_value_are_inverse():
     axis = Axis(-1.7e308, 1.7e308)
-    assert axis.place(0.0) == 0.5
+    assert axis.position(0.0) == 0.5
     assert axis.value(0.5) == 0.0

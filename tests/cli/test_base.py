@@ -1,4 +1,4 @@
-"""What the commands have in common."""
+"""The base class of the commands."""
 
 import io
 from types import SimpleNamespace
@@ -27,21 +27,21 @@ def command():
 
 
 @pytest.mark.parametrize("time", ["-1h", "-0.5", "-.5", "-30m"])
-def test_a_time_may_begin_with_a_minus(command, time):
+def test_a_time_may_start_with_a_minus(command, time):
     parsed = command.get_parser("openstack metric test").parse_args(["--time", time, "-v"])
     assert (parsed.time, parsed.v) == (time, True)
 
 
-def test_an_option_is_no_time(command, capsys):
+def test_an_option_is_not_a_time(command, capsys):
     with pytest.raises(SystemExit):
         command.get_parser("openstack metric test").parse_args(["--time", "-v"])
     assert "--time: expected one argument" in capsys.readouterr().err
 
 
-def test_the_client_is_the_programs(command):
+def test_the_client_comes_from_the_program(command):
     assert command.client == "client"
 
 
 def test_notes_go_to_standard_error(command):
-    command.tell("one", "two")
+    command.write_notes("one", "two")
     assert command.app.stderr.getvalue() == "one\ntwo\n"

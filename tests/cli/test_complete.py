@@ -1,4 +1,4 @@
-"""``chrysaetos complete``: what bash makes of it."""
+"""``chrysaetos complete``: completions in bash."""
 
 import sys
 
@@ -7,7 +7,7 @@ from tests.support import commands
 
 from chrysaetos.cli.main import parsers
 
-ASK = """
+SCRIPT = """
 COMP_WORDS=({words}); COMP_CWORD={number}
 _chrysaetos
 printf '%s\\n' "${{COMPREPLY[@]}}"
@@ -15,22 +15,22 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 
 
 @pytest.fixture
-def offered(run):
-    """What bash offers for the words of a command, the last of which is being written."""
+def completions(run):
+    """Return bash's completions of the last word of a command."""
     script = run("complete").out
 
-    def ask(*words):
-        text = script + ASK.format(words=" ".join(f"'{word}'" for word in words), number=len(words) - 1)
+    def complete(*words):
+        text = script + SCRIPT.format(words=" ".join(f"'{word}'" for word in words), number=len(words) - 1)
         done = commands.run(["bash", "-c", text])
         assert done.err == ""
         return done.out.split()
 
-    return ask
+    return complete
 
 
-def test_commands_are_completed(offered):
-    assert offered("chrysaetos", "ra") == ["range"]
-    assert {"query", "range", "doctor", "demo", "gateway", "scope"} <= set(offered("chrysaetos", ""))
+def test_commands_are_completed(completions):
+    assert completions("chrysaetos", "ra") == ["range"]
+    assert {"query", "range", "doctor", "demo", "gateway", "scope"} <= set(completions("chrysaetos", ""))
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,11 @@ def test_commands_are_completed(offered):
         (("scope", "--pro"), ["--project"]),
     ],
 )
-def test_options_are_completed(words, options, offered):
-    assert offered("chrysaetos", *words) == options
+def test_options_are_completed(words, options, completions):
+    assert completions("chrysaetos", *words) == options
 
 
-def test_zsh_is_told_to_understand_it(run):
+def test_zsh_loads_bash_completions(run):
     assert run("complete", "--shell", "zsh").out.startswith("autoload -Uz compinit bashcompinit")
     assert run("complete", "--shell", "zsh").out.endswith(run("complete").out)
 
@@ -57,7 +57,7 @@ def test_every_command_has_a_parser():
     assert all(parser.prog == f"chrysaetos {name}" for name, parser in known.items())
 
 
-def test_a_command_whose_extra_is_not_installed_is_not_offered(monkeypatch):
+def test_a_command_without_its_extra_is_not_completed(monkeypatch):
     monkeypatch.setitem(sys.modules, "cliff.show", None)
     monkeypatch.delitem(sys.modules, "chrysaetos.cli.whoami", raising=False)
     known = parsers()

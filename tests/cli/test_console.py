@@ -1,4 +1,4 @@
-"""How a command ends: status, one line, nothing else."""
+"""Exit status and error message of commands."""
 
 import logging
 import os
@@ -18,41 +18,41 @@ QUERY = "/api/v1/query"
 PROGRAM = str(Path(sys.executable).with_name("chrysaetos"))
 
 
-def scalar(canned, text="1"):
-    canned.says(QUERY, {"resultType": "scalar", "result": [1, text]})
+def scalar(responses, text="1"):
+    responses.set(QUERY, {"resultType": "scalar", "result": [1, text]})
 
 
-def test_an_error_is_one_line(ask, canned):
-    canned.replies[QUERY] = failed(403, "forbidden", "not for you")
-    said = ask("query", "up")
-    assert (said.status, said.printed) == (1, "")
-    assert said.err.startswith("chrysaetos query: ")
-    assert said.err.count("\n") == 1
-    assert "not for you" in said.err
+def test_an_error_is_one_line(run_on_server, responses):
+    responses.replies[QUERY] = failed(403, "forbidden", "not for you")
+    output = run_on_server("query", "up")
+    assert (output.status, output.printed) == (1, "")
+    assert output.err.startswith("chrysaetos query: ")
+    assert output.err.count("\n") == 1
+    assert "not for you" in output.err
 
 
-def test_an_error_cannot_steer_the_terminal(ask, canned):
-    canned.replies[QUERY] = failed(422, "execution", "\x1b[2Jgone")
-    said = ask("query", "up")
-    assert said.status == 1
-    assert "\x1b" not in said.err
-    assert "gone" in said.err
+def test_control_characters_in_errors_are_escaped(run_on_server, responses):
+    responses.replies[QUERY] = failed(422, "execution", "\x1b[2Jgone")
+    output = run_on_server("query", "up")
+    assert output.status == 1
+    assert "\x1b" not in output.err
+    assert "gone" in output.err
 
 
-def test_nobody_there_is_one_line(run):
-    said = run("query", "up", "--timeout", "1", "--url", f"http://127.0.0.1:{free_port()}")
-    assert said.status == 1
-    assert said.err.count("\n") == 1
+def test_connection_refused_is_one_line(run):
+    output = run("query", "up", "--timeout", "1", "--url", f"http://127.0.0.1:{free_port()}")
+    assert output.status == 1
+    assert output.err.count("\n") == 1
 
 
-def test_debug_shows_where_an_error_comes_from(ask, canned):
+def test_debug_shows_the_traceback(run_on_server, responses):
     handlers = logging.getLogger().handlers[:]
-    canned.replies[QUERY] = failed(403, "forbidden", "not for you")
-    said = ask("query", "up", "--debug")
+    responses.replies[QUERY] = failed(403, "forbidden", "not for you")
+    output = run_on_server("query", "up", "--debug")
     logging.getLogger().handlers[:] = handlers
-    assert said.status == 1
-    assert "Traceback" in said.err
-    assert said.err.splitlines()[-1].startswith("chrysaetos query: ")
+    assert output.status == 1
+    assert "Traceback" in output.err
+    assert output.err.splitlines()[-1].startswith("chrysaetos query: ")
 
 
 @pytest.mark.parametrize(
@@ -68,39 +68,39 @@ def test_debug_shows_where_an_error_comes_from(ask, canned):
         ("targets", "--state", "gone"),
     ],
 )
-def test_a_mistake_in_the_call_is_2(arguments, ask, server):
-    said = ask(*arguments)
-    assert (said.status, said.printed) == (2, "")
-    assert said.err.splitlines()[-1].startswith(f"chrysaetos {arguments[0]}: error: ")
-    assert "--os-password" not in said.err
+def test_invalid_arguments_exit_with_2(arguments, run_on_server, server):
+    output = run_on_server(*arguments)
+    assert (output.status, output.printed) == (2, "")
+    assert output.err.splitlines()[-1].startswith(f"chrysaetos {arguments[0]}: error: ")
+    assert "--os-password" not in output.err
     assert server.requests == []
 
 
-def test_a_column_that_is_not_there_is_2(ask, canned):
-    scalar(canned)
-    said = ask("query", "1", "-c", "vm")
-    assert said.status == 2
-    assert said.err.count("\n") == 1
+def test_an_unknown_column_exits_with_2(run_on_server, responses):
+    scalar(responses)
+    output = run_on_server("query", "1", "-c", "vm")
+    assert output.status == 2
+    assert output.err.count("\n") == 1
 
 
-def test_an_interrupt_is_130_and_silent(ask, monkeypatch):
+def test_an_interrupt_exits_with_130_silently(run_on_server, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(query.Instant, "take_action", interrupted)
-    assert ask("query", "up") == Output(130, "", "")
+    assert run_on_server("query", "up") == Output(130, "", "")
 
 
-def test_a_fault_of_our_own_is_one_line_too(ask, monkeypatch):
+def test_an_internal_error_is_one_line(run_on_server, monkeypatch):
     def broken(*_):
         raise ZeroDivisionError
 
     monkeypatch.setattr(query.Instant, "take_action", broken)
-    assert ask("query", "up") == Output(1, "", "chrysaetos query: ZeroDivisionError\n")
+    assert run_on_server("query", "up") == Output(1, "", "chrysaetos query: ZeroDivisionError\n")
 
 
-def test_a_reader_that_has_gone_is_no_error(canned, server):
-    scalar(canned, "1" * 2_000_000)
+def test_a_closed_pipe_is_not_an_error(responses, server):
+    scalar(responses, "1" * 2_000_000)
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -117,8 +117,8 @@ def test_a_reader_that_has_gone_is_no_error(canned, server):
     assert (done.returncode, done.stderr) == (141, "")
 
 
-def test_every_character_can_be_written(canned, server):
-    canned.says(QUERY, {"resultType": "string", "result": [1, "naïve ☃"]})
+def test_every_character_can_be_written(responses, server):
+    responses.set(QUERY, {"resultType": "string", "result": [1, "naïve ☃"]})
     done = commands.run(
         [PROGRAM, "query", '"x"', "--url", server.url, "-f", "value"],
         env={**os.environ, "PYTHONIOENCODING": "ascii"},

@@ -1,4 +1,4 @@
-"""``chrysaetos doctor`` without Keystone, or with one that fails. With real ones: tests/e2e/test_cli.py."""
+"""``chrysaetos doctor`` without Keystone, or with one that fails. See also tests/e2e/test_cli.py."""
 
 import json
 import time
@@ -12,33 +12,33 @@ WHOAMI, QUERY, NAMES = "/-/whoami", "/api/v1/query", "/api/v1/label/__name__/val
 HTML = {"Content-Type": "text/html"}
 
 
-def now(canned, *, ahead: float = 0.0) -> None:
+def set_clock(responses, *, ahead: float = 0.0) -> None:
     sample = {"metric": {}, "value": [time.time() + ahead, "1"]}
-    canned.says(QUERY, {"resultType": "vector", "result": [sample]})
+    responses.set(QUERY, {"resultType": "vector", "result": [sample]})
 
 
 @pytest.fixture
-def healthy(canned):
+def healthy(responses):
     """A Prometheus without a gateway."""
-    canned.replies[WHOAMI] = Reply(404, b"404 page not found\n", {"Content-Type": "text/plain"})
-    now(canned)
-    canned.says(NAMES, ["up", "cpu"])
-    return canned
+    responses.replies[WHOAMI] = Reply(404, b"404 page not found\n", {"Content-Type": "text/plain"})
+    set_clock(responses)
+    responses.set(NAMES, ["up", "cpu"])
+    return responses
 
 
-def findings(said):
-    return {row["step"]: row for row in json.loads(said.printed)}
+def findings(output):
+    return {row["step"]: row for row in json.loads(output.printed)}
 
 
-def states(said):
-    return {step: row["state"] for step, row in findings(said).items()}
+def states(output):
+    return {step: row["state"] for step, row in findings(output).items()}
 
 
 @pytest.mark.usefixtures("healthy")
-def test_a_prometheus_that_is_well(ask):
-    said = ask("doctor", "-f", "json")
-    assert said.status == 0
-    assert states(said) == {
+def test_a_healthy_prometheus(run_on_server):
+    output = run_on_server("doctor", "-f", "json")
+    assert output.status == 0
+    assert states(output) == {
         "credentials": "ok",
         "token": "skipped",
         "roles": "skipped",
@@ -47,49 +47,49 @@ def test_a_prometheus_that_is_well(ask):
         "prometheus": "ok",
         "data": "ok",
     }
-    assert findings(said)["data"]["detail"] == "2 metrics in the last hour"
-    assert not any(row["advice"] for row in findings(said).values())
+    assert findings(output)["data"]["detail"] == "2 metrics in the last hour"
+    assert not any(row["advice"] for row in findings(output).values())
 
 
-def test_a_gateway_asked_with_basic(ask, healthy):
-    healthy.says(WHOAMI, {"rules": {"telemetry:query": "project"}})
-    said = ask("doctor", "--user", "id:secret", "-f", "json")
-    assert said.status == 0
-    assert findings(said)["gateway"]["detail"] == "you see the own project's series"
+def test_a_gateway_with_basic_authentication(run_on_server, healthy):
+    healthy.set(WHOAMI, {"rules": {"telemetry:query": "project"}})
+    output = run_on_server("doctor", "--user", "id:secret", "-f", "json")
+    assert output.status == 0
+    assert findings(output)["gateway"]["detail"] == "you can see series of your project"
 
 
-def test_a_caller_who_may_nothing(ask, healthy):
-    healthy.says(WHOAMI, {"rules": {"telemetry:query": "none"}})
-    said = ask("doctor", "-f", "json")
-    assert said.status == 1
-    assert states(said)["gateway"] == "failed"
-    assert "role reader" in findings(said)["gateway"]["advice"]
-    assert states(said)["prometheus"] == states(said)["data"] == "skipped"
-    assert findings(said)["data"]["detail"] == "needs gateway"
+def test_a_caller_without_access(run_on_server, healthy):
+    healthy.set(WHOAMI, {"rules": {"telemetry:query": "none"}})
+    output = run_on_server("doctor", "-f", "json")
+    assert output.status == 1
+    assert states(output)["gateway"] == "failed"
+    assert "role reader" in findings(output)["gateway"]["advice"]
+    assert states(output)["prometheus"] == states(output)["data"] == "skipped"
+    assert findings(output)["data"]["detail"] == "needs gateway"
 
 
-@pytest.mark.parametrize(("ahead", "words"), [(100.0, "100 s ahead"), (-3600.0, "3600 s behind")])
-def test_clocks_that_differ(ask, healthy, ahead, words):
-    now(healthy, ahead=ahead)
-    said = ask("doctor", "-f", "json")
-    assert said.status == 1
-    assert words in findings(said)["prometheus"]["detail"]
-    assert "NTP" in findings(said)["prometheus"]["advice"]
+@pytest.mark.parametrize(("ahead", "message"), [(100.0, "100 s ahead"), (-3600.0, "3600 s behind")])
+def test_clock_skew(run_on_server, healthy, ahead, message):
+    set_clock(healthy, ahead=ahead)
+    output = run_on_server("doctor", "-f", "json")
+    assert output.status == 1
+    assert message in findings(output)["prometheus"]["detail"]
+    assert "NTP" in findings(output)["prometheus"]["advice"]
 
 
-def test_a_server_that_takes_no_query_without_a_selector(ask, healthy):
+def test_a_server_that_requires_selectors(run_on_server, healthy):
     healthy.replies[QUERY] = failed(400, "bad_data", '1:45: parse error: unexpected identifier "vector"')
-    said = ask("doctor", "-f", "json")
-    assert said.status == 0
-    assert states(said)["prometheus"] == "skipped"
-    assert states(said)["data"] == "ok"
+    output = run_on_server("doctor", "-f", "json")
+    assert output.status == 0
+    assert states(output)["prometheus"] == "skipped"
+    assert states(output)["data"] == "ok"
 
 
-def test_a_project_without_metrics_is_no_failure(ask, healthy):
-    healthy.says(NAMES, [])
-    said = ask("doctor", "-f", "json")
-    assert said.status == 0
-    assert "project_label_name" in findings(said)["data"]["advice"]
+def test_a_project_without_metrics_is_not_a_failure(run_on_server, healthy):
+    healthy.set(NAMES, [])
+    output = run_on_server("doctor", "-f", "json")
+    assert output.status == 0
+    assert "project_label_name" in findings(output)["data"]["advice"]
 
 
 @pytest.mark.parametrize(
@@ -97,39 +97,39 @@ def test_a_project_without_metrics_is_no_failure(ask, healthy):
     [
         (failed(401, "unauthorized", "who are you?"), "check the credentials"),
         (failed(403, "forbidden", "not you"), "role reader"),
-        (Reply(200, b"<html>welcome</html>", HTML), "another server answers there"),
+        (Reply(200, b"<html>welcome</html>", HTML), "it belongs to another server"),
         (failed(500, "internal", "oops"), "ask the operator"),
     ],
 )
-def test_each_failure_has_its_advice(reply, advice, ask, healthy):
+def test_each_failure_has_its_advice(reply, advice, run_on_server, healthy):
     healthy.replies[WHOAMI] = reply
-    said = ask("doctor", "-f", "json", "--timeout", "2")
-    assert said.status == 1
-    finding = findings(said)["gateway"]
+    output = run_on_server("doctor", "-f", "json", "--timeout", "2")
+    assert output.status == 1
+    finding = findings(output)["gateway"]
     assert finding["state"] == "failed"
     assert advice in finding["advice"]
     assert "\n" not in finding["detail"]
 
 
-def test_nobody_is_there(run):
-    said = run("doctor", "-f", "json", "--timeout", "1", "--url", f"http://127.0.0.1:{free_port()}")
-    assert said.status == 1
-    assert "the gateway runs" in findings(said)["gateway"]["advice"]
+def test_connection_refused(run):
+    output = run("doctor", "-f", "json", "--timeout", "1", "--url", f"http://127.0.0.1:{free_port()}")
+    assert output.status == 1
+    assert "the gateway is running" in findings(output)["gateway"]["advice"]
 
 
 def test_no_credentials(run):
-    said = run("doctor", "-f", "json")
-    assert said.status == 1
-    assert states(said)["credentials"] == "failed"
-    assert "--os-cloud" in findings(said)["credentials"]["advice"]
-    assert states(said)["token"] == "skipped"
+    output = run("doctor", "-f", "json")
+    assert output.status == 1
+    assert states(output)["credentials"] == "failed"
+    assert "--os-cloud" in findings(output)["credentials"]["advice"]
+    assert states(output)["token"] == "skipped"
 
 
-def test_a_keystone_that_does_not_answer(run):
+def test_keystone_is_down(run):
     password = ("--os-username", "a", "--os-password", "b", "--os-user-domain-id", "default")
-    said = run("doctor", "-f", "json", "--os-auth-url", f"http://127.0.0.1:{free_port()}/v3", *password)
-    assert said.status == 1
-    assert states(said)["credentials"] == "ok"
-    assert findings(said)["token"]["state"] == "failed"
-    assert "auth_url" in findings(said)["token"]["advice"]
-    assert said.err == ""
+    output = run("doctor", "-f", "json", "--os-auth-url", f"http://127.0.0.1:{free_port()}/v3", *password)
+    assert output.status == 1
+    assert states(output)["credentials"] == "ok"
+    assert findings(output)["token"]["state"] == "failed"
+    assert "auth_url" in findings(output)["token"]["advice"]
+    assert output.err == ""

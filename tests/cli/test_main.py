@@ -1,4 +1,4 @@
-"""The command's dispatch: what is there, and that it loads what it needs."""
+"""Dispatch of the command, and the packages that it imports."""
 
 import sys
 
@@ -12,7 +12,7 @@ HEAVY = ("requests", "keystoneauth1", "openstack", "cliff", "stevedore", "oslo_c
 
 
 def loaded(*arguments):
-    """The heavy packages that a call of the command imports."""
+    """Return the heavy packages that the command imports."""
     code = (
         "import sys\nfrom chrysaetos.cli.main import main\n"
         "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
@@ -24,19 +24,19 @@ def loaded(*arguments):
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("scope", "up", "--project", "p")])
-def test_help_loads_nothing_heavy(arguments):
+def test_help_imports_no_heavy_package(arguments):
     assert loaded(*arguments) == set()
 
 
-def test_a_commands_help_loads_what_that_command_needs():
+def test_the_help_of_a_command_imports_only_what_it_needs():
     assert loaded("query", "--help") == {"cliff", "stevedore"}
 
 
-def test_prometheus_itself_is_asked_without_openstacksdk():
+def test_a_url_does_not_import_openstacksdk():
     assert "openstack" not in loaded("query", "up", "--url", "http://127.0.0.1:1", "--timeout", "0.1")
 
 
-def test_a_package_that_is_missing_is_named_with_its_extra(monkeypatch, capsys):
+def test_a_missing_package_is_named_with_its_extra(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "cliff.lister", None)
     monkeypatch.delitem(sys.modules, "chrysaetos.cli.query", raising=False)
     assert main(["query", "up"]) == 2
@@ -55,19 +55,19 @@ def test_a_package_that_is_missing_is_named_with_its_extra(monkeypatch, capsys):
         ([], []),
     ],
 )
-def test_options_may_stand_in_front_of_the_command(arguments, leading):
+def test_options_before_the_command(arguments, leading):
     assert module._leading_options(arguments) == leading
 
 
-def test_they_reach_the_command(capsys, tmp_path, monkeypatch):
+def test_leading_options_are_passed_to_the_command(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     assert main(["--os-cloud", "nowhere", "query", "up"]) == 1
     assert "nowhere" in capsys.readouterr().err
 
 
-def test_a_command_of_another_kind_has_no_such_options(capsys):
-    with pytest.raises(SystemExit) as ended:
+def test_other_commands_reject_leading_options(capsys):
+    with pytest.raises(SystemExit) as caught:
         main(["--os-cloud", "demo", "scope", "up", "--project", "p"])
-    assert ended.value.code == 2
+    assert caught.value.code == 2
     assert "--os-cloud" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The plugin of openstackclient: names, and what it loads. Its commands are run in tests/e2e/test_cli.py."""
+"""The plugin of openstackclient. Its commands are tested in tests/e2e/test_cli.py."""
 
 import argparse
 from importlib.metadata import entry_points
@@ -12,7 +12,7 @@ OURS = "openstack.chrysaetos.v1"
 THEIRS = "openstack.observabilityclient.v1"
 
 
-def test_no_command_has_the_name_of_another():
+def test_command_names_are_unique():
     ours, theirs = ({point.name for point in entry_points(group=group)} for group in (OURS, THEIRS))
     assert {"metric_instant", "metric_range", "metric_doctor"} <= ours
     assert {"metric_list", "metric_query"} <= theirs
@@ -20,13 +20,13 @@ def test_no_command_has_the_name_of_another():
 
 
 @pytest.mark.parametrize("point", entry_points(group=OURS), ids=lambda point: point.name)
-def test_every_command_is_there_and_described(point):
+def test_every_command_exists_and_has_a_description(point):
     command = point.load()
     assert issubclass(command, Command)
     assert command.__doc__
 
 
-def test_openstackclient_finds_what_it_asks_a_plugin_for():
+def test_the_module_has_the_attributes_of_a_plugin():
     (point,) = (
         point for point in entry_points(group="openstack.cli.extension") if point.name == "chrysaetos"
     )

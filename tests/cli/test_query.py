@@ -8,8 +8,8 @@ import time
 import pytest
 from tests.fakes.metrics_server import failed, success
 
-from chrysaetos.cli import watching
-from chrysaetos.cli.query import _look
+from chrysaetos.cli import watch
+from chrysaetos.cli.query import _style
 
 QUERY, RANGE = "/api/v1/query", "/api/v1/query_range"
 NOON = 1_795_262_400
@@ -35,21 +35,23 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_vector_is_a_row_a_series(ask, canned, server):
-    canned.says(QUERY, vector(({"__name__": "up", "vm": "a"}, "1"), ({"__name__": "up", "zone": "z"}, "0.5")))
-    said = ask("query", "up", "-f", "json", "--time", "1795262400", "--limit", "7")
-    assert said.status == 0
-    assert json.loads(said.out) == [
+def test_a_vector_is_a_row_per_series(run_on_server, responses, server):
+    responses.set(
+        QUERY, vector(({"__name__": "up", "vm": "a"}, "1"), ({"__name__": "up", "zone": "z"}, "0.5"))
+    )
+    output = run_on_server("query", "up", "-f", "json", "--time", "1795262400", "--limit", "7")
+    assert output.status == 0
+    assert json.loads(output.out) == [
         {"__name__": "up", "vm": "a", "zone": "", "value": 1},
         {"__name__": "up", "vm": "", "zone": "z", "value": 0.5},
     ]
-    asked = server.requests[-1].parameters
-    assert (asked["query"], float(asked["time"]), asked["limit"]) == ("up", NOON, "7")
+    parameters = server.requests[-1].parameters
+    assert (parameters["query"], float(parameters["time"]), parameters["limit"]) == ("up", NOON, "7")
 
 
-def test_a_table_is_the_default(ask, canned):
-    canned.says(QUERY, vector(({"vm": "a"}, "2.50")))
-    assert ask("query", "up").out.splitlines()[1].split() == ["|", "vm", "|", "value", "|"]
+def test_a_table_is_the_default(run_on_server, responses):
+    responses.set(QUERY, vector(({"vm": "a"}, "2.50")))
+    assert run_on_server("query", "up").out.splitlines()[1].split() == ["|", "vm", "|", "value", "|"]
 
 
 @pytest.mark.parametrize(
@@ -62,9 +64,9 @@ def test_a_table_is_the_default(ask, canned):
         ("9007199254740993", 2**53 * 1.0),
     ],
 )
-def test_every_value_is_valid_json(sent, shown, ask, canned):
-    canned.says(QUERY, vector(({}, sent)))
-    out = ask("query", "up", "-f", "json").out
+def test_every_value_is_valid_json(sent, shown, run_on_server, responses):
+    responses.set(QUERY, vector(({}, sent)))
+    out = run_on_server("query", "up", "-f", "json").out
     assert json.loads(out, parse_constant=pytest.fail) == [{"value": shown}]
 
 
@@ -87,55 +89,55 @@ def test_every_value_is_valid_json(sent, shown, ask, canned):
         (vector(), []),
     ],
 )
-def test_every_type_of_result_is_shown(data, shown, ask, canned):
-    canned.says(QUERY, data)
-    assert json.loads(ask("query", "up", "-f", "json").out) == shown
+def test_every_type_of_result_is_shown(data, shown, run_on_server, responses):
+    responses.set(QUERY, data)
+    assert json.loads(run_on_server("query", "up", "-f", "json").out) == shown
 
 
-def test_a_histogram_is_short_in_a_table(ask, canned):
-    canned.says(QUERY, {"resultType": "vector", "result": [{"metric": {}, "histogram": [NOON, HISTOGRAM]}]})
-    assert "| count 3, sum 4.5 |" in ask("query", "up").out
+def test_a_histogram_is_summarized_in_a_table(run_on_server, responses):
+    responses.set(QUERY, {"resultType": "vector", "result": [{"metric": {}, "histogram": [NOON, HISTOGRAM]}]})
+    assert "| count 3, sum 4.5 |" in run_on_server("query", "up").out
 
 
-def test_a_label_cannot_hide_the_value(ask, canned):
-    canned.says(QUERY, vector(({"value": "no", "time": "t"}, "1")))
-    assert json.loads(ask("query", "up", "-f", "json").out) == [
+def test_a_label_cannot_hide_the_value(run_on_server, responses):
+    responses.set(QUERY, vector(({"value": "no", "time": "t"}, "1")))
+    assert json.loads(run_on_server("query", "up", "-f", "json").out) == [
         {"label_value": "no", "time": "t", "value": 1}
     ]
 
 
-def test_a_label_cannot_steer_the_terminal(ask, canned):
-    canned.says(QUERY, vector(({"vm": "\x1b[2Jgone"}, "1")))
-    table = ask("query", "up").out
+def test_control_characters_in_labels_are_escaped(run_on_server, responses):
+    responses.set(QUERY, vector(({"vm": "\x1b[2Jgone"}, "1")))
+    table = run_on_server("query", "up").out
     assert "\x1b" not in table
     assert "\\x1b[2Jgone" in table
-    assert json.loads(ask("query", "up", "-f", "json").out)[0]["vm"] == "\x1b[2Jgone"
+    assert json.loads(run_on_server("query", "up", "-f", "json").out)[0]["vm"] == "\x1b[2Jgone"
 
 
-def test_warnings_go_beside_the_output(ask, canned):
-    canned.says(QUERY, vector(({}, "1")), warnings=["half of it"], infos=["no counter"])
-    said = ask("query", "up", "-f", "value")
-    assert said.out == "1\n"
-    assert said.err.splitlines() == ["half of it", "no counter"]
+def test_warnings_are_written_to_standard_error(run_on_server, responses):
+    responses.set(QUERY, vector(({}, "1")), warnings=["half of it"], infos=["no counter"])
+    output = run_on_server("query", "up", "-f", "value")
+    assert output.out == "1\n"
+    assert output.err.splitlines() == ["half of it", "no counter"]
 
 
-def test_a_time_may_begin_with_a_minus(ask, canned, server):
-    canned.says(QUERY, vector())
-    canned.says(RANGE, matrix())
-    assert ask("query", "up", "--time", "-1h").status == 0
+def test_a_time_may_start_with_a_minus(run_on_server, responses, server):
+    responses.set(QUERY, vector())
+    responses.set(RANGE, matrix())
+    assert run_on_server("query", "up", "--time", "-1h").status == 0
     assert float(server.requests[-1].parameters["time"]) == pytest.approx(time.time() - 3600, abs=60)
-    assert ask("range", "--start", "-2h", "--end", "-1h", "up").status == 0
-    asked = server.requests[-1].parameters
-    assert float(asked["end"]) - float(asked["start"]) == 3600
-    assert asked["query"] == "up"
+    assert run_on_server("range", "--start", "-2h", "--end", "-1h", "up").status == 0
+    parameters = server.requests[-1].parameters
+    assert float(parameters["end"]) - float(parameters["start"]) == 3600
+    assert parameters["query"] == "up"
 
 
-def test_a_range_has_a_step_for_a_screen(ask, canned, server):
-    canned.says(RANGE, matrix())
+def test_the_default_step_of_a_range(run_on_server, responses, server):
+    responses.set(RANGE, matrix())
     for start, step in (("-1h", 15), ("-1d", 346), ("-10s", 1)):
-        assert ask("range", "up", "--start", start).status == 0
+        assert run_on_server("range", "up", "--start", start).status == 0
         assert float(server.requests[-1].parameters["step"]) == step
-    assert ask("range", "up", "--step", "5m").status == 0
+    assert run_on_server("range", "up", "--step", "5m").status == 0
     assert float(server.requests[-1].parameters["step"]) == 300
 
 
@@ -145,9 +147,9 @@ TWO = matrix(
 )
 
 
-def test_a_range_is_a_row_a_sample(ask, canned):
-    canned.says(RANGE, TWO)
-    out = ask("range", "cpu", "-f", "csv", "-c", "time", "-c", "vm", "-c", "value").out
+def test_a_range_is_a_row_per_sample(run_on_server, responses):
+    responses.set(RANGE, TWO)
+    out = run_on_server("range", "cpu", "-f", "csv", "-c", "time", "-c", "vm", "-c", "value").out
     assert list(csv.reader(io.StringIO(out))) == [
         ["time", "vm", "value"],
         ["2026-11-21T12:00:00Z", "a", "1"],
@@ -156,30 +158,30 @@ def test_a_range_is_a_row_a_sample(ask, canned):
     ]
 
 
-def test_a_wide_range_is_a_column_a_series(ask, canned):
-    canned.says(RANGE, TWO)
-    assert json.loads(ask("range", "cpu", "--wide", "-f", "json").out) == [
+def test_a_wide_range_is_a_column_per_series(run_on_server, responses):
+    responses.set(RANGE, TWO)
+    assert json.loads(run_on_server("range", "cpu", "--wide", "-f", "json").out) == [
         {"time": "2026-11-21T12:00:00Z", '{vm="a"}': 1, '{vm="b"}': ""},
         {"time": "2026-11-21T12:01:00Z", '{vm="a"}': 2, '{vm="b"}': "NaN"},
     ]
 
 
-def test_a_range_is_drawn(ask, canned):
-    canned.says(RANGE, TWO)
+def test_a_range_is_drawn(run_on_server, responses):
+    responses.set(RANGE, TWO)
     window = ("--start", "2026-11-21T12:00:00Z", "--end", "2026-11-21T12:01:00Z", "--step", "60")
-    said = ask("range", "cpu ", "--plot", *window, "--width", "60", "--height", "10")
-    lines = said.out.splitlines()
+    output = run_on_server("range", "cpu ", "--plot", *window, "--width", "60", "--height", "10")
+    lines = output.out.splitlines()
     assert lines[0] == "cpu"
     assert lines[1].startswith("2.00 ┤")
     assert lines[-2:] == ['* {vm="a"}  min 1  max 2  last 2', '+ {vm="b"}  no points']
     assert max(map(len, lines)) <= 60
-    ascii_only = ask("range", "cpu", "--plot", "--ascii", *window).out
+    ascii_only = run_on_server("range", "cpu", "--plot", "--ascii", *window).out
     assert ascii_only.isascii()
 
 
-def test_a_plot_names_a_single_series_whole(ask, canned):
-    canned.says(RANGE, matrix(({"__name__": "up", "vm": "\x1b"}, [[NOON, "1"]])))
-    out = ask("range", "up", "--plot").out
+def test_a_plot_shows_all_labels_of_a_single_series(run_on_server, responses):
+    responses.set(RANGE, matrix(({"__name__": "up", "vm": "\x1b"}, [[NOON, "1"]])))
+    out = run_on_server("range", "up", "--plot").out
     assert 'up{vm="\\x1b"}' in out
     assert "\x1b" not in out
 
@@ -195,7 +197,7 @@ def test_a_plot_names_a_single_series_whole(ask, canned):
         ({"TERM": "xterm"}, "latin-1", False, True),
     ],
 )
-def test_a_plot_uses_what_the_terminal_has(environment, encoding, unicode, colour, monkeypatch):
+def test_a_plot_adapts_to_the_terminal(environment, encoding, unicode, colour, monkeypatch):
     for name in ("TERM", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {**environment, "COLUMNS": "90", "LINES": "40"}.items():
@@ -203,26 +205,26 @@ def test_a_plot_uses_what_the_terminal_has(environment, encoding, unicode, colou
     terminal = Terminal()
     terminal.encoding = encoding
     options = type("Options", (), {"ascii": False, "width": None, "height": None})
-    look = _look(options, terminal, legend=3)
-    assert (look.unicode, look.colour, look.width, look.height) == (unicode, colour, 90, 37)
+    style = _style(options, terminal, legend=3)
+    assert (style.unicode, style.colour, style.width, style.height) == (unicode, colour, 90, 37)
 
 
-def test_a_range_can_be_asked_in_parts(ask, canned, server):
-    canned.says(RANGE, matrix(({}, [[NOON, "1"]])))
-    said = ask("range", "up", "--start", "-2d", "--step", "10s", "--split", "-f", "json")
-    assert said.status == 0
-    assert said.err == ""  # no terminal, no progress
+def test_a_range_is_split_into_several_requests(run_on_server, responses, server):
+    responses.set(RANGE, matrix(({}, [[NOON, "1"]])))
+    output = run_on_server("range", "up", "--start", "-2d", "--step", "10s", "--split", "-f", "json")
+    assert output.status == 0
+    assert output.err == ""  # no terminal, no progress
     assert len([one for one in server.requests if one.path == RANGE]) == 2
 
 
-def test_an_end_before_the_start_is_a_mistake_in_the_call(ask, server):
-    said = ask("range", "up", "--start", "-1h", "--end", "-2h")
-    assert said.status == 2
-    assert said.err.startswith("chrysaetos range: the end (2")
+def test_an_end_before_the_start_is_rejected(run_on_server, server):
+    output = run_on_server("range", "up", "--start", "-1h", "--end", "-2h")
+    assert output.status == 2
+    assert output.err.startswith("chrysaetos range: the end (2")
     assert server.requests == []
 
 
-def test_watching_goes_on_until_it_is_interrupted(ask, server, monkeypatch):
+def test_watch_repeats_until_it_is_interrupted(run_on_server, server, monkeypatch):
     answers = iter(
         [
             success(vector(({}, "1"))),
@@ -238,31 +240,31 @@ def test_watching_goes_on_until_it_is_interrupted(ask, server, monkeypatch):
         if len(pauses) > 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(watching.time, "sleep", sleep)
+    monkeypatch.setattr(watch.time, "sleep", sleep)
     server.answer = lambda _: next(answers)
-    said = ask("query", "up", "--watch", "2", "-f", "value")
-    assert said.status == 130
-    assert said.printed.split() == ["1", "2", "3"]
-    assert "too slow" in said.err
+    output = run_on_server("query", "up", "--watch", "2", "-f", "value")
+    assert output.status == 130
+    assert output.printed.split() == ["1", "2", "3"]
+    assert "too slow" in output.err
     assert set(pauses) == {2.0}
 
 
-def test_watching_ends_with_an_error_that_stays(ask, server, monkeypatch):
+def test_watch_ends_at_a_permanent_error(run_on_server, server, monkeypatch):
     answers = iter([success(matrix()), failed(403, "forbidden", "no more")])
-    monkeypatch.setattr(watching.time, "sleep", lambda _: None)
+    monkeypatch.setattr(watch.time, "sleep", lambda _: None)
     server.answer = lambda _: next(answers)
-    said = ask("range", "up", "--watch")
-    assert said.status == 1
-    assert "no more" in said.err
+    output = run_on_server("range", "up", "--watch")
+    assert output.status == 1
+    assert "no more" in output.err
 
 
-def test_an_interval_that_is_a_query_is_explained(ask):
-    said = ask("query", "--watch", "up")
-    assert said.status == 2
-    assert "a query stands before --watch" in said.err
+def test_a_query_after_watch_is_explained(run_on_server):
+    output = run_on_server("query", "--watch", "up")
+    assert output.status == 2
+    assert "the query must be before --watch" in output.err
 
 
-def test_a_query_may_begin_with_a_minus(run, server, canned):
-    canned.says(QUERY, vector())
+def test_a_query_may_start_with_a_minus(run, server, responses):
+    responses.set(QUERY, vector())
     assert run("query", "--url", server.url, "--", "-up").status == 0
     assert server.requests[-1].parameters["query"] == "-up"

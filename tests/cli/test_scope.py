@@ -15,18 +15,18 @@ def test_a_query_is_printed_scoped(capsys):
     assert capsys.readouterr().out == 'sum(up{project="A"}) # all\n'
 
 
-def test_the_label_can_be_another(capsys):
+def test_another_label(capsys):
     assert main(["scope", "up", "--project", 'A"}', "--label", "tenant_id"]) == 0
     assert capsys.readouterr().out == 'up{tenant_id="A\\"}"}\n'
 
 
-def test_a_selector_is_not_a_query(capsys):
+def test_a_selector_must_not_be_a_query(capsys):
     assert main(["scope", "{}", "--project", "A", "--selector"]) == 0
     assert capsys.readouterr().out == '{project="A"}\n'
     assert main(["scope", "up + 1", "--project", "A", "--selector"]) == 1
 
 
-def test_a_refused_query_is_shown_with_a_caret(capsys):
+def test_a_rejected_query_is_shown_with_a_caret(capsys):
     assert main(["scope", "sum(up", "--project", "A"]) == 1
     out, err = capsys.readouterr()
     assert out == ""
@@ -43,24 +43,24 @@ def test_a_refused_query_is_shown_with_a_caret(capsys):
         ["scope", "up", "--project", "A", "--label", "__name__"],
     ],
 )
-def test_a_call_that_makes_no_sense_is_refused_in_one_line(arguments, capsys):
+def test_invalid_arguments_are_rejected_in_one_line(arguments, capsys):
     assert main(arguments) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_json_lines_are_answered_in_order(capsys, monkeypatch):
+def test_json_lines_are_scoped_in_order(capsys, monkeypatch):
     lines = ['"up"', '"up +"', "[]", '"\\ud800"', "\xff", '"a\\nb"', '"1"']
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\n".join(lines).encode("latin-1"))))
     assert main(["scope", "--json-lines", "--project", "A"]) == 0
-    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert answers[0] == {"scoped": 'up{project="A"}'}
-    assert answers[-1] == {"scoped": "1"}
-    assert [sorted(answer) for answer in answers[1:-1]] == [["column", "error", "line"]] * 5
-    assert (answers[1]["line"], answers[1]["column"]) == (1, 5)
-    assert (answers[5]["line"], answers[5]["column"]) == (2, 1)
+    results = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert results[0] == {"scoped": 'up{project="A"}'}
+    assert results[-1] == {"scoped": "1"}
+    assert [sorted(result) for result in results[1:-1]] == [["column", "error", "line"]] * 5
+    assert (results[1]["line"], results[1]["column"]) == (1, 5)
+    assert (results[5]["line"], results[5]["column"]) == (2, 1)
 
 
-def test_the_version_is_told(capsys):
+def test_version(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["--version"])
     assert caught.value.code == 0

@@ -8,42 +8,42 @@ import pytest
 SERIES, LABELS, METADATA = "/api/v1/series", "/api/v1/labels", "/api/v1/metadata"
 
 
-def test_series_have_a_column_a_label(ask, canned, server):
-    canned.says(SERIES, [{"__name__": "up", "vm": "a"}, {"__name__": "down", "zone": "z"}])
-    said = ask("series", "up", '{vm="a"}', "--start", "-1h", "--limit", "5", "-f", "json")
-    assert json.loads(said.out) == [
+def test_series_have_a_column_per_label(run_on_server, responses, server):
+    responses.set(SERIES, [{"__name__": "up", "vm": "a"}, {"__name__": "down", "zone": "z"}])
+    output = run_on_server("series", "up", '{vm="a"}', "--start", "-1h", "--limit", "5", "-f", "json")
+    assert json.loads(output.out) == [
         {"__name__": "up", "vm": "a", "zone": ""},
         {"__name__": "down", "vm": "", "zone": "z"},
     ]
-    asked = server.requests[-1]
-    assert [value for name, value in asked.pairs if name == "match[]"] == ["up", '{vm="a"}']
-    assert float(asked.parameters["start"]) == pytest.approx(time.time() - 3600, abs=60)
-    assert asked.parameters["limit"] == "5"
-    assert "end" not in asked.parameters
+    request = server.requests[-1]
+    assert [value for name, value in request.pairs if name == "match[]"] == ["up", '{vm="a"}']
+    assert float(request.parameters["start"]) == pytest.approx(time.time() - 3600, abs=60)
+    assert request.parameters["limit"] == "5"
+    assert "end" not in request.parameters
 
 
-def test_labels_are_one_column(ask, canned, server):
-    canned.says(LABELS, ["__name__", "vm"], warnings=["cut short"])
-    said = ask("labels", "--match", "up", "--match", "down", "-f", "value")
-    assert said.out.split() == ["__name__", "vm"]
-    assert said.err == "cut short\n"
+def test_labels_are_one_column(run_on_server, responses, server):
+    responses.set(LABELS, ["__name__", "vm"], warnings=["cut short"])
+    output = run_on_server("labels", "--match", "up", "--match", "down", "-f", "value")
+    assert output.out.split() == ["__name__", "vm"]
+    assert output.err == "cut short\n"
     assert [value for name, value in server.requests[-1].pairs if name == "match[]"] == ["up", "down"]
 
 
-def test_values_are_of_one_label(ask, canned, server):
-    canned.says("/api/v1/label/vm/values", ["a", "b"])
-    assert json.loads(ask("values", "vm", "--end", "now", "-f", "json").out) == [
+def test_values_of_a_label(run_on_server, responses, server):
+    responses.set("/api/v1/label/vm/values", ["a", "b"])
+    assert json.loads(run_on_server("values", "vm", "--end", "now", "-f", "json").out) == [
         {"value": "a"},
         {"value": "b"},
     ]
     assert "end" in server.requests[-1].parameters
 
 
-def test_metadata_is_a_row_for_each_that_differs(ask, canned, server):
+def test_metadata_is_a_row_per_entry(run_on_server, responses, server):
     entries = [{"type": "gauge", "unit": "", "help": "Is it up?"}, {"type": "unknown"}]
-    canned.says(METADATA, {"up": entries, "down": [{"type": "counter", "unit": "s", "help": "\x07"}]})
-    said = ask("metadata", "up", "-f", "json")
-    assert json.loads(said.out) == [
+    responses.set(METADATA, {"up": entries, "down": [{"type": "counter", "unit": "s", "help": "\x07"}]})
+    output = run_on_server("metadata", "up", "-f", "json")
+    assert json.loads(output.out) == [
         {"metric": "down", "type": "counter", "unit": "s", "help": "\x07"},
         {"metric": "up", "type": "gauge", "unit": "", "help": "Is it up?"},
         {"metric": "up", "type": "unknown", "unit": "", "help": ""},

@@ -5,7 +5,7 @@ import json
 TARGETS, RULES, ALERTS = "/api/v1/targets", "/api/v1/rules", "/api/v1/alerts"
 
 
-def test_targets_are_shown_with_their_health(ask, canned, server):
+def test_targets_are_shown_with_their_health(run_on_server, responses, server):
     active = {
         "labels": {"job": "vm", "instance": "a:9100"},
         "health": "down",
@@ -13,8 +13,8 @@ def test_targets_are_shown_with_their_health(ask, canned, server):
         "lastError": "connection refused",
     }
     dropped = {"discoveredLabels": {"job": "vm", "__address__": "b:9100"}}
-    canned.says(TARGETS, {"activeTargets": [active], "droppedTargets": [dropped]})
-    rows = json.loads(ask("targets", "--state", "any", "-f", "json").out)
+    responses.set(TARGETS, {"activeTargets": [active], "droppedTargets": [dropped]})
+    rows = json.loads(run_on_server("targets", "--state", "any", "-f", "json").out)
     assert rows[0] == {
         "state": "active",
         "job": "vm",
@@ -27,17 +27,19 @@ def test_targets_are_shown_with_their_health(ask, canned, server):
     assert server.requests[-1].parameters["state"] == "any"
 
 
-def test_active_targets_are_the_default(ask, canned, server):
-    canned.says(TARGETS, {"activeTargets": [], "droppedTargets": None})
-    assert ask("targets").status == 0
+def test_active_targets_are_the_default(run_on_server, responses, server):
+    responses.set(TARGETS, {"activeTargets": [], "droppedTargets": None})
+    assert run_on_server("targets").status == 0
     assert server.requests[-1].parameters["state"] == "active"
 
 
-def test_rules_are_a_row_each(ask, canned, server):
+def test_a_row_per_rule(run_on_server, responses, server):
     alert = {"type": "alerting", "name": "Down", "query": "up == 0", "health": "ok", "state": "firing"}
     record = {"type": "recording", "name": "job:up", "query": "sum(up)", "health": "err", "lastError": "no"}
-    canned.says(RULES, {"groups": [{"name": "g", "rules": [alert, record]}, {"name": "empty", "rules": []}]})
-    rows = json.loads(ask("rules", "--type", "alert", "-f", "json").out)
+    responses.set(
+        RULES, {"groups": [{"name": "g", "rules": [alert, record]}, {"name": "empty", "rules": []}]}
+    )
+    rows = json.loads(run_on_server("rules", "--type", "alert", "-f", "json").out)
     assert [(row["group"], row["name"], row["state"], row["last_error"]) for row in rows] == [
         ("g", "Down", "firing", ""),
         ("g", "job:up", "", "no"),
@@ -45,11 +47,11 @@ def test_rules_are_a_row_each(ask, canned, server):
     assert server.requests[-1].parameters["type"] == "alert"
 
 
-def test_alerts_are_a_row_each(ask, canned):
+def test_a_row_per_alert(run_on_server, responses):
     labels = {"alertname": "Down", "vm": "a", "severity": "page"}
     alert = {"labels": labels, "state": "firing", "activeAt": "2026-11-21T12:00:00Z", "value": "0e+00"}
-    canned.says(ALERTS, {"alerts": [alert]})
-    assert json.loads(ask("alerts", "-f", "json").out) == [
+    responses.set(ALERTS, {"alerts": [alert]})
+    assert json.loads(run_on_server("alerts", "-f", "json").out) == [
         {
             "alert": "Down",
             "state": "firing",

@@ -1,14 +1,14 @@
-"""``chrysaetos whoami`` and ``explain``. With a real gateway and Keystone: tests/e2e/test_cli.py."""
+"""``chrysaetos whoami`` and ``explain``. Other tests are in tests/e2e/test_cli.py."""
 
 import json
 
 import pytest
 from tests.fakes.metrics_server import Reply, failed
 
-from chrysaetos.cli.whoami import reach
+from chrysaetos.cli.whoami import describe_access
 
 WHOAMI, EXPLAIN = "/-/whoami", "/-/explain"
-ANSWER = {
+RESPONSE = {
     "user": {"id": "u1", "name": "alice", "domain_id": "default"},
     "scope": "project",
     "project": {"id": "p1", "name": "tenant-a", "domain_id": "default"},
@@ -22,9 +22,9 @@ ANSWER = {
 }
 
 
-def test_the_gateway_tells_who_asks(ask, canned):
-    canned.says(WHOAMI, ANSWER)
-    assert json.loads(ask("whoami", "-f", "json").out) == {
+def test_the_gateway_returns_the_caller(run_on_server, responses):
+    responses.set(WHOAMI, RESPONSE)
+    assert json.loads(run_on_server("whoami", "-f", "json").out) == {
         "user": "alice",
         "user_id": "u1",
         "scope": "project",
@@ -33,49 +33,49 @@ def test_the_gateway_tells_who_asks(ask, canned):
         "roles": "member, reader",
         "credential": "application_credential",
         "expires": "2026-11-21T12:00:00Z",
-        "sees": "the own project's series",
-        "said_by": "gateway",
+        "sees": "series of your project",
+        "source": "gateway",
     }
 
 
-def test_rules_are_shown_when_asked_for(ask, canned):
-    canned.says(WHOAMI, ANSWER)
-    assert json.loads(ask("whoami", "--rules", "-f", "json").out)["rules"] == ANSWER["rules"]
-    assert "| telemetry:targets: none " in ask("whoami", "--rules").out
+def test_rules_are_shown_on_request(run_on_server, responses):
+    responses.set(WHOAMI, RESPONSE)
+    assert json.loads(run_on_server("whoami", "--rules", "-f", "json").out)["rules"] == RESPONSE["rules"]
+    assert "| telemetry:targets: none " in run_on_server("whoami", "--rules").out
 
 
-def test_a_caller_without_a_project_is_shown(ask, canned):
-    canned.says(WHOAMI, {**ANSWER, "scope": "none", "project": None, "expires_at": None, "rules": {}})
-    shown = json.loads(ask("whoami", "-f", "json").out)
+def test_a_caller_without_a_project_is_shown(run_on_server, responses):
+    responses.set(WHOAMI, {**RESPONSE, "scope": "none", "project": None, "expires_at": None, "rules": {}})
+    shown = json.loads(run_on_server("whoami", "-f", "json").out)
     assert (shown["project"], shown["expires"], shown["sees"]) == (None, None, "nothing")
 
 
 @pytest.mark.parametrize(
-    ("far", "words"),
+    ("access", "description"),
     [
-        ("all_projects", "every project's series"),
-        ("domain", "the series of the domain's projects"),
+        ("all_projects", "series of all projects"),
+        ("domain", "series of the domain's projects"),
         ("none", "nothing"),
         ("new", "nothing"),
     ],
 )
-def test_how_far_a_caller_gets_is_said_in_words(far, words):
-    assert reach({"telemetry:query": far}) == words
+def test_access_is_described(access, description):
+    assert describe_access({"telemetry:query": access}) == description
 
 
-def test_prometheus_itself_knows_nobody(ask, canned):
-    canned.replies[WHOAMI] = Reply(404, b"404 page not found\n", {"Content-Type": "text/plain"})
-    canned.replies[EXPLAIN] = canned.replies[WHOAMI]
-    said = ask("whoami")
-    assert said.status == 1
-    assert "no Chrysaetos gateway, and Keystone was not asked" in said.err
-    said = ask("explain", "up")
-    assert said.status == 1
-    assert "chrysaetos scope" in said.err
+def test_prometheus_itself_has_no_callers(run_on_server, responses):
+    responses.replies[WHOAMI] = Reply(404, b"404 page not found\n", {"Content-Type": "text/plain"})
+    responses.replies[EXPLAIN] = responses.replies[WHOAMI]
+    output = run_on_server("whoami")
+    assert output.status == 1
+    assert "not a Chrysaetos gateway, and Keystone is not used" in output.err
+    output = run_on_server("explain", "up")
+    assert output.status == 1
+    assert "chrysaetos scope" in output.err
 
 
-def test_an_explanation_shows_what_is_sent_and_why(ask, canned, server):
-    canned.says(
+def test_explain_shows_the_scoped_query_and_the_reason(run_on_server, responses, server):
+    responses.set(
         EXPLAIN,
         {
             "endpoint": "query",
@@ -87,22 +87,22 @@ def test_an_explanation_shows_what_is_sent_and_why(ask, canned, server):
             "texts": [{"name": "query", "given": "up", "sent": 'up{project="p1"}'}],
         },
     )
-    assert json.loads(ask("explain", "up", "-f", "json").out) == {
+    assert json.loads(run_on_server("explain", "up", "-f", "json").out) == {
         "given": "up",
         "sent": 'up{project="p1"}',
         "rule": "telemetry:query",
         "scope": "project",
         "label": "project",
         "values": "p1",
-        "why": "the rule telemetry:query lets you see series whose project is among the values",
+        "why": "the rule telemetry:query grants access to series whose project is in values",
     }
     assert server.requests[-1].parameters["query"] == "up"
 
 
-def test_what_would_be_refused_is_refused(ask, canned):
-    canned.replies[EXPLAIN] = failed(400, "bad_data", "1:5: unexpected end of input\nsum(\n    ^")
-    said = ask("explain", "sum(")
-    assert said.status == 1
-    assert said.err.startswith("chrysaetos explain: ")
-    assert "1:5" in said.err
-    assert said.printed == ""
+def test_explain_rejects_an_invalid_query(run_on_server, responses):
+    responses.replies[EXPLAIN] = failed(400, "bad_data", "1:5: unexpected end of input\nsum(\n    ^")
+    output = run_on_server("explain", "sum(")
+    assert output.status == 1
+    assert output.err.startswith("chrysaetos explain: ")
+    assert "1:5" in output.err
+    assert output.printed == ""

@@ -1,6 +1,6 @@
-"""The commands as people call them: each as tenant, admin and stranger, with every kind of credentials.
+"""The commands as tenant, admin and user without a role, with every kind of credentials.
 
-Most are called within this process, as the console script does; some as real processes.
+Most tests call the function of the console script; some start real processes.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ PROGRAMS = Path(sys.executable).parent
 
 
 class Call(Protocol):
-    """Calls ``chrysaetos`` with these variables and arguments."""
+    """Runs ``chrysaetos`` with these variables and arguments."""
 
     def __call__(self, variables: Mapping[str, str], *arguments: str) -> Output: ...
 
 
 @pytest.fixture(autouse=True)
-def nobodys_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _without_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     without_credentials(monkeypatch, tmp_path)
 
 
 @pytest.fixture
 def chrysaetos(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """The command, called in this process."""
+    """Run the command in this process."""
 
     def call(variables: Mapping[str, str], *arguments: str) -> Output:
         with monkeypatch.context() as patch:
@@ -69,8 +69,8 @@ def chrysaetos(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
     return call
 
 
-class As:
-    """The variables of each person's shell, by kind of credentials."""
+class ShellVariables:
+    """The ``OS_`` variables of a user, by kind of credentials."""
 
     def __init__(self, keystone_url: str, tokens: Tokens, people: People) -> None:
         self.people = people
@@ -82,11 +82,11 @@ class As:
         self._tokens = tokens
 
     def password(self, who: str) -> Variables:
-        """User and password, for the project if there is one."""
+        """Return the variables for user and password, with the project if there is one."""
         return password_variables(self._common["OS_AUTH_URL"], getattr(self.people, who))
 
     def token(self, who: str) -> Variables:
-        """A token, for the project."""
+        """Return the variables for a token, with the project."""
         account: Account = getattr(self.people, who)
         return {
             **self._common,
@@ -96,7 +96,7 @@ class As:
         }
 
     def application_credential(self, who: str) -> Variables:
-        """An application credential."""
+        """Return the variables for an application credential."""
         credential = getattr(self.people, who).application_credential
         assert credential is not None
         return {
@@ -108,10 +108,12 @@ class As:
 
 
 @pytest.fixture
-def by(keystone: Keystone, identity: IdentityApi, gateway_ab: Gateway, tokens: Tokens, people: People) -> As:
-    """Everybody's variables, for a catalog with the gateway over store AB."""
+def by(
+    keystone: Keystone, identity: IdentityApi, gateway_ab: Gateway, tokens: Tokens, people: People
+) -> ShellVariables:
+    """The variables of all users, with the gateway of store AB in the catalog."""
     identity.register_endpoint("metric-storage", "aetos", gateway_ab.url)
-    return As(keystone.url, tokens, people)
+    return ShellVariables(keystone.url, tokens, people)
 
 
 KINDS = ("password", "token", "application_credential")
@@ -120,14 +122,14 @@ MACHINES = {"a1", "a2", "b1", "b2", "host"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_tenant_sees_its_own_with_every_kind_of_credentials(kind, by, chrysaetos):
+def test_a_tenant_sees_its_series_with_every_kind_of_credentials(kind, by, chrysaetos):
     rows = chrysaetos(getattr(by, kind)("a"), "query", "cpu", "-f", "json").json
     assert {row["vm"] for row in rows} == MACHINES_OF_A
     assert {row["project"] for row in rows} == {by.people.a.project_id}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_admin_sees_all_with_every_kind_of_credentials(kind, by, chrysaetos):
+def test_an_admin_sees_all_series_with_every_kind_of_credentials(kind, by, chrysaetos):
     rows = chrysaetos(getattr(by, kind)("admin"), "query", "cpu", "-f", "json").json
     assert {row["vm"] for row in rows} == MACHINES
 
@@ -149,51 +151,51 @@ def _every_command(window: Window) -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("who", ["a", "admin"])
-def test_every_command_answers_whom_it_should(who, kind, by, window, chrysaetos):
+def test_every_command_works_for_authorized_users(who, kind, by, window, chrysaetos):
     variables = getattr(by, kind)(who)
     for command in _every_command(window):
-        said = chrysaetos(variables, *command, "-f", "json")
-        assert (said.status, said.err) == (0, ""), command
-        assert isinstance(said.json, list)
+        output = chrysaetos(variables, *command, "-f", "json")
+        assert (output.status, output.err) == (0, ""), command
+        assert isinstance(output.json, list)
 
 
-def test_no_command_answers_a_stranger(by, window, gateway_ab, chrysaetos):
+def test_every_command_fails_for_a_user_without_a_role(by, window, gateway_ab, chrysaetos):
     # Without a project there is no catalog; the second way is to know the address.
     variables = by.password("stranger")
     for command in (*_every_command(window), ("explain", "up")):
-        said = chrysaetos(variables, *command)
-        assert (said.status, said.printed) == (1, ""), command
-        assert said.err.startswith(f"chrysaetos {command[0]}: no metric-storage service in the catalog")
-        assert said.err.count("\n") == 1
+        output = chrysaetos(variables, *command)
+        assert (output.status, output.printed) == (1, ""), command
+        assert output.err.startswith(f"chrysaetos {command[0]}: no metric-storage service in the catalog")
+        assert output.err.count("\n") == 1
     for command in _every_command(window):
-        said = chrysaetos(variables, *command, "--os-endpoint-override", gateway_ab.url)
-        assert (said.status, said.printed) == (1, ""), command
-        assert said.err.count("\n") == 1
+        output = chrysaetos(variables, *command, "--os-endpoint-override", gateway_ab.url)
+        assert (output.status, output.printed) == (1, ""), command
+        assert output.err.count("\n") == 1
 
 
-def test_a_stranger_is_told_what_keystone_says_of_him(by, chrysaetos):
-    said = chrysaetos(by.password("stranger"), "whoami", "-f", "json")
-    assert said.status == 0
-    shown = said.json
-    assert (shown["user"], shown["scope"], shown["said_by"]) == ("stranger", "none", "Keystone")
+def test_whoami_shows_the_token_of_a_user_without_a_role(by, chrysaetos):
+    output = chrysaetos(by.password("stranger"), "whoami", "-f", "json")
+    assert output.status == 0
+    shown = output.json
+    assert (shown["user"], shown["scope"], shown["source"]) == ("stranger", "none", "Keystone")
 
 
-def test_prometheus_itself_answers_every_command(stores: Stores, window, chrysaetos):
+def test_every_command_works_with_prometheus_itself(stores: Stores, window, chrysaetos):
     for command in _every_command(window):
-        said = chrysaetos({}, *command, "--url", stores.ab.url, "-f", "json")
-        assert (said.status, said.err) == (0, ""), command
+        output = chrysaetos({}, *command, "--url", stores.ab.url, "-f", "json")
+        assert (output.status, output.err) == (0, ""), command
     rows = chrysaetos({}, "query", "cpu", "--url", stores.ab.url, "-f", "json").json
     assert {row["vm"] for row in rows} == MACHINES
 
 
-def test_the_gateway_takes_an_application_credential_as_basic(people, gateway_ab, chrysaetos):
+def test_the_gateway_accepts_an_application_credential_as_basic(people, gateway_ab, chrysaetos):
     credential = people.a.application_credential
     address = ("--url", gateway_ab.url, "--user", credential.id)
     rows = chrysaetos({"CHRYSAETOS_PASSWORD": credential.secret}, "query", "cpu", *address, "-f", "json").json
     assert {row["vm"] for row in rows} == MACHINES_OF_A
-    said = chrysaetos({"CHRYSAETOS_PASSWORD": "wrong"}, "query", "cpu", *address)
-    assert said.status == 1
-    assert said.err.count("\n") == 1
+    output = chrysaetos({"CHRYSAETOS_PASSWORD": "wrong"}, "query", "cpu", *address)
+    assert output.status == 1
+    assert output.err.count("\n") == 1
 
 
 @pytest.mark.usefixtures("by")
@@ -222,26 +224,26 @@ def test_clouds_yaml_names_clouds(people, keystone, chrysaetos, tmp_path):
     assert set(rows.out.split()) == {"b1", "b2"}
 
 
-def test_options_stand_above_variables(by, chrysaetos):
+def test_options_override_variables(by, chrysaetos):
     wrong = by.password("a") | {"OS_PASSWORD": "wrong"}
-    said = chrysaetos(wrong, "query", "cpu")
-    assert said.status == 1
-    assert said.err.count("\n") == 1
-    assert by.people.a.password not in said.err
+    output = chrysaetos(wrong, "query", "cpu")
+    assert output.status == 1
+    assert output.err.count("\n") == 1
+    assert by.people.a.password not in output.err
     rows = chrysaetos(wrong, "query", "cpu", "--os-password", by.people.a.password, "-f", "json").json
     assert {row["vm"] for row in rows} == MACHINES_OF_A
 
 
 def test_a_range_is_csv_for_a_spreadsheet(by, window, chrysaetos):
     span = ("--start", str(window.now - 600), "--end", str(window.now), "--step", "5m")
-    said = chrysaetos(by.password("a"), "range", "sum by (vm) (cpu)", *span, "--wide", "-f", "csv")
-    header, *rows = csv.reader(io.StringIO(said.out))
+    output = chrysaetos(by.password("a"), "range", "sum by (vm) (cpu)", *span, "--wide", "-f", "csv")
+    header, *rows = csv.reader(io.StringIO(output.out))
     assert header == ["time", '{vm="a1"}', '{vm="a2"}']
     assert len(rows) == 3
     assert all(float(cell) >= 0 for row in rows for cell in row[1:])
 
 
-def test_a_range_in_parts_is_the_same_range(by, window, chrysaetos):
+def test_a_split_range_equals_the_whole(by, window, chrysaetos):
     variables = by.password("a")
     span = (
         "range",
@@ -264,21 +266,21 @@ def test_a_range_in_parts_is_the_same_range(by, window, chrysaetos):
 
 def test_a_range_is_drawn(by, window, chrysaetos):
     span = ("--start", str(window.now - 3600), "--end", str(window.now))
-    said = chrysaetos(by.password("a"), "range", 'cpu{vm="a1"}', *span, "--plot", "--width", "160")
-    assert said.status == 0
-    drawn = [line for line in said.out.splitlines() if "┤" in line]
+    output = chrysaetos(by.password("a"), "range", 'cpu{vm="a1"}', *span, "--plot", "--width", "160")
+    assert output.status == 0
+    drawn = [line for line in output.out.splitlines() if "┤" in line]
     assert len(drawn) == 17
     assert sum(1 for line in drawn for dots in line if "\u2800" < dots <= "\u28ff") > 120
-    assert f'project="{by.people.a.project_id}"' in said.out.splitlines()[-1]
+    assert f'project="{by.people.a.project_id}"' in output.out.splitlines()[-1]
 
 
-def test_a_mistake_in_a_query_has_a_caret(by, chrysaetos):
-    said = chrysaetos(by.password("a"), "query", "sum(rate(cpu[5m])")
-    assert said.status == 1
-    assert said.err.splitlines()[1:] == ["sum(rate(cpu[5m])", " " * 17 + "^"]
+def test_an_invalid_query_is_shown_with_a_caret(by, chrysaetos):
+    output = chrysaetos(by.password("a"), "query", "sum(rate(cpu[5m])")
+    assert output.status == 1
+    assert output.err.splitlines()[1:] == ["sum(rate(cpu[5m])", " " * 17 + "^"]
 
 
-def test_the_gateway_explains_what_it_makes_of_a_query(by, chrysaetos):
+def test_explain_shows_the_scoped_query(by, chrysaetos):
     query = 'sum(cpu{vm="a1"}) / count(cpu)'
     of_a = chrysaetos(by.password("a"), "explain", query, "-f", "json").json
     label = f'project="{by.people.a.project_id}"'
@@ -291,23 +293,23 @@ def test_the_gateway_explains_what_it_makes_of_a_query(by, chrysaetos):
 @pytest.mark.parametrize(
     ("who", "kind", "sees"),
     [
-        ("a", "password", "the own project's series"),
-        ("b", "application_credential", "the own project's series"),
-        ("admin", "token", "every project's series"),
+        ("a", "password", "series of your project"),
+        ("b", "application_credential", "series of your project"),
+        ("admin", "token", "series of all projects"),
     ],
 )
-def test_everybody_is_told_who_he_is(who, kind, sees, by, chrysaetos):
+def test_whoami_for_each_user(who, kind, sees, by, chrysaetos):
     account = getattr(by.people, who)
     shown = chrysaetos(getattr(by, kind)(who), "whoami", "-f", "json").json
     assert (shown["user"], shown["project_id"]) == (account.user, account.project_id)
     assert account.role in shown["roles"].split(", ")
-    assert (shown["credential"], shown["sees"], shown["said_by"]) == ("token", sees, "gateway")
+    assert (shown["credential"], shown["sees"], shown["source"]) == ("token", sees, "gateway")
 
 
-def test_without_a_gateway_keystone_tells_who_asks(by, stores: Stores, chrysaetos):
+def test_whoami_without_a_gateway_uses_keystone(by, stores: Stores, chrysaetos):
     override = ("--os-endpoint-override", stores.ab.url, "-f", "json")
     shown = chrysaetos(by.password("a"), "whoami", *override).json
-    assert (shown["user"], shown["project"], shown["said_by"]) == ("alice", "tenant-a", "Keystone")
+    assert (shown["user"], shown["project"], shown["source"]) == ("alice", "tenant-a", "Keystone")
     assert "member" in shown["roles"]
     assert shown["scope"] == "project"
 
@@ -315,16 +317,16 @@ def test_without_a_gateway_keystone_tells_who_asks(by, stores: Stores, chrysaeto
 STEPS = ("credentials", "token", "roles", "catalog", "gateway", "prometheus", "data")
 
 
-def _states(said: Output) -> dict[str, str]:
-    return {row["step"]: row["state"] for row in json.loads(said.printed)}
+def _states(output: Output) -> dict[str, str]:
+    return {row["step"]: row["state"] for row in json.loads(output.printed)}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_doctor_finds_nothing_where_all_is_well(kind, by, chrysaetos):
-    said = chrysaetos(getattr(by, kind)("a"), "doctor", "-f", "json")
-    assert said.status == 0
-    assert _states(said) == dict.fromkeys(STEPS, "ok")
-    assert not any(row["advice"] for row in said.json)
+def test_doctor_without_problems(kind, by, chrysaetos):
+    output = chrysaetos(getattr(by, kind)("a"), "doctor", "-f", "json")
+    assert output.status == 0
+    assert _states(output) == dict.fromkeys(STEPS, "ok")
+    assert not any(row["advice"] for row in output.json)
 
 
 @pytest.mark.parametrize(
@@ -332,56 +334,56 @@ def test_the_doctor_finds_nothing_where_all_is_well(kind, by, chrysaetos):
     [
         ({"OS_PASSWORD": "wrong"}, "token", "check user, password"),
         ({"OS_PROJECT_NAME": "nowhere"}, "token", "project"),
-        ({"OS_AUTH_URL": "http://127.0.0.1:1/v3"}, "token", "whether Keystone runs"),
+        ({"OS_AUTH_URL": "http://127.0.0.1:1/v3"}, "token", "that Keystone is running"),
         ({"OS_REGION_NAME": "Elsewhere"}, "catalog", "region"),
     ],
 )
-def test_the_doctor_finds_what_is_wrong(changed, step, advice, by, chrysaetos):
-    said = chrysaetos(by.password("a") | changed, "doctor", "-f", "json")
-    assert said.status == 1
-    states = _states(said)
+def test_doctor_finds_each_problem(changed, step, advice, by, chrysaetos):
+    output = chrysaetos(by.password("a") | changed, "doctor", "-f", "json")
+    assert output.status == 1
+    states = _states(output)
     position = STEPS.index(step)
     assert [states[name] for name in STEPS[:position]] == ["ok"] * position
     assert states[step] == "failed"
     assert {states[name] for name in STEPS[position + 1 :]} == {"skipped"}
-    assert advice in next(row["advice"] for row in json.loads(said.printed) if row["step"] == step)
-    assert by.people.a.password not in said.printed + said.err
+    assert advice in next(row["advice"] for row in json.loads(output.printed) if row["step"] == step)
+    assert by.people.a.password not in output.printed + output.err
 
 
-def test_the_doctor_tells_a_stranger_what_to_do(by, chrysaetos):
-    said = chrysaetos(by.password("stranger"), "doctor", "-f", "json")
-    assert said.status == 1
-    assert _states(said)["roles"] == "failed"
+def test_doctor_advises_a_user_without_a_role(by, chrysaetos):
+    output = chrysaetos(by.password("stranger"), "doctor", "-f", "json")
+    assert output.status == 1
+    assert _states(output)["roles"] == "failed"
     assert "OS_PROJECT_NAME" in next(
-        row["advice"] for row in json.loads(said.printed) if row["step"] == "roles"
+        row["advice"] for row in json.loads(output.printed) if row["step"] == "roles"
     )
 
 
-def test_an_aetos_is_as_good_as_it_can_be(by, chrysaetos):
+def test_commands_with_aetos(by, chrysaetos):
     variables = by.password("a")
     with MetricsServer(aetos) as server:
         there = ("--os-endpoint-override", server.url)
         assert chrysaetos(variables, "query", "up", *there, "-f", "value").status == 0
         assert "X-Auth-Token".lower() in server.requests[-1].headers
-        said = chrysaetos(variables, "range", "up", *there)
-        assert said.status == 1
-        assert said.err.count("\n") == 1
-        assert chrysaetos(variables, "whoami", *there, "-f", "json").json["said_by"] == "Keystone"
-        said = chrysaetos(variables, "explain", "up", *there)
-        assert said.status == 1
-        assert "no Chrysaetos gateway" in said.err
+        output = chrysaetos(variables, "range", "up", *there)
+        assert output.status == 1
+        assert output.err.count("\n") == 1
+        assert chrysaetos(variables, "whoami", *there, "-f", "json").json["source"] == "Keystone"
+        output = chrysaetos(variables, "explain", "up", *there)
+        assert output.status == 1
+        assert "not a Chrysaetos gateway" in output.err
 
 
-def test_openstack_shows_our_commands_beside_the_other_clients():
-    said = openstack_client({}, "metric", "--help")
-    assert (said.status, said.err) == (0, "")
-    commands = {line.strip().removeprefix("metric ") for line in said.out.splitlines()[1:]}
+def test_openstack_lists_the_commands_of_both_plugins():
+    output = openstack_client({}, "metric", "--help")
+    assert (output.status, output.err) == (0, "")
+    commands = {line.strip().removeprefix("metric ") for line in output.out.splitlines()[1:]}
     assert {"list", "show", "query", "delete", "clean-tombstones", "snapshot"} <= commands
     assert {"instant", "range", "series", "labels", "values", "metadata", "targets"} <= commands
     assert {"rules", "alerts", "explain", "whoami", "doctor"} <= commands
 
 
-def test_openstack_runs_both_clients_commands(by):
+def test_openstack_runs_the_commands_of_both_plugins(by):
     variables = by.password("a")
     ours = openstack_client(variables, "metric", "instant", "cpu", "--time", "-5m", "-f", "json")
     assert {row["vm"] for row in ours.json} == MACHINES_OF_A
@@ -390,17 +392,17 @@ def test_openstack_runs_both_clients_commands(by):
     assert {row["vm"] for row in theirs.json} == MACHINES_OF_A
 
 
-def test_openstack_takes_relative_times_and_draws(by):
+def test_openstack_accepts_relative_times_and_draws_plots(by):
     arguments = ("range", "cpu", "--start", "-1h", "--end", "now-5m", "--plot", "--ascii")
-    said = openstack_client(by.application_credential("a"), "metric", *arguments)
-    assert (said.status, said.err) == (0, "")
-    assert [vm for vm in ("a1", "a2", "b1") if f'vm="{vm}"' in said.out] == ["a1", "a2"]
+    output = openstack_client(by.application_credential("a"), "metric", *arguments)
+    assert (output.status, output.err) == (0, "")
+    assert [vm for vm in ("a1", "a2", "b1") if f'vm="{vm}"' in output.out] == ["a1", "a2"]
 
 
-def test_openstack_tells_who_asks_and_what_is_wrong(by):
+def test_openstack_runs_whoami_and_doctor(by):
     variables = by.password("admin")
     shown = openstack_client(variables, "metric", "whoami", "-f", "json").json
-    assert (shown["user"], shown["sees"]) == ("admin", "every project's series")
+    assert (shown["user"], shown["sees"]) == ("admin", "series of all projects")
     well = openstack_client(variables, "metric", "doctor", "-f", "json")
     assert (well.status, _states(well)) == (0, dict.fromkeys(STEPS, "ok"))
     ill = openstack_client(variables | {"OS_PASSWORD": "wrong"}, "metric", "doctor", "-f", "json")
@@ -409,23 +411,23 @@ def test_openstack_tells_who_asks_and_what_is_wrong(by):
     assert ill.err == ""
 
 
-def test_openstack_shows_a_mistake_in_a_query(by):
-    said = openstack_client(by.password("a"), "metric", "instant", "sum(")
-    assert said.status == 1
-    assert "1:5: unexpected end of input" in said.err
-    assert "Traceback" not in said.err
+def test_openstack_shows_an_invalid_query(by):
+    output = openstack_client(by.password("a"), "metric", "instant", "sum(")
+    assert output.status == 1
+    assert "1:5: unexpected end of input" in output.err
+    assert "Traceback" not in output.err
 
 
 @pytest.fixture
 def interruptible():
-    """Programs started within can be interrupted, also where whoever started the tests ignores it."""
+    """Let child processes receive SIGINT, even if the process that started the tests ignores it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_an_interrupt_ends_watching_with_130(stores: Stores, tmp_path):
+def test_an_interrupt_ends_watch_with_130(stores: Stores, tmp_path):
     output = tmp_path / "out"
     command = [str(PROGRAMS / "chrysaetos"), "query", "count(cpu)", "--url", stores.ab.url]
     with output.open("wb") as file:
@@ -440,7 +442,7 @@ def test_an_interrupt_ends_watching_with_130(stores: Stores, tmp_path):
     assert set(output.read_text().split()) == {"5"}
 
 
-def test_a_terminal_gets_colours_its_own_size_and_progress(stores: Stores, window):
+def test_a_terminal_shows_colours_and_progress_in_its_size(stores: Stores, window):
     terminal, end = pty.openpty()
     termios.tcsetwinsize(end, (30, 70))
     span = ("--start", str(window.start), "--end", str(window.now), "--step", "500ms", "--split")
@@ -457,7 +459,7 @@ def test_a_terminal_gets_colours_its_own_size_and_progress(stores: Stores, windo
     os.close(terminal)
     assert process.wait(30) == 0
     progress, plot = shown.decode().split("cpu\r\n", maxsplit=1)
-    assert "1 of 2 parts" in progress
+    assert "1 of 2 requests" in progress
     assert progress.endswith("\r\x1b[K")
     lines = [re.sub(r"\x1b\[\d+m", "", line) for line in plot.splitlines()]
     assert max(map(len, lines)) == 70
@@ -465,7 +467,7 @@ def test_a_terminal_gets_colours_its_own_size_and_progress(stores: Stores, windo
     assert all(f"\x1b[{colour}m⣿" in plot for colour in (36, 33, 35, 32, 34))
 
 
-def test_the_clock_is_the_machines(by, chrysaetos):
+def test_relative_times_use_the_clock_of_this_machine(by, chrysaetos):
     before = int(time.time())
     rows = chrysaetos(
         by.password("a"),

@@ -1,4 +1,4 @@
-"""The client against a real Keystone, the real gateway and a real Prometheus."""
+"""The client with a real Keystone, the real gateway and a real Prometheus."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def plugin(auth_url: str, account: Account, way: str = "password", tokens: Tokens | None = None) -> Any:
-    """The keystoneauth1 plugin for an account."""
+    """Return the keystoneauth1 plugin for an account."""
     if way == "application credential":
         credential = account.application_credential
         assert credential is not None
@@ -67,7 +67,7 @@ def plugin(auth_url: str, account: Account, way: str = "password", tokens: Token
 
 @pytest.fixture
 def session_for(keystone: Keystone, tokens: Tokens) -> Iterator[SessionFor]:
-    """Makes keystoneauth1 sessions, of an account or of a plugin; closed behind the test."""
+    """Create keystoneauth1 sessions for an account or a plugin; close them after the test."""
     with ExitStack() as stack:
 
         def make(who: Account | v3.Auth, way: str = "password", **options: Any) -> Session:
@@ -81,7 +81,7 @@ def session_for(keystone: Keystone, tokens: Tokens) -> Iterator[SessionFor]:
 
 @pytest.fixture
 def client_for(gateway_ab: Gateway, identity: IdentityApi, session_for: SessionFor) -> ClientFor:
-    """Makes clients of the gateway over store AB."""
+    """Create clients of the gateway of store AB."""
     identity.register_endpoint("metric-storage", "aetos", gateway_ab.url)
 
     def make(account: Account, way: str = "password", **options: Any) -> MetricsClient:
@@ -92,16 +92,16 @@ def client_for(gateway_ab: Gateway, identity: IdentityApi, session_for: SessionF
 
 @pytest.fixture
 def direct(stores: Stores) -> Iterator[MetricsClient]:
-    """A client of Prometheus itself, over store AB."""
+    """A client of the Prometheus of store AB."""
     with MetricsClient.direct(stores.ab.url) as client:
         yield client
 
 
-# -- each method, by each kind of caller
+# -- each method, for each user
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_tenant_reads_what_is_its_own(client_for: ClientFor, people: People, window: Window, way: str):
+def test_a_tenant_reads_its_series(client_for: ClientFor, people: People, window: Window, way: str):
     client = client_for(people.a, way)
     vms = {sample.labels["vm"] for sample in client.query_vector("cpu", window.now)}
     assert vms == {"a1", "a2"}
@@ -119,7 +119,7 @@ def test_a_tenant_reads_what_is_its_own(client_for: ClientFor, people: People, w
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_tenant_may_not_do_what_is_the_operators(client_for: ClientFor, people: People, way: str):
+def test_a_tenant_may_not_call_administrative_methods(client_for: ClientFor, people: People, way: str):
     client = client_for(people.a, way)
     calls = (
         client.runtimeinfo,
@@ -168,7 +168,7 @@ def test_an_admin_deletes_and_takes_a_snapshot(
         assert (own.data / "snapshots" / name).is_dir()
 
 
-def test_a_stranger_is_told_why(gateway_ab: Gateway, people: People, session_for: SessionFor):
+def test_a_user_without_a_role_is_rejected(gateway_ab: Gateway, people: People, session_for: SessionFor):
     session = session_for(people.stranger)
     with pytest.raises(errors.NotRegistered, match="the token has no catalog"):
         MetricsClient(session).query("up")
@@ -190,7 +190,7 @@ def test_a_stranger_is_told_why(gateway_ab: Gateway, people: People, session_for
             call()
 
 
-def test_the_gateway_says_who_is_calling(client_for: ClientFor, people: People):
+def test_whoami(client_for: ClientFor, people: People):
     client = client_for(people.a, "application credential")
     answer = client.whoami()
     assert answer["user"]["name"] == people.a.user
@@ -202,7 +202,7 @@ def test_the_gateway_says_who_is_calling(client_for: ClientFor, people: People):
     assert caught.value.excerpt == "sum(\n    ^"
 
 
-def test_a_long_query_goes_through(client_for: ClientFor, people: People, window: Window):
+def test_a_long_query(client_for: ClientFor, people: People, window: Window):
     vms = [f"none-{number}" for number in range(2000)]
     query = p.selector("cpu", p.one_of("vm", ["a1", "b1", *vms]))
     assert len(query) > 16_000
@@ -211,7 +211,9 @@ def test_a_long_query_goes_through(client_for: ClientFor, people: People, window
 
 
 @pytest.mark.parametrize("who", ["gateway", "Prometheus"])
-def test_a_bad_query_shows_its_place(client_for: ClientFor, direct: MetricsClient, people: People, who: str):
+def test_a_bad_query_shows_the_position(
+    client_for: ClientFor, direct: MetricsClient, people: People, who: str
+):
     client = client_for(people.a) if who == "gateway" else direct
     with pytest.raises(errors.BadQuery) as caught:
         client.query('cpu{note="é"} + up "x"')
@@ -220,7 +222,7 @@ def test_a_bad_query_shows_its_place(client_for: ClientFor, direct: MetricsClien
     assert error.excerpt == 'cpu{note="é"} + up "x"\n                   ^'
 
 
-def test_what_is_not_in_the_catalog(client_for: ClientFor, people: People):
+def test_an_endpoint_that_is_not_in_the_catalog(client_for: ClientFor, people: People):
     client = client_for(people.a, region_name="Elsewhere")
     with pytest.raises(errors.NotRegistered) as caught:
         client.query("up")
@@ -232,7 +234,7 @@ def test_what_is_not_in_the_catalog(client_for: ClientFor, people: People):
         client_for(people.a, service_type="metrics").query("up")
 
 
-def test_credentials_that_are_wrong(keystone: Keystone, session_for: SessionFor):
+def test_wrong_credentials(keystone: Keystone, session_for: SessionFor):
     auth = v3.Password(
         auth_url=keystone.url, username="alice", password="wrong", user_domain_id=DOMAIN, project_id="x"
     )
@@ -241,7 +243,7 @@ def test_credentials_that_are_wrong(keystone: Keystone, session_for: SessionFor)
     assert "wrong" not in str(caught.value)
 
 
-def test_what_the_documentation_shows(
+def test_the_examples_of_the_documentation(
     client_for: ClientFor,
     keystone: Keystone,
     people: People,
@@ -310,7 +312,7 @@ def test_prometheus_itself(direct: MetricsClient, stores: Stores, window: Window
     ],
 )
 @pytest.mark.parametrize("asked", [(-3600, 0, 7), (-3601.5, 12.25, "13s"), (-5000, 5000, 60)])
-def test_pieces_are_the_whole(
+def test_a_split_range_equals_the_whole(
     direct: MetricsClient, window: Window, query: str, asked: tuple[float, float, float | str]
 ):
     start, end, step = window.now + asked[0], window.now + asked[1], asked[2]
@@ -320,7 +322,7 @@ def test_pieces_are_the_whole(
     assert pieces.raw == whole.raw
 
 
-def test_more_points_than_the_server_allows(direct: MetricsClient, window: Window):
+def test_a_range_with_more_points_than_the_server_allows(direct: MetricsClient, window: Window):
     with pytest.raises(errors.TooLarge, match="maximum resolution"):
         direct.query_range("cpu", window.start, window.end, 1)
     matrix = direct.query_range('cpu{vm="a1"}', window.start, window.end, 1, split=True)
@@ -344,11 +346,11 @@ def test_eight_threads(client_for: ClientFor, people: People, window: Window):
 
 @pytest.fixture
 def forgetful(gateway_for: GatewayFor, stores: Stores) -> Gateway:
-    """A gateway that asks Keystone about the token of each request."""
+    """A gateway that validates the token of each request with Keystone."""
     return gateway_for(stores.ab, gateway={"token_cache_seconds": "0"})
 
 
-def test_a_token_that_ends_in_the_middle(
+def test_an_expired_token_is_renewed(
     forgetful: Gateway, identity: IdentityApi, people: People, window: Window, session_for: SessionFor
 ):
     session = session_for(people.a)
@@ -365,7 +367,7 @@ def test_a_token_that_ends_in_the_middle(
     assert vars(session) == before
 
 
-def test_a_token_that_nobody_can_renew(
+def test_an_expired_token_that_cannot_be_renewed(
     forgetful: Gateway, identity: IdentityApi, people: People, session_for: SessionFor
 ):
     session = session_for(people.a, "token")
@@ -377,7 +379,7 @@ def test_a_token_that_nobody_can_renew(
         client.query("cpu")
 
 
-def test_a_keystone_that_restarts(tmp_path: Path, stores: Stores, window: Window, session_for: SessionFor):
+def test_keystone_restarts(tmp_path: Path, stores: Stores, window: Window, session_for: SessionFor):
     # Tokens live so short that keystoneauth1 asks for one before each query.
     keystone = Keystone(tmp_path / "keystone", options={"token": {"expiration": "20"}})
     with ExitStack() as stack:
@@ -402,11 +404,11 @@ def test_a_keystone_that_restarts(tmp_path: Path, stores: Stores, window: Window
         with pytest.raises(errors.Unreachable, match=r"^the request to Keystone at .*/v3/auth/tokens failed"):
             MetricsClient(session, retries=0).query("cpu")
 
-        def back() -> None:
+        def restart() -> None:
             time.sleep(0.7)
             keystone.start()
 
-        thread = threading.Thread(target=back)
+        thread = threading.Thread(target=restart)
         thread.start()
         try:
             assert len(client.query_vector("cpu", window.now)) == 5
@@ -414,7 +416,7 @@ def test_a_keystone_that_restarts(tmp_path: Path, stores: Stores, window: Window
             thread.join()
 
 
-def test_a_service_that_is_busy(client_for: ClientFor, people: People, identity: IdentityApi):
+def test_a_service_that_is_unavailable(client_for: ClientFor, people: People, identity: IdentityApi):
     later = failed(503, "unavailable", "later", **{"Retry-After": "1"})
     with MetricsServer([later, later, vector("1")]) as server:
         identity.register_endpoint("busy-metrics", "busy", server.url)
@@ -424,7 +426,7 @@ def test_a_service_that_is_busy(client_for: ClientFor, people: People, identity:
         assert len(server.requests) == 3
 
 
-def test_a_ca_of_its_own(
+def test_a_ca_of_the_session(
     client_for: ClientFor,
     people: People,
     identity: IdentityApi,
@@ -513,7 +515,7 @@ class Hostile(NamedTuple):
 
 
 def hostile_values() -> list[str]:
-    """A thousand different values, the same in each run."""
+    """Return a thousand different values, the same in each run."""
     chance = random.Random(20)  # noqa: S311  # the same ones each time
     found = dict.fromkeys(PARTS)
     while len(found) < 1000:
@@ -523,7 +525,7 @@ def hostile_values() -> list[str]:
 
 @pytest.fixture(scope="module")
 def hostile(window: Window, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
-    """A Prometheus with a series for each value, its value the number of it."""
+    """A Prometheus with a series for each value; the sample is the value's index."""
     values = hostile_values()
     server = Prometheus(tmp_path_factory.mktemp("hostile"))
 
@@ -537,7 +539,7 @@ def hostile(window: Window, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield Hostile(values, client, server.url)
 
 
-def test_a_thousand_hostile_values_arrive_as_they_were_meant(hostile: Hostile, window: Window):
+def test_a_thousand_hostile_values_as_matchers(hostile: Hostile, window: Window):
     stored = requests.get(f"{hostile.url}/api/v1/series", params={"match[]": "hostile"}, timeout=60).json()[
         "data"
     ]

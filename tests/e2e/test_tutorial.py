@@ -1,4 +1,4 @@
-"""The tutorial, block by block: its text is what runs here, against the demo that it starts."""
+"""Run the tutorial, block by block, with the demo that it starts."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Block:
 
     Attributes:
         language: sh or python.
-        name: `demo` for what stays running, or the file that it is the content of.
-        text: its content.
+        name: ``demo`` for the command that keeps running, or the name of the file to write.
+        text: the content.
     """
 
     language: str
@@ -39,19 +39,19 @@ class Block:
 
 
 def blocks() -> list[Block]:
-    """The tutorial's blocks, in their order."""
+    """Return the tutorial's blocks in order."""
     return [Block(*found.groups()) for found in BLOCK.finditer(TUTORIAL.read_text(encoding="utf-8"))]
 
 
 def environment() -> dict[str, str]:
-    """That of a terminal, with the programs of this interpreter and nobody's credentials."""
+    """Return the environment of a terminal, with this interpreter's programs and without credentials."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "CHRYSAETOS_"))}
     return {**kept, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where the reader works, with the demo running."""
+    """The reader's working directory, with the demo running."""
     where = tmp_path_factory.mktemp("tutorial")
     (start,) = (block for block in blocks() if block.name == "demo")
     command = f"cd '{where}' && exec {start.text}"
@@ -70,7 +70,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def outputs(folder: Path) -> dict[str, str]:
-    """What each block in a second terminal printed, by its text."""
+    """The output of each block of the second terminal, by the block's text."""
     steps = []
     for block in blocks():
         if block.language == "python":
@@ -84,22 +84,22 @@ def outputs(folder: Path) -> dict[str, str]:
     return dict(zip(steps, printed, strict=True))
 
 
-def output_of(outputs: dict[str, str], words: str) -> str:
-    """What the one block printed that has these words."""
-    (found,) = (printed for step, printed in outputs.items() if words in step)
+def output_of(outputs: dict[str, str], text: str) -> str:
+    """Return the output of the only block that contains the text."""
+    (found,) = (printed for step, printed in outputs.items() if text in step)
     return found
 
 
-def test_the_doctor_finds_nothing(outputs):
+def test_every_check_of_doctor_is_ok(outputs):
     printed = output_of(outputs, "chrysaetos doctor")
     assert printed.count("| ok ") == 7
     assert "failed" not in printed
 
 
-def test_the_caller_is_told_what_the_text_says(outputs):
+def test_whoami_shows_what_the_tutorial_says(outputs):
     printed = output_of(outputs, "chrysaetos whoami")
-    for words in ("aquila", "member", "reader", "the own project's series"):
-        assert words in printed
+    for text in ("aquila", "member", "reader", "series of your project"):
+        assert text in printed
 
 
 def test_there_are_three_servers(outputs):
@@ -115,22 +115,22 @@ def test_the_plot_is_drawn(outputs):
 
 
 @pytest.mark.usefixtures("outputs")
-def test_the_table_is_a_spreadsheet(folder):
+def test_the_csv_table(folder):
     with (folder / "vcpus.csv").open(encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     assert len(header) == 4
     assert len(rows) == 19
 
 
-def test_both_programs_agree(outputs):
+def test_openstack_has_the_same_result(outputs):
     assert output_of(outputs, "openstack metric").split() == ["3"]
 
 
-def test_the_explanation_has_the_project(outputs):
+def test_explain_shows_the_project(outputs):
     assert re.search(r'ceilometer_cpu\{project="[0-9a-f]{32}"\}', output_of(outputs, "explain"))
 
 
-def test_an_administrator_sees_more(outputs):
+def test_an_administrator_sees_all_projects(outputs):
     printed = output_of(outputs, "admin.openrc")
     for project in ("aquila", "bubo", "corvus", "compute-"):
         assert project in printed

@@ -1,4 +1,4 @@
-"""What the commands have in common, whether ``openstack`` or ``chrysaetos`` runs them."""
+"""Base class of the commands, for both ``openstack`` and ``chrysaetos``."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SIGNED = re.compile(r"-[0-9.]")
 
 
 class MetricsCommand(Command):
-    """A command that asks for metrics.
+    """A command that reads metrics.
 
-    The program that runs it (`app`) has a `client_manager` with the client as its attribute `chrysaetos`:
-    openstackclient's own, or `chrysaetos.cli.credentials.Connections`.
+    The program that runs it (``app``) has a ``client_manager`` whose attribute ``chrysaetos`` is the client:
+    openstackclient's own, or ``chrysaetos.cli.credentials.Connections``.
     """
 
     app: Any
@@ -35,17 +35,17 @@ class MetricsCommand(Command):
         return client
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """The parser with the command's arguments."""
+        """Return the parser of the command's arguments."""
         parser = super().get_parser(prog_name)
-        # What looks like a negative number is an argument to argparse, and so is a time such as -1h.
-        parser._negative_number_matcher = _SIGNED  # noqa: SLF001 - there is no other way to say so
+        # argparse accepts arguments that look like negative numbers; this includes times such as -1h.
+        parser._negative_number_matcher = _SIGNED  # noqa: SLF001 - argparse has no public setting
         self.add_arguments(parser)
         return parser
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the command's own arguments."""
 
-    def tell(self, *notes: str) -> None:
-        """Write warnings and infos of the server where they do not mix with the output."""
+    def write_notes(self, *notes: str) -> None:
+        """Write the server's warnings and infos to standard error."""
         for note in notes:
             self.app.stderr.write(f"{printable(note)}\n")

@@ -1,4 +1,4 @@
-"""Results as the columns and rows that cliff writes as table, JSON, CSV, YAML or text."""
+"""Convert results to the cells that cliff writes as a table, JSON, CSV, YAML or text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Column = FormattableColumn[Any]
 else:
-    # Releases of cliff before it had types give it no parameter.
+    # In older releases of cliff the class is not generic.
     Column = FormattableColumn
 
 __all__ = [
@@ -35,10 +35,10 @@ _EXACT_INTEGERS = 2**53
 
 
 class Text(Column):
-    """A text with characters that would steer a terminal: a table shows them escaped."""
+    """Text with control characters, which a table shows escaped."""
 
     def human_readable(self) -> str:
-        """The text with escapes."""
+        """Return the text with escapes."""
         return printable(self._value)
 
 
@@ -46,11 +46,11 @@ class HistogramCell(Column):
     """A native histogram."""
 
     def human_readable(self) -> str:
-        """How many observations, and their sum."""
+        """Return the number of observations and their sum."""
         return f"count {number(self._value.count)}, sum {number(self._value.sum)}"
 
     def machine_readable(self) -> dict[str, Any]:
-        """The whole histogram."""
+        """Return the whole histogram."""
         return {
             "count": number(self._value.count),
             "sum": number(self._value.sum),
@@ -62,17 +62,17 @@ class HistogramCell(Column):
 
 
 def printable(text: str) -> str:
-    """A text in which what is not printable is escaped as in a Python string."""
+    """Return the text with unprintable characters escaped as in a Python string."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def text(value: str) -> str | Text:
-    """A label's value, or another text of a server's."""
+    """Return the cell of a label's value, or of other text from a server."""
     return value if value.isprintable() else Text(value)
 
 
 def number(value: Value) -> float | int | str:
-    """A number as JSON can hold it: NaN and the infinities as text, integers without a fraction."""
+    """Return the cell of a number, valid in JSON: NaN and infinities as text, integers without a fraction."""
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
     value = float(value)
@@ -80,18 +80,18 @@ def number(value: Value) -> float | int | str:
 
 
 def value(sample: Value | Histogram | str) -> float | int | str | Column:
-    """A sample's value."""
+    """Return the cell of a sample's value."""
     if isinstance(sample, str):
         return text(sample)
     return HistogramCell(sample) if isinstance(sample, Histogram) else number(sample)
 
 
 def label_names(series: Iterable[Mapping[str, str]]) -> list[str]:
-    """All label names of some series: the metric's name first, then in their order."""
+    """Return the label names of all series in order, the metric's name first."""
     names = {name for labels in series for name in labels}
     return sorted(names, key=lambda name: (name != "__name__", name))
 
 
 def label_columns(names: Sequence[str], others: Sequence[str]) -> list[str]:
-    """Names of columns for labels beside other columns: a label that is called as one of those is renamed."""
+    """Return the column names of labels; a label with the name of another column becomes ``label_NAME``."""
     return [f"label_{name}" if name in others else name for name in names]

@@ -1,4 +1,4 @@
-"""Clouds as openstacksdk knows them: clouds.yaml, the variables ``OS_*`` and options, together."""
+"""Find a cloud with openstacksdk: from clouds.yaml, the variables ``OS_*`` and options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keystoneauth1.exceptions import ClientException, MissingRequiredOptions
 from openstack.config.loader import OpenStackConfig
 from openstack.exceptions import SDKException
 
-from chrysaetos.cli.failures import CredentialsError
+from chrysaetos.cli.errors import CredentialsError
 from chrysaetos.client import MetricsClient
 
 if TYPE_CHECKING:
@@ -18,43 +18,42 @@ if TYPE_CHECKING:
 
     from openstack.config.cloud_region import CloudRegion
 
-__all__ = ["SERVICE_TYPE", "client_of", "region_of", "region_of_openstackclient"]
+__all__ = ["SERVICE_TYPE", "create_client", "find_region", "openstackclient_region"]
 
 SERVICE_TYPE = "metric-storage"
 
-
-_NOT_FOR_KEYSTONE = frozenset(
+_CONNECTION_SETTINGS = frozenset(
     {"auth_type", "region_name", "interface", "cacert", "cert", "key", "insecure", "cloud"}
 )
-"""The settings that say where and how to connect; all others are the caller's identity."""
+"""The settings of the connection; all others are credentials."""
 
 
-def region_of(settings: Mapping[str, Any]) -> CloudRegion:
-    """The cloud that is meant.
+def find_region(settings: Mapping[str, Any]) -> CloudRegion:
+    """Return the configured cloud and region.
 
     Args:
-        settings: what stands above variables and clouds.yaml, by openstacksdk's names, such as `cloud` and
-            `user_id`; None where not given.
+        settings: settings that override variables and clouds.yaml, by openstacksdk's names, such as ``cloud``
+            and ``user_id``; None for a setting that is not given.
 
     Raises:
-        CredentialsError: none is named, or something is missing.
+        CredentialsError: no cloud is configured, or a setting is missing.
     """
     given = {name: value for name, value in settings.items() if value is not None}
-    # Beside `auth`, openstacksdk would let the file stand above them.
-    auth = {name: given.pop(name) for name in given.keys() - _NOT_FOR_KEYSTONE}
-    # Asked for a password is who can answer.
-    ask = _ask if sys.stdin.isatty() else None
-    return _region(lambda: OpenStackConfig(pw_func=ask, app_name="chrysaetos"), auth=auth, **given)
+    # Outside `auth`, the file would override them.
+    auth = {name: given.pop(name) for name in given.keys() - _CONNECTION_SETTINGS}
+    # Prompt for a password only on a terminal.
+    pw_func = _prompt if sys.stdin.isatty() else None
+    return _region(lambda: OpenStackConfig(pw_func=pw_func, app_name="chrysaetos"), auth=auth, **given)
 
 
-def region_of_openstackclient(app: Any) -> CloudRegion:
-    """The cloud that an ``openstack`` command is meant for, before it has asked Keystone.
+def openstackclient_region(app: Any) -> CloudRegion:
+    """Return the cloud and region of an ``openstack`` command before it has authenticated.
 
     Args:
         app: openstackclient's shell.
 
     Raises:
-        CredentialsError: none is named, or something is missing.
+        CredentialsError: no cloud is configured, or a setting is missing.
     """
     return _region(lambda: app.cloud_config, cloud=app.options.cloud, argparse=app.options)
 
@@ -65,22 +64,24 @@ def _region(config: Callable[[], OpenStackConfig], **settings: Any) -> CloudRegi
     except MissingRequiredOptions as error:
         if "auth_url" in (option.dest for option in error.options):
             raise CredentialsError(
-                "no credentials: name a cloud of clouds.yaml with --os-cloud, set the variables OS_*, "
-                "or ask Prometheus itself with --url"
+                "no credentials: select a cloud of clouds.yaml with --os-cloud, set the variables OS_*, "
+                "or query Prometheus itself with --url"
             ) from error
-        raise CredentialsError(f"the credentials cannot be used: {error}") from error
+        raise CredentialsError(f"invalid credentials: {error}") from error
     except (SDKException, ClientException, TypeError) as error:
-        # TypeError: some plugins of keystoneauth1 leave it to Python to tell what is missing.
-        raise CredentialsError(f"the credentials cannot be used: {error}") from error
+        # TypeError: some plugins of keystoneauth1 do not check for missing arguments.
+        raise CredentialsError(f"invalid credentials: {error}") from error
 
 
-def client_of(region: CloudRegion, *, endpoint: str | None = None, timeout: float = 60.0) -> MetricsClient:
-    """The client for a cloud's region.
+def create_client(
+    region: CloudRegion, *, endpoint: str | None = None, timeout: float = 60.0
+) -> MetricsClient:
+    """Return a client of a cloud's region.
 
     Args:
-        region: what `region_of` gives.
-        endpoint: where to ask instead of where the catalog says.
-        timeout: seconds for one answer.
+        region: the cloud and region.
+        endpoint: a URL to use instead of the catalog's.
+        timeout: seconds for a call.
     """
     interface = region.get_interface(SERVICE_TYPE) or "public"
     return MetricsClient(
@@ -92,5 +93,5 @@ def client_of(region: CloudRegion, *, endpoint: str | None = None, timeout: floa
     )
 
 
-def _ask(prompt: str | None = None) -> str:
+def _prompt(prompt: str | None = None) -> str:
     return getpass.getpass(prompt or "Password: ")

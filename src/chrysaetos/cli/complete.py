@@ -1,4 +1,4 @@
-"""``chrysaetos complete``: prints what makes a shell complete commands and options."""
+"""``chrysaetos complete``: prints a shell completion script for commands and options."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "run"]
 
 _ZSH = "autoload -Uz compinit bashcompinit && compinit && bashcompinit\n"
-"""zsh understands bash's completions once it is told so (zshcompsys(1))."""
+"""Makes zsh accept bash completions (zshcompsys(1))."""
 
 _SCRIPT = """\
 _chrysaetos() {{
@@ -33,10 +33,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """Print the completion.
+    """Print the completion script.
+
+    Args:
+        arguments: the parsed arguments.
 
     Returns:
-        0.
+        The exit status, 0.
     """
     known = parsers()
     options = "\n".join(f'        *:{name}) words="{_options(parser)}" ;;' for name, parser in known.items())
@@ -46,4 +49,4 @@ def run(arguments: Namespace) -> int:
 
 
 def _options(parser: ArgumentParser) -> str:
-    return " ".join(option for option in parser._option_string_actions if option.startswith("--"))  # noqa: SLF001 - argparse has no other list
+    return " ".join(option for option in parser._option_string_actions if option.startswith("--"))  # noqa: SLF001 - argparse has no public list

@@ -1,6 +1,6 @@
-"""Runs the commands of ``chrysaetos`` that are written for cliff, without cliff's own program.
+"""Run the commands of ``chrysaetos`` that are cliff classes, without ``cliff.app``.
 
-That would load every command to find one. This loads the one that is called.
+``cliff.app`` loads every command to find one; this loads only the command that is run.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
     from cliff.command import Command
 
-__all__ = ["Console", "parser_of", "run"]
+__all__ = ["Console", "create_parser", "run"]
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
-"""128 and the signal, as a shell tells it."""
+"""128 plus the number of the signal, as in a shell."""
 
 
 class Console:
-    """What cliff's commands need of the program that runs them.
+    """The program that runs cliff's commands, as far as they use it.
 
     Args:
-        options: the credentials that were given.
+        options: the credentials.
     """
 
     NAME = "chrysaetos"
@@ -45,56 +45,63 @@ class Console:
         self.client_manager = Connections(options)
 
 
-def parser_of(name: str, command: type[Command]) -> argparse.ArgumentParser:
-    """The parser of a command with all its options."""
-    return _prepared(name, command, Console(argparse.Namespace()))[1]
+def create_parser(name: str, command: type[Command]) -> argparse.ArgumentParser:
+    """Return the parser of a command with all its options.
+
+    Args:
+        name: the command's name.
+        command: the command's class.
+    """
+    return _create_command(name, command, Console(argparse.Namespace()))[1]
 
 
-def _prepared(name: str, command: type[Command], console: Console) -> tuple[Command, argparse.ArgumentParser]:
+def _create_command(
+    name: str, command: type[Command], console: Console
+) -> tuple[Command, argparse.ArgumentParser]:
     app: Any = console
-    made = command(app, None)
-    # Whose plugin it is would be told at the end of the help, after a search through all distributions.
-    made.app_dist_name = "chrysaetos"
-    parser = made.get_parser(f"{Console.NAME} {name}")
-    # The many options for credentials stand in the help; beside each mistake they would bury it.
+    created = command(app, None)
+    # Otherwise cliff searches all distributions to name the plugin's in the help.
+    created.app_dist_name = "chrysaetos"
+    parser = created.get_parser(f"{Console.NAME} {name}")
+    # The many options for credentials are in the help; in the usage line they would hide the error.
     usage = parser.format_usage().removeprefix("usage: ").rstrip().replace("%", "%%")
     parser.usage = f"{usage} [credentials]"
     add_options(parser)
-    return made, parser
+    return created, parser
 
 
 def run(name: str, command: type[Command], arguments: Sequence[str]) -> int:
     """Run a command.
 
     Args:
-        name: how it is called.
-        command: its class.
-        arguments: what stands behind its name.
+        name: the command's name.
+        command: the command's class.
+        arguments: the arguments after the name.
 
     Returns:
-        The exit status: 0; 1 when what was asked for failed; 2 for a mistake in the call; 130 after Ctrl-C.
+        The exit status: 0 for success, 1 for a failure, 2 for invalid arguments, 130 after Ctrl-C.
     """
     options = argparse.Namespace()
     console = Console(options)
-    made, parser = _prepared(name, command, console)
+    created, parser = _create_command(name, command, console)
     parser.parse_args(arguments, options)
     _set_up_output(debug=options.debug)
     try:
-        status = made.run(options)
+        status = created.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # Python flushes once more at its end, and would complain.
+        # Python flushes standard output once more at exit, and would print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
-    except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets one clear line
+    except Exception as error:  # noqa: BLE001 - every error is shown as one line
         if options.debug:
             traceback.print_exc()
-        # What a server says is no more trusted than its labels.
-        words = "\n".join(map(printable, str(error).splitlines())) or type(error).__name__
-        print(f"{Console.NAME} {name}: {words}", file=sys.stderr)
-        # What was asked for makes no sense: a column that there is not, an end before the start.
+        # Messages of a server are untrusted, like its labels.
+        message = "\n".join(map(printable, str(error).splitlines())) or type(error).__name__
+        print(f"{Console.NAME} {name}: {message}", file=sys.stderr)
+        # Invalid arguments: an unknown column, an end before the start.
         return 2 if isinstance(error, ValueError) else 1
     finally:
         console.client_manager.close()
@@ -102,13 +109,13 @@ def run(name: str, command: type[Command], arguments: Sequence[str]) -> int:
 
 
 def _set_up_output(*, debug: bool) -> None:
-    """Errors are told once, by `run`; libraries' logs are for ``--debug``. Every character can be written."""
+    """Log only with ``--debug``, since ``run`` prints the error; escape characters that cannot be encoded."""
     root = logging.getLogger()
     if debug:
         logging.basicConfig(level=logging.DEBUG, format="%(name)s: %(message)s")
     elif not root.handlers:
         root.addHandler(logging.NullHandler())
-    # Who has said --insecure need not be told so.
+    # The user chose --insecure.
     warnings.filterwarnings("ignore", "Unverified HTTPS request")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -1,7 +1,7 @@
-"""Whom the commands of ``chrysaetos`` ask, and with which credentials.
+"""Endpoint and credentials of the commands of ``chrysaetos``.
 
 openstacksdk reads clouds.yaml and the variables ``OS_*``, as for every OpenStack command. It takes half a
-second to load, so it is loaded when Keystone is needed, and not for a Prometheus that is asked directly.
+second to import, so it is imported only when Keystone is used.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from chrysaetos.cli.failures import CredentialsError
-from chrysaetos.cli.times import duration
+from chrysaetos.cli.errors import CredentialsError
+from chrysaetos.cli.times import parse_duration
 from chrysaetos.client import MetricsClient
 
 if TYPE_CHECKING:
@@ -26,13 +26,17 @@ __all__ = ["Connections", "add_options"]
 
 _KEYSTONE = (
     ("cloud", "NAME", "the cloud in clouds.yaml"),
-    ("auth-type", "TYPE", "the kind of credentials, such as password, token, v3applicationcredential"),
-    ("auth-url", "URL", "Keystone"),
+    ("auth-type", "TYPE", "the type of credentials, such as password, token, v3applicationcredential"),
+    ("auth-url", "URL", "the URL of Keystone"),
     ("username", "NAME", None),
     ("user-id", "ID", None),
     ("user-domain-name", "NAME", None),
     ("user-domain-id", "ID", None),
-    ("password", "PASSWORD", "better in clouds.yaml or OS_PASSWORD: others see a command's arguments"),
+    (
+        "password",
+        "PASSWORD",
+        "prefer clouds.yaml or OS_PASSWORD: other users can see arguments",
+    ),
     ("project-name", "NAME", None),
     ("project-id", "ID", None),
     ("project-domain-name", "NAME", None),
@@ -47,51 +51,51 @@ _KEYSTONE = (
     ("application-credential-secret", "SECRET", None),
     ("region-name", "NAME", None),
     ("interface", "NAME", "public, internal or admin"),
-    ("cacert", "FILE", "the certificate authorities to trust"),
+    ("cacert", "FILE", "the CA certificates to trust"),
     ("cert", "FILE", "the client's certificate"),
-    ("key", "FILE", "its key"),
+    ("key", "FILE", "the key of the client's certificate"),
 )
-"""The options ``--os-…``: for each there is a variable ``OS_…``."""
+"""The options ``--os-…``, each of which has a variable ``OS_…``."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the options that say whom to ask, and as whom."""
+    """Declare the options for endpoint and credentials."""
     keystone = parser.add_argument_group(
         "Keystone", "as for the openstack command; each option is also a variable such as OS_CLOUD"
     )
     for name, metavar, text in _KEYSTONE:
         keystone.add_argument(f"--os-{name}", dest=f"os_{name.replace('-', '_')}", metavar=metavar, help=text)
     keystone.add_argument(
-        "--os-endpoint-override", metavar="URL", help="ask the gateway here, not where the catalog says"
+        "--os-endpoint-override", metavar="URL", help="the URL of the gateway, instead of the catalog's"
     )
-    keystone.add_argument("--insecure", action="store_true", help="do not check certificates", default=None)
+    keystone.add_argument("--insecure", action="store_true", help="do not verify certificates", default=None)
     direct = parser.add_argument_group(
         "without Keystone", "for Prometheus itself, or a gateway with Basic authentication"
     )
-    direct.add_argument("--url", help="whom to ask (CHRYSAETOS_URL, where no --os-cloud is given)")
+    direct.add_argument("--url", help="the server's URL (or CHRYSAETOS_URL, unless --os-cloud is given)")
     direct.add_argument(
         "--user",
         metavar="NAME[:PASSWORD]",
-        help="for Basic authentication, such as an application credential's id; "
-        "the password is better in CHRYSAETOS_PASSWORD, or asked for",
+        help="user for Basic authentication, such as an application credential's id; "
+        "prefer CHRYSAETOS_PASSWORD or the prompt for the password",
     )
     direct.add_argument(
         "--bearer-token-file", metavar="FILE", help="a file with the token to send (or CHRYSAETOS_TOKEN)"
     )
     general = parser.add_argument_group("general")
     general.add_argument(
-        "--timeout", type=duration, default=60.0, help="seconds for one answer (default: %(default)g)"
+        "--timeout", type=parse_duration, default=60.0, help="seconds for a call (default: %(default)g)"
     )
     general.add_argument(
-        "--debug", action="store_true", help="log each request, and show where an error comes from"
+        "--debug", action="store_true", help="log each request, and show the traceback of an error"
     )
 
 
 class Connections:
-    """What the options of `add_options` lead to. It stands where openstackclient has its client manager.
+    """Creates the client from the options. It takes the place of openstackclient's client manager.
 
     Args:
-        options: the options.
+        options: the options of ``add_options``.
     """
 
     def __init__(self, options: argparse.Namespace) -> None:
@@ -99,7 +103,7 @@ class Connections:
 
     @property
     def _url(self) -> str | None:
-        """Whom to ask without Keystone, if anybody. What is said stands above what is set."""
+        """The URL to use without Keystone, None to use Keystone. Options override variables."""
         if self.options.url is None and self.options.os_cloud is None:
             return os.environ.get("CHRYSAETOS_URL") or None
         url: str | None = self.options.url
@@ -107,7 +111,7 @@ class Connections:
 
     @property
     def direct(self) -> bool:
-        """Whether Keystone is not asked."""
+        """Whether Keystone is not used."""
         return self._url is not None
 
     @cached_property
@@ -115,13 +119,13 @@ class Connections:
         """The client.
 
         Raises:
-            CredentialsError: there are no credentials, or they cannot be used.
+            CredentialsError: credentials are missing or invalid.
         """
         options, url = self.options, self._url
         if url is None:
-            from chrysaetos.cli.clouds import client_of  # noqa: PLC0415 - half a second
+            from chrysaetos.cli.clouds import create_client  # noqa: PLC0415 - slow to import
 
-            return client_of(self.region, endpoint=options.os_endpoint_override, timeout=options.timeout)
+            return create_client(self.region, endpoint=options.os_endpoint_override, timeout=options.timeout)
         user, password = _login(options.user)
         return MetricsClient.direct(
             url,
@@ -134,30 +138,30 @@ class Connections:
         )
 
     def close(self) -> None:
-        """Close the client's connections, if there is a client."""
+        """Close the client's connections, if it was created."""
         if "chrysaetos" in vars(self):
             self.chrysaetos.close()
 
     @cached_property
     def region(self) -> CloudRegion:
-        """The cloud that the options, the variables and clouds.yaml name together.
+        """The cloud and region of the options, the variables and clouds.yaml.
 
         Raises:
-            CredentialsError: none is named, or something is missing.
+            CredentialsError: no cloud is configured, or a setting is missing.
         """
-        from chrysaetos.cli.clouds import region_of  # noqa: PLC0415 - half a second
+        from chrysaetos.cli.clouds import find_region  # noqa: PLC0415 - slow to import
 
         names = [name.replace("-", "_") for name, _, _ in _KEYSTONE]
         given = {name: getattr(self.options, f"os_{name}") for name in names}
-        return region_of({**given, "insecure": self.options.insecure})
+        return find_region({**given, "insecure": self.options.insecure})
 
     @property
     def auth_ref(self) -> AccessInfo | None:
-        """What Keystone says about the token; None where it is not asked."""
+        """The token's data from Keystone; None if Keystone is not used."""
         if self.direct:
             return None
         session = self.region.get_session()
-        # Not every kind of credentials is Keystone's: there is none, and http_basic.
+        # The auth types none and http_basic do not use Keystone.
         access: Any = getattr(session.auth, "get_access", None)
         found: AccessInfo | None = None if access is None else access(session)
         return found
@@ -170,7 +174,7 @@ def _login(user: str | None) -> tuple[str | None, str | None]:
     if not colon:
         password = os.environ.get("CHRYSAETOS_PASSWORD", "")
         if not password and sys.stdin.isatty():
-            password = getpass.getpass(f"Password of {name}: ")
+            password = getpass.getpass(f"Password for {name}: ")
     return name, password
 
 
@@ -178,10 +182,10 @@ def _bearer_token(file: str | None) -> str | None:
     if file is None:
         return os.environ.get("CHRYSAETOS_TOKEN") or None
     try:
-        with open(file, encoding="ascii") as content:  # noqa: PTH123 - "-" and /dev/stdin are files, too
+        with open(file, encoding="ascii") as content:  # noqa: PTH123 - the argument is opened as given
             return content.read().strip()
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is no text"
+        reason = error.strerror if isinstance(error, OSError) else "not an ASCII file"
         raise CredentialsError(f"--bearer-token-file {file}: {reason}") from error
 
 

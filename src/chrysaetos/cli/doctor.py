@@ -1,4 +1,4 @@
-"""``doctor``: each thing that a query needs, in turn, with what is wrong and what to do."""
+"""``doctor``: checks each requirement of a query, and gives advice for what fails."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from cliff.lister import Lister
 from keystoneauth1 import exceptions as keystone
 
 from chrysaetos.cli.base import MetricsCommand
-from chrysaetos.cli.failures import CredentialsError
+from chrysaetos.cli.errors import CredentialsError
 from chrysaetos.cli.times import rfc3339
-from chrysaetos.cli.whoami import reach
+from chrysaetos.cli.whoami import describe_access
 from chrysaetos.client import errors
 
 if TYPE_CHECKING:
@@ -28,38 +28,38 @@ if TYPE_CHECKING:
 __all__ = ["Doctor", "Finding"]
 
 _READERS = frozenset({"reader", "admin", "service"})
-"""The roles that the gateway's default policy lets query."""
-_LIBRARY = re.compile(": HTTPS?ConnectionPool")
-"""Where keystoneauth's words end and urllib3's, which say the same at length, begin."""
-_SKEW_SECONDS = 30
-_METRICS = 1000
+"""The roles that may query by the gateway's default policy."""
+_URLLIB3_MESSAGE = re.compile(": HTTPS?ConnectionPool")
+"""The start of urllib3's message in keystoneauth1's, which repeats it in detail."""
+_MAX_SKEW = 30
+_MAX_METRICS = 1000
 
 _ADVICE: tuple[tuple[type[Exception], str], ...] = (
-    (CredentialsError, "name a cloud of clouds.yaml with --os-cloud, or set the variables OS_*"),
+    (CredentialsError, "select a cloud of clouds.yaml with --os-cloud, or set the variables OS_*"),
     (keystone.Unauthorized, "check user, password, domain and project, or the application credential"),
-    (keystone.SSLError, "give the certificate authority with --os-cacert or OS_CACERT"),
-    (keystone.ConnectFailure, "check the address (auth_url), and whether Keystone runs"),
-    (keystone.ClientException, "check the address (auth_url): it ends with /v3"),
-    (errors.NotRegistered, "check region and interface, or have the operator register the gateway"),
-    (errors.Unauthorized, "check the credentials; the gateway's log says what it was told by Keystone"),
-    (errors.Forbidden, "have somebody give you the role reader in the project"),
-    (errors.Timeout, "try again; give it more time with --timeout"),
-    (errors.Unreachable, "check that the gateway runs, and the way to it: DNS, firewall, certificates"),
-    (errors.NotPrometheus, "check the endpoint in the catalog: another server answers there"),
-    (errors.Unavailable, "try again; else ask the operator: the gateway's /-/ready says what it misses"),
-    (errors.MetricsError, "ask the operator: the gateway's log has the request"),
+    (keystone.SSLError, "pass the CA certificate with --os-cacert or OS_CACERT"),
+    (keystone.ConnectFailure, "check auth_url, and that Keystone is running"),
+    (keystone.ClientException, "check auth_url: it should end with /v3"),
+    (errors.NotRegistered, "check region and interface, or ask the operator to register the gateway"),
+    (errors.Unauthorized, "check the credentials; the gateway's log has Keystone's response"),
+    (errors.Forbidden, "ask an administrator for the role reader in the project"),
+    (errors.Timeout, "try again, with a longer --timeout"),
+    (errors.Unreachable, "check that the gateway is running, and the network: DNS, firewall, certificates"),
+    (errors.NotPrometheus, "check the endpoint in the catalog: it belongs to another server"),
+    (errors.Unavailable, "try again, or ask the operator to check the gateway's /-/ready"),
+    (errors.MetricsError, "ask the operator to look for the request in the gateway's log"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one step has shown.
+    """The result of one step.
 
     Attributes:
-        step: what was looked at.
+        step: the step's name.
         state: ok, failed or skipped.
-        detail: what was found.
-        advice: what to do; empty where nothing has to be done.
+        detail: the observation.
+        advice: what to do; empty if there is nothing to do.
     """
 
     step: str
@@ -69,35 +69,35 @@ class Finding:
 
 
 class Doctor(MetricsCommand, Lister):
-    """Check everything that a query needs: credentials, token, roles, catalog, gateway, Prometheus.
+    """Check the requirements of a query: credentials, token, roles, catalog, gateway, Prometheus.
 
-    The exit status is 1 if something is wrong.
+    The exit status is 1 if a check failed.
     """
 
-    auth_required = False  # openstackclient would fail before anything can be told
+    auth_required = False  # else openstackclient would fail before the first check
     _findings: Sequence[Finding] = ()
 
     def run(self, parsed_args: argparse.Namespace) -> int:
-        """Look at everything, show it, and give the status."""
+        """Run all checks, show their results, and return the exit status."""
         super().run(parsed_args)
         return int(any(finding.state == "failed" for finding in self._findings))
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], list[tuple[Any, ...]]]:  # noqa: ARG002 - cliff's signature
-        """A row for each step."""
-        self._findings = _Examination(self.app).findings()
+        """Return a row for each step."""
+        self._findings = _Checks(self.app).findings()
         return ["step", "state", "detail", "advice"], [astuple(finding) for finding in self._findings]
 
 
 class _Skip(Exception):
-    """A step does not apply. The message says why."""
+    """A step does not apply; the message is the reason."""
 
 
 class _Failed(Exception):
-    """Args: what was found; what to do."""
+    """A check failed; the arguments are the detail and the advice."""
 
 
-class _Examination:
-    """Looks at one thing after the other. A step may use what those before it have found."""
+class _Checks:
+    """The steps in order. A step may use the results of earlier steps."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -107,7 +107,7 @@ class _Examination:
         self._client: MetricsClient
 
     def findings(self) -> list[Finding]:
-        """What all steps have shown. Those behind one that failed are skipped."""
+        """Run all steps and return their results. The steps after a failed one are skipped."""
         steps: dict[str, Callable[[], tuple[str, str]]] = {
             "credentials": self._credentials,
             "token": self._token,
@@ -118,25 +118,25 @@ class _Examination:
             "data": self._data,
         }
         found: list[Finding] = []
-        broken = ""
-        for step, look in steps.items():
-            if broken:
-                found.append(Finding(step, "skipped", f"needs {broken}"))
+        failed = ""
+        for step, check in steps.items():
+            if failed:
+                found.append(Finding(step, "skipped", f"needs {failed}"))
                 continue
-            found.append(_examined(step, look))
+            found.append(_run_step(step, check))
             if found[-1].state == "failed":
-                broken = step
+                failed = step
         return found
 
     def _credentials(self) -> tuple[str, str]:
         if self._direct:
             self._client = self._app.client_manager.chrysaetos
-            return f"asking {self._client.endpoint} without Keystone", ""
-        from chrysaetos.cli.clouds import client_of, region_of_openstackclient  # noqa: PLC0415 - half a second
+            return f"{self._client.endpoint} without Keystone", ""
+        from chrysaetos.cli.clouds import create_client, openstackclient_region  # noqa: PLC0415 - half a second
 
         if hasattr(self._app, "cloud_config"):
-            self._region = region_of_openstackclient(self._app)
-            self._client = client_of(self._region)
+            self._region = openstackclient_region(self._app)
+            self._client = create_client(self._region)
         else:
             self._region = self._app.client_manager.region
             self._client = self._app.client_manager.chrysaetos
@@ -148,7 +148,7 @@ class _Examination:
         session = self._region.get_session()
         get_access = getattr(session.auth, "get_access", None)
         if get_access is None:
-            raise _Skip("these credentials are not for Keystone")
+            raise _Skip("these credentials do not use Keystone")
         self._access = get_access(session)
         expires = self._access.expires
         until = "" if expires is None else f" until {rfc3339(int(expires.timestamp()))}"
@@ -158,10 +158,10 @@ class _Examination:
         self._needs_keystone()
         access, roles = self._access, sorted(self._access.role_names or ())
         if not access.project_scoped:
-            raise _Failed("the token is for no project", "name one with --os-project-name or OS_PROJECT_NAME")
+            raise _Failed("the token has no project", "select one with --os-project-name or OS_PROJECT_NAME")
         detail = f"{', '.join(roles)} in project {access.project_name} ({access.project_id})"
         if _READERS.isdisjoint(roles):
-            return detail, "the default policy of the gateway asks for the role reader, admin or service"
+            return detail, "the gateway's default policy requires the role reader, admin or service"
         return detail, ""
 
     def _catalog(self) -> tuple[str, str]:
@@ -173,51 +173,55 @@ class _Examination:
             answer = self._client.whoami()
         except errors.NotSupported:
             if self._direct:
-                raise _Skip("no gateway: what answers tells nothing about callers") from None
-            return "answers; it is no Chrysaetos, and tells nothing about callers", ""
-        seen = reach(answer["rules"])
+                raise _Skip("not a gateway") from None
+            return "responds, but is not a Chrysaetos gateway", ""
+        seen = describe_access(answer["rules"])
         if seen == "nothing":
-            raise _Failed("you may query nothing", "have somebody give you the role reader in the project")
-        return f"you see {seen}", ""
+            raise _Failed(
+                "you are not allowed to query", "ask an administrator for the role reader in the project"
+            )
+        return f"you can see {seen}", ""
 
     def _prometheus(self) -> tuple[str, str]:
         before = time.time()
         try:
             answer: Any = self._client.query("vector(1)")
         except errors.BadQuery:
-            # Aetos cannot scope a query without a selector, and breaks it for tenants.
-            raise _Skip("the clock: this server takes no query without a selector") from None
+            # Aetos cannot scope a query without a selector.
+            raise _Skip(
+                "this server does not accept a query without a selector, so its clock is unknown"
+            ) from None
         skew = answer[0].time - (before + time.time()) / 2
-        if abs(skew) > _SKEW_SECONDS:
+        if abs(skew) > _MAX_SKEW:
             raise _Failed(
-                f"answers, but its clock is {abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}",
-                "set the clocks of both machines by NTP: times such as -1h mean something else there",
+                f"responds, but its clock is {abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}",
+                "synchronize the clocks of both machines with NTP, or relative times such as -1h are wrong",
             )
-        return "answers queries", ""
+        return "responds to queries", ""
 
     def _data(self) -> tuple[str, str]:
         now = time.time()
-        names = self._client.label_values("__name__", start=now - 3600, end=now, limit=_METRICS)
+        names = self._client.label_values("__name__", start=now - 3600, end=now, limit=_MAX_METRICS)
         if not names:
             return "no metric in the last hour", (
-                "if there should be some: does their project label hold your project's id, "
-                "and is it the label that the gateway expects (project_label_name)?"
+                "if metrics are expected, check that their project label has your project's id, "
+                "and that the gateway uses the same label (project_label_name)"
             )
-        count = f"{len(names)}" if len(names) < _METRICS else f"{_METRICS} or more"
+        count = f"{len(names)}" if len(names) < _MAX_METRICS else f"{_MAX_METRICS} or more"
         return f"{count} metrics in the last hour", ""
 
     def _needs_keystone(self) -> None:
         if self._direct:
-            raise _Skip("Keystone is not asked")
+            raise _Skip("Keystone is not used")
 
 
-def _examined(step: str, look: Callable[[], tuple[str, str]]) -> Finding:
+def _run_step(step: str, check: Callable[[], tuple[str, str]]) -> Finding:
     try:
-        return Finding(step, "ok", *look())
+        return Finding(step, "ok", *check())
     except _Skip as skip:
         return Finding(step, "skipped", str(skip))
     except _Failed as failed:
         return Finding(step, "failed", *failed.args)
     except (CredentialsError, errors.MetricsError, keystone.ClientException) as error:
         advice = next(advice for kind, advice in _ADVICE if isinstance(error, kind))
-        return Finding(step, "failed", _LIBRARY.split(str(error).partition("\n")[0])[0], advice)
+        return Finding(step, "failed", _URLLIB3_MESSAGE.split(str(error).partition("\n")[0])[0], advice)

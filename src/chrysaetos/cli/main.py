@@ -21,50 +21,50 @@ class _Command:
     """A subcommand.
 
     Attributes:
-        help: one line on what it does.
-        module: where its ``add_arguments(parser)`` and ``run(namespace)`` are; one that reads its arguments
-            itself has only ``run(arguments)``.
-        extra: the extra that it needs, if the base install does not have what it imports.
-        own_arguments: whether it reads its arguments itself.
-        shows: the class in the module, where the command is written for cliff: an ``openstack`` command, too.
+        help: one line of help.
+        module: the module with the functions ``add_arguments(parser)`` and ``run(namespace)``, or only
+            ``run(arguments)`` if the command parses its arguments itself.
+        extra: the extra to install, None if the base install is enough.
+        own_arguments: whether the command parses its arguments itself.
+        cliff_class: the command's class in the module, if it is also an ``openstack`` command.
     """
 
     help: str
     module: str
     extra: str | None = None
     own_arguments: bool = False
-    shows: str | None = None
+    cliff_class: str | None = None
 
 
-def _metrics(help: str, module: str, shows: str) -> _Command:  # noqa: A002 - the attribute's name
-    return _Command(help, f"chrysaetos.cli.{module}", extra="cli", shows=shows)
+def _metrics(help: str, module: str, cliff_class: str) -> _Command:  # noqa: A002 - argparse's own word
+    return _Command(help, f"chrysaetos.cli.{module}", extra="cli", cliff_class=cliff_class)
 
 
 _COMMANDS = {
-    "query": _metrics("ask for the values of a query at one time", "query", "Instant"),
-    "range": _metrics("ask for its values over a time; --plot draws them", "query", "Range"),
+    "query": _metrics("evaluate a query at one time", "query", "Instant"),
+    "range": _metrics("evaluate a query over a range of time; --plot draws the result", "query", "Range"),
     "series": _metrics("list the series that selectors match", "series", "Series"),
     "labels": _metrics("list the names of labels", "series", "Labels"),
     "values": _metrics("list the values of a label", "series", "Values"),
     "metadata": _metrics("list type, unit and help of metrics", "series", "Metadata"),
-    "targets": _metrics("list what Prometheus scrapes", "targets", "Targets"),
+    "targets": _metrics("list scrape targets", "targets", "Targets"),
     "rules": _metrics("list recording and alerting rules", "targets", "Rules"),
     "alerts": _metrics("list the alerts that are pending or firing", "targets", "Alerts"),
-    "explain": _metrics("show what the gateway would send for a query, and why", "whoami", "Explain"),
-    "whoami": _metrics("show who you are to the gateway, and what you may see", "whoami", "Whoami"),
-    "doctor": _metrics("check everything that a query needs, and say what is wrong", "doctor", "Doctor"),
+    "explain": _metrics("show the query that the gateway sends upstream, and why", "whoami", "Explain"),
+    "whoami": _metrics("show your identity and access as the gateway sees them", "whoami", "Whoami"),
+    "doctor": _metrics("check the requirements of a query, and give advice", "doctor", "Doctor"),
     "demo": _Command(
         "run Keystone, Prometheus, sample tenants and the gateway on this machine",
         "chrysaetos.demo.main",
         extra="demo",
     ),
     "federate": _Command(
-        "serve a site's gate for portals, or make and end their tokens",
+        "serve a site's gate for portals, or manage their tokens",
         "chrysaetos.federation.main",
         extra="gateway",
     ),
     "gateway": _Command(
-        "serve the gateway: --config-file FILE, and what oslo.config and oslo.log take",
+        "serve the gateway: --config-file FILE, and the options of oslo.config and oslo.log",
         "chrysaetos.gateway.main",
         extra="gateway",
         own_arguments=True,
@@ -75,21 +75,21 @@ _COMMANDS = {
         extra="migrate",
     ),
     "usage": _Command(
-        "export what each project of a site has used, as Prometheus metrics",
+        "export the usage of a site's projects as Prometheus metrics",
         "chrysaetos.usage.main",
         extra="usage",
         own_arguments=True,
     ),
     "site": _Command(
-        "write the files of a site that shows its usage to portals",
+        "write the files of a site that exports its usage to portals",
         "chrysaetos.federation.site_command",
     ),
     "portal": _Command(
-        "keep the Prometheus that collects the usage of sites",
+        "manage a Prometheus that collects the usage of sites",
         "chrysaetos.federation.portal_command",
     ),
     "scope": _Command("show a query as the gateway sends it for a project", "chrysaetos.cli.scope"),
-    "complete": _Command("print what makes a shell complete all this", "chrysaetos.cli.complete"),
+    "complete": _Command("print a shell completion script", "chrysaetos.cli.complete"),
 }
 
 
@@ -97,18 +97,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Args:
-        argv: its arguments; those of the process when None.
+        argv: the arguments; those of the process when None.
 
     Returns:
-        The exit status: 0, 1 when what was asked for failed, 2 for a mistake in the call or the settings.
+        The exit status: 0 for success, 1 for a failure, 2 for invalid arguments or configuration.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    before = _leading_options(arguments)
-    arguments = arguments[len(before) :]
+    leading = _leading_options(arguments)
+    arguments = arguments[len(leading) :]
     name = arguments[0] if arguments else ""
     command = _COMMANDS.get(name)
-    if command is None or (before and command.shows is None):
-        _parser()[0].parse_args(before + arguments)
+    if command is None or (leading and command.cliff_class is None):
+        _parser()[0].parse_args(leading + arguments)
         return 2
     try:
         module: Any = importlib.import_module(command.module)
@@ -122,16 +122,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     if command.own_arguments:
         return int(module.run(arguments[1:]))
-    if command.shows is not None:
+    if command.cliff_class is not None:
         console: Any = importlib.import_module("chrysaetos.cli.console")
-        return int(console.run(name, getattr(module, command.shows), before + arguments[1:]))
+        return int(console.run(name, getattr(module, command.cliff_class), leading + arguments[1:]))
     parser, subparsers = _parser()
     module.add_arguments(subparsers[name])
     return int(module.run(parser.parse_args(arguments)))
 
 
 def _leading_options(arguments: list[str]) -> list[str]:
-    """The options ``--os-…`` in front of the command, where openstackclient has them; each has a value."""
+    """Return the options ``--os-…`` before the command, as openstackclient allows; each has a value."""
     end = 0
     while end < len(arguments) and arguments[end].startswith("--os-"):
         end += 1 if "=" in arguments[end] else 2
@@ -139,9 +139,9 @@ def _leading_options(arguments: list[str]) -> list[str]:
 
 
 def parsers() -> dict[str, argparse.ArgumentParser]:
-    """The name of each command that can be called here, and a parser with its options.
+    """Return the parser of each installed command by name.
 
-    One that reads its arguments itself has a parser without any.
+    The parser of a command that parses its arguments itself has no options.
     """
     _, known = _parser()
     for name, command in _COMMANDS.items():
@@ -150,22 +150,22 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
         try:
             module: Any = importlib.import_module(command.module)
         except ModuleNotFoundError:
-            # Of an extra that is not installed.
+            # Its extra is not installed.
             del known[name]
             continue
-        if command.shows is not None:
+        if command.cliff_class is not None:
             console: Any = importlib.import_module("chrysaetos.cli.console")
-            known[name] = console.parser_of(name, getattr(module, command.shows))
+            known[name] = console.create_parser(name, getattr(module, command.cliff_class))
         else:
             module.add_arguments(known[name])
     return known
 
 
 def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    """The parser of everything, and those of the commands, still without arguments."""
+    """Return the main parser, and the parsers of the commands by name, without arguments."""
     parser = argparse.ArgumentParser(
         prog="chrysaetos",
-        description="Each OpenStack project's own Prometheus metrics, with its Keystone credentials.",
+        description="Prometheus metrics of your OpenStack project, with your Keystone credentials.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)

@@ -1,7 +1,7 @@
-"""Lines in a terminal: series over time, drawn in braille dots or in plain ASCII.
+"""Draw series over time in a terminal, with braille dots or plain ASCII.
 
-Braille has eight dots a character (Unicode 15, block 2800 to 28FF), but two lines in one character can only
-be told apart by their colour. So where there is no colour, several lines get one mark a character each.
+A braille character has eight dots (Unicode 15, block 2800 to 28FF), but lines within a character differ only
+by colour. So without colours, several lines are drawn with one mark per character.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from chrysaetos.cli.axes import Axis, short, time_labels, value_labels
+from chrysaetos.cli.axes import Axis, format_short, time_labels, value_labels
 from chrysaetos.cli.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Line", "Look", "draw"]
+__all__ = ["Line", "Style", "draw"]
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """The bit of a braille character for each row and column of its dots."""
-_NOTHING = (-1, 0)
-"""A cell without any line."""
+_EMPTY_CELL = (-1, 0)
+"""A cell without a line."""
 _MARKS = "*+xo#@%&=~"
 _COLOURS = (36, 33, 35, 32, 34, 31, 96, 93, 95, 92)
 _MAX_LEGEND = len(_MARKS)
@@ -32,9 +32,9 @@ _MAX_LEGEND = len(_MARKS)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A series: its name in the legend and its points (seconds, value), the earliest first.
+    """A series: its name in the legend and its points (seconds, value) in order of time.
 
-    What is not finite is a gap.
+    Values that are not finite are gaps.
     """
 
     name: str
@@ -42,13 +42,13 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """How to draw.
+class Style:
+    """Size and characters of a plot.
 
     Attributes:
-        width, height: of everything in characters; the legend comes beneath.
-        unicode: whether the terminal shows more than ASCII.
-        colour: whether it knows ANSI's colours.
+        width, height: the size in characters, without the legend.
+        unicode: whether to use characters other than ASCII.
+        colour: whether to use ANSI colours.
     """
 
     width: int = 80
@@ -57,18 +57,18 @@ class Look:
     colour: bool = False
 
 
-def draw(lines: Sequence[Line], start: float, end: float, step: float, look: Look) -> str:
-    """Draw lines over a time.
+def draw(lines: Sequence[Line], start: float, end: float, step: float, style: Style) -> str:
+    """Draw lines over a range of time.
 
     Args:
-        lines: what to draw.
-        start: the first time of the axis, in seconds since the epoch.
-        end: the last one.
-        step: seconds between points; points further apart are not connected.
-        look: size and means.
+        lines: the lines to draw.
+        start: the start of the time axis, in seconds since the epoch.
+        end: the end of the time axis.
+        step: seconds between points; points that are further apart are not connected.
+        style: size and characters.
 
     Returns:
-        Lines of text without a last line break: the plot, the axes, and the legend.
+        The plot, the axes and the legend, without a final newline.
     """
     finite = [value for line in lines for _, value in line.points if math.isfinite(value)]
     if not finite:
@@ -78,26 +78,26 @@ def draw(lines: Sequence[Line], start: float, end: float, step: float, look: Loo
         room = abs(low) / 10 or 1
         low, high = max(low - room, -sys.float_info.max), min(high + room, sys.float_info.max)
     values, times = Axis(low, high), Axis(start, max(end, start + 1))
-    rows = max(look.height - 3, 4)
+    rows = max(style.height - 3, 4)
     labels = value_labels(values, rows)
     margin = max(map(len, labels))
-    columns = max(look.width - margin - 2, 10)
-    braille = look.unicode and (look.colour or len(lines) == 1)
+    columns = max(style.width - margin - 2, 10)
+    braille = style.unicode and (style.colour or len(lines) == 1)
     cells = _cells(lines, step, (times, values), (columns, rows), braille=braille)
-    edge = "┤" if look.unicode else "|"
+    edge = "┤" if style.unicode else "|"
     text = []
     for y, label in enumerate(labels):
-        row = [cells.get((x, y), _NOTHING) for x in range(columns)]
-        text.append(f"{label:>{margin}} {edge}{_shown(row, look, braille=braille)}".rstrip())
-    text += _time_axis(times, columns, margin, unicode=look.unicode)
-    text += _legend(lines, look, braille=braille)
+        row = [cells.get((x, y), _EMPTY_CELL) for x in range(columns)]
+        text.append(f"{label:>{margin}} {edge}{_render_row(row, style, braille=braille)}".rstrip())
+    text += _time_axis(times, columns, margin, unicode=style.unicode)
+    text += _legend(lines, style, braille=braille)
     return "\n".join(text)
 
 
 def _cells(
     lines: Sequence[Line], step: float, axes: tuple[Axis, Axis], size: tuple[int, int], *, braille: bool
 ) -> dict[tuple[int, int], tuple[int, int]]:
-    """Column and row → the line that was there first, and its dots."""
+    """Return, by column and row, the number of the first line in the cell, and the cell's dots."""
     across, down = (2, 4) if braille else (1, 1)
     times, values = axes
     last_x, last_y = size[0] * across - 1, size[1] * down - 1
@@ -113,11 +113,11 @@ def _cells(
 def _dots(
     line: Line, step: float, times: Axis, values: Axis, last: tuple[int, int]
 ) -> Iterator[tuple[int, int]]:
-    """The dots of a line: its points, and what lies between two that follow each other."""
+    """Yield the dots of a line: its points, and the connections between consecutive points."""
     placed = [
-        (moment, round(times.place(moment) * last[0]), round((1 - values.place(value)) * last[1]))
-        for moment, value in line.points
-        if math.isfinite(value) and times.low <= moment <= times.high
+        (time, round(times.position(time) * last[0]), round((1 - values.position(value)) * last[1]))
+        for time, value in line.points
+        if math.isfinite(value) and times.low <= time <= times.high
     ]
     yield from ((x, y) for _, x, y in placed)
     for (t0, x0, y0), (t1, x1, y1) in pairwise(placed):
@@ -127,26 +127,26 @@ def _dots(
                 yield round(x0 + (x1 - x0) * part / steps), round(y0 + (y1 - y0) * part / steps)
 
 
-def _shown(row: list[tuple[int, int]], look: Look, *, braille: bool) -> str:
-    """A row of cells as text, with one change of colour for neighbours of the same line."""
+def _render_row(row: list[tuple[int, int]], style: Style, *, braille: bool) -> str:
+    """Return a row of cells as text, with one colour sequence for adjacent cells of a line."""
     text = ""
     for owner, run in groupby(row, key=itemgetter(0)):
         dots = [dots for _, dots in run]
         if owner < 0:
             text += " " * len(dots)
         elif braille:
-            text += _coloured("".join(chr(0x2800 + one) for one in dots), owner, look)
+            text += _coloured("".join(chr(0x2800 + bits) for bits in dots), owner, style)
         else:
-            text += _coloured(_MARKS[owner % len(_MARKS)] * len(dots), owner, look)
+            text += _coloured(_MARKS[owner % len(_MARKS)] * len(dots), owner, style)
     return text
 
 
-def _coloured(text: str, owner: int, look: Look) -> str:
-    return f"\x1b[{_COLOURS[owner % len(_COLOURS)]}m{text}\x1b[0m" if look.colour else text
+def _coloured(text: str, owner: int, style: Style) -> str:
+    return f"\x1b[{_COLOURS[owner % len(_COLOURS)]}m{text}\x1b[0m" if style.colour else text
 
 
 def _time_axis(times: Axis, columns: int, margin: int, *, unicode: bool) -> list[str]:
-    """The line beneath the plot with its ticks, the times at them, and the whole time."""
+    """Return the time axis with its ticks, their labels, and the range."""
     corner, dash, tick = "└─┬" if unicode else "+-+"
     axis, labels = [dash] * columns, ""
     for column, label in time_labels(times, columns):
@@ -159,19 +159,18 @@ def _time_axis(times: Axis, columns: int, margin: int, *, unicode: bool) -> list
     ]
 
 
-def _legend(lines: Sequence[Line], look: Look, *, braille: bool) -> list[str]:
+def _legend(lines: Sequence[Line], style: Style, *, braille: bool) -> list[str]:
     text = []
     for number, line in enumerate(lines[:_MAX_LEGEND]):
         values = [value for _, value in line.points if math.isfinite(value)]
-        mark = _coloured("⣿" if braille else _MARKS[number], number, look)
-        figures = (
-            f"min {short(min(values))}  max {short(max(values))}  last {short(values[-1])}"
-            if values
-            else "no points"
-        )
-        name, room = line.name, max(look.width - len(figures) - 4, 10)
+        mark = _coloured("⣿" if braille else _MARKS[number], number, style)
+        figures = "no points"
+        if values:
+            low, high, last = map(format_short, (min(values), max(values), values[-1]))
+            figures = f"min {low}  max {high}  last {last}"
+        name, room = line.name, max(style.width - len(figures) - 4, 10)
         if len(name) > room:
-            cut = "…" if look.unicode else "..."
+            cut = "…" if style.unicode else "..."
             name = name[: room - len(cut)] + cut
         text.append(f"{mark} {name}  {figures}")
     if len(lines) > _MAX_LEGEND:

@@ -1,8 +1,8 @@
 """``openstack metric …``: the plugin of openstackclient.
 
-openstackclient imports this at every start, whatever the command: it stays small. The commands are the
-entry points of the group ``openstack.chrysaetos.v1``. They share the word ``metric`` with those of
-python-observabilityclient, and none of their names.
+openstackclient imports this module for every command, so it must stay small. The commands are the entry
+points of the group ``openstack.chrysaetos.v1``. Like python-observabilityclient's, they begin with
+``metric``; no name is in both.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ DEFAULT_API_VERSION = "1"
 
 
 def make_client(instance: Any) -> MetricsClient:
-    """The client for the cloud that the openstack command was called for.
+    """Return a client of the cloud of the openstack command.
 
     Args:
         instance: openstackclient's client manager.
     """
-    from chrysaetos.cli.clouds import client_of  # noqa: PLC0415 - only a command of this plugin needs it
+    from chrysaetos.cli.clouds import create_client  # noqa: PLC0415 - only this plugin's commands need it
 
-    return client_of(instance.sdk_connection.config)
+    return create_client(instance.sdk_connection.config)
 
 
 def build_option_parser(parser: ArgumentParser) -> ArgumentParser:
-    """Add nothing to the options of every openstack command: the API has one version."""
+    """Return the parser unchanged: there is only one API version to choose."""
     return parser

@@ -1,4 +1,4 @@
-"""``chrysaetos scope``: what the gateway makes of a query."""
+"""``chrysaetos scope``: prints a query as the gateway scopes it for a project."""
 
 from __future__ import annotations
 
@@ -20,31 +20,34 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "query", nargs="?", help="the PromQL text; with --json-lines it is read from the input"
+        "query", nargs="?", help="the PromQL text; with --json-lines it is read from standard input"
     )
-    parser.add_argument("--project", required=True, metavar="ID", help="the project to scope it to")
+    parser.add_argument("--project", required=True, metavar="ID", help="the project's id")
     parser.add_argument(
-        "--label", default="project", help="the label that holds the project (default: %(default)s)"
+        "--label", default="project", help="the label with the project's id (default: %(default)s)"
     )
     parser.add_argument(
-        "--selector", action="store_true", help="the text is a match[] parameter, not a query"
+        "--selector", action="store_true", help="scope the text as a match[] parameter, not as a query"
     )
     parser.add_argument(
         "--json-lines",
         action="store_true",
-        help="read one JSON string a line, write one JSON object a line: scoped, or error, line and column",
+        help="read a JSON string per line, write a JSON object per line: scoped, or error, line and column",
     )
 
 
 def run(arguments: Namespace) -> int:
-    """Scope one text, or each line of the input.
+    """Scope one text, or each line of standard input.
+
+    Args:
+        arguments: the parsed arguments.
 
     Returns:
-        0; 1 if the text is refused; 2 if the call is not as it should be. With ``--json-lines`` a refused
-        text is an answer, and the status is 0.
+        The exit status: 0 for success, 1 if the text is rejected, 2 for invalid arguments. With
+        ``--json-lines``, rejected texts do not change the status.
     """
     if (arguments.query is None) is not arguments.json_lines:
-        print("chrysaetos scope: give either a query or --json-lines", file=sys.stderr)
+        print("chrysaetos scope: pass either a query or --json-lines", file=sys.stderr)
         return 2
     try:
         scope = Scope.of(arguments.label, arguments.project)
@@ -57,7 +60,7 @@ def run(arguments: Namespace) -> int:
         return enforce(text, scope)
 
     if arguments.json_lines:
-        _lines(scoped)
+        _scope_lines(scoped)
         return 0
     try:
         print(scoped(arguments.query))
@@ -67,18 +70,18 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-_NO_STRING = {"error": "this line of the input is not a JSON string", "line": 1, "column": 1}
+_INVALID_LINE = {"error": "this line is not a JSON string", "line": 1, "column": 1}
 
 
-def _lines(scoped: Callable[[str], str]) -> None:
-    """Answer each line of the input, in order; one that is no JSON string, too."""
+def _scope_lines(scoped: Callable[[str], str]) -> None:
+    """Write a result for each line of standard input, including lines that are not JSON strings."""
     for line in sys.stdin.buffer:
-        answer: dict[str, object]
+        result: dict[str, object]
         try:
             text = json.loads(line)
-            answer = {"scoped": scoped(text)} if isinstance(text, str) else _NO_STRING
+            result = {"scoped": scoped(text)} if isinstance(text, str) else _INVALID_LINE
         except (ValueError, RecursionError):
-            answer = _NO_STRING
+            result = _INVALID_LINE
         except QueryError as error:
-            answer = {"error": error.reason, "line": error.line, "column": error.column}
-        print(json.dumps(answer), flush=True)
+            result = {"error": error.reason, "line": error.line, "column": error.column}
+        print(json.dumps(result), flush=True)

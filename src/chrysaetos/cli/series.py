@@ -1,4 +1,4 @@
-"""What is there to ask about: ``series``, ``labels``, ``values`` and ``metadata``."""
+"""``series``, ``labels``, ``values`` and ``metadata``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cliff.lister import Lister
 
 from chrysaetos.cli.base import MetricsCommand
 from chrysaetos.cli.cells import label_names, text
-from chrysaetos.cli.times import moment
+from chrysaetos.cli.times import parse_time
 
 if TYPE_CHECKING:
     import argparse
@@ -21,9 +21,16 @@ __all__ = ["Labels", "Metadata", "Series", "Values"]
 
 
 def _add_window(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--start", type=moment, metavar="TIME", help="only what is there after, such as -1h")
-    parser.add_argument("--end", type=moment, metavar="TIME", help="only what is there before")
-    parser.add_argument("--limit", type=int, metavar="N", help="at most so many")
+    parser.add_argument(
+        "--start",
+        type=parse_time,
+        metavar="TIME",
+        help="only series with samples after this time, such as -1h",
+    )
+    parser.add_argument(
+        "--end", type=parse_time, metavar="TIME", help="only series with samples before this time"
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="the maximum number of rows")
 
 
 def _add_match(parser: argparse.ArgumentParser) -> None:
@@ -32,15 +39,15 @@ def _add_match(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="SELECTOR",
-        help="only of these series, such as 'up{job=\"node\"}'; can be repeated",
+        help="only series that match, such as 'up{job=\"node\"}'; can be repeated",
     )
 
 
 def _window(parsed_args: argparse.Namespace) -> dict[str, Any]:
     now = int(time.time())
     return {
-        "start": parsed_args.start and parsed_args.start.at(now),
-        "end": parsed_args.end and parsed_args.end.at(now),
+        "start": parsed_args.start and parsed_args.start.resolve(now),
+        "end": parsed_args.end and parsed_args.end.resolve(now),
         "limit": parsed_args.limit,
     }
 
@@ -49,16 +56,16 @@ class Series(MetricsCommand, Lister):
     """List the series that selectors match, with all their labels."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """The selectors and the time."""
+        """Declare the selectors and the time range."""
         parser.add_argument(
             "selectors", nargs="+", metavar="selector", help="such as up or '{__name__=~\"node_.+\"}'"
         )
         _add_window(parser)
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
-        """A column for each label, a row for each series."""
+        """Return a column for each label, and a row for each series."""
         found = self.client.series(parsed_args.selectors, **_window(parsed_args))
-        self.tell(*found.warnings, *found.infos)
+        self.write_notes(*found.warnings, *found.infos)
         names = label_names(found)
         return names, [tuple(text(labels.get(name, "")) for name in names) for labels in found]
 
@@ -67,43 +74,43 @@ class Labels(MetricsCommand, Lister):
     """List the names of labels."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Of which series, and the time."""
+        """Declare the series and the time range."""
         _add_match(parser)
         _add_window(parser)
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
-        """One column."""
+        """Return one column."""
         found = self.client.labels(parsed_args.match, **_window(parsed_args))
-        self.tell(*found.warnings, *found.infos)
+        self.write_notes(*found.warnings, *found.infos)
         return ["label"], [(text(name),) for name in found]
 
 
 class Values(MetricsCommand, Lister):
-    """List the values of a label; those of __name__ are the names of the metrics."""
+    """List the values of a label; the label __name__ has the names of the metrics."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """The label, of which series, and the time."""
+        """Declare the label, the series and the time range."""
         parser.add_argument("label", help="the label's name")
         _add_match(parser)
         _add_window(parser)
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
-        """One column."""
+        """Return one column."""
         found = self.client.label_values(parsed_args.label, parsed_args.match, **_window(parsed_args))
-        self.tell(*found.warnings, *found.infos)
-        return ["value"], [(text(one),) for one in found]
+        self.write_notes(*found.warnings, *found.infos)
+        return ["value"], [(text(name),) for name in found]
 
 
 class Metadata(MetricsCommand, Lister):
-    """List type, unit and help of metrics, as their exporters give them."""
+    """List type, unit and help of metrics."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """The metric."""
-        parser.add_argument("metric", nargs="?", help="of this one only")
-        parser.add_argument("--limit", type=int, metavar="N", help="at most so many metrics")
+        """Declare the metric."""
+        parser.add_argument("metric", nargs="?", help="only this metric")
+        parser.add_argument("--limit", type=int, metavar="N", help="the maximum number of metrics")
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
-        """A row for each metric, or several where exporters differ."""
+        """Return a row for each metric, or several if exporters differ."""
         found = self.client.metadata(parsed_args.metric, limit=parsed_args.limit)
         rows = [
             (text(metric), *(text(entry.get(name, "")) for name in ("type", "unit", "help")))

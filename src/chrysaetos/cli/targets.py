@@ -1,4 +1,4 @@
-"""What Prometheus does on its own: ``targets``, ``rules`` and ``alerts``."""
+"""``targets``, ``rules`` and ``alerts``."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ __all__ = ["Alerts", "Rules", "Targets"]
 
 
 class Targets(MetricsCommand, Lister):
-    """List what Prometheus scrapes, and how it goes."""
+    """List scrape targets and their health."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Which targets."""
+        """Declare the state of the targets."""
         parser.add_argument(
             "--state",
             choices=("active", "dropped", "any"),
             default="active",
-            help="those that are scraped, those that relabelling drops, or both (default: %(default)s)",
+            help="targets that are scraped, targets dropped by relabelling, or both (default: %(default)s)",
         )
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
-        """A row for each target."""
+        """Return a row for each target."""
         found = self.client.targets(parsed_args.state)
         active = [
             (
@@ -56,11 +56,11 @@ class Rules(MetricsCommand, Lister):
     """List recording and alerting rules."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Which rules."""
-        parser.add_argument("--type", choices=("alert", "record"), help="only these")
+        """Declare the type of the rules."""
+        parser.add_argument("--type", choices=("alert", "record"), help="only rules of this type")
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
-        """A row for each rule."""
+        """Return a row for each rule."""
         found = self.client.rules(parsed_args.type)
         rows = [
             (
@@ -78,7 +78,7 @@ class Alerts(MetricsCommand, Lister):
     """List the alerts that are pending or firing."""
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:  # noqa: ARG002 - cliff's signature
-        """A row for each alert."""
+        """Return a row for each alert."""
         rows = [
             (
                 text(alert.get("labels", {}).get("alertname", "")),

@@ -1,4 +1,4 @@
-"""Times and durations as people write them."""
+"""Parse and format the times and durations of command-line arguments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-__all__ = ["Moment", "duration", "moment", "rfc3339"]
+__all__ = ["TimeArgument", "parse_duration", "parse_time", "rfc3339"]
 
 _UNITS = {"y": 365 * 86400.0, "w": 7 * 86400.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _DURATION = re.compile("".join(f"(?:([0-9]+){unit})?" for unit in _UNITS))
@@ -20,8 +20,8 @@ _ABSOLUTE = re.compile(
     r"(?:[Tt ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)[0-9]*)?"
     r"\s*([Zz]|[+-][0-9]{2}:?[0-9]{2}|[A-Za-z][A-Za-z0-9_+/-]*)?"
 )
-"""Date, time of day and zone. Prometheus writes nanoseconds; a datetime holds microseconds."""
-_LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+"""Date, time of day and zone. Prometheus prints nanoseconds; a datetime has microseconds."""
+_MAX_SECONDS = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 _ACCEPTED = (
     "now; -1h, now-2d, now+5m (y, w, d, h, m, s, ms; 1h30m); 2026-11-21T13:05:00Z or +01:00; "
@@ -30,69 +30,72 @@ _ACCEPTED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """A point in time, fixed or counted from now.
+class TimeArgument:
+    """A time, absolute or relative to now.
 
     Attributes:
-        seconds: since the epoch; where `relative`, since now.
-        relative: whether it moves on with the clock.
+        seconds: seconds since the epoch, or since now if ``relative``.
+        relative: whether the time is relative to now.
     """
 
     seconds: float
     relative: bool = False
 
-    def at(self, now: float) -> float:
-        """Seconds since the epoch.
+    def resolve(self, now: float) -> float:
+        """Return the time in seconds since the epoch.
 
         Args:
-            now: the present in seconds since the epoch: the same for all times of one request.
+            now: the current time in seconds since the epoch; the same for all times of one request.
         """
         return now + self.seconds if self.relative else self.seconds
 
 
-def moment(text: str) -> Moment:
-    """A time argument, for `argparse`.
+def parse_time(text: str) -> TimeArgument:
+    """Parse a time argument, for ``argparse``.
 
     Raises:
-        argparse.ArgumentTypeError: it is no time; the message says what is.
+        argparse.ArgumentTypeError: the text is not a time; the message lists the formats.
     """
     written = text.strip()
     if written == "now":
-        return Moment(0, relative=True)
+        return TimeArgument(0, relative=True)
     if _NUMBER.fullmatch(written):
         seconds = float(written)
-        if seconds > _LATEST:
+        if seconds > _MAX_SECONDS:
             raise argparse.ArgumentTypeError(
-                f"{text!r} is behind the year 9999: seconds are meant, not milliseconds"
+                f"{text!r} is after the year 9999: use seconds, not milliseconds"
             )
-        return Moment(seconds)
+        return TimeArgument(seconds)
     if found := _RELATIVE.fullmatch(written):
         length = _length(found[2])
         if length is not None:
-            return Moment(-length if found[1] == "-" else length, relative=True)
+            return TimeArgument(-length if found[1] == "-" else length, relative=True)
     if found := _ABSOLUTE.fullmatch(written):
-        return Moment(_absolute(text, *found.groups()))
-    raise argparse.ArgumentTypeError(f"{text!r} is not a time; a time is: {_ACCEPTED}")
+        return TimeArgument(_absolute(text, *found.groups()))
+    raise argparse.ArgumentTypeError(f"{text!r} is not a time; valid times are: {_ACCEPTED}")
 
 
-def duration(text: str) -> float:
-    """A length of time in seconds, for `argparse`: ``30s``, ``1h30m``, or a number of seconds.
+def parse_duration(text: str) -> float:
+    """Parse a duration argument, for ``argparse``: ``30s``, ``1h30m``, or a number of seconds.
+
+    Returns:
+        The duration in seconds.
 
     Raises:
-        argparse.ArgumentTypeError: it is none, or not greater than 0.
+        argparse.ArgumentTypeError: the text is not a duration greater than 0.
     """
     written = text.strip()
     length = float(written) if _NUMBER.fullmatch(written) else _length(written)
     if not length:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a duration greater than 0; a duration is: 30s, 5m, 1h30m "
+            f"{text!r} is not a duration greater than 0; use 30s, 5m, 1h30m "
             "(y, w, d, h, m, s, ms) or a number of seconds"
         )
     return length
 
 
 def rfc3339(seconds: float) -> str:
-    """A time as RFC 3339 has it, in UTC, with milliseconds where it has any. `moment` reads it."""
+    """Return a time in the format of RFC 3339, in UTC, with milliseconds if there are any."""
     when = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=round(seconds * 1000))
     written = when.isoformat(timespec="milliseconds" if when.microsecond else "seconds")
     return written.replace("+00:00", "Z")
@@ -104,7 +107,7 @@ def _length(written: str) -> float | None:
         return None
     parts = zip(found.groups(), _UNITS.values(), strict=True)
     length = sum(float(digits) * unit for digits, unit in parts if digits)
-    return length if length <= _LATEST else None
+    return length if length <= _MAX_SECONDS else None
 
 
 def _absolute(text: str, date: str, time: str | None, zone: str | None) -> float:
@@ -123,7 +126,7 @@ def _absolute(text: str, date: str, time: str | None, zone: str | None) -> float
     except (OverflowError, ValueError) as error:
         raise argparse.ArgumentTypeError(f"{text!r} is out of range") from error
     if back.replace(tzinfo=None) != naive:
-        raise argparse.ArgumentTypeError(f"{text!r} does not exist: the clocks were moved forward past it")
+        raise argparse.ArgumentTypeError(f"{text!r} does not exist: the clocks were moved forward")
     return seconds
 
 
@@ -133,7 +136,7 @@ def _zone(text: str, zone: str) -> tzinfo:
     try:
         if zone[0] in "+-":
             offset = datetime.strptime(zone, "%z").tzinfo
-            assert offset is not None  # noqa: S101 - %z was there
+            assert offset is not None  # noqa: S101 - %z always sets it
             return offset
         return ZoneInfo(zone)
     except (ValueError, OSError, LookupError) as error:

@@ -1,4 +1,4 @@
-"""``whoami``: who the caller is to the gateway; ``explain``: what it makes of a query."""
+"""``whoami``: the caller as the gateway sees it; ``explain``: a query as the gateway scopes it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cliff.show import ShowOne
 
 from chrysaetos.cli.base import MetricsCommand
 from chrysaetos.cli.cells import Column, text
-from chrysaetos.cli.failures import CommandFailed
+from chrysaetos.cli.errors import CommandFailed
 from chrysaetos.cli.times import rfc3339
 from chrysaetos.client.errors import NotRegistered, NotSupported
 
@@ -18,77 +18,77 @@ if TYPE_CHECKING:
 
     from keystoneauth1.access import AccessInfo
 
-    One = tuple[Sequence[str], tuple[Any, ...]]
+    Row = tuple[Sequence[str], tuple[Any, ...]]
 
-__all__ = ["Explain", "Whoami", "reach"]
+__all__ = ["Explain", "Whoami", "describe_access"]
 
-_REACHES = {
-    "all_projects": "every project's series",
-    "domain": "the series of the domain's projects",
-    "project": "the own project's series",
+_ACCESS = {
+    "all_projects": "series of all projects",
+    "domain": "series of the domain's projects",
+    "project": "series of your project",
     "none": "nothing",
 }
 
 
 class Whoami(MetricsCommand, ShowOne):
-    """Show who is asking, as the gateway sees it: user, project, roles, and what may be seen."""
+    """Show user, project, roles and access of the caller, as the gateway sees them."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Whether to show rules."""
+        """Declare ``--rules``."""
         parser.add_argument(
-            "--rules", action="store_true", help="each rule of the gateway's policy, and how far it reaches"
+            "--rules",
+            action="store_true",
+            help="show the access that each policy rule grants",
         )
 
-    def take_action(self, parsed_args: argparse.Namespace) -> One:
-        """One row."""
+    def take_action(self, parsed_args: argparse.Namespace) -> Row:
+        """Return one row."""
         try:
-            return _of_gateway(self.client.whoami(), rules=parsed_args.rules)
+            return _from_gateway(self.client.whoami(), rules=parsed_args.rules)
         except (NotRegistered, NotSupported) as error:
             access = self.app.client_manager.auth_ref
             if access is None:
-                raise CommandFailed(
-                    f"{error.message}: no Chrysaetos gateway, and Keystone was not asked for a token"
-                ) from error
-            return _of_token(access)
+                raise CommandFailed(f"{error.message}, and Keystone is not used") from error
+            return _from_token(access)
 
 
-class Reaches(Column):
-    """Rule → how far it reaches, in the gateway's words."""
+class PolicyRules(Column):
+    """The access that each policy rule grants."""
 
     def human_readable(self) -> str:
-        """A line for each rule."""
-        return "\n".join(f"{rule}: {far}" for rule, far in sorted(self._value.items()))
+        """Return a line for each rule."""
+        return "\n".join(f"{rule}: {access}" for rule, access in sorted(self._value.items()))
 
 
-def reach(rules: Mapping[str, str]) -> str:
-    """What a caller may see with queries, in words.
+def describe_access(rules: Mapping[str, str]) -> str:
+    """Return a description of the series that a caller can query.
 
     Args:
-        rules: the gateway's answer: rule → none, project, domain or all_projects.
+        rules: the access that each policy rule grants: none, project, domain or all_projects.
     """
-    return _REACHES.get(rules.get("telemetry:query", "none"), "nothing")
+    return _ACCESS.get(rules.get("telemetry:query", "none"), "nothing")
 
 
-def _of_gateway(answer: Mapping[str, Any], *, rules: bool) -> One:
-    user, project = answer["user"], answer["project"] or {}
-    expires = answer["expires_at"]
+def _from_gateway(response: Mapping[str, Any], *, rules: bool) -> Row:
+    user, project = response["user"], response["project"] or {}
+    expires = response["expires_at"]
     fields = {
         "user": user["name"],
         "user_id": user["id"],
-        "scope": answer["scope"],
+        "scope": response["scope"],
         "project": project.get("name"),
         "project_id": project.get("id"),
-        "roles": ", ".join(answer["roles"]),
-        "credential": answer["credential"],
+        "roles": ", ".join(response["roles"]),
+        "credential": response["credential"],
         "expires": None if expires is None else rfc3339(int(expires)),
-        "sees": reach(answer["rules"]),
-        "said_by": "gateway",
+        "sees": describe_access(response["rules"]),
+        "source": "gateway",
     }
-    names, values = _one(fields)
-    return ([*names, "rules"], (*values, Reaches(answer["rules"]))) if rules else (names, values)
+    names, values = _row(fields)
+    return ([*names, "rules"], (*values, PolicyRules(response["rules"]))) if rules else (names, values)
 
 
-def _of_token(access: AccessInfo) -> One:
+def _from_token(access: AccessInfo) -> Row:
     scoped = {
         "project": access.project_scoped,
         "domain": access.domain_scoped,
@@ -97,50 +97,51 @@ def _of_token(access: AccessInfo) -> One:
     fields = {
         "user": access.username,
         "user_id": access.user_id,
-        "scope": next((kind for kind, is_it in scoped.items() if is_it), "none"),
+        "scope": next((scope for scope, matches in scoped.items() if matches), "none"),
         "project": access.project_name,
         "project_id": access.project_id,
         "roles": ", ".join(access.role_names or ()),
         "credential": "token",
         "expires": None if access.expires is None else rfc3339(int(access.expires.timestamp())),
         "sees": None,
-        "said_by": "Keystone",
+        "source": "Keystone",
     }
-    return _one(fields)
+    return _row(fields)
 
 
-def _one(fields: Mapping[str, str | None]) -> One:
-    return list(fields), tuple(one if one is None else text(one) for one in fields.values())
+def _row(fields: Mapping[str, str | None]) -> Row:
+    return list(fields), tuple(field if field is None else text(field) for field in fields.values())
 
 
 class Explain(MetricsCommand, ShowOne):
-    """Show what the gateway would send to Prometheus for a query, and why."""
+    """Show the query that the gateway sends to Prometheus, and why."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """The query."""
+        """Declare the query."""
         parser.add_argument("query", help="the query in PromQL")
 
-    def take_action(self, parsed_args: argparse.Namespace) -> One:
-        """One row."""
+    def take_action(self, parsed_args: argparse.Namespace) -> Row:
+        """Return one row."""
         try:
-            answer = self.client.explain(parsed_args.query)
+            response = self.client.explain(parsed_args.query)
         except NotSupported as error:
             raise CommandFailed(
-                f"{error.message}: what answers there is no Chrysaetos gateway; "
-                "chrysaetos scope shows what one would make of a query"
+                f"{error.message}; use chrysaetos scope to see how a gateway would scope the query"
             ) from error
-        sent = [one["sent"] for one in answer["texts"]]
-        if answer["unrestricted"]:
-            why = f"the rule {answer['rule']} lets you see every project"
+        sent = [text["sent"] for text in response["texts"]]
+        if response["unrestricted"]:
+            why = f"the rule {response['rule']} grants access to all projects"
         else:
-            why = f"the rule {answer['rule']} lets you see series whose {answer['label']} is among the values"
+            why = (
+                f"the rule {response['rule']} grants access to series whose {response['label']} is in values"
+            )
         fields = {
             "given": parsed_args.query,
             "sent": "\n".join(sent),
-            "rule": answer["rule"],
-            "scope": "all projects" if answer["unrestricted"] else "project",
-            "label": answer["label"],
-            "values": ", ".join(answer["values"]) or None,
+            "rule": response["rule"],
+            "scope": "all projects" if response["unrestricted"] else "project",
+            "label": response["label"],
+            "values": ", ".join(response["values"]) or None,
             "why": why,
         }
         return list(fields), tuple(fields.values())

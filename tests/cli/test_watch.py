@@ -1,8 +1,8 @@
-"""Progress on a terminal. What ``--watch`` does is in test_query.py."""
+"""Progress on a terminal. ``--watch`` itself is tested in test_query.py."""
 
 import io
 
-from chrysaetos.cli.watching import Progress, clear
+from chrysaetos.cli.watch import Progress, clear
 
 
 class Terminal(io.StringIO):
@@ -10,14 +10,14 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_progress_is_shown_on_a_terminal_and_leaves_no_trace():
+def test_progress_is_shown_on_a_terminal_and_erased():
     terminal = Terminal()
     with Progress(terminal) as progress:
         progress(1, 3)
         progress(2, 3)
     shown = terminal.getvalue()
-    assert "\x1b[K1 of 3 parts" in shown
-    assert "\x1b[K2 of 3 parts" in shown
+    assert "\x1b[K1 of 3 requests" in shown
+    assert "\x1b[K2 of 3 requests" in shown
     assert shown.endswith("\r\x1b[K")
 
 
@@ -28,7 +28,7 @@ def test_without_progress_nothing_is_written():
     assert terminal.getvalue() == ""
 
 
-def test_progress_is_silent_elsewhere():
+def test_progress_is_not_shown_in_files():
     file = io.StringIO()
     with Progress(file) as progress:
         progress(1, 3)
