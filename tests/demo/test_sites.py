@@ -9,7 +9,7 @@ import pytest
 from chrysaetos.demo import main
 from chrysaetos.demo.sites import MOST_SITES, Gate, usage_of
 from chrysaetos.federation.registry import FRESHNESS, USAGE
-from chrysaetos.federation.tokens import digest, read_tokens
+from chrysaetos.portals.tokens import digest, read_tokens
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -337,7 +337,7 @@ def _logs_refusals(gateway: Gateway) -> bool:
     with Wire(("127.0.0.1", gateway.port)) as client:
         client.send(b"nonsense\r\n\r\n")
         assert statuses(client.rest()) == [400]
-    return " DEBUG chrysaetos.gateway" in gateway.log.read_text()
+    return " DEBUG chrysaetos.http" in gateway.log.read_text()
 
 
 def test_sighup_changes_the_log_level_and_bears_a_broken_configuration(world):

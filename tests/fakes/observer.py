@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from chrysaetos.gateway.exchange import Exchange
+    from chrysaetos.gateway.asgi.exchange import Exchange
 
 __all__ = ["Watcher"]
 

@@ -8,9 +8,9 @@ from tests.fakes.asgi import AsgiClient
 
 from chrysaetos.errors import ConfigError
 from chrysaetos.federation.alone import Settings, build, upstream_options
-from chrysaetos.federation.policy import Policy
-from chrysaetos.federation.tokens import new_token, write_tokens
-from chrysaetos.gateway.gate_door import GateLimits
+from chrysaetos.gateway.federate.handler import GateLimits
+from chrysaetos.portals.policy import Policy
+from chrysaetos.portals.tokens import new_token, write_tokens
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from tests.fakes.wire import Recorder, Wire, statuses
 
 from chrysaetos.cli.main import main
 from chrysaetos.demo.processes import free_port, wait_for
-from chrysaetos.federation.policy import Policy
-from chrysaetos.federation.tokens import new_token, write_tokens
+from chrysaetos.portals.policy import Policy
+from chrysaetos.portals.tokens import new_token, write_tokens
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from chrysaetos.cli.main import main
 from chrysaetos.errors import ConfigError
 from chrysaetos.federation import token_command
 from chrysaetos.federation.token_command import parse_span
-from chrysaetos.federation.tokens import digest, read_tokens
+from chrysaetos.portals.tokens import digest, read_tokens
 
 NOW = 1_700_000_000.0
 ALLOW = '{job="project_usages"}'

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from chrysaetos.errors import ConfigError
-from chrysaetos.federation.gate import Gate
-from chrysaetos.federation.tokens import TokenFile
-from chrysaetos.gateway.asgi import Application
-from chrysaetos.gateway.audit import Audit, open_log
-from chrysaetos.gateway.gate_door import GateDoor, GateLimits
-from chrysaetos.gateway.gate_metrics import GateMetrics
-from chrysaetos.gateway.metrics_server import MetricsServer
-from chrysaetos.gateway.request import Request
-from chrysaetos.gateway.telemetry import Telemetry
-from chrysaetos.gateway.upstream import Upstream, UpstreamOptions
+from chrysaetos.gateway.asgi.application import Application
+from chrysaetos.gateway.asgi.request import Request
+from chrysaetos.gateway.federate.handler import GateDoor, GateLimits
+from chrysaetos.gateway.federate.metrics import GateMetrics
+from chrysaetos.gateway.telemetry.audit import Audit, open_log
+from chrysaetos.gateway.telemetry.metrics import Telemetry
+from chrysaetos.gateway.telemetry.metrics_server import MetricsServer
+from chrysaetos.http.upstream.pool import Upstream, UpstreamOptions
+from chrysaetos.portals.gate import Gate
+from chrysaetos.portals.tokens import TokenFile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chrysaetos.gateway.exchange import Exchange
-    from chrysaetos.gateway.http_server import HttpServer
-    from chrysaetos.gateway.request import Message, Receive, Send
+    from chrysaetos.gateway.asgi.exchange import Exchange
+    from chrysaetos.gateway.asgi.request import Message, Receive, Send
+    from chrysaetos.http.server.server import HttpServer
 
 __all__ = ["MAX_URL_BYTES", "Service", "Settings", "build", "upstream_options"]
 

@@ -13,12 +13,12 @@ from chrysaetos.errors import ConfigError
 from chrysaetos.federation import token_command
 from chrysaetos.federation.alone import MAX_URL_BYTES, Settings, build, upstream_options
 from chrysaetos.federation.token_command import DEFAULT_FILE
-from chrysaetos.gateway.framing import FramingLimits
-from chrysaetos.gateway.gate_door import GateLimits
-from chrysaetos.gateway.http_server import ServerLimits
-from chrysaetos.gateway.listeners import describe, inherited, listen_tcp, load_certificate, tls_context
-from chrysaetos.gateway.notify import Notifier
-from chrysaetos.gateway.server import StartFailed, serve
+from chrysaetos.gateway.federate.handler import GateLimits
+from chrysaetos.http.server.request_reader import FramingLimits
+from chrysaetos.http.server.runner import StartFailed, serve
+from chrysaetos.http.server.server import ServerLimits
+from chrysaetos.http.server.sockets import describe, inherited, listen_tcp, load_certificate, tls_context
+from chrysaetos.http.server.systemd import Notifier
 
 if TYPE_CHECKING:
     import ssl

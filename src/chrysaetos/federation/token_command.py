@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import ConfigError
-from chrysaetos.federation.policy import Policy
-from chrysaetos.federation.tokens import Token, changing, new_token, read_tokens, write_tokens
+from chrysaetos.portals.policy import Policy
+from chrysaetos.portals.tokens import Token, changing, new_token, read_tokens, write_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,21 +13,21 @@ from oslo_config import cfg
 from oslo_log import log
 
 from chrysaetos.errors import ConfigError
-from chrysaetos.gateway.assembly import build
-from chrysaetos.gateway.framing import FramingLimits
-from chrysaetos.gateway.http_server import ServerLimits
-from chrysaetos.gateway.listeners import describe, inherited, listen_tcp, listen_unix
-from chrysaetos.gateway.notify import Notifier
+from chrysaetos.gateway.build import build
 from chrysaetos.gateway.options import load_conf
-from chrysaetos.gateway.server import StartFailed, serve
-from chrysaetos.gateway.workers import Workers
+from chrysaetos.http.server.request_reader import FramingLimits
+from chrysaetos.http.server.runner import StartFailed, serve
+from chrysaetos.http.server.server import ServerLimits
+from chrysaetos.http.server.sockets import describe, inherited, listen_tcp, listen_unix
+from chrysaetos.http.server.systemd import Notifier
+from chrysaetos.http.server.workers import Workers
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
     from chrysaetos.access.grants import PolicyAccess
-    from chrysaetos.gateway.assembly import Service
+    from chrysaetos.gateway.build import Service
 
 __all__ = ["run"]
 

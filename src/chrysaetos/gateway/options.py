@@ -18,9 +18,9 @@ from oslo_log import log
 
 from chrysaetos import __version__
 from chrysaetos.errors import ConfigError
-from chrysaetos.gateway.cors import CORS_OPTIONS, load_cors
-from chrysaetos.gateway.gate_options import FEDERATION_OPTIONS
-from chrysaetos.gateway.upstream import UpstreamOptions
+from chrysaetos.gateway.asgi.cors import CORS_OPTIONS, load_cors
+from chrysaetos.gateway.federate.options import FEDERATION_OPTIONS
+from chrysaetos.http.upstream.pool import UpstreamOptions
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, Bounds
 from chrysaetos.tenancy.labels import LabelTable
 from chrysaetos.tenancy.scope import Scope

@@ -1,0 +1,1 @@
+"""The ASGI application: requests, exchanges, errors as answers, CORS."""

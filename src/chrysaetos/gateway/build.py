@@ -1,0 +1,143 @@
+"""Configuration → the application, put together from its parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chrysaetos.access.grants import PolicyAccess
+from chrysaetos.gateway.asgi.cors import load_cors
+from chrysaetos.gateway.federate.options import load_gate
+from chrysaetos.gateway.options import load_labels, load_options
+from chrysaetos.gateway.proxy.coalescing import Sharing
+from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
+from chrysaetos.gateway.routing import create_app
+from chrysaetos.gateway.telemetry.audit import Audit, open_log
+from chrysaetos.gateway.telemetry.metrics import Telemetry
+from chrysaetos.gateway.telemetry.metrics_server import MetricsServer
+from chrysaetos.http.upstream.pool import Upstream
+from chrysaetos.http.upstream.replicas import Replicas
+from chrysaetos.identity.authenticator import KeystoneAuthenticator, create_authenticator
+from chrysaetos.identity.noauth import NoAuthenticator
+
+if TYPE_CHECKING:
+    from oslo_config import cfg
+
+    from chrysaetos.gateway.asgi.application import Application
+    from chrysaetos.http.server.server import HttpServer
+
+__all__ = ["Service", "build"]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a configuration describes.
+
+    Attributes:
+        application: the ASGI application.
+        access: whose rules are read again on SIGHUP.
+        telemetry: the metrics, which the server's own numbers belong to as well.
+        audit: the audit, or nothing if it is off.
+    """
+
+    application: Application
+    access: PolicyAccess
+    telemetry: Telemetry
+    audit: tuple[Audit, ...]
+
+    def watch(self, server: HttpServer) -> None:
+        """Count and write what does not get as far as the application, too."""
+        self.telemetry.watch(server)
+        server.observers.extend(audit.ended for audit in self.audit)
+
+
+def build(conf: cfg.ConfigOpts) -> Service:
+    """What a configuration describes, put together.
+
+    Raises:
+        ConfigError: a value cannot be used.
+    """
+    application, upstreams = load_options(conf)
+    section = conf.gateway
+    pools = {f"{options.host}:{options.port}": Upstream(options) for options in upstreams}
+    pool = Replicas(tuple(pools.values())) if len(pools) > 1 else next(iter(pools.values()))
+    identity = _identity(conf)
+    keystone = identity if isinstance(identity, KeystoneAuthenticator) else None
+    access = PolicyAccess(conf, *load_labels(conf), domains=keystone.projects if keystone else None)
+    limits = Limits(
+        LimitOptions(
+            max_requests=section.max_requests,
+            max_requests_per_project=section.max_requests_per_project,
+            max_waiting=section.max_waiting,
+            max_waiting_per_project=section.max_waiting_per_project,
+            wait_seconds=section.wait_seconds,
+        )
+    )
+    sharing = Sharing(max_age=section.share_max_age) if section.share_requests else None
+    telemetry = Telemetry(
+        keystone=keystone,
+        upstreams=pools,
+        replicas=pool if isinstance(pool, Replicas) else None,
+        limits=limits,
+        sharing=sharing,
+        per_project=section.metrics_per_project,
+        max_projects=section.metrics_max_projects,
+    )
+    audit = _audit(conf)
+    gate, portals = load_gate(conf, pool)
+    for metrics in portals:
+        telemetry.registry.register(metrics)
+    return Service(
+        create_app(
+            application,
+            identity=identity,
+            access=access,
+            upstream=pool,
+            limits=limits,
+            sharing=sharing,
+            gate=gate,
+            cors=load_cors(conf),
+            observers=(telemetry, *portals, *audit),
+            companions=(*_metrics(conf, telemetry), *audit),
+        ),
+        access,
+        telemetry,
+        audit,
+    )
+
+
+def _identity(conf: cfg.ConfigOpts) -> KeystoneAuthenticator | NoAuthenticator:
+    if conf.auth_mode == "noauth":
+        return NoAuthenticator()
+    section = conf.gateway
+    return create_authenticator(
+        conf,
+        cache_seconds=section.token_cache_seconds,
+        failures_burst=section.auth_failures_burst,
+        failures_per_second=section.auth_failures_per_second,
+        domain_seconds=section.domain_cache_seconds,
+        max_domain_projects=section.max_domain_projects,
+    )
+
+
+def _audit(conf: cfg.ConfigOpts) -> tuple[Audit, ...]:
+    section = conf.gateway
+    if not section.audit:
+        return ()
+    return (
+        Audit(
+            as_json=section.audit_format == "json",
+            own_endpoints=section.audit_own_endpoints,
+            max_text=section.audit_max_text,
+            logger=open_log(section.audit_file) if section.audit_file else None,
+        ),
+    )
+
+
+def _metrics(conf: cfg.ConfigOpts, telemetry: Telemetry) -> tuple[MetricsServer, ...]:
+    section = conf.gateway
+    if not section.metrics_port:
+        return ()
+    # Each worker takes the first port of these that is free.
+    ports = range(section.metrics_port, section.metrics_port + section.workers)
+    return (MetricsServer(telemetry.render, section.metrics_host, ports),)

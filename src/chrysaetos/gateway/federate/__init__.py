@@ -1,0 +1,1 @@
+"""The federation gate as a part of the gateway."""

@@ -1,0 +1,180 @@
+"""The gate for portals as a door of an application: what the gate admits is sent on, and nothing else.
+
+The gate decides; here are the limits, the way to the upstream and back, and what is noted of a request. It is
+a door beside others in the gateway, and the only one where ``chrysaetos federate`` serves alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chrysaetos.errors import BadRequest, GatewayTimeout, TooManyRequests, Unauthorized
+from chrysaetos.gateway.proxy.relay import NOT_FOR_CLIENTS, accepted_encodings, pass_on
+from chrysaetos.gateway.proxy.upstream_errors import checked_error
+from chrysaetos.identity.caller import Caller
+from chrysaetos.identity.throttle import Budget, network
+from chrysaetos.portals.gate import PATH, check_path
+from chrysaetos.portals.tokens import PREFIX
+from chrysaetos.tenancy.endpoints import find_path
+from chrysaetos.tenancy.parameters import Text
+
+if TYPE_CHECKING:
+    from chrysaetos.gateway.asgi.exchange import Exchange
+    from chrysaetos.gateway.asgi.request import Request, Send
+    from chrysaetos.http.upstream.replicas import Pool
+    from chrysaetos.portals.gate import Gate
+    from chrysaetos.portals.tokens import Token
+
+__all__ = ["GateDoor", "GateLimits", "Portal"]
+
+_log = logging.getLogger(__name__)
+
+_PORTALS = re.compile(rb"(?i:[\t ]*bearer +)" + PREFIX.encode())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portal(Caller):
+    """A portal, known by its token; nobody that Keystone knows."""
+
+    @classmethod
+    def of(cls, token: Token) -> Portal:
+        """The holder of a token."""
+        return cls(user_id=f"portal:{token.name}", user_name=token.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateLimits:
+    """What a portal may ask for.
+
+    Attributes:
+        timeout: seconds to wait for the upstream's next byte.
+        total_seconds: for a whole request, with the sending of its answer.
+        response_bytes: longest answer, as it is sent; 0 for any.
+        requests: of one name under way at once.
+        requests_per_second: of one name; 0 for any number.
+        failures: unknown tokens from one address at once.
+        failures_per_second: from then on; 0 for any number.
+    """
+
+    timeout: float = 30.0
+    total_seconds: float = 60.0
+    response_bytes: int = 256 * 1024 * 1024
+    requests: int = 4
+    requests_per_second: float = 5.0
+    failures: int = 20
+    failures_per_second: float = 1.0
+
+
+class GateDoor:
+    """Answers portals.
+
+    Args:
+        gate: decides on requests.
+        upstream: the connections to Prometheus.
+        limits: what a portal may ask for.
+    """
+
+    def __init__(self, gate: Gate, upstream: Pool, limits: GateLimits) -> None:
+        self._gate = gate
+        self._upstream = upstream
+        self._limits = limits
+        self._under_way: dict[str, int] = {}
+        # Twice what comes in a second may come at once: a portal's scrapes are not spread evenly.
+        self._rate = Budget(
+            burst=max(2, int(2 * limits.requests_per_second)), per_second=limits.requests_per_second
+        )
+        self._failures = Budget(burst=limits.failures, per_second=limits.failures_per_second)
+
+    @staticmethod
+    def takes(request: Request) -> bool:
+        """Whether a request is a portal's, where there are other doors: by the one credential that it shows.
+
+        Whatever else it asks for, it is to be refused here: elsewhere, its token would be shown to Keystone.
+        """
+        shown = [value for name, value in request.headers if name == b"authorization"]
+        return len(shown) == 1 and _PORTALS.match(shown[0]) is not None
+
+    async def answer(self, request: Request, exchange: Exchange, send: Send) -> None:
+        """Answer a request, and fill in what becomes known of it.
+
+        Raises:
+            ApiError: the answer is this error; nothing has been sent.
+        """
+        if request.path == PATH:
+            exchange.endpoint = find_path(PATH).endpoint
+        check_path(request.method, request.path)
+        token = self._token(request, exchange.client)
+        exchange.caller = Portal.of(token)
+        _check_no_body(request)
+        self._pay(token.name)
+        selectors = self._gate.selectors(request.query)
+        exchange.texts = tuple(Text(text, "") for text in selectors)
+        admitted = self._gate.admit(selectors, token)
+        exchange.texts = admitted.texts
+        self._enter(token.name)
+        try:
+            async with asyncio.timeout(self._limits.total_seconds):
+                await self._fetch(admitted.target, request, exchange, send)
+        except TimeoutError:
+            if not exchange.status:
+                raise GatewayTimeout("the answer took too long") from None
+            # Left unfinished, as an answer that breaks off.
+            _log.error("%s: an answer took too long, and was cut off", exchange.request_id)
+        finally:
+            self._leave(token.name)
+
+    async def _fetch(self, target: bytes, request: Request, exchange: Exchange, send: Send) -> None:
+        asked = time.perf_counter()
+        response = await self._upstream.request(
+            "GET",
+            target,
+            headers=accepted_encodings(request),
+            timeout=self._limits.timeout,
+            idempotent=True,
+        )
+        exchange.upstream_seconds = time.perf_counter() - asked
+        if response.status >= 400 and response.status not in NOT_FOR_CLIENTS:
+            response = await checked_error(response, exchange.request_id)
+        await pass_on(response, send, self._limits.response_bytes)
+
+    def _token(self, request: Request, client: str) -> Token:
+        try:
+            return self._gate.token(request.headers)
+        except Unauthorized:
+            self._failures.spend(network(client))
+            raise
+
+    def _pay(self, name: str) -> None:
+        try:
+            self._rate.spend(name.encode("ascii"))
+        except TooManyRequests as error:
+            raise TooManyRequests(
+                f"a portal may send {self._limits.requests_per_second:g} requests a second", error.retry_after
+            ) from None
+
+    def _enter(self, name: str) -> None:
+        running = self._under_way.get(name, 0)
+        if running >= self._limits.requests:
+            raise TooManyRequests(f"a portal may have {self._limits.requests} requests under way at once")
+        self._under_way[name] = running + 1
+
+    def _leave(self, name: str) -> None:
+        left = self._under_way.pop(name) - 1
+        if left:
+            self._under_way[name] = left
+
+
+def _check_no_body(request: Request) -> None:
+    """Check that a request has no body, which might hold further parameters.
+
+    Raises:
+        BadRequest: it has one.
+    """
+    length = request.header(b"content-length")
+    if request.header(b"transfer-encoding") is not None or (length is not None and length.strip(b"0")):
+        raise BadRequest("send no body: parameters go into the URL")

@@ -1,0 +1,196 @@
+"""What the gateway tells a caller: who he is to it, and what it makes of a request of his.
+
+Both are answered by the same parts that serve requests, and nothing goes to the upstream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from chrysaetos.errors import ApiError, BadRequest, Forbidden, NotFound, QueryError
+from chrysaetos.gateway.own.health import json_answer
+from chrysaetos.gateway.proxy.proxy import admit
+from chrysaetos.identity.basic import parse_login
+from chrysaetos.identity.credentials import Kind as Credential
+from chrysaetos.identity.credentials import pick
+from chrysaetos.tenancy.endpoints import ENDPOINTS, Kind, find_path
+from chrysaetos.tenancy.parameters import Binder, Text
+
+if TYPE_CHECKING:
+    from chrysaetos.access.grants import Access
+    from chrysaetos.errors import Headers
+    from chrysaetos.gateway.asgi.exchange import Exchange
+    from chrysaetos.gateway.asgi.request import Receive, Request
+    from chrysaetos.gateway.own.health import Answer
+    from chrysaetos.gateway.proxy.proxy import Identity
+    from chrysaetos.identity.caller import Caller
+    from chrysaetos.promql.parser import Bounds
+    from chrysaetos.tenancy.endpoints import Endpoint
+    from chrysaetos.tenancy.parameters import Bound
+
+__all__ = ["About"]
+
+_DEFAULT_PATH = "/api/v1/query"
+_PROMQL = frozenset({Kind.QUERY, Kind.SELECTOR})
+
+
+class About:
+    """Answers callers who are known about themselves.
+
+    Args:
+        identity: who is asking.
+        access: what they may see.
+        bounds: how large a PromQL text may be.
+    """
+
+    def __init__(self, *, identity: Identity, access: Access, bounds: Bounds) -> None:
+        self._identity = identity
+        self._access = access
+        self._binder = Binder(bounds)
+        # Only PromQL is explained, so an explanation of a range needs no times.
+        self._texts_of = {
+            endpoint: replace(
+                endpoint,
+                parameters={name: one for name, one in endpoint.parameters.items() if one.kind in _PROMQL},
+            )
+            for endpoint in ENDPOINTS
+        }
+
+    async def answer(
+        self, request: Request, endpoint: Endpoint, exchange: Exchange, receive: Receive
+    ) -> Answer:
+        """Answer a request for ``whoami`` or ``explain``, and fill in what becomes known of it.
+
+        Raises:
+            ApiError: the answer is this error. For ``explain`` it is the one that the request which is asked
+                about would get, but for a path that the upstream does not answer.
+            ClientGone: there is nobody to answer.
+        """
+        caller = self._identity.cached(request.headers)
+        if caller is None:
+            caller = await self._identity.identify(
+                request.headers, request.method, request.path, exchange.client
+            )
+        exchange.caller = caller
+        if endpoint.name == "whoami":
+            data = await self._whoami(caller, request.headers)
+        else:
+            data = await self._explain(caller, request, exchange, receive)
+        return json_answer(200, {"status": "success", "data": data})
+
+    async def _whoami(self, caller: Caller, headers: Headers) -> dict[str, Any]:
+        rules: dict[str, str] = {}
+        for endpoint in ENDPOINTS:
+            if endpoint.guarded:
+                rules[endpoint.rule.removesuffix(":own_project")] = await self._reach(caller, endpoint)
+                # A decision that is not known yet takes up to a millisecond: other requests get their turn.
+                await asyncio.sleep(0)
+        return {
+            "user": {
+                "id": caller.user_id,
+                "name": caller.user_name,
+                "domain_id": caller.user_domain_id,
+            },
+            "scope": _scope_kind(caller),
+            "project": None
+            if caller.project_id is None
+            else {
+                "id": caller.project_id,
+                "name": caller.project_name,
+                "domain_id": caller.project_domain_id,
+            },
+            "domain_id": caller.domain_id,
+            "roles": list(caller.roles),
+            "service_roles": list(caller.service_roles),
+            "credential": _credential(headers),
+            "access_rules": caller.restricted,
+            "expires_at": caller.expires_at if 0 < caller.expires_at < math.inf else None,
+            "rules": rules,
+        }
+
+    async def _reach(self, caller: Caller, endpoint: Endpoint) -> str:
+        """How far a caller gets at an endpoint."""
+        try:
+            scope = await self._access.grant(caller, endpoint)
+            admit(scope, endpoint)
+        except Forbidden:
+            return "none"
+        if scope.unrestricted:
+            return "all_projects"
+        return "project" if caller.domain_id is None else "domain"
+
+    async def _explain(
+        self, caller: Caller, request: Request, exchange: Exchange, receive: Receive
+    ) -> dict[str, Any]:
+        form = await request.form(receive) if request.method == "POST" else b""
+        endpoint = _explained(request.query, form)
+        exchange.scope = scope = await self._access.grant(caller, endpoint)
+        admit(scope, endpoint)
+        texts_of = self._texts_of[endpoint]
+        try:
+            bound = self._binder.bind(texts_of, scope, request.query, form)
+        except QueryError as error:
+            exchange.texts = (Text(error.text, ""),)
+            raise
+        exchange.texts = bound.texts
+        return {
+            "endpoint": endpoint.name,
+            "action": endpoint.action.value,
+            "rule": endpoint.all_rule if scope.unrestricted else endpoint.own_rule,
+            "unrestricted": scope.unrestricted,
+            "label": scope.label or None,
+            "values": list(scope.values),
+            "texts": [
+                {"name": name, "given": text.original, "sent": text.sent}
+                for name, text in zip(_names(bound, texts_of), bound.texts, strict=True)
+            ],
+        }
+
+
+def _scope_kind(caller: Caller) -> str:
+    """What the caller's token is scoped to."""
+    if caller.project_id is not None:
+        return "project"
+    if caller.domain_id is not None:
+        return "domain"
+    return "none" if caller.system_scope is None else "system"
+
+
+def _credential(headers: Headers) -> str | None:
+    """The kind of credential that was sent; None without authentication, where it need not be one."""
+    try:
+        kind, secret, _ = pick(headers)
+        if kind is Credential.BASIC:
+            return "application_credential" if parse_login(secret).user is None else "password"
+    except (ApiError, ValueError):
+        return None
+    return "token" if kind is Credential.TOKEN else None
+
+
+def _explained(*places: bytes) -> Endpoint:
+    """The endpoint that the parameter ``path`` means.
+
+    Raises:
+        BadRequest: it is given more than once, or the upstream answers no such path.
+    """
+    pairs = (pair for place in places for pair in parse_qsl(place.decode("latin-1"), keep_blank_values=True))
+    paths = [value for name, value in pairs if name == "path"]
+    if len(paths) > 1:
+        raise BadRequest('the parameter "path" is given more than once: send it once')
+    try:
+        endpoint = find_path(paths[0] if paths else _DEFAULT_PATH).endpoint
+    except NotFound as error:
+        raise BadRequest(f'invalid parameter "path": {error}') from None
+    if not endpoint.guarded:
+        raise BadRequest('invalid parameter "path": the gateway answers this path itself')
+    return endpoint
+
+
+def _names(bound: Bound, endpoint: Endpoint) -> list[str]:
+    """The names of the PromQL texts, in their order."""
+    pairs = parse_qsl(b"&".join((bound.url, bound.body or b"")).decode("ascii"), keep_blank_values=True)
+    return [name for name, _ in pairs if name in endpoint.parameters]

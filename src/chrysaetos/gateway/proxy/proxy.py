@@ -1,0 +1,196 @@
+"""The path of a request through the gateway: each step is one call, and nothing later reaches back."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from chrysaetos.errors import Forbidden, QueryError
+from chrysaetos.gateway.proxy.coalescing import Key
+from chrysaetos.gateway.proxy.filtering import Filtered
+from chrysaetos.gateway.proxy.limits import account
+from chrysaetos.gateway.proxy.relay import GZIP_HEADER, NO_STORE, NOT_FOR_CLIENTS, accepted_encodings, pass_on
+from chrysaetos.gateway.proxy.upstream_errors import checked_error
+from chrysaetos.tenancy.endpoints import Action
+from chrysaetos.tenancy.parameters import Binder, Text
+from chrysaetos.tenancy.remote_read import scope_read_request
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from typing import Protocol
+
+    from chrysaetos.access.grants import Access
+    from chrysaetos.gateway.asgi.exchange import Exchange
+    from chrysaetos.gateway.asgi.request import Receive, Request, Send
+    from chrysaetos.gateway.options import GatewayOptions
+    from chrysaetos.gateway.proxy.coalescing import Sharing
+    from chrysaetos.gateway.proxy.limits import Limits
+    from chrysaetos.http.upstream.pool import UpstreamResponse
+    from chrysaetos.http.upstream.replicas import Pool
+    from chrysaetos.identity.caller import Authenticator, Caller
+    from chrysaetos.tenancy.endpoints import Endpoint, Target
+    from chrysaetos.tenancy.parameters import Bound
+    from chrysaetos.tenancy.scope import Scope
+
+    class Identity(Authenticator, Protocol):
+        """An authenticator that can answer at once for callers it has just seen."""
+
+        def cached(self, headers: list[tuple[bytes, bytes]]) -> Caller | None:
+            """The caller, or None when ``identify`` has to be awaited."""
+            ...
+
+
+__all__ = ["Proxy", "admit"]
+
+_FORM_HEADER = (b"content-type", b"application/x-www-form-urlencoded")
+# Prometheus, storage/remote/client.go: what a remote read says of itself.
+_READ_HEADERS = (
+    (b"content-type", b"application/x-protobuf"),
+    (b"content-encoding", b"snappy"),
+    (b"x-prometheus-remote-read-version", b"0.1.0"),
+)
+_WITH_BODY = frozenset({"POST", "PUT"})
+
+
+class Proxy:
+    """Answers requests for the upstream's endpoints.
+
+    Args:
+        options: limits and times.
+        identity: who is asking.
+        access: what they may see.
+        upstream: where it is.
+        limits: how many requests may be under way.
+        sharing: where identical reads share a request; None to send each.
+    """
+
+    def __init__(
+        self,
+        options: GatewayOptions,
+        *,
+        identity: Identity,
+        access: Access,
+        upstream: Pool,
+        limits: Limits,
+        sharing: Sharing | None,
+    ) -> None:
+        self._options = options
+        self._identity = identity
+        self._access = access
+        self._upstream = upstream
+        self._limits = limits
+        self._sharing = sharing
+        self._binder = Binder(options.bounds)
+        self._filtered = Filtered(
+            upstream, timeout=options.timeout, bounds=options.bounds, limit=options.max_filtered_bytes
+        )
+
+    async def answer(
+        self,
+        request: Request,
+        target: Target,
+        exchange: Exchange,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Answer a request, and fill in what becomes known of it.
+
+        Raises:
+            ApiError: the answer is this error; nothing has been sent.
+            ClientGone: there is nobody to answer.
+        """
+        endpoint = target.endpoint
+        caller = self._identity.cached(request.headers)
+        if caller is None:
+            caller = await self._identity.identify(
+                request.headers, request.method, request.path, exchange.client
+            )
+        exchange.caller = caller
+        exchange.scope = scope = await self._access.grant(caller, endpoint)
+        scoped = not scope.unrestricted
+        admit(scope, endpoint)
+        try:
+            bound = await self._bind(request, endpoint, scope, receive)
+        except QueryError as error:
+            exchange.texts = (Text(error.text, ""),)
+            raise
+        exchange.texts = bound.texts
+        project = account(caller)
+        if not self._limits.try_acquire(project):
+            await self._limits.acquire(project)
+        try:
+            asked = time.perf_counter()
+            if scoped and endpoint.action is Action.FILTER:
+                content = await self._filtered.answer(endpoint, scope, bound.url)
+                exchange.upstream_seconds = time.perf_counter() - asked
+                await _answer_with(content, send)
+                return
+            response = await self._ask(request, target, scope, bound)
+            exchange.upstream_seconds = time.perf_counter() - asked
+            if scoped and response.status >= 400 and response.status not in NOT_FOR_CLIENTS:
+                response = await checked_error(response, exchange.request_id)
+            await pass_on(response, send, self._options.max_response_bytes)
+        finally:
+            self._limits.release(project)
+
+    async def _bind(self, request: Request, endpoint: Endpoint, scope: Scope, receive: Receive) -> Bound:
+        """What the upstream gets: parameters and body, scoped."""
+        if endpoint.action is Action.READ:
+            body = await request.message(receive)
+            message, texts = scope_read_request(body, scope, self._options.max_read_bytes)
+            bound = self._binder.bind(endpoint, scope, request.query, None)
+            return bound._replace(body=message, texts=texts)
+        form = await request.form(receive) if request.method in _WITH_BODY else None
+        return self._binder.bind(endpoint, scope, request.query, form)
+
+    async def _ask(self, request: Request, target: Target, scope: Scope, bound: Bound) -> UpstreamResponse:
+        """The upstream's answer, or that of an identical read under way."""
+        path = target.path.encode("ascii")
+        wanted = path + b"?" + bound.url if bound.url else path
+        endpoint = target.endpoint
+        headers = _request_headers(request, endpoint, has_body=bound.body is not None)
+
+        def ask() -> Awaitable[UpstreamResponse]:
+            return self._upstream.request(
+                request.method,
+                wanted,
+                body=bound.body or b"",
+                headers=headers,
+                timeout=self._options.timeout,
+                idempotent=endpoint.idempotent,
+            )
+
+        if self._sharing is None or not endpoint.idempotent:
+            return await ask()
+        encoding = b"gzip" if GZIP_HEADER in headers else b""
+        key = Key(request.method, wanted, bound.body or b"", scope.matcher, encoding)
+        return await self._sharing.fetch(key, ask)
+
+
+def admit(scope: Scope, endpoint: Endpoint) -> None:
+    """Check that a scope is one that an endpoint can answer.
+
+    Raises:
+        Forbidden: the endpoint's answers are for those who see everything.
+    """
+    if endpoint.action is Action.OPERATOR and not scope.unrestricted:
+        raise Forbidden("this is for callers who may see all projects")
+
+
+def _request_headers(request: Request, endpoint: Endpoint, *, has_body: bool) -> list[tuple[bytes, bytes]]:
+    """What the upstream is told: nothing of what the client sent but whether it takes gzip."""
+    if endpoint.action is Action.READ:
+        return list(_READ_HEADERS)
+    headers = [_FORM_HEADER] if has_body else []
+    return [*headers, *accepted_encodings(request)]
+
+
+async def _answer_with(content: bytes, send: Send) -> None:
+    """Send an answer that the gateway has made."""
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(content)).encode("ascii")),
+        NO_STORE,
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})

@@ -1,0 +1,329 @@
+"""The gateway's own metrics.
+
+Clients cannot make series: an endpoint's name is one of the table's or ``none``, a method is a known one or
+``other``. Nothing is counted per project unless that is switched on, and then for a bounded number.
+
+A request costs a few additions: the counts are plain numbers that the event loop's thread alone changes, and
+become Prometheus' metrics when they are asked for. So do the counters that the other parts keep.
+"""
+
+from __future__ import annotations
+
+import platform
+from bisect import bisect_left
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+from chrysaetos import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from prometheus_client.core import Metric
+
+    from chrysaetos.gateway.asgi.exchange import Exchange
+    from chrysaetos.gateway.proxy.coalescing import Sharing
+    from chrysaetos.gateway.proxy.limits import Limits
+    from chrysaetos.identity.cache import CallerCache
+
+__all__ = ["PoolCounters", "Telemetry"]
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+_NONE = "none"
+_OTHER = "other"
+
+_BOUNDS = (
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
+)  # fmt: skip
+_BUCKETS = (*map(str, _BOUNDS), "+Inf")
+
+L = TypeVar("L", bound=tuple[str, ...])
+
+
+class PoolCounters(Protocol):
+    """What is shown of a pool of connections. ``Upstream`` says what each one is."""
+
+    @property
+    def opened(self) -> int: ...  # noqa: D102
+    @property
+    def reused(self) -> int: ...  # noqa: D102
+    @property
+    def retried(self) -> int: ...  # noqa: D102
+    @property
+    def errors(self) -> int: ...  # noqa: D102
+    @property
+    def in_use(self) -> int: ...  # noqa: D102
+    @property
+    def idle(self) -> int: ...  # noqa: D102
+    @property
+    def waiting(self) -> int: ...  # noqa: D102
+
+
+class DomainCounters(Protocol):
+    """What is shown of the lists of domains' projects. ``DomainProjects`` says what each one is."""
+
+    @property
+    def hits(self) -> int: ...
+    @property
+    def misses(self) -> int: ...
+
+
+class KeystoneCounters(Protocol):
+    """What is shown of identity. ``KeystoneAuthenticator`` says what each one is."""
+
+    @property
+    def cache(self) -> CallerCache[Any]: ...
+    @property
+    def projects(self) -> DomainCounters: ...
+    @property
+    def keystone_errors(self) -> int: ...
+
+
+class ReplicaCounters(Protocol):
+    """What is shown of several upstreams as one. ``Replicas`` says what it is."""
+
+    @property
+    def failovers(self) -> int: ...
+
+
+class ServerCounters(Protocol):
+    """What is shown of the server. ``HttpServer`` says what it is."""
+
+    @property
+    def refusals(self) -> Mapping[int, int]: ...
+
+
+class _Times:
+    """A histogram of seconds."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * len(_BUCKETS)
+        self.total = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.counts[bisect_left(_BOUNDS, seconds)] += 1
+        self.total += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        return list(zip(_BUCKETS, accumulate(self.counts), strict=True))
+
+
+class _Endpoint:
+    """What is counted for an endpoint."""
+
+    __slots__ = ("broken", "bytes", "gateway", "upstream")
+
+    def __init__(self) -> None:
+        self.broken = 0
+        self.bytes = 0
+        self.gateway = _Times()
+        self.upstream = _Times()
+
+
+class Telemetry:
+    """An observer that counts, and the collector of what it and the other parts have counted.
+
+    Args:
+        keystone: identity, where Keystone is asked.
+        upstreams: the pools of connections, each by the name that its metrics carry, as ``localhost:9090``.
+        replicas: the pools as one, where there are several.
+        limits: the limits.
+        sharing: where reads share requests.
+        per_project: whether requests are counted by project id, too.
+        max_projects: how many ids; all further ones are counted together as ``other``.
+
+    Attributes:
+        registry: where the metrics are.
+        in_flight: requests under way.
+    """
+
+    def __init__(
+        self,
+        *,
+        keystone: KeystoneCounters | None = None,
+        upstreams: Mapping[str, PoolCounters] | None = None,
+        replicas: ReplicaCounters | None = None,
+        limits: Limits | None = None,
+        sharing: Sharing | None = None,
+        per_project: bool = False,
+        max_projects: int = 1000,
+    ) -> None:
+        self._keystone = keystone
+        self._upstreams = {} if upstreams is None else upstreams
+        self._replicas = replicas
+        self._limits = limits
+        self._sharing = sharing
+        self._per_project = per_project
+        self._max_projects = max_projects
+        self._requests: dict[tuple[str, str, int, str], int] = {}
+        self._endpoints: dict[str, _Endpoint] = {}
+        self._projects: dict[str, int] = {}
+        self.in_flight = 0
+        self._server: ServerCounters | None = None
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+        ProcessCollector(registry=self.registry)
+
+    def watch(self, server: ServerCounters) -> None:
+        """Show the counters of the server, too, which is there last of all."""
+        self._server = server
+
+    def begun(self, exchange: Exchange) -> None:  # noqa: ARG002
+        """Count it as under way."""
+        self.in_flight += 1
+
+    def ended(self, exchange: Exchange) -> None:
+        """Count it."""
+        self.in_flight -= 1
+        endpoint = exchange.endpoint
+        name = _NONE if endpoint is None else endpoint.name
+        method = exchange.method
+        if method not in _METHODS:
+            method = _OTHER
+        scope = exchange.scope
+        kind = _NONE if scope is None else "all" if scope.unrestricted else "own"
+        if kind == "own" and exchange.caller is not None and exchange.caller.domain_id is not None:
+            kind = "domain"
+        key = (name, method, exchange.status, kind)
+        self._requests[key] = self._requests.get(key, 0) + 1
+        counts = self._endpoints.get(name)
+        if counts is None:
+            counts = self._endpoints[name] = _Endpoint()
+        counts.bytes += exchange.sent
+        if not exchange.complete:
+            counts.broken += 1
+        seconds = exchange.seconds
+        upstream_seconds = exchange.upstream_seconds
+        if upstream_seconds is not None:
+            counts.upstream.add(upstream_seconds)
+            seconds -= upstream_seconds
+        counts.gateway.add(seconds)
+        if self._per_project:
+            self._count_project(exchange)
+
+    def render(self) -> bytes:
+        """The metrics in Prometheus' text format 0.0.4."""
+        return generate_latest(self.registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics, for the registry."""
+        build = {(__version__, platform.python_version()): 1}
+        yield _gauge("build_info", "The version that runs.", ("version", "python"), build)
+        yield _gauge("requests_in_flight", "Requests under way.", (), {(): self.in_flight})
+        yield _counter(
+            "requests",
+            "Requests, by what the caller may see: its own project, those of its domain, all, or none if "
+            "that was not decided.",
+            ("endpoint", "method", "code", "scope"),
+            # No status: neither an answer nor the end of its client came before its end.
+            {
+                (name, method, str(status) if status else _NONE, kind): count
+                for (name, method, status, kind), count in self._requests.items()
+            },
+        )
+        if self._server is not None:
+            refused = {(str(status),): count for status, count in self._server.refusals.items()}
+            text = (
+                "Requests refused before they had come in: malformed, too large, too slow, or without room."
+            )
+            yield _counter("refused_requests", text, ("code",), refused)
+        yield from self._of_endpoints()
+        if self._per_project:
+            projects = {(project,): count for project, count in self._projects.items()}
+            yield _counter("project_requests", "Requests by the caller's project.", ("project",), projects)
+        yield from self._of_identity()
+        yield from self._of_upstreams()
+        yield from self._of_limits()
+
+    def _count_project(self, exchange: Exchange) -> None:
+        caller = exchange.caller
+        project = caller.project_id if caller is not None and caller.project_id else _NONE
+        counts = self._projects
+        if project not in counts and len(counts) >= self._max_projects:
+            project = _OTHER
+        counts[project] = counts.get(project, 0) + 1
+
+    def _of_endpoints(self) -> Iterator[Metric]:
+        gateway = HistogramMetricFamily(
+            "chrysaetos_gateway_seconds",
+            "Time of a request without the wait for the upstream; with sending, at the client's pace.",
+            labels=("endpoint",),
+        )
+        upstream = HistogramMetricFamily(
+            "chrysaetos_upstream_seconds",
+            "Time from asking the upstream to the head of its answer.",
+            labels=("endpoint",),
+        )
+        for name, counts in self._endpoints.items():
+            gateway.add_metric((name,), counts.gateway.buckets(), counts.gateway.total)
+            upstream.add_metric((name,), counts.upstream.buckets(), counts.upstream.total)
+        yield gateway
+        yield upstream
+        sent = {(name,): counts.bytes for name, counts in self._endpoints.items()}
+        broken = {(name,): counts.broken for name, counts in self._endpoints.items()}
+        label = ("endpoint",)
+        yield _counter("response_bytes", "Bytes of the answers' bodies, as they were sent.", label, sent)
+        yield _counter("responses_incomplete", "Answers that were not sent to their end.", label, broken)
+
+    def _of_identity(self) -> Iterator[Metric]:
+        if self._keystone is None:
+            return
+        cache, domains = self._keystone.cache, self._keystone.projects
+        results = {("hit",): cache.hits, ("miss",): cache.misses, ("negative_hit",): cache.negative_hits}
+        text = "Look-ups of credentials: a confirmation was found, nothing, or a refusal."
+        yield _counter("token_cache_requests", text, ("result",), results)
+        results = {("hit",): domains.hits, ("miss",): domains.misses}
+        text = "Look-ups of the projects of a domain: a list was found, or nothing."
+        yield _counter("domain_cache_requests", text, ("result",), results)
+        errors = {(): self._keystone.keystone_errors}
+        yield _counter("keystone_errors", "Times that Keystone could not be asked.", (), errors)
+
+    def _of_upstreams(self) -> Iterator[Metric]:
+        def each(take: Callable[[PoolCounters], int]) -> dict[tuple[str], int]:
+            return {(name,): take(pool) for name, pool in self._upstreams.items()}
+
+        label = ("upstream",)
+        opened, reused = each(lambda pool: pool.opened), each(lambda pool: pool.reused)
+        yield _counter("upstream_connections_opened", "Connections opened.", label, opened)
+        yield _counter("upstream_connections_reused", "Requests sent over a kept connection.", label, reused)
+        yield _counter("upstream_retries", "Reads sent again.", label, each(lambda pool: pool.retried))
+        yield _counter("upstream_errors", "Requests and bodies that failed.", label, each(lambda p: p.errors))
+        yield _gauge("upstream_in_use", "Connections that carry a request.", label, each(lambda p: p.in_use))
+        yield _gauge("upstream_idle", "Connections without a request.", label, each(lambda p: p.idle))
+        waiting = each(lambda pool: pool.waiting)
+        yield _gauge("upstream_waiting", "Requests that wait for a connection.", label, waiting)
+        if self._replicas is not None:
+            failovers = {(): self._replicas.failovers}
+            yield _counter("upstream_failovers", "Requests sent on to another replica.", (), failovers)
+
+    def _of_limits(self) -> Iterator[Metric]:
+        if self._limits is not None:
+            limits = self._limits
+            refused = {("project",): limits.refused, ("all",): limits.refused_in_all}
+            yield _gauge("limited_in_use", "Requests that hold a slot.", (), {(): limits.in_use})
+            yield _gauge("limited_projects", "Projects that hold a slot.", (), {(): limits.projects})
+            yield _gauge("limited_waiting", "Requests that wait for a slot.", (), {(): limits.waiting})
+            yield _counter("limited_waited", "Requests that had to wait.", (), {(): limits.waited})
+            yield _counter("limited_refused", "Requests refused, by whose limit.", ("limit",), refused)
+        if self._sharing is not None:
+            shared = {(): self._sharing.shared}
+            yield _counter("shared_requests", "Requests answered with another one's answer.", (), shared)
+
+
+def _counter(name: str, text: str, labels: tuple[str, ...], values: Mapping[L, int]) -> Metric:
+    family = CounterMetricFamily(f"chrysaetos_{name}", text, labels=labels)
+    for key, value in values.items():
+        family.add_metric(key, value)
+    return family
+
+
+def _gauge(name: str, text: str, labels: tuple[str, ...], values: Mapping[L, int]) -> Metric:
+    family = GaugeMetricFamily(f"chrysaetos_{name}", text, labels=labels)
+    for key, value in values.items():
+        family.add_metric(key, value)
+    return family

@@ -1,0 +1,385 @@
+"""One client's connection: its requests to the ASGI application, and the answers back.
+
+Theory of operation. A connection is in one of four states:
+
+    waiting    for a request, or for the rest of one
+    serving    a request is whole and the application is at it
+    lingering  a refusal was sent; what the client still sends is thrown away, so that it can read the refusal
+    closed
+
+``waiting → serving → waiting`` is the way of a good request. The application is called once a request is
+whole and sound to its last byte, so that nothing of a malformed one gets any further. Requests that are sent
+without waiting for the answer (RFC 9112, 9.3.2) are served in their order, one after another.
+
+What has been read and is no whole request yet counts against a limit that all connections share.
+
+A client that goes away cancels the application's task: whatever that was waiting for is given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import select
+import socket
+import struct
+from enum import Enum
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote_to_bytes
+
+from chrysaetos.errors import ApiError, RequestTimeout, Unavailable
+from chrysaetos.http.server.request_reader import RequestReader
+from chrysaetos.http.server.response_writer import Answer
+
+if TYPE_CHECKING:
+    from chrysaetos.gateway.asgi.request import Message
+    from chrysaetos.http.server.request_reader import Head
+    from chrysaetos.http.server.server import HttpServer
+
+__all__ = ["ClientConnection"]
+
+_log = logging.getLogger(__name__)
+
+_LINGER_SECONDS = 2.0
+_RECENT = 0.5
+"""A connection that was used so many seconds ago may carry the next request at any moment."""
+_AHEAD = 64 * 1024
+"""Bytes of further requests that are read while one is served."""
+_JOIN = 16 * 1024
+"""Bytes that are cheaper to copy than to hand to the kernel in pieces."""
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class _State(Enum):
+    WAITING = 1
+    SERVING = 2
+    LINGERING = 3
+    CLOSED = 4
+
+
+class ClientConnection(asyncio.Protocol):
+    """One client, and the ASGI side of the request that it waits for."""
+
+    __slots__ = (
+        "_answer",
+        "_backlog",
+        "_begun",
+        "_body",
+        "_client",
+        "_drained",
+        "_head",
+        "_held",
+        "_lost",
+        "_reader",
+        "_reading",
+        "_server",
+        "_since",
+        "_state",
+        "_task",
+        "_transport",
+        "deadline",
+    )
+
+    _transport: asyncio.Transport
+    _head: Head
+    _answer: Answer
+
+    def __init__(self, server: HttpServer) -> None:
+        self.deadline = math.inf
+        self._server = server
+        self._state = _State.WAITING
+        self._reader = RequestReader(server.limits.framing)
+        self._reading = True
+        self._client: tuple[str, int] | None = None
+        self._since = 0.0  # when it was opened, or its last answer ended
+        self._begun = True  # the deadline for a head runs
+        self._body: bytearray | None = None  # None: no head is read, or the application has the body
+        self._held = 0  # bytes that are counted in the server's unfinished ones
+        self._task: asyncio.Task[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._backlog = 0
+        self._lost = False
+
+    # what the transport tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected."""
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple):
+            self._client = (peer[0], peer[1])
+        self._since = self._server.loop.time()
+        self.deadline = self._since + self._server.limits.head_seconds
+        if not self._server.admit(self):
+            self._transport.write(self._refusal(Unavailable("too many clients are connected")))
+            self._close()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a request, or of several."""
+        if self._state is _State.WAITING:
+            self._reader.feed(data)
+            self._read()
+        elif self._state is _State.SERVING:
+            self._reader.feed(data)
+            self._hold(self._reader.waiting)
+            if self._reading and (self._reader.waiting > _AHEAD or self._server.full):
+                self._reading = False
+                self._transport.pause_reading()
+
+    def eof_received(self) -> None:
+        """The client sends nothing more. That it still reads is not to be assumed (RFC 9112, 9.5)."""
+        if self._state is _State.SERVING:
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the end counts, not its cause
+        """The socket is closed, by either side."""
+        self._lost = True
+        self._state = _State.CLOSED
+        self._drop()
+        self.deadline = math.inf
+        self.resume_writing()
+        if self._task is None:
+            self._server.forget(self)
+        else:
+            self._task.cancel()
+
+    def pause_writing(self) -> None:
+        """The client takes its answer more slowly than it comes."""
+        self._drained = self._server.loop.create_future()
+
+    def resume_writing(self) -> None:
+        """The client has taken what was written."""
+        drained, self._drained = self._drained, None
+        if drained is not None and not drained.done():
+            drained.set_result(None)
+
+    # what the server asks for
+
+    def drain(self) -> None:
+        """The process ends."""
+        if not self._idle:
+            return
+        if self._server.loop.time() - self._since < _RECENT:
+            self.deadline = self._since + _RECENT
+        else:
+            self._close_if_silent()
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+        if self._idle:
+            self._close_if_silent()
+        elif self._state is _State.WAITING:
+            self._refuse(RequestTimeout("the request did not arrive in time"))
+        elif self._state is not _State.LINGERING and self._takes():
+            self.deadline = self._server.loop.time() + self._server.limits.write_seconds
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        """Close at once; what has not been sent is dropped."""
+        self._state = _State.CLOSED
+        self.deadline = math.inf
+        self._server.waiting.pop(self, None)
+        self._transport.abort()
+
+    @property
+    def _idle(self) -> bool:
+        return self._state is _State.WAITING and self._body is None and not self._reader.waiting
+
+    def _takes(self) -> bool:
+        """Whether the client has taken something of what is written since the last time."""
+        backlog = self._transport.get_write_buffer_size()
+        before, self._backlog = self._backlog, backlog
+        return backlog < before
+
+    def _close_if_silent(self) -> None:
+        # Bytes that wait in the kernel are a request that the client believes to be under way.
+        poll = select.poll()
+        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        if poll.poll(0):
+            self.deadline = self._server.loop.time() + self._server.limits.head_seconds
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        """Close behind what has been written."""
+        self._state = _State.CLOSED
+        self._drop()
+        self._server.waiting.pop(self, None)
+        self._backlog = self._transport.get_write_buffer_size()
+        self.deadline = self._server.loop.time() + self._server.limits.write_seconds
+        self._transport.close()
+
+    def _refuse(self, error: ApiError) -> None:
+        """Answer an error and read no more requests."""
+        answer = self._refusal(error)
+        self._drop()
+        self._server.waiting.pop(self, None)
+        self._state = _State.LINGERING
+        self.deadline = self._server.loop.time() + _LINGER_SECONDS
+        self._transport.write(answer)
+        # Closing while the client sends would reset the connection and take the answer from it
+        # (RFC 9112, 9.6).
+        if not self._reading:
+            self._transport.resume_reading()
+        if self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()
+
+    def _refusal(self, error: ApiError) -> bytes:
+        head = None if self._body is None else self._head
+        return self._server.refuse(error, self._client[0] if self._client else "", head)
+
+    def _hold(self, held: int) -> None:
+        """Count what is held of unfinished requests."""
+        self._server.unfinished += held - self._held
+        self._held = held
+
+    def _drop(self) -> None:
+        """Hold nothing that was read any more."""
+        self._reader.drop()
+        self._body = None
+        self._hold(0)
+
+    # requests
+
+    def _read(self) -> None:
+        """Reads as far as it goes, and calls the application when a request is whole."""
+        try:
+            whole = self._read_request()
+        except ApiError as error:
+            self._refuse(error)
+            return
+        if whole:
+            self._hold(self._reader.waiting)
+            self._serve()
+            return
+        self._hold(self._reader.waiting + len(self._body or b""))
+        if self._server.full:
+            self._refuse(
+                Unavailable("requests that have not arrived whole take all the room (max_unfinished_bytes)")
+            )
+
+    def _read_request(self) -> bool:
+        reader, server = self._reader, self._server
+        if self._body is None:
+            head = reader.head()
+            if head is None:
+                if not self._begun and reader.waiting:
+                    self._begun = True
+                    self.deadline = server.loop.time() + server.limits.head_seconds
+                return False
+            self._head = head
+            self._body = bytearray()
+            if reader.complete:
+                return True
+            self.deadline = server.loop.time() + server.limits.body_seconds
+            if head.expects and not reader.waiting:
+                self._transport.write(_CONTINUE)
+        self._body += reader.body()
+        return reader.complete
+
+    def _serve(self) -> None:
+        head, server = self._head, self._server
+        self._state = _State.SERVING
+        self.deadline = math.inf
+        server.waiting.pop(self, None)
+        self._answer = Answer(head)
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": head.version,
+            "method": head.method,
+            "scheme": "http",
+            "path": unquote_to_bytes(head.path).decode("utf-8", "replace"),
+            "raw_path": head.path,
+            "query_string": head.query,
+            "root_path": "",
+            "headers": head.headers,
+            "client": self._client,
+            "server": None,
+        }
+        self._task = server.loop.create_task(self._run(scope))
+
+    async def _run(self, scope: dict[str, Any]) -> None:
+        """The task of one request: the application, and what follows from its answer."""
+        try:
+            await self._server.app(scope, self._receive, self._send)
+        except asyncio.CancelledError:
+            self.abort()
+        except Exception:  # noqa: BLE001 - the application has a place of its own for what it expects
+            _log.exception("the application failed")
+        self._task = None
+        self._body = None
+        if self._lost:
+            self._server.forget(self)
+        elif self._state is _State.SERVING:
+            if self._answer.complete:
+                self._next()
+            else:
+                self._break_off()
+
+    async def _receive(self) -> Message:
+        """ASGI's receive: the body in one piece, then nothing until the client goes."""
+        body, self._body = self._body, None
+        if body is not None:
+            return {"type": "http.request", "body": bytes(body), "more_body": False}
+        if self._state is _State.SERVING and not self._answer.complete:
+            # Whoever waits here is cancelled when the client goes.
+            await self._server.loop.create_future()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Message) -> None:
+        """ASGI's send. It waits while the client takes its answer more slowly than it comes."""
+        if self._state is not _State.SERVING:
+            return
+        if self._server.draining:
+            self._head.keep_alive = False
+        pieces = self._answer.encode(message, self._server.date)
+        if not pieces:
+            return
+        if sum(map(len, pieces)) < _JOIN:
+            self._transport.write(b"".join(pieces))
+        else:
+            # Not writelines(): that of asyncio never calls pause_writing() in Python 3.12.0 to 3.12.8 and
+            # 3.13.0 to 3.13.1 (CVE-2024-12254), so a slow client would fill the gateway's memory.
+            for piece in pieces:
+                self._transport.write(piece)
+        if self._drained is not None:
+            self._backlog = self._transport.get_write_buffer_size()
+            self.deadline = self._server.loop.time() + self._server.limits.write_seconds
+            await self._drained
+            self.deadline = math.inf
+
+    def _next(self) -> None:
+        """The answer is sent: on to the next request."""
+        if not self._head.keep_alive:
+            self._close()
+            return
+        server = self._server
+        self._state = _State.WAITING
+        self._begun = False
+        self._since = server.loop.time()
+        self.deadline = self._since + (_RECENT if server.draining else server.limits.idle_seconds)
+        server.waiting[self] = None
+        if not self._reading:
+            self._reading = True
+            self._transport.resume_reading()
+        if self._reader.waiting:
+            self._read()
+
+    def _break_off(self) -> None:
+        """The application ended before its answer did. The client must not take it for a whole one."""
+        answer = self._answer
+        if not answer.begun:
+            self._refuse(ApiError("an internal error; the gateway's log has more"))
+            return
+        self._transport.write(b"".join(answer.unfinished(self._server.date)))
+        if answer.ends_with_connection:
+            # Only a reset tells a cut from an end (RFC 9112, 8).
+            sock = self._transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.abort()
+        else:
+            self._close()

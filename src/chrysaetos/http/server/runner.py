@@ -1,0 +1,215 @@
+"""One serving process: its event loop, the application's lifespan, signals, and an end without loss.
+
+SIGTERM and SIGINT end it in order: no new connections, requests under way are answered. A second one does not
+wait for them. SIGHUP reads again what can be read again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from chrysaetos.errors import ChrysaetosError
+from chrysaetos.http.server.server import HttpServer
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+    from collections.abc import Callable, Sequence
+
+    from chrysaetos.http.server.server import Application, ServerLimits
+
+__all__ = ["AT_ONCE", "StartFailed", "serve"]
+
+_log = logging.getLogger(__name__)
+
+AT_ONCE = signal.SIGUSR1
+"""Tells a worker that is ending not to wait for its requests."""
+
+_MAX_FILES = 65536
+
+
+class StartFailed(ChrysaetosError):
+    """The application did not start. Its log says why."""
+
+
+def serve(
+    app: Application,
+    sockets: Sequence[socket.socket],
+    *,
+    limits: ServerLimits,
+    drain_seconds: float,
+    reload: Callable[[], None],
+    ready: Callable[[], None],
+    stopping: Callable[[], None] = lambda: None,
+    watch: Callable[[HttpServer], None] = lambda _: None,
+    lifeline: int | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> None:
+    """Serve until a signal ends it.
+
+    Args:
+        app: the ASGI application.
+        sockets: what clients connect to. They are closed at the end.
+        limits: what a client may do.
+        drain_seconds: how long requests under way may take at the end.
+        reload: called on SIGHUP.
+        ready: called once requests are served.
+        stopping: called when the end begins.
+        watch: is given the server, whose counters are of interest, before it serves.
+        lifeline: of a worker: a descriptor; when it is readable the process ends as on SIGTERM. SIGINT and
+            a second SIGTERM are then left to whoever holds the other end, who sends ``AT_ONCE``.
+        tls: for HTTPS; None serves plain HTTP.
+
+    Raises:
+        StartFailed: the application did not start.
+    """
+    _raise_file_limit()
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(
+            _serve(
+                app,
+                sockets,
+                limits=limits,
+                drain_seconds=drain_seconds,
+                reload=reload,
+                ready=ready,
+                stopping=stopping,
+                watch=watch,
+                lifeline=lifeline,
+                tls=tls,
+            )
+        )
+
+
+async def _serve(
+    app: Application,
+    sockets: Sequence[socket.socket],
+    *,
+    limits: ServerLimits,
+    drain_seconds: float,
+    reload: Callable[[], None],
+    ready: Callable[[], None],
+    stopping: Callable[[], None],
+    watch: Callable[[HttpServer], None],
+    lifeline: int | None,
+    tls: ssl.SSLContext | None,
+) -> None:
+    loop = asyncio.get_running_loop()
+    end, at_once = asyncio.Event(), asyncio.Event()
+
+    def ending() -> None:
+        (at_once if end.is_set() else end).set()
+
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    if lifeline is None:
+        loop.add_signal_handler(signal.SIGTERM, ending)
+        loop.add_signal_handler(signal.SIGINT, ending)
+    else:
+        # One SIGTERM for the whole group comes together with the lifeline's end: it is no second one.
+        loop.add_signal_handler(signal.SIGTERM, end.set)
+        loop.add_signal_handler(AT_ONCE, at_once.set)
+        loop.add_reader(lifeline, end.set)
+    lifespan = _Lifespan(app)
+    await lifespan.start()
+    clients = HttpServer(app, limits, loop)
+    watch(clients)
+    handshake = None if tls is None else limits.head_seconds
+    accepting = [
+        await loop.create_server(clients.protocol, sock=sock.dup(), ssl=tls, ssl_handshake_timeout=handshake)
+        for sock in sockets
+    ]
+    ready()
+    await end.wait()
+    if lifeline is not None:
+        loop.remove_reader(lifeline)
+    stopping()
+    _log.info("ending: %d connections are open", len(clients.connections))
+    for server in accepting:
+        server.close()
+    for sock in sockets:
+        if tls is None:  # with it, their handshakes would have to be waited for
+            await _accept_the_rest(sock, clients)
+        sock.close()
+    await _first(clients.drain(drain_seconds), at_once.wait())
+    clients.close()
+    await lifespan.stop()
+
+
+async def _accept_the_rest(sock: socket.socket, clients: HttpServer) -> None:
+    """Takes the connections that the kernel has made already: closing the socket would reset them."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            connection, _ = sock.accept()
+        except OSError:
+            return
+        connection.settimeout(0)
+        await loop.connect_accepted_socket(clients.protocol, connection)
+
+
+async def _first(*awaitables: Any) -> None:
+    tasks = [asyncio.ensure_future(one) for one in awaitables]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _Lifespan:
+    """The application's lifespan (ASGI specification, "Lifespan Protocol")."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+        self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._answers: asyncio.Queue[str] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Tells the application that requests will come."""
+        self._task = asyncio.create_task(self._run())
+        if await self._tell("startup") != "lifespan.startup.complete":
+            raise StartFailed("the application did not start; the log says why")
+
+    async def stop(self) -> None:
+        """Tells it that no more will come."""
+        await self._tell("shutdown")
+        if self._task is not None:
+            await self._task
+
+    async def _tell(self, event: str) -> str:
+        self._events.put_nowait({"type": f"lifespan.{event}"})
+        return await self._answers.get()
+
+    async def _run(self) -> None:
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}
+        try:
+            await self._app(scope, self._events.get, self._send)
+        except Exception:  # noqa: BLE001 - whatever it is, the process ends in order
+            _log.exception("the application failed")
+        self._answers.put_nowait("ended")
+
+    async def _send(self, message: Any) -> None:
+        if message.get("message"):
+            _log.error("%s", message["message"])
+        self._answers.put_nowait(message["type"])
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    if sys.implementation.name != "cpython":
+        return asyncio.new_event_loop
+    import uvloop  # noqa: PLC0415 - only CPython has it
+
+    return uvloop.new_event_loop
+
+
+def _raise_file_limit() -> None:
+    """Each client is a descriptor; the usual soft limit of 1024 is there for programs that use select(2)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

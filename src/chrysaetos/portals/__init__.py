@@ -1,0 +1,1 @@
+"""What the holder of a portal's token may read from a site's Prometheus."""

@@ -1,0 +1,127 @@
+"""The application around a door."""
+
+import asyncio
+
+import pytest
+from tests.fakes.asgi import AsgiClient
+
+from chrysaetos.errors import Forbidden
+from chrysaetos.gateway.asgi.application import Application, respond
+from chrysaetos.gateway.asgi.exchange import CLIENT_GONE
+from chrysaetos.gateway.asgi.request import ClientGone
+
+
+class Door:
+    def __init__(self, outcome):
+        self._outcome = outcome
+
+    async def answer(self, scope, exchange, receive, send):  # noqa: ARG002
+        if isinstance(self._outcome, BaseException):
+            raise self._outcome
+        await self._outcome(send)
+
+
+class Watcher:
+    def __init__(self):
+        self.seen = []
+
+    def begun(self, exchange):
+        assert exchange.status == 0
+
+    def ended(self, exchange):
+        self.seen.append(exchange)
+
+
+async def asked(outcome):
+    watcher = Watcher()
+    answer = await AsgiClient(Application(Door(outcome), observers=[watcher])).request("GET", "/")
+    (exchange,) = watcher.seen
+    return answer, exchange
+
+
+async def test_what_the_door_sends_is_counted_and_has_an_id():
+    async def outcome(send):
+        await respond(send, (200, [(b"a", b"b")], b"body"))
+
+    answer, exchange = await asked(outcome)
+    assert (answer.status, answer.body, answer.complete) == (200, b"body", True)
+    assert answer.headers == [(b"a", b"b"), (b"x-openstack-request-id", exchange.request_id.encode())]
+    assert (exchange.status, exchange.sent, exchange.complete, exchange.error) == (200, 4, True, "")
+
+
+async def test_an_error_becomes_its_answer():
+    answer, exchange = await asked(Forbidden("no"))
+    assert (answer.status, answer.json["error"]) == (403, "no")
+    assert (exchange.status, exchange.error) == (403, "forbidden")
+
+
+async def test_a_defect_becomes_an_answer_that_tells_nothing(caplog):
+    answer, exchange = await asked(RuntimeError("secret"))
+    assert answer.status == 500
+    assert b"secret" not in answer.body
+    assert exchange.error == "internal"
+    assert "secret" in caplog.text
+
+
+async def test_a_defect_behind_the_beginning_of_an_answer_leaves_it_unfinished():
+    async def outcome(send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError
+
+    answer, exchange = await asked(outcome)
+    assert (answer.status, answer.complete, exchange.complete) == (200, False, False)
+
+
+async def test_a_client_that_has_gone_gets_nothing():
+    answer, exchange = await asked(ClientGone())
+    assert (answer.status, exchange.status) == (0, CLIENT_GONE)
+
+
+async def test_a_cancelled_request_is_told_and_stays_cancelled():
+    watcher = Watcher()
+    client = AsgiClient(Application(Door(asyncio.CancelledError()), observers=[watcher]))
+    with pytest.raises(asyncio.CancelledError):
+        await client.request("GET", "/")
+    assert watcher.seen[0].status == CLIENT_GONE
+
+
+class Companion:
+    def __init__(self, name, calls, *, fails=False):
+        self._name = name
+        self._calls = calls
+        self._fails = fails
+
+    async def start(self):
+        if self._fails:
+            raise OSError("taken")
+        self._calls.append(f"{self._name} starts")
+
+    async def close(self):
+        self._calls.append(f"{self._name} ends")
+
+
+async def lifespan(*companions):
+    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    sent = []
+
+    async def receive():
+        return messages.pop(0)
+
+    async def send(message):
+        sent.append(message["type"].removeprefix("lifespan."))
+
+    await Application(Door(None), companions=companions)({"type": "lifespan"}, receive, send)
+    return sent
+
+
+async def test_companions_end_in_the_other_order():
+    calls = []
+    assert await lifespan(Companion("a", calls), Companion("b", calls)) == [
+        "startup.complete",
+        "shutdown.complete",
+    ]
+    assert calls == ["a starts", "b starts", "b ends", "a ends"]
+
+
+async def test_a_companion_that_cannot_start_ends_the_start():
+    assert await lifespan(Companion("a", [], fails=True)) == ["startup.failed"]

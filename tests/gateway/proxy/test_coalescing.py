@@ -1,0 +1,216 @@
+"""Reads that share a request."""
+
+import asyncio
+
+import pytest
+
+from chrysaetos.errors import GatewayTimeout
+from chrysaetos.gateway.proxy.coalescing import Key, Sharing
+from chrysaetos.http.upstream.response import BodyStream, UpstreamResponse
+
+KEY = Key("GET", b"/api/v1/query?query=up", b"", 'project="A"', b"gzip")
+HEADERS = [(b"content-type", b"application/json")]
+
+
+class Upstream:
+    """Answers when it is told to.
+
+    Attributes:
+        asked: how many requests it got.
+        cancelled: how many of them were given up.
+    """
+
+    def __init__(self):
+        self.asked = 0
+        self.cancelled = 0
+        self.pending = []
+
+    async def ask(self):
+        self.asked += 1
+        future = asyncio.get_running_loop().create_future()
+        self.pending.append(future)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+
+    async def answer(self, outcome):
+        """Answer the oldest request, and let everybody who waits for it go on."""
+        future = self.pending.pop(0)
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+        await settle()
+
+
+class Connection:
+    """What a body's stream tells its connection."""
+
+    def resume(self):
+        pass
+
+    def abort(self):
+        pass
+
+
+async def settle():
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def whole(body=b"{}"):
+    return UpstreamResponse(200, list(HEADERS), len(body), body, None)
+
+
+def streamed():
+    return UpstreamResponse(200, HEADERS, None, None, BodyStream(Connection()))
+
+
+async def started(sharing, upstream, number, key=KEY):
+    tasks = [asyncio.create_task(sharing.fetch(key, upstream.ask)) for _ in range(number)]
+    await settle()
+    return tasks
+
+
+async def test_one_request_answers_all_who_ask_at_once():
+    sharing, upstream = Sharing(), Upstream()
+    tasks = await started(sharing, upstream, 5)
+    await upstream.answer(whole())
+    responses = [task.result() for task in tasks]
+    assert upstream.asked == 1
+    assert [(r.status, r.headers, r.content_length, r.body) for r in responses] == [
+        (200, HEADERS, 2, b"{}")
+    ] * 5
+    assert (sharing.shared, sharing.alone, len(sharing)) == (4, 0, 0)
+
+
+async def test_each_gets_a_copy_of_its_own():
+    sharing, upstream = Sharing(), Upstream()
+    tasks = await started(sharing, upstream, 3)
+    await upstream.answer(whole())
+    leader, *others = [task.result() for task in tasks]
+    for response in others:
+        response.headers.clear()
+        assert [piece async for piece in response] == [b"{}"]
+    assert leader.headers == HEADERS
+    assert [piece async for piece in leader] == [b"{}"]
+
+
+async def test_a_body_that_has_arrived_in_pieces_is_shared():
+    sharing, upstream = Sharing(), Upstream()
+    tasks = await started(sharing, upstream, 2)
+    stream = BodyStream(Connection())
+    stream.push(b"a")
+    stream.push(b"b")
+    stream.finish()
+    await upstream.answer(UpstreamResponse(200, HEADERS, 2, None, stream))
+    assert [task.result().body for task in tasks] == [b"ab", b"ab"]
+    assert upstream.asked == 1
+
+
+async def test_an_answer_is_not_kept():
+    sharing, upstream = Sharing(), Upstream()
+    for number in (1, 2):
+        (task,) = await started(sharing, upstream, 1)
+        await upstream.answer(whole(b"%d" % number))
+        assert task.result().body == b"%d" % number
+    assert (upstream.asked, sharing.shared) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        KEY._replace(method="POST"),
+        KEY._replace(target=b"/api/v1/query?query=up&time=1"),
+        KEY._replace(body=b"query=up"),
+        KEY._replace(matcher='project="B"'),
+        KEY._replace(matcher=""),
+        KEY._replace(encoding=b""),
+    ],
+)
+async def test_what_differs_is_not_shared(other):
+    sharing, upstream = Sharing(), Upstream()
+    (one,) = await started(sharing, upstream, 1)
+    (two,) = await started(sharing, upstream, 1, other)
+    assert upstream.asked == 2
+    await upstream.answer(whole(b"of one"))
+    assert not two.done()
+    await upstream.answer(whole(b"of two"))
+    assert (one.result().body, two.result().body) == (b"of one", b"of two")
+    assert sharing.shared == 0
+
+
+async def test_a_streamed_answer_is_for_the_one_who_asked():
+    sharing, upstream = Sharing(), Upstream()
+    tasks = await started(sharing, upstream, 3)
+    first = streamed()
+    await upstream.answer(first)
+    assert tasks[0].result() is first
+    assert upstream.asked == 3
+    for _ in range(2):
+        await upstream.answer(streamed())
+    assert len({id(task.result()) for task in tasks}) == 3
+    assert (sharing.shared, sharing.alone, len(sharing)) == (0, 2, 0)
+
+
+async def test_the_others_are_answered_when_the_one_who_asked_goes_away():
+    sharing, upstream = Sharing(), Upstream()
+    leader, *others = await started(sharing, upstream, 4)
+    leader.cancel()
+    await settle()
+    assert leader.cancelled()
+    assert (upstream.asked, upstream.cancelled) == (2, 1)
+    upstream.pending.pop(0)
+    await upstream.answer(whole())
+    assert [task.result().body for task in others] == [b"{}"] * 3
+    assert (upstream.asked, len(sharing)) == (2, 0)
+
+
+async def test_one_who_waits_and_goes_away_touches_nobody_else():
+    sharing, upstream = Sharing(), Upstream()
+    leader, gone, stays = await started(sharing, upstream, 3)
+    gone.cancel()
+    await settle()
+    assert gone.cancelled()
+    await upstream.answer(whole())
+    assert (leader.result().body, stays.result().body) == (b"{}", b"{}")
+    assert (upstream.asked, upstream.cancelled) == (1, 0)
+
+
+async def test_all_may_go_away():
+    sharing, upstream = Sharing(), Upstream()
+    tasks = await started(sharing, upstream, 3)
+    for task in tasks:
+        task.cancel()
+    await settle()
+    assert all(task.cancelled() for task in tasks)
+    assert (upstream.asked, upstream.cancelled, len(sharing)) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("failure", [GatewayTimeout("too slow"), KeyError("a defect")])
+async def test_an_error_is_shared(failure):
+    sharing, upstream = Sharing(), Upstream()
+    tasks = await started(sharing, upstream, 3)
+    await upstream.answer(failure)
+    assert [task.exception() for task in tasks] == [failure] * 3
+    assert (upstream.asked, sharing.shared, len(sharing)) == (1, 2, 0)
+
+
+async def test_a_request_that_was_sent_long_ago_is_not_joined():
+    now = 100.0
+    sharing, upstream = Sharing(max_age=1.0, clock=lambda: now), Upstream()
+    (old,) = await started(sharing, upstream, 1)
+    now = 101.0
+    (joined,) = await started(sharing, upstream, 1)
+    assert upstream.asked == 1
+    now = 101.5
+    new, follower = await started(sharing, upstream, 2)
+    assert upstream.asked == 2
+    await upstream.answer(whole(b"old"))
+    assert (old.result().body, joined.result().body) == (b"old", b"old")
+    (late,) = await started(sharing, upstream, 1)  # the end of the old one has not hidden the new one
+    await upstream.answer(whole(b"new"))
+    assert [task.result().body for task in (new, follower, late)] == [b"new"] * 3
+    assert upstream.asked == 2

@@ -1,0 +1,93 @@
+"""The upstream's answer on its way to the client."""
+
+import pytest
+
+from chrysaetos.errors import AnswerTooLong, BadGateway
+from chrysaetos.gateway.proxy.relay import accepted_encodings, pass_on
+from chrysaetos.http.upstream.response import BodyStream, UpstreamBroken, UpstreamResponse
+
+
+class Sink:
+    def __init__(self):
+        self.messages = []
+
+    async def __call__(self, message):
+        self.messages.append(message)
+
+
+class Source:
+    aborted = False
+
+    def resume(self):
+        """Nothing waits."""
+
+    def abort(self):
+        self.aborted = True
+
+
+def whole(status, body=b"body", headers=()):
+    return UpstreamResponse(status, list(headers), len(body), body, None)
+
+
+async def test_a_whole_answer_goes_out_in_two_messages_with_few_headers():
+    sink = Sink()
+    headers = [(b"content-type", b"t"), (b"set-cookie", b"c"), (b"content-length", b"4"), (b"etag", b"e")]
+    await pass_on(whole(404, headers=headers), sink, 0)
+    assert sink.messages == [
+        {
+            "type": "http.response.start",
+            "status": 404,
+            "headers": [(b"content-type", b"t"), (b"content-length", b"4"), (b"cache-control", b"no-store")],
+        },
+        {"type": "http.response.body", "body": b"body"},
+    ]
+
+
+@pytest.mark.parametrize("status", [301, 304, 307, 401, 403, 407])
+async def test_what_is_meant_for_the_gateway_ends_there(status):
+    sink = Sink()
+    with pytest.raises(BadGateway):
+        await pass_on(whole(status), sink, 0)
+    assert sink.messages == []
+
+
+async def test_an_answer_of_a_known_length_is_refused_beforehand():
+    sink = Sink()
+    await pass_on(whole(200), sink, 4)
+    sink.messages.clear()
+    with pytest.raises(AnswerTooLong):
+        await pass_on(whole(200), sink, 3)
+    assert sink.messages == []
+
+
+async def test_an_answer_that_breaks_off_is_left_unfinished_and_given_up():
+    sink, source = Sink(), Source()
+    stream = BodyStream(source)
+    stream.push(b"some")
+
+    class Breaking(UpstreamResponse):
+        async def __anext__(self):
+            piece = await super().__anext__()
+            stream.finish(UpstreamBroken("cut"))
+            return piece
+
+    await pass_on(Breaking(200, [], None, None, stream), sink, 0)
+    assert sink.messages[1:] == [{"type": "http.response.body", "body": b"some", "more_body": True}]
+    assert source.aborted is False  # it had ended by itself
+
+
+class Asking:
+    def __init__(self, value):
+        self._value = value
+
+    def header(self, name):
+        assert name == b"accept-encoding"
+        return self._value
+
+
+@pytest.mark.parametrize(
+    ("value", "takes"),
+    [(None, False), (b"", False), (b"gzip", True), (b"br, gzip;q=0.5", True), (b"br", False)],
+)
+def test_gzip_is_asked_for_where_the_client_takes_it(value, takes):
+    assert bool(accepted_encodings(Asking(value))) is takes

@@ -1,0 +1,135 @@
+"""Errors of the upstream: what is passed on, and what is replaced."""
+
+import gzip
+import json
+import logging
+
+import pytest
+
+from chrysaetos.errors import BadGateway, UpstreamRefusal
+from chrysaetos.gateway.proxy.upstream_errors import MAX_ERROR_BYTES, checked_error
+from chrysaetos.http.upstream.response import BodyStream, UpstreamBroken, UpstreamResponse
+
+
+class Connection:
+    """Where a body comes from; it notes that it was given up."""
+
+    def __init__(self):
+        self.aborted = False
+
+    def resume(self):
+        pass
+
+    def abort(self):
+        self.aborted = True
+
+
+def response(body, *headers, status=400):
+    return UpstreamResponse(status, list(headers), len(body), body, None)
+
+
+def error(text="many-to-many", **more):
+    return json.dumps({"status": "error", "errorType": "execution", "error": text, **more}).encode()
+
+
+GZIP = (b"content-encoding", b"gzip")
+
+
+@pytest.mark.parametrize("status", [400, 404, 422, 500, 503])
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (error(), ()),
+        (error(data={"a": [1]}, warnings=["w"]), ((b"content-encoding", b"identity"),)),
+        (gzip.compress(error("ä" * 1000)), (GZIP,)),
+        (error("x" * (MAX_ERROR_BYTES - 200)), ((b"content-type", b"application/json"),)),
+    ],
+)
+async def test_an_error_in_prometheus_form_is_passed_on_byte_for_byte(status, body, headers):
+    passed = await checked_error(response(body, *headers, status=status), "req-1")
+    assert (passed.status, passed.body, passed.headers) == (status, body, list(headers))
+    assert passed.content_length == len(body)
+
+
+async def test_an_error_that_comes_in_pieces_is_put_together():
+    stream = BodyStream(Connection())
+    body = error()
+    stream.push(body[:10])
+    answer = UpstreamResponse(422, [], len(body), None, stream)
+    stream.push(body[10:])
+    stream.finish()
+    assert (await checked_error(answer, "req-1")).body == body
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b'remoteAddr: "10.0.0.7:1"; requestURI: "/x"; secret', ()),
+        (b"<html>secret</html>", ((b"content-type", b"application/json"),)),
+        (b"", ()),
+        (b"null", ()),
+        (b"[]", ()),
+        (b'"error"', ()),
+        (b'{"status":"success","errorType":"a","error":"secret"}', ()),
+        (b'{"status":"error","error":"secret"}', ()),
+        (b'{"status":"error","errorType":"a"}', ()),
+        (b'{"status":"error","errorType":1,"error":"secret"}', ()),
+        (b'{"status":"error","errorType":"a","error":{"a":"secret"}}', ()),
+        (error()[:-1], ()),
+        (error() + b"secret", ()),
+        (b"\xff" + error(), ()),
+        (b"[" * 100_000, ()),
+        (error(), (GZIP,)),
+        (gzip.compress(error())[:-20], (GZIP,)),
+        (gzip.compress(error()), ((b"content-encoding", b"br"),)),
+        (gzip.compress(gzip.compress(error())), (GZIP, GZIP)),
+        (gzip.compress(error("x" * MAX_ERROR_BYTES)), (GZIP,)),
+        (error("x" * MAX_ERROR_BYTES), ()),
+    ],
+    ids=range(21),
+)
+async def test_any_other_error_is_replaced(body, headers):
+    with pytest.raises(UpstreamRefusal) as caught:
+        await checked_error(response(body, *headers, status=422), "req-1")
+    assert caught.value.status == 422
+    assert "secret" not in str(caught.value)
+    assert "10.0.0.7" not in str(caught.value)
+
+
+async def test_the_log_has_its_beginning_and_the_requests_id(caplog):
+    body = 'remoteAddr: "10.0.0.7:1"\x1b[31m\nfake line ä '.encode() + b"\xff" + b"x" * 1000
+    with caplog.at_level(logging.WARNING), pytest.raises(UpstreamRefusal):
+        await checked_error(response(body), "req-77")
+    (record,) = caplog.records
+    line = record.getMessage()
+    assert line.startswith("req-77: Prometheus answered 400: 'remoteAddr:")
+    assert '"10.0.0.7:1"\\x1b[31m\\nfake line \\xe4 \\ufffdxxx' in line
+    assert line.isascii()
+    assert line.isprintable()
+    assert "x" * 400 in line
+    assert len(line) < 600
+
+
+async def test_what_is_compressed_is_read_for_the_log(caplog):
+    with caplog.at_level(logging.WARNING), pytest.raises(UpstreamRefusal):
+        await checked_error(response(gzip.compress(b"a reason"), GZIP), "req-1")
+    assert "a reason" in caplog.text
+
+
+async def test_a_long_error_is_not_read_to_its_end():
+    connection = Connection()
+    stream = BodyStream(connection)
+    stream.push(b"x" * (MAX_ERROR_BYTES + 1))
+    with pytest.raises(UpstreamRefusal):
+        await checked_error(UpstreamResponse(500, [], None, None, stream), "req-1")
+    assert connection.aborted
+
+
+async def test_an_error_that_breaks_off_is_none(caplog):
+    stream = BodyStream(Connection())
+    stream.push(error())
+    stream.finish(UpstreamBroken("cut at 10.0.0.7"))
+    with pytest.raises(BadGateway) as caught:
+        await checked_error(UpstreamResponse(500, [], None, None, stream), "req-1")
+    assert "10.0.0.7" not in str(caught.value)
+    assert "req-1" in caplog.text

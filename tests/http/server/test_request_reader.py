@@ -1,0 +1,181 @@
+"""The framing of requests. What is refused end to end is in tests/e2e/test_framing.py."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chrysaetos.errors import ApiError, BadRequest, ContentTooLarge, HeadersTooLarge, UriTooLong
+from chrysaetos.http.server.request_reader import FramingLimits, RequestReader
+
+GET = b"GET /a?b=c HTTP/1.1\r\nHost: h\r\nX-A: b\r\n\r\n"
+LENGTH = b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
+CHUNKED = (
+    b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"3;x=y\r\nhel\r\n2\r\nlo\r\n0\r\nT: r\r\n\r\n"
+)
+
+
+def read(pieces, **limits):
+    """Each request: method, path, query, and its body."""
+    reader = RequestReader(FramingLimits(**limits))
+    found, head, body = [], None, b""
+    for piece in pieces:
+        reader.feed(piece)
+        while True:
+            if head is None:
+                head = reader.head()
+                if head is None:
+                    break
+                body = b""
+            body += reader.body()
+            if not reader.complete:
+                break
+            found.append((head.method, head.path, head.query, body))
+            head = None
+    assert head is None
+    assert reader.waiting == 0
+    return found
+
+
+STREAM = [
+    (GET, ("GET", b"/a", b"b=c", b"")),
+    (LENGTH, ("POST", b"/a", b"", b"hello")),
+    (CHUNKED, ("POST", b"/a", b"", b"hello")),
+]
+
+
+@given(st.lists(st.sampled_from(STREAM), max_size=4), st.data())
+def test_requests_are_the_same_however_they_are_cut(stream, data):
+    raw = b"".join(request for request, _ in stream)
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(raw)), max_size=20)) | {0, len(raw)})
+    pieces = [raw[start:end] for start, end in itertools.pairwise(cuts)]
+    assert read(pieces) == [meaning for _, meaning in stream]
+
+
+@given(st.sampled_from([request for request, _ in STREAM]), st.data())
+def test_a_request_with_another_byte_is_the_same_kind_of_request_or_refused(raw, data):
+    place = data.draw(st.integers(0, len(raw) - 1))
+    other = data.draw(st.binary(min_size=1, max_size=2))
+    reader = RequestReader(FramingLimits())
+    reader.feed(raw[:place] + other + raw[place + 1 :])
+    try:
+        head = reader.head()
+        if head is None:
+            return
+        reader.body()
+    except ApiError:
+        return
+    assert not {b"\r", b"\n", b"\0"} & {bytes([byte]) for byte in head.path + head.query}
+    for name, value in head.headers:
+        assert name
+        assert not {b"\r", b"\n", b"\0"} & {bytes([byte]) for byte in name + value}
+    names = [name for name, _ in head.headers]
+    assert names.count(b"host") == 1
+    assert names.count(b"content-length") + names.count(b"transfer-encoding") <= 1
+
+
+def test_a_head_byte_by_byte_is_looked_at_once():
+    reader = RequestReader(FramingLimits())
+    for byte in GET[:-1]:
+        reader.feed(bytes([byte]))
+        assert reader.head() is None
+    reader.feed(b"\n")
+    head = reader.head()
+    assert head is not None
+    assert head.headers == [(b"host", b"h"), (b"x-a", b"b")]
+
+
+@pytest.mark.parametrize(
+    ("piece", "error"),
+    [
+        (b"GET /a HTTP/2.0\r\n", BadRequest),
+        (b"GET /a\r\n", BadRequest),
+        (b"GET /a HTTP/1.1\n", BadRequest),
+        (b"GET /a\0", BadRequest),
+        (b"GET /a\rb", BadRequest),
+        (b"GET /" + b"a" * 100, UriTooLong),
+        (b"GET /a HTTP/1.1\r\nA: " + b"b" * 300, HeadersTooLarge),
+    ],
+)
+def test_what_will_not_become_a_head_is_refused_before_its_end(piece, error):
+    reader = RequestReader(FramingLimits(line=64, fields=200))
+    reader.feed(piece)
+    with pytest.raises(error):
+        reader.head()
+
+
+@pytest.mark.parametrize(
+    ("raw", "error"),
+    [
+        (GET.replace(b"c", b"c" * 60), UriTooLong),
+        (GET.replace(b"X-A: b", b"X-A: " + b"b" * 200), HeadersTooLarge),
+        (GET.replace(b"X-A: b\r\n", b"A: b\r\n" * 10), HeadersTooLarge),
+        (LENGTH.replace(b"5", b"9"), ContentTooLarge),
+        (CHUNKED.replace(b"\r\n2\r\n", b"\r\n6\r\n"), ContentTooLarge),
+    ],
+)
+def test_limits(raw, error):
+    with pytest.raises(error):
+        read([raw], line=64, fields=200, count=8, body=8)
+
+
+def test_what_is_exactly_at_the_limit_is_fine():
+    line, _, rest = LENGTH.partition(b"\r\n")
+    fields = rest.partition(b"\r\n\r\n")[0]
+    assert read([LENGTH], line=len(line), fields=len(fields), count=2, body=5)
+
+
+def test_the_fields_of_one_request_are_not_those_of_the_next():
+    reader = RequestReader(FramingLimits())
+    reader.feed(GET + GET + GET.replace(b"X-A: b", b"X-A: c"))
+    first, second, third = reader.head(), reader.head(), reader.head()
+    assert first.headers == second.headers
+    assert (b"x-a", b"c") in third.headers
+
+
+@pytest.mark.parametrize(
+    ("line", "fields", "kept"),
+    [
+        (b"1.1", b"", True),
+        (b"1.1", b"Connection: close\r\n", False),
+        (b"1.1", b"Connection: Keep-Alive, Close\r\n", False),
+        (b"1.1", b"Connection: a\r\nConnection: close\r\n", False),
+        (b"1.1", b"Connection: closed\r\n", True),
+        (b"1.0", b"", False),
+        (b"1.0", b"Connection: keep-alive\r\n", False),
+    ],
+)
+def test_whether_the_connection_is_kept(line, fields, kept):
+    reader = RequestReader(FramingLimits())
+    reader.feed(b"GET / HTTP/" + line + b"\r\nHost: h\r\n" + fields + b"\r\n")
+    head = reader.head()
+    assert head.keep_alive is kept
+    assert head.version == line.decode()
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        (b"/", b"/", b""),
+        (b"/a?", b"/a", b""),
+        (b"/a?b?c", b"/a", b"b?c"),
+        (b"//a/../b;c%00", b"//a/../b;c%00", b""),
+        (b"http://h", b"/", b""),
+        (b"http://H/a?b", b"/a", b"b"),
+        (b"HTTPS://h?b", b"/", b"b"),
+    ],
+)
+def test_the_target_is_taken_apart_and_not_decoded(target, path, query):
+    reader = RequestReader(FramingLimits())
+    reader.feed(b"GET " + target + b" HTTP/1.1\r\nHost: h\r\n\r\n")
+    head = reader.head()
+    assert (head.path, head.query) == (path, query)
+
+
+def test_names_with_an_underscore_are_dropped():
+    reader = RequestReader(FramingLimits())
+    reader.feed(b"GET / HTTP/1.1\r\nHost: h\r\nX_Auth_Token: t\r\nContent_Length: 9\r\n\r\n")
+    assert reader.head().headers == [(b"host", b"h")]
+    assert reader.complete

@@ -1,0 +1,470 @@
+"""Connections of clients, over real sockets, to small ASGI applications."""
+
+import asyncio
+import contextlib
+from contextlib import asynccontextmanager
+
+import pytest
+
+from chrysaetos.http.server import connection as connection_module
+from chrysaetos.http.server import server as server_module
+from chrysaetos.http.server.request_reader import FramingLimits
+from chrysaetos.http.server.server import HttpServer, ServerLimits
+
+GET = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(server_module, "_TICK", 0.02)
+    monkeypatch.setattr(connection_module, "_RECENT", 0.1)
+    monkeypatch.setattr(connection_module, "_LINGER_SECONDS", 0.1)
+
+
+async def echo(scope, receive, send):
+    """Answers with the method, path and body of the request."""
+    message = await receive()
+    content = b" ".join((scope["method"].encode(), scope["raw_path"], message["body"]))
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": content})
+
+
+class Held:
+    """An application whose answers wait until they are let go."""
+
+    def __init__(self):
+        self.go = asyncio.Event()
+        self.calls = 0
+        self.cancelled = 0
+
+    async def __call__(self, scope, receive, send):
+        self.calls += 1
+        try:
+            await self.go.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        await echo(scope, receive, send)
+
+
+class Client:
+    def __init__(self, reader, writer):
+        self.reader, self.writer = reader, writer
+
+    def send(self, data):
+        self.writer.write(data)
+
+    async def answer(self):
+        """Head and content of one answer with a length."""
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
+        return head, await self.reader.readexactly(length)
+
+    async def rest(self):
+        async with asyncio.timeout(5):
+            return await self.reader.read()
+
+
+class Running:
+    def __init__(self, server, port, stack):
+        self.server, self._port, self._stack = server, port, stack
+
+    async def client(self, limit=65536):
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=limit)
+        self._stack.push_async_callback(_close, writer)
+        return Client(reader, writer)
+
+
+async def _close(writer):
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+@asynccontextmanager
+async def running(app=echo, **limits):
+    loop = asyncio.get_running_loop()
+    server = HttpServer(app, ServerLimits(**limits), loop)
+    listening = await loop.create_server(server.protocol, "127.0.0.1", 0)
+    async with contextlib.AsyncExitStack() as stack:
+        yield Running(server, listening.sockets[0].getsockname()[1], stack)
+        listening.close()
+    await server.drain(1)
+    server.close()
+    assert not server.connections
+    assert not server.waiting
+
+
+async def until(condition):
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - what is waited for tells nobody
+            await asyncio.sleep(0.005)
+
+
+async def test_requests_are_served_one_after_another_in_their_order():
+    async with running() as here:
+        client = await here.client()
+        client.send(GET + b"POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello" + GET)
+        assert [(await client.answer())[1] for _ in range(3)] == [b"GET /a ", b"POST /b hello", b"GET /a "]
+        assert len(here.server.connections) == 1
+
+
+async def test_the_application_is_called_with_a_whole_request_only():
+    calls = []
+
+    async def app(scope, receive, send):
+        calls.append(scope["raw_path"])
+        await echo(scope, receive, send)
+
+    async with running(app) as here:
+        client = await here.client()
+        client.send(b"POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhell")
+        await asyncio.sleep(0.05)
+        assert calls == []
+        client.send(b"o")
+        assert (await client.answer())[1] == b"POST /b hello"
+
+
+async def test_more_is_not_read_while_one_request_is_served():
+    app = Held()
+    async with running(app) as here:
+        client = await here.client()
+        client.send(GET * 20_000)
+        await until(lambda: app.calls == 1)
+        await asyncio.sleep(0.05)
+        (connection,) = here.server.connections
+        assert 64 * 1024 < connection._reader.waiting < 512 * 1024
+        assert not connection._reading
+        app.go.set()
+        for _ in range(20_000):
+            await client.answer()
+        assert app.calls == 20_000
+
+
+async def test_a_silent_connection_is_closed_without_a_word():
+    async with running(idle_seconds=0.1, head_seconds=0.1) as here:
+        client = await here.client()
+        assert await client.rest() == b""
+        client = await here.client()
+        client.send(GET)
+        await client.answer()
+        assert await client.rest() == b""
+
+
+@pytest.mark.parametrize(
+    "part",
+    [b"G", GET[:-1], b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhell", GET + b"GET /"],
+)
+async def test_a_slow_request_is_answered_408(part):
+    async with running(head_seconds=0.1, body_seconds=0.1) as here:
+        client = await here.client()
+        client.send(part)
+        answers = await client.rest()
+        assert b"HTTP/1.1 408 " in answers
+        assert b'"errorType": "timeout"' in answers
+        assert here.server.refusals == {408: 1}
+
+
+async def test_dribbling_does_not_buy_time():
+    async with running(head_seconds=0.2) as here:
+        client = await here.client()
+
+        async def dribble():
+            for byte in GET * 10:
+                client.send(bytes([byte]))
+                await asyncio.sleep(0.02)
+
+        task = asyncio.create_task(dribble())
+        assert b"HTTP/1.1 408 " in await client.rest()
+        task.cancel()
+
+
+async def test_a_refusal_can_be_read_by_a_client_that_goes_on_sending():
+    async with running(framing=FramingLimits(body=100)) as here:
+        client = await here.client()
+        client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999\r\n\r\n" + b"a" * 3_000_000)
+        assert (await client.rest()).startswith(b"HTTP/1.1 413 ")
+
+
+POST = b"POST /b?q=1 HTTP/1.1\r\nHost: h\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        (b"GET / HTTP/1.1\nHost: h\n\n", (400, "bad_data", "lines end with CR and LF", "", "")),
+        (b"\x1b[31m / HTTP/1.1\r\n\r\n", (400, "bad_data", "the request line is not", "", "")),
+        (POST + b"Content-Length: 9999\r\n\r\n", (413, "bad_data", "the body is longer than 100", "", "")),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\nx\r\n", (400, "bad_data", "the size of a", "POST", "/b")),
+        (POST + b"Cookie: secret\r\n" * 101 + b"\r\n", (431, "bad_data", "there are more than 100", "", "")),
+        (
+            POST + b"Content-Length: 9\r\n\r\nhell",
+            (408, "timeout", "the request did not", "POST", "/b"),
+        ),
+    ],
+)
+async def test_observers_are_told_of_what_is_refused(sent, told):
+    seen = []
+    async with running(framing=FramingLimits(body=100), head_seconds=0.1, body_seconds=0.1) as here:
+        here.server.observers.append(seen.append)
+        client = await here.client()
+        client.send(sent)
+        head, _, content = (await client.rest()).partition(b"\r\n\r\n")
+    (exchange,) = seen
+    status, error, reason, method, path = told
+    assert (exchange.status, exchange.error, exchange.method, exchange.path) == (status, error, method, path)
+    assert exchange.reason.startswith(reason)
+    assert (exchange.client, exchange.complete, exchange.sent) == ("127.0.0.1", True, len(content))
+    assert exchange.started <= exchange.ended
+    assert b"x-openstack-request-id: " + exchange.request_id.encode() in head
+
+
+async def test_a_good_request_is_nothing_to_observe():
+    async with running() as here:
+        here.server.observers.append(pytest.fail)
+        client = await here.client()
+        client.send(GET)
+        await client.answer()
+        assert not here.server.refusals
+
+
+PART = POST + b"Content-Length: 1000\r\n\r\n" + b"a" * 600
+
+
+async def test_unfinished_requests_have_a_room_in_common():
+    async with running(unfinished_bytes=1000) as here:
+        first, second, third = [await here.client() for _ in range(3)]
+        first.send(PART)
+        await until(lambda: here.server.unfinished == 600)
+        second.send(PART)
+        answer = await second.rest()
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nretry-after: " in answer
+        assert b"max_unfinished_bytes" in answer
+        assert here.server.unfinished == 600
+        third.send(GET)
+        assert (await third.answer())[1] == b"GET /a "
+        first.send(b"a" * 400)
+        assert (await first.answer())[1] == b"POST /b " + b"a" * 1000
+        assert here.server.unfinished == 0
+        third.send(PART + b"a" * 400)
+        assert (await third.answer())[1] == b"POST /b " + b"a" * 1000
+
+
+@pytest.mark.parametrize(
+    "part",
+    [GET[:-1], POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n5", PART],
+)
+async def test_all_that_is_held_of_a_request_counts_until_its_client_goes(part):
+    async with running() as here:
+        client = await here.client()
+        client.send(part)
+        await until(lambda: here.server.unfinished > 0)
+        client.writer.close()
+        await until(lambda: not here.server.connections)
+        assert here.server.unfinished == 0
+
+
+async def test_nothing_is_read_ahead_when_the_room_is_taken():
+    app = Held()
+    async with running(app, unfinished_bytes=100) as here:
+        client = await here.client()
+        client.send(GET)
+        await until(lambda: app.calls == 1)
+        client.send(GET * 10)
+        await until(lambda: here.server.unfinished == 10 * len(GET))
+        (connection,) = here.server.connections
+        assert not connection._reading
+        app.go.set()
+        for _ in range(11):
+            assert (await client.answer())[1] == b"GET /a "
+        assert here.server.unfinished == 0
+
+
+async def test_one_connection_too_many_takes_the_place_of_the_one_that_waits_longest():
+    app = Held()
+    async with running(app, connections=3) as here:
+        busy, first, second = [await here.client() for _ in range(3)]
+        busy.send(GET)
+        first.send(b"G")
+        await until(lambda: app.calls == 1 and len(here.server.connections) == 3)
+        third = await here.client()
+        assert await first.rest() == b""
+        app.go.set()
+        for client in (busy, second, third):
+            client.send(GET if client is not busy else b"")
+            assert (await client.answer())[1] == b"GET /a "
+
+
+async def test_one_connection_too_many_is_turned_away_when_all_are_busy():
+    app = Held()
+    async with running(app, connections=1) as here:
+        busy = await here.client()
+        busy.send(GET)
+        await until(lambda: app.calls == 1)
+        answer = await (await here.client()).rest()
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: " in answer
+        app.go.set()
+        assert (await busy.answer())[1] == b"GET /a "
+
+
+async def test_a_client_that_goes_cancels_its_request():
+    app = Held()
+    async with running(app) as here:
+        client = await here.client()
+        client.send(GET)
+        await until(lambda: app.calls == 1)
+        client.writer.close()
+        await until(lambda: app.cancelled == 1)
+        await until(lambda: not here.server.connections)
+
+
+async def test_whoever_waits_for_the_client_to_go_is_cancelled():
+    ends = []
+
+    async def app(scope, receive, send):  # noqa: ARG001
+        await receive()
+        try:
+            await receive()
+        finally:
+            ends.append(True)
+
+    async with running(app) as here:
+        client = await here.client()
+        client.send(GET)
+        await asyncio.sleep(0.05)
+        client.writer.write_eof()
+        assert await client.rest() == b""
+        assert ends == [True]
+
+
+async def test_a_failure_of_the_application_is_500():
+    async def app(scope, receive, send):  # noqa: ARG001
+        raise ZeroDivisionError
+
+    async with running(app) as here:
+        client = await here.client()
+        client.send(GET)
+        answer = await client.rest()
+        assert answer.startswith(b"HTTP/1.1 500 ")
+        assert b"ZeroDivision" not in answer
+
+
+@pytest.mark.parametrize("stated", [True, False])
+@pytest.mark.parametrize("pieces", [0, 1])
+@pytest.mark.parametrize("raises", [True, False])
+async def test_an_answer_that_is_not_finished_is_a_broken_transfer(stated, pieces, raises):
+    async def app(scope, receive, send):  # noqa: ARG001
+        headers = [(b"content-length", b"10")] if stated else []
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for _ in range(pieces):
+            await send({"type": "http.response.body", "body": b"abc", "more_body": True})
+        if raises:
+            raise ZeroDivisionError
+
+    async with running(app) as here:
+        client = await here.client()
+        client.send(GET)
+        head, _, body = (await client.rest()).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert (b"content-length: 10" in head) is stated
+        assert body == (b"" if not pieces else b"abc" if stated else b"3\r\nabc\r\n")
+        client = await here.client()
+        client.send(b"GET / HTTP/1.0\r\n\r\n")
+        if stated:
+            assert (await client.rest()).endswith(b"abc" * pieces)
+        else:
+            with pytest.raises(ConnectionResetError):
+                await client.rest()
+
+
+async def test_a_client_that_does_not_read_holds_the_application_back_and_is_dropped_in_the_end():
+    sent = []
+
+    async def app(scope, receive, send):  # noqa: ARG001
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        try:
+            for _ in range(1000):
+                await send({"type": "http.response.body", "body": b"a" * 100_000, "more_body": True})
+                sent.append(True)
+        except asyncio.CancelledError:
+            sent.append(False)
+            raise
+
+    async with running(app, write_seconds=0.2) as here:
+        client = await here.client(limit=1000)
+        client.send(GET)
+        await until(lambda: len(sent) > 3)
+        await asyncio.sleep(0.05)
+        assert len(sent) < 300
+        await until(lambda: sent[-1] is False)
+        with contextlib.suppress(ConnectionError):
+            await client.rest()
+
+
+async def test_a_client_that_reads_slowly_gets_its_answer():
+    size = 8_000_000
+
+    async def app(scope, receive, send):  # noqa: ARG001
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a" * size})
+
+    async with running(app, write_seconds=0.4) as here:
+        client = await here.client(limit=50_000)
+        client.send(GET)
+        await client.reader.readuntil(b"\r\n\r\n")
+        read = 0
+        while read < size:
+            piece = await client.reader.read(200_000)
+            assert piece, "the client was dropped"
+            read += len(piece)
+            await asyncio.sleep(0.02)
+        assert read == size
+
+
+async def test_the_end_closes_silent_connections_and_finishes_requests():
+    app = Held()
+    async with running(app) as here:
+        silent, busy, partial = [await here.client() for _ in range(3)]
+        busy.send(GET + GET)
+        partial.send(GET[:-2])
+        await until(lambda: app.calls == 1)
+        await asyncio.sleep(0.15)
+        ending = asyncio.create_task(here.server.drain(5))
+        assert await silent.rest() == b""
+        assert not ending.done()
+        partial.send(GET[-2:])
+        await until(lambda: app.calls == 2)
+        app.go.set()
+        for client in (busy, partial):
+            head, content = await client.answer()
+            assert content == b"GET /a "
+            assert b"\r\nconnection: close\r\n" in head
+            assert await client.rest() == b""
+        await ending
+
+
+async def test_the_end_waits_a_moment_for_a_client_that_is_about_to_ask():
+    async with running() as here:
+        client = await here.client()
+        client.send(GET)
+        await client.answer()
+        ending = asyncio.create_task(here.server.drain(5))
+        await asyncio.sleep(0.02)
+        client.send(GET)
+        assert (await client.answer())[1] == b"GET /a "
+        assert await client.rest() == b""
+        await ending
+
+
+async def test_the_end_cuts_off_what_takes_too_long():
+    app = Held()
+    async with running(app) as here:
+        client = await here.client()
+        client.send(GET)
+        await until(lambda: app.calls == 1)
+        await here.server.drain(0.1)
+        assert app.cancelled == 1
+        assert await client.rest() == b""
+        assert not here.server.connections

@@ -1,0 +1,39 @@
+"""The words of sd_notify(3)."""
+
+import re
+import socket
+
+import pytest
+
+from chrysaetos.http.server.systemd import Notifier
+
+
+@pytest.fixture(params=["path", "abstract"])
+def manager(request, tmp_path):
+    """A service manager's socket, and how the environment names it."""
+    name = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(2)
+        sock.bind(name if request.param == "path" else f"\0{name}")
+        yield sock, name if request.param == "path" else f"@{name}"
+
+
+def test_the_manager_is_told(manager):
+    sock, name = manager
+    notifier = Notifier({"NOTIFY_SOCKET": name})
+    for tell, words in (
+        (notifier.ready, rb"READY=1"),
+        (notifier.reloading, rb"RELOADING=1\nMONOTONIC_USEC=[0-9]+"),
+        (notifier.stopping, rb"STOPPING=1"),
+    ):
+        tell()
+        assert re.fullmatch(words, sock.recv(1000))
+
+
+def test_without_a_manager_nothing_happens():
+    Notifier({}).ready()
+
+
+def test_a_manager_that_has_gone_is_not_an_error(tmp_path, caplog):
+    Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).ready()
+    assert "READY=1" in caplog.text

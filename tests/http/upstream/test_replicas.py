@@ -1,0 +1,110 @@
+"""Several upstreams as one."""
+
+import pytest
+
+from chrysaetos.errors import BadGateway, GatewayTimeout, Unavailable
+from chrysaetos.http.upstream.replicas import Replicas
+
+
+class Pool:
+    """A replica that answers its name, or raises what it is told to."""
+
+    def __init__(self, name):
+        self.name = name
+        self.error = None
+        self.asked = 0
+        self.closed = False
+
+    async def request(self, *_, **__):
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+        return self.name
+
+    async def close(self):
+        self.closed = True
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def pools():
+    return [Pool("a"), Pool("b"), Pool("c")]
+
+
+@pytest.fixture
+def replicas(pools, clock):
+    return Replicas(pools, clock=clock)
+
+
+async def ask(replicas, *, idempotent=True):
+    return await replicas.request("GET", b"/", timeout=1, idempotent=idempotent)
+
+
+async def test_the_first_is_asked_as_long_as_it_answers(replicas, pools):
+    assert [await ask(replicas) for _ in range(3)] == ["a"] * 3
+    assert [pool.asked for pool in pools] == [3, 0, 0]
+    assert replicas.failovers == 0
+
+
+@pytest.mark.parametrize("error", [Unavailable("down"), BadGateway("nonsense")])
+async def test_a_read_goes_to_the_next_and_the_failed_one_rests(replicas, pools, clock, error):
+    pools[0].error = error
+    assert [await ask(replicas) for _ in range(3)] == ["b"] * 3
+    assert [pool.asked for pool in pools] == [1, 3, 0]
+    assert replicas.failovers == 1
+    pools[0].error = None
+    clock.now += 4.9
+    assert await ask(replicas) == "b"
+    clock.now += 0.2
+    assert await ask(replicas) == "a"
+
+
+async def test_when_all_rest_all_are_asked_and_the_last_error_is_told(replicas, pools):
+    for pool in pools:
+        pool.error = Unavailable(f"{pool.name} is down")
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="c is down"):
+            await ask(replicas)
+    assert [pool.asked for pool in pools] == [2, 2, 2]
+
+
+async def test_a_replica_that_answers_again_rests_no_longer(replicas, pools):
+    pools[0].error = pools[1].error = pools[2].error = Unavailable("down")
+    with pytest.raises(Unavailable):
+        await ask(replicas)
+    pools[0].error = None
+    assert await ask(replicas) == "a"
+    pools[1].error = pools[2].error = None
+    assert await ask(replicas) == "a"
+
+
+async def test_a_read_whose_time_is_over_is_not_tried_elsewhere(replicas, pools):
+    pools[0].error = GatewayTimeout("slow")
+    with pytest.raises(GatewayTimeout):
+        await ask(replicas)
+    assert await ask(replicas) == "b"
+
+
+async def test_what_is_no_read_goes_on_only_if_nothing_was_reached(replicas, pools):
+    pools[0].error = Unavailable("down")
+    assert await ask(replicas, idempotent=False) == "b"
+    pools[1].error = BadGateway("broke off")
+    with pytest.raises(BadGateway):
+        await ask(replicas, idempotent=False)
+    assert pools[2].asked == 0
+
+
+async def test_all_are_closed(replicas, pools):
+    await replicas.close()
+    assert all(pool.closed for pool in pools)
