@@ -1,6 +1,9 @@
 """The listener that shows the metrics."""
 
 import asyncio
+import contextlib
+import os
+import socket
 from contextlib import asynccontextmanager
 
 import pytest
@@ -129,16 +132,25 @@ async def test_the_end_ends_what_is_under_way():
         await asyncio.open_connection("127.0.0.1", server.port)
 
 
+def two_free_ports():
+    """Two adjacent ports below the range from which the kernel takes ports for outgoing connections."""
+    start = 20_000 + os.getpid() % 10_000
+    for first in range(start, start + 1000):
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for port in (first, first + 1):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            return range(first, first + 2)
+    raise AssertionError("no two adjacent ports are free")
+
+
 async def test_each_worker_takes_a_port_of_its_own():
-    async with serving() as free:
-        first = free.port
-    ports = range(first, first + 2)
+    ports = two_free_ports()
     async with serving(ports=ports) as one, serving(ports=ports) as two:
         assert sorted([one.port, two.port]) == list(ports)
         with pytest.raises(OSError, match="address already in use"):
             await MetricsServer(bytes, "127.0.0.1", ports).start()
     async with serving(ports=ports) as again:
-        assert again.port == first
+        assert again.port == ports[0]
 
 
 async def test_without_a_port_there_is_nothing_to_listen_on():
