@@ -34,7 +34,7 @@ with warnings.catch_warnings():
     from watcher.common import clients, service  # noqa: F401  # service registers options
     from watcher.decision_engine.datasources.aetos import AetosHelper
 
-    import chrysaetos.watcher.plugin  # noqa: F401  # the way in
+    import chrysaetos.watcher.plugin  # noqa: F401  # installs the datasources
     from chrysaetos.watcher.datasource import AetosDatasource
 
 from chrysaetos.client import MetricsClient

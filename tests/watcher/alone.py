@@ -1,4 +1,4 @@
-"""A strategy of Watcher's alone: no daemon, no database, a model of the cloud made by hand."""
+"""Run a strategy of Watcher without daemon and database, on a generated model of the cloud."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ __all__ = ["PARAMETERS", "actions", "load", "model_of"]
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "workload_balance": {},
-    # The other ways to choose a host are random, or ask as often as there are pairs.
+    # The other methods to choose a host are random, or try every pair.
     "workload_stabilization": {"host_choice": "cycle"},
     "vm_workload_consolidation": {},
     "basic": {},
 }
-"""The strategies that read metrics which Prometheus has, and parameters that make them repeatable."""
+"""The strategies whose metrics Prometheus has, with parameters that make them deterministic."""
 
 
 def model_of(cloud: SampleCloud) -> ModelRoot:
-    """The cloud as Watcher's model."""
+    """Return Watcher's model of the cloud."""
     model = ModelRoot()
     topology = cloud.topology()
     nodes = {}
@@ -47,7 +47,7 @@ _RESERVED = {"vcpu_reserved": 0, "memory_mb_reserved": 0, "disabled_reason": Non
 
 
 def load(name: str, cloud: SampleCloud, osc: Any, **parameters: Any) -> Any:
-    """A strategy, ready to be executed."""
+    """Return a strategy that is ready to execute."""
     strategy = DefaultStrategyLoader().load(name, osc=osc)
     strategy._compute_model = model_of(cloud)
     wanted = {**PARAMETERS.get(name, {}), **parameters}
@@ -60,6 +60,6 @@ def load(name: str, cloud: SampleCloud, osc: Any, **parameters: Any) -> Any:
 
 
 def actions(strategy: Any) -> list[tuple[str, list[tuple[str, Any]]]]:
-    """Execute it; what it proposes, in an order of its own."""
+    """Execute a strategy and return its actions, sorted."""
     proposed = strategy.execute().actions
-    return sorted((one["action_type"], sorted(one["input_parameters"].items())) for one in proposed)
+    return sorted((action["action_type"], sorted(action["input_parameters"].items())) for action in proposed)

@@ -1,4 +1,4 @@
-"""A host, an instance, and what a server in tests answers about them."""
+"""A host, an instance, and responses about them."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ INSTANCE = SimpleNamespace(uuid="8d2d4e8a-0000-4000-8000-000000000001", vcpus=2,
 
 
 def targets(*names: str) -> Reply:
-    """An active target for each host."""
+    """Return an active target for each host."""
     return success({"activeTargets": [{"labels": {"fqdn": name}} for name in names], "droppedTargets": []})
 
 
 def vector(*series: tuple[str, str, str]) -> Reply:
-    """A vector of (label, its value, value)."""
+    """Return a vector of (label, label value, value)."""
     result = [{"metric": {label: name}, "value": [1.5, value]} for label, name, value in series]
     return success({"resultType": "vector", "result": result})
 
 
 def answering(reply: Reply, *names: str) -> Callable[[Request], Reply]:
-    """Targets for these hosts, and one reply to every query."""
+    """Return the targets of these hosts, and one reply for every query."""
     return lambda request: targets(*names) if request.path.endswith("targets") else reply
 
 
 def queries(server: MetricsServer) -> list[str]:
-    """The queries that it was asked, in order."""
-    return [one.parameters["query"] for one in server.requests if one.path.endswith("query")]
+    """Return the queries that the server received, in order."""
+    return [request.parameters["query"] for request in server.requests if request.path.endswith("query")]

@@ -1,9 +1,9 @@
-"""Run one audit by a running decision engine, and print its action plan. Runs in an environment of Watcher's.
+"""Run one audit in a running decision engine, and print its action plan. Runs in an environment of Watcher.
 
     python audit.py --config-file watcher.conf -- STRATEGY PARAMETERS
 
-The audit is put into the database as the API would do it. A continuous one needs no message to start: the
-engine looks for those itself.
+The audit is created in the database, as the API would do. It is continuous, so the engine finds and starts it
+without a message.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from watcher.decision_engine.loading.default import DefaultStrategyLoader
 
 from watcher import objects
 
-_SECONDS = 60
-_ENDED = ("FAILED", "SUCCEEDED")
+_TIMEOUT = 60
+_FINAL_STATES = ("FAILED", "SUCCEEDED")
 
 
 def create(admin: Any, name: str, parameters: dict[str, Any]) -> Any:
-    """Put an audit into the database."""
+    """Create an audit in the database."""
     schema = DefaultStrategyLoader().list_available()[name].get_schema()
     if schema:
         StrictDefaultValidatingDraft4Validator(schema).validate(parameters)
@@ -49,13 +49,13 @@ def create(admin: Any, name: str, parameters: dict[str, Any]) -> Any:
 
 
 def plan_of(admin: Any, audit: Any) -> dict[str, Any]:
-    """Wait for the audit's end; its state and the actions that it plans."""
-    deadline = time.monotonic() + _SECONDS
+    """Wait for the end of the audit, and return its state and planned actions."""
+    deadline = time.monotonic() + _TIMEOUT
     while time.monotonic() < deadline:
         audit = objects.Audit.get_by_uuid(admin, audit.uuid)
         plans = objects.ActionPlan.list(admin, filters={"audit_uuid": audit.uuid})
-        # A continuous audit that went well stays ONGOING, for its next time.
-        if (plans and audit.next_run_time is not None) or audit.state in _ENDED:
+        # A continuous audit that succeeded stays ONGOING until its next run.
+        if (plans and audit.next_run_time is not None) or audit.state in _FINAL_STATES:
             actions = [
                 [action.action_type, action.input_parameters]
                 for plan in plans
@@ -63,11 +63,11 @@ def plan_of(admin: Any, audit: Any) -> dict[str, Any]:
             ]
             return {"state": audit.state, "plans": len(plans), "actions": actions}
         time.sleep(0.05)
-    return {"state": "no end", "plans": 0, "actions": []}
+    return {"state": "timeout", "plans": 0, "actions": []}
 
 
 def main() -> None:
-    """See above."""
+    """Run the audit of the command line."""
     split = sys.argv.index("--")
     name, parameters = sys.argv[split + 1 :]
     service.prepare_service(sys.argv[:split])

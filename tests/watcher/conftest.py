@@ -1,6 +1,6 @@
-"""Tests of what is loaded into Watcher run where Watcher is: in its virtual environments (see the Makefile).
+"""Fixtures for tests that need Watcher, which run in its virtual environments (see the Makefile).
 
-What knows nothing of Watcher is tested there and in the main environment.
+Tests of modules that do not import Watcher run there and in the main environment.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_HERE = importlib.util.find_spec("watcher") is not None
+_HAS_WATCHER = importlib.util.find_spec("watcher") is not None
 
-if _HERE:
+if _HAS_WATCHER:
     with warnings.catch_warnings():
-        # What Watcher and its libraries say of themselves while they are imported.
+        # Warnings of Watcher and its libraries at import.
         warnings.simplefilter("ignore")
         with suppress(ImportError):
-            # From release 17 its tests choose how services run, and nobody may have chosen before.
+            # From release 17, its tests choose the backend of services, and have to do so first.
             import watcher.tests.unit  # noqa: F401
         from keystoneauth1.session import Session
         from keystoneauth1.token_endpoint import Token
         from oslo_config import cfg
         from oslo_config.fixture import Config
-        from watcher.common import clients, service  # noqa: F401  # service registers options
+        from watcher.common import clients, service  # noqa: F401  # registers options
 
-        import chrysaetos.watcher.plugin  # noqa: F401  # the way in
-    # These are the tests of release 17; others have none in their wheel, or have them elsewhere.
+        import chrysaetos.watcher.plugin  # noqa: F401  # installs the datasources
+    # Only the wheel of release 17 has its tests there.
     collect_ignore = [] if "watcher.tests.unit" in sys.modules else ["test_upstream.py"]
 else:
     collect_ignore = [
@@ -58,7 +58,7 @@ else:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Watcher's own deprecations are not ours to solve."""
+    """Ignore deprecation warnings of Watcher itself."""
     for item in items:
         if "tests/watcher/" in item.path.as_posix():
             item.add_marker(pytest.mark.filterwarnings("ignore::DeprecationWarning"))
@@ -66,10 +66,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
-    """Watcher's configuration, without files, and with a quick end to what is tried again."""
+    """Watcher's configuration without files, with few and fast retries."""
     empty = tmp_path / "watcher.conf"
     empty.write_text("")
-    # To release 16, loading a strategy reads the command line anew.
+    # Up to release 16, loading a strategy reads the command line again.
     monkeypatch.setattr("sys.argv", ["watcher", "--config-file", str(empty)])
     cfg.CONF(["--config-file", str(empty)], project="watcher")
     with Config(cfg.CONF) as fixture:
@@ -78,7 +78,7 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
 
 
 def clients_of(url: str) -> Any:
-    """Watcher's OpenStackClients with a session that knows the endpoint and has a token."""
+    """Return Watcher's OpenStackClients with a session that has a token and this endpoint."""
     osc = clients.OpenStackClients()
     osc._session = Session(auth=Token(url, "token"))
     return osc
@@ -86,19 +86,19 @@ def clients_of(url: str) -> Any:
 
 @pytest.fixture(scope="session")
 def cloud() -> SampleCloud:
-    """The cloud that the strategies are run for."""
+    """The cloud of the strategies."""
     return SampleCloud(20, 200)
 
 
 @pytest.fixture(scope="session")
 def now() -> int:
-    """The moment that all stores are filled around."""
+    """The time of the samples in all stores."""
     return int(time.time())
 
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[ExitStack]:
-    """Whatever is entered here ends with the session."""
+    """A stack of servers that stop at the end of the test session."""
     with ExitStack() as stack:
         yield stack
 
@@ -107,7 +107,7 @@ def servers() -> Iterator[ExitStack]:
 def prometheus(
     servers: ExitStack, cloud: SampleCloud, now: int, tmp_path_factory: pytest.TempPathFactory
 ) -> Prometheus:
-    """A real Prometheus with the metrics of that cloud."""
+    """A real Prometheus with the metrics of the cloud."""
     server = Prometheus(tmp_path_factory.mktemp("prometheus"), scrape_configs=cloud.scrape_configs())
     server.backfill(cloud.text(now))
     servers.enter_context(server)
@@ -116,7 +116,7 @@ def prometheus(
 
 
 def wait_for_targets(server: Prometheus, number: int) -> None:
-    """Prometheus takes some seconds to find its targets."""
+    """Wait until Prometheus has found its targets."""
     client = MetricsClient.direct(server.url)
     assert wait_for(lambda: len(client.targets("active")["activeTargets"]) == number, timeout=30)
     client.close()

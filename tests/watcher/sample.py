@@ -1,7 +1,7 @@
-"""A cloud of invented hosts and instances: metrics, scrape targets, a topology for Watcher's emulators.
+"""A generated cloud: metrics of hosts and instances, scrape targets, a topology for Watcher's emulators.
 
-All of it follows from the two sizes, so that every process makes the same cloud. Counters grow evenly, so
-that a rate is the same whenever it is asked for.
+It depends only on the two sizes, so every process generates the same cloud. Counters grow evenly, so a rate
+is the same at any time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Host", "Instance", "SampleCloud"]
 
 _STEP = 60
 _HISTORY = 8000
-"""Seconds before now; the longest period of a strategy is two hours."""
+"""Seconds of samples before now; the longest period of a strategy is two hours."""
 _FUTURE = 2400
 _CPUS = ("0", "1")
 _GIB = 1024**3
@@ -32,9 +32,9 @@ class Host:
     """A hypervisor.
 
     Attributes:
-        name: its full name, which is the value of the label `fqdn`.
-        uuid: its id in Nova and Placement.
-        share: how many of ten instances it gets, beside the other hosts.
+        name: the full name, which is the value of the label ``fqdn``.
+        uuid: the id in Nova and Placement.
+        share: the host's weight in the distribution of instances.
     """
 
     name: str
@@ -47,11 +47,11 @@ class Instance:
     """A server.
 
     Attributes:
-        uuid: its id, which is the value of the label `resource`.
-        host: where it runs.
-        vcpus, memory, disk: its flavor; memory in MiB, disk in GiB.
-        cpu: percent of its vCPUs that it uses.
-        ram: MiB that it uses.
+        uuid: the id, which is the value of the label ``resource``.
+        host: the instance's host.
+        vcpus, memory, disk: the flavor; memory in MiB, disk in GiB.
+        cpu: used percent of the vCPUs.
+        ram: used memory in MiB.
     """
 
     uuid: str
@@ -64,11 +64,11 @@ class Instance:
 
 
 class SampleCloud:
-    """Hosts from busy to idle.
+    """A cloud with hosts from busy to idle.
 
     Args:
-        hosts: how many.
-        instances: how many.
+        hosts: the number of hosts.
+        instances: the number of instances.
     """
 
     def __init__(self, hosts: int, instances: int) -> None:
@@ -87,7 +87,7 @@ class SampleCloud:
 
     def _instance(self, number: int, host: Host) -> Instance:
         vcpus, memory, disk = _SIZES[number % len(_SIZES)]
-        # Busy where there are many; never the same for two instances, so that no strategy has to break a tie.
+        # Higher on hosts with many instances; never equal, so that no strategy has to break a tie.
         cpu = 12.0 + 22 * (host.share - 1) + (number * 7919 % 1009) / 40 + number / 1e4
         return Instance(
             self._id(f"instance {number}"), host, vcpus, memory, disk, cpu, memory * (30 + number % 47) // 100
@@ -95,23 +95,23 @@ class SampleCloud:
 
     @cached_property
     def on_host(self) -> dict[str, list[Instance]]:
-        """The instances of each host, by its name."""
+        """The instances by host name."""
         found: dict[str, list[Instance]] = {host.name: [] for host in self.hosts}
         for instance in self.instances:
             found[instance.host.name].append(instance)
         return found
 
     def host_cpu(self, host: Host) -> float:
-        """Percent of a host's CPUs that its instances and itself use."""
+        """Return the used percent of a host's CPUs, by its instances and itself."""
         used = sum(one.vcpus * one.cpu / 100 for one in self.on_host[host.name])
         return 2 + min(95.0, 100 * used / _HOST_VCPUS)
 
     def host_free(self, host: Host) -> int:
-        """Bytes of a host's memory that are free."""
+        """Return the free bytes of a host's memory."""
         return (_HOST_MEMORY * _MIB) - 4 * _GIB - sum(one.ram * _MIB for one in self.on_host[host.name])
 
     def text(self, now: int, *, without: Sequence[str] = ()) -> Iterator[str]:
-        """Its metrics as OpenMetrics text, some two hours before and forty minutes after now.
+        """Yield the metrics as OpenMetrics text, from about two hours before to forty minutes after now.
 
         Args:
             now: seconds since the epoch.
@@ -144,7 +144,7 @@ class SampleCloud:
         yield "# EOF\n"
 
     def scrape_configs(self, *, without: Sequence[str] = ()) -> list[dict[str, Any]]:
-        """An active target for each host. Nothing answers there: their metrics are in the history."""
+        """Return a scrape configuration with a target, which is down, for each host."""
         targets = [
             {"targets": [f"127.0.0.1:{number + 1}"], "labels": {"fqdn": host.name}}
             for number, host in enumerate(self.hosts)
@@ -153,7 +153,7 @@ class SampleCloud:
         return [{"job_name": "node", "scrape_interval": "1h", "static_configs": targets}]
 
     def topology(self) -> dict[str, Any]:
-        """What Watcher's Nova and Placement emulators read."""
+        """Return the topology that Watcher's Nova and Placement emulators read."""
         return {
             "compute_nodes": [
                 {

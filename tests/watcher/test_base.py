@@ -21,10 +21,10 @@ class Datasource(base._PrometheusBase14):
         return dict.fromkeys(self.prometheus_fqdn_labels)
 
 
-def test_the_base_class_is_watchers_where_it_has_one() -> None:
+def test_the_base_class_is_watchers_own_if_it_has_one() -> None:
     assert base.PrometheusBase is OfWatcher
 
 
-def test_its_stand_in_has_the_same_metrics_and_the_same_order() -> None:
+def test_the_substitute_has_the_same_metrics_and_order() -> None:
     assert base._PrometheusBase14.METRIC_MAP == OfWatcher.METRIC_MAP
     assert Datasource().prometheus_host_instance_map == {"fqdn": None, "client": None}

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from chrysaetos.demo.prometheus import Prometheus
 
 
-def test_it_says_what_has_data_and_proposes_nothing(
+def test_resources_with_data_are_logged_and_nothing_is_proposed(
     conf: Config, prometheus: Prometheus, caplog: pytest.LogCaptureFixture
 ) -> None:
     conf.config(group="watcher_datasources", datasources=["aetos"])
     caplog.set_level(logging.INFO)
     larger = SampleCloud(20, 201)
     assert actions(load("aetos_check", larger, clients_of(prometheus.url))) == []
-    assert "host_cpu_usage by the datasource aetos: 20 of 20 have data\n" in caplog.text
+    assert "host_cpu_usage from datasource aetos: 20 of 20 have data\n" in caplog.text
     missing = larger.instances[-1].uuid
-    assert f"instance_ram_usage by the datasource aetos: 200 of 201 have data; none: {missing}" in caplog.text
+    assert (
+        f"instance_ram_usage from datasource aetos: 200 of 201 have data; without data: {missing}"
+        in caplog.text
+    )

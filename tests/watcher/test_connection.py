@@ -6,11 +6,11 @@ from tests.fakes.metrics_server import MetricsServer, failed, success
 
 from chrysaetos.client import MetricsClient, errors
 from chrysaetos.watcher.connection import Connection, RequestFailed
-from chrysaetos.watcher.failures import Place
+from chrysaetos.watcher.failures import Endpoint
 
 
 def connection(server: MetricsServer) -> Connection:
-    return Connection(MetricsClient.direct(server.url, retries=0), Place("public"), 42)
+    return Connection(MetricsClient.direct(server.url, retries=0), Endpoint("public"), 42)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_the_three_requests_of_the_base_class(endpoint: str, path: str, data: ob
     assert "state" not in endpoint or server.requests[0].parameters["state"] == "active"
 
 
-def test_a_failure_is_one_that_watcher_knows() -> None:
+def test_a_failure_is_an_exception_of_watchers_client() -> None:
     with MetricsServer([failed(403, "forbidden", "no")]) as server:
         with pytest.raises(PrometheusAPIClientError) as caught:
             connection(server)._get("status/runtimeinfo")
@@ -36,11 +36,11 @@ def test_a_failure_is_one_that_watcher_knows() -> None:
         assert str(caught.value).startswith("Aetos: forbidden")
 
 
-def test_queries_have_a_limit_and_the_clients_errors() -> None:
+def test_queries_have_a_limit_and_raise_errors_of_the_client() -> None:
     empty = success({"resultType": "vector", "result": []})
     with MetricsServer([empty, failed(422, "execution", "no")]) as server:
-        asked = connection(server)
-        assert list(asked.query("up")) == []
+        requests = connection(server)
+        assert list(requests.query("up")) == []
         assert server.requests[0].parameters["limit"] == "42"
         with pytest.raises(errors.Unprocessable):
-            asked.query("up")
+            requests.query("up")

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("conf")
 
 
-def test_prometheus_itself_by_its_section(conf: Config) -> None:
+def test_prometheus_is_configured_by_its_section(conf: Config) -> None:
     conf.config(group="prometheus_client", username="watcher", password="secret", fqdn_label="node")
     with MetricsServer(answering(vector(("node", "a.example", "4")))) as server:
         host, port = server.url.removeprefix("http://").split(":")
         conf.config(group="prometheus_client", host=host, port=int(port))
         ours = PrometheusDatasource()
         assert ours.get_instance_ram_usage(INSTANCE) is None
-        assert {one.headers["authorization"] for one in server.requests} == {
+        assert {request.headers["authorization"] for request in server.requests} == {
             "Basic d2F0Y2hlcjpzZWNyZXQ=",
         }
         assert ours.prometheus.endpoint == server.url
@@ -38,7 +38,7 @@ def test_prometheus_needs_a_host(conf: Config) -> None:
         PrometheusDatasource()
 
 
-def test_prometheus_with_a_ca_is_asked_over_tls(conf: Config, tmp_path: Path) -> None:
+def test_prometheus_with_a_ca_uses_tls(conf: Config, tmp_path: Path) -> None:
     missing = tmp_path / "ca.pem"
     conf.config(group="prometheus_client", host="::1", port=1, cafile=str(missing))
     with pytest.raises(RequestFailed, match="Prometheus: "):
@@ -46,7 +46,7 @@ def test_prometheus_with_a_ca_is_asked_over_tls(conf: Config, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("interface", ["internal", "internalURL"])
-def test_the_interface_may_be_written_in_the_old_way(conf: Config, interface: str) -> None:
+def test_the_interface_may_have_the_suffix_url(conf: Config, interface: str) -> None:
     conf.config(group="aetos_client", interface=interface)
     with MetricsServer(answering(vector())) as server:
-        assert AetosDatasource(clients_of(server.url))._place.interface == "internal"
+        assert AetosDatasource(clients_of(server.url))._target.interface == "internal"

@@ -3,7 +3,7 @@ from __future__ import annotations
 from chrysaetos.watcher.hosts import ambiguous_names, label_values, short_names
 
 
-def test_values_of_the_label_in_targets() -> None:
+def test_label_values_of_targets() -> None:
     targets = [
         {"labels": {"fqdn": "a.example", "job": "node"}},
         {"labels": {"fqdn": "a.example", "job": "libvirt"}},
@@ -14,11 +14,11 @@ def test_values_of_the_label_in_targets() -> None:
     assert label_values(targets, "fqdn") == {"a.example"}
 
 
-def test_short_names_stand_for_full_ones() -> None:
+def test_short_names() -> None:
     assert short_names({"a.example", "b.example", "c"}) == {"a": "a.example", "b": "b.example"}
 
 
-def test_a_short_name_of_two_hosts_stands_for_none() -> None:
+def test_ambiguous_short_names() -> None:
     names = {"a.one.example", "a.two.example", "b.one.example"}
     assert short_names(names) == {"b": "b.one.example"}
     assert ambiguous_names(names) == {"a": ["a.one.example", "a.two.example"]}

@@ -1,7 +1,7 @@
-"""What Watcher's own class is known to do, shown on it, and what ours does instead.
+"""Known faults of Watcher's own class, reproduced with it, and the behaviour of ours instead.
 
-`stock` is `watcher.decision_engine.datasources.aetos.AetosHelper` as released, `ours` AetosDatasource; both
-ask the same server with the same kind of session.
+``stock`` is ``watcher.decision_engine.datasources.aetos.AetosHelper`` as released, ``ours`` AetosDatasource;
+both use the same server and the same type of session.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from watcher.decision_engine.datasources.manager import DataSourceManager
 
 from chrysaetos.demo.prometheus import Prometheus
 from chrysaetos.watcher.datasource import AetosDatasource
-from chrysaetos.watcher.start import at_start
+from chrysaetos.watcher.start import check_at_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,21 +39,21 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("conf")
 
 TRIES = 3
-"""What the fixture `conf` sets for query_max_retries."""
+"""The value of query_max_retries in the fixture ``conf``."""
 
 
 @pytest.fixture(autouse=True)
-def no_log_of_others(caplog: pytest.LogCaptureFixture) -> None:
+def _log_level(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
 
 
-# 1. No error is recognised as one that another try does not heal
+# 1. Permanent errors are retried
 
 
 @pytest.mark.parametrize(
     ("status", "kind"), [(400, "bad_data"), (403, "forbidden"), (404, "not_found"), (422, "execution")]
 )
-def test_1_a_refusal_is_not_asked_for_again(status: int, kind: str) -> None:
+def test_1_a_rejected_query_is_not_repeated(status: int, kind: str) -> None:
     with MetricsServer(answering(failed(status, kind, "because"), "a.example")) as server:
         assert AetosHelper(clients_of(server.url)).get_host_cpu_usage(HOST) is None
         assert len(queries(server)) == TRIES
@@ -65,7 +65,7 @@ def test_1_a_refusal_is_not_asked_for_again(status: int, kind: str) -> None:
         assert len(queries(server)) == 1
 
 
-def test_1_an_outage_is_waited_for_as_long_as_is_allowed() -> None:
+def test_1_an_outage_is_retried_up_to_the_limit() -> None:
     down = Reply(503, b"", {"Retry-After": "0"})
     with MetricsServer(answering(down, "a.example")) as server:
         with pytest.raises(exception.DataSourceNotAvailable):
@@ -74,14 +74,14 @@ def test_1_an_outage_is_waited_for_as_long_as_is_allowed() -> None:
 
 
 @pytest.mark.parametrize("first", [Reply(503, b"", {"Retry-After": "0"}), Reply(200, b"12345", cut=2)])
-def test_1_an_outage_that_ends_is_none(first: Reply) -> None:
+def test_1_a_short_outage_is_not_an_error(first: Reply) -> None:
     replies = [targets("a.example"), first, vector(("fqdn", "a.example", "7"))]
     with MetricsServer(replies) as server:
         assert AetosDatasource(clients_of(server.url)).get_host_cpu_usage(HOST) == 7
 
 
 class _Renewing(Token):
-    """Credentials that issue another token when one is refused."""
+    """Credentials that issue a new token when one is rejected."""
 
     def __init__(self, endpoint: str) -> None:
         super().__init__(endpoint, "token")
@@ -92,34 +92,34 @@ class _Renewing(Token):
         return True
 
 
-def test_1_one_more_token_is_tried_where_one_is_refused() -> None:
+def test_1_a_rejected_token_is_renewed_once() -> None:
     with MetricsServer(answering(failed(401, "unauthorized", "who?"), "a.example")) as server:
 
         def osc() -> tuple[Any, _Renewing]:
-            made, auth = clients.OpenStackClients(), _Renewing(server.url)
-            made._session = Session(auth=auth)
-            return made, auth
+            created, auth = clients.OpenStackClients(), _Renewing(server.url)
+            created._session = Session(auth=auth)
+            return created, auth
 
-        made, auth = osc()
-        assert AetosHelper(made).get_host_cpu_usage(HOST) is None
+        created, auth = osc()
+        assert AetosHelper(created).get_host_cpu_usage(HOST) is None
         assert (len(queries(server)), auth.renewed) == (2 * TRIES, TRIES)
         server.requests.clear()
-        made, auth = osc()
+        created, auth = osc()
         with pytest.raises(exception.DataSourceNotAvailable, match="unauthorized"):
-            AetosDatasource(made).get_host_cpu_usage(HOST)
+            AetosDatasource(created).get_host_cpu_usage(HOST)
         assert (len(queries(server)), auth.renewed) == (2, 1)
 
 
-# 2. One host without a scrape target, or an instance without data
+# 2. A host without a scrape target, or an instance without data, ends an audit
 
 
 @pytest.fixture(scope="module")
 def incomplete(
     cloud: SampleCloud, now: int, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Prometheus, str, list[str]]]:
-    """A Prometheus that knows nothing of one busy host, nor of one instance on each."""
+    """A Prometheus without data of one busy host, and of one instance on each host."""
     host = max(cloud.hosts, key=cloud.host_cpu).name
-    # The least busy of each host. The host's others do have data: node_exporter is a program of its own.
+    # The least busy of each host. The others have data: node_exporter does not depend on the host's target.
     idle = [min(some, key=lambda one: one.cpu * one.vcpus).uuid for some in cloud.on_host.values()]
     missing = [host, *idle]
     server = Prometheus(tmp_path_factory.mktemp("incomplete"))
@@ -131,7 +131,7 @@ def incomplete(
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_2_what_has_no_data_ends_no_audit(
+def test_2_missing_data_does_not_end_an_audit(
     conf: Config, cloud: SampleCloud, incomplete: tuple[Prometheus, str, list[str]], name: str
 ) -> None:
     prometheus, host, idle = incomplete
@@ -150,10 +150,10 @@ def test_2_what_has_no_data_ends_no_audit(
         assert host not in proposed
 
 
-# 3. 0 is taken for nothing, NaN for a number, the first of several series for all, nothing is not kept
+# 3. 0 is treated as no data, NaN as a number, the first of several series as all; None is not cached
 
 
-def test_3_a_host_that_does_nothing_has_a_usage_of_0() -> None:
+def test_3_an_idle_host_has_a_usage_of_0() -> None:
     with MetricsServer(answering(vector(("fqdn", "a.example", "0")), "a.example")) as server:
         osc = clients_of(server.url)
         assert AetosHelper(osc).get_host_cpu_usage(HOST) is None
@@ -162,31 +162,31 @@ def test_3_a_host_that_does_nothing_has_a_usage_of_0() -> None:
 
 
 @pytest.mark.parametrize("value", ["NaN", "+Inf"])
-def test_3_what_is_no_number_is_no_data(value: str) -> None:
+def test_3_values_that_are_not_finite_are_no_data(value: str) -> None:
     with MetricsServer(answering(vector(("fqdn", "a.example", value)), "a.example")) as server:
         osc = clients_of(server.url)
         assert not math.isfinite(AetosHelper(osc).get_host_cpu_usage(HOST))
         assert AetosDatasource(osc).get_host_cpu_usage(HOST) is None
 
 
-def test_3_that_there_is_nothing_is_asked_for_once() -> None:
+def test_3_missing_data_is_cached() -> None:
     with MetricsServer(answering(vector())) as server:
         osc = clients_of(server.url)
-        for datasource, asked in ((AetosHelper(osc), 2), (AetosDatasource(osc), 1)):
+        for datasource, count in ((AetosHelper(osc), 2), (AetosDatasource(osc), 1)):
             server.requests.clear()
             assert datasource.get_instance_ram_usage(INSTANCE) is None
             assert datasource.get_instance_ram_usage(INSTANCE) is None
-            assert len(queries(server)) == asked
+            assert len(queries(server)) == count
 
 
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """A host whose CPUs differ and change, and an instance with two series."""
+    """A host whose CPUs have different, changing usage, and an instance with two series."""
     now = int(time.time())
     times = range(now // 60 * 60 - 3600, now + 1800, 60)
     labels = f'resource="{INSTANCE.uuid}"'
     lines = [f'ceilometer_memory_usage{{{labels},node="{n}"}} {n}00 {at}' for n in (1, 3) for at in times]
-    # Busy at 20 % (CPU 0: 10, CPU 1: 30), and since four minutes at 80 (70, 90).
+    # Usage of 20 % (CPU 0: 10, CPU 1: 30), and of 80 % (70, 90) for the last four minutes.
     change = now - 240
     for cpu, (before, since) in enumerate(((0.9, 0.3), (0.7, 0.1))):
         for at in times:
@@ -211,19 +211,19 @@ def test_3_several_series_of_one_instance_are_averaged(odd: Prometheus) -> None:
     assert AetosDatasource(osc).get_instance_ram_usage(INSTANCE) == 200
 
 
-# 4. Strategies that call statistic_aggregation get the opposite; extremes are those across cores
+# 4. Callers of statistic_aggregation get min for max; extremes are across cores, not over time
 
 
 def test_4_extremes_are_those_over_time(odd: Prometheus) -> None:
     def usage(datasource: Any, aggregate: str) -> float:
-        """As workload_stabilization asks."""
+        """Call the method like workload_stabilization."""
         return float(
             datasource.statistic_aggregation(HOST, "compute_node", "host_cpu_usage", 1800, aggregate, 120)
         )
 
     osc = clients_of(odd.url)
     stock = AetosHelper(osc)
-    # The least busy core, and lower than the least.
+    # The "max" is that of the least busy core.
     assert usage(stock, "max") < usage(stock, "mean") < usage(stock, "min") < 50
     ours = AetosDatasource(osc)
     assert usage(ours, "max") == pytest.approx(80, abs=0.1)
@@ -232,7 +232,7 @@ def test_4_extremes_are_those_over_time(odd: Prometheus) -> None:
     assert ours.get_host_cpu_usage(HOST, 1800, "max", 120) == usage(ours, "max")
 
 
-# 5. count is the average, labels are pasted, a period of 0 is sent
+# 5. count returns the average, label values are not quoted, a period of 0 is sent
 
 
 def test_5_count_is_the_number_of_samples(odd: Prometheus) -> None:
@@ -241,7 +241,7 @@ def test_5_count_is_the_number_of_samples(odd: Prometheus) -> None:
     assert AetosDatasource(osc).get_instance_ram_usage(INSTANCE, 600, "count") in {10, 11}
 
 
-def test_5_no_label_value_is_pasted_into_a_query() -> None:
+def test_5_label_values_are_quoted() -> None:
     uuid = "'} or vector(1) #"
     instance = SimpleNamespace(uuid=uuid, vcpus=1)
     matrix = success({"resultType": "matrix", "result": []})
@@ -261,7 +261,7 @@ def test_5_no_label_value_is_pasted_into_a_query() -> None:
 
 
 @pytest.mark.parametrize("period", [0, -1, "300", True, None, float("inf"), float("nan")])
-def test_5_a_period_that_is_none_is_refused(period: Any) -> None:
+def test_5_an_invalid_period_is_rejected(period: Any) -> None:
     with MetricsServer(answering(vector())) as server:
         ours = AetosDatasource(clients_of(server.url))
         with pytest.raises(exception.InvalidParameter, match="period"):
@@ -271,10 +271,10 @@ def test_5_a_period_that_is_none_is_refused(period: Any) -> None:
         assert "[0s]" in queries(server)[0]
 
 
-# 6. Two hosts with one short name
+# 6. Two hosts with the same short name
 
 
-def test_6_a_short_name_of_two_hosts_is_neither(caplog: pytest.LogCaptureFixture) -> None:
+def test_6_an_ambiguous_short_name_is_not_resolved(caplog: pytest.LogCaptureFixture) -> None:
     node = SimpleNamespace(uuid="host-2", hostname="a")
     both = vector(("fqdn", "a.one.example", "1"), ("fqdn", "a.two.example", "2"))
     with MetricsServer(answering(both, "a.one.example", "a.two.example")) as server:
@@ -287,10 +287,10 @@ def test_6_a_short_name_of_two_hosts_is_neither(caplog: pytest.LogCaptureFixture
         assert ours.get_host_cpu_usage(node) == 2
 
 
-# 7. One metric map for two datasources; a renamed meter is refused
+# 7. Two datasources share one metric map; renamed meters are rejected
 
 
-def test_7_a_renamed_meter_is_one_datasources_own(conf: Config, tmp_path: Path) -> None:
+def test_7_a_renamed_meter_affects_one_datasource(conf: Config, tmp_path: Path) -> None:
     renamed = tmp_path / "metric_map.yaml"
     renamed.write_text("aetos:\n  host_cpu_usage: site_cpu_seconds_total\n  host_power: ipmi_power_watts\n")
     conf.config(group="watcher_decision_engine", metric_map_path=str(renamed))
@@ -313,10 +313,10 @@ def test_7_a_renamed_meter_is_one_datasources_own(conf: Config, tmp_path: Path) 
             DataSourceManager.metric_map["aetos"].update(before["aetos"])
 
 
-# 8. The session
+# 8. The session is modified
 
 
-def test_8_the_session_stays_as_it_is() -> None:
+def test_8_the_session_is_not_modified() -> None:
     with MetricsServer(answering(vector(("fqdn", "a.example", "3")), "a.example")) as server:
         osc = clients_of(server.url)
         osc.session.verify = "/etc/ssl/cloud.pem"
@@ -325,11 +325,11 @@ def test_8_the_session_stays_as_it_is() -> None:
         assert vars(osc.session) == before
 
 
-# 9. Nothing says that Aetos is not registered, and nothing that it was loaded
+# 9. Nothing is logged when Aetos is not registered, or when it is loaded
 
 
 class _Nowhere(Token):
-    """Credentials of a cloud whose catalog has no such service."""
+    """Credentials of a cloud whose catalog does not have the service."""
 
     def get_endpoint(self, *_: Any, **__: Any) -> None:
         return None
@@ -338,7 +338,7 @@ class _Nowhere(Token):
         return None
 
 
-def test_9_what_is_not_registered_is_said(
+def test_9_a_missing_registration_is_logged(
     conf: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     osc = clients.OpenStackClients()
@@ -355,8 +355,8 @@ def test_9_what_is_not_registered_is_said(
         manager.get_backend(["host_cpu_usage"])
     assert line in caplog.text
     caplog.clear()
-    at_start()
+    check_at_start()
     assert line in caplog.text
     conf.config(group="aetos_client", require_at_start=True)
     with pytest.raises(SystemExit, match=line):
-        at_start()
+        check_at_start()

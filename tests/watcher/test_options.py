@@ -5,7 +5,7 @@ from oslo_config import cfg
 from chrysaetos.watcher.options import list_opts, register_options
 
 
-def test_the_defaults_are_usable() -> None:
+def test_the_defaults() -> None:
     conf = cfg.ConfigOpts()
     register_options(conf)
     register_options(conf)
@@ -16,5 +16,5 @@ def test_the_defaults_are_usable() -> None:
     assert conf.prometheus_client.grouped_queries is False
 
 
-def test_every_option_has_a_help() -> None:
+def test_every_option_has_help() -> None:
     assert all(option.help for _, options in list_opts() for option in options)

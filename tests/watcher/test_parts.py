@@ -29,13 +29,13 @@ def matches(part: Part, value: str) -> bool:
     return re.fullmatch(matcher.value.removeprefix("(?s)"), value) is not None
 
 
-def test_the_whole_is_everything_with_the_label() -> None:
+def test_the_whole_matches_all_series_with_the_label() -> None:
     for whole in (HostPart(("a", "b")), InstancePart()):
         assert matches(whole, "anything")
         assert not matches(whole, "")
 
 
-def test_each_instance_is_in_one_part_at_any_depth() -> None:
+def test_each_instance_is_in_exactly_one_part() -> None:
     ids = [str(uuid.uuid5(uuid.NAMESPACE_DNS, str(number))) for number in range(300)]
     for depth in range(1, 7):
         parts = list(cut(InstancePart(), depth))
@@ -43,11 +43,11 @@ def test_each_instance_is_in_one_part_at_any_depth() -> None:
         assert all(sum(matches(part, one) for part in parts) == 1 for one in ids)
 
 
-def test_instances_are_cut_to_an_end() -> None:
+def test_splitting_instances_ends() -> None:
     assert len(list(cut(InstancePart(), 99))) == 16**3
 
 
-def test_each_host_is_in_one_part() -> None:
+def test_each_host_is_in_exactly_one_part() -> None:
     names = tuple(f"host-{number}.cloud.example" for number in range(7))
     for depth in range(1, 5):
         parts = list(cut(HostPart(names), depth))
@@ -55,11 +55,11 @@ def test_each_host_is_in_one_part() -> None:
     assert len(list(cut(HostPart(names), 99))) == len(names)
 
 
-def test_names_are_no_patterns() -> None:
+def test_names_are_not_patterns() -> None:
     first, _ = HostPart(("a.b", "c", "d", "e")).halves()
     assert not matches(first, "axb")
 
 
-def test_one_host_and_none_cannot_be_cut() -> None:
+def test_a_single_host_cannot_be_split() -> None:
     assert HostPart(("a",)).halves() == ()
     assert HostPart(()).halves() == ()

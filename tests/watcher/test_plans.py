@@ -1,4 +1,4 @@
-"""Whole strategies on a real Prometheus: what the datasources propose is what Watcher's own lead to."""
+"""Whole strategies with a real Prometheus: the plans equal those of Watcher's own datasource."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def plan(conf: Config, name: str, cloud: SampleCloud, prometheus: Prometheus, da
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_plans_are_those_of_the_stock_datasource(
+def test_plans_equal_those_of_the_stock_datasource(
     conf: Config, cloud: SampleCloud, prometheus: Prometheus, name: str
 ) -> None:
     stock, theirs = plan(conf, name, cloud, prometheus, "prometheus")
@@ -36,17 +36,17 @@ def test_plans_are_those_of_the_stock_datasource(
     assert isinstance(ours, AetosDatasource)
     assert proposed == stock
     conf.config(group="prometheus_client", grouped_queries=True)
-    direct, stand_in = plan(conf, name, cloud, prometheus, "prometheus")
-    assert isinstance(stand_in, PrometheusDatasource)
+    direct, grouped = plan(conf, name, cloud, prometheus, "prometheus")
+    assert isinstance(grouped, PrometheusDatasource)
     assert direct == stock
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_a_cloud_in_parts_has_the_same_plan(
+def test_a_cloud_read_in_parts_has_the_same_plan(
     conf: Config, cloud: SampleCloud, prometheus: Prometheus, name: str
 ) -> None:
     whole, one = plan(conf, name, cloud, prometheus, "aetos")
     conf.config(group="aetos_client", max_series=30)
     parts, many = plan(conf, name, cloud, prometheus, "aetos")
     assert parts == whole
-    assert many._bulk.queries > one._bulk.queries
+    assert many._bulk.query_count > one._bulk.query_count

@@ -34,13 +34,13 @@ def server(conf: Config) -> MetricsServer:
     return running
 
 
-def test_watcher_finds_it_among_its_strategies() -> None:
+def test_watcher_finds_the_strategy() -> None:
     (found,) = entry_points(group="watcher_strategies", name="aetos_check")
     assert found.load() is plugin.AetosCheck
     assert DefaultStrategyLoader().list_available()["aetos_check"] is plugin.AetosCheck
 
 
-def test_the_datasource_is_made_once_for_a_manager(server: MetricsServer) -> None:
+def test_each_manager_has_one_datasource(server: MetricsServer) -> None:
     with server:
         one = manager(server.url, "aetos")
         backend = one.get_backend(["host_cpu_usage"])
@@ -51,7 +51,7 @@ def test_the_datasource_is_made_once_for_a_manager(server: MetricsServer) -> Non
         assert one.aetos is not backend
 
 
-def test_prometheus_is_watchers_own_unless_switched(server: MetricsServer, conf: Config) -> None:
+def test_prometheus_is_watchers_own_by_default(server: MetricsServer, conf: Config) -> None:
     with server:
         assert isinstance(manager(server.url, "prometheus").prometheus, PrometheusHelper)
         conf.config(group="prometheus_client", grouped_queries=True)
@@ -60,24 +60,22 @@ def test_prometheus_is_watchers_own_unless_switched(server: MetricsServer, conf:
         assert one.prometheus is one.prometheus
 
 
-def test_both_together_are_refused(server: MetricsServer) -> None:
+def test_both_datasources_together_are_rejected(server: MetricsServer) -> None:
     with server, pytest.raises(exception.DataSourceConfigConflict, match="prometheus is not supported"):
         manager(server.url, "prometheus", "aetos")
 
 
-def test_another_datasource_follows_one_that_cannot_be_used(
-    conf: Config, caplog: pytest.LogCaptureFixture
-) -> None:
-    with MetricsServer([]) as nobody:
+def test_the_next_datasource_is_used_after_a_failure(conf: Config, caplog: pytest.LogCaptureFixture) -> None:
+    with MetricsServer([]) as stopped:
         pass
     conf.config(group="watcher_datasources", query_max_retries=1)
-    one = manager(nobody.url, "aetos", "gnocchi")
+    one = manager(stopped.url, "aetos", "gnocchi")
     assert one.get_backend(["host_cpu_usage"]).NAME == "gnocchi"
-    assert "Datasource cannot be used: Aetos: " in caplog.text
+    assert "Cannot create the datasource: Aetos: " in caplog.text
 
 
-def test_only_the_decision_engine_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_decision_engine_runs_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
     reports: list[str] = []
-    monkeypatch.setattr(plugin, "at_start", lambda: reports.append("start"))
+    monkeypatch.setattr(plugin, "check_at_start", lambda: reports.append("start"))
     DecisionEngineManager()
     assert reports == ["start"]

@@ -27,44 +27,44 @@ def query(
     metric: str, meter: str, aggregate: str, period: float = 600, granularity: float | None = 300
 ) -> str:
     label = "fqdn" if metric.startswith("host") else "resource"
-    reading = Reading.of(metric, meter, aggregate, period, granularity)
+    reading = Reading.create(metric, meter, aggregate, period, granularity)
     return expression(reading, label, promql.not_equal(label, ""))
 
 
 def same(one: str, other: str) -> bool:
-    """Whether two texts are the same but for white space and needless parentheses."""
+    """Return whether two texts are equal except for white space and parentheses."""
     return "".join(one.split()).replace("(", "").replace(")", "") == "".join(other.split()).replace(
         "(", ""
     ).replace(")", "")
 
 
 @pytest.mark.parametrize(("metric", "meter"), MEANS)
-def test_means_are_watchers_expressions_grouped(metric: str, meter: str) -> None:
+def test_means_are_grouped_expressions_of_watcher(metric: str, meter: str) -> None:
     assert same(query(metric, meter, "mean"), MEANS[metric, meter])
 
 
 @pytest.mark.parametrize("aggregate", AGGREGATES)
 @pytest.mark.parametrize(("metric", "meter"), MEANS)
-def test_all_are_promql(metric: str, meter: str, aggregate: str) -> None:
+def test_every_expression_is_valid(metric: str, meter: str, aggregate: str) -> None:
     parse(query(metric, meter, aggregate))
 
 
 @pytest.mark.parametrize("aggregate", ["min", "max"])
-def test_extremes_of_cpu_are_those_over_time(aggregate: str) -> None:
+def test_minimum_and_maximum_of_cpu_are_over_time(aggregate: str) -> None:
     mean = 'avg by (resource) (rate(ceilometer_cpu{resource!=""}[300s]))'
     assert same(query(*INSTANCE_CPU, aggregate), f"{aggregate}_over_time({mean}[300s:60s])")
 
 
-def test_a_window_of_the_whole_period_has_one_mean() -> None:
+def test_a_window_of_the_whole_period_is_the_mean() -> None:
     for granularity in (None, 0, 300, 900):
         assert query(*INSTANCE_CPU, "max", 300, granularity) == query(*INSTANCE_CPU, "mean", 300)
 
 
-def test_the_steps_fit_into_what_is_left_of_the_period() -> None:
+def test_the_step_does_not_exceed_the_range() -> None:
     assert "[10s:10s]" in query(*INSTANCE_CPU, "max", 310, 300)
 
 
-def test_most_memory_is_used_when_the_least_is_free() -> None:
+def test_maximum_used_memory_is_minimum_free_memory() -> None:
     assert "min by (fqdn) (min_over_time(" in query(*HOST_RAM, "max")
     assert "max by (fqdn) (max_over_time(" in query(*HOST_RAM, "min")
 
@@ -87,13 +87,13 @@ def test_any_other_metric_is_a_gauge() -> None:
     )
 
 
-def test_readings_with_the_same_answer_are_equal() -> None:
-    assert Reading.of(*HOST_CPU, "mean", 300, 60) == Reading.of(*HOST_CPU, "mean", 300, None)
-    assert Reading.of(*HOST_RAM, "max", 300, 60) == Reading.of(*HOST_RAM, "max", 300, None)
-    assert Reading.of(*HOST_CPU, "max", 300, 60) != Reading.of(*HOST_CPU, "max", 300, None)
+def test_readings_with_the_same_result_are_equal() -> None:
+    assert Reading.create(*HOST_CPU, "mean", 300, 60) == Reading.create(*HOST_CPU, "mean", 300, None)
+    assert Reading.create(*HOST_RAM, "max", 300, 60) == Reading.create(*HOST_RAM, "max", 300, None)
+    assert Reading.create(*HOST_CPU, "max", 300, 60) != Reading.create(*HOST_CPU, "max", 300, None)
 
 
-def test_cpu_time_is_percent_of_the_vcpus_and_no_more() -> None:
+def test_cpu_percent_is_at_most_100() -> None:
     assert instance_cpu_percent(1e9, 2) == 50
     assert instance_cpu_percent(9e9, 2) == 100
     assert instance_cpu_percent(0, 2) == 0

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def configured(
     conf: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> Iterator[Config]:
-    """The datasource is aetos, and Nova knows two hosts."""
+    """Configure the datasource aetos, and two hosts in Nova."""
     caplog.set_level(logging.INFO)
     conf.config(group="watcher_datasources", datasources=["aetos"])
     nodes = [SimpleNamespace(service_host="a.example"), SimpleNamespace(service={"host": "b"})]
@@ -38,29 +38,31 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[MetricsServer]:
         yield running
 
 
-def test_one_line_says_what_there_is(server: MetricsServer, caplog: pytest.LogCaptureFixture) -> None:
-    start.at_start()
-    line = next(one.message for one in caplog.records if "endpoint" in one.message)
+def test_the_datasource_is_logged_in_one_line(
+    server: MetricsServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    start.check_at_start()
+    line = next(record.message for record in caplog.records if "endpoint" in record.message)
     assert line.startswith("Datasource aetos (chrysaetos ")
     for part in (server.url, "interface public", "region any", "role unknown", "2 hosts by label fqdn"):
         assert part in line
-    assert line.endswith("1 of 2 compute hosts matched")
+    assert line.endswith("1 of 2 compute hosts have metrics")
     assert "compute hosts without metrics (1): b" in caplog.text
 
 
-def test_a_nova_that_does_not_answer_is_no_problem(
+def test_a_failure_of_nova_is_not_a_problem(
     server: MetricsServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken() -> Any:
         raise ConnectionError
 
     monkeypatch.setattr(start, "NovaHelper", broken)
-    start.at_start()
+    start.check_at_start()
     assert "not compared with Nova (ConnectionError)" in caplog.text
     assert server.requests
 
 
-def test_the_roles_are_those_of_the_token() -> None:
+def test_the_roles_of_the_token() -> None:
     auth = SimpleNamespace(get_access=lambda _: SimpleNamespace(role_names=["service", "admin"]))
     assert start._roles(SimpleNamespace(session=SimpleNamespace(auth=auth))) == ["admin", "service"]
 
@@ -82,7 +84,7 @@ def both(_: MetricsServer, conf: Config) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prepare", "words"),
+    ("prepare", "message"),
     [
         (unauthorized, "Aetos: unauthorized: the credentials in [watcher_clients_auth]"),
         (forbidden, "Aetos: forbidden: the user in [watcher_clients_auth] needs the role admin or service"),
@@ -90,57 +92,57 @@ def both(_: MetricsServer, conf: Config) -> None:
         (both, "[watcher_datasources] datasources has both prometheus and aetos"),
     ],
 )
-def test_what_is_wrong_is_said_and_may_end_the_start(
+def test_problems_are_logged_and_may_stop_the_engine(
     server: MetricsServer,
     configured: Config,
     caplog: pytest.LogCaptureFixture,
     prepare: Callable[[MetricsServer, Config], None],
-    words: str,
+    message: str,
 ) -> None:
     prepare(server, configured)
-    start.at_start()
-    assert words in caplog.text
+    start.check_at_start()
+    assert message in caplog.text
     configured.config(group="aetos_client", require_at_start=True)
     with pytest.raises(SystemExit, match=r"^watcher-decision-engine: datasource aetos: "):
-        start.at_start()
+        start.check_at_start()
 
 
-def test_what_was_not_foreseen_does_not_end_the_start(
+def test_an_unexpected_exception_does_not_stop_the_engine(
     configured: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken() -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(start, "_problem", broken)
-    start.at_start()
-    assert "could not be checked: ZeroDivisionError" in caplog.text
+    monkeypatch.setattr(start, "_find_problem", broken)
+    start.check_at_start()
+    assert "check failed: ZeroDivisionError" in caplog.text
     configured.config(group="aetos_client", require_at_start=True)
     with pytest.raises(SystemExit):
-        start.at_start()
+        start.check_at_start()
 
 
-def test_where_it_is_not_configured_nothing_is_asked(
+def test_no_request_is_sent_if_it_is_not_configured(
     server: MetricsServer, configured: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
     configured.config(group="watcher_datasources", datasources=["prometheus"])
-    start.at_start()
-    assert "installed and not configured" in caplog.text
+    start.check_at_start()
+    assert "installed but not configured" in caplog.text
     assert "grouped queries" not in caplog.text
     configured.config(group="prometheus_client", grouped_queries=True)
-    start.at_start()
+    start.check_at_start()
     assert "Datasource prometheus (chrysaetos " in caplog.text
     assert server.requests == []
 
 
-def test_a_strategys_own_datasources_count(
+def test_datasources_of_a_strategy_are_checked(
     server: MetricsServer, configured: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
     configured.config(group="watcher_datasources", datasources=["prometheus"])
-    start.at_start()
+    start.check_at_start()
     caplog.clear()
     configured.config(group="watcher_strategies.basic", datasources=["aetos"])
-    start.at_start()
+    start.check_at_start()
     assert "endpoint " + server.url in caplog.text
     configured.config(group="watcher_strategies.basic", datasources=["prometheus", "aetos"])
-    start.at_start()
+    start.check_at_start()
     assert "[watcher_strategies.basic] datasources has both" in caplog.text

@@ -10,11 +10,11 @@ from chrysaetos.watcher.grouped import GroupedDatasource
 
 class Datasource(GroupedDatasource):
     def __init__(self) -> None:
-        """Ask nobody."""
+        """Send no request."""
 
 
 class Strategy:
-    """A strategy with two hosts, of which one has no data."""
+    """A strategy with two hosts, one of which has no data."""
 
     def __init__(self, datasource: Any) -> None:
         self.datasource_backend = datasource
@@ -31,9 +31,9 @@ class Strategy:
 
 
 class Wrapped(Strategy):
-    get_available_nodes = strategies._available(Strategy.get_available_nodes)
-    get_hosts_load = strategies._loads(Strategy.get_hosts_load)
-    choose_instance_to_migrate = strategies._choose(Strategy.choose_instance_to_migrate)
+    get_available_nodes = strategies._wrap_available(Strategy.get_available_nodes)
+    get_hosts_load = strategies._wrap_loads(Strategy.get_hosts_load)
+    choose_instance_to_migrate = strategies._wrap_choose(Strategy.choose_instance_to_migrate)
 
 
 def test_a_host_without_data_is_no_longer_available() -> None:
@@ -53,7 +53,7 @@ def test_an_instance_without_data_is_too_large_to_move() -> None:
     assert list(workloads) == ["a"]
 
 
-def test_other_datasources_see_no_difference() -> None:
+def test_other_datasources_are_not_affected() -> None:
     strategy = Wrapped(SimpleNamespace())
     strategy.get_hosts_load()
     assert set(strategy.get_available_nodes()) == {"one", "two"}
@@ -62,7 +62,7 @@ def test_other_datasources_see_no_difference() -> None:
     assert strategy.seen[2] is workloads
 
 
-def test_installing_twice_wraps_once() -> None:
+def test_installing_twice_wraps_only_once() -> None:
     before = strategies.WorkloadBalance.choose_instance_to_migrate
     strategies.install()
     assert strategies.WorkloadBalance.choose_instance_to_migrate is before

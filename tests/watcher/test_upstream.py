@@ -1,6 +1,6 @@
-"""Watcher's own tests of this part (python-watcher 17.0.0), with our datasource in the place of its class.
+"""Watcher's own tests (python-watcher 17.0.0), run on our datasource instead of its class.
 
-All pass but those named in `DIFFERENT`, each with the reason.
+All pass except those in ``DIFFERENT``, each with a reason.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from chrysaetos.watcher.datasource import AetosDatasource
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ONE_QUERY = "asserts the text of a query about one resource; ours is about all of them"
+ONE_QUERY = "asserts the text of a query for one resource; ours selects all of them"
 INVERTED = (
-    "asserts that get_host_*_usage turns max into min before it calls statistic_aggregation; then strategies "
-    "that call statistic_aggregation themselves get the minimum for the maximum; ours turns it in the query"
+    "asserts that get_host_*_usage replaces max by min before it calls statistic_aggregation; so strategies "
+    "that call statistic_aggregation directly get the minimum for the maximum; ours inverts it in the query"
 )
 
 DIFFERENT = {
     "test_prometheus_statistic_aggregation": ONE_QUERY,
     "test_prometheus_stt_agg_instance_cpu_usage": ONE_QUERY,
     "test_prometheus_stt_agg_instance_ram_usage": ONE_QUERY,
-    "test_get_instance_cpu_usage": "takes the answer for the percentage of one instance, whose vCPUs are in "
-    "the query; ours asks for the CPU time of all, and divides by each one's vCPUs",
+    "test_get_instance_cpu_usage": "expects the percentage of one instance, whose vCPUs are in the query; "
+    "ours reads the CPU time of all instances, and divides by the vCPUs of each",
     "test_get_host_cpu_usage_max": INVERTED,
     "test_get_host_cpu_usage_min": INVERTED,
     "test_get_host_ram_usage_max": INVERTED,
     "test_get_host_ram_usage_min": INVERTED,
     "test_statistic_aggregation_metric_unavailable": "asserts that there is no statistic_series; ours has it",
-    "test_setup_prometheus_client": "asserts that observabilityclient makes the client; ours is another",
+    "test_setup_prometheus_client": "asserts that the client is observabilityclient's; ours is another",
 }
 
 NAMES: set[str] = set()
 
 
 def swapped(case: type[Any]) -> type[Any]:
-    """A test class whose tests that differ are expected to fail."""
+    """Return a test class whose different tests are expected to fail."""
     tests: dict[str, Callable[..., None]] = {
         name: value for name, value in vars(case).items() if name.startswith("test_")
     }
@@ -66,7 +66,7 @@ def swapped(case: type[Any]) -> type[Any]:
 
 @pytest.fixture(autouse=True)
 def ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both of Watcher's classes are ours, as far as its tests see."""
+    """Replace both of Watcher's classes by ours in its tests."""
     monkeypatch.setattr(prometheus_base, "prometheus_base", SimpleNamespace(PrometheusBase=AetosDatasource))
     monkeypatch.setattr(aetos_helper, "aetos_helper", SimpleNamespace(AetosHelper=AetosDatasource))
 
@@ -76,6 +76,6 @@ TestAetosHelper = swapped(aetos_helper.TestAetosHelper)
 TestDataSourceManager = swapped(manager.TestDataSourceManager)
 
 
-def test_all_that_differ_exist() -> None:
+def test_all_different_tests_exist() -> None:
     assert NAMES.issuperset(DIFFERENT)
     assert len(NAMES) == 62

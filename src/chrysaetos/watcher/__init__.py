@@ -1,22 +1,23 @@
-"""The datasource `aetos` for an unmodified Watcher decision engine (releases 14 to 17).
+"""The datasource ``aetos`` for an unmodified Watcher decision engine (releases 14 to 17).
 
-    plugin.py       what Watcher's entry point imports: puts the datasources into DataSourceManager
-    datasource.py   AetosDatasource and PrometheusDatasource: where they ask
-    grouped.py      what they have in common: Watcher's interface
-    base.py         Watcher's base class, in all releases
-    bulk.py         one query for all hosts or all instances, kept for the whole strategy run
-    parts.py        how a cloud that is too large for one query is cut
+    plugin.py       the entry point that Watcher imports: installs the datasources in DataSourceManager
+    datasource.py   AetosDatasource and PrometheusDatasource: endpoint and credentials
+    grouped.py      their common base class: Watcher's interface
+    base.py         Watcher's base class, for all releases
+    bulk.py         one query for all hosts or instances, cached for the strategy run
+    parts.py        splits a cloud that is too large for one query
     queries.py      Watcher's metrics as PromQL
-    hosts.py        host names and the label values that stand for them
-    connection.py   what Watcher's base class asks of its client, by `chrysaetos.client`
-    failures.py     each failure as one line for operators
-    strategies.py   lets two strategies bear hosts and instances without data
-    start.py        what the decision engine says, and checks, when it starts
-    check.py        the strategy `aetos_check`, an audit that only reads
-    options.py      further options of [aetos_client] and [prometheus_client]
+    hosts.py        host names and their label values
+    connection.py   the client interface that Watcher's base class uses
+    failures.py     one-line messages for operators
+    strategies.py   makes two strategies tolerate hosts and instances without data
+    start.py        the check at the start of the decision engine
+    check.py        the strategy ``aetos_check``, an audit that only reads
+    options.py      additional options of [aetos_client] and [prometheus_client]
 
-`queries`, `parts`, `bulk` and `hosts` know nothing of Watcher. Nothing is shared between strategy runs, and
-nothing waits but on the network, so the same code serves eventlet (to release 16) and threads (from 17).
+``queries``, ``parts``, ``bulk``, ``hosts`` and ``failures`` do not import Watcher. Strategy runs share no
+state, and the code blocks only on the network, so it works with eventlet (up to release 16) and with threads
+(from 17).
 """
 
 from __future__ import annotations

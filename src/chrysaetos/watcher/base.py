@@ -1,4 +1,4 @@
-"""The base class of Watcher's own Prometheus datasources, or its like where a release has none (14)."""
+"""The base class of Watcher's Prometheus datasources, or a substitute for release 14, which has none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["DataSourceBase", "PrometheusBase"]
 
 
 class _PrometheusBase14(DataSourceBase):  # type: ignore[misc]  # Watcher is not typed
-    """What the datasources here use of it: its attributes, and the order in which they are made."""
+    """The attributes of Watcher's base class that the datasources use, set in the same order."""
 
     METRIC_MAP = {  # noqa: RUF012  # Watcher's own declaration
         **DataSourceBase.METRIC_MAP,

@@ -1,4 +1,4 @@
-"""One query for all hosts or all instances, and its answer for as long as the strategy runs."""
+"""Read a metric of all hosts or instances with one query, and cache it for the strategy run."""
 
 from __future__ import annotations
 
@@ -14,84 +14,84 @@ if TYPE_CHECKING:
     from chrysaetos.watcher.parts import Part
     from chrysaetos.watcher.queries import Reading
 
-__all__ = ["Bulk", "Measure"]
+__all__ = ["BulkReader", "Series"]
 
-_TIMEOUTS: Final = 2
-"""How many timeouts of one reading are answered with smaller queries. Each takes as long as the server or the
-client waits, so it must not go on as it may for an answer that is too large."""
+_MAX_TIMEOUTS: Final = 2
+"""How many timeouts of a reading are retried with smaller queries. Each takes the full time limit, so there
+must be fewer than for results that are too large."""
 
 
-class Measure(Protocol):
-    """One series of an answer."""
+class Series(Protocol):
+    """One series of a result."""
 
     labels: Mapping[str, str]
     value: Any
 
 
-class Bulk:
-    """Answers of readings, each asked for once.
+class BulkReader:
+    """Reads each reading once and caches its values.
 
     Args:
-        ask: sends an instant query and returns its series. What it raises goes through, but for
-            `TooLarge` and `Timeout`, which are answered with smaller queries as long as there are any.
-        limit: an answer with this many series may have been cut off by the server (its parameter `limit`),
-            so it is asked for in smaller parts.
+        query: sends an instant query and returns its series. ``TooLarge`` and ``Timeout`` are retried with
+            smaller queries; other exceptions are propagated.
+        limit: a result with this many series may have been truncated by the server (its parameter ``limit``),
+            so it is read again in smaller parts.
 
     Attributes:
-        queries: how many queries were sent.
+        query_count: the number of queries that were sent.
     """
 
-    def __init__(self, ask: Callable[[str], Sequence[Measure]], *, limit: int) -> None:
-        self._ask = ask
+    def __init__(self, query: Callable[[str], Sequence[Series]], *, limit: int) -> None:
+        self._query = query
         self._limit = limit
-        self._answers: dict[tuple[Reading, str], dict[str, float]] = {}
+        self._values: dict[tuple[Reading, str], dict[str, float]] = {}
         self._parts: dict[Part, list[Part]] = {}
-        self.queries = 0
+        self.query_count = 0
 
     def values(self, reading: Reading, label: str, whole: Part) -> Mapping[str, float]:
-        """The values of a reading by resource. Those that are no number (NaN) or infinite are left out.
+        """Return the values of a reading by resource, without NaN and infinite values.
 
         Args:
-            reading: what to ask.
-            label: the label that tells the resources apart.
-            whole: all of them. The parts that one reading needed are those that the next starts with.
+            reading: the reading.
+            label: the label that identifies a resource.
+            whole: the part with all resources. A reading starts with the parts that the previous one needed.
 
         Raises:
             MetricsError: a query failed.
         """
         key = (reading, label)
-        if key not in self._answers:
-            self._answers[key] = self._fetch(reading, label, whole)
-        return self._answers[key]
+        if key not in self._values:
+            self._values[key] = self._fetch(reading, label, whole)
+        return self._values[key]
 
     def _fetch(self, reading: Reading, label: str, whole: Part) -> dict[str, float]:
         waiting = list(reversed(self._parts.get(whole, [whole])))
-        answered: list[Part] = []
+        finished: list[Part] = []
         values: dict[str, float] = {}
         timeouts = 0
         while waiting:
             part = waiting.pop()
             halves = part.halves()
             try:
-                self.queries += 1
-                answer = self._ask(expression(reading, label, part.matcher(label)))
+                self.query_count += 1
+                series = self._query(expression(reading, label, part.matcher(label)))
             except errors.TooLarge:
                 if not halves:
                     raise
             except errors.Timeout:
                 timeouts += 1
-                if not halves or timeouts > _TIMEOUTS:
+                if not halves or timeouts > _MAX_TIMEOUTS:
                     raise
             else:
-                if len(answer) < self._limit or not halves:
-                    values |= _numbers(answer, label)
-                    answered.append(part)
+                if len(series) < self._limit or not halves:
+                    values |= _finite_values(series, label)
+                    finished.append(part)
                     continue
             waiting += reversed(halves)
-        self._parts[whole] = answered
+        self._parts[whole] = finished
         return values
 
 
-def _numbers(answer: Sequence[Measure], label: str) -> dict[str, float]:
-    pairs = ((measure.labels.get(label, ""), float(measure.value)) for measure in answer)
+def _finite_values(series: Sequence[Series], label: str) -> dict[str, float]:
+    pairs = ((one.labels.get(label, ""), float(one.value)) for one in series)
     return {resource: value for resource, value in pairs if math.isfinite(value)}

@@ -1,7 +1,7 @@
-"""What Watcher's `PrometheusBase` asks of its client, by `chrysaetos.client`.
+"""The client interface that Watcher's ``PrometheusBase`` uses, implemented with ``chrysaetos.client``.
 
-There it is observabilityclient's `PrometheusAPIClient`, of which it uses two methods, `query` and `_get`.
-Keeping to them lets the datasources be children of that class, and Watcher's own tests of it run on them.
+There Watcher uses observabilityclient's ``PrometheusAPIClient``, with its methods ``query`` and ``_get``.
+With the same methods, the datasources can be subclasses of ``PrometheusBase`` and pass Watcher's tests.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
     from chrysaetos.client import MetricsClient
     from chrysaetos.client.results import Matrix, Vector
-    from chrysaetos.watcher.failures import Place
+    from chrysaetos.watcher.failures import Endpoint
 
 __all__ = ["Connection", "PrometheusAPIClientError", "RequestFailed"]
 
 
 class RequestFailed(PrometheusAPIClientError):  # type: ignore[misc]  # observabilityclient is not typed
-    """A request failed, for callers that know only Watcher's exceptions.
+    """A request failed; an exception that Watcher's code handles.
 
     Args:
-        line: what happened, in one line.
+        line: the message, in one line.
     """
 
     def __init__(self, line: str) -> None:
@@ -39,17 +39,17 @@ class RequestFailed(PrometheusAPIClientError):  # type: ignore[misc]  # observab
 
 
 class Connection:
-    """Requests to one server.
+    """Sends requests to one server.
 
     Args:
-        client: sends them; repeats what may be repeated.
-        place: names the server in errors.
-        limit: the most series that a query may answer with, where the server knows the parameter.
+        client: the client.
+        endpoint: the server, for error messages.
+        limit: the maximum number of series in the result of a query, if the server supports the parameter.
     """
 
-    def __init__(self, client: MetricsClient, place: Place, limit: int) -> None:
+    def __init__(self, client: MetricsClient, endpoint: Endpoint, limit: int) -> None:
         self._client = client
-        self._place = place
+        self._target = endpoint
         self._limit = limit
         self._calls: dict[str, Callable[[], Any]] = {
             "targets?state=active": lambda: client.targets("active"),
@@ -59,34 +59,34 @@ class Connection:
 
     @property
     def endpoint(self) -> str:
-        """The URL that is asked.
+        """The URL of the metrics service.
 
         Raises:
-            RequestFailed: Keystone does not tell it.
+            RequestFailed: the URL cannot be looked up in Keystone.
         """
         return str(self._call(lambda: self._client.endpoint))
 
     def query(self, query: str) -> Vector:
-        """An instant query.
+        """Evaluate an instant query.
 
         Raises:
-            MetricsError: it failed.
+            MetricsError: the query failed.
         """
         return self._client.query_vector(query, limit=self._limit)
 
     def query_range(self, query: str, start: datetime, end: datetime, step: float) -> Matrix:
-        """A range query, in as many pieces as it takes.
+        """Evaluate a range query, split into several requests if necessary.
 
         Raises:
-            MetricsError: it failed.
+            MetricsError: the query failed.
         """
         return self._client.query_range(query, start, end, step, split=True)
 
     def _get(self, endpoint: str) -> dict[str, Any]:
-        """One of the three other requests, by its path behind `/api/v1/`.
+        """Send one of the other three requests, given by its path below ``/api/v1/``.
 
         Raises:
-            RequestFailed: it failed.
+            RequestFailed: the request failed.
         """
         return {"status": "success", "data": self._call(self._calls[endpoint])}
 
@@ -94,4 +94,4 @@ class Connection:
         try:
             return call()
         except MetricsError as error:
-            raise RequestFailed(self._place.line(error)) from error
+            raise RequestFailed(self._target.error_message(error)) from error

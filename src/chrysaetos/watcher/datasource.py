@@ -1,4 +1,4 @@
-"""Watcher's datasources `aetos` and `prometheus`: where they ask, and with what credentials."""
+"""Watcher's datasources ``aetos`` and ``prometheus``: endpoint and credentials."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from watcher.common import clients, exception
 
 from chrysaetos.client import MetricsClient
 from chrysaetos.watcher.connection import Connection
-from chrysaetos.watcher.failures import Place
-from chrysaetos.watcher.grouped import GroupedDatasource, most_series
+from chrysaetos.watcher.failures import Endpoint
+from chrysaetos.watcher.grouped import GroupedDatasource, series_limit
 
 __all__ = ["AetosDatasource", "PrometheusDatasource"]
 
@@ -18,14 +18,14 @@ CONF = cfg.CONF
 
 
 class AetosDatasource(GroupedDatasource):
-    """Metrics from Aetos, found in Keystone's catalog and asked with Watcher's own credentials.
+    """Metrics from Aetos, with its endpoint from Keystone's catalog and Watcher's own credentials.
 
     Args:
-        osc: Watcher's OpenStackClients; its Keystone session is used as it is.
-        timeout: seconds for one request with all its tries; `[aetos_client] timeout` when None.
+        osc: Watcher's OpenStackClients, whose Keystone session is used unchanged.
+        timeout: seconds for a request including its retries; ``[aetos_client] timeout`` when None.
 
     Raises:
-        RequestFailed: the targets cannot be asked for; the message says why.
+        RequestFailed: the targets cannot be read; the message says why.
     """
 
     NAME = "aetos"
@@ -33,19 +33,21 @@ class AetosDatasource(GroupedDatasource):
     def __init__(self, osc: Any = None, timeout: float | None = None) -> None:
         self.osc = osc or clients.OpenStackClients()
         self._timeout = timeout
-        # Watcher also takes publicURL and its like.
-        self._place = Place(CONF.aetos_client.interface.removesuffix("URL"), CONF.aetos_client.region_name)
+        # Watcher also accepts publicURL, internalURL and adminURL.
+        self._target = Endpoint(
+            CONF.aetos_client.interface.removesuffix("URL"), CONF.aetos_client.region_name
+        )
         super().__init__()
 
     def _setup_prometheus_client(self) -> Connection:
         client = MetricsClient(
             self.osc.session,
-            interface=self._place.interface,
-            region_name=self._place.region,
+            interface=self._target.interface,
+            region_name=self._target.region,
             timeout=self._timeout or CONF.aetos_client.timeout,
             retries=_retries(),
         )
-        return Connection(client, self._place, most_series())
+        return Connection(client, self._target, series_limit())
 
     def _get_fqdn_label(self) -> str:
         return str(CONF.aetos_client.fqdn_label)
@@ -55,11 +57,11 @@ class AetosDatasource(GroupedDatasource):
 
 
 class PrometheusDatasource(GroupedDatasource):
-    """Metrics from Prometheus itself, by Watcher's section `[prometheus_client]`.
+    """Metrics from Prometheus itself, configured by Watcher's section ``[prometheus_client]``.
 
     Raises:
-        MissingParameter: there is no host.
-        RequestFailed: the targets cannot be asked for; the message says why.
+        MissingParameter: no host is configured.
+        RequestFailed: the targets cannot be read; the message says why.
     """
 
     NAME = "prometheus"
@@ -69,20 +71,20 @@ class PrometheusDatasource(GroupedDatasource):
         if not section.host:
             raise exception.MissingParameter(message="[prometheus_client] host must be set in watcher.conf")
         host = f"[{section.host}]" if ":" in section.host else section.host
-        # As Watcher has it: https where there is a CA to verify with.
+        # Like Watcher itself: https if there is a CA to verify the certificate with.
         url = f"{'https' if section.cafile else 'http'}://{host}:{section.port}"
-        both = section.username and section.password
+        has_login = section.username and section.password
         certificate = section.cafile and section.certfile and section.keyfile
         client = MetricsClient.direct(
             url,
-            username=section.username if both else None,
-            password=section.password if both else None,
+            username=section.username if has_login else None,
+            password=section.password if has_login else None,
             verify=section.cafile or True,
             cert=(section.certfile, section.keyfile) if certificate else None,
             timeout=CONF.aetos_client.timeout,
             retries=_retries(),
         )
-        return Connection(client, self._place, most_series())
+        return Connection(client, self._target, series_limit())
 
     def _get_fqdn_label(self) -> str:
         return str(CONF.prometheus_client.fqdn_label)

@@ -1,4 +1,4 @@
-"""Each failure as one line that says what to do."""
+"""One-line messages for operators: what failed, and what to do."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 
 from chrysaetos.client import errors
 
-__all__ = ["Place"]
+__all__ = ["Endpoint"]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a datasource asks, as its lines call it.
+class Endpoint:
+    """The endpoint of a datasource, as messages name it.
 
     Attributes:
-        interface: of the catalog entry; empty for a server that is not looked up in Keystone.
-        region: of the catalog entry; None for any.
+        interface: the interface in the catalog; empty for a server that is not looked up in Keystone.
+        region: the region in the catalog; None for any region.
     """
 
     interface: str = ""
     region: str | None = None
 
-    def line(self, error: errors.MetricsError) -> str:
-        """The failure in one line, without secrets."""
+    def error_message(self, error: errors.MetricsError) -> str:
+        """Return the message for a failed request, without secrets."""
         if not self.interface:
             return f"Prometheus: {_first_line(error)}"
         match error:
@@ -34,7 +34,7 @@ class Place:
                 )
             case errors.Unauthorized():
                 return (
-                    "Aetos: unauthorized: the credentials in [watcher_clients_auth] are not accepted: "
+                    "Aetos: unauthorized: the credentials in [watcher_clients_auth] are rejected: "
                     f"{_first_line(error)}"
                 )
             case errors.Forbidden():
@@ -44,12 +44,12 @@ class Place:
                 )
         return f"Aetos: {_first_line(error)}"
 
-    def no_hosts(self, label: str) -> str:
-        """That no host can be told from its targets."""
+    def no_hosts_message(self, label: str) -> str:
+        """Return the message for targets without the label of the host name."""
         section = "aetos_client" if self.interface else "prometheus_client"
         return (
-            f"no active target of Prometheus has the label {label}: no host has metrics. Add it to the "
-            f"scrape configuration, or name the right one in [{section}] fqdn_label"
+            f"no active target of Prometheus has the label {label}, so no host has metrics. Add the label to "
+            f"the scrape configuration, or set [{section}] fqdn_label to the right label"
         )
 
 

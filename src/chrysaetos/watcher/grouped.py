@@ -1,14 +1,14 @@
-"""What the datasources `aetos` and `prometheus` have in common: Watcher's interface, by grouped queries.
+"""Base class of the datasources ``aetos`` and ``prometheus``: Watcher's interface with grouped queries.
 
-Differences to Watcher's own classes, all on purpose:
+Intended differences from Watcher's own classes:
 
-- A query is about all hosts or all instances. One datasource is made for each strategy run, and asks each
-  reading once.
-- `statistic_aggregation` means what it says: "max" of host_cpu_usage is the highest usage over time, whoever
-  asks.
-- No value is None, a value of 0 is 0. A failed query is an error that ends the audit: without it a strategy
-  would go on with a cloud that seems to have no data.
-- Names are resolved to one host or to none.
+- A query returns all hosts or all instances. Each strategy run creates its own datasource, which sends each
+  query once.
+- ``statistic_aggregation`` returns the requested aggregate: "max" of host_cpu_usage is the highest usage over
+  time for every caller.
+- Missing data is None; a value of 0 is 0. A failed query is an exception that ends the audit. Otherwise a
+  strategy would continue with a cloud that seems to have no data.
+- A host name is resolved to exactly one host, or to none.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from watcher.common import exception
 from chrysaetos.client.errors import MetricsError
 from chrysaetos.client.promql import one_of
 from chrysaetos.watcher.base import DataSourceBase, PrometheusBase
-from chrysaetos.watcher.bulk import Bulk
+from chrysaetos.watcher.bulk import BulkReader
 from chrysaetos.watcher.connection import PrometheusAPIClientError
-from chrysaetos.watcher.failures import Place
+from chrysaetos.watcher.failures import Endpoint
 from chrysaetos.watcher.hosts import ambiguous_names, label_values, short_names
 from chrysaetos.watcher.parts import HostPart, InstancePart
 from chrysaetos.watcher.queries import AGGREGATES, Reading, expression, instance_cpu_percent
@@ -35,21 +35,21 @@ from chrysaetos.watcher.queries import AGGREGATES, Reading, expression, instance
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["GroupedDatasource", "most_series"]
+__all__ = ["GroupedDatasource", "series_limit"]
 
 CONF = cfg.CONF
-LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _HOST, _INSTANCE = "compute_node", "instance"
 
 _FROM_MODEL = {"instance.memory": "memory", "instance.disk": "disk"}
-"""Meters that are no metrics: they stand for an attribute of the instance in Watcher's model."""
+"""Meters that are not metrics but attributes of the instance in Watcher's model."""
 
-_SERIES_SPAN = timedelta(hours=1)
+_DEFAULT_RANGE = timedelta(hours=1)
 
 
 def _getter(resource_type: str, metric: str) -> Callable[..., float | None]:
-    """One of Watcher's methods for one metric."""
+    """Return the method of Watcher's interface for a metric."""
 
     def get(
         self: GroupedDatasource,
@@ -63,12 +63,12 @@ def _getter(resource_type: str, metric: str) -> Callable[..., float | None]:
         )
         return None if value is None else float(value)
 
-    get.__doc__ = f"{metric} of a resource, None without data; see `queries` for the unit."
+    get.__doc__ = f"Return {metric} of a resource, None without data; see ``queries`` for the unit."
     return get
 
 
 class GroupedDatasource(PrometheusBase):  # type: ignore[misc]  # Watcher is not typed
-    """A datasource that asks about all hosts or instances at once; its children say where."""
+    """A datasource that reads all hosts or instances at once. Subclasses provide endpoint and credentials."""
 
     METRIC_MAP: dict[str, str | None]
     prometheus: Any
@@ -76,21 +76,21 @@ class GroupedDatasource(PrometheusBase):  # type: ignore[misc]  # Watcher is not
     prometheus_fqdn_labels: set[str]
     prometheus_host_instance_map: dict[str, str]
 
-    _place = Place()
+    _target = Endpoint()
 
     def __init__(self) -> None:
-        # Watcher writes the operator's metric map into this attribute, which all classes would share.
+        # Watcher updates this attribute with the operator's metric map; without a copy, all classes share it.
         self.METRIC_MAP = dict(type(self).METRIC_MAP)
         self._failures: dict[Reading, str] = {}
         self._unknown: set[str] = set()
-        self._bulk = self._empty_bulk()
+        self._bulk = self._new_bulk()
         super().__init__()
 
-    def _empty_bulk(self) -> Bulk:
-        return Bulk(self._query, limit=most_series())
+    def _new_bulk(self) -> BulkReader:
+        return BulkReader(self._query, limit=series_limit())
 
     def _query(self, query: str) -> Any:
-        # Looked up at each query: the base class makes it after the bulk.
+        # The base class sets `prometheus` later than `_bulk` is created.
         return self.prometheus.query(query)
 
     # Hosts
@@ -99,16 +99,18 @@ class GroupedDatasource(PrometheusBase):  # type: ignore[misc]  # Watcher is not
         targets = self.prometheus._get("targets?state=active")["data"]["activeTargets"]  # noqa: SLF001  # see Connection
         names = label_values(targets, self.prometheus_fqdn_label)
         if not names:
-            LOG.error("Datasource %s: %s", self.NAME, self._place.no_hosts(self.prometheus_fqdn_label))
+            _LOG.error(
+                "Datasource %s: %s", self.NAME, self._target.no_hosts_message(self.prometheus_fqdn_label)
+            )
         return names
 
     def _build_prometheus_host_instance_map(self) -> dict[str, str]:
         return short_names(self.prometheus_fqdn_labels)
 
     def _resolve_prometheus_instance_label(self, node_name: str) -> str | None:
-        """The label value of a host by its name, full or short; None when there is none, or more than one.
+        """Return the label value of a host by its full or short name; None unless there is exactly one.
 
-        Hosts may be new: for the first one that is not known, the targets are asked for once more.
+        Hosts may be new: for the first unknown host, the targets are read again.
         """
         found = self._known(node_name)
         if found is None and not self._unknown:
@@ -116,18 +118,18 @@ class GroupedDatasource(PrometheusBase):  # type: ignore[misc]  # Watcher is not
             self.prometheus_fqdn_labels = self._build_prometheus_fqdn_labels()
             self.prometheus_host_instance_map = self._build_prometheus_host_instance_map()
             if self.prometheus_fqdn_labels != before:
-                self._bulk = self._empty_bulk()
+                self._bulk = self._new_bulk()
             found = self._known(node_name)
         if found is None and node_name not in self._unknown:
             self._unknown.add(node_name)
             several = ambiguous_names(self.prometheus_fqdn_labels).get(node_name, [])
-            LOG.warning(
-                "Datasource %s: no metrics of host %s: %s",
+            _LOG.warning(
+                "Datasource %s: no metrics for host %s: %s",
                 self.NAME,
                 node_name,
                 f"{' and '.join(several)} have this short name"
                 if several
-                else f"no active target of Prometheus has it as its label {self.prometheus_fqdn_label}",
+                else f"no active target of Prometheus has it as label {self.prometheus_fqdn_label}",
             )
         return found
 
@@ -145,44 +147,44 @@ class GroupedDatasource(PrometheusBase):  # type: ignore[misc]  # Watcher is not
         aggregate: str = "mean",
         granularity: float | None = 300,
     ) -> float | None:
-        """A metric of a resource, None without data.
+        """Return a metric of a resource, None without data.
 
         Args:
             resource: a ComputeNode or an Instance of Watcher's model.
-            resource_type: `compute_node` or `instance`.
+            resource_type: ``compute_node`` or ``instance``.
             meter_name: Watcher's name of the metric.
-            period: seconds back from now.
+            period: the length of the time range until now, in seconds.
             aggregate: mean, min, max or count.
-            granularity: seconds of each mean that a maximum or minimum of CPU usage is taken of.
+            granularity: for a minimum or maximum of CPU usage, the length of each mean in seconds.
 
         Raises:
-            MetricNotAvailable: the metric map has no such metric.
-            InvalidParameter: the aggregate or the period cannot be asked for.
+            MetricNotAvailable: the metric map does not have the metric.
+            InvalidParameter: the aggregate or the period is invalid.
             DataSourceNotAvailable: the query failed; it is not repeated in this strategy run.
         """
         meter = self._get_meter(meter_name)
         if resource_type == _INSTANCE and meter in _FROM_MODEL:
             return float(getattr(resource, _FROM_MODEL[meter]))
         if resource_type not in {_HOST, _INSTANCE}:
-            LOG.warning("Datasource %s has no metrics of resource type %s", self.NAME, resource_type)
+            _LOG.warning("Datasource %s has no metrics of resource type %s", self.NAME, resource_type)
             return None
         if aggregate not in AGGREGATES:
-            self._refuse(f"the aggregate must be one of {', '.join(AGGREGATES)}, not {aggregate!r}")
+            self._reject(f"the aggregate must be one of {', '.join(AGGREGATES)}, not {aggregate!r}")
         if isinstance(period, bool) or not isinstance(period, int | float) or not 0 < period < math.inf:
-            self._refuse(f"the period must be a number of seconds above 0, not {period!r}")
+            self._reject(f"the period must be a number of seconds above 0, not {period!r}")
         name = self._name_of(resource, resource_type)
         if name is None:
             return None
-        reading = Reading.of(meter_name, meter, aggregate, period, granularity)
+        reading = Reading.create(meter_name, meter, aggregate, period, granularity)
         value = self._values(reading, resource_type).get(name)
         return None if value is None else _in_units(value, reading, resource)
 
     if not hasattr(DataSourceBase, "_statistic_aggregation"):
-        # To release 16, this is what strategies call; from 17, a method of the base class that caches.
+        # Up to release 16, strategies call this method; from 17, a caching method of the base class.
         statistic_aggregation = _statistic_aggregation
 
     def _name_of(self, resource: Any, resource_type: str) -> str | None:
-        """The value of the label that stands for a resource."""
+        """Return the label value of a resource."""
         if resource_type == _INSTANCE:
             return str(resource.uuid)
         return self._resolve_prometheus_instance_label(resource.hostname)
@@ -197,31 +199,31 @@ class GroupedDatasource(PrometheusBase):  # type: ignore[misc]  # Watcher is not
             self._fail(self._failures[reading])
         hosts = resource_type == _HOST
         whole = HostPart(tuple(sorted(self.prometheus_fqdn_labels))) if hosts else InstancePart()
-        before, started = self._bulk.queries, time.monotonic()
+        before, started = self._bulk.query_count, time.monotonic()
         try:
             values = self._bulk.values(reading, self._label(resource_type), whole)
         except MetricsError as error:
-            self._failures[reading] = f"{reading.metric}: {self._place.line(error)}"
-            LOG.error("Datasource %s: %s", self.NAME, self._failures[reading])  # noqa: TRY400  # one line, no traceback
+            self._failures[reading] = f"{reading.metric}: {self._target.error_message(error)}"
+            _LOG.error("Datasource %s: %s", self.NAME, self._failures[reading])
             self._fail(self._failures[reading])
-        if self._bulk.queries > before:
-            LOG.info(
-                "Datasource %s: %s, %s over %g s: %d %ss by %d queries in %.2f s",
+        if self._bulk.query_count > before:
+            _LOG.info(
+                "Datasource %s: %s, %s over %g s: %d %ss in %.2f s (queries: %d)",
                 self.NAME,
                 reading.metric,
                 reading.aggregate,
                 reading.period,
                 len(values),
                 "host" if hosts else "instance",
-                self._bulk.queries - before,
                 time.monotonic() - started,
+                self._bulk.query_count - before,
             )
         return values
 
     def _fail(self, line: str) -> None:
         raise exception.DataSourceNotAvailable(message=f"Datasource {self.NAME}: {line}")
 
-    def _refuse(self, line: str) -> None:
+    def _reject(self, line: str) -> None:
         raise exception.InvalidParameter(message=f"Datasource {self.NAME}: {line}")
 
     def statistic_series(  # noqa: PLR0917  # Watcher's signature
@@ -233,48 +235,48 @@ class GroupedDatasource(PrometheusBase):  # type: ignore[misc]  # Watcher is not
         end_time: datetime | None = None,
         granularity: float = 300,
     ) -> dict[datetime, float]:
-        """A metric of a resource over time.
+        """Return a metric of a resource over time.
 
         Args:
             resource: a ComputeNode or an Instance of Watcher's model.
-            resource_type: `compute_node` or `instance`.
+            resource_type: ``compute_node`` or ``instance``.
             meter_name: Watcher's name of the metric.
-            start_time: from when, in UTC unless it says; an hour before the end when None.
-            end_time: until when; now when None.
-            granularity: seconds between two points. Each is the mean since the one before.
+            start_time: the start of the range, in UTC if it has no zone; an hour before the end when None.
+            end_time: the end of the range, in UTC if it has no zone; now when None.
+            granularity: seconds between two points. Each point is the mean since the previous one.
 
         Returns:
-            Time in UTC → value. Times without data are left out.
+            The values by time in UTC. Times without data are left out.
 
         Raises:
-            MetricNotAvailable: the metric map has no such metric.
-            InvalidParameter: a time, or the granularity, cannot be asked for.
+            MetricNotAvailable: the metric map does not have the metric.
+            InvalidParameter: a time or the granularity is invalid.
             DataSourceNotAvailable: the query failed.
         """
         meter = self._get_meter(meter_name)
         end = _aware(end_time or datetime.now(UTC))
-        start = _aware(start_time) if start_time else end - _SERIES_SPAN
+        start = _aware(start_time) if start_time else end - _DEFAULT_RANGE
         if not granularity > 0 or start > end:
-            self._refuse(f"no series from {start} to {end} by {granularity!r} s")
+            self._reject(f"invalid range: from {start} to {end} with a granularity of {granularity!r} s")
         if resource_type == _INSTANCE and meter in _FROM_MODEL:
             return {end: float(getattr(resource, _FROM_MODEL[meter]))}
         if resource_type not in {_HOST, _INSTANCE}:
-            LOG.warning("Datasource %s has no metrics of resource type %s", self.NAME, resource_type)
+            _LOG.warning("Datasource %s has no metrics of resource type %s", self.NAME, resource_type)
             return {}
         name = self._name_of(resource, resource_type)
         if name is None:
             return {}
-        reading = Reading.of(meter_name, meter, "mean", granularity, None)
+        reading = Reading.create(meter_name, meter, "mean", granularity, None)
         label = self._label(resource_type)
         query = expression(reading, label, one_of(label, [name]))
         try:
             matrix = self.prometheus.query_range(query, start, end, granularity)
         except MetricsError as error:
-            self._fail(f"{meter_name}: {self._place.line(error)}")
+            self._fail(f"{meter_name}: {self._target.error_message(error)}")
         return {
-            datetime.fromtimestamp(moment, UTC): _in_units(value, reading, resource)
+            datetime.fromtimestamp(seconds, UTC): _in_units(value, reading, resource)
             for series in matrix
-            for moment, value in series.points
+            for seconds, value in series.points
             if math.isfinite(value)
         }
 
@@ -290,44 +292,44 @@ class GroupedDatasource(PrometheusBase):  # type: ignore[misc]  # Watcher is not
     get_instance_l3_cache_usage = _getter(_INSTANCE, "instance_l3_cache_usage")
     get_instance_root_disk_size = _getter(_INSTANCE, "instance_root_disk_size")
 
-    # What `openstack optimize strategy state` shows
+    # Shown by `openstack optimize strategy state`
 
     def check_availability(self) -> str:
-        """`available`, or `not available` with the reason in the log."""
+        """Return ``available``, or ``not available`` and log the reason."""
         try:
             self.prometheus._get("status/runtimeinfo")  # noqa: SLF001  # see Connection
         except PrometheusAPIClientError as error:
-            LOG.warning("Datasource %s is not available: %s", self.NAME, _text(error))
+            _LOG.warning("Datasource %s is not available: %s", self.NAME, _message(error))
             return "not available"
         return "available"
 
     def list_metrics(self) -> set[str]:
-        """The names of all metrics in Prometheus; empty when they cannot be had: the log says why."""
+        """Return the names of all metrics in Prometheus; an empty set, and a log line, on failure."""
         try:
             return set(self.prometheus._get("label/__name__/values")["data"])  # noqa: SLF001  # see Connection
         except PrometheusAPIClientError as error:
-            LOG.warning("Datasource %s: metrics cannot be listed: %s", self.NAME, _text(error))
+            _LOG.warning("Datasource %s: cannot list metrics: %s", self.NAME, _message(error))
             return set()
 
 
-def most_series() -> int:
-    """The length of an answer that is too long: one more than may be."""
+def series_limit() -> int:
+    """Return the limit of series in a query: one more than allowed, to detect larger results."""
     return int(CONF.aetos_client.max_series) + 1
 
 
 def _in_units(value: float, reading: Reading, resource: Any) -> float:
-    """A value in Watcher's unit; only CPU usage of instances depends on the resource."""
+    """Return a value in Watcher's unit. Only the CPU usage of an instance depends on the resource."""
     if reading.metric != "instance_cpu_usage" or reading.aggregate == "count":
         return value
     if not resource.vcpus:
-        LOG.warning("Instance %s has no vCPUs in the model; 1 is assumed", resource.uuid)
+        _LOG.warning("Instance %s has no vCPUs in the model; assuming 1", resource.uuid)
     return instance_cpu_percent(value, resource.vcpus or 1)
 
 
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _aware(time_: datetime) -> datetime:
+    return time_ if time_.tzinfo else time_.replace(tzinfo=UTC)
 
 
-def _text(error: PrometheusAPIClientError) -> str:
-    """The error in words; observabilityclient's own need an answer of the server to have any."""
+def _message(error: PrometheusAPIClientError) -> str:
+    """Return the error's message; observabilityclient's own errors have one only if there was a response."""
     return str(getattr(error, "line", type(error).__name__))

@@ -1,4 +1,4 @@
-"""Host names of Watcher's model, and the label values that stand for them in Prometheus."""
+"""Host names of Watcher's model and their label values in Prometheus."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ __all__ = ["ambiguous_names", "label_values", "short_names"]
 
 
 def label_values(targets: Iterable[Mapping[str, Any]], label: str) -> set[str]:
-    """The values of a label in Prometheus' targets (`activeTargets` of `/api/v1/targets`)."""
+    """Return the values of a label of Prometheus' targets (``activeTargets`` of ``/api/v1/targets``)."""
     found = (target.get("labels", {}).get(label) for target in targets)
     return {value for value in found if value}
 
 
 def short_names(names: Collection[str]) -> dict[str, str]:
-    """Each host's name up to its first dot → its full name. Names that several hosts share are left out."""
+    """Return the full name of each host by its name up to the first dot, without ambiguous short names."""
     shared = ambiguous_names(names)
     pairs = ((name.partition(".")[0], name) for name in names if "." in name)
     return {short: name for short, name in pairs if short not in shared}
 
 
 def ambiguous_names(names: Collection[str]) -> dict[str, list[str]]:
-    """Short names that several hosts share → those hosts' full names, in order."""
+    """Return the full names, in order, of the hosts that share a short name, by short name."""
     grouped: dict[str, list[str]] = {}
     for name in sorted(names):
         if "." in name:

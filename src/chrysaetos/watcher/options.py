@@ -1,4 +1,4 @@
-"""Options beside those that Watcher itself has in `[aetos_client]` and `[prometheus_client]`."""
+"""Options in addition to Watcher's own in ``[aetos_client]`` and ``[prometheus_client]``."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ AETOS_OPTIONS = [
     cfg.BoolOpt(
         "require_at_start",
         default=False,
-        help="End the decision engine at its start when the datasource aetos is configured and cannot be "
-        "used: not registered in Keystone, refused, or without any host. Otherwise it starts, and the log "
-        "says what is wrong.",
+        help="Stop the decision engine at its start if the datasource aetos is configured but not usable: "
+        "not registered in Keystone, unauthorized, or without any host. By default, the engine starts and "
+        "logs the error.",
     ),
     cfg.IntOpt(
         "max_series",
         default=10000,
         min=1,
-        help="The most hosts or instances that one query is about. A larger cloud is asked about in parts.",
+        help="Maximum number of hosts or instances in one query. Larger clouds are queried in parts.",
     ),
     cfg.FloatOpt(
         "timeout",
         default=60,
         min=1,
-        help="Seconds for one query with all its tries. How many tries there may be is said by "
-        "[watcher_datasources] query_max_retries.",
+        help="Time limit of a query in seconds, including its retries. [watcher_datasources] "
+        "query_max_retries sets the number of attempts.",
     ),
 ]
 
@@ -35,17 +35,17 @@ PROMETHEUS_OPTIONS = [
     cfg.BoolOpt(
         "grouped_queries",
         default=False,
-        help="Serve the datasource prometheus by grouped queries, too: one for all hosts or instances.",
+        help="Use grouped queries for the datasource prometheus, too: one query for all hosts or instances.",
     ),
 ]
 
 
 def register_options(conf: cfg.ConfigOpts) -> None:
-    """Make the options known. Twice is harmless."""
+    """Register the options. Calling it again has no effect."""
     for group, options in list_opts():
         conf.register_opts(options, group=group)
 
 
 def list_opts() -> list[tuple[str, list[Any]]]:
-    """What `oslo-config-generator --namespace chrysaetos.watcher` writes."""
+    """Return the options for ``oslo-config-generator --namespace chrysaetos.watcher``."""
     return [("aetos_client", AETOS_OPTIONS), ("prometheus_client", PROMETHEUS_OPTIONS)]

@@ -1,8 +1,8 @@
-"""How a cloud that is too large for one query is cut into parts.
+"""Split a cloud that is too large for one query.
 
-A datasource never sees Watcher's model of the cloud, only one resource after the other. So the first query is
-about everything that has the label. Hosts are known from Prometheus' targets and can be cut by name.
-Instances are not known beforehand, but their ids are UUIDs, which their first digits cut evenly.
+A datasource does not have Watcher's model of the cloud; it gets one resource at a time. So the first query
+selects all series with the label. Hosts are known from Prometheus' targets and are split by name. Instances
+are not known in advance, but their ids are UUIDs, so their first digits split them evenly.
 """
 
 from __future__ import annotations
@@ -20,68 +20,70 @@ if TYPE_CHECKING:
 __all__ = ["HostPart", "InstancePart", "Part"]
 
 _HEX: Final = "0123456789abcdef"
-_DEPTH: Final = 3
-"""Digits of the UUID that are used at most: 4,096 parts."""
+_MAX_DIGITS: Final = 3
+"""The maximum number of digits of the UUID to split by: 4,096 parts."""
 
 
 class Part(Protocol):
-    """A part of all hosts or of all instances."""
+    """A subset of the hosts or of the instances."""
 
     def matcher(self, label: str) -> Matcher:
-        """The matcher that selects it."""
+        """Return the matcher of the part's series."""
 
     def halves(self) -> Sequence[Part]:
-        """Two parts that make it up; empty when it cannot be cut any further."""
+        """Return the two halves of the part; empty if it cannot be split further."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostPart:
-    """Some hosts.
+    """A subset of the hosts.
 
     Attributes:
-        names: their values of the label.
-        everything: whether these are all, so that they need not be named.
+        names: the hosts' label values.
+        everything: whether these are all hosts, so that the matcher need not name them.
     """
 
     names: tuple[str, ...]
     everything: bool = True
 
     def matcher(self, label: str) -> Matcher:
-        """All series with the label, or those of the hosts by name."""
+        """Return a matcher for all series with the label, or for those of the hosts by name."""
         return promql.not_equal(label, "") if self.everything else promql.one_of(label, self.names)
 
     def halves(self) -> Sequence[HostPart]:
-        """The first half of the names, and the second."""
+        """Return the first and the second half of the names."""
         middle = len(self.names) // 2
         if middle == 0:
             return ()
-        return tuple(HostPart(some, everything=False) for some in (self.names[:middle], self.names[middle:]))
+        return tuple(
+            HostPart(names, everything=False) for names in (self.names[:middle], self.names[middle:])
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class InstancePart:
-    """The instances whose UUID starts in one way.
+    """The instances whose UUID has a given prefix.
 
     Attributes:
         prefix: the first digits of the UUID.
-        digits: what the next one may be.
+        digits: the possible values of the next digit.
     """
 
     prefix: str = ""
     digits: str = _HEX
 
     def matcher(self, label: str) -> Matcher:
-        """All series with the label, or those whose id starts so."""
+        """Return a matcher for all series with the label, or for those with the prefix."""
         if not self.prefix and self.digits == _HEX:
             return promql.not_equal(label, "")
         return promql.regex(label, f"{self.prefix}[{self.digits}].*")
 
     def halves(self) -> Sequence[InstancePart]:
-        """The lower half of the digits, and the upper; below one digit, those of the next."""
+        """Return the lower and the upper half of the digits; for a single digit, split by the next one."""
         prefix, digits = self.prefix, self.digits
         if len(digits) == 1:
             prefix, digits = prefix + digits, _HEX
-        if len(prefix) >= _DEPTH:
+        if len(prefix) >= _MAX_DIGITS:
             return ()
         middle = len(digits) // 2
         return InstancePart(prefix, digits[:middle]), InstancePart(prefix, digits[middle:])

@@ -1,4 +1,4 @@
-"""What the decision engine says when it starts, and whether it starts at all."""
+"""The check of the datasource ``aetos`` at the start of the decision engine."""
 
 from __future__ import annotations
 
@@ -18,56 +18,56 @@ from chrysaetos.watcher.hosts import short_names
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["at_start"]
+__all__ = ["check_at_start"]
 
 CONF = cfg.CONF
-LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
-_SECONDS = 20.0
-"""How long the start waits for Aetos."""
+_TIMEOUT = 20.0
+"""The maximum time for Aetos to respond, in seconds."""
 
-_NAMED = 10
-"""How many hosts a line names."""
+_MAX_NAMES = 10
+"""The maximum number of host names in a log line."""
 
 
-def at_start() -> None:
-    """Report on the datasource `aetos`, if it is configured.
+def check_at_start() -> None:
+    """Check the datasource ``aetos`` if it is configured, and log the result.
 
     Raises:
-        SystemExit: it cannot be used, and `[aetos_client] require_at_start` is set.
+        SystemExit: the datasource is not usable, and ``[aetos_client] require_at_start`` is set.
     """
     try:
-        problem = _problem()
-    except Exception as error:
-        # Whatever it is: a report must not keep the engine from starting, unless that is asked for.
-        LOG.exception("Datasource aetos (chrysaetos %s) could not be checked", chrysaetos.__version__)
-        problem = f"it could not be checked: {type(error).__name__}"
+        problem = _find_problem()
+    except Exception as error:  # noqa: BLE001  # logged with its traceback
+        # Only require_at_start may prevent the engine from starting.
+        _LOG.exception("Cannot check the datasource aetos (chrysaetos %s)", chrysaetos.__version__)
+        problem = f"check failed: {type(error).__name__}"
     if problem:
-        LOG.error("Datasource aetos (chrysaetos %s): %s", chrysaetos.__version__, problem)
+        _LOG.error("Datasource aetos (chrysaetos %s): %s", chrysaetos.__version__, problem)
         if CONF.aetos_client.require_at_start:
             raise SystemExit(f"watcher-decision-engine: datasource aetos: {problem}")
 
 
-def _problem() -> str | None:
-    """Report, and return what keeps the datasource from being used."""
+def _find_problem() -> str | None:
+    """Check the configured datasources; return the problem, None if there is none."""
     lists = _datasource_lists()
     configured = {name for names in lists.values() for name in names}
     if "prometheus" in configured and CONF.prometheus_client.grouped_queries:
-        LOG.info("Datasource prometheus (chrysaetos %s): grouped queries", chrysaetos.__version__)
+        _LOG.info("Datasource prometheus (chrysaetos %s) uses grouped queries", chrysaetos.__version__)
     if "aetos" not in configured:
-        LOG.info("Datasource aetos (chrysaetos %s) is installed and not configured", chrysaetos.__version__)
+        _LOG.info("Datasource aetos (chrysaetos %s) is installed but not configured", chrysaetos.__version__)
         return None
-    return _conflict(lists) or _report()
+    return _conflict(lists) or _check_datasource()
 
 
 def _datasource_lists() -> dict[str, list[str]]:
-    """Section → its `datasources`; empty where it has none of its own."""
+    """Return the option ``datasources`` of each section; empty if it is not set."""
     found = {"watcher_datasources": CONF.watcher_datasources.datasources or []}
     for name, strategy in DefaultStrategyLoader().list_available().items():
         section = f"watcher_strategies.{name}"
         options = strategy.get_config_opts()
         if options:
-            # Watcher does so when it loads a strategy, which is later.
+            # Watcher registers them when it loads a strategy, which is later.
             CONF.register_opts(options, group=section)
             found[section] = getattr(CONF[section], "datasources", None) or []
     return found
@@ -83,17 +83,17 @@ def _conflict(lists: dict[str, list[str]]) -> str | None:
     return None
 
 
-def _report() -> str | None:
-    """Log what is there; return what keeps it from being used."""
+def _check_datasource() -> str | None:
+    """Create the datasource and log its properties; return the problem, None if there is none."""
     osc = clients.OpenStackClients()
     try:
-        datasource = AetosDatasource(osc, timeout=min(_SECONDS, CONF.aetos_client.timeout))
+        datasource = AetosDatasource(osc, timeout=min(_TIMEOUT, CONF.aetos_client.timeout))
         endpoint = datasource.prometheus.endpoint
     except RequestFailed as error:
         return str(error)
     hosts = datasource.prometheus_fqdn_labels
     options = CONF.aetos_client
-    LOG.info(
+    _LOG.info(
         "Datasource aetos (chrysaetos %s): endpoint %s, interface %s, region %s, role %s, "
         "%d hosts by label %s, %s",
         chrysaetos.__version__,
@@ -103,33 +103,33 @@ def _report() -> str | None:
         ", ".join(_roles(osc)) or "unknown",
         len(hosts),
         options.fqdn_label,
-        _match(hosts),
+        _compare_with_nova(hosts),
     )
-    return None if hosts else "no hosts have metrics; the line above says why"
+    return None if hosts else "no host has metrics; see the previous line"
 
 
 def _roles(osc: Any) -> list[str]:
-    """The roles of Watcher's token; none where the kind of credentials does not say."""
+    """Return the roles of Watcher's token; empty if the credentials are not Keystone's."""
     access = getattr(osc.session.auth, "get_access", None)
     return sorted(access(osc.session).role_names) if access else []
 
 
-def _match(hosts: Iterable[str]) -> str:
-    """How many of Nova's compute services are among the hosts."""
+def _compare_with_nova(hosts: Iterable[str]) -> str:
+    """Return how many of Nova's compute hosts have metrics, and log the others."""
     try:
         services = _compute_hosts()
-    except Exception as error:  # noqa: BLE001  # Nova is none of our business: without it the line is shorter
+    except Exception as error:  # noqa: BLE001  # Nova is not required for the datasource
         return f"not compared with Nova ({type(error).__name__})"
     known = {*hosts, *short_names(tuple(hosts))}
     missing = sorted(set(services) - known)
     if missing:
-        named = ", ".join(missing[:_NAMED]) + (", …" if len(missing) > _NAMED else "")
-        LOG.warning("Datasource aetos: compute hosts without metrics (%d): %s", len(missing), named)
-    return f"{len(services) - len(missing)} of {len(services)} compute hosts matched"
+        names = ", ".join(missing[:_MAX_NAMES]) + (", …" if len(missing) > _MAX_NAMES else "")
+        _LOG.warning("Datasource aetos: compute hosts without metrics (%d): %s", len(missing), names)
+    return f"{len(services) - len(missing)} of {len(services)} compute hosts have metrics"
 
 
 def _compute_hosts() -> list[str]:
-    """The names that Watcher's model will have (`ComputeNode.hostname`)."""
+    """Return the host names as in Watcher's model (``ComputeNode.hostname``)."""
     nodes = NovaHelper().get_compute_node_list()
-    # Novaclient's hypervisors (to release 16) have the service as a dictionary.
+    # Up to release 16, these are novaclient's hypervisors, whose service is a dictionary.
     return [node.service_host if hasattr(node, "service_host") else node.service["host"] for node in nodes]

@@ -1,15 +1,15 @@
-"""Lets two of Watcher's strategies bear hosts and instances without data.
+"""Make two of Watcher's strategies tolerate hosts and instances without data.
 
-What the strategies of releases 14 to 17 do with None from a datasource:
+How the strategies of releases 14 to 17 handle None from a datasource:
 
-    basic                      takes 100 % for it
-    vm_workload_consolidation  takes the flavor for an instance, the sum of its instances for a host
-    workload_balance           counts 0 for an instance; ends with KeyError when one is chosen on its host
-    workload_stabilization     leaves an instance where it is; leaves a host out, then ends with KeyError when
-                               it comes to a migration from or to it
+    basic                      assumes 100 %
+    vm_workload_consolidation  assumes the flavor for an instance, the sum of its instances for a host
+    workload_balance           assumes 0 for an instance; fails with KeyError when it chooses one on its host
+    workload_stabilization     does not move an instance; omits a host, then fails with KeyError when it
+                               considers a migration from or to it
 
-So for the last two: what was not measured is not moved, and nothing is moved to it. Where all is measured,
-and for other datasources, these functions change nothing.
+With these wrappers, the last two do not move an instance without data, and move nothing from or to a host
+without data. If all data is present, and for other datasources, the wrappers change nothing.
 """
 
 from __future__ import annotations
@@ -29,44 +29,44 @@ if TYPE_CHECKING:
 __all__ = ["install"]
 
 _UNMEASURED = "_chrysaetos_unmeasured"
-"""Attribute of a WorkloadStabilization: the ids of the hosts without data."""
+"""An attribute of WorkloadStabilization: the ids of the hosts without data."""
 
 
 class _Workloads(dict[str, float]):
-    """Workload by instance; infinite for one without data, so that no host has that much to give away."""
+    """Workload by instance; infinite without data, so that it exceeds what any host has to give away."""
 
     def __missing__(self, _: str) -> float:
         return math.inf
 
 
 def install() -> None:
-    """Put the functions into the two classes. Twice is harmless."""
+    """Wrap the methods of the two classes. Calling it again has no effect."""
     for owner, name, wrap in (
-        (WorkloadBalance, "choose_instance_to_migrate", _choose),
-        (WorkloadStabilization, "get_available_nodes", _available),
-        (WorkloadStabilization, "get_hosts_load", _loads),
+        (WorkloadBalance, "choose_instance_to_migrate", _wrap_choose),
+        (WorkloadStabilization, "get_available_nodes", _wrap_available),
+        (WorkloadStabilization, "get_hosts_load", _wrap_loads),
     ):
         original = getattr(owner, name)
         if not hasattr(original, "__wrapped__"):
             setattr(owner, name, wrap(original))
 
 
-def _ours(strategy: Any) -> bool:
+def _is_grouped(strategy: Any) -> bool:
     return isinstance(strategy.datasource_backend, GroupedDatasource)
 
 
-def _choose(original: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_choose(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def choose_instance_to_migrate(
         self: Any, hosts: Any, avg_workload: float, workload_cache: dict[str, float]
     ) -> Any:
-        workloads = _Workloads(workload_cache) if _ours(self) else workload_cache
+        workloads = _Workloads(workload_cache) if _is_grouped(self) else workload_cache
         return original(self, hosts, avg_workload, workloads)
 
     return choose_instance_to_migrate
 
 
-def _available(original: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_available(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def get_available_nodes(self: Any) -> dict[str, Any]:
         unmeasured: frozenset[str] = getattr(self, _UNMEASURED, frozenset())
@@ -75,11 +75,11 @@ def _available(original: Callable[..., Any]) -> Callable[..., Any]:
     return get_available_nodes
 
 
-def _loads(original: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_loads(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def get_hosts_load(self: Any) -> dict[str, Any]:
         loads: dict[str, Any] = original(self)
-        if _ours(self):
+        if _is_grouped(self):
             left_out = self.get_available_nodes().keys() - loads.keys()
             setattr(self, _UNMEASURED, getattr(self, _UNMEASURED, frozenset()) | left_out)
         return loads
