@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import QueryError
+from chrysaetos.promql.selftest import InterpreterError, check_interpreter
 from chrysaetos.tenancy.enforce import scope_query, scope_selector
 from chrysaetos.tenancy.scope import Scope
 
@@ -50,8 +51,9 @@ def run(arguments: Namespace) -> int:
         print("chrysaetos scope: pass either a query or --json-lines", file=sys.stderr)
         return 2
     try:
+        check_interpreter()
         scope = Scope.of(arguments.label, arguments.project)
-    except ValueError as error:
+    except (ValueError, InterpreterError) as error:
         print(f"chrysaetos scope: {error}", file=sys.stderr)
         return 2
     enforce = scope_selector if arguments.selector else scope_query

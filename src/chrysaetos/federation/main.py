@@ -19,6 +19,7 @@ from chrysaetos.http.server.runner import StartFailed, serve
 from chrysaetos.http.server.server import ServerLimits
 from chrysaetos.http.server.sockets import describe, inherited, listen_tcp, load_certificate, tls_context
 from chrysaetos.http.server.systemd import Notifier
+from chrysaetos.promql.selftest import InterpreterError, check_interpreter
 
 if TYPE_CHECKING:
     import ssl
@@ -151,8 +152,9 @@ def run(options: argparse.Namespace) -> int:
         return token_command.run(options)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
+        check_interpreter()
         return _serve(options)
-    except ConfigError as error:
+    except (ConfigError, InterpreterError) as error:
         print(f"chrysaetos federate: {error}", file=sys.stderr)
         return 2
 

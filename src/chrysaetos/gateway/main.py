@@ -21,6 +21,7 @@ from chrysaetos.http.server.server import ServerLimits
 from chrysaetos.http.server.sockets import describe, inherited, listen_tcp, listen_unix
 from chrysaetos.http.server.systemd import Notifier
 from chrysaetos.http.server.workers import Workers
+from chrysaetos.promql.selftest import InterpreterError, check_interpreter
 
 if TYPE_CHECKING:
     import socket
@@ -49,12 +50,13 @@ def run(arguments: Sequence[str]) -> int:
         The process' exit status.
     """
     try:
+        check_interpreter()
         conf = load_conf(arguments)
         log.setup(conf, "chrysaetos")
         # Built here for several workers as well, so that a mistake ends the start with one line.
         service = build(conf)
         sockets = _listen(conf)
-    except ConfigError as error:
+    except (ConfigError, InterpreterError) as error:
         print(f"chrysaetos gateway: {error}", file=sys.stderr)  # noqa: T201  # the log may be what failed
         return 2
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again

@@ -9,6 +9,7 @@ from chrysaetos.promql.lexemes import shown
 from chrysaetos.promql.tokens import END
 
 if TYPE_CHECKING:
+    from chrysaetos.promql.ast import Duration
     from chrysaetos.promql.tokens import Tokens
 
 __all__ = ["Cursor"]
@@ -25,14 +26,29 @@ class Cursor:
         text, kinds, starts, parts, braces: the tokens'.
         index: index of the next token.
         fault: the first type error seen so far; raised once the syntax is known to be right.
+        numeric_durations: literal durations that were written as numbers.
     """
 
-    __slots__ = ("_depth", "_level", "braces", "fault", "index", "kinds", "parts", "starts", "text")
+    __slots__ = (
+        *(
+            "_depth",
+            "_level",
+            "braces",
+            "fault",
+            "index",
+            "kinds",
+            "numeric_durations",
+            "parts",
+            "starts",
+            "text",
+        ),
+    )
 
     def __init__(self, tokens: Tokens, depth: int) -> None:
         self.text, self.kinds, self.starts, self.parts, self.braces = tokens
         self.index = 0
         self.fault: QueryError | None = None
+        self.numeric_durations: list[Duration] = []
         self._depth = depth
         self._level = 0
 

@@ -167,7 +167,10 @@ def _operand(cursor: Cursor) -> Duration:
         seconds = number(cursor)
         if seconds > _MAX_SECONDS:
             cursor.refuse("duration out of range", start, end)
-        return Duration(start, end, seconds)
+        literal = Duration(start, end, seconds)
+        if kind == NUMBER:
+            cursor.numeric_durations.append(literal)
+        return literal
     if kind == "(":
         cursor.enter()
         _expression(cursor)

@@ -1,6 +1,6 @@
 """The functions of PromQL and their types.
 
-The table is Prometheus' (``promql/parser/functions.go``, 3.14), experimental functions included, and
+The table is Prometheus' (``promql/parser/functions.go``, 3.16), experimental functions included, and
 ``holt_winters``, which Prometheus 3 renamed to ``double_exponential_smoothing``. Whether a function is
 switched on is for the server to say; one that is not in the table is refused here.
 """
@@ -72,6 +72,7 @@ def _signatures() -> Mapping[str, Function]:
     add("label_join", "vector", "string", "string", "string", optional=None)
     add("sort_by_label sort_by_label_desc", "vector", "string", optional=None)
     add("double_exponential_smoothing holt_winters", "matrix", "scalar", "scalar")
+    add("integral", "matrix", "scalar", optional=1)
     add("predict_linear", "matrix", "scalar")
     add("quantile_over_time", "scalar", "matrix")
     add("vector", "scalar")

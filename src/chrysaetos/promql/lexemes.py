@@ -1,7 +1,12 @@
 r"""The smallest parts of PromQL's text, as regular expressions, and what is wrong where none of them fits.
 
-Prometheus' own lexer (``promql/parser/lex.go``, 3.14) is the specification. All parts are possessive, so that
-no text makes a match look at a character more than a fixed number of times. They are for ``re.VERBOSE``.
+Prometheus' own lexer (``promql/parser/lex.go``, 3.16) is the specification. The expressions are for
+``re.VERBOSE``.
+
+Each of them takes linear time: a repetition of a group can only be given up at a character that nothing after
+it matches. Only repetitions of a single character are possessive. Up to Python 3.11.4, a possessive group
+that fails half-way leaves the match in a wrong state (CPython issue 106052), so the result must not depend on
+one.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ from chrysaetos.errors import QueryError
 __all__ = ["IDENTIFIER", "SKIP", "SPACE", "STRING", "digits_refusal", "shown", "skip", "string_refusal"]
 
 SPACE = r"[ \t\r\n]*+"
-SKIP = rf"{SPACE}(?:\#[^\r\n]*+{SPACE})*+"
+SKIP = rf"{SPACE}(?:\#[^\r\n]*+{SPACE})*"
 """What may stand between two tokens: white space and comments."""
 
 IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]*+"
@@ -24,13 +29,13 @@ _ESCAPE = r"""(?:[abfnrtv\\]|[0-3][0-7]{2}|x[0-9a-fA-F]{2}
     |U0010[0-9a-fA-F]{4})"""
 # lexString and lexRawString refuse U+FFFD, since they cannot tell it from a byte that is not UTF-8.
 STRING = rf"""(?:
-     "[^"\\\n\ufffd]*+(?:\\(?:"|{_ESCAPE})[^"\\\n\ufffd]*+)*+"
-    |'[^'\\\n\ufffd]*+(?:\\(?:'|{_ESCAPE})[^'\\\n\ufffd]*+)*+'
+     "[^"\\\n\ufffd]*+(?:\\(?:"|{_ESCAPE})[^"\\\n\ufffd]*+)*"
+    |'[^'\\\n\ufffd]*+(?:\\(?:'|{_ESCAPE})[^'\\\n\ufffd]*+)*'
     |`[^`\ufffd]*+`)"""
 """A string literal in any of the three quotes."""
 
 _STRING_PARTS = {
-    quote: re.compile(rf"(?:[^{quote}\\\n\ufffd]|\\(?:{quote}|{_ESCAPE}))*+", re.VERBOSE) for quote in "\"'"
+    quote: re.compile(rf"(?:[^{quote}\\\n\ufffd]++|\\(?:{quote}|{_ESCAPE}))*", re.VERBOSE) for quote in "\"'"
 } | {"`": re.compile("[^`\ufffd]*+")}
 _DIGITS = re.compile(r"[0-9A-Za-z_.]*+")
 _SKIPPED = re.compile(SKIP, re.VERBOSE)

@@ -23,7 +23,7 @@ __all__ = ["label_matchers"]
 
 _OPERATOR = "=~|!~|!=|="
 _MATCHER = re.compile(
-    rf"{SKIP}(?:({IDENTIFIER})|({STRING}))(?:{SKIP}({_OPERATOR}){SKIP}({STRING}))?+{SKIP}([,}}]){SKIP}",
+    rf"{SKIP}(?:({IDENTIFIER})|({STRING}))(?:{SKIP}({_OPERATOR}){SKIP}({STRING}))?{SKIP}([,}}]){SKIP}",
     re.VERBOSE,
 )
 _CLOSE = re.compile(rf"{SKIP}(\}}){SKIP}", re.VERBOSE)

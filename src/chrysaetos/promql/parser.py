@@ -1,6 +1,6 @@
 """Tokens → tree.
 
-Prometheus' grammar (``promql/parser/generated_parser.y``, 3.14) and its type check (``parse.go``,
+Prometheus' grammar (``promql/parser/generated_parser.y``, 3.16) and its type check (``parse.go``,
 ``checkAST``) are the specification; each method's docstring is its production. What Prometheus has behind
 feature flags is accepted here: whether it is switched on is for the server to say.
 
@@ -45,7 +45,9 @@ from chrysaetos.promql.tokens import (
 from chrysaetos.promql.words import AGGREGATORS
 
 if TYPE_CHECKING:
-    from chrysaetos.promql.ast import Expr, Matcher, Matching
+    from collections.abc import Callable
+
+    from chrysaetos.promql.ast import Duration, Expr, Matcher, Matching
     from chrysaetos.promql.tokens import Tokens
 
 __all__ = ["DEFAULT_BOUNDS", "Bounds", "Query", "parse", "parse_selector"]
@@ -100,12 +102,14 @@ class Query:
         expr: its tree.
         selectors: each vector selector, in the order of the text, as it was first read (without modifiers).
         infos: each call of ``info`` that has no label matchers: it selects series on its own.
+        durations: each literal duration that is written as a number (``[300]``, ``offset 0x10``).
     """
 
     text: str
     expr: Expr
     selectors: tuple[VectorSelector, ...]
     infos: tuple[Call, ...] = ()
+    durations: tuple[Duration, ...] = ()
 
 
 def parse(text: str, bounds: Bounds = DEFAULT_BOUNDS) -> Query:
@@ -114,12 +118,7 @@ def parse(text: str, bounds: Bounds = DEFAULT_BOUNDS) -> Query:
     Raises:
         QueryError: the text is not PromQL, or larger than the bounds.
     """
-    parser = _Parser(_tokens(text, bounds), bounds)
-    if parser.kinds[0] == END:
-        parser.refuse("no expression found in input", 0, len(text))
-    expr = parser.expression()
-    parser.finish()
-    return Query(text, expr, tuple(parser.selectors), tuple(parser.infos))
+    return _parse(text, bounds, _Parser.query)
 
 
 def parse_selector(text: str, bounds: Bounds = DEFAULT_BOUNDS) -> Query:
@@ -130,11 +129,18 @@ def parse_selector(text: str, bounds: Bounds = DEFAULT_BOUNDS) -> Query:
     Raises:
         QueryError: the text is not a vector selector, or larger than the bounds.
     """
-    parser = _Parser(_tokens(text, bounds), bounds)
-    selector = parser.vector_selector()
-    parser.unnamed.clear()
-    parser.finish()
-    return Query(text, selector, (selector,))
+    return _parse(text, bounds, _Parser.selector)
+
+
+def _parse(text: str, bounds: Bounds, production: Callable[[_Parser], Expr]) -> Query:
+    try:
+        parser = _Parser(_tokens(text, bounds), bounds)
+        expr = production(parser)
+    except ValueError as error:
+        # A conversion refused what the lexer has accepted: a defect here or in the interpreter. Refuse the
+        # query.
+        raise QueryError("the query cannot be read", text, 0, len(text)) from error
+    return Query(text, expr, tuple(parser.selectors), tuple(parser.infos), tuple(parser.numeric_durations))
 
 
 def _tokens(text: str, bounds: Bounds) -> Tokens:
@@ -160,8 +166,23 @@ class _Parser(Cursor):
         self.unnamed: dict[int, VectorSelector] = {}  # by their starts: those that may be empty
         self._matchers = bounds.matchers
 
+    def query(self) -> Expr:
+        """``expr EOF``."""
+        if self.kinds[0] == END:
+            self.refuse("no expression found in input", 0, len(self.text))
+        expr = self.expression()
+        self.finish()
+        return expr
+
+    def selector(self) -> Expr:
+        """``vector_selector EOF``; the selector may be empty."""
+        selector = self.vector_selector()
+        self.unnamed.clear()
+        self.finish()
+        return selector
+
     def finish(self) -> None:
-        """``start EOF``, and the errors that were kept.
+        """``EOF``, and the errors that were kept.
 
         Raises:
             QueryError: something follows, or a type error was found.

@@ -1,11 +1,11 @@
 """Text → tokens with spans.
 
-Prometheus' own lexer (``promql/parser/lex.go``, 3.14) is the specification. It has three states: the
+Prometheus' own lexer (``promql/parser/lex.go``, 3.16) is the specification. It has three states: the
 statement, the inside of braces, and the inside of brackets, where only durations and their arithmetic stand.
-Statement and brackets have regular expressions of their own; a pair of braces with all it holds is one token,
+Statement and brackets have regular expressions of their own; a pair of braces with its content is one token,
 read in :mod:`~chrysaetos.promql.matchers`.
 
-What holds for every text that Prometheus accepts: it is split here at the same places.
+Every text that Prometheus accepts is split here at the same places.
 """
 
 from __future__ import annotations
@@ -43,18 +43,19 @@ END = "end of input"
 _KINDS = {word: word for word in KEYWORDS} | dict.fromkeys(NUMBERS, NUMBER)
 
 # lex.go, scanNumber, and what Go's strconv takes of it.
-_DIGITS = r"[0-9]++(?:_[0-9]++)*+"
+# What follows a number or a duration ends it, so no shorter match than the longest succeeds.
+_DIGITS = r"[0-9]++(?:_[0-9]++)*"
 _NUMBER = rf"""(?P<number>
-    (?:0[xX]_?[0-9a-fA-F]++(?:_[0-9a-fA-F]++)*+
-      |(?:{_DIGITS}(?:\.(?:{_DIGITS})?+)?+|\.{_DIGITS})(?:[eE][+-]?+{_DIGITS})?+
+    (?:0[xX]_?[0-9a-fA-F]++(?:_[0-9a-fA-F]++)*
+      |(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?
     )(?![0-9A-Za-z_.]))"""
 # prometheus/common, model.ParseDuration: each unit at most once, in this order.
 _DURATION = r"""(?P<duration>
-    (?=[0-9])(?:[0-9]++y)?+(?:[0-9]++w)?+(?:[0-9]++d)?+(?:[0-9]++h)?+(?:[0-9]++m(?!s))?+(?:[0-9]++s)?+
-    (?:[0-9]++ms)?+(?![0-9A-Za-z_]))"""
+    (?=[0-9])(?:[0-9]++y)?(?:[0-9]++w)?(?:[0-9]++d)?(?:[0-9]++h)?(?:[0-9]++m(?!s))?(?:[0-9]++s)?
+    (?:[0-9]++ms)?(?![0-9A-Za-z_]))"""
 _DURATION_WORD = rf"(?P<word>(?i:{'|'.join(sorted(DURATION_WORDS))})(?![A-Za-z_]))"
 
-# Each token takes what is skipped behind it, so the next one starts where its match ends.
+# Each token includes the white space and comments after it, so the next token starts where its match ends.
 _STATEMENT = re.compile(
     rf"""(?:
       (?P<operator>[-+*/%^@,()]|==?+|!=|[<>][=/]?+)
@@ -64,11 +65,15 @@ _STATEMENT = re.compile(
     | (?P<bracket>\[){SPACE} | (?P<brace>\{{)""",
     re.VERBOSE,
 )
-# lex.go, lexDurationExpr: up to a bracket's first number, no comment and no colon.
-_BRACKETS_START = re.compile(
-    rf"""(?:{_NUMBER} | {_DURATION} | (?P<close>\])){SKIP}
-    | (?:(?P<operator>[-+*/%^,()]) | {_DURATION_WORD}){SPACE}""",
-    re.VERBOSE,
+# lex.go, lexDurationExpr: up to a bracket's first number there is no comment, and up to its first number or
+# function there is no colon.
+_BRACKETS_START, _BRACKETS_NO_NUMBER = (
+    re.compile(
+        rf"""(?:{_NUMBER} | {_DURATION} | (?P<close>\])){SKIP}
+        | (?:(?P<operator>[-+*/%^,(){colon}]) | {_DURATION_WORD}){SPACE}""",
+        re.VERBOSE,
+    )
+    for colon in ("", ":")
 )
 _BRACKETS = re.compile(
     rf"(?:(?P<close>\]) | (?P<operator>[-+*/%^,():]) | {_NUMBER} | {_DURATION} | {_DURATION_WORD}){SKIP}",
@@ -127,6 +132,8 @@ def tokenize(text: str, *, limit: int) -> Tokens:
             # lex.go, lexKeywordOrIdentifier: white space may stand between, a comment may not
             if kind in FILLS and _PARENTHESIS_NEXT.match(text, start + len(part)) is None:
                 kind = IDENTIFIER
+            if state is _BRACKETS_START:
+                state = _BRACKETS_NO_NUMBER
         elif kind == "brace":
             kind = BRACES
             braces[len(kinds)], end, position = label_matchers(text, position)
@@ -142,7 +149,7 @@ def tokenize(text: str, *, limit: int) -> Tokens:
                 end = starts[limit] + len(parts[limit])
                 raise QueryError(f"the query has more than {limit} tokens", text, starts[limit], end)
             return Tokens(text, [*kinds, END, END], [*starts, start, start], [*parts, "", ""], braces)
-        elif state is _BRACKETS_START:
+        elif state is _BRACKETS_START or state is _BRACKETS_NO_NUMBER:
             state = _BRACKETS
         kinds.append(kind)
         starts.append(start)

@@ -1,6 +1,6 @@
 """PromQL's words: what cannot stand for a name everywhere. Case does not matter.
 
-Source: Prometheus 3.14, ``promql/parser/lex.go``, ``key``.
+Source: Prometheus 3.16, ``promql/parser/lex.go``, ``key``.
 """
 
 from __future__ import annotations
