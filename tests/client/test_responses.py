@@ -34,9 +34,9 @@ def test_data_warnings_and_infos():
     found = decode(
         response(200, {"status": "success", "data": [1], "warnings": ["w"], "infos": ["i"]}), path="/x"
     )
-    assert found == ([1], ["w"], ["i"])
-    assert decode(response(200, {"status": "success"}), path="/x") == (None, [], [])
-    assert decode(response(204), path="/x") == (None, [], [])
+    assert found == ([1], ["w"], ["i"], None)
+    assert decode(response(200, {"status": "success"}), path="/x") == (None, [], [], None)
+    assert decode(response(204), path="/x") == (None, [], [], None)
 
 
 @pytest.mark.parametrize(

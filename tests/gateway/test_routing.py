@@ -127,13 +127,15 @@ async def test_a_tenants_query_is_scoped_and_the_answer_is_passed_on():
         assert pairs(query) == [("query", 'up{project="A"}'), ("time", "1")]
 
 
-async def test_only_harmless_headers_of_the_answer_are_passed_on():
+@pytest.mark.parametrize(("token", "scope"), [("tenant", b"restricted"), ("admin", b"all")])
+async def test_only_harmless_headers_of_the_answer_are_passed_on(token, scope):
     async with gateway() as g:
-        response = await g.get("/api/v1/query?query=up")
+        response = await g.get("/api/v1/query?query=up", token)
         assert response.headers[:-1] == [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(BODY)),
             (b"cache-control", b"no-store"),
+            (b"x-chrysaetos-scope", scope),
         ]
         assert response.headers[-1][0] == b"x-openstack-request-id"
 

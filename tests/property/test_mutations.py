@@ -64,8 +64,8 @@ BREAKS = {
     "empty selectors are accepted": ("promql/parser.py", "if not any(map(", "if self.index < 0 and any(map("),
     "the result is not checked": (
         "tenancy/enforce.py",
-        "    for node in walk(query.expr):",
-        "    for node in ():",
+        "    for node in walk(query.expr):\n        if isinstance(node, VectorSelector):",
+        "    for node in ():\n        if isinstance(node, VectorSelector):",
     ),
     "the result's selectors are not counted": (
         "tenancy/enforce.py",
@@ -105,14 +105,35 @@ BREAKS = {
     "U+FFFD is not escaped": ("promql/strings.py", "\\ufffd]')", "]')"),
     "a comment may end at a carriage return alone": (
         "tenancy/portable.py",
-        'return match[0] if match["cr"] is None else',
-        "return match[0] if True else",
+        'elif match["cr"] is not None:',
+        'elif match["cr"] == "never":',
     ),
     "a raw string may end in a backslash": (
         "tenancy/portable.py",
-        "if raw is not None and",
-        "if raw is None and raw is not None and",
+        'elif match["raw"] is not None and',
+        'elif match["raw"] == "never" and',
     ),
+    "a dot may follow a word": (
+        "tenancy/portable.py",
+        'if text.startswith(".",',
+        'if text.startswith("never",',
+    ),
+    "a duration may be hexadecimal": (
+        "tenancy/portable.py",
+        "is None\n    ]",
+        'is None and text == "never"\n    ]',
+    ),
+    "absent() gets an equality": (
+        "tenancy/enforce.py",
+        "return regex_matcher if selector.start in label_sources else",
+        "return regex_matcher if selector.start in label_sources and not selector.end else",
+    ),
+    "absent() is not seen in parentheses": (
+        "tenancy/enforce.py",
+        "while isinstance(arg, Paren):",
+        "while False:",
+    ),
+    "absent_over_time() is not known": ("tenancy/enforce.py", '{"absent", "absent_over_time"}', '{"absent"}'),
     "a # in a string starts a comment": (
         "promql/parser.py",
         "return tokenize(text,",

@@ -54,7 +54,7 @@ def test_scoping_twice_means_the_same_as_once(text):
     assert [(name, set(matchers)) for name, matchers in own_reading(twice)] == [
         (name, set(matchers)) for name, matchers in own_reading(once)
     ]
-    assert len(twice) <= len(once) + len(own_reading(once)) * (len(scope.matcher) + 1)
+    assert len(twice) <= len(once) + len(own_reading(once)) * (len(scope.regex_matcher) + 1)
 
 
 @EXAMPLES
@@ -64,7 +64,7 @@ def test_a_match_parameter_carries_the_matcher(text, value):
     scoped = scope_selector(text, scope)
     (selector,) = parse_selector(scoped).selectors
     assert ("project", "=", value) in [(m.name, m.op, unquote(m.raw)) for m in selector.matchers]
-    assert scope.matcher in text or is_spliced(portable(text), scoped, scope.matcher)
+    assert scope.matcher in text or is_spliced(portable(parse_selector(text)), scoped, scope.matcher)
     # As a query it is the same selector.
     assert scope_query(text, scope) == scoped
 

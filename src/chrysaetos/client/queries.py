@@ -161,6 +161,12 @@ class QueryCalls(Calls):
 
 
 def _result(payload: Payload, query: str, number: Number) -> Result:
+    result = _decoded(payload, query, number)
+    result.restricted = payload.restricted
+    return result
+
+
+def _decoded(payload: Payload, query: str, number: Number) -> Result:
     data = payload.data
     try:
         kind, raw = data["resultType"], data["result"]

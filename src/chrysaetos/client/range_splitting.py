@@ -57,12 +57,14 @@ def merge(parts: Sequence[Matrix], number: Number) -> Matrix:
                 for kind in ("values", "histograms"):
                     if kind in series:
                         known.setdefault(kind, []).extend(series[kind])
-    return Matrix(
+    result = Matrix(
         [merged[key] for key in sorted(merged)],
         number,
         list(dict.fromkeys(warning for part in parts for warning in part.warnings)),
         list(dict.fromkeys(info for part in parts for info in part.infos)),
     )
+    result.restricted = any(part.restricted for part in parts) or parts[0].restricted
+    return result
 
 
 def resolve_range_functions(query: str, start: int, end: int) -> str:

@@ -65,11 +65,13 @@ class Payload(NamedTuple):
     Attributes:
         data: the response's ``data``; None if it has no body.
         warnings, infos: the response's annotations.
+        restricted: whether a gateway has restricted the request to some projects; None if it does not say.
     """
 
     data: Any
     warnings: list[str]
     infos: list[str]
+    restricted: bool | None
 
 
 class _Error(NamedTuple):
@@ -98,7 +100,7 @@ def decode(response: Response, *, path: str, query: str | None = None) -> Payloa
         MetricsError: the response is an error, or not one of a Prometheus API.
     """
     if response.status == 204:
-        return Payload(None, [], [])
+        return Payload(None, [], [], None)
     if response.status // 100 != 2:
         _raise_error(response, path=path, query=query)
     try:
@@ -109,7 +111,9 @@ def decode(response: Response, *, path: str, query: str | None = None) -> Payloa
         raise _not_prometheus(response, query, "JSON of another format")
     if decoded["status"] != "success":
         _raise_error(response, path=path, query=query)
-    return Payload(decoded.get("data"), decoded.get("warnings") or [], decoded.get("infos") or [])
+    scope = response.headers.get("X-Chrysaetos-Scope")
+    restricted = None if scope is None else scope != "all"
+    return Payload(decoded.get("data"), decoded.get("warnings") or [], decoded.get("infos") or [], restricted)
 
 
 def _raise_error(response: Response, *, path: str, query: str | None = None) -> NoReturn:

@@ -29,6 +29,8 @@ class _Result:
     Attributes:
         type: Prometheus' ``resultType``.
         warnings, infos: the server's annotations.
+        restricted: whether a Chrysaetos gateway has restricted the query to some projects; None if the server
+            does not say, as Prometheus and Aetos.
     """
 
     type: ClassVar[str]
@@ -36,6 +38,7 @@ class _Result:
     def __init__(self, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> None:
         self.warnings = list(warnings)
         self.infos = list(infos)
+        self.restricted: bool | None = None
 
     def rows(self, times: Times = "datetime") -> Iterator[Row]:
         """Yield each sample as one row.

@@ -113,7 +113,7 @@ class Policy:
 
 def _allowed(text: str) -> _Allowed:
     try:
-        query = parse_selector(portable(text), DEFAULT_BOUNDS)
+        query = parse_selector(portable(parse_selector(text)))
     except QueryError as error:
         raise ConfigError(f"what a token may see is not a selector: {error}") from error
     selector = query.selectors[0]

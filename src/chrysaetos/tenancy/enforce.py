@@ -1,8 +1,12 @@
 """Text + Scope → scoped text.
 
 A query is scoped by splicing: the scope's matcher is inserted into each vector selector, in the caller's own
-text. Nothing is printed anew, so nothing can be printed wrongly, and all else stays as it was. (Two rare
+text. Nothing is printed anew, so nothing can be printed wrongly, and all else stays as it was. (Some rare
 forms that engines read differently are written as all of them read them: see ``portable``.)
+
+``absent()`` and ``absent_over_time()`` give their result the labels that their selector fixes by equality
+(``promql/functions.go``, ``createLabelsForAbsentFunction``). So there the matcher is a regular expression,
+which gives no label, and it comes first: a label is also dropped at any matcher after its first equality.
 
 The result is then parsed again, and each selector of its tree is looked at. The two passes find selectors
 in different ways (the first as the parser meets them, the second by walking the tree), so a mistake in one
@@ -16,7 +20,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import ChrysaetosError
-from chrysaetos.promql.ast import Call, VectorSelector, walk
+from chrysaetos.promql.ast import Call, MatrixSelector, Paren, VectorSelector, walk
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, Bounds, parse, parse_selector
 from chrysaetos.promql.strings import quote
 from chrysaetos.tenancy.labels import UNIFORM, fixed_metric
@@ -94,7 +98,7 @@ def conjoin_selector(text: str, matchers: Sequence[str], bounds: Bounds = DEFAUL
         EnforcementError: the result would not be safe.
     """
     query = parse_selector(text, bounds)
-    agreed = portable(text)
+    agreed = portable(query)
     if agreed is not text:
         query = parse_selector(agreed, _UNBOUNDED)
     selector = query.selectors[0]
@@ -105,14 +109,15 @@ def conjoin_selector(text: str, matchers: Sequence[str], bounds: Bounds = DEFAUL
     else:
         opening, rest = "," if selector.matchers else "", agreed[selector.brace :]
     result = f"{agreed[: selector.start]}{{{','.join(wanted)}{opening}{rest}"
-    conjoined = parse_selector(result, _UNBOUNDED).selectors
+    parsed = parse_selector(result, _UNBOUNDED)
+    conjoined = parsed.selectors
     carried = [result[own.start : own.end] for one in conjoined for own in one.matchers]
     if (
         len(conjoined) != 1
         or conjoined[0].name is not None
         or carried[: len(wanted)] != list(wanted)
         or len(carried) != len(wanted) + len(selector.matchers)
-        or portable(result) != result
+        or portable(parsed) != result
     ):
         raise EnforcementError("a conjoined selector does not carry its matchers")
     return result
@@ -122,7 +127,7 @@ def _scope(text: str, scope: Scope, bounds: Bounds, parser: Callable[[str, Bound
     query = parser(text, bounds)
     if scope.unrestricted:
         return text
-    agreed = portable(text)
+    agreed = portable(query)
     if agreed is not text:
         query = parser(agreed, _UNBOUNDED)
     result = _splice(query, scope)
@@ -133,9 +138,9 @@ def _scope(text: str, scope: Scope, bounds: Bounds, parser: Callable[[str, Bound
 def _splice(query: Query, scope: Scope) -> str:
     """The query's text with the matcher in each selector."""
     insertions: list[tuple[int, str]] = []
-    uniform = scope.labels is UNIFORM
+    label_sources = _label_sources(query)
     for selector in query.selectors:
-        matcher = scope.matcher if uniform else scope.matcher_for(fixed_metric(selector))
+        matcher = _matcher(scope, selector, label_sources)
         if not matcher:
             continue
         if selector.brace is None:
@@ -156,6 +161,30 @@ def _splice(query: Query, scope: Scope) -> str:
     return "".join(pieces)
 
 
+def _label_sources(query: Query) -> frozenset[int]:
+    """Starts of the selectors that ``absent()`` and ``absent_over_time()`` take labels from."""
+    if "absent" not in query.text:
+        return frozenset()
+    starts: list[int] = []
+    for node in walk(query.expr):
+        if isinstance(node, Call) and node.function.name in {"absent", "absent_over_time"}:
+            arg = node.args[0]
+            while isinstance(arg, Paren):
+                arg = arg.expr
+            if isinstance(arg, MatrixSelector):
+                arg = arg.selector
+            if isinstance(arg, VectorSelector):
+                starts.append(arg.start)
+    return frozenset(starts)
+
+
+def _matcher(scope: Scope, selector: VectorSelector, label_sources: frozenset[int]) -> str:
+    """The matcher that a selector has to carry; empty if its metric is open to all tenants."""
+    metric = None if scope.labels is UNIFORM else fixed_metric(selector)
+    matcher, regex_matcher = scope.matchers_for(metric)
+    return regex_matcher if selector.start in label_sources else matcher
+
+
 def _verify(query: Query, scope: Scope, expected: int) -> None:
     """Check that each selector carries the matcher of its metric.
 
@@ -164,13 +193,13 @@ def _verify(query: Query, scope: Scope, expected: int) -> None:
     """
     found = 0
     text = query.text
-    if portable(text) != text:
+    if portable(query) != text:
         raise EnforcementError("engines may differ in how they read the scoped query")
-    uniform = scope.labels is UNIFORM
+    label_sources = _label_sources(query)
     for node in walk(query.expr):
         if isinstance(node, VectorSelector):
             found += 1
-            matcher = scope.matcher if uniform else scope.matcher_for(fixed_metric(node))
+            matcher = _matcher(scope, node, label_sources)
             if not matcher:
                 continue
             for own in node.matchers:

@@ -1,46 +1,88 @@
 """A text that every engine splits at the same places.
 
-Prometheus is not the only engine behind a gateway. Where another one ends a comment or a string elsewhere, a
-selector that the scope was added to can turn into a comment, and a string's content into a selector. Two such
-places are known among texts that Prometheus accepts:
+Prometheus is not the only engine that a gateway serves. Where another engine ends a word, a comment or a
+string elsewhere, a selector that the scope was added to can turn into a comment, and a string's content, or
+what Prometheus takes for an operator, into a selector. These places are known among texts that Prometheus
+accepts:
 
+- a word that a dot follows (``1 < bool.5``): MetricsQL, and Prometheus with ``promql-unquoted-utf8-names``,
+  read one name, ``bool.5``;
 - a comment that ends at a carriage return: some engines read on to the next line feed;
-- a raw string that ends in a backslash: some engines take the backquote behind it for a part of the string.
+- a raw string that ends in a backslash: some engines take the backquote after it for a part of the string;
+- a duration that is a number in another form than plain seconds (``[0x10]``, ``offset 1e3``): VictoriaMetrics
+  reads some of them as other lengths, and some end its process.
 
-Both are written so that all agree: a line feed behind the carriage return, and the string in double quotes.
+Each is written in the form that all engines read alike: a space before the dot, a line feed after the
+carriage return, the string in double quotes, the duration in seconds.
 """
 
 from __future__ import annotations
 
 import re
+from decimal import Decimal
+from operator import itemgetter
+from typing import TYPE_CHECKING
 
 from chrysaetos.promql.strings import quote
 
+if TYPE_CHECKING:
+    from chrysaetos.promql.ast import Duration
+    from chrysaetos.promql.parser import Query
+
 __all__ = ["portable"]
 
+_HINTS = re.compile(r"[A-Za-z0-9_:]\.|\r|\\`")
 # In a text that was parsed, quotes and number signs stand nowhere else.
-_STRING_OR_COMMENT = re.compile(
-    r"""\"(?:[^"\\]++|\\.)*+\"|'(?:[^'\\]++|\\.)*+'|`(?P<raw>[^`]*+)`|\#[^\r\n]*+(?P<cr>\r(?!\n))?""",
-    re.DOTALL,
+_LEXEMES = re.compile(
+    r"""\"(?:[^"\\]++|\\.)*\"|'(?:[^'\\]++|\\.)*'|`(?P<raw>[^`]*+)`|\#[^\r\n]*+(?P<cr>\r(?!\n))?
+    |[0-9.][0-9A-Za-z_.]*+|(?P<word>[A-Za-z_][0-9A-Za-z_:]*+)""",
+    re.DOTALL | re.VERBOSE,
 )
+_PLAIN_SECONDS = re.compile(r"(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?")
 
 
-def portable(text: str) -> str:
-    """A text that means the same and is split alike by all engines.
+def portable(query: Query) -> str:
+    """Return a text that means the same and that all engines split alike.
 
     Args:
-        text: PromQL that was parsed.
+        query: PromQL that was parsed.
 
     Returns:
-        The text itself, if nothing had to be changed.
+        The query's text itself, if nothing had to be changed.
     """
-    if "\r" not in text and "\\`" not in text:
+    text = query.text
+    edits = [
+        (duration.start, duration.end, _plain_seconds(duration))
+        for duration in query.durations
+        if _PLAIN_SECONDS.fullmatch(text, duration.start, duration.end) is None
+    ]
+    if _HINTS.search(text) is not None:
+        edits = sorted([*_lexemes(text), *edits], key=itemgetter(0, 1))
+    if not edits:
         return text
-    return _STRING_OR_COMMENT.sub(_written, text)
+    pieces: list[str] = []
+    position = 0
+    for start, end, written in edits:
+        pieces += (text[position:start], written)
+        position = end
+    pieces.append(text[position:])
+    return "".join(pieces)
 
 
-def _written(match: re.Match[str]) -> str:
-    raw = match["raw"]
-    if raw is not None and raw.endswith("\\"):
-        return quote(raw)
-    return match[0] if match["cr"] is None else f"{match[0]}\n"
+def _lexemes(text: str) -> list[tuple[int, int, str]]:
+    """What to write for the words, comments and strings that engines read differently, by span."""
+    edits: list[tuple[int, int, str]] = []
+    for match in _LEXEMES.finditer(text):
+        if match["word"] is not None:
+            if text.startswith(".", match.end()):
+                edits.append((match.end(), match.end(), " "))
+        elif match["cr"] is not None:
+            edits.append((match.end(), match.end(), "\n"))
+        elif match["raw"] is not None and match["raw"].endswith("\\"):
+            edits.append((*match.span(), quote(match["raw"])))
+    return edits
+
+
+def _plain_seconds(duration: Duration) -> str:
+    """A duration as a decimal number of seconds without an exponent."""
+    return f"{Decimal(str(duration.seconds)).normalize():f}"

@@ -1,6 +1,6 @@
 """The range of a range query: what Prometheus would refuse is refused before it is asked.
 
-Source: Prometheus 3.14, ``web/api/v1/api.go``: ``queryRange``, ``parseTime``, ``parseDuration``.
+Source: Prometheus 3.16, ``web/api/v1/api.go``: ``queryRange``, ``parseTime``, ``parseDuration``.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ class Scope:
 
     Attributes:
         matcher: the scope as a matcher in PromQL's syntax, empty for ``UNRESTRICTED``. One value makes
-            an equality, several an alternation, which Prometheus anchors. Values mean themselves to the
-            letter.
+            an equality, several an alternation, which Prometheus anchors. A value matches itself only.
+        regex_matcher: the same as a regular expression always: ``absent()`` takes labels from equalities.
 
     Raises:
         ValueError: no label, ``__name__`` as the label, no value, or a value that is empty or not valid
@@ -39,26 +39,29 @@ class Scope:
     values: tuple[str, ...]
     labels: LabelTable = UNIFORM
     matcher: str = field(init=False)
-    _others: dict[str, str] = field(init=False, repr=False, compare=False)
+    regex_matcher: str = field(init=False)
+    _others: dict[str, tuple[str, str]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "matcher", _matcher(self.label, self.values))
-        others = {label: _matcher(label, self.values) for _, label in self.labels.entries if label != OPEN}
-        object.__setattr__(self, "_others", {**others, OPEN: ""})
+        matcher, regex_matcher = _matchers(self.label, self.values)
+        object.__setattr__(self, "matcher", matcher)
+        object.__setattr__(self, "regex_matcher", regex_matcher)
+        others = {label: _matchers(label, self.values) for _, label in self.labels.entries if label != OPEN}
+        object.__setattr__(self, "_others", {**others, OPEN: ("", "")})
 
     @classmethod
     def of(cls, label: str, *values: str) -> Scope:
         """The scope of one or more tenants."""
         return cls(label, values)
 
-    def matcher_for(self, metric: str | None) -> str:
-        """The matcher for selectors of a metric; empty if the metric is open to all tenants.
+    def matchers_for(self, metric: str | None) -> tuple[str, str]:
+        """Return ``matcher`` and ``regex_matcher`` for a metric; both are empty if it is open to all tenants.
 
         Args:
             metric: its name; None for a selector that does not fix it.
         """
         label = None if metric is None else self.labels.label(metric)
-        return self.matcher if label is None else self._others[label]
+        return (self.matcher, self.regex_matcher) if label is None else self._others[label]
 
     @property
     def unrestricted(self) -> bool:
@@ -66,7 +69,7 @@ class Scope:
         return self is UNRESTRICTED
 
 
-def _matcher(label: str, values: tuple[str, ...]) -> str:
+def _matchers(label: str, values: tuple[str, ...]) -> tuple[str, str]:
     if not isinstance(values, tuple) or not all(isinstance(text, str) for text in (label, *values)):
         raise TypeError("a scope is a label and a tuple of values, all strings")
     if not label or label == "__name__":
@@ -74,14 +77,14 @@ def _matcher(label: str, values: tuple[str, ...]) -> str:
     if not values or not all(values):
         raise ValueError("a scope needs at least one value, and none may be empty")
     name = label if is_legacy_name(label) else quote(label)
-    if len(values) == 1:
-        return f"{name}={quote(values[0])}"
-    return f"{name}=~{quote('|'.join(map(regex_quote, values)))}"
+    regex_matcher = f"{name}=~{quote('|'.join(map(regex_quote, values)))}"
+    return f"{name}={quote(values[0])}" if len(values) == 1 else regex_matcher, regex_matcher
 
 
 def _unrestricted() -> Scope:
     scope = object.__new__(Scope)
-    for name, value in (("label", ""), ("values", ()), ("labels", UNIFORM), ("matcher", ""), ("_others", {})):
+    empty = {"label": "", "values": (), "labels": UNIFORM, "matcher": "", "regex_matcher": "", "_others": {}}
+    for name, value in empty.items():
         object.__setattr__(scope, name, value)
     return scope
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 from tests.cloudkitty.conftest import Prometheus, item
@@ -8,7 +9,11 @@ from tests.fakes.metrics_server import success
 
 from chrysaetos.client import MetricsClient, errors
 from chrysaetos.cloudkitty.common import asking
-from chrysaetos.cloudkitty.common.prometheus_client_base import PrometheusResponseError, TooLargeError
+from chrysaetos.cloudkitty.common.prometheus_client_base import (
+    NotPrivilegedError,
+    PrometheusResponseError,
+    TooLargeError,
+)
 
 NOON = "2026-11-21T12:00:00+00:00"
 
@@ -39,6 +44,22 @@ def test_values_keep_their_digits(client: MetricsClient, prometheus: Prometheus)
     answer = asking.ask(client, "query", {"query": "cpu"})
     values = [element["value"][1] for element in asking.vector(answer, "cpu")]
     assert values == ["0.1", "12345678901234567", "1E-7", "NaN", "Infinity"]
+
+
+@pytest.mark.parametrize("endpoint", ["query", "query_range"])
+def test_an_answer_that_a_gateway_has_restricted_is_not_taken(
+    client: MetricsClient, prometheus: Prometheus, endpoint
+):
+    times = {"start": NOON, "end": NOON, "step": 60} if endpoint == "query_range" else {}
+    reply = success({"resultType": "matrix" if times else "vector", "result": []})
+    for scope, refused in (("all", False), ("restricted", True), ("unknown", True)):
+        headers = {"Content-Type": "application/json", "X-Chrysaetos-Scope": scope}
+        prometheus.replies = [replace(reply, headers=headers)]
+        if refused:
+            with pytest.raises(NotPrivilegedError, match="a part of the projects only"):
+                asking.ask(client, endpoint, {"query": "cpu", **times})
+        else:
+            asking.ask(client, endpoint, {"query": "cpu", **times})
 
 
 def test_a_native_histogram_has_no_value(client: MetricsClient, prometheus: Prometheus):

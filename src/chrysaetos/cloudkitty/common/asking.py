@@ -9,17 +9,26 @@ from typing import TYPE_CHECKING, Any
 from oslo_log import log
 
 from chrysaetos.client import Sample, errors, results
-from chrysaetos.cloudkitty.common.prometheus_client_base import PrometheusResponseError, TooLargeError
+from chrysaetos.cloudkitty.common.prometheus_client_base import (
+    NotPrivilegedError,
+    PrometheusResponseError,
+    TooLargeError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from chrysaetos.client import MetricsClient
 
-__all__ = ["RETRIES", "ask", "mapped", "vector"]
+__all__ = ["PARTIAL", "RETRIES", "ask", "mapped", "vector"]
 
 _LOG = log.getLogger(__name__)
 
+PARTIAL = (
+    "the credentials see a part of the projects only: the user needs a role for which the gateway's "
+    "policy grants "
+    "telemetry:query:all_projects, such as admin or service"
+)
 RETRIES = 2
 """Tries behind the first, a second and a half together. The next cycle asks again, and while the server is
 away each scope waits for this."""
@@ -41,6 +50,7 @@ def ask(client: MetricsClient, endpoint: str, params: Mapping[str, Any]) -> dict
 
     Raises:
         PrometheusResponseError: there is no answer, or it is an error.
+        NotPrivilegedError: the gateway has restricted the query to a part of the projects.
     """
     given = {name: _read(name, value) for name, value in params.items() if value is not None}
     with mapped():
@@ -49,6 +59,8 @@ def ask(client: MetricsClient, endpoint: str, params: Mapping[str, Any]) -> dict
             result = client.query(**given, exact=True)
         else:
             result = client.query_range(**given, exact=True)
+    if result.restricted:
+        raise NotPrivilegedError(PARTIAL)
     for warning in result.warnings:
         _LOG.warning("Prometheus warns of the query %s: %s", params["query"], warning)
     return {"status": "success", "data": {"resultType": result.type, "result": _json(result)}}

@@ -1,14 +1,18 @@
-"""Proof that an answer holds every project's series.
+"""Proof that an answer of Aetos holds every project's series.
 
-A gateway restricts the queries of credentials that are not privileged to their own project, and says nothing
-of it: the series of others are merely not there. So a query asks a second thing beside what it is about:
+A gateway restricts the queries of credentials that are not privileged to their own project: the series of
+others are merely not there. Chrysaetos says so in a header of the answer (``X-Chrysaetos-Scope``). Aetos does
+not, so a query asks a second thing beside what it is about:
 
     (max(…)) or absent(cpu{chrysaetos_guard="0",project="chrysaetos_guard"})
 
-No series has the label `chrysaetos_guard`, so `absent` gives one element, with the labels that its selector
-fixes by equality. Where a gateway has added a matcher, that shows: `tenant="A"` is one more label; a second
-matcher for a label that is already there, of any kind, removes it (PromQL, `absent`). The element is part of
-the same answer, so no moment lies between the question and its proof, and it costs no request.
+No series has the label ``chrysaetos_guard``, so ``absent`` gives one element, with the labels that its
+selector fixes by equality. Where Aetos has added a matcher, that shows: ``tenant="A"`` is one more label, and
+a second equality for a label that is already there removes it (PromQL, ``absent``). The element is part of
+the same answer, so no time passes between the question and its proof, and it costs no request.
+
+A Chrysaetos gateway restricts ``absent`` without a trace in its labels, as isolation requires, so the header
+is the only proof there.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.client.promql import call, selector
+from chrysaetos.cloudkitty.common.asking import PARTIAL
 from chrysaetos.cloudkitty.common.prometheus_client_base import NotPrivilegedError
 from chrysaetos.promql.parser import parse
 from chrysaetos.promql.strings import unquote
@@ -78,10 +83,7 @@ class Guard:
                 if _LABEL not in (name, value)
             }
             limits = f" ({', '.join(sorted(seen))})" if seen else ""
-            raise NotPrivilegedError(
-                f"the credentials see a part of the projects only{limits}: the user needs a role for "
-                "which the gateway's policy grants telemetry:query:all_projects, such as admin or service"
-            )
+            raise NotPrivilegedError(f"{PARTIAL}{limits}")
         return [item for item in result if _LABEL not in item["metric"]]
 
 

@@ -9,7 +9,14 @@ from chrysaetos.errors import Forbidden, QueryError
 from chrysaetos.gateway.proxy.coalescing import Key
 from chrysaetos.gateway.proxy.filtering import Filtered
 from chrysaetos.gateway.proxy.limits import account
-from chrysaetos.gateway.proxy.relay import GZIP_HEADER, NO_STORE, NOT_FOR_CLIENTS, accepted_encodings, pass_on
+from chrysaetos.gateway.proxy.relay import (
+    GZIP_HEADER,
+    NO_STORE,
+    NOT_FOR_CLIENTS,
+    accepted_encodings,
+    pass_on,
+    scope_header,
+)
 from chrysaetos.gateway.proxy.upstream_errors import checked_error
 from chrysaetos.tenancy.endpoints import Action
 from chrysaetos.tenancy.parameters import Binder, Text
@@ -123,13 +130,13 @@ class Proxy:
             if scoped and endpoint.action is Action.FILTER:
                 content = await self._filtered.answer(endpoint, scope, bound.url)
                 exchange.upstream_seconds = time.perf_counter() - asked
-                await _answer_with(content, send)
+                await _answer_with(content, scope, send)
                 return
             response = await self._ask(request, target, scope, bound)
             exchange.upstream_seconds = time.perf_counter() - asked
             if scoped and response.status >= 400 and response.status not in NOT_FOR_CLIENTS:
                 response = await checked_error(response, exchange.request_id)
-            await pass_on(response, send, self._options.max_response_bytes)
+            await pass_on(response, send, self._options.max_response_bytes, scope_header(scope))
         finally:
             self._limits.release(project)
 
@@ -185,12 +192,13 @@ def _request_headers(request: Request, endpoint: Endpoint, *, has_body: bool) ->
     return [*headers, *accepted_encodings(request)]
 
 
-async def _answer_with(content: bytes, send: Send) -> None:
+async def _answer_with(content: bytes, scope: Scope, send: Send) -> None:
     """Send an answer that the gateway has made."""
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(content)).encode("ascii")),
         NO_STORE,
+        scope_header(scope),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": content})

@@ -12,13 +12,26 @@ from chrysaetos.http.upstream.response import UpstreamBroken
 if TYPE_CHECKING:
     from chrysaetos.gateway.asgi.request import Request, Send
     from chrysaetos.http.upstream.response import UpstreamResponse
+    from chrysaetos.tenancy.scope import Scope
 
-__all__ = ["GZIP_HEADER", "NOT_FOR_CLIENTS", "NO_STORE", "accepted_encodings", "pass_on"]
+__all__ = [
+    "GZIP_HEADER",
+    "NOT_FOR_CLIENTS",
+    "NO_STORE",
+    "SCOPE_HEADER",
+    "accepted_encodings",
+    "pass_on",
+    "scope_header",
+]
 
 _log = logging.getLogger(__name__)
 
 GZIP_HEADER = (b"accept-encoding", b"gzip")
 NO_STORE = (b"cache-control", b"no-store")
+SCOPE_HEADER = b"x-chrysaetos-scope"
+"""Says how much the caller may see, ``all`` or ``restricted``. An answer for a restricted caller looks
+exactly as if there were no other series, so a service that needs all of them cannot tell by the answer
+itself."""
 _PASSED = frozenset({b"content-type", b"content-encoding", b"content-length"})
 """The headers of the upstream's answer that the client gets."""
 # What the upstream says of the gateway itself is not for the client: it would follow it, or ask its user for
@@ -31,13 +44,19 @@ def accepted_encodings(request: Request) -> list[tuple[bytes, bytes]]:
     return [GZIP_HEADER] if b"gzip" in (request.header(b"accept-encoding") or b"") else []
 
 
-async def pass_on(response: UpstreamResponse, send: Send, limit: int) -> None:
+def scope_header(scope: Scope) -> tuple[bytes, bytes]:
+    """Return the header that says whether the scope restricts the answer."""
+    return SCOPE_HEADER, b"all" if scope.unrestricted else b"restricted"
+
+
+async def pass_on(response: UpstreamResponse, send: Send, limit: int, *headers: tuple[bytes, bytes]) -> None:
     """Stream an answer to the client, byte for byte.
 
     Args:
         response: the upstream's. It is read to its end or given up.
         send: ASGI's.
         limit: bytes of the longest answer, as it is sent; 0 for none.
+        headers: headers to add to the upstream's.
 
     Raises:
         BadGateway: the answer is not for clients.
@@ -50,9 +69,10 @@ async def pass_on(response: UpstreamResponse, send: Send, limit: int) -> None:
         raise BadGateway(f"Prometheus answered {status}: the gateway's own access to it needs a look")
     pieces = Capped(response, limit) if limit else response
     try:
-        headers = [header for header in response.headers if header[0] in _PASSED]
-        headers.append(NO_STORE)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        passed = [header for header in response.headers if header[0] in _PASSED]
+        await send(
+            {"type": "http.response.start", "status": status, "headers": [*passed, NO_STORE, *headers]}
+        )
         whole = response.body
         if whole is not None:
             await send({"type": "http.response.body", "body": whole})
