@@ -26,8 +26,7 @@ _LOG = log.getLogger(__name__)
 
 PARTIAL = (
     "the credentials see a part of the projects only: the user needs a role for which the gateway's "
-    "policy grants "
-    "telemetry:query:all_projects, such as admin or service"
+    "policy grants telemetry:query:all_projects, such as admin or service"
 )
 RETRIES = 2
 """Tries behind the first, a second and a half together. The next cycle asks again, and while the server is
