@@ -251,7 +251,7 @@ def test_the_examples_of_the_documentation(
     capsys: pytest.CaptureFixture[str],
 ):
     assert client_for(people.a).endpoint
-    text = (Path(__file__).parents[2] / "docs" / "client.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "how-to" / "client.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     credential = people.a.application_credential
     assert credential is not None

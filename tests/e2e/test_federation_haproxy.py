@@ -53,7 +53,7 @@ REFUSED = {
     "HTTP/1.0",
     "absolute form of its own name",
 }
-"""Harmless requests that HAProxy refuses, and chrysaetos federate answers: docs/federation-site.md."""
+"""Harmless requests that HAProxy refuses, and chrysaetos federate answers: docs/how-to/federation-site.md."""
 
 LENIENT = "framing: tab in the request line"
 """HAProxy takes a tab for the space that should be there, as RFC 9112, 3 allows, and sends on a space."""

@@ -18,7 +18,7 @@ from chrysaetos.demo.processes import Process, wait_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
+TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorials" / "demo-to-script.md"
 BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 END_OF_BLOCK = "----end-of-block----"
 

@@ -23,7 +23,7 @@ RUN = ("chrysaetos site", "chrysaetos portal", "chrysaetos federate token", "pro
 
 def commands(guide: str) -> list[str]:
     """The lines of code, continued ones joined."""
-    text = (ROOT / "docs" / guide).read_text().replace("\\\n", " ")
+    text = (ROOT / "docs" / "how-to" / guide).read_text().replace("\\\n", " ")
     lines = [line.strip() for line in text.splitlines() if line.startswith("    ")]
     return [line for line in lines if line.startswith((*RUN, "haproxy -c"))]
 
@@ -55,7 +55,7 @@ def make_certificate(path: Path) -> None:
 
 
 def test_the_registry_of_the_portals_guide_is_one(tmp_path: Path) -> None:
-    text = (ROOT / "docs" / GUIDES[1]).read_text()
+    text = (ROOT / "docs" / "how-to" / GUIDES[1]).read_text()
     (block,) = (one for one in re.findall(r"(?m)(?:^(?:    .*)?\n)+", text) if "[[remote_write]]" in one)
     (tmp_path / FILE).write_text(textwrap.dedent(block))
     registry = read_registry(tmp_path)
@@ -64,7 +64,7 @@ def test_the_registry_of_the_portals_guide_is_one(tmp_path: Path) -> None:
 
 
 def test_queries_of_the_portals_guide_are_promql() -> None:
-    text = (ROOT / "docs" / GUIDES[1]).read_text()
+    text = (ROOT / "docs" / "how-to" / GUIDES[1]).read_text()
     blocks = re.findall(r"(?m)(?:^    .*\n)+", text)
     queries = [block for block in blocks if "project:vcpu_usage:" in block]
     assert len(queries) == 2
@@ -74,11 +74,11 @@ def test_queries_of_the_portals_guide_are_promql() -> None:
 
 @pytest.mark.parametrize("guide", GUIDES)
 def test_links_lead_to_files_and_headings(guide: str) -> None:
-    links = re.findall(r"\]\(([^)]+)\)", (ROOT / "docs" / guide).read_text())
+    links = re.findall(r"\]\(([^)]+)\)", (ROOT / "docs" / "how-to" / guide).read_text())
     assert links
     for link in links:
         name, _, anchor = link.partition("#")
-        page = ROOT / "docs" / (name or guide)
+        page = ROOT / "docs" / "how-to" / (name or guide)
         assert page.is_file(), link
         headings = re.findall(r"(?m)^#+ (.+)$", page.read_text())
         anchors = {re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings}

@@ -1,4 +1,4 @@
-"""The commands of docs/usage.md, run as they stand there."""
+"""The commands of docs/how-to/usage.md, run as they stand there."""
 
 import shlex
 import sys
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 def commands():
     """The lines of code that need no cloud, continued lines joined."""
-    text = (ROOT / "docs" / "usage.md").read_text().replace("\\\n", " ")
+    text = (ROOT / "docs" / "how-to" / "usage.md").read_text().replace("\\\n", " ")
     return [line.strip() for line in text.splitlines() if line.startswith("    chrysaetos usage --once")]
 
 

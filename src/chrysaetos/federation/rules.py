@@ -192,7 +192,10 @@ def recording_rules(interval: str) -> str:
     Args:
         interval: how often they are evaluated.
     """
-    lines = ["# Project usage: what is recorded. docs/federation-portal.md says how it counts.", "groups:"]
+    lines = [
+        "# Project usage: what is recorded. docs/how-to/federation-portal.md says how it counts.",
+        "groups:",
+    ]
     for resource in RESOURCES:
         lines += _group(f"usage-{resource}", recordings(resource), interval)
         lines += _group(f"usage-{resource}-month", monthly(resource), _slower(interval))
