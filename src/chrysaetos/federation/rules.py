@@ -193,7 +193,7 @@ def recording_rules(interval: str) -> str:
         interval: how often they are evaluated.
     """
     lines = [
-        "# Project usage: what is recorded. docs/how-to/federation-portal.md says how it counts.",
+        "# Project usage: what is recorded. docs/explanation/usage-accounting.md says how it counts.",
         "groups:",
     ]
     for resource in RESOURCES:
