@@ -11,9 +11,9 @@ from tests.fakes.identity import FakeIdentity
 from tests.fakes.upstream import RawUpstream, answer, answering, silence
 
 from chrysaetos.access.grants import PolicyAccess
-from chrysaetos.gateway.options import GatewayOptions
 from chrysaetos.gateway.proxy.coalescing import Sharing
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
+from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.gateway.routing import create_app
 from chrysaetos.http.upstream.pool import Upstream, UpstreamOptions
 from chrysaetos.identity.caller import Caller

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chrysaetos.gateway.asgi.exchange import Exchange
-    from chrysaetos.gateway.asgi.request import Message, Receive, Send
     from chrysaetos.http.server.server import HttpServer
+    from chrysaetos.http.types import Message, Receive, Send
 
 __all__ = ["MAX_URL_BYTES", "Service", "Settings", "build", "upstream_options"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import re
 import ssl
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
@@ -20,15 +20,16 @@ from chrysaetos import __version__
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.asgi.cors import CORS_OPTIONS, load_cors
 from chrysaetos.gateway.federate.options import FEDERATION_OPTIONS
+from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.http.upstream.pool import UpstreamOptions
-from chrysaetos.promql.parser import DEFAULT_BOUNDS, Bounds
+from chrysaetos.promql.parser import Bounds
 from chrysaetos.tenancy.labels import LabelTable
 from chrysaetos.tenancy.scope import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["GatewayOptions", "list_opts", "load_conf", "load_labels", "load_options"]
+__all__ = ["list_opts", "load_conf", "load_labels", "load_options"]
 
 PROMETHEUS_OPTIONS = [
     cfg.StrOpt("host", default="localhost", help="Name or address of Prometheus."),
@@ -264,30 +265,6 @@ _AUTH_MODE = cfg.StrOpt(
 )
 
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayOptions:
-    """What the application needs to know.
-
-    Attributes:
-        path_prefix: taken off each request's path.
-        max_url_bytes, max_body_bytes: limits of a request.
-        max_read_bytes: limit of a remote read's message, decompressed.
-        bounds: limits of a PromQL text.
-        timeout: seconds to wait for the upstream.
-        max_response_bytes: limit of an answer, as it is sent; 0 for none.
-        max_filtered_bytes: limit of an upstream's answer that is filtered.
-    """
-
-    path_prefix: str = ""
-    max_url_bytes: int = 128 * 1024
-    max_body_bytes: int = 256 * 1024
-    max_read_bytes: int = 1024 * 1024
-    bounds: Bounds = DEFAULT_BOUNDS
-    timeout: float = 130.0
-    max_response_bytes: int = 0
-    max_filtered_bytes: int = 16 * 1024 * 1024
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:

@@ -11,7 +11,8 @@ from tests.fakes.upstream import RawUpstream, answer, answering
 from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.gateway.asgi.cors import load_cors
 from chrysaetos.gateway.build import build
-from chrysaetos.gateway.options import GatewayOptions, load_conf
+from chrysaetos.gateway.options import load_conf
+from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.gateway.routing import create_app
 from chrysaetos.http.upstream.pool import Upstream, UpstreamOptions
 from chrysaetos.identity.caller import Caller

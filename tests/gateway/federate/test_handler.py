@@ -11,7 +11,7 @@ from tests.fakes.upstream import RawUpstream, answer, answering, silence
 from chrysaetos.gateway.asgi.application import Application
 from chrysaetos.gateway.asgi.request import Request
 from chrysaetos.gateway.federate.handler import GateDoor, GateLimits, Portal
-from chrysaetos.gateway.options import GatewayOptions
+from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.http.upstream.pool import Upstream, UpstreamOptions
 from chrysaetos.portals.gate import Gate
 from chrysaetos.portals.policy import Policy

@@ -14,9 +14,9 @@ from tests.fakes.upstream import RawUpstream, answer, answering
 
 from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.errors import BadGateway, BadRequest
-from chrysaetos.gateway.options import GatewayOptions
 from chrysaetos.gateway.proxy.coalescing import Sharing
 from chrysaetos.gateway.proxy.filtering import Filtered
+from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.gateway.routing import create_app
 from chrysaetos.gateway.telemetry.audit import Audit
 from chrysaetos.http.upstream.pool import Upstream, UpstreamOptions

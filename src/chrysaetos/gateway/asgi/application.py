@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chrysaetos.errors import Headers
     from chrysaetos.gateway.asgi.cors import Cors
     from chrysaetos.gateway.asgi.exchange import Observer
-    from chrysaetos.gateway.asgi.request import Message, Receive, Send
+    from chrysaetos.http.types import Message, Receive, Send
 
     class Door(Protocol):
         """What answers requests."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chrysaetos.errors import BadRequest, ContentTooLarge, NotFound, UnsupportedMediaType, UriTooLong
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
     from typing import Protocol
 
-    Message = MutableMapping[str, Any]
-    Receive = Callable[[], Awaitable[Message]]
-    Send = Callable[[Message], Awaitable[None]]
+    from chrysaetos.http.types import Message, Receive
 
     class RequestLimits(Protocol):
         """What a request is measured by."""
@@ -63,7 +60,7 @@ class Request:
 
     __slots__ = ("_options", "headers", "method", "path", "query")
 
-    def __init__(self, scope: MutableMapping[str, Any], options: RequestLimits) -> None:
+    def __init__(self, scope: Message, options: RequestLimits) -> None:
         raw_path: bytes = scope["raw_path"]
         self.method: str = scope["method"]
         self.query: bytes = scope["query_string"]

@@ -25,7 +25,8 @@ from chrysaetos.tenancy.parameters import Text
 
 if TYPE_CHECKING:
     from chrysaetos.gateway.asgi.exchange import Exchange
-    from chrysaetos.gateway.asgi.request import Request, Send
+    from chrysaetos.gateway.asgi.request import Request
+    from chrysaetos.http.types import Send
     from chrysaetos.http.upstream.replicas import Pool
     from chrysaetos.portals.gate import Gate
     from chrysaetos.portals.tokens import Token

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from chrysaetos.access.grants import Access
     from chrysaetos.errors import Headers
     from chrysaetos.gateway.asgi.exchange import Exchange
-    from chrysaetos.gateway.asgi.request import Receive, Request
+    from chrysaetos.gateway.asgi.request import Request
     from chrysaetos.gateway.own.health import Answer
     from chrysaetos.gateway.proxy.proxy import Identity
+    from chrysaetos.http.types import Receive
     from chrysaetos.identity.caller import Caller
     from chrysaetos.promql.parser import Bounds
     from chrysaetos.tenancy.endpoints import Endpoint

@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
     from chrysaetos.access.grants import Access
     from chrysaetos.gateway.asgi.exchange import Exchange
-    from chrysaetos.gateway.asgi.request import Receive, Request, Send
-    from chrysaetos.gateway.options import GatewayOptions
+    from chrysaetos.gateway.asgi.request import Request
     from chrysaetos.gateway.proxy.coalescing import Sharing
     from chrysaetos.gateway.proxy.limits import Limits
+    from chrysaetos.gateway.proxy.options import GatewayOptions
+    from chrysaetos.http.types import Receive, Send
     from chrysaetos.http.upstream.pool import UpstreamResponse
     from chrysaetos.http.upstream.replicas import Pool
     from chrysaetos.identity.caller import Authenticator, Caller

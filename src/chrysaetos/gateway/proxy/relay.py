@@ -10,7 +10,8 @@ from chrysaetos.gateway.proxy.limits import Capped
 from chrysaetos.http.upstream.response import UpstreamBroken
 
 if TYPE_CHECKING:
-    from chrysaetos.gateway.asgi.request import Request, Send
+    from chrysaetos.gateway.asgi.request import Request
+    from chrysaetos.http.types import Send
     from chrysaetos.http.upstream.response import UpstreamResponse
     from chrysaetos.tenancy.scope import Scope
 

@@ -33,9 +33,9 @@ from chrysaetos.http.server.request_reader import RequestReader
 from chrysaetos.http.server.response_writer import Answer
 
 if TYPE_CHECKING:
-    from chrysaetos.gateway.asgi.request import Message
     from chrysaetos.http.server.request_reader import Head
     from chrysaetos.http.server.server import HttpServer
+    from chrysaetos.http.types import Message
 
 __all__ = ["ClientConnection"]
 

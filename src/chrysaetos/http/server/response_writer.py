@@ -9,8 +9,8 @@ from chrysaetos.errors import render
 
 if TYPE_CHECKING:
     from chrysaetos.errors import ApiError, Headers
-    from chrysaetos.gateway.asgi.request import Message
     from chrysaetos.http.server.request_reader import Head
+    from chrysaetos.http.types import Message
 
 __all__ = ["Answer", "refusal"]
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from chrysaetos.errors import ApiError
-    from chrysaetos.gateway.asgi.request import Message, Receive, Send
     from chrysaetos.http.server.request_reader import Head
+    from chrysaetos.http.types import Message, Receive, Send
 
     Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
