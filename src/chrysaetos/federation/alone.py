@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.asgi.application import Application
+from chrysaetos.gateway.asgi.exchange import Exchange
 from chrysaetos.gateway.asgi.request import Request
 from chrysaetos.gateway.federate.handler import GateDoor, GateLimits
 from chrysaetos.gateway.federate.metrics import GateMetrics
@@ -24,8 +25,8 @@ from chrysaetos.portals.tokens import TokenFile
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chrysaetos.gateway.asgi.exchange import Exchange
-    from chrysaetos.http.server.server import HttpServer
+    from chrysaetos.errors import Headers
+    from chrysaetos.http.server.server import HttpServer, RefusedRequest
     from chrysaetos.http.types import Message, Receive, Send
 
 __all__ = ["MAX_URL_BYTES", "Service", "Settings", "build", "upstream_options"]
@@ -73,9 +74,14 @@ class Service:
     audit: Audit
 
     def watch(self, server: HttpServer) -> None:
-        """Count and write what does not get as far as the application, too."""
+        """Count what does not get as far as the application, too."""
         self.telemetry.watch(server)
-        server.observers.append(self.audit.ended)
+
+    def on_refused(self, request: RefusedRequest) -> Headers:
+        """Audit a request that the server refused, and return the header field with its id."""
+        exchange = Exchange.of_refused(request)
+        self.audit.ended(exchange)
+        return [exchange.id_header]
 
 
 def build(settings: Settings) -> Service:

@@ -14,9 +14,8 @@ from chrysaetos.federation import token_command
 from chrysaetos.federation.alone import MAX_URL_BYTES, Settings, build, upstream_options
 from chrysaetos.federation.token_command import DEFAULT_FILE
 from chrysaetos.gateway.federate.handler import GateLimits
-from chrysaetos.http.server.request_reader import FramingLimits
+from chrysaetos.http.server.limits import FramingLimits, ServerLimits
 from chrysaetos.http.server.runner import StartFailed, serve
-from chrysaetos.http.server.server import ServerLimits
 from chrysaetos.http.server.sockets import describe, inherited, listen_tcp, load_certificate, tls_context
 from chrysaetos.http.server.systemd import Notifier
 from chrysaetos.promql.selftest import InterpreterError, check_interpreter
@@ -188,6 +187,7 @@ def _serve(options: argparse.Namespace) -> int:
             ready=notifier.ready,
             stopping=notifier.stopping,
             watch=service.watch,
+            on_refused=service.on_refused,
             tls=tls,
         )
     except StartFailed as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.gateway.asgi.cors import load_cors
+from chrysaetos.gateway.asgi.exchange import Exchange
 from chrysaetos.gateway.federate.options import load_gate
 from chrysaetos.gateway.options import load_labels, load_options
 from chrysaetos.gateway.proxy.coalescing import Sharing
@@ -23,8 +24,9 @@ from chrysaetos.identity.noauth import NoAuthenticator
 if TYPE_CHECKING:
     from oslo_config import cfg
 
+    from chrysaetos.errors import Headers
     from chrysaetos.gateway.asgi.application import Application
-    from chrysaetos.http.server.server import HttpServer
+    from chrysaetos.http.server.server import HttpServer, RefusedRequest
 
 __all__ = ["Service", "build"]
 
@@ -46,9 +48,15 @@ class Service:
     audit: tuple[Audit, ...]
 
     def watch(self, server: HttpServer) -> None:
-        """Count and write what does not get as far as the application, too."""
+        """Count what does not get as far as the application, too."""
         self.telemetry.watch(server)
-        server.observers.extend(audit.ended for audit in self.audit)
+
+    def on_refused(self, request: RefusedRequest) -> Headers:
+        """Audit a request that the server refused, and return the header field with its id."""
+        exchange = Exchange.of_refused(request)
+        for audit in self.audit:
+            audit.ended(exchange)
+        return [exchange.id_header]
 
 
 def build(conf: cfg.ConfigOpts) -> Service:

@@ -15,9 +15,8 @@ from oslo_log import log
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.build import build
 from chrysaetos.gateway.options import load_conf
-from chrysaetos.http.server.request_reader import FramingLimits
+from chrysaetos.http.server.limits import FramingLimits, ServerLimits
 from chrysaetos.http.server.runner import StartFailed, serve
-from chrysaetos.http.server.server import ServerLimits
 from chrysaetos.http.server.sockets import describe, inherited, listen_tcp, listen_unix
 from chrysaetos.http.server.systemd import Notifier
 from chrysaetos.http.server.workers import Workers
@@ -154,6 +153,7 @@ def _serve(
             ready=ready,
             stopping=stopping,
             watch=service.watch,
+            on_refused=service.on_refused,
             lifeline=lifeline,
         )
     except StartFailed as error:

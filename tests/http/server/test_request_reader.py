@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chrysaetos.errors import ApiError, BadRequest, ContentTooLarge, HeadersTooLarge, UriTooLong
-from chrysaetos.http.server.request_reader import FramingLimits, RequestReader
+from chrysaetos.http.server.limits import FramingLimits
+from chrysaetos.http.server.request_reader import RequestReader
 
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: h\r\nX-A: b\r\n\r\n"
 LENGTH = b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"

@@ -8,8 +8,8 @@ import pytest
 
 from chrysaetos.http.server import connection as connection_module
 from chrysaetos.http.server import server as server_module
-from chrysaetos.http.server.request_reader import FramingLimits
-from chrysaetos.http.server.server import HttpServer, ServerLimits
+from chrysaetos.http.server.limits import FramingLimits, ServerLimits
+from chrysaetos.http.server.server import HttpServer
 
 GET = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 
@@ -82,9 +82,9 @@ async def _close(writer):
 
 
 @asynccontextmanager
-async def running(app=echo, **limits):
+async def running(app=echo, on_refused=lambda _: [], **limits):
     loop = asyncio.get_running_loop()
-    server = HttpServer(app, ServerLimits(**limits), loop)
+    server = HttpServer(app, ServerLimits(**limits), loop, on_refused=on_refused)
     listening = await loop.create_server(server.protocol, "127.0.0.1", 0)
     async with contextlib.AsyncExitStack() as stack:
         yield Running(server, listening.sockets[0].getsockname()[1], stack)
@@ -203,25 +203,34 @@ POST = b"POST /b?q=1 HTTP/1.1\r\nHost: h\r\n"
         ),
     ],
 )
-async def test_observers_are_told_of_what_is_refused(sent, told):
+async def test_the_callback_gets_each_refused_request_and_adds_headers_to_the_answer(sent, told):
     seen = []
-    async with running(framing=FramingLimits(body=100), head_seconds=0.1, body_seconds=0.1) as here:
-        here.server.observers.append(seen.append)
+
+    def on_refused(request):
+        seen.append(request)
+        return [(b"x-id", b"1")]
+
+    limits = {"framing": FramingLimits(body=100), "head_seconds": 0.1, "body_seconds": 0.1}
+    async with running(on_refused=on_refused, **limits) as here:
         client = await here.client()
         client.send(sent)
         head, _, content = (await client.rest()).partition(b"\r\n\r\n")
-    (exchange,) = seen
-    status, error, reason, method, path = told
-    assert (exchange.status, exchange.error, exchange.method, exchange.path) == (status, error, method, path)
-    assert exchange.reason.startswith(reason)
-    assert (exchange.client, exchange.complete, exchange.sent) == ("127.0.0.1", True, len(content))
-    assert exchange.started <= exchange.ended
-    assert b"x-openstack-request-id: " + exchange.request_id.encode() in head
+    (request,) = seen
+    status, error_type, reason, method, path = told
+    error = request.error
+    assert (error.status, error.error_type, request.method, request.path) == (
+        status,
+        error_type,
+        method,
+        path,
+    )
+    assert error.message.startswith(reason)
+    assert (request.client, request.answer_bytes) == ("127.0.0.1", len(content))
+    assert b"\r\nx-id: 1\r\n" in head
 
 
-async def test_a_good_request_is_nothing_to_observe():
-    async with running() as here:
-        here.server.observers.append(pytest.fail)
+async def test_a_good_request_is_not_refused():
+    async with running(on_refused=pytest.fail) as here:
         client = await here.client()
         client.send(GET)
         await client.answer()

@@ -134,7 +134,7 @@ class Application:
 
 def _counting(exchange: Exchange, send: Send, allowed: Iterable[tuple[bytes, bytes]] = ()) -> Send:
     """A ``send`` that adds the request's id and CORS to the answer, and tells the exchange what was sent."""
-    own = (*allowed, (b"x-openstack-request-id", exchange.request_id.encode("ascii")))
+    own = (*allowed, exchange.id_header)
 
     def counting(message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":

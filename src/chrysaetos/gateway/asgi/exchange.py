@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
+    from chrysaetos.http.server.server import RefusedRequest
     from chrysaetos.identity.caller import Caller
     from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.tenancy.parameters import Text
@@ -80,6 +81,21 @@ class Exchange:
         self.complete = False
         self.sent = 0
         self.upstream_seconds: float | None = None
+
+    @classmethod
+    def of_refused(cls, request: RefusedRequest) -> Self:
+        """Return the exchange of a request that the server refused, which is over."""
+        exchange = cls(request.method, request.client)
+        exchange.path = request.path
+        error = request.error
+        exchange.status, exchange.error, exchange.reason = error.status, error.error_type, error.message
+        exchange.sent, exchange.complete, exchange.ended = request.answer_bytes, True, exchange.started
+        return exchange
+
+    @property
+    def id_header(self) -> tuple[bytes, bytes]:
+        """The header field that tells the client the request's id."""
+        return (b"x-openstack-request-id", self.request_id.encode("ascii"))
 
     @property
     def seconds(self) -> float:

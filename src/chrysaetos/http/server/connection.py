@@ -25,7 +25,7 @@ import select
 import socket
 import struct
 from enum import Enum
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import unquote_to_bytes
 
 from chrysaetos.errors import ApiError, RequestTimeout, Unavailable
@@ -33,11 +33,11 @@ from chrysaetos.http.server.request_reader import RequestReader
 from chrysaetos.http.server.response_writer import Answer
 
 if TYPE_CHECKING:
+    from chrysaetos.http.server.limits import ServerLimits
     from chrysaetos.http.server.request_reader import Head
-    from chrysaetos.http.server.server import HttpServer
-    from chrysaetos.http.types import Message
+    from chrysaetos.http.types import Application, Message
 
-__all__ = ["ClientConnection"]
+__all__ = ["ClientConnection", "Owner"]
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +57,24 @@ class _State(Enum):
     SERVING = 2
     LINGERING = 3
     CLOSED = 4
+
+
+class Owner(Protocol):
+    """The server, as its connections see it. ``HttpServer`` describes each attribute and method."""
+
+    app: Application
+    limits: ServerLimits
+    loop: asyncio.AbstractEventLoop
+    waiting: dict[ClientConnection, None]
+    draining: bool
+    unfinished: int
+    date: bytes
+
+    @property
+    def full(self) -> bool: ...  # noqa: D102
+    def admit(self, connection: ClientConnection) -> bool: ...  # noqa: D102
+    def forget(self, connection: ClientConnection) -> None: ...  # noqa: D102
+    def refuse(self, error: ApiError, client: str, head: Head | None) -> bytes: ...  # noqa: D102
 
 
 class ClientConnection(asyncio.Protocol):
@@ -86,7 +104,7 @@ class ClientConnection(asyncio.Protocol):
     _head: Head
     _answer: Answer
 
-    def __init__(self, server: HttpServer) -> None:
+    def __init__(self, server: Owner) -> None:
         self.deadline = math.inf
         self._server = server
         self._state = _State.WAITING

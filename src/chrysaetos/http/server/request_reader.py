@@ -17,12 +17,15 @@ request would begin is not known.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from chrysaetos.errors import BadRequest, ContentTooLarge, ExpectationFailed, HeadersTooLarge, UriTooLong
 
-__all__ = ["FramingLimits", "Head", "RequestReader"]
+if TYPE_CHECKING:
+    from chrysaetos.http.server.limits import FramingLimits
+
+__all__ = ["Head", "RequestReader"]
 
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) ([\x21\x22\x24-\x7e]+) HTTP/1\.([01])")
 """method SP request-target SP HTTP-version (RFC 9112, 3); the target as visible ASCII, without a fragment."""
@@ -49,23 +52,6 @@ _MAX_TRAILER = 4096
 
 _SINGLE = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
 """Fields that mean something to this module: each may be there once."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FramingLimits:
-    """How large a request may be.
-
-    Attributes:
-        line: bytes of the request line.
-        fields: bytes of all fields together.
-        count: number of fields.
-        body: bytes of the body, without its chunked framing.
-    """
-
-    line: int = 128 * 1024 + 64
-    fields: int = 64 * 1024
-    count: int = 100
-    body: int = 256 * 1024
 
 
 class _Fields:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from chrysaetos.errors import render
-
 if TYPE_CHECKING:
-    from chrysaetos.errors import ApiError, Headers
+    from chrysaetos.errors import Headers
     from chrysaetos.http.server.request_reader import Head
     from chrysaetos.http.types import Message
 
-__all__ = ["Answer", "refusal"]
+__all__ = ["Answer", "closing_answer"]
 
 _REASONS = {int(status): status.phrase for status in HTTPStatus}
 _STATUS_LINES = {code: f"HTTP/1.1 {code} {_REASONS.get(code, '')}\r\n".encode() for code in range(200, 600)}
@@ -122,9 +120,13 @@ class Answer:
         return head + b"\r\n"
 
 
-def refusal(error: ApiError, date: bytes, request_id: str) -> tuple[bytes, bytes]:
-    """Head and body of an answer that ends its connection, in Prometheus' error form."""
-    status, headers, body = render(error)
-    headers.append((b"x-openstack-request-id", request_id.encode("ascii")))
+def closing_answer(answer: tuple[int, Headers, bytes], date: bytes) -> bytes:
+    """Return a whole answer that ends its connection.
+
+    Args:
+        answer: status, headers and body.
+        date: the header line ``Date``.
+    """
+    status, headers, body = answer
     fields = [b"%b: %b\r\n" % header for header in headers]
-    return b"".join([_STATUS_LINES[status], date, *fields, _CLOSE, b"\r\n"]), body
+    return b"".join([_STATUS_LINES[status], date, *fields, _CLOSE, b"\r\n", body])

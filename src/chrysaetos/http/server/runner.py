@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Sequence
 
-    from chrysaetos.http.server.server import Application, ServerLimits
+    from chrysaetos.http.server.limits import ServerLimits
+    from chrysaetos.http.server.server import OnRefused
+    from chrysaetos.http.types import Application
 
 __all__ = ["AT_ONCE", "StartFailed", "serve"]
 
@@ -47,6 +49,7 @@ def serve(
     ready: Callable[[], None],
     stopping: Callable[[], None] = lambda: None,
     watch: Callable[[HttpServer], None] = lambda _: None,
+    on_refused: OnRefused = lambda _: [],
     lifeline: int | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> None:
@@ -61,6 +64,7 @@ def serve(
         ready: called once requests are served.
         stopping: called when the end begins.
         watch: is given the server, whose counters are of interest, before it serves.
+        on_refused: called with each request that does not reach the application, for ``HttpServer``.
         lifeline: of a worker: a descriptor; when it is readable the process ends as on SIGTERM. SIGINT and
             a second SIGTERM are then left to whoever holds the other end, who sends ``AT_ONCE``.
         tls: for HTTPS; None serves plain HTTP.
@@ -80,6 +84,7 @@ def serve(
                 ready=ready,
                 stopping=stopping,
                 watch=watch,
+                on_refused=on_refused,
                 lifeline=lifeline,
                 tls=tls,
             )
@@ -96,6 +101,7 @@ async def _serve(
     ready: Callable[[], None],
     stopping: Callable[[], None],
     watch: Callable[[HttpServer], None],
+    on_refused: OnRefused,
     lifeline: int | None,
     tls: ssl.SSLContext | None,
 ) -> None:
@@ -116,7 +122,7 @@ async def _serve(
         loop.add_reader(lifeline, end.set)
     lifespan = _Lifespan(app)
     await lifespan.start()
-    clients = HttpServer(app, limits, loop)
+    clients = HttpServer(app, limits, loop, on_refused=on_refused)
     watch(clients)
     handshake = None if tls is None else limits.head_seconds
     accepting = [

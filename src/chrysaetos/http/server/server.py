@@ -7,27 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
-from chrysaetos.gateway.asgi.exchange import Exchange
+from chrysaetos.errors import render
 from chrysaetos.http.server.connection import ClientConnection
-from chrysaetos.http.server.request_reader import FramingLimits
-from chrysaetos.http.server.response_writer import refusal
+from chrysaetos.http.server.response_writer import closing_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
-    from chrysaetos.errors import ApiError
+    from chrysaetos.errors import ApiError, Headers
+    from chrysaetos.http.server.limits import ServerLimits
     from chrysaetos.http.server.request_reader import Head
-    from chrysaetos.http.types import Message, Receive, Send
+    from chrysaetos.http.types import Application
 
-    Application = Callable[[Message, Receive, Send], Awaitable[None]]
+    OnRefused = Callable[["RefusedRequest"], Headers]
 
-__all__ = ["HttpServer", "ServerLimits"]
+__all__ = ["HttpServer", "RefusedRequest"]
 
 _log = logging.getLogger(__name__)
 
@@ -35,28 +34,23 @@ _TICK = 0.5
 """Seconds between two looks at the deadlines."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerLimits:
-    """What a client may do.
+@dataclass(frozen=True, slots=True)
+class RefusedRequest:
+    """A request that the server refused before it reached the application.
 
     Attributes:
-        framing: how large a request may be.
-        connections: open at once. One more takes the place of the one that has waited longest.
-        unfinished_bytes: of requests that have not arrived whole, of all clients together. Whose request
-            goes beyond is refused.
-        head_seconds: for the head of a request, from its first byte, or from the connection's beginning.
-        body_seconds: for its body.
-        idle_seconds: without a request.
-        write_seconds: without the client's taking anything of an answer.
+        error: the reason, which is also the answer.
+        client: address of the peer, "" for a Unix socket.
+        method: its method, "" if its head could not be read.
+        path: its path as it was sent, "" if its head could not be read.
+        answer_bytes: length of the answer's body.
     """
 
-    framing: FramingLimits = field(default_factory=FramingLimits)
-    connections: int = 2000
-    unfinished_bytes: int = 64 * 1024 * 1024
-    head_seconds: float = 10.0
-    body_seconds: float = 30.0
-    idle_seconds: float = 75.0
-    write_seconds: float = 60.0
+    error: ApiError
+    client: str
+    method: str
+    path: str
+    answer_bytes: int
 
 
 class HttpServer:
@@ -66,17 +60,25 @@ class HttpServer:
         app: the ASGI application.
         limits: what a client may do.
         loop: the loop that it runs in.
+        on_refused: called with each request that does not reach the application; the header fields that it
+            returns are added to the answer.
 
     Attributes:
         connections: those that are open.
         waiting: those that wait for a request or the rest of one; who has waited longest is first.
         unfinished: bytes that were read and belong to no whole request yet.
         refusals: requests that were refused before they reached the application, by status.
-        observers: are told of each of these.
         date: the header line ``Date``.
     """
 
-    def __init__(self, app: Application, limits: ServerLimits, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        app: Application,
+        limits: ServerLimits,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        on_refused: OnRefused = lambda _: [],
+    ) -> None:
         self.app = app
         self.limits = limits
         self.loop = loop
@@ -85,7 +87,7 @@ class HttpServer:
         self.draining = False
         self.unfinished = 0
         self.refusals: Counter[int] = Counter()
-        self.observers: list[Callable[[Exchange], None]] = []
+        self._on_refused = on_refused
         self.date = b""
         self._timer: asyncio.TimerHandle | None = None
         self._empty: asyncio.Future[None] | None = None
@@ -158,17 +160,12 @@ class HttpServer:
         Returns:
             The whole answer.
         """
-        exchange = Exchange("" if head is None else head.method, client)
-        if head is not None:
-            exchange.path = head.path.decode("latin-1")
-        fields, body = refusal(error, self.date, exchange.request_id)
-        exchange.status, exchange.error, exchange.reason = error.status, error.error_type, error.message
-        exchange.sent, exchange.complete, exchange.ended = len(body), True, time.perf_counter()
-        _log.debug("%s: refused: %s", exchange.request_id, error)
+        method, path = ("", "") if head is None else (head.method, head.path.decode("latin-1"))
+        _log.debug("refused a request of %s: %s", client, error)
         self.refusals[error.status] += 1
-        for observer in self.observers:
-            observer(exchange)
-        return fields + body
+        status, headers, body = render(error)
+        headers += self._on_refused(RefusedRequest(error, client, method, path, len(body)))
+        return closing_answer((status, headers, body), self.date)
 
     def _tick(self) -> None:
         self._timer = self.loop.call_later(_TICK, self._tick)
