@@ -1,4 +1,4 @@
-"""These tests run in virtual environments that have CloudKitty (`make test`), and elsewhere not at all."""
+"""Fixtures for tests that need CloudKitty, which run only in its virtual environments (``make test``)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
     from tests.fakes.metrics_server import Request
 
-HERE = importlib.util.find_spec("cloudkitty") is not None
-collect_ignore_glob = [] if HERE else ["*"]
+HAS_CLOUDKITTY = importlib.util.find_spec("cloudkitty") is not None
+collect_ignore_glob = [] if HAS_CLOUDKITTY else ["*"]
 
-# What CloudKitty's dependencies say of each other as they are imported.
-_THEIRS = ("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning", "ignore::FutureWarning")
+# Warnings of CloudKitty's dependencies at import.
+_IGNORED_WARNINGS = (
+    "ignore::DeprecationWarning",
+    "ignore::PendingDeprecationWarning",
+    "ignore::FutureWarning",
+)
 
 _GUARD = re.compile(r'absent\([^{]*\{chrysaetos_guard="(\d)",([^}]*)\}\)')
 _EQUAL = re.compile(r'(\w+)="chrysaetos_guard"')
@@ -29,41 +33,41 @@ Item = dict[str, Any]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if HERE:
-        for line in _THEIRS:
+    if HAS_CLOUDKITTY:
+        for line in _IGNORED_WARNINGS:
             config.addinivalue_line("filterwarnings", line)
 
 
 class Prometheus(MetricsServer):
-    """Answers each query with `items`, and what guards a query as a gateway does.
+    """Responds to each query with ``items``, and to the guard of a query like a gateway.
 
     Attributes:
-        items: the vector, or a function of the query.
-        notes: further members of the answer, such as `warnings`.
-        replies: what to answer instead, in turn.
-        seen: as whose project the caller sees the store; None for all projects.
+        items: the vector, or a function of the query that returns it.
+        annotations: further members of the response, such as ``warnings``.
+        replies: replies to send first, in order.
+        visible_project: the only project whose series the caller can see; None for all projects.
         tenant_label: the gateway's label for the project.
     """
 
     def __init__(self) -> None:
-        super().__init__(self._answer)
+        super().__init__(self._reply)
         self.items: list[Item] | Callable[[str], list[Item]] = []
-        self.notes: dict[str, Any] = {}
+        self.annotations: dict[str, Any] = {}
         self.replies: list[Reply] = []
-        self.seen: str | None = None
+        self.visible_project: str | None = None
         self.tenant_label = "project"
 
     @property
     def queries(self) -> list[str]:
-        """What was asked."""
+        """The queries that were received."""
         return [request.parameters["query"] for request in self.requests]
 
-    def _answer(self, request: Request) -> Reply:
+    def _reply(self, request: Request) -> Reply:
         if self.replies:
             return self.replies.pop(0)
         query = request.parameters["query"]
         items = self.items(query) if callable(self.items) else self.items
-        return success({"resultType": "vector", "result": [*items, *self._guards(query)]}, **self.notes)
+        return success({"resultType": "vector", "result": [*items, *self._guards(query)]}, **self.annotations)
 
     def _guards(self, query: str) -> list[Item]:
         guards = []
@@ -72,19 +76,19 @@ class Prometheus(MetricsServer):
                 "chrysaetos_guard": number,
                 **dict.fromkeys(_EQUAL.findall(matchers), "chrysaetos_guard"),
             }
-            if self.seen is not None and labels.pop(self.tenant_label, None) is None:
-                labels[self.tenant_label] = self.seen
+            if self.visible_project is not None and labels.pop(self.tenant_label, None) is None:
+                labels[self.tenant_label] = self.visible_project
             guards.append({"metric": labels, "value": [0, "1"]})
         return guards
 
 
 def item(value: str, **labels: str) -> Item:
-    """An element of a vector."""
+    """Return an element of a vector."""
     return {"metric": labels, "value": [1700000000, value]}
 
 
 def limit(request: Request) -> float:
-    """The time limit that the server was told, in seconds."""
+    """Return the time limit of a request in seconds."""
     return int(request.parameters["timeout"].removesuffix("ms")) / 1000
 
 
@@ -96,7 +100,7 @@ def prometheus() -> Iterator[Prometheus]:
 
 @pytest.fixture
 def conf() -> Iterator[cfg.ConfigOpts]:
-    """The global configuration, which all of CloudKitty uses."""
+    """CloudKitty's global configuration."""
     cfg.CONF([], project="cloudkitty", default_config_files=[])
     yield cfg.CONF
     cfg.CONF.reset()
@@ -104,7 +108,7 @@ def conf() -> Iterator[cfg.ConfigOpts]:
 
 @pytest.fixture
 def direct(conf: cfg.ConfigOpts, prometheus: Prometheus) -> cfg.ConfigOpts:
-    """A configuration that asks Prometheus itself."""
+    """A configuration for Prometheus itself."""
     from chrysaetos.cloudkitty.collector import prometheus as _  # noqa: PLC0415
     from chrysaetos.cloudkitty.fetcher import prometheus as _  # noqa: F401, PLC0415, F811
 
@@ -116,7 +120,7 @@ def direct(conf: cfg.ConfigOpts, prometheus: Prometheus) -> cfg.ConfigOpts:
 
 @pytest.fixture
 def through(conf: cfg.ConfigOpts, prometheus: Prometheus) -> cfg.ConfigOpts:
-    """A configuration that asks through Aetos."""
+    """A configuration for Aetos."""
     from chrysaetos.cloudkitty.collector import aetos as _  # noqa: PLC0415
     from chrysaetos.cloudkitty.fetcher import aetos as _  # noqa: F401, PLC0415, F811
 

@@ -1,8 +1,8 @@
-"""Runs CloudKitty's own unit tests with our classes in the place of its own.
+"""Run CloudKitty's own unit tests on our classes instead of its own.
 
     python -m tests.cloudkitty.swapped MODULE…
 
-prints JSON: id of each test → `ok`, or the last line of why it failed. It needs a process of its own.
+prints a JSON object: for each test ``ok``, or the last line of its failure. It has to run in its own process.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import sys
 import unittest
 
-import cloudkitty.common.config  # noqa: F401  # it imports every module that is exchanged below
+import cloudkitty.common.config  # noqa: F401  # imports every module that is replaced below
 from keystoneauth1 import loading
 from oslo_config import cfg
 
@@ -19,7 +19,7 @@ from chrysaetos.cloudkitty.collector import aetos, prometheus
 from chrysaetos.cloudkitty.common import aetos_client, options, prometheus_client, prometheus_client_base
 from chrysaetos.cloudkitty.fetcher import prometheus as prometheus_fetcher
 
-EXCHANGED = {
+REPLACEMENTS = {
     "cloudkitty.collector.aetos": aetos,
     "cloudkitty.collector.prometheus": prometheus,
     "cloudkitty.common.aetos_client": aetos_client,
@@ -29,19 +29,19 @@ EXCHANGED = {
 }
 
 
-def exchange() -> None:
-    """Put our modules where CloudKitty's tests look for its own."""
-    for name, module in EXCHANGED.items():
+def replace_modules() -> None:
+    """Replace CloudKitty's modules by ours."""
+    for name, module in REPLACEMENTS.items():
         package, _, own = name.rpartition(".")
         sys.modules[name] = module
         setattr(sys.modules[package], own, module)
     aetos.ks_loading = loading  # the tests replace its functions by this path
-    # They look at the query for a single scope. What is registered first stays.
+    # The tests expect the query for a single scope. The first registration of an option is used.
     cfg.CONF.register_opt(cfg.BoolOpt("bulk", default=False), options.COLLECTOR_CHRYSAETOS)
 
 
 def run(modules: list[str]) -> dict[str, str]:
-    """Run tests."""
+    """Run the tests of modules and return their outcome by name."""
     outcome: dict[str, str] = {}
     for test in _flat(unittest.defaultTestLoader.loadTestsFromNames(modules)):
         result = unittest.TestResult()
@@ -53,9 +53,11 @@ def run(modules: list[str]) -> dict[str, str]:
 
 
 def _flat(suite: unittest.TestSuite) -> list[unittest.TestCase]:
-    return [test for one in suite for test in (_flat(one) if isinstance(one, unittest.TestSuite) else [one])]
+    return [
+        test for item in suite for test in (_flat(item) if isinstance(item, unittest.TestSuite) else [item])
+    ]
 
 
 if __name__ == "__main__":
-    exchange()
+    replace_modules()
     json.dump(run(sys.argv[1:]), sys.stdout)

@@ -26,20 +26,20 @@ RELEASE = int(importlib.metadata.version("cloudkitty").partition(".")[0])
         (FETCHERS, "prometheus", "cloudkitty.fetcher.prometheus"),
     ],
 )
-def test_a_name_is_one_class(group: str, name: str, module: str):
+def test_each_name_loads_one_class(group: str, name: str, module: str):
     assert DriverManager(group, name).driver.__module__ == module
 
 
-def test_two_packages_may_say_that_there_is_a_collector_aetos():
-    said = importlib.metadata.entry_points(group=COLLECTORS, name="aetos")
-    assert len(said) == (2 if RELEASE >= 25 else 1)
-    assert len(set(said)) == 1
-    own = RELEASE >= 25
+def test_two_packages_may_register_the_collector_aetos():
+    registered = importlib.metadata.entry_points(group=COLLECTORS, name="aetos")
+    assert len(registered) == (2 if RELEASE >= 25 else 1)
+    assert len(set(registered)) == 1
+    upstream = RELEASE >= 25
     driver = DriverManager(COLLECTORS, "aetos").driver
-    assert driver.__module__ == ("cloudkitty" if own else OURS) + ".collector.aetos"
+    assert driver.__module__ == ("cloudkitty" if upstream else OURS) + ".collector.aetos"
 
 
-def test_the_add_on_leaves_cloudkittys_own_module_in_its_place():
+def test_the_add_on_does_not_replace_cloudkittys_own_module():
     folder = Path(cloudkitty.collector.__file__).parent
     assert (folder / "aetos" / "__init__.py").exists()
     assert (folder / "aetos.py").exists() is (RELEASE >= 25)

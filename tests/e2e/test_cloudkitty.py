@@ -279,7 +279,7 @@ def test_credentials_of_one_project_rate_nothing(
     site.cycle()
     assert site.done() == before
     assert site.frames() == []
-    assert "the credentials see a part of the projects only" in site.log
+    assert "the credentials see do not have access to all projects" in site.log
 
 
 @pytest.mark.usefixtures("strange_door")
@@ -291,7 +291,7 @@ def test_a_fetcher_that_sees_one_project_finds_no_scopes(
     site.prepare({"victim": strange.before})
     with pytest.raises(subprocess.CalledProcessError) as ended:
         site.cycle()
-    assert "see a part of the projects only" in ended.value.output
+    assert "see do not have access to all projects" in ended.value.output
     assert site.done() == {"victim": strange.before}
 
 

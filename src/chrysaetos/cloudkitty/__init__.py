@@ -1,4 +1,4 @@
-"""For an unmodified CloudKitty: collectors and scope fetchers for Prometheus, directly and through Aetos.
+"""Collectors and scope fetchers for an unmodified CloudKitty, for Prometheus itself and through Aetos.
 
-The folders are CloudKitty's: `common` holds the clients, `collector` the collectors, `fetcher` the fetchers.
+The packages have CloudKitty's names: ``common`` has the clients, ``collector`` and ``fetcher`` the rest.
 """

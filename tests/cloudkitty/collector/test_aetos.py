@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("through")
 CONF = {"metrics": {"cpu": {"unit": "vcpu", "extra_args": {"range_function": "increase"}}}}
 
 
-def test_it_asks_through_the_gateway(prometheus: Prometheus):
+def test_it_queries_the_gateway(prometheus: Prometheus):
     prometheus.items = [item("2", project_id="a")]
     made = AetosCollector(period=3600, conf=CONF)
     assert made.collector_name == "aetos"
@@ -26,19 +26,19 @@ def test_it_asks_through_the_gateway(prometheus: Prometheus):
 
 
 @pytest.mark.parametrize("label", ["project_id", "project", "tenant"])
-def test_credentials_that_see_a_part_collect_nothing(prometheus: Prometheus, label: str):
-    # Even what they see is not taken: the scope whose project it is could be billed, all others never.
+def test_nothing_is_collected_without_access_to_all_projects(prometheus: Prometheus, label: str):
+    # Not even the visible scope is rated: it would be billed, but no other.
     prometheus.items = [item("2", project_id="a")]
-    prometheus.seen, prometheus.tenant_label = "a", label
-    with pytest.raises(CollectError, match="a part of the projects only"):
+    prometheus.visible_project, prometheus.tenant_label = "a", label
+    with pytest.raises(CollectError, match="do not have access to all projects"):
         AetosCollector(period=3600, conf=CONF).retrieve("cpu", START, END, "b")
 
 
-def test_without_credentials_it_does_not_start(through):
+def test_it_does_not_start_without_credentials(through):
     through.set_override("auth_type", None, "collector_aetos")
     with pytest.raises(cfg.RequiredOptError, match="auth_type"):
         AetosCollector(period=3600, conf=CONF)
 
 
-def test_metrics_yml_is_the_same_for_both():
+def test_metrics_yml_is_the_same_for_both_collectors():
     assert AetosCollector.check_configuration(CONF) == PrometheusCollector.check_configuration(CONF)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.usefixtures("direct")
-def test_it_asks_whom_its_section_names(prometheus: Prometheus):
+def test_it_queries_the_configured_server(prometheus: Prometheus):
     made = PrometheusCollector(period=3600, conf={"metrics": {"cpu": {"unit": "vcpu"}}})
     assert made.collector_name == "prometheus"
     assert made._conn.url == f"{prometheus.url}/api/v1"

@@ -22,10 +22,10 @@ CPU = {"unit": "vcpu", "groupby": ["vm"], "metadata": ["flavor"]}
 
 @pytest.fixture
 def collector(direct):
-    """Makes a collector; `bulk` off asks for each scope alone."""
+    """Create a collector; without ``bulk``, it queries each scope separately."""
 
     def make(metrics=None, *, bulk: bool = True, **options: int) -> PrometheusCollector:
-        # Its options are registered as the first collector is made.
+        # The first collector registers the options.
         PrometheusCollector(period=3600, conf={"metrics": {"cpu": CPU}})
         for name, value in {"bulk": bulk, **options}.items():
             direct.set_override(name, value, "collector_chrysaetos")
@@ -42,25 +42,25 @@ def quantities(points) -> list[Decimal]:
 
 
 @pytest.mark.parametrize("function", ["changes", "delta", "deriv", "idelta", "increase", "irate", "rate"])
-def test_range_functions_that_prometheus_has(function: str):
+def test_range_functions(function: str):
     conf = {"metrics": {"cpu": {**CPU, "extra_args": {"range_function": function}}}}
     checked = PrometheusCollector.check_configuration(conf)
     assert checked["cpu"]["extra_args"]["range_function"] == function
 
 
-def test_a_range_function_that_prometheus_has_not_is_refused():
+def test_an_unknown_range_function_is_rejected():
     conf = {"metrics": {"cpu": {**CPU, "extra_args": {"range_function": "irange"}}}}
     with pytest.raises(voluptuous.Invalid, match="range_function"):
         PrometheusCollector.check_configuration(conf)
 
 
-def test_what_is_not_set_has_its_default():
+def test_defaults():
     checked = PrometheusCollector.check_configuration({"metrics": {"cpu": CPU}})["cpu"]
     assert checked["extra_args"] == {"aggregation_method": "max", "query_prefix": "", "query_suffix": ""}
     assert checked["groupby"] == ["vm", "project_id"]
 
 
-# -- what is asked
+# -- queries
 
 
 def test_one_query_serves_all_scopes(collector, prometheus: Prometheus):
@@ -79,7 +79,7 @@ def test_one_query_serves_all_scopes(collector, prometheus: Prometheus):
     assert float(prometheus.requests[0].parameters["time"]) == END.timestamp()
 
 
-def test_each_period_has_a_query_of_its_own(collector, prometheus: Prometheus):
+def test_each_period_has_its_own_query(collector, prometheus: Prometheus):
     made = collector()
     made.fetch_all("cpu", START, END, "a")
     made.fetch_all("cpu", END, END + timedelta(hours=1), "a")
@@ -87,7 +87,7 @@ def test_each_period_has_a_query_of_its_own(collector, prometheus: Prometheus):
 
 
 @pytest.mark.parametrize("extra", [{"query_prefix": "topk(1,", "query_suffix": ")"}, {"query_suffix": "> 0"}])
-def test_a_query_that_may_mix_scopes_is_asked_for_each(collector, prometheus: Prometheus, extra):
+def test_a_query_that_may_mix_scopes_is_sent_for_each_scope(collector, prometheus: Prometheus, extra):
     made = collector({"cpu": {**CPU, "extra_args": extra}})
     for scope in ("a", "b"):
         made.fetch_all("cpu", START, END, scope)
@@ -95,24 +95,24 @@ def test_a_query_that_may_mix_scopes_is_asked_for_each(collector, prometheus: Pr
     assert len(prometheus.queries) == 2
 
 
-def test_a_scope_without_a_name_is_asked_for_alone(collector, prometheus: Prometheus):
+def test_an_empty_scope_is_queried_separately(collector, prometheus: Prometheus):
     collector().fetch_all("cpu", START, END, "")
     assert prometheus.queries[0].startswith('max(max_over_time(cpu{project_id=""}')
 
 
-def test_a_filter_is_a_part_of_the_query(collector, prometheus: Prometheus):
+def test_a_filter_is_part_of_the_query(collector, prometheus: Prometheus):
     collector().fetch_all("cpu", START, END, "a", q_filter={"zone": 'z"'})
     (selector,) = parse(prometheus.queries[0]).selectors
     read = {one.name: unquote(one.raw) for one in selector.matchers}
     assert read == {"project_id": "a", "zone": 'z"'}
 
 
-def test_a_filter_does_not_reach_beyond_the_scope(collector, prometheus: Prometheus):
+def test_a_filter_cannot_change_the_scope(collector, prometheus: Prometheus):
     collector().fetch_all("cpu", START, END, "a", q_filter={"project_id": "b"})
     assert '{project_id="a"}' in prometheus.queries[0]
 
 
-def test_what_is_too_much_at_once_is_asked_for_scope_by_scope(collector, prometheus: Prometheus, caplog):
+def test_scopes_are_queried_separately_if_the_result_is_too_large(collector, prometheus: Prometheus, caplog):
     prometheus.replies = [
         failed(422, "execution", "query processing would load too many samples into memory")
     ]
@@ -121,10 +121,10 @@ def test_what_is_too_much_at_once_is_asked_for_scope_by_scope(collector, prometh
     with caplog.at_level(logging.WARNING):
         assert quantities(made.fetch_all("cpu", START, END, "a")) == [1]
     assert 'project_id="a"' in prometheus.queries[1]
-    assert "Metric cpu is asked for scope by scope" in caplog.text
+    assert "Querying metric cpu for each scope separately" in caplog.text
 
 
-def test_what_finds_no_room_is_asked_for_scope_by_scope(collector, prometheus: Prometheus):
+def test_scopes_are_queried_separately_if_the_cache_is_full(collector, prometheus: Prometheus):
     prometheus.items = [item("1", project_id="a", vm="v")]
     made = collector({"cpu": CPU, "memory": CPU}, bulk_cache_series=1)
     made.fetch_all("cpu", START, END, "a")
@@ -132,7 +132,7 @@ def test_what_finds_no_room_is_asked_for_scope_by_scope(collector, prometheus: P
     assert ['project_id="a"' in query for query in prometheus.queries] == [False, True]
 
 
-# -- what comes of an answer
+# -- results
 
 
 @pytest.mark.parametrize("bulk", [True, False])
@@ -155,21 +155,23 @@ def test_a_data_point(collector, prometheus: Prometheus, bulk):
         ({"mutate": "MAP", "mutate_map": {4: 2.5}}, "4", "2.5"),
     ],
 )
-def test_the_number_that_is_rated(collector, prometheus: Prometheus, settings, value, expected):
+def test_the_rated_quantity(collector, prometheus: Prometheus, settings, value, expected):
     prometheus.items = [item(value, project_id="a")]
     points = collector({"cpu": {**CPU, **settings}}).fetch_all("cpu", START, END, "a")
     assert quantities(points) == [Decimal(expected)]
 
 
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf"])
-def test_what_is_no_number_is_left_out_and_told(collector, prometheus: Prometheus, caplog, value):
+def test_values_that_are_not_finite_are_not_rated_but_logged(
+    collector, prometheus: Prometheus, caplog, value
+):
     prometheus.items = [item(value, project_id="a", vm="v1"), item("2", project_id="a", vm="v2")]
     with caplog.at_level(logging.WARNING):
         assert quantities(collector().fetch_all("cpu", START, END, "a")) == [2]
-    assert "Metric cpu of scope a has no quantity" in caplog.text
+    assert "Metric cpu of scope a is not rated" in caplog.text
 
 
-def test_a_label_of_the_scope_that_is_missing_is_the_scope(collector, prometheus: Prometheus):
+def test_a_missing_scope_label_is_the_scope(collector, prometheus: Prometheus):
     prometheus.items = [item("1")]
     (point,) = collector({"cpu": {**CPU, "extra_args": {"query_prefix": "sum"}}}).fetch_all(
         "cpu", START, END, "a"
@@ -187,32 +189,32 @@ def test_a_label_of_the_scope_that_is_missing_is_the_scope(collector, prometheus
         Reply(200, b"{}"),
     ],
 )
-def test_what_is_no_answer_is_collected_again(collector, prometheus: Prometheus, bulk, reply):
+def test_invalid_responses_are_errors(collector, prometheus: Prometheus, bulk, reply):
     prometheus.replies = [reply] * 3
     with pytest.raises(CollectError):
         collector(bulk=bulk).retrieve("cpu", START, END, "a")
 
 
-def test_prometheus_own_words_arrive(collector, prometheus: Prometheus):
+def test_errors_have_the_message_of_prometheus(collector, prometheus: Prometheus):
     prometheus.replies = [failed(400, "bad_data", "1:5: parse error: unexpected identifier")]
     with pytest.raises(CollectError, match=r"bad_data: .*unexpected identifier"):
         collector().retrieve("cpu", START, END, "a")
 
 
-def test_the_series_of_another_scope_are_never_rated(collector, prometheus: Prometheus):
+def test_series_of_another_scope_are_never_rated(collector, prometheus: Prometheus):
     prometheus.items = [item("1", project_id="b")]
-    with pytest.raises(CollectError, match="asked for scope 'a', got 'b'"):
+    with pytest.raises(CollectError, match="queried scope 'a', got scope 'b'"):
         collector(bulk=False).retrieve("cpu", START, END, "a")
 
 
-def test_a_native_histogram_is_no_quantity(collector, prometheus: Prometheus):
+def test_native_histograms_are_not_supported(collector, prometheus: Prometheus):
     histogram = {"metric": {"project_id": "a"}, "histogram": [0, {"count": "1", "sum": "2", "buckets": []}]}
     prometheus.items = [histogram]
-    with pytest.raises(CollectError, match="native histogram"):
+    with pytest.raises(CollectError, match="native histograms are not supported"):
         collector().retrieve("cpu", START, END, "a")
 
 
-def test_a_scope_that_no_query_can_hold(collector):
+def test_a_scope_that_is_not_valid_in_a_query(collector):
     with pytest.raises(CollectError, match="surrogate"):
         collector(bulk=False).retrieve("cpu", START, END, "\ud800")
 
@@ -225,18 +227,18 @@ def test_no_data(collector):
         collector().retrieve("cpu", START, END, "a")
 
 
-def test_metrics_that_are_rated_by_one_name_do_not_overwrite_each_other(collector, prometheus: Prometheus):
+def test_metrics_with_the_same_rated_name_are_merged(collector, prometheus: Prometheus):
     prometheus.items = lambda query: [item("1" if "cpu_a" in query else "2", project_id="a")]
     together = {name: {**CPU, "alt_name": "cpu"} for name in ("cpu_a", "cpu_b")}
     made = collector({**together, "cpu_c": CPU})
-    # CloudKitty's orchestrator: a dictionary by name, of what each metric gave.
+    # Like CloudKitty's orchestrator, which stores the results in a dictionary by name.
     kept = dict(made.retrieve(metric, START, END, "a") for metric in sorted(made.conf))
     assert sorted(kept) == ["cpu", "cpu_c"]
     assert sorted(quantities(kept["cpu"])) == [1, 2]
     assert len(prometheus.queries) == 3
 
 
-def test_one_metric_may_be_rated_by_several_names(collector, prometheus: Prometheus):
+def test_a_metric_may_be_rated_by_several_names(collector, prometheus: Prometheus):
     prometheus.items = [item("4", project_id="a")]
     made = collector({"cpu": [{**CPU, "alt_name": "one"}, {**CPU, "alt_name": "half", "factor": 0.5}]})
     kept = dict(made.retrieve(metric, START, END, "a") for metric in sorted(made.conf))

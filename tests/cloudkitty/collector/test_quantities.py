@@ -28,5 +28,5 @@ def test_a_quantity_is_exact(value, factor, offset, expected):
 
 
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf"])
-def test_what_is_no_quantity(value):
+def test_values_that_are_not_finite_have_no_quantity(value):
     assert quantity(value, 2, 1) is None

@@ -21,51 +21,53 @@ def client(prometheus: Prometheus) -> AetosClient:
     return AetosClient(session.Session(NoAuth(prometheus.url)), ADAPTER, timeout=5)
 
 
-def test_an_answer_is_complete_and_holds_what_was_asked_for(client: AetosClient, prometheus: Prometheus):
+def test_a_complete_result_without_the_guard(client: AetosClient, prometheus: Prometheus):
     prometheus.items = [item("1", project_id="a")]
     assert client.get_instant("cpu")["data"]["result"] == prometheus.items
     assert prometheus.queries[0].startswith("(cpu) or absent(cpu{")
 
 
 @pytest.mark.parametrize("tenant_label", ["project_id", "project", "tenant"])
-def test_credentials_that_see_a_part_are_refused(client, prometheus: Prometheus, tenant_label: str):
-    prometheus.seen, prometheus.tenant_label = "reader-project", tenant_label
+def test_credentials_without_access_to_all_projects_are_rejected(
+    client, prometheus: Prometheus, tenant_label: str
+):
+    prometheus.visible_project, prometheus.tenant_label = "reader-project", tenant_label
     with pytest.raises(NotPrivilegedError):
         client.get_instant("cpu")
 
 
-def test_rights_that_end_are_noticed_by_the_next_query(client: AetosClient, prometheus: Prometheus):
+def test_lost_access_is_detected_by_the_next_query(client: AetosClient, prometheus: Prometheus):
     client.get_instant("cpu")
-    prometheus.seen = "reader-project"
+    prometheus.visible_project = "reader-project"
     with pytest.raises(NotPrivilegedError):
         client.get_instant("cpu")
 
 
 @pytest.mark.parametrize(("query", "message"), [("sum(", "1:5"), ("scalar(cpu)", "scalar")])
-def test_what_cannot_be_asked(client: AetosClient, prometheus: Prometheus, query: str, message: str):
+def test_invalid_queries(client: AetosClient, prometheus: Prometheus, query: str, message: str):
     with pytest.raises(PrometheusResponseError, match=message):
         client.get_instant(query)
     assert prometheus.requests == []
 
 
-def test_the_gateways_own_words_arrive(client: AetosClient, prometheus: Prometheus):
+def test_errors_have_the_message_of_the_gateway(client: AetosClient, prometheus: Prometheus):
     prometheus.replies = [failed(403, "forbidden", "the policy does not allow telemetry:query")]
     with pytest.raises(PrometheusResponseError, match="does not allow telemetry:query"):
         client.get_instant("cpu")
 
 
-def test_connections_are_kept(client: AetosClient, prometheus: Prometheus):
+def test_connections_are_reused(client: AetosClient, prometheus: Prometheus):
     for _ in range(5):
         client.get_instant("cpu")
     assert prometheus.connections == 1
 
 
-def test_a_gateway_that_is_not_there():
+def test_a_gateway_that_is_down():
     with pytest.raises(PrometheusResponseError, match=r"127\.0\.0\.1:9"):
         AetosClient(session.Session(NoAuth("http://127.0.0.1:9")), ADAPTER, timeout=1).get_instant("cpu")
 
 
-def test_what_keystone_says_arrives():
+def test_errors_have_the_message_of_keystone():
     keystone = FakeKeystone()
     try:
         auth = v3.Password(
@@ -88,12 +90,12 @@ def test_the_client_of_a_section(through: cfg.ConfigOpts, prometheus: Prometheus
     assert 1 < limit(prometheus.requests[0]) < 2
 
 
-def test_there_is_a_time_limit_by_default(through: cfg.ConfigOpts, prometheus: Prometheus):
+def test_the_default_time_limit(through: cfg.ConfigOpts, prometheus: Prometheus):
     aetos_client.connect(through, "collector_aetos", "project_id").get_instant("cpu")
     assert 50 < limit(prometheus.requests[0]) < 60
 
 
-def test_a_section_without_credentials_stops_the_start(through: cfg.ConfigOpts):
+def test_a_section_without_credentials_is_rejected(through: cfg.ConfigOpts):
     through.set_override("auth_type", None, "collector_aetos")
     with pytest.raises(cfg.RequiredOptError, match=r"auth_type in group .?collector_aetos"):
         aetos_client.connect(through, "collector_aetos", "project_id")

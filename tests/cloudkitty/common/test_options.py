@@ -9,7 +9,7 @@ from oslo_config import cfg
 from chrysaetos.cloudkitty.common import options
 
 
-def test_every_section_is_listed_with_its_options():
+def test_all_options_are_listed():
     listed = {group: {option.dest for option in opts} for group, opts in options.list_opts()}
     assert listed["collector_aetos"] >= {"interface", "region_name", "auth_type", "cafile", "timeout"}
     assert listed["collector_chrysaetos"] == {"bulk", "bulk_cache_seconds", "bulk_cache_series"}
@@ -27,7 +27,7 @@ def test_every_section_is_listed_with_its_options():
     }
 
 
-def test_the_interface_is_one_of_three():
+def test_the_choices_of_the_interface():
     conf = cfg.ConfigOpts()
     options.register_keystone(conf, options.COLLECTOR_AETOS)
     conf([])
@@ -37,7 +37,7 @@ def test_the_interface_is_one_of_three():
         conf.set_override("interface", "private", "collector_aetos")
 
 
-def test_an_option_that_cloudkitty_has_stays_its_own():
+def test_options_of_cloudkitty_are_not_replaced():
     conf = cfg.ConfigOpts()
     conf.register_opt(cfg.FloatOpt("timeout", default=7), options.FETCHER_PROMETHEUS)
     options.register(conf, options.FETCHER_PROMETHEUS)
@@ -47,7 +47,7 @@ def test_an_option_that_cloudkitty_has_stays_its_own():
 
 
 @pytest.mark.parametrize("ours_first", [True, False])
-def test_our_modules_and_all_of_cloudkittys_load_together(ours_first):
+def test_our_modules_and_cloudkittys_can_be_imported_together(ours_first):
     theirs = ["cloudkitty.common.config"]
     ours = [
         f"chrysaetos.cloudkitty.{kind}.{name}"

@@ -29,24 +29,24 @@ def test_an_instant_query(client: PrometheusClient, prometheus: Prometheus):
     assert request.path == "/api/v1/query"
     assert request.parameters["query"] == "cpu"
     assert float(request.parameters["time"]) == 1795262400
-    # A little less than the client waits, so that the server's own words arrive.
+    # Less than the client's own limit, so that the server's error arrives in time.
     assert 4 < limit(request) < 5
 
 
-def test_a_time_limit_of_the_query(client: PrometheusClient, prometheus: Prometheus):
+def test_the_time_limit_of_a_query(client: PrometheusClient, prometheus: Prometheus):
     client.get_instant("cpu", timeout="3")
     assert 2 < limit(prometheus.requests[0]) < 3
     assert "time" not in prometheus.requests[0].parameters
 
 
-def test_connections_are_kept(client: PrometheusClient, prometheus: Prometheus):
+def test_connections_are_reused(client: PrometheusClient, prometheus: Prometheus):
     for _ in range(5):
         client.get_instant("cpu")
     assert prometheus.connections == 1
 
 
 @pytest.mark.parametrize("suffix", ["/api/v1", "/api/v1/", ""])
-def test_the_url_may_name_the_api_or_not(suffix: str, prometheus: Prometheus):
+def test_the_url_may_have_the_path_of_the_api(suffix: str, prometheus: Prometheus):
     PrometheusClient(prometheus.url + suffix).get_instant("cpu")
     assert prometheus.requests[0].path == "/api/v1/query"
 
@@ -68,14 +68,14 @@ def test_basic_authentication(prometheus: Prometheus):
             Reply(401, b'{"error": {"message": "Requires authentication", "code": 401}}'),
             "Requires authentication",
         ),
-        (Reply(200, b"<html>", {"Content-Type": "text/html"}), "no Prometheus"),
-        (Reply(200, b"[1]"), "no Prometheus"),
+        (Reply(200, b"<html>", {"Content-Type": "text/html"}), "not a Prometheus API"),
+        (Reply(200, b"[1]"), "not a Prometheus API"),
         (success({"resultType": "scalar", "result": [0, "1"]}), "scalar"),
         (success({"resultType": "string", "result": [0, "x"]}), "string"),
         (success({"resultType": "matrix", "result": [{"metric": {}, "values": [[0, "1"]]}]}), "matrix"),
     ],
 )
-def test_what_is_no_answer(client: PrometheusClient, prometheus: Prometheus, reply: Reply, message: str):
+def test_invalid_responses(client: PrometheusClient, prometheus: Prometheus, reply: Reply, message: str):
     prometheus.replies = [reply]
     with pytest.raises(PrometheusResponseError, match=message):
         client.get_instant("cpu")
@@ -90,26 +90,28 @@ def test_what_is_no_answer(client: PrometheusClient, prometheus: Prometheus, rep
         failed(503, "timeout", "query timed out in expression evaluation"),
     ],
 )
-def test_what_was_too_much_can_be_told_apart(client: PrometheusClient, prometheus: Prometheus, reply: Reply):
+def test_queries_that_are_too_large_have_their_own_exception(
+    client: PrometheusClient, prometheus: Prometheus, reply: Reply
+):
     prometheus.replies = [reply]
     with pytest.raises(TooLargeError):
         client.get_instant("cpu")
 
 
-def test_a_server_that_does_not_answer():
+def test_a_server_that_does_not_respond():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = PrometheusClient(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.2)
-        with pytest.raises(PrometheusResponseError, match=r"did not answer|no answer"):
+        with pytest.raises(PrometheusResponseError, match=r"did not respond|no response"):
             client.get_instant("cpu")
 
 
-def test_a_server_that_is_not_there():
+def test_a_server_that_is_down():
     with pytest.raises(PrometheusResponseError, match=r"127\.0\.0\.1:9"):
         PrometheusClient("http://127.0.0.1:9/api/v1", timeout=1).get_instant("cpu")
 
 
 @pytest.mark.parametrize(("url", "message"), [("", "prometheus_url is not set"), ("localhost", "URL")])
-def test_a_url_that_is_none(url: str, message: str):
+def test_an_invalid_url(url: str, message: str):
     with pytest.raises(PrometheusResponseError, match=message):
         PrometheusClient(url).get_instant("cpu")
 

@@ -10,11 +10,11 @@ from chrysaetos.cloudkitty.common.prometheus_client_base import (
 )
 
 
-def test_a_client_has_to_say_how_it_asks():
+def test_a_client_has_to_implement_both_methods():
     with pytest.raises(TypeError, match=r"_get.*get_instant"):
         PrometheusClientBase()
 
 
 @pytest.mark.parametrize("error", [NotPrivilegedError, TooLargeError])
-def test_whoever_catches_one_error_catches_all(error):
+def test_all_exceptions_have_a_common_base(error):
     assert issubclass(error, PrometheusResponseError)

@@ -4,7 +4,7 @@ import pytest
 
 from chrysaetos.client.errors import InvalidArgument
 from chrysaetos.client.promql import not_equal
-from chrysaetos.cloudkitty.common.queries import measured, scopes, shareable
+from chrysaetos.cloudkitty.common.queries import is_shareable, quantity_query, scopes_query
 from chrysaetos.promql.parser import parse
 from chrysaetos.promql.strings import unquote
 
@@ -25,7 +25,7 @@ HOSTILE = (
 
 
 def query(metric="cpu", matchers=None, labels=("vm", "project_id"), **arguments) -> str:
-    return measured(
+    return quantity_query(
         metric,
         matchers or {"project_id": "p"},
         period=3600,
@@ -35,7 +35,7 @@ def query(metric="cpu", matchers=None, labels=("vm", "project_id"), **arguments)
 
 
 def matchers_of(text: str) -> list[tuple[str, str, str]]:
-    """What Prometheus reads: label, operator and value of each matcher of the only selector."""
+    """Return label, operator and value of each matcher of the only selector."""
     (selector,) = parse(text).selectors
     return [(one.name, one.op, unquote(one.raw)) for one in selector.matchers]
 
@@ -56,51 +56,51 @@ def matchers_of(text: str) -> list[tuple[str, str, str]]:
         ),
     ],
 )
-def test_the_query_for_a_quantity(arguments, text):
+def test_quantity_queries(arguments, text):
     assert query(**arguments) == text
     assert parse(text)
 
 
-def test_a_name_of_cloudkittys_is_no_part_of_the_query():
+def test_the_part_after_the_at_sign_is_ignored():
     assert query(metric="cpu@#cores") == query(metric="cpu")
 
 
-def test_the_query_for_all_scopes_leaves_nobodys_series_out():
+def test_the_query_for_all_scopes_excludes_series_without_a_scope():
     assert query(matchers=not_equal("project_id", "")).startswith('max(max_over_time(cpu{project_id!=""}[')
 
 
 @pytest.mark.parametrize("value", HOSTILE)
-def test_a_scope_stays_a_value(value):
+def test_a_scope_cannot_change_the_query(value):
     assert matchers_of(query(matchers={"project_id": value})) == [("project_id", "=", value)]
 
 
 @pytest.mark.parametrize("value", HOSTILE)
-def test_a_filter_stays_a_value(value):
-    text = scopes("cpu", {"zone": value}, "project_id", 60)
+def test_a_filter_cannot_change_the_query(value):
+    text = scopes_query("cpu", {"zone": value}, "project_id", 60)
     assert matchers_of(text) == [("zone", "=", value)]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_names_stay_names(name):
+def test_names_cannot_change_the_query(name):
     text = query(metric=name, matchers={name: "x"}, labels=(name,))
     assert ("__name__", "=", name) in matchers_of(text)
     assert (name, "=", "x") in matchers_of(text)
-    assert parse(scopes("cpu", {name: "x"}, name, 60)).selectors[0].matchers[0].name == name
+    assert parse(scopes_query("cpu", {name: "x"}, name, 60)).selectors[0].matchers[0].name == name
 
 
-def test_what_no_query_can_hold_is_refused():
+def test_invalid_values_are_rejected():
     with pytest.raises(InvalidArgument, match="surrogate"):
         query(matchers={"project_id": "\ud800"})
 
 
-def test_the_query_for_scopes():
-    text = scopes("up", {"job": "vm", "zone": "a"}, "project_id", 14400)
+def test_scopes_queries():
+    text = scopes_query("up", {"job": "vm", "zone": "a"}, "project_id", 14400)
     assert text == 'max(present_over_time(up{job="vm",zone="a"}[14400s])) by (project_id)'
 
 
 @pytest.mark.parametrize(
-    ("arguments", "may"),
+    ("arguments", "shareable"),
     [({}, True), ({"query_prefix": "topk(3,"}, False), ({"query_suffix": "> 0"}, False)],
 )
-def test_what_may_be_asked_for_all_scopes_at_once(arguments, may):
-    assert shareable({**PLAIN, **arguments}) is may
+def test_queries_that_can_be_shared(arguments, shareable):
+    assert is_shareable({**PLAIN, **arguments}) is shareable

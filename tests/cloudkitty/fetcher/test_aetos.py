@@ -9,7 +9,7 @@ from chrysaetos.cloudkitty.fetcher.aetos import AetosFetcher, PrometheusFetcherE
 pytestmark = pytest.mark.usefixtures("through")
 
 
-def test_it_asks_through_the_gateway(prometheus: Prometheus):
+def test_it_queries_the_gateway(prometheus: Prometheus):
     prometheus.items = [item("1", project_id="a"), item("1", project_id="b")]
     made = AetosFetcher()
     assert made.name == "aetos"
@@ -17,15 +17,15 @@ def test_it_asks_through_the_gateway(prometheus: Prometheus):
 
 
 @pytest.mark.parametrize("label", ["project_id", "project", "tenant"])
-def test_credentials_that_see_a_part_find_nothing(prometheus: Prometheus, label: str):
+def test_nothing_is_found_without_access_to_all_projects(prometheus: Prometheus, label: str):
     prometheus.items = [item("1", project_id="a")]
-    prometheus.seen, prometheus.tenant_label = "a", label
-    with pytest.raises(PrometheusFetcherError, match="a part of the projects only"):
+    prometheus.visible_project, prometheus.tenant_label = "a", label
+    with pytest.raises(PrometheusFetcherError, match="do not have access to all projects"):
         AetosFetcher().get_tenants()
 
 
 @pytest.mark.parametrize("option", ["metric", "auth_type"])
-def test_what_is_not_set_stops_the_start(through, option: str):
+def test_required_options(through, option: str):
     through.set_override(option, None, "fetcher_aetos")
     with pytest.raises(cfg.RequiredOptError, match=option):
         AetosFetcher()

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("direct")
 GROUP = "fetcher_prometheus"
 
 
-def test_scopes_are_found_once_each(prometheus: Prometheus):
+def test_scopes_have_no_duplicates(prometheus: Prometheus):
     prometheus.items = [
         item("1", project_id="a"),
         item("1"),
@@ -38,23 +38,21 @@ def test_no_scopes():
         ({"period": 600, "wait_periods": 0}, 1200),
     ],
 )
-def test_it_looks_back_until_all_periods_of_a_scope_that_has_ended_are_rated(
-    direct, prometheus: Prometheus, options, look_back
-):
+def test_the_default_look_back_covers_all_unrated_periods(direct, prometheus: Prometheus, options, look_back):
     for name, value in options.items():
         direct.set_override(name, value, "collect")
     PrometheusFetcher().get_tenants()
     assert prometheus.queries == [f"max(present_over_time(up[{look_back}s])) by (project_id)"]
 
 
-def test_how_far_it_looks_back_can_be_set(direct, prometheus: Prometheus):
+def test_look_back_can_be_configured(direct, prometheus: Prometheus):
     direct.set_override("look_back", 86400, GROUP)
     PrometheusFetcher().get_tenants()
     assert "[86400s]" in prometheus.queries[0]
 
 
 @pytest.mark.parametrize("value", ['a"} or up{x="', "back\\slash", "new\nline", "{}"])
-def test_a_filter_stays_a_value(direct, prometheus: Prometheus, value):
+def test_a_filter_cannot_change_the_query(direct, prometheus: Prometheus, value):
     direct.set_override("filters", {"zone": value, "job": "vm"}, GROUP)
     direct.set_override("scope_attribute", "tenant", GROUP)
     PrometheusFetcher().get_tenants()
@@ -64,7 +62,7 @@ def test_a_filter_stays_a_value(direct, prometheus: Prometheus, value):
 
 
 @pytest.mark.parametrize("metric", [None, ""])
-def test_without_a_metric_it_does_not_start(direct, metric):
+def test_it_does_not_start_without_a_metric(direct, metric):
     direct.set_override("metric", metric, GROUP)
     with pytest.raises(cfg.RequiredOptError, match=r"metric in group .?fetcher_prometheus"):
         PrometheusFetcher()
@@ -74,17 +72,17 @@ def test_without_a_metric_it_does_not_start(direct, metric):
     ("reply", "message"),
     [
         (failed(400, "bad_data", "parse error: bad"), "bad_data: .*parse error"),
-        (Reply(200, b"{}"), "no Prometheus"),
-        (Reply(200, b"<html>", {"Content-Type": "text/html"}), "no Prometheus"),
+        (Reply(200, b"{}"), "not a Prometheus API"),
+        (Reply(200, b"<html>", {"Content-Type": "text/html"}), "not a Prometheus API"),
     ],
 )
-def test_what_is_no_answer(prometheus: Prometheus, reply, message):
+def test_invalid_responses(prometheus: Prometheus, reply, message):
     prometheus.replies = [reply]
     with pytest.raises(PrometheusFetcherError, match=message):
         PrometheusFetcher().get_tenants()
 
 
-def test_a_filter_that_no_query_can_hold(direct):
+def test_a_filter_that_is_not_valid_in_a_query(direct):
     direct.set_override("filters", {"zone": "\ud800"}, GROUP)
     with pytest.raises(PrometheusFetcherError, match="surrogate"):
         PrometheusFetcher().get_tenants()

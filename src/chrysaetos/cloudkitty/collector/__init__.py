@@ -1,1 +1,1 @@
-"""Collectors: how much of what each scope has used in a period."""
+"""Collectors: read the quantities that each scope has used in a period."""

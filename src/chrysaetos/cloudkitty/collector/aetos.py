@@ -1,4 +1,4 @@
-"""The collector that asks through Aetos."""
+"""The collector for Aetos."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ options.register_keystone(CONF, options.COLLECTOR_AETOS)
 
 
 class AetosCollector(prometheus_base.PrometheusCollectorBase):
-    """Collects through Aetos with Keystone credentials: `[collector_aetos]`.
+    """Collects through Aetos with Keystone credentials, configured in ``[collector_aetos]``.
 
     Args:
-        period: seconds.
+        period: the length of a period in seconds.
         conf: the content of metrics.yml, the same as for Prometheus.
 
     Raises:
         ValueError: an argument is missing.
-        voluptuous.Error: metrics.yml is wrong.
-        RequiredOptError: there are no credentials.
+        voluptuous.Error: metrics.yml is invalid.
+        RequiredOptError: no credentials are configured.
     """
 
     collector_name = "aetos"

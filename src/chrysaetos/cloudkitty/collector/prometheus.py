@@ -1,10 +1,10 @@
-"""The collector that asks Prometheus itself."""
+"""The collector for Prometheus itself."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import cloudkitty.collector.prometheus  # noqa: F401  # it registers its options; ours come second
+import cloudkitty.collector.prometheus  # noqa: F401  # registers its options before ours
 from oslo_config import cfg
 
 from chrysaetos.cloudkitty.collector import prometheus_base
@@ -17,15 +17,15 @@ options.register(CONF, options.COLLECTOR_PROMETHEUS)
 
 
 class PrometheusCollector(prometheus_base.PrometheusCollectorBase):
-    """Collects from Prometheus: `[collector_prometheus]`.
+    """Collects from Prometheus, configured in ``[collector_prometheus]``.
 
     Args:
-        period: seconds.
+        period: the length of a period in seconds.
         conf: the content of metrics.yml.
 
     Raises:
         ValueError: an argument is missing.
-        voluptuous.Error: metrics.yml is wrong.
+        voluptuous.Error: metrics.yml is invalid.
     """
 
     collector_name = "prometheus"

@@ -1,4 +1,4 @@
-"""What the collectors for Prometheus and for Aetos have in common: everything but whom they ask."""
+"""Base class of the collectors for Prometheus and for Aetos, without the client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from voluptuous import In, Optional, Required, Schema
 from chrysaetos.client.errors import InvalidArgument
 from chrysaetos.client.promql import not_equal
 from chrysaetos.cloudkitty.collector.quantities import quantity
-from chrysaetos.cloudkitty.collector.shared_answers import SharedAnswers
+from chrysaetos.cloudkitty.collector.shared_results import SharedResults
 from chrysaetos.cloudkitty.common import options, queries
 from chrysaetos.cloudkitty.common.prometheus_client_base import PrometheusResponseError, TooLargeError
 
@@ -50,8 +50,8 @@ Labels = dict[str, str]
 Items = list[dict[str, Any]]
 
 
-class _Wanted(NamedTuple):
-    """What is asked for: a metric's key in the configuration, and a period."""
+class _Request(NamedTuple):
+    """A metric, by its key in the configuration, and a period."""
 
     metric: str
     start: datetime
@@ -59,23 +59,23 @@ class _Wanted(NamedTuple):
 
 
 class PrometheusCollectorBase(collector.BaseCollector):  # type: ignore[misc]  # CloudKitty has no types
-    """Collects from what speaks Prometheus' API.
+    """Collects from a server with Prometheus' API.
 
-    A subclass sets `collector_name`, and calls `_connect` in its `__init__`.
+    A subclass sets ``collector_name``, and calls ``_connect`` in its ``__init__``.
     """
 
     collector_name: str | None = None
 
     _conn: PrometheusClientBase
-    _shared: SharedAnswers | None
+    _shared: SharedResults | None
 
     def _connect(self, client: PrometheusClientBase) -> None:
-        """Set whom to ask."""
+        """Set the client."""
         options.register(CONF, options.COLLECTOR_CHRYSAETOS)
         section = CONF[options.COLLECTOR_CHRYSAETOS]
         self._conn = client
         self._shared = (
-            SharedAnswers(section.bulk_cache_seconds, section.bulk_cache_series) if section.bulk else None
+            SharedResults(section.bulk_cache_seconds, section.bulk_cache_series) if section.bulk else None
         )
 
     @staticmethod
@@ -83,14 +83,14 @@ class PrometheusCollectorBase(collector.BaseCollector):  # type: ignore[misc]  #
         """Validate the content of metrics.yml.
 
         Args:
-            conf: that content.
+            conf: the content.
 
         Returns:
-            Name of the metric → its settings, completed with their defaults.
+            The settings of each metric by name, including defaults.
 
         Raises:
-            voluptuous.Error: a setting is missing or wrong.
-            InvalidConfiguration: a metric is there twice.
+            voluptuous.Error: a setting is missing or invalid.
+            InvalidConfiguration: a metric is configured twice.
         """
         metrics: dict[str, Any] = collector.BaseCollector.check_configuration(conf)
         schema = Schema(collector.METRIC_BASE_SCHEMA).extend(PROMETHEUS_EXTRA_SCHEMA)
@@ -108,12 +108,12 @@ class PrometheusCollectorBase(collector.BaseCollector):  # type: ignore[misc]  #
         metadata: list[str],
         q_filter: Mapping[str, str] | None = None,
     ) -> str:
-        """The query for one metric, period and scope.
+        """Return the query of a metric, period and scope.
 
         Raises:
-            InvalidArgument: a name or the scope's id cannot be a part of any query.
+            InvalidArgument: a name or the scope's id is not valid in a query.
         """
-        return queries.measured(
+        return queries.quantity_query(
             metric_name,
             {**(q_filter or {}), scope_key: scope_id},
             period=tz.diff_seconds(end, start),
@@ -129,30 +129,30 @@ class PrometheusCollectorBase(collector.BaseCollector):  # type: ignore[misc]  #
         project_id: str,
         q_filter: Mapping[str, str] | None = None,
     ) -> tuple[str, list[Any]]:
-        """What a scope has used of a metric in a period.
+        """Return the data points of a metric, scope and period.
 
-        CloudKitty keeps one answer for each name that it rates by. So metrics that share an `alt_name` answer
-        alike, with the data points of all of them.
+        CloudKitty stores one result per rated name. So for metrics with the same ``alt_name``, each call
+        returns the data points of all of them.
 
         Returns:
             The name to rate by, and the data points.
 
         Raises:
-            NoDataCollected: there are none.
-            CollectError: it is not known. The period is collected again in the next cycle.
+            NoDataCollected: there are no data points.
+            CollectError: the query failed. CloudKitty collects the period again in the next cycle.
         """
-        name = self._rated_as(metric_name)
-        together = [other for other in self.conf if self._rated_as(other) == name]
+        name = self._rated_name(metric_name)
+        same_name = [other for other in self.conf if self._rated_name(other) == name]
         points = [
             point
-            for metric in together
+            for metric in same_name
             for point in self.fetch_all(metric, start, end, project_id, q_filter=q_filter)
         ]
         if not points:
             raise collector.NoDataCollected(self.collector_name, name)
         return name, points
 
-    def _rated_as(self, metric_name: str) -> str:
+    def _rated_name(self, metric_name: str) -> str:
         name: str = self.conf[metric_name].get("alt_name", metric_name)
         return name
 
@@ -164,25 +164,25 @@ class PrometheusCollectorBase(collector.BaseCollector):  # type: ignore[misc]  #
         scope_id: str,
         q_filter: Mapping[str, str] | None = None,
     ) -> list[Any]:
-        """The data points of one metric, period and scope.
+        """Return the data points of one metric, period and scope.
 
         Args:
-            metric_name: its key in `conf`.
-            start: when the period begins.
-            end: when it ends.
+            metric_name: the metric's key in ``conf``.
+            start: the start of the period.
+            end: the end of the period.
             scope_id: the scope.
-            q_filter: label → value, which the series must have as well.
+            q_filter: further labels of the series, with their values.
 
         Raises:
-            CollectError: they are not known.
+            CollectError: the query failed.
         """
         scope_key: str = CONF.collect.scope_key
         points = []
-        for item in self._elements(_Wanted(metric_name, start, end), scope_id, q_filter):
+        for item in self._elements(_Request(metric_name, start, end), scope_id, q_filter):
             metadata, groupby, amount = self._format_data(metric_name, scope_key, scope_id, start, end, item)
             if amount is None:
                 _LOG.warning(
-                    "Metric %s of scope %s has no quantity at %s: its value is %s (%s, %s). It is not rated.",
+                    "Metric %s of scope %s is not rated at %s, because its value is %s (%s, %s).",
                     *(metric_name, scope_id, end, item["value"][1], groupby, metadata),
                 )
                 continue
@@ -191,55 +191,60 @@ class PrometheusCollectorBase(collector.BaseCollector):  # type: ignore[misc]  #
             )
         return points
 
-    def _elements(self, wanted: _Wanted, scope_id: str, q_filter: Mapping[str, str] | None) -> Items:
-        """The elements of Prometheus' answer that are a scope's."""
-        conf = self.conf[wanted.metric]
-        # An empty scope means series without the label, which the query for all scopes leaves out.
-        if self._shared is not None and scope_id and not q_filter and queries.shareable(conf["extra_args"]):
-            own = self._shared.share(wanted, scope_id, lambda: self._by_scope(wanted))
-            if own is not None:
-                return own
-        with _collecting():
+    def _elements(self, request: _Request, scope_id: str, q_filter: Mapping[str, str] | None) -> Items:
+        """Return the elements of a scope in Prometheus' result."""
+        conf = self.conf[request.metric]
+        # An empty scope selects series without the label, which the query for all scopes excludes.
+        if (
+            self._shared is not None
+            and scope_id
+            and not q_filter
+            and queries.is_shareable(conf["extra_args"])
+        ):
+            shared = self._shared.get(request, scope_id, lambda: self._by_scope(request))
+            if shared is not None:
+                return shared
+        with _collect_errors():
             query = self.build_query(
                 self.conf,
-                wanted.metric,
-                wanted.start,
-                wanted.end,
+                request.metric,
+                request.start,
+                request.end,
                 CONF.collect.scope_key,
                 scope_id,
                 conf["groupby"],
                 conf["metadata"],
                 q_filter,
             )
-            return self._ask(query, wanted.end)
+            return self._query(query, request.end)
 
-    def _by_scope(self, wanted: _Wanted) -> dict[str, Items] | None:
-        """The elements of all scopes by scope; None if that is too much for one answer."""
-        conf, scope_key = self.conf[wanted.metric], CONF.collect.scope_key
-        with _collecting():
-            query = queries.measured(
-                wanted.metric,
+    def _by_scope(self, request: _Request) -> dict[str, Items] | None:
+        """Return the elements of all scopes by scope; None if the result would be too large."""
+        conf, scope_key = self.conf[request.metric], CONF.collect.scope_key
+        with _collect_errors():
+            query = queries.quantity_query(
+                request.metric,
                 not_equal(scope_key, ""),
-                period=tz.diff_seconds(wanted.end, wanted.start),
+                period=tz.diff_seconds(request.end, request.start),
                 labels=conf["groupby"] + conf["metadata"],
                 arguments=conf["extra_args"],
             )
             try:
-                elements = self._ask(query, wanted.end)
+                elements = self._query(query, request.end)
             except TooLargeError as error:
-                _LOG.warning("Metric %s is asked for scope by scope: %s", wanted.metric, error)
+                _LOG.warning("Querying metric %s for each scope separately: %s", request.metric, error)
                 return None
             by_scope: dict[str, Items] = {}
             for item in elements:
                 by_scope.setdefault(item["metric"][scope_key], []).append(item)
             return by_scope
 
-    def _ask(self, query: str, time: datetime) -> Items:
-        _LOG.debug("Asking Prometheus for %s", query)
-        answer = self._conn.get_instant(query, time.isoformat())
-        if answer["status"] == "error":
-            raise PrometheusResponseError(f"{answer['errorType']}: {answer['error']}")
-        elements: Items = answer["data"]["result"]
+    def _query(self, query: str, time: datetime) -> Items:
+        _LOG.debug("Query: %s", query)
+        response = self._conn.get_instant(query, time.isoformat())
+        if response["status"] == "error":
+            raise PrometheusResponseError(f"{response['errorType']}: {response['error']}")
+        elements: Items = response["data"]["result"]
         return elements
 
     def _format_data(  # noqa: PLR0917  # CloudKitty's signature
@@ -247,25 +252,25 @@ class PrometheusCollectorBase(collector.BaseCollector):  # type: ignore[misc]  #
         metric_name: str,
         scope_key: str,
         scope_id: str,
-        start: datetime,  # noqa: ARG002  # a part of what CloudKitty's collectors have in common
-        end: datetime,  # noqa: ARG002
+        start: datetime,  # noqa: ARG002  # CloudKitty's signature
+        end: datetime,  # noqa: ARG002  # CloudKitty's signature
         data: Mapping[str, Any],
     ) -> tuple[Labels, Labels, Decimal | float | None]:
-        """An element of an answer in CloudKitty's terms.
+        """Convert an element of the result to CloudKitty's data.
 
         Returns:
-            Metadata, groupby and quantity; None where the value is NaN or infinite.
+            Metadata, groupby and quantity; the quantity is None if the value is NaN or infinite.
 
         Raises:
-            CollectError: it is another scope's, or no number.
+            CollectError: the element belongs to another scope, or is not a number.
         """
         conf, labels = self.conf[metric_name], data["metric"]
         if labels.get(scope_key, scope_id) != scope_id:
-            raise CollectError(f"{metric_name}: asked for scope {scope_id!r}, got {labels[scope_key]!r}")
+            raise CollectError(f"{metric_name}: queried scope {scope_id!r}, got scope {labels[scope_key]!r}")
         if "value" not in data:
-            raise CollectError(f"{metric_name}: a native histogram is no quantity")
+            raise CollectError(f"{metric_name}: native histograms are not supported")
         metadata = {label: labels.get(label, "") for label in conf["metadata"]}
-        # A query_prefix such as `sum` leaves no label of the scope.
+        # With a query_prefix such as `sum`, the result does not have the scope's label.
         groupby = {label: labels.get(label, "") for label in conf["groupby"]} | {scope_key: scope_id}
         amount = quantity(data["value"][1], conf["factor"], conf["offset"])
         if amount is not None:
@@ -274,11 +279,11 @@ class PrometheusCollectorBase(collector.BaseCollector):  # type: ignore[misc]  #
 
 
 @contextmanager
-def _collecting() -> Iterator[None]:
-    """What goes wrong becomes the collector's error, which makes CloudKitty try again in the next cycle."""
+def _collect_errors() -> Iterator[None]:
+    """Convert exceptions to CollectError, after which CloudKitty tries again in the next cycle."""
     try:
         yield
     except (PrometheusResponseError, InvalidArgument) as error:
         raise CollectError(str(error)) from error
     except (KeyError, TypeError) as error:
-        raise CollectError(f"no answer of Prometheus: {error!r}") from error
+        raise CollectError(f"invalid response of Prometheus: {error!r}") from error

@@ -1,4 +1,4 @@
-"""From a value of Prometheus to a quantity of CloudKitty, without losing a digit."""
+"""Convert a value of Prometheus to a quantity of CloudKitty without losing digits."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from fractions import Fraction
 __all__ = ["quantity"]
 
 _DIGITS = 28
-"""Significant digits of a quotient that does not end. A float64, which all values are, has 17."""
+"""Significant digits of a recurring decimal. Values are float64, which have 17."""
 
 
 def quantity(value: str, factor: float | Fraction, offset: float | Fraction) -> Decimal | None:
-    """A value times factor plus offset.
+    """Return the value multiplied by factor, plus offset.
 
-    Prometheus writes the shortest text that means its float64, and a factor of metrics.yml is the number that
-    is written there: 0.1 is a tenth. The sum is exact; only its last step may round.
+    Prometheus prints the shortest text of its float64, and the numbers of metrics.yml are taken as decimals:
+    0.1 is a tenth. The calculation is exact; only the final division may round.
 
     Args:
-        value: as Prometheus' JSON has it.
-        factor: as metrics.yml has it.
-        offset: as metrics.yml has it.
+        value: the value in Prometheus' JSON.
+        factor: the factor in metrics.yml.
+        offset: the offset in metrics.yml.
 
     Returns:
-        The quantity, None for NaN and the infinities, which are none.
+        The quantity; None for NaN and the infinities.
     """
     number = Decimal(value)
     if not number.is_finite():

@@ -1,1 +1,1 @@
-"""The clients of collectors and fetchers, the queries that they send, and their options."""
+"""Clients, queries and options of the collectors and fetchers."""

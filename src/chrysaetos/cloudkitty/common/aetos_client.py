@@ -8,7 +8,7 @@ from keystoneauth1 import loading
 from oslo_config import cfg
 
 from chrysaetos.client import MetricsClient
-from chrysaetos.cloudkitty.common import asking
+from chrysaetos.cloudkitty.common import calls
 from chrysaetos.cloudkitty.common.guard import Guard
 from chrysaetos.cloudkitty.common.options import DEFAULT_TIMEOUT
 from chrysaetos.cloudkitty.common.prometheus_client_base import PrometheusClientBase, PrometheusResponseError
@@ -25,15 +25,15 @@ SERVICE_TYPE = "metric-storage"
 
 
 class AetosClient(PrometheusClientBase):
-    """Asks through Aetos with the tokens of a session, and takes complete answers only.
+    """Sends queries through Aetos with the tokens of a session, and rejects incomplete results.
 
-    Nothing is sent before the first query, so that a Keystone that is down does not stop the start.
+    No request is sent before the first query, so CloudKitty can start while Keystone is down.
 
     Args:
-        session: with credentials that may see all projects.
-        adapter_options: `interface`, `region_name`, `service_type`.
-        timeout: seconds for one query; None or 0 for no bound.
-        label: the label that holds the scope; it helps to notice that credentials see a part only.
+        session: a session whose credentials may see all projects.
+        adapter_options: ``interface``, ``region_name``, ``service_type``.
+        timeout: seconds for a query; None or 0 for no limit.
+        label: the label of the scope, which helps to detect credentials without access to all projects.
     """
 
     def __init__(
@@ -45,39 +45,39 @@ class AetosClient(PrometheusClientBase):
         label: str = "project_id",
     ) -> None:
         self._client = MetricsClient(
-            session, **adapter_options, timeout=timeout or None, retries=asking.RETRIES
+            session, **adapter_options, timeout=timeout or None, retries=calls.RETRIES
         )
         self._label = label
 
     def _get(self, endpoint: str, params: dict[str, Any]) -> dict[str, Any]:
-        return asking.ask(self._client, endpoint, params)
+        return calls.send(self._client, endpoint, params)
 
     def get_instant(self, query: str, time: str | None = None, timeout: str | None = None) -> dict[str, Any]:
-        """Send an instant query; see `PrometheusClientBase`.
+        """Send an instant query; see ``PrometheusClientBase``.
 
         Raises:
-            NotPrivilegedError: the credentials see a part of the projects only.
+            NotPrivilegedError: the credentials do not have access to all projects.
         """
         try:
             guard = Guard(query, self._label)
         except (QueryError, ValueError) as error:
             raise PrometheusResponseError(str(error)) from error
         params = {"query": guard.query, "time": time, "timeout": timeout}
-        answer = self._get(self.INSTANT_QUERY_ENDPOINT, params)
-        answer["data"]["result"] = guard.open(asking.vector(answer, query))
-        return answer
+        response = self._get(self.INSTANT_QUERY_ENDPOINT, params)
+        response["data"]["result"] = guard.check(calls.require_vector(response, query))
+        return response
 
 
 def connect(conf: cfg.ConfigOpts, group: str, label: str) -> AetosClient:
-    """The client that a section describes.
+    """Return the client for a configuration section.
 
     Args:
         conf: the configuration.
-        group: its section.
-        label: the label that holds the scope.
+        group: the section.
+        label: the label of the scope.
 
     Raises:
-        RequiredOptError: the section has no credentials.
+        RequiredOptError: no credentials are configured.
     """
     auth = loading.load_auth_from_conf_options(conf, group)
     if auth is None:

@@ -1,6 +1,6 @@
-"""The options of cloudkitty.conf, and how they are registered beside CloudKitty's own.
+"""The options of cloudkitty.conf, and their registration together with CloudKitty's own.
 
-This module does not import CloudKitty: oslo-config-generator lists the options without it.
+This module does not import CloudKitty, so that oslo-config-generator can list the options without it.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ FETCHER_AETOS = "fetcher_aetos"
 FETCHER_PROMETHEUS = "fetcher_prometheus"
 
 DEFAULT_TIMEOUT = 60.0
-"""Seconds for one query where nothing else is configured."""
+"""The default time limit of a query in seconds."""
 
-# CloudKitty 25 registers these two with the same words, and oslo.config takes what is equal to the letter.
+# CloudKitty 25 registers these two, too; oslo.config accepts only identical options, including their help.
 _KEYSTONE = (
     cfg.StrOpt(
         "interface",
@@ -56,10 +56,10 @@ _PROMETHEUS = (
     ),
     cfg.StrOpt("prometheus_user", help="User for HTTP basic authentication."),
     cfg.StrOpt("prometheus_password", secret=True, help="Password for HTTP basic authentication."),
-    cfg.StrOpt("cafile", help="File with the certificate authorities to trust."),
-    cfg.BoolOpt("insecure", default=False, help="Accept any certificate."),
+    cfg.StrOpt("cafile", help="File with the CA certificates to trust."),
+    cfg.BoolOpt("insecure", default=False, help="Do not verify certificates."),
     cfg.FloatOpt(
-        "timeout", default=DEFAULT_TIMEOUT, min=0, help="Seconds that a query may take; 0 for no bound."
+        "timeout", default=DEFAULT_TIMEOUT, min=0, help="Time limit of a query in seconds; 0 for no limit."
     ),
 )
 
@@ -67,28 +67,28 @@ _COLLECTOR = (
     cfg.BoolOpt(
         "bulk",
         default=True,
-        help="Ask once for all scopes and share the answer out, instead of once for each scope.",
+        help="Send one query for all scopes and share its result, instead of one query for each scope.",
     ),
     cfg.IntOpt(
         "bulk_cache_seconds",
         default=600,
         min=1,
-        help="How long an answer for all scopes counts.",
+        help="Time in seconds for which the result for all scopes is cached.",
     ),
     cfg.IntOpt(
         "bulk_cache_series",
         default=100_000,
         min=1,
-        help="How many series the answers that are kept may hold together. Each takes about a kilobyte. "
-        "While there is no room, each scope is asked for by itself.",
+        help="Maximum number of series in all cached results. A series takes about a kilobyte. While the "
+        "cache is full, each scope is queried separately.",
     ),
 )
 
 _SCOPES = (
-    cfg.StrOpt("metric", help="Metric whose series tell which scopes there are. It has to be set."),
-    cfg.StrOpt("scope_attribute", default="project_id", help="Label that holds the scope."),
+    cfg.StrOpt("metric", help="Metric whose series have the scopes. Required."),
+    cfg.StrOpt("scope_attribute", default="project_id", help="Label of the scope."),
     cfg.DictOpt(
-        "filters", default={}, help="Only series with these labels count: label1:value1,label2:value2."
+        "filters", default={}, help="Use only series with these labels: label1:value1,label2:value2."
     ),
 )
 
@@ -96,9 +96,9 @@ _LOOK_BACK = (
     cfg.IntOpt(
         "look_back",
         min=1,
-        help="How far to look back for scopes, in seconds. A scope that has ended has to be found until all "
-        "of its periods are rated. Default: [collect] period times (wait_periods + 2). Raise it for the time "
-        "after an outage of the processor.",
+        help="Look-back time for scopes in seconds. A scope that has ended has to be found until all of its "
+        "periods are rated. Default: [collect] period * (wait_periods + 2). After an outage of the "
+        "processor, increase it by the length of the outage.",
     ),
 )
 
@@ -112,9 +112,7 @@ _OPTIONS: dict[str, tuple[cfg.Opt, ...]] = {
 
 
 def register(conf: cfg.ConfigOpts, group: str) -> None:
-    """Register the options of a section.
-
-    An option that CloudKitty has registered already stays as CloudKitty has it.
+    """Register the options of a section, except those that CloudKitty has already registered.
 
     Args:
         conf: the configuration.
@@ -126,14 +124,19 @@ def register(conf: cfg.ConfigOpts, group: str) -> None:
 
 
 def register_keystone(conf: cfg.ConfigOpts, group: str) -> None:
-    """As `register`, and keystoneauth's options with it."""
+    """Register the options of a section, and those of keystoneauth1.
+
+    Args:
+        conf: the configuration.
+        group: one of the sections of this module.
+    """
     loading.register_session_conf_options(conf, group)
     loading.register_auth_conf_options(conf, group)
     register(conf, group)
 
 
 def list_opts() -> list[tuple[str, Sequence[cfg.Opt]]]:
-    """All options, for oslo-config-generator."""
+    """Return all options, for oslo-config-generator."""
     keystone = (*loading.get_session_conf_options(), *loading.get_auth_common_conf_options())
     return [
         (group, [*options, *(keystone if group in {COLLECTOR_AETOS, FETCHER_AETOS} else ())])

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.client import MetricsClient
-from chrysaetos.cloudkitty.common import asking
+from chrysaetos.cloudkitty.common import calls
 from chrysaetos.cloudkitty.common.options import DEFAULT_TIMEOUT
 from chrysaetos.cloudkitty.common.prometheus_client_base import PrometheusClientBase, PrometheusResponseError
 
@@ -17,20 +17,20 @@ __all__ = ["PrometheusClient", "connect"]
 
 
 class PrometheusClient(PrometheusClientBase):
-    """Asks Prometheus without Keystone, over connections that are kept.
+    """Sends queries to Prometheus without Keystone, over persistent connections.
 
     Args:
-        url: of the HTTP API, with or without `/api/v1` at its end.
+        url: the URL of the HTTP API, with or without ``/api/v1``.
         auth: user and password for basic authentication.
-        verify: whether to check certificates, or the file with the authorities to trust.
-        timeout: seconds for one query; None or 0 for no bound.
+        verify: whether to verify certificates, or the file with the CA certificates to trust.
+        timeout: seconds for a query; None or 0 for no limit.
     """
 
     def __init__(
         self,
         url: str,
         auth: tuple[str, str] | None = None,
-        verify: bool | str = True,  # noqa: FBT001, FBT002  # as requests has it
+        verify: bool | str = True,  # noqa: FBT001, FBT002  # CloudKitty's signature
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> None:
         self.url = url
@@ -43,33 +43,33 @@ class PrometheusClient(PrometheusClientBase):
         if not self.url:
             raise PrometheusResponseError("prometheus_url is not set")
         user, password = self.auth or (None, None)
-        with asking.mapped():
+        with calls.convert_errors():
             return MetricsClient.direct(
                 self.url.rstrip("/").removesuffix("/api/v1"),
                 username=user,
                 password=password,
                 verify=self.verify,
                 timeout=self.timeout,
-                retries=asking.RETRIES,
+                retries=calls.RETRIES,
             )
 
     def _get(self, endpoint: str, params: dict[str, Any]) -> dict[str, Any]:
-        return asking.ask(self._client, endpoint, params)
+        return calls.send(self._client, endpoint, params)
 
     def get_instant(self, query: str, time: str | None = None, timeout: str | None = None) -> dict[str, Any]:
-        """Send an instant query; see `PrometheusClientBase`."""
+        """Send an instant query; see ``PrometheusClientBase``."""
         params = {"query": query, "time": time, "timeout": timeout}
-        answer = self._get(self.INSTANT_QUERY_ENDPOINT, params)
-        asking.vector(answer, query)
-        return answer
+        response = self._get(self.INSTANT_QUERY_ENDPOINT, params)
+        calls.require_vector(response, query)
+        return response
 
 
 def connect(conf: cfg.ConfigOpts, group: str) -> PrometheusClient:
-    """The client that a section describes.
+    """Return the client for a configuration section.
 
     Args:
         conf: the configuration.
-        group: its section.
+        group: the section.
     """
     section = conf[group]
     user, password = section.prometheus_user, section.prometheus_password

@@ -1,4 +1,4 @@
-"""What collectors and fetchers ask of a client, and what they get when it fails."""
+"""The client interface of collectors and fetchers, and its exceptions."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ __all__ = ["NotPrivilegedError", "PrometheusClientBase", "PrometheusResponseErro
 
 
 class PrometheusResponseError(Exception):
-    """There is no usable answer. The message is Prometheus' own where there is one."""
+    """There is no usable response. The message is that of Prometheus, if there is one."""
 
 
 class TooLargeError(PrometheusResponseError):
-    """The query was too much for one answer; one that asks for less may succeed."""
+    """The query or its result was too large; a smaller query may succeed."""
 
 
 class NotPrivilegedError(PrometheusResponseError):
-    """The answer is not complete: the credentials see one project only.
+    """The result is incomplete, because the credentials do not have access to all projects.
 
-    What such credentials do not see must never count as "nothing was used".
+    Such a result must never be rated: the missing series would count as no usage.
     """
 
 
@@ -31,17 +31,17 @@ class PrometheusClientBase(abc.ABC):
 
     @abc.abstractmethod
     def _get(self, endpoint: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Ask one endpoint.
+        """Send a query.
 
         Args:
-            endpoint: `query` or `query_range`.
-            params: its parameters; None for one that is not sent.
+            endpoint: ``query`` or ``query_range``.
+            params: the parameters; None for a parameter that is not sent.
 
         Returns:
             Prometheus' JSON.
 
         Raises:
-            PrometheusResponseError: there is no answer, or it is an error.
+            PrometheusResponseError: there is no response, or it is an error.
         """
 
     @abc.abstractmethod
@@ -49,13 +49,13 @@ class PrometheusClientBase(abc.ABC):
         """Send an instant query.
 
         Args:
-            query: PromQL that gives a vector.
-            time: ISO 8601 with a zone; now when None.
-            timeout: for this query, in seconds; the client's when None.
+            query: PromQL whose result is a vector.
+            time: the evaluation time in ISO 8601 with a zone; now when None.
+            timeout: the time limit of this query in seconds; the client's when None.
 
         Returns:
-            Prometheus' JSON: `{"status": "success", "data": {"resultType": "vector", "result": […]}}`.
+            Prometheus' JSON: ``{"status": "success", "data": {"resultType": "vector", "result": […]}}``.
 
         Raises:
-            PrometheusResponseError: there is no answer, or it is an error, or no vector.
+            PrometheusResponseError: there is no response, or it is an error, or not a vector.
         """

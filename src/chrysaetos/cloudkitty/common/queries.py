@@ -1,7 +1,7 @@
-"""The queries of collectors and fetchers. What comes from outside is data in them, and stays data.
+"""The queries of collectors and fetchers. Values from outside are quoted, so they cannot change a query.
 
-Scope ids are labels of series, filters and labels come from configuration: each is written by the client's
-builder, which quotes. A prefix and a suffix of metrics.yml are PromQL by their nature, and stand as they are.
+Scope ids are label values, and filters and labels come from the configuration; the client's query builder
+quotes them. The prefix and suffix of metrics.yml are PromQL and are used unchanged.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from chrysaetos.client.promql import Matcher, call, label_name, selector
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["measured", "scopes", "shareable"]
+__all__ = ["is_shareable", "quantity_query", "scopes_query"]
 
 
-def measured(
+def quantity_query(
     metric: str,
     matchers: Mapping[str, str] | Matcher,
     *,
@@ -24,17 +24,17 @@ def measured(
     labels: Iterable[str],
     arguments: Mapping[str, Any],
 ) -> str:
-    """How much was used in the period that ends at the time of the query.
+    """Return the query for the quantities of the period that ends at the evaluation time.
 
     Args:
-        metric: name of the metric, as metrics.yml has it; what follows `@#` is a name of CloudKitty's.
-        matchers: which of its series.
-        period: seconds.
-        labels: what quantities are told apart by.
-        arguments: the `extra_args` of metrics.yml, validated.
+        metric: the metric's name in metrics.yml; the part after ``@#`` is CloudKitty's and is ignored.
+        matchers: the matchers of the series.
+        period: the length of the period in seconds.
+        labels: the labels to group by.
+        arguments: the validated ``extra_args`` of metrics.yml.
 
     Raises:
-        InvalidArgument: a name or a value that no query can hold.
+        InvalidArgument: a name or a value is not valid in a query.
     """
     method = arguments["aggregation_method"]
     series = selector(metric.partition("@#")[0], matchers, range=period)
@@ -45,29 +45,29 @@ def measured(
     return " ".join(filter(None, (arguments["query_prefix"], text, arguments["query_suffix"])))
 
 
-def shareable(arguments: Mapping[str, Any]) -> bool:
-    """Whether one query for all scopes gives each what a query of its own would give.
+def is_shareable(arguments: Mapping[str, Any]) -> bool:
+    """Return whether a query for all scopes has the same quantities as separate queries for each scope.
 
-    The quantities of a scope are groups of their own, so the function and the aggregation do not mix them.
-    A prefix or suffix may: `topk(3, …)`.
+    The quantities are grouped by scope, so functions and aggregations do not mix scopes. A prefix or suffix
+    may mix them: ``topk(3, …)``.
 
     Args:
-        arguments: the `extra_args` of metrics.yml, validated.
+        arguments: the validated ``extra_args`` of metrics.yml.
     """
     return not arguments["query_prefix"] and not arguments["query_suffix"]
 
 
-def scopes(metric: str, filters: Mapping[str, str], label: str, look_back: int) -> str:
-    """Which values of a label there have been.
+def scopes_query(metric: str, filters: Mapping[str, str], label: str, look_back: int) -> str:
+    """Return the query for the values of a label in the look-back time.
 
     Args:
-        metric: whose series.
-        filters: labels that they must have.
-        label: the label.
-        look_back: seconds.
+        metric: the metric's name.
+        filters: labels of the series, with their values.
+        label: the label of the scope.
+        look_back: the look-back time in seconds.
 
     Raises:
-        InvalidArgument: as `measured`.
+        InvalidArgument: a name or a value is not valid in a query.
     """
     series = call("present_over_time", selector(metric, filters, range=look_back))
     return f"{call('max', series)} by ({label_name(label)})"

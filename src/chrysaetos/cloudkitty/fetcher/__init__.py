@@ -1,1 +1,1 @@
-"""Fetchers: which scopes there are to rate."""
+"""Fetchers: find the scopes to rate."""

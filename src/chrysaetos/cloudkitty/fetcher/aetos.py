@@ -1,4 +1,4 @@
-"""The fetcher that asks through Aetos."""
+"""The fetcher for Aetos."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ options.register_keystone(CONF, options.FETCHER_AETOS)
 
 
 class AetosFetcher(PrometheusFetcherBase):
-    """Finds scopes through Aetos with Keystone credentials: `[fetcher_aetos]`.
+    """Finds scopes through Aetos with Keystone credentials, configured in ``[fetcher_aetos]``.
 
     Raises:
-        RequiredOptError: the section names no metric, or has no credentials.
+        RequiredOptError: no metric or no credentials are configured.
     """
 
     name = "aetos"

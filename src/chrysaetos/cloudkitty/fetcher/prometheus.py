@@ -1,8 +1,8 @@
-"""The fetcher that asks Prometheus itself."""
+"""The fetcher for Prometheus itself."""
 
 from __future__ import annotations
 
-import cloudkitty.fetcher.prometheus  # noqa: F401  # it registers its options; ours come second
+import cloudkitty.fetcher.prometheus  # noqa: F401  # registers its options before ours
 from oslo_config import cfg
 
 from chrysaetos.cloudkitty.common import options, prometheus_client
@@ -15,10 +15,10 @@ options.register(CONF, options.FETCHER_PROMETHEUS)
 
 
 class PrometheusFetcher(PrometheusFetcherBase):
-    """Finds scopes in Prometheus: `[fetcher_prometheus]`.
+    """Finds scopes in Prometheus, configured in ``[fetcher_prometheus]``.
 
     Raises:
-        RequiredOptError: the section names no metric.
+        RequiredOptError: no metric is configured.
     """
 
     name = "prometheus"

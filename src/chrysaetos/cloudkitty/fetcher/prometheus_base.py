@@ -1,4 +1,4 @@
-"""What the fetchers for Prometheus and for Aetos have in common: everything but whom they ask."""
+"""Base class of the fetchers for Prometheus and for Aetos, without the client."""
 
 from __future__ import annotations
 
@@ -20,22 +20,21 @@ CONF = cfg.CONF
 CONF.import_opt("period", "cloudkitty.collector", "collect")
 CONF.import_opt("wait_periods", "cloudkitty.collector", "collect")
 
-_CYCLE = 1
-"""Periods that a cycle may take: from one question for the scopes to the next it is a period, and what the
-rating took."""
+_CYCLE_PERIODS = 1
+"""The time between two fetches of the scopes, in periods: one period plus the duration of the rating."""
 
 
 class PrometheusFetcherError(Exception):
-    """It is not known which scopes there are."""
+    """The scopes cannot be read."""
 
 
 class PrometheusFetcherBase(fetcher.BaseFetcher):  # type: ignore[misc]  # CloudKitty has no types
-    """Finds the scopes that have had series lately.
+    """Finds the scopes that had series recently.
 
-    A period is rated `wait_periods` after its beginning at the earliest, so a scope that has ended has to be
-    found that much later still.
+    A period is rated ``wait_periods`` after its start at the earliest. Until then, a scope that has ended
+    still has to be found.
 
-    A subclass sets `name`, and calls `_connect` in its `__init__`.
+    A subclass sets ``name``, and calls ``_connect`` in its ``__init__``.
     """
 
     name: str
@@ -44,10 +43,10 @@ class PrometheusFetcherBase(fetcher.BaseFetcher):  # type: ignore[misc]  # Cloud
     _group: str
 
     def _connect(self, client: PrometheusClientBase, group: str) -> None:
-        """Set whom to ask, and by which section.
+        """Set the client and the configuration section.
 
         Raises:
-            RequiredOptError: the section names no metric.
+            RequiredOptError: no metric is configured.
         """
         if not CONF[group].metric:
             raise cfg.RequiredOptError("metric", cfg.OptGroup(group))
@@ -55,25 +54,25 @@ class PrometheusFetcherBase(fetcher.BaseFetcher):  # type: ignore[misc]  # Cloud
         self._group = group
 
     def get_tenants(self) -> list[str]:
-        """The scopes to rate, each once.
+        """Return the scopes to rate, without duplicates.
 
         Raises:
-            PrometheusFetcherError: they are not known.
+            PrometheusFetcherError: the scopes cannot be read.
         """
         section = CONF[self._group]
         label = section.scope_attribute
         try:
-            query = queries.scopes(section.metric, section.filters, label, self._look_back())
+            query = queries.scopes_query(section.metric, section.filters, label, self._look_back())
             elements = self._conn.get_instant(query)["data"]["result"]
-            # Series without the label belong to nobody.
+            # Series without the label belong to no scope.
             return list({item["metric"][label]: None for item in elements if label in item["metric"]})
         except (PrometheusResponseError, InvalidArgument) as error:
             raise PrometheusFetcherError(str(error)) from error
         except (KeyError, TypeError) as error:
-            raise PrometheusFetcherError(f"no answer of Prometheus: {error!r}") from error
+            raise PrometheusFetcherError(f"invalid response of Prometheus: {error!r}") from error
 
     def _look_back(self) -> int:
-        """Seconds."""
-        chosen: int | None = CONF[self._group].look_back
+        """Return the look-back time in seconds."""
+        configured: int | None = CONF[self._group].look_back
         collect = CONF.collect
-        return chosen or collect.period * (collect.wait_periods + 1 + _CYCLE)
+        return configured or collect.period * (collect.wait_periods + 1 + _CYCLE_PERIODS)
