@@ -84,6 +84,7 @@ class Endpoint:
         name: its name in policies, metrics and the audit log.
         path: its path; ``{name}`` stands for a label's name.
         methods: the methods it takes.
+        summary: what it gives or does, as the start of a sentence.
         action: who answers.
         parameters: what it takes, by name.
         own_rule: the policy rule for callers who see their own project; None where there are none.
@@ -94,6 +95,7 @@ class Endpoint:
     name: str
     path: str
     methods: tuple[str, ...]
+    summary: str
     action: Action
     parameters: Mapping[str, Parameter]
     own_rule: str | None
@@ -104,6 +106,11 @@ class Endpoint:
     def rule(self) -> str:
         """The least of the policy rules that let a caller in."""
         return self.own_rule or self.all_rule
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """Its policy rules: first the one for callers who see their own project, where there are any."""
+        return (self.all_rule,) if self.own_rule is None else (self.own_rule, self.all_rule)
 
     @property
     def guarded(self) -> bool:
@@ -171,31 +178,42 @@ def _by_name(parameters: tuple[Parameter, ...]) -> Mapping[str, Parameter]:
     return {parameter.name: parameter for parameter in parameters}
 
 
-def _row(name: str, path: str, methods: tuple[str, ...], action: Action, *parameters: Parameter) -> Endpoint:
+def _row(
+    name: str, path: str, methods: tuple[str, ...], summary: str, action: Action, *parameters: Parameter
+) -> Endpoint:
     """A row whose rules are its name, and that with ``:all_projects``."""
     rule = _TELEMETRY + name
-    return Endpoint(name, path, methods, action, _by_name(parameters), rule, f"{rule}:all_projects")
+    return Endpoint(name, path, methods, summary, action, _by_name(parameters), rule, f"{rule}:all_projects")
 
 
-def _operator(name: str, path: str, rule: str | None = None) -> Endpoint:
+def _operator(name: str, path: str, summary: str, rule: str | None = None) -> Endpoint:
     """A row for those who run the cloud."""
-    return Endpoint(name, path, _GET, Action.OPERATOR, {}, None, _TELEMETRY + (rule or name))
+    return Endpoint(name, path, _GET, summary, Action.OPERATOR, {}, None, _TELEMETRY + (rule or name))
 
 
-def _admin(name: str, rule: str) -> Endpoint:
+def _admin(name: str, rule: str, summary: str) -> Endpoint:
     """A row that changes the store, for those who run the cloud."""
     path = f"/api/v1/admin/tsdb/{name}"
-    return Endpoint(name, path, _POST_PUT, Action.OPERATOR, {}, None, _TELEMETRY + rule, idempotent=False)
+    rule = _TELEMETRY + rule
+    return Endpoint(name, path, _POST_PUT, summary, Action.OPERATOR, {}, None, rule, idempotent=False)
 
 
 ENDPOINTS = (
     _row(
-        "query", "/api/v1/query", _GET_POST, Action.SCOPE, _QUERY, Parameter("time", Kind.TIME), *_EVALUATION
+        "query",
+        "/api/v1/query",
+        _GET_POST,
+        "Instant queries",
+        Action.SCOPE,
+        _QUERY,
+        Parameter("time", Kind.TIME),
+        *_EVALUATION,
     ),
     _row(
         "query_range",
         "/api/v1/query_range",
         _GET_POST,
+        "Range queries",
         Action.SCOPE,
         _QUERY,
         Parameter("start", Kind.TIME, required=True),
@@ -203,30 +221,77 @@ ENDPOINTS = (
         Parameter("step", Kind.DURATION, required=True),
         *_EVALUATION,
     ),
-    _row("query_exemplars", "/api/v1/query_exemplars", _GET_POST, Action.SCOPE, _QUERY, *_START_END),
-    _row("series", "/api/v1/series", _GET_POST, Action.SCOPE, _MATCH, *_START_END, _LIMIT),
-    _row("labels", "/api/v1/labels", _GET_POST, Action.SCOPE, _MATCH, *_START_END, _LIMIT),
-    _row("label", "/api/v1/label/{name}/values", _GET, Action.SCOPE, _MATCH, *_START_END, _LIMIT),
-    _row("search_metric_names", "/api/v1/search/metric_names", _GET_POST, Action.SCOPE, *_SEARCH),
-    _row("search_label_names", "/api/v1/search/label_names", _GET_POST, Action.SCOPE, *_SEARCH),
+    _row(
+        "query_exemplars",
+        "/api/v1/query_exemplars",
+        _GET_POST,
+        "Exemplars",
+        Action.SCOPE,
+        _QUERY,
+        *_START_END,
+    ),
+    _row("series", "/api/v1/series", _GET_POST, "Series", Action.SCOPE, _MATCH, *_START_END, _LIMIT),
+    _row("labels", "/api/v1/labels", _GET_POST, "Names of labels", Action.SCOPE, _MATCH, *_START_END, _LIMIT),
+    _row(
+        "label",
+        "/api/v1/label/{name}/values",
+        _GET,
+        "Values of a label",
+        Action.SCOPE,
+        _MATCH,
+        *_START_END,
+        _LIMIT,
+    ),
+    _row(
+        "search_metric_names",
+        "/api/v1/search/metric_names",
+        _GET_POST,
+        "Search for metrics",
+        Action.SCOPE,
+        *_SEARCH,
+    ),
+    _row(
+        "search_label_names",
+        "/api/v1/search/label_names",
+        _GET_POST,
+        "Search for names of labels",
+        Action.SCOPE,
+        *_SEARCH,
+    ),
     _row(
         "search_label_values",
         "/api/v1/search/label_values",
         _GET_POST,
+        "Search for values of a label",
         Action.SCOPE,
         Parameter("label", Kind.TEXT, required=True),
         *_SEARCH,
     ),
-    _row("federate", "/federate", _GET, Action.SCOPE, _MATCH),
-    _row("read", "/api/v1/read", _POST, Action.READ),
-    _row("format_query", "/api/v1/format_query", _GET_POST, Action.FORWARD, Parameter("query", Kind.TEXT)),
-    _row("parse_query", "/api/v1/parse_query", _GET_POST, Action.FORWARD, Parameter("query", Kind.TEXT)),
-    _row("features", "/api/v1/features", _GET, Action.FORWARD),
-    _row("buildinfo", "/api/v1/status/buildinfo", _GET, Action.FORWARD),
+    _row("federate", "/federate", _GET, "Federation: the latest samples of series", Action.SCOPE, _MATCH),
+    _row("read", "/api/v1/read", _POST, "Remote read: samples of series", Action.READ),
+    _row(
+        "format_query",
+        "/api/v1/format_query",
+        _GET_POST,
+        "Formatting of a query, without any data",
+        Action.FORWARD,
+        Parameter("query", Kind.TEXT),
+    ),
+    _row(
+        "parse_query",
+        "/api/v1/parse_query",
+        _GET_POST,
+        "The syntax tree of a query, without any data",
+        Action.FORWARD,
+        Parameter("query", Kind.TEXT),
+    ),
+    _row("features", "/api/v1/features", _GET, "Features that Prometheus has enabled", Action.FORWARD),
+    _row("buildinfo", "/api/v1/status/buildinfo", _GET, "The version of Prometheus", Action.FORWARD),
     _row(
         "metadata",
         "/api/v1/metadata",
         _GET,
+        "Types, units and help texts of metrics",
         Action.FILTER,
         Parameter("metric", Kind.TEXT),
         _LIMIT,
@@ -236,6 +301,7 @@ ENDPOINTS = (
         "rules",
         "/api/v1/rules",
         _GET,
+        "Recording and alerting rules",
         Action.FILTER,
         Parameter("type", Kind.TEXT),
         Parameter("rule_name[]", Kind.TEXT, repeated=True),
@@ -246,52 +312,65 @@ ENDPOINTS = (
         Parameter("group_limit", Kind.COUNT),
         Parameter("group_next_token", Kind.TEXT),
     ),
-    _row("alerts", "/api/v1/alerts", _GET, Action.FILTER),
+    _row("alerts", "/api/v1/alerts", _GET, "Active alerts", Action.FILTER),
     # Aetos has telemetry:targets, and who holds it sees all.
     Endpoint(
         "targets",
         "/api/v1/targets",
         _GET,
+        "Scrape targets",
         Action.FILTER,
         _by_name((Parameter("state", Kind.TEXT), Parameter("scrapePool", Kind.TEXT))),
         "telemetry:targets:own_project",
         "telemetry:targets",
     ),
-    _operator("targets_metadata", "/api/v1/targets/metadata"),
-    _operator("targets_relabel_steps", "/api/v1/targets/relabel_steps"),
-    _operator("scrape_pools", "/api/v1/scrape_pools"),
-    _operator("scrape_pools_config", "/api/v1/scrape_pools/config"),
-    _operator("alertmanagers", "/api/v1/alertmanagers"),
+    _operator("targets_metadata", "/api/v1/targets/metadata", "Metadata of the metrics of all targets"),
+    _operator("targets_relabel_steps", "/api/v1/targets/relabel_steps", "The relabeling steps of a target"),
+    _operator("scrape_pools", "/api/v1/scrape_pools", "Names of all scrape pools"),
+    _operator("scrape_pools_config", "/api/v1/scrape_pools/config", "Configuration of a scrape pool"),
+    _operator("alertmanagers", "/api/v1/alertmanagers", "Alertmanagers that Prometheus knows"),
     # The only one that Aetos has.
-    _operator("status_runtimeinfo", "/api/v1/status/runtimeinfo", "status"),
-    _operator("status_config", "/api/v1/status/config"),
-    _operator("status_flags", "/api/v1/status/flags"),
-    _operator("status_tsdb", "/api/v1/status/tsdb"),
-    _operator("status_tsdb_blocks", "/api/v1/status/tsdb/blocks"),
-    _operator("status_walreplay", "/api/v1/status/walreplay"),
-    _operator("status_self_metrics", "/api/v1/status/self_metrics"),
-    _operator("notifications", "/api/v1/notifications"),
-    _operator("notifications_live", "/api/v1/notifications/live"),
+    _operator(
+        "status_runtimeinfo", "/api/v1/status/runtimeinfo", "Runtime information of Prometheus", "status"
+    ),
+    _operator("status_config", "/api/v1/status/config", "Configuration of Prometheus"),
+    _operator("status_flags", "/api/v1/status/flags", "Flags that Prometheus runs with"),
+    _operator("status_tsdb", "/api/v1/status/tsdb", "Statistics of the TSDB"),
+    _operator("status_tsdb_blocks", "/api/v1/status/tsdb/blocks", "Blocks of the TSDB"),
+    _operator("status_walreplay", "/api/v1/status/walreplay", "State of the replay of the write-ahead log"),
+    _operator("status_self_metrics", "/api/v1/status/self_metrics", "Prometheus' own metrics"),
+    _operator("notifications", "/api/v1/notifications", "Notifications of Prometheus"),
+    _operator(
+        "notifications_live", "/api/v1/notifications/live", "Notifications of Prometheus, as they occur"
+    ),
     # Without a selector nothing is deleted: the scope alone would mean all of a project's series.
     Endpoint(
         "delete_series",
         "/api/v1/admin/tsdb/delete_series",
         _POST_PUT,
+        "Deletion of series",
         Action.SCOPE,
         _by_name((Parameter("match[]", Kind.SELECTOR, required=True, repeated=True), *_START_END)),
         "telemetry:admin_delete_metrics:own_project",
         "telemetry:admin_delete_metrics",
         idempotent=False,
     ),
-    _admin("clean_tombstones", "admin_clean_tombstones"),
-    _admin("snapshot", "admin_snapshot"),
-    _row("whoami", "/-/whoami", _GET, Action.ABOUT),
+    _admin("clean_tombstones", "admin_clean_tombstones", "Removal of deleted data from the disk"),
+    _admin("snapshot", "admin_snapshot", "A snapshot of the TSDB, on the disk of Prometheus"),
+    _row("whoami", "/-/whoami", _GET, "The caller, and what the policy allows", Action.ABOUT),
     # And the PromQL texts of the path that it is asked about.
-    _row("explain", "/-/explain", _GET_POST, Action.ABOUT, Parameter("path", Kind.TEXT)),
-    _row("version", "/", _GET_HEAD, Action.OWN),
-    _row("healthcheck", "/healthcheck", _GET_HEAD, Action.OWN),
-    _row("healthy", "/-/healthy", _GET_HEAD, Action.OWN),
-    _row("ready", "/-/ready", _GET_HEAD, Action.OWN),
+    _row(
+        "explain",
+        "/-/explain",
+        _GET_POST,
+        "What the gateway sends to Prometheus for a request",
+        Action.ABOUT,
+        Parameter("path", Kind.TEXT),
+    ),
+    _row("version", "/", _GET_HEAD, "The versions of the API", Action.OWN),
+    _row("healthcheck", "/healthcheck", _GET_HEAD, "Whether the process serves", Action.OWN),
+    _row("healthy", "/-/healthy", _GET_HEAD, "Whether the process serves", Action.OWN),
+    _row("ready", "/-/ready", _GET_HEAD, "Whether Keystone and Prometheus can be reached", Action.OWN),
 )
 
 # Prometheus' data model: a legacy name, or the U__ form of any other (proposal 2023-08-21, "UTF-8 support").
