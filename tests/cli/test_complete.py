@@ -41,6 +41,8 @@ def test_commands_are_completed(completions):
         (("series", "--os-clo"), ["--os-cloud"]),
         (("demo", "--st"), ["--state-dir"]),
         (("scope", "--pro"), ["--project"]),
+        (("gateway", "--config-f"), ["--config-file"]),
+        (("usage", "--simple-vm-i"), ["--simple-vm-id"]),
     ],
 )
 def test_options_are_completed(words, options, completions):

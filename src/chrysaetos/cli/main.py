@@ -22,8 +22,8 @@ class _Command:
 
     Attributes:
         help: one line of help.
-        module: the module with the functions ``add_arguments(parser)`` and ``run(namespace)``, or only
-            ``run(arguments)`` if the command parses its arguments itself.
+        module: the module with the functions ``add_arguments(parser)`` and ``run(namespace)``, or
+            ``parser()`` and ``run(arguments)`` if the command parses its arguments itself.
         extra: the extra to install, None if the base install is enough.
         own_arguments: whether the command parses its arguments itself.
         cliff_class: the command's class in the module, if it is also an ``openstack`` command.
@@ -139,21 +139,18 @@ def _leading_options(arguments: list[str]) -> list[str]:
 
 
 def parsers() -> dict[str, argparse.ArgumentParser]:
-    """Return the parser of each installed command by name.
-
-    The parser of a command that parses its arguments itself has no options.
-    """
+    """Return the parser of each installed command by name."""
     _, known = _parser()
     for name, command in _COMMANDS.items():
-        if command.own_arguments:
-            continue
         try:
             module: Any = importlib.import_module(command.module)
         except ModuleNotFoundError:
             # Its extra is not installed.
             del known[name]
             continue
-        if command.cliff_class is not None:
+        if command.own_arguments:
+            known[name] = module.parser()
+        elif command.cliff_class is not None:
             console: Any = importlib.import_module("chrysaetos.cli.console")
             known[name] = console.create_parser(name, getattr(module, command.cliff_class))
         else:

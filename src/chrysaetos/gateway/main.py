@@ -14,7 +14,7 @@ from oslo_log import log
 
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.build import build
-from chrysaetos.gateway.options import load_conf
+from chrysaetos.gateway.options import command_parser, load_conf
 from chrysaetos.http.server.limits import FramingLimits, ServerLimits
 from chrysaetos.http.server.runner import StartFailed, serve
 from chrysaetos.http.server.sockets import describe, inherited, listen_tcp, listen_unix
@@ -23,13 +23,14 @@ from chrysaetos.http.server.workers import Workers
 from chrysaetos.promql.selftest import InterpreterError, check_interpreter
 
 if TYPE_CHECKING:
+    import argparse
     import socket
     from collections.abc import Callable, Sequence
 
     from chrysaetos.access.grants import PolicyAccess
     from chrysaetos.gateway.build import Service
 
-__all__ = ["run"]
+__all__ = ["parser", "run"]
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +38,11 @@ _LINE_OVERHEAD = 64
 """Bytes of a request line beside the URL: a URL that is a little too long gets an answer that says so."""
 _KILL_SECONDS = 10.0
 """What a worker may need for its end beside the requests under way."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command."""
+    return command_parser()
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -11,7 +11,7 @@ import base64
 import re
 import ssl
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from oslo_config import cfg
 from oslo_log import log
@@ -27,9 +27,10 @@ from chrysaetos.tenancy.labels import LabelTable
 from chrysaetos.tenancy.scope import Scope
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
-__all__ = ["list_opts", "load_conf", "load_labels", "load_options"]
+__all__ = ["command_parser", "list_opts", "load_conf", "load_labels", "load_options"]
 
 PROMETHEUS_OPTIONS = [
     cfg.StrOpt("host", default="localhost", help="Name or address of Prometheus."),
@@ -46,13 +47,14 @@ PROMETHEUS_OPTIONS = [
     cfg.DictOpt(
         "metric_label_names",
         default={},
-        help="Labels that hold the project in some metrics, by the metric's name or its beginning and *, as "
-        "ceilometer_*:project_id. They count where a query fixes the metric.",
+        help="Labels that hold the project in some metrics, by the metric's name or a prefix, such as "
+        "``ceilometer_*:project_id``. They apply only where a query fixes the metric's name.",
     ),
     cfg.ListOpt(
         "open_metrics",
         default=[],
-        help="Metrics that all projects may see, by name or beginning and *, where a query fixes the metric.",
+        help="Metrics that all projects may read, by name or a prefix, such as ``public_*``. They apply only "
+        "where a query fixes the metric's name.",
     ),
     cfg.ListOpt(
         "replicas",
@@ -264,6 +266,7 @@ _AUTH_MODE = cfg.StrOpt(
     help="How callers are authenticated.",
 )
 
+_PROG = "chrysaetos gateway"
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 
 
@@ -289,17 +292,31 @@ def load_conf(arguments: Sequence[str]) -> cfg.ConfigOpts:
     Raises:
         ConfigError: a file is missing, or a value cannot be used.
     """
-    conf = cfg.ConfigOpts()
-    log.register_options(conf)
-    for group, options in list_opts():
-        conf.register_opts(options, group=None if group == "DEFAULT" else group)
+    conf = _registered()
     try:
-        conf(list(arguments), project="aetos", prog="chrysaetos gateway", version=__version__)
+        conf(list(arguments), project="aetos", prog=_PROG, version=__version__)
     except cfg.Error as error:
         raise ConfigError(f"the configuration cannot be read: {error}") from error
     for group, options in list_opts():
         for option in options:
             _check(conf if group == "DEFAULT" else conf[group], group, option.dest)
+    return conf
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command, which oslo.config makes when it reads arguments."""
+    conf = _registered()
+    conf([], prog=_PROG, version=__version__, default_config_files=[], default_config_dirs=[])
+    parser = cast("argparse.ArgumentParser", conf._oparser)  # noqa: SLF001 - there is no public way
+    parser.description = "Serve the gateway."
+    return parser
+
+
+def _registered() -> cfg.ConfigOpts:
+    conf = cfg.ConfigOpts()
+    log.register_options(conf)
+    for group, options in list_opts():
+        conf.register_opts(options, group=None if group == "DEFAULT" else group)
     return conf
 
 

@@ -14,7 +14,13 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from chrysaetos.usage.ledger import Ledger
-from chrysaetos.usage.options import parse_options, read_credentials, read_openrc, state_directory
+from chrysaetos.usage.options import (
+    command_parser,
+    parse_options,
+    read_credentials,
+    read_openrc,
+    state_directory,
+)
 from chrysaetos.usage.records import UsageError
 from chrysaetos.usage.serving import Listener, application
 from chrysaetos.usage.site import Dummy, SimpleVMOption
@@ -30,9 +36,14 @@ if TYPE_CHECKING:
 
     from chrysaetos.usage.site import Site
 
-__all__ = ["run"]
+__all__ = ["parser", "run"]
 
 _log = logging.getLogger(__name__)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command, with the defaults of an empty environment."""
+    return command_parser({})
 
 
 def run(arguments: Sequence[str]) -> int:

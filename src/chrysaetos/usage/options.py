@@ -13,7 +13,7 @@ from chrysaetos.usage.records import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["parse_options", "read_credentials", "read_openrc", "state_directory"]
+__all__ = ["command_parser", "parse_options", "read_credentials", "read_openrc", "state_directory"]
 
 _PREFIX = "USAGE_EXPORTER_"
 _ACTIONS = ("serve", "check")
@@ -30,6 +30,24 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str]) -> argpa
 
     Raises:
         SystemExit: 2 with a message, for an option that is wrong; 0 for ``--help``.
+    """
+    parser = command_parser(environ)
+    options = parser.parse_args(arguments)
+    if bool(options.tls_cert) != bool(options.tls_key):
+        parser.error("--tls-cert and --tls-key belong together")
+    if options.max_age is None:
+        options.max_age = max(3 * options.update_interval, 900.0)
+    return options
+
+
+def command_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
+    """Return the command's parser.
+
+    Args:
+        environ: the environment, whose variables are defaults.
+
+    Raises:
+        SystemExit: 2 with a message, for a variable that is wrong.
     """
     parser = argparse.ArgumentParser(
         prog="chrysaetos usage",
@@ -240,12 +258,7 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str]) -> argpa
         text="say more in the log",
     )
     _defaults_of_environment(parser, variables, environ)
-    options = parser.parse_args(arguments)
-    if bool(options.tls_cert) != bool(options.tls_key):
-        parser.error("--tls-cert and --tls-key belong together")
-    if options.max_age is None:
-        options.max_age = max(3 * options.update_interval, 900.0)
-    return options
+    return parser
 
 
 def _defaults_of_environment(
