@@ -29,34 +29,35 @@ if TYPE_CHECKING:
     from chrysaetos.identity.caller import Caller
     from chrysaetos.tenancy.parameters import Text
 
-__all__ = ["LOGGER", "Audit", "open_log"]
+__all__ = ["FIELDS", "LOGGER", "Audit", "open_log"]
 
 LOGGER = "chrysaetos.audit"
 """The logger's name."""
 
-_FIELDS = (
-    "time",
-    "request_id",
-    "client",
-    "user_id",
-    "user_name",
-    "project_id",
-    "project_name",
-    "roles",
-    "endpoint",
-    "method",
-    "path",
-    "scope",
-    "status",
-    "error",
-    "reason",
-    "bytes",
-    "ms",
-    "upstream_ms",
-    "complete",
-)
-_AS_TEXT = " ".join(f"{name}=%s" for name in _FIELDS) + "%s"
-_AS_JSON = "{" + ",".join(f'"{name}":%s' for name in _FIELDS) + ',"queries":%s}'
+FIELDS = {
+    "time": "when the request ended: RFC 3339, UTC, with milliseconds",
+    "request_id": "the id that the client gets in ``X-Openstack-Request-Id``",
+    "client": "the client's address; unknown for a Unix socket",
+    "user_id": "the caller's user id",
+    "user_name": "the caller's user name; for a portal, the name of its token",
+    "project_id": "the id of the project that the token is scoped to",
+    "project_name": "the name of that project",
+    "roles": "the caller's roles, separated by commas",
+    "endpoint": "the name of the endpoint; unknown for a path that is not served",
+    "method": "the method of the request",
+    "path": "the path of the request, without the configured prefix",
+    "scope": "what the caller may see: ``all``, ``project=`` and ids, or ``domain=`` and an id",
+    "status": "the status of the answer; 499 if the client disconnected before the answer began",
+    "error": "the ``errorType`` of an error that the gateway itself answered",
+    "reason": "why the request was rejected while it was received",
+    "bytes": "bytes of the answer's body, as sent",
+    "ms": "milliseconds from the arrival of the request to the end of the answer",
+    "upstream_ms": "milliseconds from asking Prometheus until the headers of its answer",
+    "complete": "whether the answer was sent completely",
+}
+"""The fields of a line in their order, and what each one is. The PromQL texts follow them."""
+_AS_TEXT = " ".join(f"{name}=%s" for name in FIELDS) + "%s"
+_AS_JSON = "{" + ",".join(f'"{name}":%s' for name in FIELDS) + ',"queries":%s}'
 
 _LONGEST_NAME = 1024
 """Characters of a path, a name, a list of roles or of projects."""
