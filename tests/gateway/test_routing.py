@@ -11,6 +11,7 @@ from tests.fakes.identity import FakeIdentity
 from tests.fakes.upstream import RawUpstream, answer, answering, silence
 
 from chrysaetos.access.grants import PolicyAccess
+from chrysaetos.gateway.own.openapi import document
 from chrysaetos.gateway.proxy.coalescing import Sharing
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
 from chrysaetos.gateway.proxy.options import GatewayOptions
@@ -380,6 +381,16 @@ async def test_a_host_that_is_none_is_not_repeated(host):
     async with gateway() as g:
         document = (await g.get("/", "nobody", (b"host", host))).json
         assert document["versions"]["values"][0]["links"][0]["href"] == "/api/v1"
+
+
+async def test_the_api_is_described_without_credentials():
+    async with gateway(path_prefix="/metric-storage") as g:
+        response = await g.get("/metric-storage/openapi.json", "nobody")
+        assert (response.status, response.json) == (200, document("/metric-storage"))
+        assert response.header(b"content-type") == b"application/json"
+        head = await g.get("/metric-storage/openapi.json", "nobody", method="HEAD")
+        assert (head.body, head.header(b"content-length")) == (b"", response.header(b"content-length"))
+        assert (g.identity.asked, g.server.requests) == ([], [])
 
 
 @pytest.mark.parametrize("path", ["/healthcheck", "/-/healthy"])

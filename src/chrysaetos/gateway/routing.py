@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from chrysaetos.gateway.asgi.application import Application, respond
 from chrysaetos.gateway.asgi.request import Request
-from chrysaetos.gateway.own.health import Health
+from chrysaetos.gateway.own.health import Health, json_answer
 from chrysaetos.gateway.own.introspection import About
+from chrysaetos.gateway.own.openapi import document
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
 from chrysaetos.gateway.proxy.proxy import Proxy
 from chrysaetos.tenancy.endpoints import Action, find_path
@@ -119,6 +120,7 @@ class _Doors:
         self._health = health
         self._gate = gate
         self._cors = cors
+        self._openapi = json_answer(200, document(options.path_prefix))
 
     async def answer(self, scope: Message, exchange: Exchange, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -134,7 +136,10 @@ class _Doors:
             return
         endpoint.check_method(request.method)
         if endpoint.action is Action.OWN:
-            answer = await self._health.answer(request, endpoint, scope["scheme"])
+            if endpoint.name == "openapi":
+                answer = self._openapi
+            else:
+                answer = await self._health.answer(request, endpoint, scope["scheme"])
             await respond(send, answer, head=request.method == "HEAD")
         elif endpoint.action is Action.ABOUT:
             await respond(send, await self._about.answer(request, endpoint, exchange, receive))

@@ -368,6 +368,7 @@ ENDPOINTS = (
         Parameter("path", Kind.TEXT),
     ),
     _row("version", "/", _GET_HEAD, "The versions of the API", Action.OWN),
+    _row("openapi", "/openapi.json", _GET_HEAD, "The API as an OpenAPI document", Action.OWN),
     _row("healthcheck", "/healthcheck", _GET_HEAD, "Whether the process serves", Action.OWN),
     _row("healthy", "/-/healthy", _GET_HEAD, "Whether the process serves", Action.OWN),
     _row("ready", "/-/ready", _GET_HEAD, "Whether Keystone and Prometheus can be reached", Action.OWN),

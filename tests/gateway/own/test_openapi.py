@@ -1,0 +1,62 @@
+"""The API as an OpenAPI document."""
+
+import pytest
+from openapi_spec_validator import validate
+
+from chrysaetos.gateway.own.openapi import document
+from chrysaetos.tenancy.endpoints import ENDPOINTS, Action, Kind
+
+DOCUMENT = document()
+
+
+def parameters(operation):
+    """Name, whether it is required, and schema of each parameter outside of the path."""
+    found = {
+        each["name"]: (each["required"], each["schema"])
+        for each in operation["parameters"]
+        if each["in"] == "query"
+    }
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        schema = content["schema"]
+        for name, each in schema.get("properties", {}).items():
+            found[name] = (name in schema["required"], each)
+    return found
+
+
+def test_it_is_a_valid_document():
+    validate(DOCUMENT)
+    assert DOCUMENT["openapi"].startswith("3.1")
+
+
+def test_it_has_the_paths_and_methods_of_the_endpoint_table_and_no_others():
+    assert {path: set(operations) for path, operations in DOCUMENT["paths"].items()} == {
+        endpoint.path: {method.lower() for method in endpoint.methods} for endpoint in ENDPOINTS
+    }
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
+def test_each_operation_says_what_the_table_says(endpoint):
+    for operation in DOCUMENT["paths"][endpoint.path].values():
+        assert operation["summary"] == endpoint.summary
+        assert operation.get("x-policy-rules", []) == (list(endpoint.rules) if endpoint.guarded else [])
+        assert (operation.get("security") == []) == (endpoint.action is Action.OWN)
+        assert ("401" in operation["responses"]) == (endpoint.action is not Action.OWN)
+        assert ("403" in operation["responses"]) == endpoint.guarded
+        found = parameters(operation)
+        assert set(found) == set(endpoint.parameters)
+        for name, (required, schema) in found.items():
+            parameter = endpoint.parameters[name]
+            assert required == parameter.required
+            assert (schema["type"] == "array") == parameter.repeated
+            assert (schema.get("items", schema)["type"] == "integer") == (parameter.kind is Kind.COUNT)
+
+
+def test_every_parameter_is_described():
+    for operations in DOCUMENT["paths"].values():
+        for operation in operations.values():
+            assert all(each["description"] for each in operation["parameters"])
+
+
+def test_the_prefix_is_that_of_the_endpoint_in_the_catalog():
+    assert document("/metric-storage")["servers"] == [{"url": "/metric-storage"}]
+    assert DOCUMENT["servers"] == [{"url": "/"}]
