@@ -1,5 +1,6 @@
 # make demo    run the whole thing on this machine, and be told what to try
 # make test    all checks and tests
+# make docs    the documentation as a site and as man pages, in build/docs
 # make bench   speed beside its peers
 # Each installs what it needs: a virtual environment in .venv, and Debian packages where it may.
 
@@ -12,7 +13,7 @@ TEST_ARGS ?=
 CLOUDKITTY := 25 24
 WATCHER := 17 15
 
-.PHONY: demo test check bench bench-cloudkitty bench-watcher samples lock clean cloudkitty watcher
+.PHONY: demo test check docs bench bench-cloudkitty bench-watcher samples lock clean cloudkitty watcher
 
 demo: $(VENV)/demo
 	@tools/need.sh prometheus:prometheus promtool:prometheus curl:curl
@@ -28,6 +29,11 @@ check: $(VENV)/dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/docs
+	$(BIN)/sphinx-build -q -W --keep-going -b html -d build/docs/doctrees docs build/docs/html
+	$(BIN)/sphinx-build -q -W --keep-going -b man -d build/docs/doctrees docs build/docs/man
+	@echo "build/docs/html/index.html, and man pages in build/docs/man"
 
 # What belongs to CloudKitty is tested where CloudKitty is: in a virtual environment for each release.
 cloudkitty: $(CLOUDKITTY:%=.venvs/cloudkitty-%/made)

@@ -1,0 +1,98 @@
+"""A page for each command, from its parser: a page of the site and a man page."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from tools.reference.rst import escaped, heading, indented
+
+from chrysaetos.cli.main import parsers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["command_pages", "man_pages"]
+
+_FOLDER = "reference/commands"
+_WIDTH = 80
+"""Columns of a synopsis."""
+
+
+def man_pages() -> list[tuple[str, str, str, str, int]]:
+    """Return the man pages, for Sphinx: page, name, description, authors, section."""
+    pages = [(f"{_FOLDER}/{name}", f"chrysaetos-{name}", _summary(each)) for name, each in parsers().items()]
+    pages.append((f"{_FOLDER}/chrysaetos", "chrysaetos", "read the metrics of OpenStack projects"))
+    return [(*page, "", 1) for page in pages]
+
+
+def command_pages() -> dict[str, str]:
+    """Return the text of each page by its path below ``docs/``."""
+    known = parsers()
+    pages = {f"{_FOLDER}/{name}.rst": _page(parser) for name, parser in known.items()}
+    pages[f"{_FOLDER}/chrysaetos.rst"] = _overview(known)
+    return pages
+
+
+def _summary(parser: argparse.ArgumentParser) -> str:
+    return (parser.description or "").partition("\n")[0].rstrip(".")
+
+
+def _overview(known: dict[str, argparse.ArgumentParser]) -> str:
+    """The page of the command itself: its subcommands."""
+    text = heading("chrysaetos", "=") + _synopsis("chrysaetos COMMAND [options]") + heading("Commands", "-")
+    for name, parser in known.items():
+        text += f"**chrysaetos-{name}(1)**\n   {escaped(_summary(parser))}.\n\n"
+    return text
+
+
+def _synopsis(usage: str) -> str:
+    return f".. code-block:: text\n\n{indented(usage.rstrip())}\n\n"
+
+
+def _page(parser: argparse.ArgumentParser) -> str:
+    return heading(parser.prog, "=") + "".join(_sections(parser, nested=False))
+
+
+def _sections(parser: argparse.ArgumentParser, *, nested: bool) -> Iterator[str]:
+    """What a parser takes, and then each of its subcommands under a heading of its own."""
+    if nested:
+        yield heading(parser.prog, "-")
+    formatter = parser.formatter_class(prog=parser.prog, width=_WIDTH)
+    formatter.add_usage(parser.usage, parser._actions, parser._mutually_exclusive_groups, prefix="")
+    yield _synopsis(formatter.format_help())
+    yield _text(parser.description)
+    yield f".. program:: {parser.prog}\n\n"
+    subparsers: list[argparse.ArgumentParser] = []
+    for group in parser._action_groups:
+        actions = [action for action in group._group_actions if action.help != argparse.SUPPRESS]
+        subparsers += [
+            each
+            for action in actions
+            if isinstance(action, argparse._SubParsersAction)
+            for each in dict.fromkeys(action.choices.values())
+        ]
+        shown = [a for a in actions if not isinstance(a, argparse._SubParsersAction | argparse._HelpAction)]
+        if shown:
+            yield f".. rubric:: {escaped((group.title or '').capitalize())}\n\n{_text(group.description)}"
+        for action in shown:
+            yield _option(parser, action)
+    yield _text(parser.epilog)
+    for each in subparsers:
+        yield from _sections(each, nested=True)
+
+
+def _option(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
+    formatter = parser._get_formatter()
+    names = formatter._format_action_invocation(action)
+    text = formatter._expand_help(action) if action.help else ""
+    return f".. option:: {names}\n\n{indented(_text(text))}"
+
+
+def _text(text: str | None) -> str:
+    """A text of argparse as a paragraph, a sentence at its start and end."""
+    words = " ".join((text or "").split())
+    if not words:
+        return ""
+    end = "" if words[-1] in ".:!?" else "."
+    return f"{escaped(words[0].upper() + words[1:])}{end}\n\n"
