@@ -187,7 +187,7 @@ def test_spans(text, seconds):
     assert parse_span(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "d", "1", "-1d", "1.5d", "1 d", "1D", "1d1h", "\u0661d", "9999999d"])
+@pytest.mark.parametrize("text", ["", "d", "1", "-1d", "1.5d", "1 d", "1D", "\u0661d", "9999999d"])
 def test_other_texts_are_no_spans(text):
     with pytest.raises(ConfigError):
         parse_span(text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 import time
 from contextlib import nullcontext
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from chrysaetos.errors import ConfigError
 from chrysaetos.portals.policy import Policy
 from chrysaetos.portals.tokens import Token, changing, new_token, read_tokens, write_tokens
+from chrysaetos.promql.units import duration_milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_FILE", "add_arguments", "run"]
 
 DEFAULT_FILE = Path("/etc/chrysaetos/federation-tokens.json")
-_SPAN = re.compile(r"([0-9]{1,6})([smhdwy])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -179,7 +177,10 @@ def parse_span(text: str) -> float | None:
     """
     if text == "never":
         return None
-    match = _SPAN.fullmatch(text)
-    if match is None or not int(match[1]):
+    try:
+        length = duration_milliseconds(text)
+    except (ValueError, OverflowError):
+        length = 0
+    if not length:
         raise ConfigError(f"{text!r} is not a span of time such as 90d, 12h, 1y, or never")
-    return float(int(match[1]) * _SECONDS[match[2]])
+    return length / 1000

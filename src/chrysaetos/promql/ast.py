@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from chrysaetos.promql.functions import Function
+    from chrysaetos.promql.functions import Function, Type
 
 __all__ = [
     "Aggregate",
@@ -31,15 +31,11 @@ __all__ = [
     "Paren",
     "StringLiteral",
     "Subquery",
-    "Type",
     "Unary",
     "VectorSelector",
     "children",
     "walk",
 ]
-
-Type = Literal["scalar", "vector", "matrix", "string"]
-"""Prometheus' value types, by their short names."""
 
 MatchOp = Literal["=", "!=", "=~", "!~"]
 

@@ -13,8 +13,9 @@ from chrysaetos.promql.regex import matches_empty
 from chrysaetos.promql.strings import unquote
 
 if TYPE_CHECKING:
-    from chrysaetos.promql.ast import Aggregate, Binary, Call, Matcher, Subquery, Type, Unary
+    from chrysaetos.promql.ast import Aggregate, Binary, Call, Matcher, Subquery, Unary
     from chrysaetos.promql.cursor import Cursor
+    from chrysaetos.promql.functions import Type
 
 __all__ = [
     "check_aggregate",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from chrysaetos.promql.ast import Duration
 from chrysaetos.promql.tokens import DURATION, NUMBER
+from chrysaetos.promql.units import duration_milliseconds
 from chrysaetos.promql.words import DURATION_WORDS
 
 if TYPE_CHECKING:
@@ -22,19 +23,8 @@ __all__ = ["number", "offset", "positive_duration", "signed_number"]
 
 _MAX_SECONDS = 2**63 / 1e9
 """A Go ``time.Duration`` is a signed 64-bit number of nanoseconds."""
-_MAX_MILLISECONDS = (2**63 - 1) // 10**6
 _MAX_INT64 = 2**63 - 1
 
-_UNITS = {
-    "y": 365 * 86_400_000,
-    "w": 7 * 86_400_000,
-    "d": 86_400_000,
-    "h": 3_600_000,
-    "m": 60_000,
-    "s": 1_000,
-    "ms": 1,
-}
-_PART = re.compile("([0-9]+)(ms|[ywdhms])")
 _OCTAL = re.compile("0_?[0-7]+(?:_[0-7]+)*")
 
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 3}
@@ -87,14 +77,11 @@ def _number_value(written: str) -> float | None:
 
 
 def _duration_value(written: str) -> float | None:
-    """prometheus/common, ``model.ParseDuration``; None out of range."""
-    total = 0
-    for digits, unit in _PART.findall(written):
-        significant = digits.lstrip("0")
-        if len(significant) > len(str(_MAX_MILLISECONDS)):
-            return None
-        total += int(significant or "0") * _UNITS[unit]
-    return total / 1000 if total <= _MAX_MILLISECONDS else None
+    """The seconds of a duration; None out of range."""
+    try:
+        return duration_milliseconds(written) / 1000
+    except OverflowError:
+        return None
 
 
 def positive_duration(cursor: Cursor) -> Duration:

@@ -8,14 +8,15 @@ switched on is for the server to say; one that is not in the table is refused he
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from chrysaetos.promql.ast import Type
+__all__ = ["FUNCTIONS", "Function", "Type"]
 
-__all__ = ["FUNCTIONS", "Function"]
+Type = Literal["scalar", "vector", "matrix", "string"]
+"""Prometheus' value types, by their short names."""
 
 
 @dataclass(frozen=True, slots=True)

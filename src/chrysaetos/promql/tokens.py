@@ -14,6 +14,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from chrysaetos.errors import QueryError
+from chrysaetos.promql import units
 from chrysaetos.promql.lexemes import SKIP, SPACE, STRING, digits_refusal, shown, skip, string_refusal
 from chrysaetos.promql.matchers import label_matchers
 from chrysaetos.promql.words import DURATION_WORDS, FILLS, KEYWORDS, NUMBERS
@@ -49,10 +50,7 @@ _NUMBER = rf"""(?P<number>
     (?:0[xX]_?[0-9a-fA-F]++(?:_[0-9a-fA-F]++)*
       |(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?
     )(?![0-9A-Za-z_.]))"""
-# prometheus/common, model.ParseDuration: each unit at most once, in this order.
-_DURATION = r"""(?P<duration>
-    (?=[0-9])(?:[0-9]++y)?(?:[0-9]++w)?(?:[0-9]++d)?(?:[0-9]++h)?(?:[0-9]++m(?!s))?(?:[0-9]++s)?
-    (?:[0-9]++ms)?(?![0-9A-Za-z_]))"""
+_DURATION = rf"(?P<duration>{units.DURATION}(?![0-9A-Za-z_]))"
 _DURATION_WORD = rf"(?P<word>(?i:{'|'.join(sorted(DURATION_WORDS))})(?![A-Za-z_]))"
 
 # Each token includes the white space and comments after it, so the next token starts where its match ends.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote_plus, unquote_to_bytes
 
 from chrysaetos.errors import BadRequest
+from chrysaetos.promql import units
 from chrysaetos.promql.parser import DEFAULT_BOUNDS
 from chrysaetos.tenancy.endpoints import Kind
 from chrysaetos.tenancy.enforce import scope_query, scope_selector
@@ -34,11 +35,7 @@ _TIME = re.compile(
     rf"{_NUMBER}|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[Tt][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(?:\.[0-9]+)?"
     r"(?:[Zz]|[-+][0-9]{2}:[0-9]{2})"
 )
-# prometheus/common, model.ParseDuration, or a number of seconds.
-_DURATION = re.compile(
-    rf"{_NUMBER}|(?=[0-9])(?:[0-9]+y)?(?:[0-9]+w)?(?:[0-9]+d)?(?:[0-9]+h)?(?:[0-9]+m(?!s))?"
-    r"(?:[0-9]+s)?(?:[0-9]+ms)?"
-)
+_DURATION = re.compile(f"{_NUMBER}|{units.DURATION}")
 _COUNT = re.compile(r"[0-9]{1,18}")
 _FORMS = {
     Kind.TIME: (_TIME, "a time: seconds since the epoch, or RFC 3339"),

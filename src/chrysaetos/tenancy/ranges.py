@@ -6,10 +6,10 @@ Source: Prometheus 3.16, ``web/api/v1/api.go``: ``queryRange``, ``parseTime``, `
 from __future__ import annotations
 
 import math
-import re
 from datetime import UTC, datetime, timedelta
 
 from chrysaetos.errors import BadRequest
+from chrysaetos.promql.units import duration_milliseconds
 
 __all__ = ["MOST_POINTS", "check_range"]
 
@@ -19,8 +19,6 @@ MOST_POINTS = 11_000
 _SECOND = 10**9
 """In nanoseconds, in which Prometheus counts."""
 
-_UNITS = {"y": 365 * 86400, "w": 7 * 86400, "d": 86400, "h": 3600, "m": 60, "s": 1}
-_PART = re.compile(r"([0-9]+)(ms|[ywdhms])")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_DURATION = 2**63 - 1
 
@@ -77,12 +75,13 @@ def _duration(name: str, text: str) -> int:
     try:
         seconds = float(text)
     except ValueError:
-        parts = _PART.findall(text)
-        result = sum(int(n) * (_SECOND // 1000 if u == "ms" else _UNITS[u] * _SECOND) for n, u in parts)
-    else:
-        if not math.isfinite(seconds):
-            raise _out_of_bounds(name, text)
-        result = int(seconds * _SECOND)
+        try:
+            return duration_milliseconds(text) * (_SECOND // 1000)
+        except OverflowError:
+            raise _out_of_bounds(name, text) from None
+    if not math.isfinite(seconds):
+        raise _out_of_bounds(name, text)
+    result = int(seconds * _SECOND)
     if abs(result) > _LONGEST_DURATION:
         raise _out_of_bounds(name, text)
     return result
