@@ -5,12 +5,12 @@ string elsewhere, a selector that the scope was added to can turn into a comment
 what Prometheus takes for an operator, into a selector. These places are known among texts that Prometheus
 accepts:
 
-- a word that a dot follows (``1 < bool.5``): MetricsQL, and Prometheus with ``promql-unquoted-utf8-names``,
-  read one name, ``bool.5``;
+- a word that a dot follows (``1 < bool.5``): languages that allow dots in names, such as Prometheus' own with
+  ``promql-unquoted-utf8-names``, read one name, ``bool.5``;
 - a comment that ends at a carriage return: some engines read on to the next line feed;
 - a raw string that ends in a backslash: some engines take the backquote after it for a part of the string;
-- a duration that is a number in another form than plain seconds (``[0x10]``, ``offset 1e3``): VictoriaMetrics
-  reads some of them as other lengths, and some end its process.
+- a duration that is a number in another form than plain seconds (``[0x10]``, ``offset 1e3``): some engines
+  cannot read it, or read another length.
 
 Each is written in the form that all engines read alike: a space before the dot, a line feed after the
 carriage return, the string in double quotes, the duration in seconds.
