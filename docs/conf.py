@@ -30,7 +30,6 @@ myst_ref_domains = ["std", "py"]  # oslo.config has a domain that fails for a li
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_class_signature = "separated"
 napoleon_use_ivar = True
 
 html_theme = "furo"

@@ -70,16 +70,3 @@ def test_queries_of_the_portals_guide_are_promql() -> None:
     assert len(queries) == 2
     for query in queries:
         parse(query, DEFAULT_BOUNDS)
-
-
-@pytest.mark.parametrize("guide", GUIDES)
-def test_links_lead_to_files_and_headings(guide: str) -> None:
-    links = re.findall(r"\]\(([^)]+)\)", (ROOT / "docs" / "how-to" / guide).read_text())
-    assert links
-    for link in links:
-        name, _, anchor = link.partition("#")
-        page = ROOT / "docs" / "how-to" / (name or guide)
-        assert page.is_file(), link
-        headings = re.findall(r"(?m)^#+ (.+)$", page.read_text())
-        anchors = {re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings}
-        assert not anchor or anchor in anchors, link

@@ -1,22 +1,24 @@
-"""The client's errors. Exceptions of the libraries below are always converted to one of these.
+"""The client's errors.
 
-ChrysaetosError
-└── MetricsError
-    ├── InvalidArgument     an argument cannot be sent; also a ValueError
-    ├── NotRegistered       the catalog has no such service
-    ├── Unauthorized        401, or Keystone rejects the credentials
-    ├── Forbidden           403
-    ├── BadQuery            400: invalid query or parameter; with line, column and caret
-    ├── Unprocessable       422: a valid query that cannot be executed
-    │   └── TooLarge        too many samples or points, or a request or response that is too long
-    ├── Timeout             no response in time
-    ├── Unreachable         no connection, or a broken one
-    ├── Unavailable         429, 502 or 503 after all attempts, with Retry-After
-    ├── NotSupported        404, 405, 501: the server does not have the endpoint
-    ├── NotPrometheus       the server is not a Prometheus API
-    ├── ServerError         any other 5xx
-    ├── UnexpectedResult    the result has another type or number of series than expected
-    └── MissingPackage      an optional package is not installed
+Exceptions of the libraries below are always converted to one of these::
+
+    ChrysaetosError
+    └── MetricsError
+        ├── InvalidArgument     an argument cannot be sent; also a ValueError
+        ├── NotRegistered       the catalog has no such service
+        ├── Unauthorized        401, or Keystone rejects the credentials
+        ├── Forbidden           403
+        ├── BadQuery            400: invalid query or parameter; with line, column and caret
+        ├── Unprocessable       422: a valid query that cannot be executed
+        │   └── TooLarge        too many samples or points, or a request or response that is too long
+        ├── Timeout             no response in time
+        ├── Unreachable         no connection, or a broken one
+        ├── Unavailable         429, 502 or 503 after all attempts, with Retry-After
+        ├── NotSupported        404, 405, 501: the server does not have the endpoint
+        ├── NotPrometheus       the server is not a Prometheus API
+        ├── ServerError         any other 5xx
+        ├── UnexpectedResult    the result has another type or number of series than expected
+        └── MissingPackage      an optional package is not installed
 """
 
 from __future__ import annotations
