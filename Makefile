@@ -1,7 +1,9 @@
-# make demo    run the whole thing on this machine, and be told what to try
-# make test    all checks and tests
-# make docs    the documentation as a site and as man pages, in build/docs
-# make bench   speed beside its peers
+# make demo       run the whole thing on this machine, and be told what to try
+# make check      lint, types and unit tests
+# make test       everything that CI runs
+# make test-deep  the same with long runs and every release; before a release of ours
+# make docs       the documentation as a site and as man pages, in build/docs
+# make bench      speed beside its peers
 # Each installs what it needs: a virtual environment in .venv, and Debian packages where it may.
 
 PYTHON ?= python3
@@ -12,23 +14,38 @@ DEMO_ARGS ?=
 TEST_ARGS ?=
 CLOUDKITTY := 25 24
 WATCHER := 17 15
+# What is tested on every Python of the machine.
+PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http property))
 
-.PHONY: demo test check docs bench bench-cloudkitty bench-watcher samples lock clean cloudkitty watcher
+# A virtual environment belongs to the interpreter that made it: for another one it is made anew.
+MADE_BY := $(shell $(PYTHON) -c 'import re, sys; \
+    print("made-by", *re.findall(r"\w+", sys.base_prefix), *sys.version_info[:3], sep="-")')
+
+.PHONY: demo test check lint docs bench bench-cloudkitty bench-watcher samples lock clean cloudkitty watcher pythons
 
 demo: $(VENV)/demo
 	@tools/need.sh prometheus:prometheus promtool:prometheus curl:curl
 	@exec $(BIN)/chrysaetos demo $(DEMO_ARGS)
 
-test: check cloudkitty watcher
+# The tests come last, and run when a part before them has failed as well.
+test: $(VENV)/dev
 	@tools/need.sh prometheus:prometheus promtool:prometheus memcached:memcached \
 	    victoria-metrics:victoria-metrics haproxy:haproxy curl:curl
-	$(BIN)/pytest $(TEST_ARGS)
+	@failed=0; \
+	$(MAKE) --keep-going lint pythons cloudkitty watcher || failed=1; \
+	$(BIN)/pytest $(TEST_ARGS) || failed=1; \
+	exit $$failed
 
-check: $(VENV)/dev
+check: lint
+
+lint: $(VENV)/dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+pythons: $(VENV)/dev
+	CHRYSAETOS_FUZZ_SECONDS=2 $(BIN)/python tools/pythons.py $(PURE)
 
 docs: $(VENV)/docs
 	$(BIN)/sphinx-build -q -W --keep-going -b html -d build/docs/doctrees docs build/docs/html
@@ -39,9 +56,9 @@ docs: $(VENV)/docs
 cloudkitty: $(CLOUDKITTY:%=.venvs/cloudkitty-%/made)
 	for release in $(CLOUDKITTY); do .venvs/cloudkitty-$$release/bin/python -m pytest tests/cloudkitty || exit; done
 
-.venvs/cloudkitty-%/made: requirements/cloudkitty-%.txt addons/cloudkitty-aetos/pyproject.toml pyproject.toml | $(VENV)/pip
-	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+.venvs/cloudkitty-%/made: .venvs/cloudkitty-%/$(MADE_BY) requirements/cloudkitty-%.txt \
+    addons/cloudkitty-aetos/pyproject.toml pyproject.toml
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement requirements/cloudkitty-$*.txt
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps ./addons/cloudkitty-aetos --editable .
 	@touch $@
 
@@ -50,9 +67,9 @@ watcher: $(WATCHER:%=.venvs/watcher-%/made)
 	@tools/need.sh prometheus:prometheus promtool:prometheus
 	for release in $(WATCHER); do .venvs/watcher-$$release/bin/python -m pytest tests/watcher || exit; done
 
-.venvs/watcher-%/made: requirements/watcher-%.txt pyproject.toml | $(VENV)/pip
-	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $< --editable '.[watcher]'
+.venvs/watcher-%/made: .venvs/watcher-%/$(MADE_BY) requirements/watcher-%.txt pyproject.toml
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement requirements/watcher-$*.txt \
+	    --editable '.[watcher]'
 	$(@D)/bin/python -c 'import watcher'
 	@touch $@
 
@@ -73,11 +90,15 @@ samples: $(VENV)/dev
 	$(BIN)/oslo-config-generator --namespace chrysaetos --output-file etc/aetos.conf.sample
 	$(BIN)/oslopolicy-sample-generator --namespace chrysaetos --output-file etc/policy.yaml.sample
 
-# The versions that CI and the demo use.
+# The versions that CI and the demo use. A newer Python may need packages that an older one does not.
 lock:
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/pip install --quiet --editable '.[dev]'
-	{ echo "# Written by make lock."; $(BIN)/pip freeze --exclude-editable; } > $(LOCK)
+	echo "# Written by make lock." > $(LOCK)
+	for python in $$($(PYTHON) tools/pythons.py); do \
+	    $$python -m venv --clear .venvs/lock && \
+	    .venvs/lock/bin/pip install --quiet --constraint $(LOCK) '.[dev]' && \
+	    .venvs/lock/bin/pip freeze --exclude chrysaetos | sort --ignore-case --unique --output $(LOCK) $(LOCK) - || exit; \
+	done
+	rm -rf .venvs/lock
 
 lock-cloudkitty-%:
 	$(PYTHON) -m venv --clear .venvs/cloudkitty-$*
@@ -94,12 +115,15 @@ lock-watcher-%:
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info
 
-$(VENV)/pip:
+%/$(MADE_BY):
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed; set PYTHON=...") if sys.version_info < (3, 11) else None'
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || tools/need.sh no-ensurepip:python3-venv
-	$(PYTHON) -m venv $(VENV)
+	rm -rf $*
+	$(PYTHON) -m venv $*
 	@touch $@
 
-$(VENV)/%: $(VENV)/pip pyproject.toml $(LOCK)
+.PRECIOUS: %/$(MADE_BY)
+
+$(VENV)/%: $(VENV)/$(MADE_BY) pyproject.toml $(LOCK)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint $(LOCK) --editable '.[$*]'
 	@touch $@

@@ -163,8 +163,8 @@ def test_a_broken_expression_gets_any_answer(pattern):
 )
 def test_the_time_is_linear(part):
     def seconds(count):
-        start = time.perf_counter()
+        start = time.thread_time()
         matches_empty(part * count)
-        return time.perf_counter() - start
+        return time.thread_time() - start
 
     assert seconds(30_000) < 2

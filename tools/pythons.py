@@ -1,0 +1,145 @@
+"""Run the tests of the pure parts on every supported Python that this machine has.
+
+Interpreters are looked for on PATH, in /usr/bin and under pyenv. Each gets a virtual environment in
+``.venvs/python-VERSION`` with what these tests need. Prints one line for each: its version, its path, and how
+many tests passed; and all that pytest wrote where one failed.
+
+    python tools/pythons.py tests/promql tests/tenancy
+
+Without arguments it prints the paths of the interpreters.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PROJECT = ROOT / "pyproject.toml"
+LOCK = ROOT / "requirements" / "lock.txt"
+OLDEST = (3, 11)
+
+_PROGRAM = re.compile(r"python3(\.\d+)?")
+_PROBE = (
+    "import platform, sys; "
+    "print(platform.python_implementation(), platform.python_version(), sys._base_executable, "
+    "sys.base_prefix, sep='\\n')"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """A CPython of this machine.
+
+    Attributes:
+        version: such as ``3.11.2``.
+        program: its path.
+        prefix: where it is installed; not that of a virtual environment.
+    """
+
+    version: str
+    program: Path
+    prefix: str
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The numbers of the version."""
+        return tuple(map(int, re.findall(r"\d+", self.version)))
+
+
+def find_interpreters() -> list[Interpreter]:
+    """Return one interpreter for each supported version, the oldest first."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    folders = [Path(folder) for folder in os.get_exec_path()]
+    folders += [Path("/usr/bin"), *sorted(pyenv.glob("versions/*/bin"))]
+    found: dict[str, Interpreter] = {}
+    for folder in dict.fromkeys(folders):
+        for program in sorted(folder.glob("python3*")):
+            interpreter = _probe(program) if _PROGRAM.fullmatch(program.name) else None
+            if interpreter is not None and interpreter.order >= OLDEST:
+                found.setdefault(interpreter.version, interpreter)
+    return sorted(found.values(), key=lambda one: one.order)
+
+
+def _probe(program: Path) -> Interpreter | None:
+    """Ask a program what it is; None if it is no CPython, or does not run (as a shim of pyenv may)."""
+    try:
+        done = subprocess.run([program, "-I", "-c", _PROBE], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    implementation, version, base, prefix = done.stdout.splitlines()
+    return Interpreter(version, Path(base), prefix) if implementation == "CPython" else None
+
+
+def make_environment(interpreter: Interpreter) -> Path:
+    """Make the virtual environment, unless it is there and current.
+
+    Returns:
+        Its interpreter.
+
+    Raises:
+        subprocess.CalledProcessError: it cannot be made; ``output`` says why.
+    """
+    folder = ROOT / ".venvs" / f"python-{interpreter.version}"
+    stamp = folder / "made"
+    newest = max(PROJECT.stat().st_mtime, LOCK.stat().st_mtime)
+    current = stamp.exists() and stamp.stat().st_mtime >= newest and stamp.read_text() == interpreter.prefix
+    if not current:
+        shutil.rmtree(folder, ignore_errors=True)
+        project = tomllib.loads(PROJECT.read_text())["project"]
+        extras = project["optional-dependencies"]
+        needed = [*project["dependencies"], *extras["gateway"], *extras["test"]]
+        _run([interpreter.program, "-m", "venv", folder])
+        pip = [folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
+        _run([*pip, "--constraint", LOCK, *needed])
+        stamp.write_text(interpreter.prefix)
+    return folder / "bin" / "python"
+
+
+def _run(command: list[Path | str], **variables: str) -> str:
+    """Run a command; its output with the errors."""
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def run_tests(interpreter: Interpreter, tests: list[str]) -> bool:
+    """Run the tests on one interpreter and print how it went; whether all passed."""
+    try:
+        python = make_environment(interpreter)
+        pytest = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        output, passed = _run([*pytest, *tests], PYTHONPATH="src"), True
+    except subprocess.CalledProcessError as error:
+        output, passed = error.output, False
+    summary = output.splitlines()[-1] if output else "no output"
+    details = "" if passed else f"{output}\n"
+    print(f"{details}Python {interpreter.version} ({interpreter.program}): {summary}", flush=True)
+    return passed
+
+
+def main(tests: list[str]) -> int:
+    """Run the tests on all interpreters, or print these; the exit status."""
+    if not tests:
+        print(*(one.program for one in find_interpreters()), sep="\n")
+        return 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        passed = list(pool.map(lambda one: run_tests(one, tests), find_interpreters()))
+    return 0 if passed and all(passed) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
