@@ -33,17 +33,19 @@ if TYPE_CHECKING:
 __all__ = ["command_parser", "list_opts", "load_conf", "load_labels", "load_options"]
 
 PROMETHEUS_OPTIONS = [
-    cfg.StrOpt("host", default="localhost", help="Name or address of Prometheus."),
+    cfg.StrOpt("host", default="localhost", help="Host name or address of Prometheus."),
     cfg.PortOpt("port", default=9090, help="Port of Prometheus."),
-    cfg.BoolOpt("use_tls", default=False, help="Whether Prometheus is spoken to over TLS."),
+    cfg.BoolOpt("use_tls", default=False, help="Whether to connect to Prometheus with TLS."),
     cfg.StrOpt(
-        "ca_file", help="File with the authorities for the certificate of Prometheus; the system's if unset."
+        "ca_file",
+        help="File with the certificate authorities for Prometheus' certificate. The default is the "
+        "system's.",
     ),
-    cfg.StrOpt("cert_file", help="File with the certificate that the gateway shows to Prometheus."),
-    cfg.StrOpt("key_file", help="File with the key of that certificate."),
-    cfg.StrOpt("username", help="User for Basic authentication at Prometheus, together with password."),
-    cfg.StrOpt("password", secret=True, help="Password for Basic authentication at Prometheus."),
-    cfg.StrOpt("project_label_name", default="project", help="Label that holds the id of a series' project."),
+    cfg.StrOpt("cert_file", help="File with the gateway's client certificate for Prometheus."),
+    cfg.StrOpt("key_file", help="File with the key of the client certificate."),
+    cfg.StrOpt("username", help="User for Basic authentication with Prometheus. Requires password."),
+    cfg.StrOpt("password", secret=True, help="Password for Basic authentication with Prometheus."),
+    cfg.StrOpt("project_label_name", default="project", help="Label that holds the project id of a series."),
     cfg.DictOpt(
         "metric_label_names",
         default={},
@@ -59,22 +61,30 @@ PROMETHEUS_OPTIONS = [
     cfg.ListOpt(
         "replicas",
         default=[],
-        help="Further servers with the same series, as host:port. They are asked when those before fail.",
+        help="Further servers with the same series, as host:port. The gateway asks the next one when one "
+        "fails.",
     ),
     cfg.DictOpt(
         "headers",
         default={},
-        help="Headers that each request to Prometheus carries, as X-Scope-OrgID:cloud.",
+        help="Headers of each request to Prometheus, such as X-Scope-OrgID:cloud.",
     ),
-    cfg.StrOpt("path_prefix", default="", help="Path under which Prometheus serves its API, as /prometheus."),
+    cfg.StrOpt(
+        "path_prefix", default="", help="Path below which Prometheus serves its API, such as /prometheus."
+    ),
     cfg.FloatOpt(
         "timeout",
         default=130.0,
         min=0.1,
-        help="Seconds to wait for the first byte of an answer, and for each next one.",
+        help="Seconds to wait for the first byte of an answer, and for each further byte.",
     ),
     cfg.FloatOpt("connect_timeout", default=5.0, min=0.1, help="Seconds to wait for a connection."),
-    cfg.IntOpt("max_connections", default=100, min=1, help="Requests under way at once, for each worker."),
+    cfg.IntOpt(
+        "max_connections",
+        default=100,
+        min=1,
+        help="Maximum number of connections to each server, for each worker.",
+    ),
 ]
 
 GATEWAY_OPTIONS = [
@@ -82,94 +92,110 @@ GATEWAY_OPTIONS = [
     cfg.PortOpt("port", default=8042, help="Port to listen on."),
     cfg.StrOpt(
         "unix_socket",
-        help="Path of a Unix socket to listen on instead, for the gateway's user and group. Sockets from "
-        "systemd come before both.",
+        help="Path of a Unix socket to listen on instead, accessible to the gateway's user and group. "
+        "Sockets from systemd take precedence over both.",
     ),
-    cfg.IntOpt("workers", default=1, min=1, help="Processes that serve requests."),
+    cfg.IntOpt("workers", default=1, min=1, help="Number of processes that serve requests."),
     cfg.StrOpt(
         "path_prefix",
         default="",
-        help="Path of the endpoint in the catalog, as /metric-storage. It is taken off each request.",
+        help="Path of the endpoint in the catalog, such as /metric-storage. The gateway removes it from "
+        "each request.",
     ),
     cfg.FloatOpt(
         "token_cache_seconds",
         default=60.0,
         min=0.0,
-        help="How long Keystone's answer about a token counts. A revoked token works that long.",
+        help="How long Keystone's answer about a token is cached. A revoked token keeps working for this "
+        "long.",
     ),
     cfg.FloatOpt(
         "auth_failures_per_second",
         default=10.0,
         min=0.0,
-        help="Invalid tokens and wrong passwords a second from one address, for each worker. With more, "
-        "unknown credentials from there are answered 429 and Keystone is not asked; known ones are served. "
-        "0: no limit, where a load balancer in front has one.",
+        help="Invalid tokens and wrong passwords allowed per second from one address, for each worker. "
+        "Beyond that, the gateway answers unknown credentials from the address with 429 and does "
+        "not ask Keystone; cached tokens keep working. 0: no limit, for use behind a load balancer "
+        "that has one.",
     ),
     cfg.IntOpt(
         "auth_failures_burst",
         default=100,
         min=1,
-        help="How many of them may come at once.",
+        help="Invalid tokens and wrong passwords allowed at once from one address, for each worker.",
     ),
     cfg.FloatOpt(
         "domain_cache_seconds",
         default=60.0,
         min=0.0,
-        help="How long Keystone's list of a domain's projects counts, for tokens of domains.",
+        help="How long Keystone's list of a domain's projects is cached, for domain-scoped tokens.",
     ),
     cfg.IntOpt(
         "max_domain_projects",
         default=1000,
         min=1,
         max=10000,
-        help="Projects that a domain may have for such tokens: each selector of a query names all of them.",
+        help="Maximum number of projects of a domain, for domain-scoped tokens. Each selector of a query "
+        "names all of them.",
     ),
     cfg.FloatOpt(
         "drain_seconds",
         default=30.0,
         min=0.0,
-        help="How long requests under way may take when the gateway ends.",
+        help="How long requests in progress may take when the gateway stops.",
     ),
     cfg.IntOpt(
         "max_clients",
         default=2000,
         min=1,
-        help="Connections of clients, for each worker. One more takes the place of the one that has waited "
-        "longest without a request.",
+        help="Maximum number of client connections, for each worker. For a further connection, the "
+        "gateway closes the one that has been idle longest.",
     ),
-    cfg.FloatOpt("header_timeout", default=10.0, min=0.1, help="Seconds for the head of a request."),
-    cfg.FloatOpt("body_timeout", default=30.0, min=0.1, help="Seconds for the body of a request."),
+    cfg.FloatOpt(
+        "header_timeout", default=10.0, min=0.1, help="Seconds to wait for the headers of a request."
+    ),
+    cfg.FloatOpt("body_timeout", default=30.0, min=0.1, help="Seconds to wait for the body of a request."),
     cfg.FloatOpt(
         "keep_alive_timeout",
         default=75.0,
         min=0.1,
-        help="Seconds that a connection stays open without a request. Longer than a load balancer in front "
-        "keeps it.",
+        help="Seconds that an idle connection stays open. Set it above the time for which a load "
+        "balancer in front keeps idle connections.",
     ),
-    cfg.IntOpt("max_header_bytes", default=64 * 1024, min=1024, help="All header fields of a request."),
-    cfg.IntOpt("max_url_bytes", default=128 * 1024, min=1024, help="Longest URL, with its query."),
-    cfg.IntOpt("max_body_bytes", default=256 * 1024, min=1024, help="Longest body of a request."),
+    cfg.IntOpt(
+        "max_header_bytes",
+        default=64 * 1024,
+        min=1024,
+        help="Maximum size of the header fields of a request.",
+    ),
+    cfg.IntOpt(
+        "max_url_bytes", default=128 * 1024, min=1024, help="Maximum length of a URL, including its query."
+    ),
+    cfg.IntOpt("max_body_bytes", default=256 * 1024, min=1024, help="Maximum size of the body of a request."),
     cfg.IntOpt(
         "max_read_bytes",
         default=1024 * 1024,
         min=1024,
         max=64 * 1024 * 1024,
-        help="Longest message of a remote read, decompressed; max_body_bytes counts for it as it is sent.",
+        help="Maximum size of a remote read message after decompression. max_body_bytes limits its "
+        "compressed size.",
     ),
     cfg.IntOpt(
         "max_unfinished_bytes",
         default=64 * 1024 * 1024,
         min=1024 * 1024,
-        help="Bytes of all requests together that have not arrived whole, for each worker. Well above "
-        "max_body_bytes.",
+        help="Maximum size of all requests together that have not been received completely, for each "
+        "worker. Set it well above max_body_bytes.",
     ),
-    cfg.IntOpt("max_query_bytes", default=32 * 1024, min=64, help="Longest PromQL text, decoded."),
+    cfg.IntOpt(
+        "max_query_bytes", default=32 * 1024, min=64, help="Maximum length of a PromQL text, decoded."
+    ),
     cfg.IntOpt(
         "max_query_depth",
         default=100,
         min=1,
         max=150,
-        help="Deepest nesting of parentheses in a PromQL text.",
+        help="Maximum nesting of parentheses in a PromQL text.",
     ),
 ]
 
@@ -178,81 +204,92 @@ LIMIT_OPTIONS = [
         "max_response_bytes",
         default=512 * 1024 * 1024,
         min=0,
-        help="Longest answer, as it is sent (compressed, if it is); 0: no limit.",
+        help="Maximum size of an answer, as sent (compressed or not). 0: no limit.",
     ),
     cfg.IntOpt(
         "max_filtered_bytes",
         default=16 * 1024 * 1024,
         min=64 * 1024,
         max=1024 * 1024 * 1024,
-        help="Longest answer of Prometheus about rules, targets or metadata that is filtered for a project. "
-        "It is read whole, and takes several times its length in memory.",
+        help="Maximum size of Prometheus' answer about rules, targets or metadata that is filtered for a "
+        "project. The gateway reads it completely, which takes several times its size in memory.",
     ),
     cfg.IntOpt(
         "max_requests",
         default=100,
         min=0,
-        help="Requests under way, for each worker; 0: no limit. Not above [prometheus] max_connections, or "
-        "they queue there without turns.",
+        help="Maximum number of requests in progress, for each worker. 0: no limit. Do not set it above "
+        "[prometheus] max_connections, or requests queue there without taking turns.",
     ),
     cfg.IntOpt(
         "max_requests_per_project",
         default=20,
         min=0,
-        help="Requests of one project under way, for each worker; 0: no limit.",
+        help="Maximum number of requests of one project in progress, for each worker. 0: no limit.",
     ),
     cfg.IntOpt(
         "max_waiting",
         default=1000,
         min=0,
-        help="Requests that may wait for their turn. Well above max_waiting_per_project.",
+        help="Maximum number of requests that wait for their turn. Set it well above "
+        "max_waiting_per_project.",
     ),
-    cfg.IntOpt("max_waiting_per_project", default=100, min=0, help="Requests of one project that may wait."),
+    cfg.IntOpt(
+        "max_waiting_per_project",
+        default=100,
+        min=0,
+        help="Maximum number of requests of one project that wait.",
+    ),
     cfg.FloatOpt("wait_seconds", default=10.0, min=0.0, help="How long a request waits for its turn."),
     cfg.BoolOpt(
         "share_requests",
         default=True,
-        help="Whether identical reads of one scope that are under way at once share a request to Prometheus.",
+        help="Whether identical reads of one scope that are in progress at the same time share one "
+        "request to Prometheus.",
     ),
     cfg.FloatOpt(
         "share_max_age",
         default=1.0,
         min=0.0,
-        help="Seconds after which a request under way is not joined any more.",
+        help="Seconds after which no further read joins a request in progress.",
     ),
 ]
 
 OBSERVATION_OPTIONS = [
-    cfg.BoolOpt("audit", default=True, help="Whether a line is written for each request."),
+    cfg.BoolOpt("audit", default=True, help="Whether to write an audit line for each request."),
     cfg.StrOpt(
         "audit_format",
         default="text",
-        choices=[("text", "key=value"), ("json", "one JSON object a line")],
-        help="How it is written.",
+        choices=[("text", "key=value"), ("json", "one JSON object per line")],
+        help="The form of an audit line.",
     ),
-    cfg.StrOpt("audit_file", help="File for the audit alone; it goes with the rest of the log if unset."),
+    cfg.StrOpt("audit_file", help="File for the audit log. The default is the gateway's log."),
     cfg.BoolOpt(
         "audit_own_endpoints",
         default=False,
-        help="Whether requests for health and version are written, too.",
+        help="Whether to write audit lines for requests for health, version and the OpenAPI document.",
     ),
-    cfg.IntOpt("audit_max_text", default=4096, min=64, help="Characters of a PromQL text that are written."),
-    cfg.StrOpt(
-        "metrics_host", default="127.0.0.1", help="Address of the listener for the gateway's metrics."
+    cfg.IntOpt(
+        "audit_max_text",
+        default=4096,
+        min=64,
+        help="Maximum number of characters of a PromQL text in an audit line.",
     ),
+    cfg.StrOpt("metrics_host", default="127.0.0.1", help="Address to serve the gateway's own metrics on."),
     cfg.PortOpt(
         "metrics_port",
         default=0,
-        help="Its port; 0: none. With several workers, as many ports from this one on: each is a target.",
+        help="Port to serve the gateway's own metrics on. 0: none. Each further worker uses the next "
+        "port and is a target of its own.",
     ),
     cfg.BoolOpt(
-        "metrics_per_project", default=False, help="Whether requests are counted by project id, too."
+        "metrics_per_project", default=False, help="Whether to count requests by project id as well."
     ),
     cfg.IntOpt(
         "metrics_max_projects",
         default=1000,
         min=1,
-        help="Project ids that are counted on their own; the rest is counted as other.",
+        help="Maximum number of project ids that are counted separately. All others are counted as other.",
     ),
 ]
 
@@ -260,8 +297,8 @@ _AUTH_MODE = cfg.StrOpt(
     "auth_mode",
     default="keystone",
     choices=[
-        ("keystone", "Callers prove with Keystone who they are."),
-        ("noauth", "For trials: nobody is asked, and everybody sees everything."),
+        ("keystone", "Keystone authenticates callers."),
+        ("noauth", "For trials: nobody is authenticated, and everybody sees everything."),
     ],
     help="How callers are authenticated.",
 )

@@ -29,27 +29,35 @@ CORS_OPTIONS = [
     cfg.ListOpt(
         "allowed_origin",
         default=[],
-        help="Origins whose pages may use the gateway, as https://dashboard.example:8443; none if empty. * "
-        "is every origin, and needs allow_credentials = false.",
+        help="Origins whose pages may use the gateway, such as https://dashboard.example:8443. Empty: "
+        "none. ``*`` stands for every origin and requires allow_credentials = false.",
     ),
     cfg.BoolOpt(
         "allow_credentials",
         default=True,
-        help="Whether such a page may let the browser send the credentials that it keeps.",
+        help="Allow credentialed requests (Access-Control-Allow-Credentials).",
     ),
     cfg.ListOpt(
-        "expose_headers", default=_OPENSTACK_HEADERS, help="Headers of an answer that such a page may read."
+        "expose_headers",
+        default=_OPENSTACK_HEADERS,
+        help="Response headers that such a page may read (Access-Control-Expose-Headers).",
     ),
     cfg.IntOpt(
-        "max_age", default=3600, min=0, help="Seconds for which a browser may keep the answer to a preflight."
+        "max_age",
+        default=3600,
+        min=0,
+        help="Seconds for which a browser may cache the answer to a preflight request "
+        "(Access-Control-Max-Age).",
     ),
     cfg.ListOpt(
         "allow_methods",
         default=["GET", "PUT", "POST", "DELETE", "PATCH"],
-        help="Methods that such a page may use, where the path takes them.",
+        help="Methods that such a page may use, if the path has them (Access-Control-Allow-Methods).",
     ),
     cfg.ListOpt(
-        "allow_headers", default=_OPENSTACK_HEADERS, help="Headers of a request that such a page may set."
+        "allow_headers",
+        default=_OPENSTACK_HEADERS,
+        help="Request headers that such a page may set (Access-Control-Allow-Headers).",
     ),
 ]
 

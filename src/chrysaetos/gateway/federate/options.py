@@ -22,8 +22,9 @@ _LIMITS = GateLimits()
 FEDERATION_OPTIONS = [
     cfg.StrOpt(
         "tokens_file",
-        help="File with the tokens of portals, made by: chrysaetos federate token. With it, GET /federate is "
-        "answered to their holders as each token's policy says; unset: only to Keystone's users.",
+        help="File with the tokens of portals, written by: chrysaetos federate token. With it, the "
+        "holders of these tokens can use GET /federate as each token allows. Unset: only Keystone's "
+        "users can.",
     ),
     cfg.FloatOpt(
         "timeout", default=_LIMITS.timeout, min=0.1, help="Seconds to wait for Prometheus, for a portal."
@@ -32,37 +33,38 @@ FEDERATION_OPTIONS = [
         "total_seconds",
         default=_LIMITS.total_seconds,
         min=0.1,
-        help="Seconds for a portal's whole request, with the sending of its answer.",
+        help="Seconds for a portal's whole request, including the sending of its answer.",
     ),
     cfg.IntOpt(
         "max_response_bytes",
         default=_LIMITS.response_bytes,
         min=0,
-        help="Longest answer to a portal, as it is sent; 0: no limit.",
+        help="Maximum size of an answer to a portal, as sent. 0: no limit.",
     ),
     cfg.IntOpt(
         "max_requests_per_portal",
         default=_LIMITS.requests,
         min=1,
-        help="Requests of one portal under way, for each worker.",
+        help="Maximum number of requests of one portal in progress, for each worker.",
     ),
     cfg.FloatOpt(
         "requests_per_second",
         default=_LIMITS.requests_per_second,
         min=0.0,
-        help="Requests of one portal a second, for each worker; 0: no limit.",
+        help="Maximum number of requests of one portal per second, for each worker. 0: no limit.",
     ),
     cfg.IntOpt(
         "failures_burst",
         default=_LIMITS.failures,
         min=1,
-        help="Unknown tokens of portals that may come from one address at once, for each worker.",
+        help="Unknown tokens of portals allowed at once from one address, for each worker.",
     ),
     cfg.FloatOpt(
         "failures_per_second",
         default=_LIMITS.failures_per_second,
         min=0.0,
-        help="How many a second from then on; known tokens are served all the same. 0: no limit.",
+        help="Unknown tokens of portals allowed per second after that. Known tokens always work. 0: no "
+        "limit.",
     ),
 ]
 

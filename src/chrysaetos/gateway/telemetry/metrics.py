@@ -214,11 +214,11 @@ class Telemetry:
         """The metrics, for the registry."""
         build = {(__version__, platform.python_version()): 1}
         yield _gauge("build_info", "The version that runs.", ("version", "python"), build)
-        yield _gauge("requests_in_flight", "Requests under way.", (), {(): self.in_flight})
+        yield _gauge("requests_in_flight", "Requests in progress.", (), {(): self.in_flight})
         yield _counter(
             "requests",
-            "Requests, by what the caller may see: its own project, those of its domain, all, or none if "
-            "that was not decided.",
+            "Requests by scope: own for the caller's project, domain for the projects of its domain, all, or "
+            "none if the scope was not decided.",
             ("endpoint", "method", "code", "scope"),
             # No status: neither an answer nor the end of its client came before its end.
             {
@@ -229,7 +229,7 @@ class Telemetry:
         if self._server is not None:
             refused = {(str(status),): count for status, count in self._server.refusals.items()}
             text = (
-                "Requests refused before they had come in: malformed, too large, too slow, or without room."
+                "Requests rejected while they were received: malformed, too large, too slow, or over a limit."
             )
             yield _counter("refused_requests", text, ("code",), refused)
         yield from self._of_endpoints()
@@ -251,12 +251,12 @@ class Telemetry:
     def _of_endpoints(self) -> Iterator[Metric]:
         gateway = HistogramMetricFamily(
             "chrysaetos_gateway_seconds",
-            "Time of a request without the wait for the upstream; with sending, at the client's pace.",
+            "Time of a request without waiting for Prometheus, including sending at the client's pace.",
             labels=("endpoint",),
         )
         upstream = HistogramMetricFamily(
             "chrysaetos_upstream_seconds",
-            "Time from asking the upstream to the head of its answer.",
+            "Time from asking Prometheus until the headers of its answer.",
             labels=("endpoint",),
         )
         for name, counts in self._endpoints.items():
@@ -267,21 +267,21 @@ class Telemetry:
         sent = {(name,): counts.bytes for name, counts in self._endpoints.items()}
         broken = {(name,): counts.broken for name, counts in self._endpoints.items()}
         label = ("endpoint",)
-        yield _counter("response_bytes", "Bytes of the answers' bodies, as they were sent.", label, sent)
-        yield _counter("responses_incomplete", "Answers that were not sent to their end.", label, broken)
+        yield _counter("response_bytes", "Bytes of the answers' bodies, as sent.", label, sent)
+        yield _counter("responses_incomplete", "Answers that were not sent completely.", label, broken)
 
     def _of_identity(self) -> Iterator[Metric]:
         if self._keystone is None:
             return
         cache, domains = self._keystone.cache, self._keystone.projects
         results = {("hit",): cache.hits, ("miss",): cache.misses, ("negative_hit",): cache.negative_hits}
-        text = "Look-ups of credentials: a confirmation was found, nothing, or a refusal."
+        text = "Look-ups of credentials in the cache: hit, miss, or negative_hit for a cached rejection."
         yield _counter("token_cache_requests", text, ("result",), results)
         results = {("hit",): domains.hits, ("miss",): domains.misses}
-        text = "Look-ups of the projects of a domain: a list was found, or nothing."
+        text = "Look-ups of a domain's projects in the cache: hit or miss."
         yield _counter("domain_cache_requests", text, ("result",), results)
         errors = {(): self._keystone.keystone_errors}
-        yield _counter("keystone_errors", "Times that Keystone could not be asked.", (), errors)
+        yield _counter("keystone_errors", "Times that Keystone could not be reached.", (), errors)
 
     def _of_upstreams(self) -> Iterator[Metric]:
         def each(take: Callable[[PoolCounters], int]) -> dict[tuple[str], int]:
@@ -290,8 +290,12 @@ class Telemetry:
         label = ("upstream",)
         opened, reused = each(lambda pool: pool.opened), each(lambda pool: pool.reused)
         yield _counter("upstream_connections_opened", "Connections opened.", label, opened)
-        yield _counter("upstream_connections_reused", "Requests sent over a kept connection.", label, reused)
-        yield _counter("upstream_retries", "Reads sent again.", label, each(lambda pool: pool.retried))
+        yield _counter(
+            "upstream_connections_reused", "Requests sent over a reused connection.", label, reused
+        )
+        yield _counter(
+            "upstream_retries", "Reads sent a second time.", label, each(lambda pool: pool.retried)
+        )
         yield _counter("upstream_errors", "Requests and bodies that failed.", label, each(lambda p: p.errors))
         yield _gauge("upstream_in_use", "Connections that carry a request.", label, each(lambda p: p.in_use))
         yield _gauge("upstream_idle", "Connections without a request.", label, each(lambda p: p.idle))
@@ -299,7 +303,7 @@ class Telemetry:
         yield _gauge("upstream_waiting", "Requests that wait for a connection.", label, waiting)
         if self._replicas is not None:
             failovers = {(): self._replicas.failovers}
-            yield _counter("upstream_failovers", "Requests sent on to another replica.", (), failovers)
+            yield _counter("upstream_failovers", "Requests sent to the next replica.", (), failovers)
 
     def _of_limits(self) -> Iterator[Metric]:
         if self._limits is not None:
@@ -308,11 +312,18 @@ class Telemetry:
             yield _gauge("limited_in_use", "Requests that hold a slot.", (), {(): limits.in_use})
             yield _gauge("limited_projects", "Projects that hold a slot.", (), {(): limits.projects})
             yield _gauge("limited_waiting", "Requests that wait for a slot.", (), {(): limits.waiting})
-            yield _counter("limited_waited", "Requests that had to wait.", (), {(): limits.waited})
-            yield _counter("limited_refused", "Requests refused, by whose limit.", ("limit",), refused)
+            yield _counter("limited_waited", "Requests that waited for a slot.", (), {(): limits.waited})
+            yield _counter(
+                "limited_refused",
+                "Requests rejected, by limit: of the project, or of all.",
+                ("limit",),
+                refused,
+            )
         if self._sharing is not None:
             shared = {(): self._sharing.shared}
-            yield _counter("shared_requests", "Requests answered with another one's answer.", (), shared)
+            yield _counter(
+                "shared_requests", "Requests answered with the answer to an identical request.", (), shared
+            )
 
 
 def _counter(name: str, text: str, labels: tuple[str, ...], values: Mapping[L, int]) -> Metric:
