@@ -1,8 +1,8 @@
-"""Every public error, and the one place that renders them.
+"""All public errors, and the function that renders them.
 
     ChrysaetosError
-    ├── ConfigError                       a setting that cannot be used; ends the start
-    └── ApiError                          an answer to a request: status, errorType, message
+    ├── ConfigError                       an invalid setting; the program does not start
+    └── ApiError                          an error response: status, errorType, message
         ├── BadRequest                400 bad_data
         │   └── QueryError                the caller's PromQL, with line, column and caret
         ├── Unauthorized              401 unauthorized, with WWW-Authenticate
@@ -22,11 +22,11 @@
         ├── GatewayTimeout            504 timeout
         └── UpstreamRefusal           the upstream's own status, without its text
 
-The body is Prometheus' own error form (Prometheus documentation, "HTTP API", "Format overview"):
+The body has Prometheus' error format (Prometheus documentation, "HTTP API", "Format overview"):
 ``{"status": "error", "errorType": "...", "error": "..."}``. The error types that Prometheus
-has (bad_data, execution, timeout, unavailable, not_found) are used in its meaning; the rest are ours.
+has (bad_data, execution, timeout, unavailable, not_found) keep their meaning; the others are additions.
 
-A message is read by the caller: it says what was wrong and what to do, and never holds a secret.
+Messages are for the caller: they say what was wrong and what to do, and never contain a secret.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ __all__ = [
 Headers = list[tuple[bytes, bytes]]
 
 _EXCERPT = 80
-"""Characters of the caller's line that an excerpt shows at most."""
+"""Maximum number of characters of the caller's line in an excerpt."""
 
 _TYPES = {
     404: "not_found",
@@ -70,22 +70,22 @@ _TYPES = {
     503: "unavailable",
     504: "timeout",
 }
-"""Error types by status; of another status below 500 it is bad_data, else internal."""
+"""Error types by status. Any other status below 500 is ``bad_data``, above ``internal``."""
 
 
 class ChrysaetosError(Exception):
-    """The root of everything that this package raises on purpose."""
+    """The base class of all errors of this package."""
 
 
 class ConfigError(ChrysaetosError):
-    """A setting cannot be used. The message names the option and what it should be."""
+    """A setting is invalid. The message names the option and the expected value."""
 
 
 class ApiError(ChrysaetosError):
-    """An error that is the answer to a request.
+    """An error that is returned as the response to a request.
 
     Args:
-        message: what happened and what to do, for the caller to read.
+        message: what happened and what to do, for the caller.
     """
 
     status: int = 500
@@ -96,7 +96,7 @@ class ApiError(ChrysaetosError):
         self.message = message
 
     def headers(self) -> Headers:
-        """The headers that this answer carries beside those of every error."""
+        """Return the headers of this response in addition to those of every error."""
         return []
 
 
@@ -108,16 +108,16 @@ class BadRequest(ApiError):
 
 
 class QueryError(BadRequest):
-    """A PromQL text that is refused.
+    """A PromQL text is invalid or too large.
 
     Args:
-        reason: what is wrong, without its place.
+        reason: what is wrong, without the position.
         text: the caller's whole text.
-        start: index of the first character at fault, 0 to ``len(text)``.
-        end: index behind the last one; ``start + 1`` when None.
+        start: index of the first wrong character, 0 to ``len(text)``.
+        end: index after the last one; ``start + 1`` if None.
 
     Attributes:
-        line, column: the place, both counted from 1, in characters.
+        line, column: the position in characters, both from 1.
     """
 
     def __init__(self, reason: str, text: str, start: int, end: int | None = None) -> None:
@@ -130,7 +130,7 @@ class QueryError(BadRequest):
         super().__init__(f"{self.line}:{self.column}: {reason}")
 
     def excerpt(self) -> str:
-        """The caller's line with a caret under the part at fault, as two lines of text."""
+        """Return the caller's line with a caret under the wrong part, as two lines."""
         first = self.start - self.column + 1
         last = self.text.find("\n", self.start)
         line = self.text[first : len(self.text) if last < 0 else last]
@@ -145,7 +145,7 @@ class QueryError(BadRequest):
 
 
 class Unauthorized(ApiError):
-    """Who is asking is not known.
+    """The caller is not authenticated.
 
     Args:
         message: what to send.
@@ -160,12 +160,12 @@ class Unauthorized(ApiError):
         self.challenges = challenges
 
     def headers(self) -> Headers:
-        """One ``WWW-Authenticate`` header for each challenge."""
+        """Return one ``WWW-Authenticate`` header for each challenge."""
         return [(b"www-authenticate", challenge.encode("latin-1")) for challenge in self.challenges]
 
 
 class Forbidden(ApiError):
-    """The caller is known and may not do this."""
+    """The caller is authenticated but not allowed to do this."""
 
     status = 403
     error_type = "forbidden"
@@ -179,11 +179,11 @@ class NotFound(ApiError):
 
 
 class MethodNotAllowed(ApiError):
-    """The path is known, the method is not.
+    """The path does not support the method.
 
     Args:
         message: what to send.
-        allowed: the methods that the path has (RFC 9110, 15.5.6).
+        allowed: the methods that the path supports (RFC 9110, 15.5.6).
     """
 
     status = 405
@@ -194,7 +194,7 @@ class MethodNotAllowed(ApiError):
         self.allowed = allowed
 
     def headers(self) -> Headers:
-        """``Allow`` with the methods of the path."""
+        """Return ``Allow`` with the methods of the path."""
         return [(b"allow", ", ".join(self.allowed).encode("ascii"))]
 
 
@@ -220,21 +220,21 @@ class UriTooLong(ApiError):
 
 
 class UnsupportedMediaType(ApiError):
-    """The request's body is not of a form that the path takes."""
+    """The media type of the request's body is not supported."""
 
     status = 415
     error_type = "bad_data"
 
 
 class AnswerTooLong(ApiError):
-    """The upstream's answer is longer than the limit. As for too many samples, Prometheus' form is 422."""
+    """The upstream's response is longer than the limit; Prometheus has this status for too many samples."""
 
     status = 422
     error_type = "execution"
 
 
 class ExpectationFailed(ApiError):
-    """The request expects of the server what it cannot do."""
+    """The server does not support the request's ``Expect`` header."""
 
     status = 417
     error_type = "bad_data"
@@ -248,26 +248,26 @@ class HeadersTooLarge(ApiError):
 
 
 class _Retryable(ApiError):
-    """Args: message; retry_after: seconds until another try is worth while."""
+    """Args: message; retry_after: seconds after which the caller should retry."""
 
     def __init__(self, message: str, retry_after: int = 1) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 
     def headers(self) -> Headers:
-        """``Retry-After`` in seconds (RFC 9110, 10.2.3)."""
+        """Return ``Retry-After`` in seconds (RFC 9110, 10.2.3)."""
         return [(b"retry-after", str(self.retry_after).encode("ascii"))]
 
 
 class TooManyRequests(_Retryable):
-    """The caller asks, or fails, too often."""
+    """The caller sends too many requests, or too many with invalid credentials."""
 
     status = 429
     error_type = "too_many_requests"
 
 
 class BadGateway(ApiError):
-    """The upstream answered something that is not HTTP, or broke off before its first byte."""
+    """The upstream's response is not HTTP, or the connection was closed before its first byte."""
 
     status = 502
     error_type = "bad_gateway"
@@ -288,10 +288,10 @@ class GatewayTimeout(ApiError):
 
 
 class UpstreamRefusal(ApiError):
-    """The upstream answered an error that is not for the caller to read.
+    """The upstream responded with an error that must not be shown to the caller.
 
     Args:
-        status: its status, 400 to 599.
+        status: the upstream's status, 400 to 599.
     """
 
     def __init__(self, status: int) -> None:
@@ -303,15 +303,15 @@ class UpstreamRefusal(ApiError):
         self.error_type = _TYPES.get(status, "bad_data" if status < 500 else "internal")
 
     def headers(self) -> Headers:
-        """``Retry-After`` where its status asks for it."""
+        """Return ``Retry-After`` for the statuses that have it."""
         return [(b"retry-after", b"1")] if self.status in {429, 503} else []
 
 
 def render(error: ApiError) -> tuple[int, Headers, bytes]:
-    """Status, headers and body of the answer that an error is.
+    """Return the status, headers and body of an error response.
 
     Returns:
-        The status; the headers, ``Content-Length`` among them; the JSON body in Prometheus' error form.
+        The status; the headers, including ``Content-Length``; the JSON body in Prometheus' error format.
     """
     body = json.dumps({"status": "error", "errorType": error.error_type, "error": str(error)}).encode()
     headers: Headers = [

@@ -1,1 +1,1 @@
-"""What a caller may do: oslo.policy rules, and the grants that follow from them."""
+"""Access control: oslo.policy rules, and the scopes that they grant."""

@@ -1,4 +1,4 @@
-"""Caller + endpoint → scope: what a caller may see there."""
+"""Caller + endpoint → scope."""
 
 from __future__ import annotations
 
@@ -28,43 +28,43 @@ __all__ = ["Access", "Domains", "PolicyAccess", "get_enforcer"]
 _log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
-"""How often the policy's files are looked at, at most."""
+"""Minimum interval between two looks at the policy files."""
 
 _MOST_DOMAINS = 256
-"""Domains whose scopes are kept. One of a thousand projects takes some hundred KiB."""
+"""Number of cached scopes of domains. A scope of a thousand projects takes some hundred KiB."""
 
 _Fingerprint = tuple[tuple[str, int, int, int], ...]
 
 
 class _Verdict(Enum):
-    """A decision that is no scope yet, or none at all."""
+    """A decision that does not yet have a scope, or denies access."""
 
     REFUSED = "refused"
     DOMAIN = "all projects of the token's domain"
 
 
 class Access(Protocol):
-    """Anything that can say what a caller may see."""
+    """Grants scopes to callers."""
 
     async def grant(self, caller: Caller, endpoint: Endpoint) -> Scope:
-        """The scope of a caller at an endpoint.
+        """Return the scope of a caller at an endpoint.
 
         Raises:
-            Forbidden: the caller may not use it.
-            Unavailable: what the scope depends on cannot be learned.
+            Forbidden: the caller may not use the endpoint.
+            Unavailable: Keystone cannot be reached for what the scope depends on.
         """
         ...
 
 
 class Domains(Protocol):
-    """Anything that knows the projects of domains."""
+    """Lists the projects of domains."""
 
     async def of(self, domain_id: str) -> tuple[str, ...]:
-        """The ids of a domain's projects; as long as nothing has changed, the very same tuple.
+        """Return the ids of a domain's projects: the identical tuple until they change.
 
         Raises:
-            Forbidden: there are too many, or none.
-            Unavailable: they cannot be learned.
+            Forbidden: the domain has no projects, or too many.
+            Unavailable: Keystone cannot list the projects.
         """
         ...
 
@@ -72,19 +72,19 @@ class Domains(Protocol):
 class PolicyAccess:
     """Access by oslo.policy.
 
-    A check costs some hundred microseconds, so decisions are kept until the policy's files change. A change
-    that cannot be used is logged, and the rules before it stay in force.
+    A check takes some hundred microseconds, so decisions are cached until a policy file changes. An invalid
+    change is logged, and the previous rules stay in force.
 
     Args:
-        conf: the configuration; its section ``[oslo_policy]`` names the files.
+        conf: the configuration. Its section ``[oslo_policy]`` names the files.
         label: the label that holds the project.
-        labels: the metrics for which it is another, or which are open to all.
-        domains: the projects of domains; None for none, and then no policy lets a domain in.
-        size: how many decisions are kept.
+        labels: the metrics that have another label, or are open to all.
+        domains: lists the projects of domains; None to deny access to all domain tokens.
+        size: the number of cached decisions.
         clock: seconds, monotonic.
 
     Raises:
-        ConfigError: the policy's files cannot be used.
+        ConfigError: a policy file is invalid.
     """
 
     def __init__(
@@ -114,15 +114,14 @@ class PolicyAccess:
             raise ConfigError(f"[oslo_policy] policy_file cannot be used: {error}") from error
 
     async def grant(self, caller: Caller, endpoint: Endpoint) -> Scope:
-        """The scope of a caller at an endpoint.
+        """Return the scope of a caller at an endpoint.
 
-        The endpoint's rule for all → everything; else its rule for the own project → the project of the
-        token; or, if that rule lets the token in because of its domain → the projects of that domain; else
-        nothing.
+        The endpoint's rule for all projects grants everything. Else its rule for the own project grants the
+        project of the token, or the projects of the token's domain if it passes because of the domain.
 
         Raises:
             Forbidden: neither rule lets the caller in, or the domain has no projects, or too many.
-            Unavailable: Keystone does not tell the projects of the domain.
+            Unavailable: Keystone cannot list the projects of the domain.
         """
         if self._clock() - self._looked >= _LOOK_SECONDS:
             self.reload()
@@ -152,7 +151,7 @@ class PolicyAccess:
         )
 
     def reload(self) -> None:
-        """Take the policy's files over if they have changed."""
+        """Read the policy files again if they changed."""
         self._looked = self._clock()
         fingerprint = _fingerprint(self._conf)
         if fingerprint == self._fingerprint:
@@ -160,7 +159,7 @@ class PolicyAccess:
         self._fingerprint = fingerprint
         try:
             enforcer = _loaded(self._conf)
-        except Exception:  # what can go wrong with YAML and with checks has no common class
+        except Exception:  # YAML and oslo.policy raise exceptions without a common base class
             _log.exception("the changed policy cannot be used: the one before it stays in force")
             return
         self._enforcer = enforcer
@@ -168,7 +167,7 @@ class PolicyAccess:
         _log.info("the changed policy is in force")
 
     def _scope_of(self, domain_id: str, projects: tuple[str, ...]) -> Scope:
-        """The scope of a domain's projects. It is made once for each list, as it may be a long one."""
+        """Return the scope of a domain's projects, created once for each list, which may be long."""
         kept = self._domain_scopes.get(domain_id)
         if kept is not None and kept[0] is projects:
             return kept[1]
@@ -180,7 +179,7 @@ class PolicyAccess:
 
     def _decide(self, caller: Caller, endpoint: Endpoint) -> Scope | _Verdict:
         credentials = _credentials(caller)
-        # Without a project there is none in the target, either: oslo.policy fails a check whose key the
+        # Without a project the target has none: oslo.policy fails a check whose key the
         # target does not have, and compares the text "None" with the caller's if the key is there.
         target: dict[str, Any] = {
             key: credentials[key] for key in ("project_id", "user_id") if key in credentials
@@ -195,20 +194,20 @@ class PolicyAccess:
             return Scope(self._label, (caller.project_id,), self._labels) if allowed else _Verdict.REFUSED
         if caller.domain_id:
             of_domain = self._allows(own, {**target, "domain_id": caller.domain_id}, credentials)
-            # A rule that would let the caller in without a domain as well, as "role:metrics", does not speak
-            # of domains. It was written for projects, and gives nothing of a domain's.
+            # A rule that also passes without a domain, such as "role:metrics", was written for projects. It
+            # grants nothing of a domain.
             del credentials["domain_id"]
             if of_domain and not self._allows(own, target, credentials):
                 return _Verdict.DOMAIN
         return _Verdict.REFUSED
 
     def _allows(self, rule: str, target: dict[str, Any], credentials: dict[str, Any]) -> bool:
-        # A copy: the enforcer adds to the credentials that it is given.
+        # A copy: the enforcer modifies the credentials.
         return bool(self._enforcer.enforce(rule, target, dict(credentials)))
 
 
 def _credentials(caller: Caller) -> dict[str, Any]:
-    """What the checks of a policy can name, as oslo.context's ``to_policy_values`` names it."""
+    """Return the credentials that policy checks see, named as in oslo.context's ``to_policy_values``."""
     values = {
         "user_id": caller.user_id,
         "user_domain_id": caller.user_domain_id,
@@ -223,10 +222,10 @@ def _credentials(caller: Caller) -> dict[str, Any]:
 
 
 def _loaded(conf: cfg.ConfigOpts) -> policy.Enforcer:
-    """An enforcer with the rules as they are now; it does not look at the files again.
+    """Return an enforcer with the current rules. It does not read the files again.
 
     Raises:
-        Exception: a file cannot be used. There are as many kinds of that as YAML and oslo.policy have.
+        Exception: a file is invalid. YAML and oslo.policy raise exceptions without a common base class.
     """
     enforcer = policy.Enforcer(conf)
     enforcer.suppress_default_change_warnings = True
@@ -238,7 +237,7 @@ def _loaded(conf: cfg.ConfigOpts) -> policy.Enforcer:
 
 
 def _fingerprint(conf: cfg.ConfigOpts) -> _Fingerprint:
-    """What changes when a file of the policy does."""
+    """Return a value that changes when a policy file changes."""
     names = [conf.oslo_policy.policy_file, *conf.oslo_policy.policy_dirs]
     paths: list[Path] = []
     for found in filter(None, map(conf.find_file, names)):
@@ -257,7 +256,7 @@ def _fingerprint(conf: cfg.ConfigOpts) -> _Fingerprint:
 
 
 def get_enforcer() -> policy.Enforcer:
-    """The enforcer for oslo.policy's tools, which read their arguments into ``oslo_config.cfg.CONF``."""
+    """Return the enforcer for oslo.policy's tools, which use ``oslo_config.cfg.CONF``."""
     enforcer = policy.Enforcer(cfg.CONF)
     enforcer.register_defaults(list_rules())
     return enforcer

@@ -1,12 +1,11 @@
-"""The policy rules, derived from the endpoint table: names, defaults and what each is for.
+"""The policy rules, derived from the endpoint table.
 
-The names that Aetos has mean what they mean there, so its deployments' policy files work as they are.
-Endpoints that Aetos does not have get rules of their own. Their defaults refer to the rules of Aetos that
-guard the same data: a deployment that narrowed those has narrowed these, too.
+Rules that Aetos has keep their names and meaning, so existing policy files work unchanged. The defaults of
+the other rules refer to the rules of Aetos that guard the same data, so narrowing those narrows these.
 
-No rule names scope types (system, domain, project). The defaults ask for a token with a project all the
-same, and an operator can let other tokens in by the check alone: ``system_scope:all`` in a rule for all
-projects, ``domain_id:%(domain_id)s`` in a rule for the own project, which then means those of the domain.
+No rule names scope types (system, domain, project). The defaults require a token with a project. Operators
+can admit other tokens by the check alone: ``system_scope:all`` in a rule for all projects, or
+``domain_id:%(domain_id)s`` in a rule for the own project, which then grants the projects of the domain.
 """
 
 from __future__ import annotations
@@ -40,20 +39,20 @@ _CHECKS: Final = {
     "telemetry:admin_delete_metrics": _ADMIN,
     "telemetry:admin_clean_tombstones": _ADMIN,
     "telemetry:admin_snapshot": _ADMIN,
-    # Rules that do not follow from the row of the table.
+    # Rules that cannot be derived from the table.
     "telemetry:admin_delete_metrics:own_project": _NOBODY,
     "telemetry:targets_metadata": _TARGETS,
     "telemetry:targets_relabel_steps": _TARGETS,
     "telemetry:scrape_pools": _TARGETS,
 }
-"""The check of each rule that refers to no single other rule."""
+"""The check of each rule that does not refer to another rule."""
 
 _PARENTS: Final = {
     "search_metric_names": "label",
     "search_label_names": "labels",
     "search_label_values": "label",
 }
-"""Endpoints that give access to the same data as another endpoint than ``query``."""
+"""Endpoints that guard the same data as an endpoint other than ``query``."""
 
 
 def list_rules() -> list[policy.DocumentedRuleDefault]:

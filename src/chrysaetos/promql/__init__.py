@@ -1,1 +1,1 @@
-"""PromQL: text → tokens → tree. Pure: the standard library alone, no input and no output."""
+"""PromQL: text → tokens → tree. Pure: it imports only the standard library and does no I/O."""

@@ -1,10 +1,10 @@
 """The tree of a PromQL expression: immutable nodes with spans.
 
-A span is ``start`` (index of the first character) and ``end`` (index behind the last) in the text that was
-parsed; ``type`` is Prometheus' value type. Nodes are named tuples: no other immutable class is made as fast.
+A span is ``start`` (index of the first character) and ``end`` (index after the last) in the parsed text;
+``type`` is Prometheus' value type. Nodes are named tuples, the fastest immutable class to create.
 
 The tree of a long chain is deep. So nothing here recurses (:func:`walk` keeps its own stack), and whole trees
-are neither to be compared nor printed.
+must not be compared or printed.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class Matcher(NamedTuple):
     """One matcher of a selector.
 
     Attributes:
-        name: the label's name, unquoted; ``__name__`` for a quoted metric name that stands alone.
+        name: the label's name, unquoted; ``__name__`` for a quoted metric name without an operator.
         op: the operator.
-        raw: the value as it is written, quotes and escapes included.
+        raw: the value as written, with quotes and escapes.
     """
 
     start: int
@@ -60,7 +60,7 @@ class Duration(NamedTuple):
     """A range, step or offset.
 
     Attributes:
-        seconds: its value, if it is a literal; None for a duration expression.
+        seconds: the value of a literal; None for a duration expression.
     """
 
     start: int
@@ -81,7 +81,7 @@ class At(NamedTuple):
 
 
 class NumberLiteral(NamedTuple):
-    """A number, or a duration that stands for its seconds."""
+    """A number, or a duration used as a number of seconds."""
 
     start: int
     end: int
@@ -101,10 +101,10 @@ class VectorSelector(NamedTuple):
     """An instant vector selector, with its modifiers.
 
     Attributes:
-        name: the metric's name where it stands before the braces, else None.
-        matchers: what stands inside the braces.
-        brace: index behind the opening brace, None where there are no braces.
-        name_end: index behind the name, or the selector's start where there is none.
+        name: the metric's name before the braces, None if it has none there.
+        matchers: the matchers inside the braces.
+        brace: index after the opening brace, None without braces.
+        name_end: index after the name, or the selector's start without a name.
         offset, at, extended: the modifiers; ``extended`` is ``anchored`` or ``smoothed``.
     """
 
@@ -121,7 +121,7 @@ class VectorSelector(NamedTuple):
 
 
 class MatrixSelector(NamedTuple):
-    """A range vector selector: its vector selector holds the modifiers of both."""
+    """A range vector selector. Its vector selector holds the modifiers of both."""
 
     start: int
     end: int
@@ -163,15 +163,15 @@ class Unary(NamedTuple):
 
 
 class Matching(NamedTuple):
-    """What stands between a binary operator and its right side.
+    """The modifiers between a binary operator and its right side.
 
     Attributes:
-        return_bool: whether ``bool`` is there.
+        return_bool: whether ``bool`` is present.
         on: True for ``on``, False for ``ignoring``, None for neither.
         labels: the labels of ``on`` or ``ignoring``.
         group: ``group_left``, ``group_right`` or None.
         include: the labels of ``group``.
-        fill: whether any of ``fill``, ``fill_left``, ``fill_right`` is there.
+        fill: whether any of ``fill``, ``fill_left``, ``fill_right`` is present.
     """
 
     return_bool: bool = False
@@ -195,7 +195,7 @@ class Binary(NamedTuple):
 
 
 class Aggregate(NamedTuple):
-    """An aggregation. ``grouping`` is None where neither ``by`` nor ``without`` is given."""
+    """An aggregation. ``grouping`` is None without ``by`` and ``without``."""
 
     start: int
     end: int
@@ -246,10 +246,10 @@ _BELOW: dict[type, Callable[[Any], tuple[Expr, ...]]] = {
 
 
 def children(node: Expr) -> tuple[Expr, ...]:
-    """The expressions directly below one.
+    """Return the direct children of an expression.
 
     Raises:
-        TypeError: a node of an unknown class. What is not known may hold a selector, so it must not pass.
+        TypeError: a node of an unknown class. It may hold a selector, so it must not be skipped.
     """
     below = _BELOW.get(type(node))
     if below is None:
@@ -258,7 +258,7 @@ def children(node: Expr) -> tuple[Expr, ...]:
 
 
 def walk(root: Expr) -> Iterator[Expr]:
-    """An expression and all below it, each node before its children, from left to right."""
+    """Yield an expression and all its descendants, each node before its children, from left to right."""
     stack = [root]
     while stack:
         node = stack.pop()

@@ -1,6 +1,6 @@
-"""Types: what Prometheus checks once the syntax is right (``parse.go``, ``checkAST``).
+"""The type check that Prometheus does after the syntax is known to be right (``parse.go``, ``checkAST``).
 
-Each function is given a node that was just built and notes what is wrong with the cursor.
+Each function takes a node that was just built and reports type errors to the cursor.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PARAM_TYPES: dict[str, Type] = {"count_values": "string"}
 
 
 def check_binary(cursor: Cursor, node: Binary) -> None:
-    """Operands, ``bool``, vector matching."""
+    """Check the operands, ``bool`` and the vector matching of a binary expression."""
     lhs, rhs, matching, op = node.lhs, node.rhs, node.matching, node.op
     if lhs.type == rhs.type == "vector":
         if matching is not PLAIN:
@@ -75,7 +75,7 @@ def _check_bool(cursor: Cursor, node: Binary) -> None:
 
 
 def _check_matching(cursor: Cursor, node: Binary) -> None:
-    """What stands between an operator and its right side, if both sides are instant vectors."""
+    """Check the modifiers of an operator whose sides are instant vectors."""
     matching = node.matching
     _check_bool(cursor, node)
     if matching.on:
@@ -93,7 +93,7 @@ def _check_matching(cursor: Cursor, node: Binary) -> None:
 
 
 def check_unary(cursor: Cursor, node: Unary) -> None:
-    """Its operand."""
+    """Check the operand of a sign."""
     if node.type not in _OPERAND_TYPES:
         cursor.complain(
             f"unary expression only allowed on a scalar or an instant vector, not on {_NAMES[node.type]}",
@@ -103,7 +103,7 @@ def check_unary(cursor: Cursor, node: Unary) -> None:
 
 
 def check_subquery(cursor: Cursor, node: Subquery) -> None:
-    """Its expression."""
+    """Check the expression of a subquery."""
     if node.expr.type != "vector":
         cursor.complain(
             f"subquery is only allowed on an instant vector, not on {_NAMES[node.expr.type]}",
@@ -113,7 +113,7 @@ def check_subquery(cursor: Cursor, node: Subquery) -> None:
 
 
 def check_aggregate(cursor: Cursor, node: Aggregate) -> None:
-    """Its expression and its parameter."""
+    """Check the expression and the parameter of an aggregation."""
     if node.expr.type != "vector":
         cursor.complain(
             f"expected an instant vector in an aggregation, not {_NAMES[node.expr.type]}",
@@ -130,7 +130,7 @@ def check_aggregate(cursor: Cursor, node: Aggregate) -> None:
 
 
 def check_call(cursor: Cursor, node: Call) -> None:
-    """Number and types of its arguments."""
+    """Check the number and types of a call's arguments."""
     function, count = node.function, len(node.args)
     if count < function.least or (function.most is not None and count > function.most):
         if function.most is None:
@@ -164,7 +164,7 @@ def check_call(cursor: Cursor, node: Call) -> None:
 
 
 def refuses_empty(matcher: Matcher) -> bool:
-    """Whether a matcher does not match a missing label."""
+    """Return whether a matcher does not match a missing label."""
     value = unquote(matcher.raw)
     if matcher.op in {"=", "!="}:
         return (value == "") is (matcher.op == "!=")

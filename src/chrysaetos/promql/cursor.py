@@ -1,4 +1,4 @@
-"""A place in a list of tokens: what the parser's parts share."""
+"""The position in a list of tokens, shared by the parser's modules."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Cursor:
         depth: how deep parentheses may nest.
 
     Attributes:
-        text, kinds, starts, parts, braces: the tokens'.
+        text, kinds, starts, parts, braces: the fields of ``tokens``.
         index: index of the next token.
         fault: the first type error seen so far; raised once the syntax is known to be right.
         numeric_durations: literal durations that were written as numbers.
@@ -53,12 +53,12 @@ class Cursor:
         self._level = 0
 
     def span(self, index: int) -> tuple[int, int]:
-        """Index of a token's first character, and index behind its last one."""
+        """Return the index of a token's first character and the index after its last one."""
         start = self.starts[index]
         return start, start + len(self.parts[index])
 
     def expect(self, kind: str, context: str, expected: str) -> int:
-        """Step over a token of a kind; the index behind its last character.
+        """Step over a token of a kind and return the index after its last character.
 
         Raises:
             QueryError: the next token is of another kind.
@@ -70,7 +70,7 @@ class Cursor:
         return self.starts[index] + len(self.parts[index])
 
     def unexpected(self, context: str = "", expected: str = "") -> NoReturn:
-        """Refuse the next token."""
+        """Raise an error about the next token."""
         kind, written = self.kinds[self.index], self.parts[self.index]
         what = (
             kind if kind == END else shown(written) if kind == written.lower() else f"{kind} {shown(written)}"
@@ -83,11 +83,11 @@ class Cursor:
         self.refuse(reason, *self.span(self.index))
 
     def refuse(self, reason: str, start: int, end: int) -> NoReturn:
-        """Refuse a part of the text."""
+        """Raise an error about a part of the text."""
         raise QueryError(reason, self.text, start, end)
 
     def complain(self, reason: str, start: int, end: int) -> None:
-        """Note a type error, to be raised when the whole text has been read."""
+        """Record a type error, which is raised after the whole text was read."""
         if self.fault is None:
             self.fault = QueryError(reason, self.text, start, end)
 
@@ -103,10 +103,10 @@ class Cursor:
         self.index += 1
 
     def leave(self, context: str) -> int:
-        """Step over the parenthesis that closes a level; the index behind it.
+        """Step over the parenthesis that closes a level and return the index after it.
 
         Raises:
-            QueryError: the next token is another.
+            QueryError: the next token is not a closing parenthesis.
         """
         self._level -= 1
         return self.expect(")", context, '")"')

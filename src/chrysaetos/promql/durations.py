@@ -1,8 +1,8 @@
 """Numbers, durations, and the arithmetic of durations.
 
 A range, a step or an offset is a literal (``5m``, ``300``) or, in Prometheus 3, an expression
-(``[5m*2]``, ``offset -step()``). Only a literal has a value here, and only a literal is checked for its
-sign and size: Prometheus computes the rest when it evaluates the query.
+(``[5m*2]``, ``offset -step()``). Only the value of a
+literal is known here and checked for its sign and size; Prometheus computes the rest at evaluation.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _RIGHT_ASSOCIATIVE = 3
 
 
 def number(cursor: Cursor) -> float:
-    """``number : NUMBER | DURATION``; the value, a duration's in seconds.
+    """``number : NUMBER | DURATION``. Return the value, a duration's in seconds.
 
     Raises:
-        QueryError: the next token is neither, or its value is out of range.
+        QueryError: the next token is not a number or a duration, or its value is out of range.
     """
     index = cursor.index
     kind = cursor.kinds[index]
@@ -53,10 +53,10 @@ def number(cursor: Cursor) -> float:
 
 
 def signed_number(cursor: Cursor) -> float:
-    """``signed_or_unsigned_number : [ADD | SUB] number``; the value, a duration's in seconds.
+    """``signed_or_unsigned_number : [ADD | SUB] number``. Return the value, a duration's in seconds.
 
     Raises:
-        QueryError: it is no number, or its value is out of range.
+        QueryError: the next token is not a number or a duration, or its value is out of range.
     """
     sign = cursor.kinds[cursor.index]
     if sign in {"+", "-"}:
@@ -77,7 +77,7 @@ def _number_value(written: str) -> float | None:
 
 
 def _duration_value(written: str) -> float | None:
-    """The seconds of a duration; None out of range."""
+    """Return the seconds of a duration, None if it is out of range."""
     try:
         return duration_milliseconds(written) / 1000
     except OverflowError:
@@ -88,7 +88,7 @@ def positive_duration(cursor: Cursor) -> Duration:
     """``positive_duration_expr : duration_expr``.
 
     Raises:
-        QueryError: it is not a duration, or a literal that is not greater than 0.
+        QueryError: the next tokens are not a duration, or are a literal not greater than 0.
     """
     alone = cursor.kinds[cursor.index + 1] in {"]", ":"}
     result = _operand(cursor) if alone else _expression(cursor)
@@ -100,12 +100,12 @@ def positive_duration(cursor: Cursor) -> Duration:
 def offset(cursor: Cursor) -> Duration:
     """``offset_duration_expr``.
 
-    A literal, a call and a signed one of these end the offset, so that ``foo offset -2^2`` is
-    ``(foo offset -2)^2``. What starts with a parenthesis or two signs goes on as far as a duration
-    expression does.
+    An offset that is a literal or a call, with or without a sign, ends there: ``foo offset -2^2`` is
+    ``(foo offset -2)^2``. An offset that starts with a parenthesis or two signs is a whole duration
+    expression.
 
     Raises:
-        QueryError: it is not a duration.
+        QueryError: the next tokens are not a duration.
     """
     kind = cursor.kinds[cursor.index]
     if kind in {"+", "-"}:
@@ -122,7 +122,7 @@ def offset(cursor: Cursor) -> Duration:
 def _expression(cursor: Cursor) -> Duration:
     """``duration_expr``: operands, signs and the operators ``+ - * / % ^``, with PromQL's precedence."""
     operands: list[Duration] = []
-    operators: list[tuple[int, str, int]] = []  # precedence, operator, and where: -1 unless it is a sign
+    operators: list[tuple[int, str, int]] = []  # precedence, operator, start of a sign or -1
     while True:
         while (kind := cursor.kinds[cursor.index]) in {"+", "-"}:
             operators.append((_UNARY, kind, cursor.starts[cursor.index]))

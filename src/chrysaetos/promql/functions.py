@@ -2,7 +2,7 @@
 
 The table is Prometheus' (``promql/parser/functions.go``, 3.16), experimental functions included, and
 ``holt_winters``, which Prometheus 3 renamed to ``double_exponential_smoothing``. Whether a function is
-switched on is for the server to say; one that is not in the table is refused here.
+enabled is for the server to decide; a function that is not in the table is refused here.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Function:
 
     Attributes:
         name: its name.
-        args: types of its arguments; the last one repeats where more are allowed.
-        least: how few arguments a call may have.
-        most: how many it may have, None without a bound.
+        args: types of its arguments; the last one repeats if more are allowed.
+        least: the minimum number of arguments.
+        most: the maximum number of arguments, None if it is unlimited.
         returns: type of the result.
     """
 
@@ -42,7 +42,7 @@ def _signatures() -> Mapping[str, Function]:
     table: dict[str, Function] = {}
 
     def add(names: str, *args: Type, optional: int | None = 0, returns: Type = "vector") -> None:
-        """``optional``: how many arguments may follow when the last one is left out; None for any number."""
+        """Add functions. ``optional``: number of arguments after the required ones; None for any number."""
         for name in names.split():
             least = len(args) if optional == 0 else len(args) - 1
             most = None if optional is None else least + optional

@@ -1,4 +1,4 @@
-"""Which words name what, and what stands between a binary operator and its right side."""
+"""The keywords that may be names, and the modifiers of binary operators."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["CALL_WORDS", "METRIC_WORDS", "PLAIN", "grouping_labels", "matching"]
 
 CALL_WORDS = DURATION_WORDS | {"start", "end"}
-# metric_identifier: the keywords that name a metric where a metric is expected.
+# metric_identifier: the keywords that may name a metric.
 METRIC_WORDS = (
     AGGREGATORS
     | CALL_WORDS
@@ -25,7 +25,7 @@ METRIC_WORDS = (
     | FILLS
     | {IDENTIFIER}
 )
-# maybe_label: the keywords that name a label in a grouping.
+# maybe_label: the keywords that may name a label in a grouping.
 _LABEL_WORDS = (METRIC_WORDS - {"without"}) | {
     "bool",
     "on",
@@ -36,11 +36,11 @@ _LABEL_WORDS = (METRIC_WORDS - {"without"}) | {
 }
 _MODIFIERS = FILLS | {"bool", "on", "ignoring"}
 PLAIN = Matching()
-"""Nothing between the operator and its right side."""
+"""No modifiers."""
 
 
 def matching(cursor: Cursor) -> Matching:
-    """What stands between a binary operator and its right side.
+    """Parse the modifiers between a binary operator and its right side.
 
     ``bin_modifier : [BOOL] [(ON | IGNORING) labels [(GROUP_LEFT | GROUP_RIGHT) [labels]]] [fills]``
     """
@@ -67,7 +67,7 @@ def matching(cursor: Cursor) -> Matching:
 
 
 def _fills(cursor: Cursor) -> bool:
-    """Whether there are fill modifiers.
+    """Parse the fill modifiers and return whether there are any.
 
     ``fill_modifiers : FILL value | FILL_LEFT value [FILL_RIGHT value] | FILL_RIGHT value [FILL_LEFT value]``
     """

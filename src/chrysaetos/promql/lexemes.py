@@ -1,4 +1,4 @@
-r"""The smallest parts of PromQL's text, as regular expressions, and what is wrong where none of them fits.
+r"""Regular expressions for the smallest parts of PromQL, and the errors for text that matches none.
 
 Prometheus' own lexer (``promql/parser/lex.go``, 3.16) is the specification. The expressions are for
 ``re.VERBOSE``.
@@ -19,7 +19,7 @@ __all__ = ["IDENTIFIER", "SKIP", "SPACE", "STRING", "digits_refusal", "shown", "
 
 SPACE = r"[ \t\r\n]*+"
 SKIP = rf"{SPACE}(?:\#[^\r\n]*+{SPACE})*"
-"""What may stand between two tokens: white space and comments."""
+"""White space and comments between two tokens."""
 
 IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]*+"
 
@@ -42,12 +42,12 @@ _SKIPPED = re.compile(SKIP, re.VERBOSE)
 
 
 def skip(text: str, position: int) -> int:
-    """Index of the next token, from a place between two."""
+    """Return the index of the next token, given a position between tokens."""
     return _SKIPPED.match(text, position).end()  # type: ignore[union-attr]  # it matches nothing, too
 
 
 def string_refusal(text: str, start: int) -> QueryError:
-    """The error for a quote that starts no string: where the string breaks off, and why."""
+    """Return the error for a quote that does not start a valid string."""
     end = _STRING_PARTS[text[start]].match(text, start + 1).end()  # type: ignore[union-attr]  # see skip()
     if end == len(text) or text[end] == "\n":
         return QueryError("unterminated quoted string", text, start, end)
@@ -57,11 +57,11 @@ def string_refusal(text: str, start: int) -> QueryError:
 
 
 def digits_refusal(text: str, start: int) -> QueryError:
-    """The error for a digit or a dot that starts neither a number nor a duration."""
+    """Return the error for a digit or a dot that does not start a valid number or duration."""
     end = _DIGITS.match(text, start).end()  # type: ignore[union-attr]  # see skip()
     return QueryError(f"bad number or duration syntax: {shown(text[start:end])}", text, start, end)
 
 
 def shown(part: str) -> str:
-    """A part of the text as an error shows it: quoted, short, one line."""
+    """Return a part of the text for an error message: quoted, shortened, on one line."""
     return ascii(part if len(part) <= 20 else f"{part[:20]}...")

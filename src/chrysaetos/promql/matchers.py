@@ -1,7 +1,7 @@
 """The braces of a vector selector: text → matchers.
 
 Inside braces keywords are plain identifiers and nothing nests, so one regular expression reads a matcher.
-Where it does not fit, the text is read again, token by token, to say what is wrong.
+Text that it does not match is read again token by token, for the error message.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ _OPERATORS = frozenset({"=~", "!~", "!=", "="})
 def label_matchers(text: str, position: int) -> tuple[tuple[Matcher, ...], int, int]:
     """``label_matchers : "{" [label_matcher {"," label_matcher} [","]] "}"``.
 
-    ``label_matcher : IDENTIFIER match_op STRING | STRING match_op STRING | STRING``; a string alone is the
-    metric's name.
+    ``label_matcher : IDENTIFIER match_op STRING | STRING match_op STRING | STRING``. A string without an
+    operator is the metric's name.
 
     Args:
         text: the query.
-        position: index behind the opening brace.
+        position: index after the opening brace.
 
     Returns:
-        The matchers, the index behind the closing brace, and that of what follows.
+        The matchers, the index after the closing brace, and the index of the next token.
 
     Raises:
-        QueryError: anything else stands there.
+        QueryError: the text is not a list of matchers.
     """
     found: list[Matcher] = []
     close = _CLOSE.match(text, position)
@@ -72,7 +72,7 @@ def label_matchers(text: str, position: int) -> tuple[tuple[Matcher, ...], int, 
 
 
 def _refuse(text: str, position: int) -> NoReturn:
-    """Say what is wrong with the matcher that starts at a position."""
+    """Raise the error for the invalid matcher at a position."""
     first, position = _expect(text, position, _NAMES, 'identifier or "}"')
     if first == "identifier" or _next(text, position)[0] in _OPERATORS:
         _, position = _expect(text, position, _OPERATORS, "label matching operator")
@@ -81,7 +81,7 @@ def _refuse(text: str, position: int) -> NoReturn:
 
 
 def _expect(text: str, position: int, kinds: AbstractSet[str], expected: str) -> tuple[str, int]:
-    """Step over a token of one of some kinds: its kind, and the index behind it."""
+    """Step over a token of the given kinds. Return its kind and the index after it."""
     kind, _, end = _next(text, position)
     if kind not in kinds:
         _unexpected(text, position, expected)
@@ -89,14 +89,14 @@ def _expect(text: str, position: int, kinds: AbstractSet[str], expected: str) ->
 
 
 def _unexpected(text: str, position: int, expected: str) -> NoReturn:
-    """Refuse the next token."""
+    """Raise an error about the next token."""
     kind, start, end = _next(text, position)
     what = f"{kind} {shown(text[start:end])}" if kind in _NAMES else shown(kind)
     raise QueryError(f"unexpected {what} in label matching, expected {expected}", text, start, end)
 
 
 def _next(text: str, position: int) -> tuple[str, int, int]:
-    """Kind and span of the next token; an operator's kind is the operator."""
+    """Return the kind and span of the next token. The kind of an operator is the operator."""
     start = skip(text, position)
     match = _TOKEN.match(text, start)
     if match is not None:

@@ -1,4 +1,4 @@
-"""What follows an expression: ranges, subqueries, ``offset``, ``@``, ``anchored`` and ``smoothed``."""
+"""The suffixes of an expression: ranges, subqueries, ``offset``, ``@``, ``anchored`` and ``smoothed``."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _extended(cursor: Cursor, node: Expr) -> Expr:
 
 
 def _holder(cursor: Cursor, node: Expr, what: str) -> VectorSelector | Subquery:
-    """The node that keeps the modifiers of an expression: a range selector's are its vector selector's."""
+    """Return the node that holds an expression's modifiers: for a range selector its vector selector."""
     if isinstance(node, MatrixSelector):
         return node.selector
     if isinstance(node, VectorSelector | Subquery):
@@ -94,7 +94,7 @@ def _holder(cursor: Cursor, node: Expr, what: str) -> VectorSelector | Subquery:
 
 
 def _changed(node: Expr, end: int, **changes: Any) -> Expr:
-    """A node that ends further on, with changes where its modifiers are kept."""
+    """Return the node with a new end and changed modifiers."""
     if isinstance(node, MatrixSelector):
         return node._replace(end=end, selector=node.selector._replace(**changes))
     return node._replace(end=end, **changes)
@@ -112,7 +112,7 @@ SUFFIXES: dict[str, Callable[[Cursor, Expr], Expr]] = {
     "anchored": _extended,
     "smoothed": _extended,
 }
-"""By the token that opens it: steps over what follows an expression, and gives the expression with it.
+"""The parser of each suffix, by its first token. It takes the expression before and returns the whole one.
 
-Each raises QueryError where it does not follow what it may follow, or is there twice.
+Each raises ``QueryError`` if the suffix is not allowed after the expression, or is a duplicate.
 """

@@ -1,15 +1,14 @@
 """Tokens → tree.
 
 Prometheus' grammar (``promql/parser/generated_parser.y``, 3.16) and its type check (``parse.go``,
-``checkAST``) are the specification; each method's docstring is its production. What Prometheus has behind
-feature flags is accepted here: whether it is switched on is for the server to say.
+``checkAST``) are the specification; each method's docstring is its production. The parser accepts what
+Prometheus enables by feature flags; whether a feature is enabled is for the server to decide.
 
-Binary and unary operators are parsed with a stack of operators, not by recursion, so a chain may be as
-long as the text. What does recurse (parentheses, arguments, duration expressions) is bounded by
-:attr:`Bounds.depth`.
+Binary and unary operators are parsed with a stack, not by recursion, so a chain may be as long as the text.
+Parentheses, arguments and duration expressions recurse, to a depth of at most :attr:`Bounds.depth`.
 
-A syntax error is raised where it is found. A type error is kept until the whole text has been read, since
-a syntax error further on says more.
+A syntax error is raised at once. A type error is raised after the whole text was read, since a later syntax
+error is more useful.
 """
 
 from __future__ import annotations
@@ -75,7 +74,7 @@ _TWO_ARGUMENTS = frozenset({"topk", "bottomk", "count_values", "quantile", "limi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """How large a text may be. All are checked before or while it is parsed.
+    """The maximum size of a text, checked before or while it is parsed.
 
     Attributes:
         bytes: length in UTF-8.
@@ -95,12 +94,12 @@ DEFAULT_BOUNDS = Bounds()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Query:
-    """A text that is PromQL.
+    """A parsed text.
 
     Attributes:
         text: the text.
         expr: its tree.
-        selectors: each vector selector, in the order of the text, as it was first read (without modifiers).
+        selectors: each vector selector without its modifiers, in the order of the text.
         infos: each call of ``info`` that has no label matchers: it selects series on its own.
         durations: each literal duration that is written as a number (``[300]``, ``offset 0x10``).
     """
@@ -163,7 +162,7 @@ class _Parser(Cursor):
         super().__init__(tokens, bounds.depth)
         self.selectors: list[VectorSelector] = []
         self.infos: list[Call] = []
-        self.unnamed: dict[int, VectorSelector] = {}  # by their starts: those that may be empty
+        self.unnamed: dict[int, VectorSelector] = {}  # selectors that may be empty, by their starts
         self._matchers = bounds.matchers
 
     def query(self) -> Expr:
@@ -182,10 +181,10 @@ class _Parser(Cursor):
         return selector
 
     def finish(self) -> None:
-        """``EOF``, and the errors that were kept.
+        """``EOF``. Raise the recorded errors.
 
         Raises:
-            QueryError: something follows, or a type error was found.
+            QueryError: there is more text, or a type error was recorded.
         """
         if self.kinds[self.index] != END:
             self.unexpected()
@@ -245,7 +244,7 @@ class _Parser(Cursor):
         return node
 
     def _operand(self) -> Expr:
-        """An expression without operators around it, and what follows it: ranges and modifiers."""
+        """Parse an operand with its suffixes: ranges and modifiers."""
         index = self.index
         kinds = self.kinds
         kind = kinds[index]
@@ -288,7 +287,7 @@ class _Parser(Cursor):
             if len(args) == 1:
                 self.infos.append(node)
             elif args:
-                # Label matchers, not a selection of their own: they may be empty.
+                # The second argument is only a list of matchers, so it may be empty.
                 self.unnamed.pop(args[-1].start, None)
         return node
 
@@ -318,7 +317,7 @@ class _Parser(Cursor):
         return grouping.grouping_labels(self), kind == "without"
 
     def _arguments(self) -> tuple[tuple[Expr, ...], int]:
-        """``function_call_body : "(" [expr {"," expr}] ")"``; the arguments, and the index behind them."""
+        """``function_call_body : "(" [expr {"," expr}] ")"``. Return the arguments and the next index."""
         if self.kinds[self.index] != "(":
             self.unexpected("aggregation", '"("')
         self.enter()

@@ -1,9 +1,9 @@
-"""Whether a regular expression of RE2 matches the empty string.
+"""Find out whether an RE2 regular expression matches the empty string.
 
 Prometheus refuses a selector all of whose matchers match the empty string, since it would select everything.
-To say so under the caller's own text, this must be known without running the expression: Python's ``re`` is
-another language, and takes exponential time on some expressions. So the syntax (github.com/google/re2,
-"Syntax") is scanned once, from left to right, and only "can this part be empty" is kept.
+To report that for the caller's own text, the parser must know it without running the expression: Python's
+``re`` is another language, and takes exponential time for some expressions. So the expression is scanned once
+from left to right (syntax: github.com/google/re2, "Syntax"), tracking only whether each part can be empty.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ __all__ = ["matches_empty"]
 
 _GROUP = re.compile(r"\((?:\?(?:P?<[A-Za-z0-9_]+>|[imsU]*(?:-[imsU]+)?:))?")
 _NOTHING = re.compile(r"\(\?[imsU]*(?:-[imsU]+)?\)|\\Q(?:\\E|\Z)")
-"""What a repetition behind it looks through: flags, and an empty quotation."""
-# Go's regexp/syntax, parser.repeat: a count with a leading zero is no count. A "?" behind makes it lazy.
+"""Flags and empty quotations, which a repetition after them ignores."""
+# Go's regexp/syntax, parser.repeat: a count with a leading zero is no count. A "?" after it makes it lazy.
 _REPETITION = re.compile(r"(?:([*+?])|\{(0|[1-9][0-9]*+)(?:,(?:0|[1-9][0-9]*+)?)?\})\??")
 _CLASS_MEMBER = re.compile(r"\[:\^?[a-z]++:\]|\\.|[^\]\\]", re.DOTALL)
 _QUOTED = re.compile(r"\\Q(.*?)(?:\\E|\Z)", re.DOTALL)
@@ -25,11 +25,11 @@ _HOLDS_ON_EMPTY = frozenset("AzB")
 
 
 def matches_empty(pattern: str) -> bool:
-    """Whether an anchored match of the empty string succeeds.
+    """Return whether an anchored match of the empty string succeeds.
 
     Args:
-        pattern: as it stands in a matcher, unquoted. An expression that RE2 would refuse gets any answer:
-            Prometheus reports it.
+        pattern: the unquoted value of a matcher. For an expression that RE2 would refuse the result is
+            undefined; Prometheus reports the error.
     """
     # For each open group: whether an alternative before this one, and the sequence so far, can be empty.
     stack: list[tuple[bool, bool]] = []
@@ -62,7 +62,7 @@ def matches_empty(pattern: str) -> bool:
 
 
 def _atom(pattern: str, position: int) -> tuple[int, bool, bool]:
-    """Length of what stands here; whether all but its last atom can be empty, and whether that can."""
+    """Return the length of the atoms here, whether all but the last may be empty, and whether that may."""
     character = pattern[position]
     if character == "\\":
         quoted = _QUOTED.match(pattern, position)
@@ -77,7 +77,7 @@ def _atom(pattern: str, position: int) -> tuple[int, bool, bool]:
 
 
 def _class_length(pattern: str, position: int) -> int:
-    """Length of a bracketed class; a ``]`` that comes first is a member."""
+    """Return the length of a bracketed class. A ``]`` in first place is a member."""
     end = position + 1
     if pattern[end : end + 1] == "^":
         end += 1

@@ -1,4 +1,4 @@
-"""Whether this interpreter's ``re`` module reads PromQL as the lexer expects.
+"""A self-test of the lexer on the running interpreter.
 
 The lexer is made of regular expressions, and defects in an interpreter's ``re`` module have changed what such
 expressions match (CPython issue 106052, Python 3.11.0 to 3.11.4). Isolation rests on the lexer, so a program
@@ -32,7 +32,7 @@ class InterpreterError(RuntimeError):
 
 
 def check_interpreter() -> None:
-    """Parse some hard texts and compare the result with the known one. It takes about a millisecond.
+    """Parse some difficult texts and compare the results. It takes about a millisecond.
 
     Raises:
         InterpreterError: a text was read wrongly.
@@ -47,7 +47,7 @@ def check_interpreter() -> None:
 
 
 def _selectors(text: str) -> list[tuple[str | None, int]] | None:
-    """Name and number of matchers of each selector, None for a text that is refused."""
+    """Return the name and number of matchers of each selector, None if the text is refused."""
     try:
         return [(selector.name, len(selector.matchers)) for selector in parse(text).selectors]
     except QueryError:

@@ -1,7 +1,7 @@
-r"""PromQL's string literals: what they mean, and how a value is written as one.
+r"""Decode PromQL's string literals, and encode values as literals.
 
-Prometheus takes Go's escapes (``util/strutil/quote.go``). Its strings are bytes: ``"\xff"`` is the single
-byte 255, which is not UTF-8. Such bytes are carried here as Python's surrogate escapes (PEP 383).
+PromQL has Go's escapes (``util/strutil/quote.go``). Its strings are bytes: ``"\xff"`` is the single
+byte 255, which is not UTF-8. Such bytes are surrogate escapes here (PEP 383).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SIMPLE = {
     b'"': b'"',
     b"'": b"'",
 }
-# Control characters, and U+FFFD, which Prometheus' lexer refuses when it stands unescaped.
+# Control characters, and U+FFFD, which Prometheus' lexer refuses unescaped.
 _UNSAFE = re.compile('[\\x00-\\x1f\\x7f"\\\\\ufffd]')
 _REGEX_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -33,10 +33,10 @@ _LEGACY_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def unquote(literal: str) -> str:
-    """The value of a string literal that the lexer has accepted.
+    """Return the value of a string literal that the lexer accepted.
 
     Args:
-        literal: the literal with its quotes.
+        literal: the literal with quotes.
 
     Returns:
         The value; bytes that are not UTF-8 as surrogate escapes.
@@ -57,7 +57,7 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 
 
 def quote(value: str) -> str:
-    """A value as a double-quoted literal that means exactly this value.
+    """Return a double-quoted literal with exactly this value.
 
     Raises:
         UnicodeEncodeError: the value holds a surrogate.
@@ -76,15 +76,15 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def regex_quote(value: str) -> str:
-    """A value as a regular expression of RE2 that matches exactly this value (Go, ``regexp.QuoteMeta``)."""
+    """Return an RE2 regular expression that matches only this value (Go, ``regexp.QuoteMeta``)."""
     return _REGEX_SPECIAL.sub(r"\\\g<0>", value)
 
 
 def is_label_name(name: str) -> bool:
-    """Whether an unquoted text may name a label: valid UTF-8, not empty (prometheus/common, ``model``)."""
+    """Return whether a text is a label name: not empty, valid UTF-8 (prometheus/common, ``model``)."""
     return bool(name) and _SURROGATE.search(name) is None
 
 
 def is_legacy_name(name: str) -> bool:
-    """Whether a label's name can be written without quotes (Prometheus, "Data model")."""
+    """Return whether a label name needs no quotes (Prometheus documentation, "Data model")."""
     return _LEGACY_NAME.fullmatch(name) is not None

@@ -43,7 +43,7 @@ END = "end of input"
 
 _KINDS = {word: word for word in KEYWORDS} | dict.fromkeys(NUMBERS, NUMBER)
 
-# lex.go, scanNumber, and what Go's strconv takes of it.
+# lex.go, scanNumber, restricted to what Go's strconv accepts.
 # What follows a number or a duration ends it, so no shorter match than the longest succeeds.
 _DIGITS = r"[0-9]++(?:_[0-9]++)*"
 _NUMBER = rf"""(?P<number>
@@ -81,16 +81,16 @@ _PARENTHESIS_NEXT = re.compile(rf"{SPACE}\(")
 
 
 class Tokens(NamedTuple):
-    """The tokens of a text, as three lists of one length.
+    """The tokens of a text, as three lists of equal length.
 
-    The last one is ``END``, twice, so that one token of look-ahead is always there.
+    The lists end with two tokens ``END``, so that a look-ahead of one token always exists.
 
     Attributes:
-        text: what was read.
+        text: the text.
         kinds: kind of each token.
         starts: index of its first character.
-        parts: the token as it is written.
-        braces: by index, the matchers of each token of the kind ``BRACES``.
+        parts: the text of each token.
+        braces: the matchers of each token of the kind ``BRACES``, by its index.
     """
 
     text: str
@@ -105,10 +105,10 @@ def tokenize(text: str, *, limit: int) -> Tokens:
 
     Args:
         text: PromQL, without surrogates.
-        limit: how many tokens it may have.
+        limit: the maximum number of tokens.
 
     Raises:
-        QueryError: a place where no token starts, or more tokens than ``limit``.
+        QueryError: the text contains an invalid token, or more tokens than ``limit``.
     """
     kinds: list[str] = []
     starts: list[int] = []
@@ -127,7 +127,7 @@ def tokenize(text: str, *, limit: int) -> Tokens:
             kind = part
         elif kind == "word":
             kind = _KINDS.get(part.lower(), IDENTIFIER)
-            # lex.go, lexKeywordOrIdentifier: white space may stand between, a comment may not
+            # lex.go, lexKeywordOrIdentifier: white space may precede the parenthesis, a comment may not
             if kind in FILLS and _PARENTHESIS_NEXT.match(text, start + len(part)) is None:
                 kind = IDENTIFIER
             if state is _BRACKETS_START:
@@ -156,7 +156,7 @@ def tokenize(text: str, *, limit: int) -> Tokens:
 
 
 def _refusal(text: str, start: int, state: re.Pattern[str]) -> QueryError:
-    """The error for a place where no token starts."""
+    """Return the error for a position where no token starts."""
     if start == len(text):
         return QueryError("unexpected end of input inside brackets", text, start)
     character = text[start]

@@ -1,8 +1,8 @@
 """Prometheus' durations: ``5m``, ``1h30m``, ``250ms``.
 
-Source: prometheus/common, ``model.ParseDuration``. Each unit occurs at most once, the longest first. A year
-    has
-365 days. Prometheus stores a duration as a signed 64-bit number of nanoseconds, which limits its length.
+Source: prometheus/common, ``model.ParseDuration``. Each unit occurs at most once, the longest first. A
+year has 365 days. Prometheus stores a duration as a signed 64-bit number of nanoseconds, which limits its
+length.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""PromQL's words: what cannot stand for a name everywhere. Case does not matter.
+"""PromQL's keywords: words that cannot be names everywhere. Case does not matter.
 
 Source: Prometheus 3.16, ``promql/parser/lex.go``, ``key``.
 """
