@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from tests.support.commands import run
 
 from chrysaetos.demo.processes import (
     DemoError,
@@ -38,6 +39,22 @@ def test_a_preferred_port_is_kept_while_it_is_free() -> None:
         sock.bind(("127.0.0.1", port))
         sock.listen()
         assert free_port(port) != port
+
+
+def test_a_port_is_given_to_one_process_only() -> None:
+    mine = free_port()
+    script = f"from chrysaetos.demo.processes import free_port; print(free_port({mine}) != {mine})"
+    assert run([sys.executable, "-c", script]).out == "True\n"
+    assert free_port(mine) == mine
+
+
+def test_the_oldest_reservation_ends_when_there_are_many() -> None:
+    for _ in range(100):
+        free_port()
+    first = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    for _ in range(100):
+        free_port()
+    assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == first
 
 
 def test_waiting_ends_with_the_condition_the_deadline_or_the_signal() -> None:

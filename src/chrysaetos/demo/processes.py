@@ -43,6 +43,9 @@ LOOPBACK = "127.0.0.1"
 _PORTS = (20000, 32767)
 """Below Linux' ephemeral range (32768 to 60999): no outgoing connection takes one of these in between."""
 
+_RESERVED = 64
+"""As many ports, the last ones, stay reserved: more than any start needs before its servers listen."""
+
 _POLL_SECONDS = 0.05
 _TAIL_LINES = 15
 
@@ -55,8 +58,14 @@ class Interrupted(DemoError):
     """A signal asked for the end while something was being waited for."""
 
 
+_reservations: dict[int, int] = {}
+
+
 def free_port(preferred: int | None = None, taken: Collection[int] = ()) -> int:
-    """A TCP port of the loopback address that nothing listens on.
+    """Return a TCP port of the loopback address that nothing listens on, and reserve it.
+
+    No other process gets the port from this function as long as it is reserved here: until 64 more were, or
+    this process ends.
 
     Args:
         preferred: the port to return if it is free.
@@ -66,12 +75,33 @@ def free_port(preferred: int | None = None, taken: Collection[int] = ()) -> int:
         DemoError: no free port was found.
     """
     first, last = _PORTS
-    candidates = [] if preferred is None else [preferred]
-    candidates += [first + secrets.randbelow(last - first + 1) for _ in range(200)]
-    for port in candidates:
-        if port not in taken and _is_free(port):
+    if preferred is not None and preferred not in taken and _is_free(preferred) and _reserve(preferred):
+        return preferred
+    for _ in range(200):
+        port = first + secrets.randbelow(last - first + 1)
+        if port not in taken and port not in _reservations and _is_free(port) and _reserve(port):
             return port
     raise DemoError(f"no free port between {first} and {last} on {LOOPBACK}")
+
+
+def _reserve(port: int) -> bool:
+    """Claim a port among the processes that use this function; whether no other one has it.
+
+    The claim is an abstract Unix socket (unix(7)): the kernel knows each name once, and forgets it with the
+    process, however that ends.
+    """
+    if port in _reservations:
+        return True
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0chrysaetos-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    _reservations[port] = claim.detach()
+    if len(_reservations) > _RESERVED:
+        os.close(_reservations.pop(next(iter(_reservations))))
+    return True
 
 
 def _is_free(port: int) -> bool:
