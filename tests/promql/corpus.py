@@ -1,11 +1,6 @@
 """Whole texts: what is PromQL, what is not, and what is written to see another tenant's series."""
 
-import json
-from pathlib import Path
-
-__all__ = ["ACCEPTED", "HOSTILE", "REJECTED", "shared"]
-
-_SHARED = Path(__file__).parents[3] / "shared" / "data" / "promql"
+__all__ = ["ACCEPTED", "HOSTILE", "REJECTED"]
 
 ACCEPTED = (
     # literals
@@ -383,9 +378,3 @@ HOSTILE = (
     ("(" * 20_000, None),
     ("cpu{" + 'a="b",' * 10_000 + "}", None),
 )
-
-
-def shared(name: str) -> list[str]:
-    """The texts of a file of the data that lies beside the repository; none where there is no such file."""
-    path = _SHARED / name
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []

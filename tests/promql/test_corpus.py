@@ -1,7 +1,8 @@
 """Whole texts."""
 
 import pytest
-from tests.promql.corpus import ACCEPTED, REJECTED, shared
+from tests.promql.corpus import ACCEPTED, REJECTED
+from tests.shared import shared
 
 from chrysaetos.errors import QueryError
 from chrysaetos.promql.parser import parse

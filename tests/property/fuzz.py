@@ -10,9 +10,10 @@ import random
 import sys
 import time
 
-from tests.promql.corpus import ACCEPTED, HOSTILE, REJECTED, shared
+from tests.promql.corpus import ACCEPTED, HOSTILE, REJECTED
 from tests.property.grammar import PIECES, Grammar
 from tests.property.invariants import check_scoping
+from tests.shared import shared
 
 from chrysaetos.errors import QueryError
 from chrysaetos.tenancy.scope import Scope

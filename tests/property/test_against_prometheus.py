@@ -2,9 +2,10 @@
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
-from tests.promql.corpus import ACCEPTED, HOSTILE, REJECTED, shared
+from tests.promql.corpus import ACCEPTED, HOSTILE, REJECTED
 from tests.property.invariants import own_reading
 from tests.property.strategies import EXAMPLES, junk, queries
+from tests.shared import shared
 
 from chrysaetos.errors import QueryError
 from chrysaetos.promql.parser import parse

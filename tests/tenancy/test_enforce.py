@@ -1,7 +1,8 @@
 """Text + scope → scoped text."""
 
 import pytest
-from tests.promql.corpus import ACCEPTED, HOSTILE, REJECTED, shared
+from tests.promql.corpus import ACCEPTED, HOSTILE, REJECTED
+from tests.shared import shared
 
 from chrysaetos.errors import QueryError
 from chrysaetos.promql.parser import Bounds, parse
