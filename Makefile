@@ -1,7 +1,7 @@
 # make demo       run the whole thing on this machine, and be told what to try
 # make check      lint, types and unit tests
 # make test       everything that CI runs
-# make test-deep  the same with long runs and every release; before a release of ours
+# make test-deep  the proof of isolation at length and in front of every engine; before a release of ours
 # make docs       the documentation as a site and as man pages, in build/docs
 # make bench      speed beside its peers
 # Each installs what it needs: a virtual environment in .venv, and Debian packages where it may.
@@ -14,6 +14,8 @@ DEMO_ARGS ?=
 TEST_ARGS ?=
 CLOUDKITTY := 25 24
 WATCHER := 17 15
+SERVERS := prometheus:prometheus promtool:prometheus memcached:memcached victoria-metrics:victoria-metrics \
+    haproxy:haproxy curl:curl
 # What is tested on every Python of the machine.
 PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http property))
 
@@ -21,7 +23,7 @@ PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http proper
 MADE_BY := $(shell $(PYTHON) -c 'import re, sys; \
     print("made-by", *re.findall(r"\w+", sys.base_prefix), *sys.version_info[:3], sep="-")')
 
-.PHONY: demo test check lint docs bench bench-cloudkitty bench-watcher samples lock clean cloudkitty watcher pythons
+.PHONY: demo test test-deep check lint docs bench bench-cloudkitty bench-watcher samples lock clean cloudkitty watcher pythons
 
 demo: $(VENV)/demo
 	@tools/need.sh prometheus:prometheus promtool:prometheus curl:curl
@@ -29,12 +31,22 @@ demo: $(VENV)/demo
 
 # The tests come last, and run when a part before them has failed as well.
 test: $(VENV)/dev
-	@tools/need.sh prometheus:prometheus promtool:prometheus memcached:memcached \
-	    victoria-metrics:victoria-metrics haproxy:haproxy curl:curl
+	@tools/need.sh $(SERVERS)
+	@# Where they cannot be built, what needs them is skipped, with the reason.
+	@-tools/engines.py build prometheus3 prometheus3_parser
 	@failed=0; \
 	$(MAKE) --keep-going lint pythons cloudkitty watcher || failed=1; \
 	$(BIN)/pytest $(TEST_ARGS) || failed=1; \
 	exit $$failed
+
+test-deep: $(VENV)/dev
+	@tools/need.sh $(SERVERS)
+	tools/engines.py build prometheus3 prometheus3_parser victoriametrics thanos
+	CHRYSAETOS_E2E_QUERIES=5000 CHRYSAETOS_REALWORLD=2500 CHRYSAETOS_PARSER_TEXTS=1000000 \
+	    CHRYSAETOS_EXAMPLES=2000 CHRYSAETOS_FUZZ_SECONDS=60 \
+	    $(BIN)/pytest --timeout=3600 $(TEST_ARGS) tests/property tests/e2e
+	PATH="$$(dirname $$(tools/engines.py path prometheus3)):$$PATH" \
+	    $(BIN)/pytest --timeout=3600 $(TEST_ARGS) tests/e2e
 
 check: lint
 

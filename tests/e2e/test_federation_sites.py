@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 from tests.e2e.federation_stack import federate_token
+from tests.engines import program_of
 
 from chrysaetos.demo.processes import free_port, wait_for
 from chrysaetos.demo.sites import DemoSite, PortalPrometheus, usage_of, write_portal
@@ -96,17 +96,13 @@ class Federation:
         return len(self.usage("alpha")) == 5 and len(self.usage("beta")) == 5
 
 
-def programs() -> list[str | None]:
-    """Debian's Prometheus; and another as the portal's where there is one."""
-    other = os.environ.get("CHRYSAETOS_PROMETHEUS3")
-    return [None] if other is None else [None, other]
-
-
-@pytest.fixture(scope="module", params=programs(), ids=lambda one: "other" if one else "installed")
+@pytest.fixture(scope="module", params=[None, "prometheus3"], ids=lambda one: one or "installed")
 def federation(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Federation]:
-    made = Federation(tmp_path_factory.mktemp("federation"), request.param)
+    """With the Prometheus on PATH, and with the one that the project follows as the portal's."""
+    program = None if request.param is None else program_of(request.param)
+    made = Federation(tmp_path_factory.mktemp("federation"), program)
     with ExitStack() as stack:
         for server in made.servers:
             stack.enter_context(server)

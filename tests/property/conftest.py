@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -11,11 +10,7 @@ import time
 from urllib.parse import urlencode
 
 import pytest
-
-FEATURES_OF_3 = (
-    "promql-experimental-functions,promql-duration-expr,"
-    "promql-extended-range-selectors,promql-binop-fill-modifiers"
-)
+from tests.engines import PROMETHEUS3_FEATURES, UNQUOTED_NAMES, program_of
 
 
 class Prometheus:
@@ -96,11 +91,27 @@ def prometheus(tmp_path_factory):
         yield server
 
 
+def _prometheus3(tmp_path_factory, *features):
+    program, folder = program_of("prometheus3"), tmp_path_factory.mktemp("prometheus3")
+    return running(program, folder, ",".join(features))
+
+
 @pytest.fixture(scope="session")
 def prometheus3(tmp_path_factory):
-    """The Prometheus 3 that CHRYSAETOS_PROMETHEUS3 names, its experimental features switched on."""
-    program = os.environ.get("CHRYSAETOS_PROMETHEUS3")
-    if not program:
-        pytest.skip("CHRYSAETOS_PROMETHEUS3 names no Prometheus 3")
-    with running(program, tmp_path_factory.mktemp("prometheus3"), FEATURES_OF_3) as server:
+    """The Prometheus 3 that the project follows, without its experimental features."""
+    with _prometheus3(tmp_path_factory) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def prometheus3_features(tmp_path_factory):
+    """The same, with those that the project knows."""
+    with _prometheus3(tmp_path_factory, *PROMETHEUS3_FEATURES) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def prometheus3_unquoted(tmp_path_factory):
+    """The same, with names that need no quotes as well."""
+    with _prometheus3(tmp_path_factory, *PROMETHEUS3_FEATURES, UNQUOTED_NAMES) as server:
         yield server

@@ -1,7 +1,7 @@
 """What a real Prometheus accepts is accepted here, and what it reads in a scoped text is scoped."""
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from tests.promql.corpus import ACCEPTED, HOSTILE, REJECTED
 from tests.property.invariants import own_reading
 from tests.property.strategies import EXAMPLES, junk, queries
@@ -123,15 +123,40 @@ def check_tree(prometheus, text):
 
 @EXAMPLES
 @given(text=queries() | junk())
-def test_queries_of_prometheus_3(prometheus3, text):
+def test_queries_of_prometheus_3(prometheus3_features, text):
+    assume(is_text(text))
+    check_tree(prometheus3_features, text)
+
+
+@EXAMPLES
+@given(text=queries() | junk())
+def test_queries_of_prometheus_3_without_experiments(prometheus3, text):
     assume(is_text(text))
     check_tree(prometheus3, text)
 
 
-def test_the_corpus_by_prometheus_3(prometheus3):
-    assert sum(check_tree(prometheus3, text) for text in filter(is_text, CORPUS)) > len(ACCEPTED) - 10
+@EXAMPLES
+@given(text=queries() | junk())
+@example(text="1 < bool.5")
+@example(text="vector(1) >= BOOL.5e1")
+def test_queries_of_prometheus_3_with_unquoted_names(prometheus3_unquoted, text):
+    """It reads some texts in another way than they were scoped in: then it must refuse them."""
+    assume(is_text(text))
+    try:
+        scoped = scope_query(text, A)
+    except QueryError:
+        return
+    tree = prometheus3_unquoted.tree(scoped)
+    found, infos = selectors(tree) if tree else ([], [])
+    assert all(SCOPED.intersection(matchers) for _, matchers in found), scoped
+    assert all(count == 2 for count in infos), scoped
+
+
+def test_the_corpus_by_prometheus_3(prometheus3_features):
+    taken = sum(check_tree(prometheus3_features, text) for text in filter(is_text, CORPUS))
+    assert taken > len(ACCEPTED) - 10
 
 
 @pytest.mark.parametrize("text", [text for text in REJECTED if is_text(text)])
-def test_prometheus_3_refuses_what_the_corpus_refuses(prometheus3, text):
-    assert prometheus3.tree(text) is None
+def test_prometheus_3_refuses_what_the_corpus_refuses(prometheus3_features, text):
+    assert prometheus3_features.tree(text) is None

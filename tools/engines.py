@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+"""Build the engines that the tests run against beside those of the distribution.
+
+    tools/engines.py build prometheus3       build it unless the cache has it, and print where its program is
+    tools/engines.py path prometheus3        print where its program is; exit status 1 if there is none
+
+A build takes the release's source, with the dependencies that the release pins, from the Go module proxy,
+and keeps the programs in ``${XDG_CACHE_HOME:-~/.cache}/chrysaetos/engines/NAME-VERSION/``, outside of any
+checkout. An engine's environment variable (``CHRYSAETOS_PROMETHEUS3``, ...) names a program to use instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["ENGINES", "Engine", "EngineError", "build", "built", "missing"]
+
+
+class EngineError(Exception):
+    """An engine cannot be built. The message says why."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A release, and how it is built.
+
+    Attributes:
+        name: what the cache, the tests and the environment variable call it.
+        module: its Go module.
+        version: the module's version.
+        programs: program → the module's package that it is built from; the engine's own comes first.
+        tags: build tags.
+        release: the version that the programs say they are, and the variable that holds it.
+    """
+
+    name: str
+    module: str
+    version: str
+    programs: dict[str, str]
+    tags: str = ""
+    release: tuple[str, str] | None = None
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that names a program to use instead."""
+        return f"CHRYSAETOS_{self.name.upper()}"
+
+    @property
+    def directory(self) -> Path:
+        """Where the cache has it."""
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(cache) / "chrysaetos" / "engines" / f"{self.name}-{self.version}"
+
+
+# The releases that the tests follow: the newest that Go 1.26 builds.
+ENGINES = {
+    engine.name: engine
+    for engine in (
+        Engine(
+            "prometheus3",
+            "github.com/prometheus/prometheus",
+            "v0.316.0",
+            {"prometheus": "./cmd/prometheus", "promtool": "./cmd/promtool"},
+            # Only file_sd and http_sd: the clients of the clouds would take most of the build's time.
+            tags="remove_all_sd",
+            release=("github.com/prometheus/common/version.Version", "3.16.0"),
+        ),
+        Engine(
+            "victoriametrics",
+            "github.com/VictoriaMetrics/VictoriaMetrics",
+            "v1.151.0",
+            {"victoria-metrics": "./app/victoria-metrics"},
+            release=(
+                "github.com/VictoriaMetrics/VictoriaMetrics/lib/buildinfo.Version",
+                "victoria-metrics-v1.151.0",
+            ),
+        ),
+        Engine(
+            "thanos",
+            "github.com/thanos-io/thanos",
+            "v0.42.4",
+            {"thanos": "./cmd/thanos"},
+            tags="slicelabels",
+            release=("github.com/prometheus/common/version.Version", "0.42.4"),
+        ),
+    )
+}
+
+
+def built(engine: Engine) -> Path | None:
+    """Return an engine's program: the one that its variable names, else the cache's, else None."""
+    named = os.environ.get(engine.variable)
+    if named:
+        return Path(named)
+    program = engine.directory / next(iter(engine.programs))
+    return program if program.is_file() else None
+
+
+def missing(engine: Engine) -> str:
+    """Return why there is no such engine, and what to do, for a test that is skipped."""
+    if _go() is None:
+        return f"no {engine.name}: Go is not installed to build it, and {engine.variable} names no program"
+    return f"no {engine.name}: run tools/engines.py build {engine.name}"
+
+
+def build(engine: Engine) -> Path:
+    """Build an engine into the cache unless it is there.
+
+    Returns:
+        Its program.
+
+    Raises:
+        EngineError: Go is missing, or refused.
+    """
+    program = built(engine)
+    if program is not None:
+        return program
+    go = _go()
+    if go is None:
+        raise EngineError(missing(engine))
+    cache = engine.directory.parent
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f"{engine.directory.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not engine.directory.exists():
+            with tempfile.TemporaryDirectory(dir=cache, prefix=".building-") as scratch:
+                _compile(engine, go, Path(scratch))
+    return engine.directory / next(iter(engine.programs))
+
+
+def _go() -> str | None:
+    return shutil.which("go") or shutil.which("go", path="/usr/local/go/bin:/usr/lib/go/bin")
+
+
+def _compile(engine: Engine, go: str, scratch: Path) -> None:
+    """Compile an engine in a copy of its source, so that what its go.mod pins and replaces is in force."""
+    downloaded = _run([go, "mod", "download", "-json", f"{engine.module}@{engine.version}"], scratch)
+    source = scratch / "source"
+    shutil.copytree(json.loads(downloaded)["Dir"], source, copy_function=shutil.copyfile)
+    # The module cache is read-only, directories included.
+    for directory in (source, *(path for path in source.rglob("*") if path.is_dir())):
+        directory.chmod(0o755)
+    programs = scratch / "programs"
+    programs.mkdir()
+    command = [go, "build", "-trimpath", "-buildvcs=false", "-tags", engine.tags, "-o", f"{programs}/"]
+    flags = "-s -w"
+    if engine.release is not None:
+        flags += f" -X {engine.release[0]}={engine.release[1]}"
+    _run([*command, "-ldflags", flags, *engine.programs.values()], source)
+    programs.rename(engine.directory)
+
+
+def _run(command: list[str], directory: Path) -> str:
+    # Not the machine's go.work, and no cgo: the programs need nothing but the kernel.
+    environment = {**os.environ, "GOWORK": "off", "CGO_ENABLED": "0"}
+    done = subprocess.run(
+        command, cwd=directory, env=environment, check=False, capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().splitlines()[-15:]
+        raise EngineError("\n".join([f"{' '.join(command)} failed:", *said]))
+    return done.stdout
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns:
+        The exit status: 0 if each engine is there, 1 otherwise.
+    """
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("action", choices=("build", "path"))
+    parser.add_argument(
+        "engines", nargs="+", choices=sorted(ENGINES), metavar="ENGINE", help=", ".join(ENGINES)
+    )
+    parsed = parser.parse_args(arguments)
+    status = 0
+    for engine in (ENGINES[name] for name in parsed.engines):
+        try:
+            program = build(engine) if parsed.action == "build" else built(engine)
+        except EngineError as error:
+            print(error, file=sys.stderr)
+            program = None
+        else:
+            print(program or missing(engine), file=sys.stdout if program else sys.stderr)
+        status |= program is None
+    return int(status)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
