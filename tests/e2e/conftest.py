@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from tests.e2e.engines import PROMETHEUS
 from tests.e2e.stack import Stores, Tokens, Window, create_people, exemplar_target, store_text
 
 from chrysaetos.demo.exporter import Exporter
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from tests.e2e.stack import GatewayFor, People
+    from tests.e2e.engines import Engine, VictoriaMetrics
+    from tests.e2e.stack import GatewayFor, People, StoresOf
 
 
 @pytest.fixture(scope="session")
@@ -83,18 +85,32 @@ def _prometheus(directory: Path) -> Prometheus:
 
 
 @pytest.fixture(scope="session")
-def stores(
+def stores_of(
     servers: ExitStack, people: People, window: Window, tmp_path_factory: pytest.TempPathFactory
-) -> Stores:
-    """Store AB and store A."""
-    ab = _prometheus(tmp_path_factory.mktemp("store-ab"))
-    a = _prometheus(tmp_path_factory.mktemp("store-a"))
-    assert people.a.project_id is not None
-    ab.backfill(store_text(window, people.a.project_id, people.b.project_id))
-    a.backfill(store_text(window, people.a.project_id))
-    for server in (ab, a):
-        _enter(servers, server)
-    return Stores(ab, a)
+) -> StoresOf:
+    """A factory: store AB and store A of an engine."""
+    running: dict[str, Stores] = {}
+
+    def start(engine: Engine) -> Stores:
+        if engine.name not in running:
+            a, b = str(people.a.project_id), str(people.b.project_id)
+            made = []
+            for projects in ((a, b), (a,)):
+                directory = tmp_path_factory.mktemp("store")
+                try:
+                    made.append(engine.start(servers, directory, store_text(window, *projects), window))
+                except DemoError as error:
+                    pytest.fail(str(error), pytrace=False)
+            running[engine.name] = Stores(*made)
+        return running[engine.name]
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def stores(stores_of: StoresOf) -> Stores:
+    """Store AB and store A of the Prometheus on PATH."""
+    return stores_of(PROMETHEUS[0])
 
 
 @pytest.fixture(scope="session")
@@ -130,14 +146,14 @@ def exemplar_stores(
 def gateway_for(
     servers: ExitStack, keystone: Keystone, people: People, tmp_path_factory: pytest.TempPathFactory
 ) -> GatewayFor:
-    """A factory: the real gateway process before a Prometheus.
+    """A factory: the real gateway process before a store.
 
     Each keyword is a section of the configuration with the options to add to it:
     `gateway_for(stores.ab, prometheus={"project_label_name": "tenant"})`.
     """
     running: dict[str, Gateway] = {}
 
-    def start(prometheus: Prometheus, /, **conf: Mapping[str, str]) -> Gateway:
+    def start(prometheus: Prometheus | VictoriaMetrics, /, **conf: Mapping[str, str]) -> Gateway:
         key = f"{prometheus.url} {sorted((name, sorted(options.items())) for name, options in conf.items())}"
         if key not in running:
             server = Gateway(

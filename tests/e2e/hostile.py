@@ -1,15 +1,12 @@
 """Texts that try to see more than they may, as expressions of PromQL.
 
 ``A`` and ``B`` as values stand for the projects' ids. Prometheus answers some with an error: then the gateway
-over both tenants' store has to answer with the same one as the gateway over A's.
+over both tenants' store has to answer with the same one as the store of A.
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
-__all__ = ["HOSTILE", "REFUSED", "SELECTORS", "shared", "shared_accepted"]
+__all__ = ["HOSTILE", "REFUSED", "SELECTORS"]
 
 SELECTORS = (
     '{__name__=~".+"}',
@@ -168,31 +165,3 @@ REFUSED = (
     "x" * 40_000,
 )
 """Expressions that the gateway refuses on its own."""
-
-
-def _shared(name: str) -> Path:
-    return Path(__file__).parents[3] / "shared" / "data" / "promql" / name
-
-
-def shared() -> list[str]:
-    """More of the same, where the data that is shared between checkouts is at hand."""
-    file = _shared("hostile.tsv")
-    if not file.is_file():
-        return []
-    lines = file.read_text(encoding="utf-8").splitlines()[1:]
-    return [_spelled_out(line.split("\t")[0]) for line in lines]
-
-
-def shared_accepted() -> list[str]:
-    """Expressions of Prometheus' own tests, where they are at hand."""
-    file = _shared("accept.jsonl")
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
-
-
-def _spelled_out(query: str) -> str:
-    """What a placeholder in the shared data stands for."""
-    if "...20000..." in query:
-        return "(" * 20_000 + "cpu" + ")" * 20_000
-    if "...10000 matchers" in query:
-        return "cpu{" + ",".join(f'a{number}="x"' for number in range(10_000)) + "}"
-    return query.replace("<NUL>", "\0").replace("<lone surrogate>", "\ud800")

@@ -1,7 +1,7 @@
 """What the end-to-end tests stand on: tenants A and B in a real Keystone, and two real Prometheus stores.
 
 Store AB holds the series of both tenants and some of nobody; store A holds those of tenant A alone, from
-the same text. So for every query the gateway over AB, asked by A, has to answer as the gateway over A does.
+the same text. So for every query the gateway over AB, asked by A, has to answer as store A itself does.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ from chrysaetos.demo.identities import (
     application_credential_auth,
     password_auth,
 )
-from chrysaetos.demo.prometheus import Prometheus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
+
+    from tests.e2e.engines import Engine, VictoriaMetrics
 
     from chrysaetos.demo.gateway import Gateway
+    from chrysaetos.demo.prometheus import Prometheus
 
 __all__ = [
     "STEP",
     "GatewayFor",
     "People",
-    "Prometheus3",
     "Stores",
+    "StoresOf",
     "Tokens",
     "Window",
     "create_people",
@@ -92,16 +93,22 @@ class People:
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Two Prometheus servers over the same text: `ab` holds everything, `a` what is tenant A's."""
+    """Two stores of the same text: `ab` holds everything, `a` what is tenant A's."""
 
-    ab: Prometheus
-    a: Prometheus
+    ab: Prometheus | VictoriaMetrics
+    a: Prometheus | VictoriaMetrics
 
 
 class GatewayFor(Protocol):
     """Starts a gateway, or finds the one that was started with the same arguments."""
 
-    def __call__(self, prometheus: Prometheus, /, **conf: Mapping[str, str]) -> Gateway: ...
+    def __call__(self, prometheus: Prometheus | VictoriaMetrics, /, **conf: Mapping[str, str]) -> Gateway: ...
+
+
+class StoresOf(Protocol):
+    """Starts store AB and store A of an engine, or finds those that were started."""
+
+    def __call__(self, engine: Engine) -> Stores: ...
 
 
 def create_people(api: IdentityApi, admin_password: str) -> People:
@@ -319,26 +326,3 @@ def exemplar_target(window: Window, projects: Mapping[str, str]) -> Target:
     everything = tuple(one for vm, project in projects.items() for one in series(vm, project))
     family = Family("traced_seconds", "histogram", "A histogram with exemplars.", everything)
     return Target("traced", "/traced", {"instance": "traced:8080"}, (family,))
-
-
-class Prometheus3(Prometheus):
-    """Prometheus 3 with the experimental parts of its language.
-
-    Args:
-        directory: its folder.
-        program: its path.
-    """
-
-    _FEATURES = (
-        *("exemplar-storage", "promql-experimental-functions", "promql-duration-expr"),
-        *("promql-extended-range-selectors", "promql-binop-fill-modifiers"),
-    )
-
-    def __init__(self, directory: Path, program: str) -> None:
-        super().__init__(directory)
-        self._program = program
-
-    def command(self) -> list[str]:
-        """The program with its options."""
-        *options, _ = super().command()
-        return [*options, f"--enable-feature={','.join(self._FEATURES)}"]

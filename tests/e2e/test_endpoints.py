@@ -397,11 +397,11 @@ HEADERS = {
 }
 
 
-def read(gateway: Gateway, account: Account, message: bytes) -> requests.Response:
+def read(server: Gateway | Prometheus, account: Account, message: bytes) -> requests.Response:
     with requests.Session() as session:
         session.trust_env = False
         return session.post(
-            f"{gateway.url}/api/v1/read",
+            f"{server.url}/api/v1/read",
             data=compress(message),
             headers=HEADERS,
             auth=basic(account),
@@ -438,15 +438,15 @@ NAME = Matcher(EQ, "__name__", "cpu")
     ],
     ids=lambda matchers: " ".join(f"{one.name}{one.type}{one.value}" for one in matchers),
 )
-def test_a_remote_read_is_answered_as_over_the_own_store(gateway_ab, gateway_a, people, window, matchers):
+def test_a_remote_read_is_answered_as_by_the_own_store(gateway_ab, stores, people, window, matchers):
     ids = {"A": str(people.a.project_id), "B": str(people.b.project_id)}
     matchers = [Matcher(one.type, one.name, ids.get(one.value, one.value)) for one in matchers]
     message = query(matchers, (window.now - 600) * 1000, window.now * 1000)
-    one, other = (of(read(gateway, people.a, message)) for gateway in (gateway_ab, gateway_a))
+    one, other = (of(read(server, people.a, message)) for server in (gateway_ab, stores.a))
     # NaN is not equal to itself.
     assert repr(one) == repr(other)
     assert all(labels["project"] == people.a.project_id for labels, _ in one)
-    streamed = [read(gateway, people.a, message + field(2, 1)) for gateway in (gateway_ab, gateway_a)]
+    streamed = [read(server, people.a, message + field(2, 1)) for server in (gateway_ab, stores.a)]
     assert [answer.status_code for answer in streamed] == [200, 200]
     assert streamed[0].headers["content-type"].startswith("application/x-streamed-protobuf")
     assert streamed[0].content == streamed[1].content

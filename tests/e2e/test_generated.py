@@ -1,7 +1,6 @@
 """The oracle for isolation on generated queries, over all scoped endpoints.
 
-``CHRYSAETOS_E2E_QUERIES`` says how many (300), ``CHRYSAETOS_SEED`` which. ``CHRYSAETOS_PROMETHEUS3`` names a
-program of Prometheus 3: then its language, experimental features on, is put to it as well.
+``CHRYSAETOS_E2E_QUERIES`` says how many (300), ``CHRYSAETOS_SEED`` which.
 """
 
 from __future__ import annotations
@@ -13,20 +12,16 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.hostile import HOSTILE, REFUSED, shared
+from tests.e2e.engines import PROMETHEUS
 from tests.e2e.oracle import Oracle
-from tests.e2e.stack import Prometheus3, Stores, store_text
 from tests.property.strategies import Grammar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import ExitStack
-
-    from tests.e2e.stack import GatewayFor, People, Window
+    from tests.e2e.engines import Engine
+    from tests.e2e.stack import GatewayFor, People, StoresOf, Window
 
 COUNT = int(os.environ.get("CHRYSAETOS_E2E_QUERIES", "300"))
 SEED = int(os.environ.get("CHRYSAETOS_SEED", "20"))
-PROMETHEUS3 = os.environ.get("CHRYSAETOS_PROMETHEUS3")
 
 # Names that the grammar writes, and no store has → names that the stores have.
 NAMES = {
@@ -40,45 +35,12 @@ NAMES = {
 _NAME = re.compile(rf"(?<![\w.\\\"'`])(?:{'|'.join(NAMES)})(?![\w\"'`])")
 
 
-@pytest.fixture(scope="module")
-def stores3(
-    servers: ExitStack, people: People, window: Window, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stores]:
-    """Store AB and store A in Prometheus 3."""
-    assert PROMETHEUS3 is not None
-    made = []
-    for projects in ((people.a.project_id, people.b.project_id), (people.a.project_id,)):
-        server = Prometheus3(tmp_path_factory.mktemp("store3"), PROMETHEUS3)
-        server.backfill(store_text(window, *map(str, projects)))
-        servers.enter_context(server)
-        made.append(server)
-    yield Stores(*made)
-    for server in made:
-        server.stop()
-
-
+@pytest.mark.parametrize("engine", PROMETHEUS, ids=str)
 def test_generated_requests_see_the_own_project_alone(
-    gateway_for: GatewayFor, stores: Stores, people: People, window: Window
+    engine: Engine, stores_of: StoresOf, gateway_for: GatewayFor, people: People, window: Window
 ):
-    _put(Oracle(gateway_for(stores.ab), gateway_for(stores.a), people, window), modern=False)
-
-
-@pytest.mark.skipif(PROMETHEUS3 is None, reason="CHRYSAETOS_PROMETHEUS3 names no program")
-def test_generated_requests_see_the_own_project_alone_in_prometheus_3(
-    gateway_for: GatewayFor, stores3: Stores, people: People, window: Window
-):
-    _put(Oracle(gateway_for(stores3.ab), gateway_for(stores3.a), people, window), modern=True)
-
-
-@pytest.mark.skipif(PROMETHEUS3 is None, reason="CHRYSAETOS_PROMETHEUS3 names no program")
-def test_hostile_queries_see_the_own_project_alone_in_prometheus_3(
-    gateway_for: GatewayFor, stores3: Stores, people: People, window: Window
-):
-    oracle = Oracle(gateway_for(stores3.ab), gateway_for(stores3.a), people, window)
-    for query in (*HOSTILE, *REFUSED, *shared()):
-        oracle.instant(query, "POST")
-        oracle.range(query, "POST")
-    oracle.close()
+    stores = stores_of(engine)
+    _put(Oracle(gateway_for(stores.ab), stores.a, people, window), modern=engine.modern)
 
 
 def _told(text: str) -> str:

@@ -1,0 +1,238 @@
+"""Where the gateway's answer to a tenant may differ from that of a store of the tenant's series alone.
+
+Every kind of difference that is allowed stands here with its reason. Whatever is not here fails a test.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.e2e.asking import close
+
+from chrysaetos.errors import QueryError
+from chrysaetos.promql.ast import Aggregate, Call, walk
+from chrysaetos.promql.parser import parse, parse_selector
+from chrysaetos.promql.words import KEYWORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from chrysaetos.promql.ast import Expr
+    from chrysaetos.promql.parser import Query
+
+__all__ = ["KNOWN", "Asked", "Known", "alike", "decoded", "parsed"]
+
+Answer = tuple[int, Any]
+"""Status and content."""
+
+_REFUSALS = {400, 414, 422}
+_QUERIES = {"/api/v1/query", "/api/v1/query_range"}
+
+
+def decoded(value: str | bytes) -> str:
+    """Return a parameter's value as text; it is sent as bytes where it is not ASCII."""
+    return value if isinstance(value, str) else value.decode("utf-8", "surrogatepass")
+
+
+def parsed(parameter: str, text: str) -> Query | None:
+    """Return what the gateway reads in a text; None if it refuses it. Before Prometheus, that is compared.
+
+    Args:
+        parameter: the name of the parameter that holds it: ``match[]`` is a selector.
+        text: the text.
+    """
+    try:
+        return (parse_selector if parameter == "match[]" else parse)(text)
+    except QueryError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request.
+
+    Attributes:
+        path: its path.
+        pairs: its parameters.
+        metricsql: whether an engine with another language answers.
+    """
+
+    path: str
+    pairs: Sequence[tuple[str, str | bytes]]
+    metricsql: bool = False
+
+    def texts(self) -> list[tuple[str, str]]:
+        """Return its expressions, each with the parameter's name."""
+        return [(name, decoded(value)) for name, value in self.pairs if name in {"query", "match[]"}]
+
+    def is_promql(self) -> bool:
+        """Return whether all of its expressions are PromQL."""
+        return all(parsed(*pair) is not None for pair in self.texts())
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A kind of difference.
+
+    Attributes:
+        kind: its name.
+        reason: why it is right.
+        explains: request, answer of the gateway, answer of the store → whether it is of this kind.
+    """
+
+    kind: str
+    reason: str
+    explains: Callable[[Asked, Answer, Answer], bool]
+
+
+def _error_type(answer: Answer) -> str | None:
+    return answer[1].get("errorType") if answer[0] >= 400 and isinstance(answer[1], dict) else None
+
+
+def _says(answer: Answer, pattern: str) -> bool:
+    return _error_type(answer) == "bad_data" and re.search(pattern, answer[1]["error"]) is not None
+
+
+def _refused_by_both(asked: Asked, ours: Answer, theirs: Answer) -> bool:
+    if asked.metricsql:
+        # It says the whole query again in each error, so as it was scoped.
+        return ours[0] in _REFUSALS and theirs[0] in _REFUSALS
+    if (ours[0], theirs[0]) != (400, 400) or _error_type(ours) != "bad_data":
+        return False
+    # /federate refuses in plain text.
+    return asked.path == "/federate" or _error_type(theirs) == "bad_data"
+
+
+def _out_of_bounds(_: Asked, ours: Answer, theirs: Answer) -> bool:
+    return theirs[0] == 200 and _says(ours, r"nested deeper than|is longer than|more than \d+ ")
+
+
+def _without_condition(asked: Asked, ours: Answer, theirs: Answer) -> bool:
+    if ours[0] != 200 or not all(name == "match[]" for name, _ in asked.pairs):
+        return False
+    if all(value == "{}" for _, value in asked.pairs):
+        return theirs == (200, []) or theirs[0] in _REFUSALS
+    return _says(theirs, "must contain at least one non-empty matcher")
+
+
+def _page_of_an_older_engine(_: Asked, ours: Answer, theirs: Answer) -> bool:
+    return _error_type(ours) == "not_found" and theirs[0] == 404
+
+
+def _not_promql(asked: Asked, ours: Answer, theirs: Answer) -> bool:
+    return asked.metricsql and theirs[0] == 200 and _error_type(ours) == "bad_data" and not asked.is_promql()
+
+
+def _word_as_name(asked: Asked, ours: Answer, theirs: Answer) -> bool:
+    if not asked.metricsql or ours[0] != 200 or theirs[0] not in _REFUSALS:
+        return False
+    queries = [parsed(*pair) for pair in asked.texts()]
+    selectors = [selector for query in queries if query is not None for selector in query.selectors]
+    return any(one.brace is None and str(one.name).lower() in KEYWORDS for one in selectors)
+
+
+def _ties(asked: Asked, ours: Answer, theirs: Answer) -> bool:
+    if not asked.metricsql or ours[0] != 200 or theirs[0] != 200 or asked.path not in _QUERIES:
+        return False
+    trees = [parse(text).expr for _, text in asked.texts() if asked.is_promql()]
+    nodes = [node for tree in trees for node in walk(tree) if isinstance(node, Aggregate)]
+    lengths = {len(answer[1]["data"]["result"]) for answer in (ours, theirs)}
+    return any(node.op in {"topk", "bottomk"} for node in nodes) and len(lengths) == 1
+
+
+def _info(asked: Asked, ours: Answer, theirs: Answer) -> bool:
+    trees = [parse(text).expr for name, text in asked.texts() if name == "query" and asked.is_promql()]
+    if ours[0] != 200 or theirs[0] != 200 or not any(_is_info(node) for tree in trees for node in walk(tree)):
+        return False
+    # Where info() is all that is asked for, what is there is the store's, but for labels that are missing.
+    return not any(map(_is_info, trees)) or all(
+        any(_is_thinned(one, other) for other in theirs[1]["data"]["result"])
+        for one in ours[1]["data"]["result"]
+    )
+
+
+def _is_info(node: Expr) -> bool:
+    return isinstance(node, Call) and node.function.name == "info"
+
+
+def _is_thinned(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return one["metric"].items() <= other["metric"].items() and close(
+        one | {"metric": None}, other | {"metric": None}
+    )
+
+
+KNOWN = (
+    Known(
+        "refused by both",
+        "The gateway refuses what is no PromQL itself, in its own words, which show where.",
+        _refused_by_both,
+    ),
+    Known(
+        "bounds",
+        "Reading a text takes time that other tenants wait for, so its length and its nesting are bounded.",
+        _out_of_bounds,
+    ),
+    Known(
+        "no condition",
+        "No selector, and one that asks nothing of a series, stand for the project's series, as in Aetos: the"
+        " scope is a condition.",
+        _without_condition,
+    ),
+    Known(
+        "not there",
+        "What an engine has not is 404. The gateway keeps the engine's page back, and answers with JSON.",
+        _page_of_an_older_engine,
+    ),
+    Known(
+        "MetricsQL",
+        "What is no PromQL is refused, since only what can be read can be scoped.",
+        _not_promql,
+    ),
+    Known(
+        "words as names",
+        "MetricsQL takes a word such as sum for a metric's name only where braces follow it. The scope's do.",
+        _word_as_name,
+    ),
+    Known(
+        "ties",
+        "Of series with the same value, VictoriaMetrics' topk and bottomk keep any.",
+        _ties,
+    ),
+    Known(
+        "info()",
+        "info() selects info series on its own. Its second argument, which scopes that, also limits which of"
+        " their labels are added, and drops series that have no info: labels and series are missing.",
+        _info,
+    ),
+)
+"""The kinds. ``_comparable`` takes two more out of answers: positions in annotations, which count in the
+scoped text, and what VictoriaMetrics notes about its work."""
+
+
+def alike(asked: Asked, ours: Answer, theirs: Answer) -> bool:
+    """Return whether the gateway's answer is the store's, but for what is known."""
+    left, right = _comparable(asked, ours), _comparable(asked, theirs)
+    if left[0] == right[0] and close(left[1], right[1]):
+        return True
+    return any(known.explains(asked, left, right) for known in KNOWN)
+
+
+def _comparable(asked: Asked, answer: Answer) -> Answer:
+    status, content = answer
+    if not isinstance(content, dict):
+        return answer
+    if asked.metricsql:
+        content = _without_notes(content)
+        if isinstance(content.get("data"), dict):
+            content["data"] = _without_notes(content["data"])
+    for kind in {"warnings", "infos"} & content.keys():
+        notes = sorted(re.sub(r"\b\d+:\d+\b", "L:C", note) for note in content[kind])
+        content = content | {kind: notes}
+    return status, content
+
+
+def _without_notes(content: dict[str, Any]) -> dict[str, Any]:
+    """Drop how long an answer took, and what was read for it."""
+    return {k: v for k, v in content.items() if k not in {"stats", "trace", "executionTimeMsec"}}

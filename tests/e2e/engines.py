@@ -1,0 +1,164 @@
+"""The engines that isolation is proven in front of, each filled from the same text."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import requests
+from tests.engines import PROMETHEUS3_FEATURES, UNQUOTED_NAMES, program_of
+
+from chrysaetos.demo.processes import LOOPBACK, DemoError, Server, wait_for
+from chrysaetos.demo.prometheus import Prometheus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import ExitStack
+
+    from tests.e2e.stack import Window
+
+__all__ = ["PROMETHEUS", "VICTORIA_METRICS", "Engine", "Prometheus3", "VictoriaMetrics"]
+
+
+class Prometheus3(Prometheus):
+    """The Prometheus 3 that the project follows.
+
+    Args:
+        directory: its folder.
+        features: what to switch on.
+    """
+
+    def __init__(self, directory: Path, features: Sequence[str] = ()) -> None:
+        super().__init__(directory)
+        self._program = program_of("prometheus3")
+        self._promtool = str(Path(self._program).with_name("promtool"))
+        self._features = features
+
+    def command(self) -> list[str]:
+        """The program with its options."""
+        return [*super().command(), *(f"--enable-feature={name}" for name in self._features)]
+
+
+class VictoriaMetrics(Server):
+    """VictoriaMetrics, one process.
+
+    Args:
+        directory: its folder; the store is `data` in it.
+        program: its path.
+    """
+
+    name: ClassVar[str] = "VictoriaMetrics"
+    ready_path: ClassVar[str] = "/health"
+
+    def __init__(self, directory: Path, program: str) -> None:
+        self._program = program
+        super().__init__(directory)
+
+    @property
+    def url(self) -> str:
+        """The root of its HTTP API."""
+        return self.root_url
+
+    def prepare(self) -> None:
+        """It makes its folder itself."""
+
+    def command(self) -> list[str]:
+        """The program, with nothing between a query and the store."""
+        return [
+            self._program,
+            f"-httpListenAddr={LOOPBACK}:{self.port}",
+            f"-storageDataPath={self.directory / 'data'}",
+            "-retentionPeriod=1y",
+            "-memory.allowedBytes=256MiB",
+            "-search.disableCache",
+            "-search.latencyOffset=0s",
+        ]
+
+    def fill(self, text: Iterable[str], window: Window) -> None:
+        """Import OpenMetrics text, and wait until every series of it is found."""
+        lines = [
+            f"{sample} {moment}000"
+            for piece in text
+            for sample, _, moment in (line.rpartition(" ") for line in piece.splitlines())
+            if not sample.startswith("#") and not sample.endswith(" nan")  # which it would not store
+        ]
+        expected = len({line[: line.rindex("}")] for line in lines})
+        url, body = f"{self.url}/api/v1/import/prometheus", "\n".join(lines) + "\n"
+        requests.post(url, data=body.encode(), timeout=60).raise_for_status()
+
+        def found() -> bool:
+            requests.get(f"{self.url}/internal/force_flush", timeout=30).raise_for_status()
+            times = {"start": str(window.start), "end": str(window.end)}
+            pairs = {"match[]": '{__name__=~".+"}', **times}
+            answer = requests.get(f"{self.url}/api/v1/series", params=pairs, timeout=30)
+            return len(answer.json()["data"]) == expected
+
+        assert wait_for(found, timeout=30), f"VictoriaMetrics does not show {expected} series"
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """An engine, by how a store of it is made.
+
+    Attributes:
+        name: as a test's id.
+        make: folder → its server. It skips the test, or raises DemoError, where the program is missing.
+        modern: whether it knows what Prometheus 3 brought to PromQL, experimental functions included.
+    """
+
+    name: str
+    make: Callable[[Path], Prometheus | VictoriaMetrics]
+    modern: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+    def start(
+        self, servers: ExitStack, directory: Path, text: Iterable[str], window: Window
+    ) -> Prometheus | VictoriaMetrics:
+        """Start one that holds a text's samples.
+
+        Args:
+            servers: where it is stopped.
+            directory: its folder.
+            text: OpenMetrics text with timestamps.
+            window: the time of the samples.
+        """
+        server = self.make(directory)
+        if isinstance(server, Prometheus):
+            server.backfill(text)
+            servers.enter_context(server)
+        else:
+            servers.enter_context(server)
+            server.fill(text, window)
+        return server
+
+
+def _installed_victoria_metrics(directory: Path) -> VictoriaMetrics:
+    program = shutil.which("victoria-metrics")
+    if program is None:
+        raise DemoError(
+            "victoria-metrics is not on PATH; on Debian and Ubuntu: "
+            "sudo apt-get install --no-install-recommends victoria-metrics"
+        )
+    return VictoriaMetrics(directory, program)
+
+
+PROMETHEUS = (
+    Engine("prometheus on PATH", Prometheus),
+    Engine("prometheus 3.16", Prometheus3),
+    Engine(
+        "prometheus 3.16 with features",
+        lambda directory: Prometheus3(directory, (*PROMETHEUS3_FEATURES, UNQUOTED_NAMES)),
+        modern=True,
+    ),
+)
+VICTORIA_METRICS = (
+    Engine("victoria-metrics on PATH", _installed_victoria_metrics),
+    Engine(
+        "victoria-metrics today",
+        lambda directory: VictoriaMetrics(directory, program_of("victoriametrics")),
+    ),
+)
