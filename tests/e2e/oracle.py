@@ -97,7 +97,7 @@ class Oracle:
     def text(self, query: str) -> str | bytes:
         """A query with the projects' ids; bytes where it is no text."""
         for letter, account in (("A", self._people.a), ("B", self._people.b)):
-            query = re.sub(rf'(?<=["|]){letter}(?=["|])', str(account.project_id), query)
+            query = re.sub(rf'(?<=["\'|]){letter}(?=["\'|])', str(account.project_id), query)
         return query if query.isascii() else query.encode("utf-8", "surrogatepass")
 
     def instant(self, query: str, method: str = "GET") -> tuple[int, Any]:

@@ -70,6 +70,7 @@ _PLAIN = (
     *("a", "B", "0", " ", ".", "#", "{", "}", "(", ")", ",", "=", "é", "☃", "𐍈", "$", "|", "\t"),
     *("\x7f", "%", "vm=", "[5m]"),
 )
+_PROJECTS = ('"A"', '"B"', "'A'", "'B'", "``", '"A|B"', '".*"')
 _ESCAPES = (
     *(r"\n", r"\\", r"\t", r"\x41", r"\xff", r"\101", r"\377", r"\u00e9", r"\U0001F600", r"\a"),
     *(r"\v", r"\ufffd"),
@@ -108,7 +109,8 @@ class Grammar:
         self._modern = modern
         self._depth = depth
         self._tokens: list[str] = []
-        names = sorted(set(FUNCTIONS) - {"absent", "info", "label_replace", "label_join", "holt_winters"})
+        own = {"absent", "absent_over_time", "info", "label_replace", "label_join", "holt_winters"}
+        names = sorted(set(FUNCTIONS) - own)
         if not modern:
             names = [*sorted(set(names) - _MODERN_FUNCTIONS), "holt_winters"]
         self._vector_functions = [name for name in names if FUNCTIONS[name].returns == "vector"]
@@ -217,9 +219,18 @@ class Grammar:
         self._vector(depth)
 
     def _absent(self, depth: int) -> None:
-        self._put("absent", "(")
-        self._vector(depth)
-        self._put(")")
+        """A call whose result has the labels that its selector demands, in so far as it is a selector."""
+        over_time = self._chance(40)
+        self._put("absent_over_time" if over_time else "absent", "(")
+        parentheses = self._random.randrange(3)
+        self._put(*"(" * parentheses)
+        if over_time:
+            self._matrix(depth)
+        elif self._chance(75):
+            self._modified_selector()
+        else:
+            self._vector(depth)
+        self._put(*")" * parentheses, ")")
 
     def _vector_call(self, depth: int) -> None:
         self._call(self._pick(self._vector_functions), depth)
@@ -539,7 +550,9 @@ class Grammar:
             self._put(self._pick(_LABELS if name_allowed else tuple(set(_LABELS) - {"__name__"})))
         op = self._pick(("=", "!=", "=~", "!~"))
         self._put(op)
-        if op in {"=", "!="}:
+        if self._tokens[-2] == "project" and self._chance(60):
+            self._put(self._pick(_PROJECTS))
+        elif op in {"=", "!="}:
             self._string()
         else:
             regex = self._pick(_REGEXES)
