@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.e2e.engines import Engine, VictoriaMetrics
-    from tests.e2e.stack import GatewayFor, People, StoresOf
+    from tests.e2e.stack import GatewayFor, People, StoresOf, TextOf
 
 
 @pytest.fixture(scope="session")
@@ -89,20 +89,21 @@ def stores_of(
     servers: ExitStack, people: People, window: Window, tmp_path_factory: pytest.TempPathFactory
 ) -> StoresOf:
     """A factory: store AB and store A of an engine."""
-    running: dict[str, Stores] = {}
+    running: dict[tuple[str, TextOf], Stores] = {}
 
-    def start(engine: Engine) -> Stores:
-        if engine.name not in running:
+    def start(engine: Engine, text_of: TextOf = store_text) -> Stores:
+        key = engine.name, text_of
+        if key not in running:
             a, b = str(people.a.project_id), str(people.b.project_id)
             made = []
             for projects in ((a, b), (a,)):
                 directory = tmp_path_factory.mktemp("store")
                 try:
-                    made.append(engine.start(servers, directory, store_text(window, *projects), window))
+                    made.append(engine.start(servers, directory, text_of(window, *projects), window))
                 except DemoError as error:
                     pytest.fail(str(error), pytrace=False)
-            running[engine.name] = Stores(*made)
-        return running[engine.name]
+            running[key] = Stores(*made)
+        return running[key]
 
     return start
 

@@ -35,6 +35,7 @@ __all__ = [
     "People",
     "Stores",
     "StoresOf",
+    "TextOf",
     "Tokens",
     "Window",
     "create_people",
@@ -105,10 +106,16 @@ class GatewayFor(Protocol):
     def __call__(self, prometheus: Prometheus | VictoriaMetrics, /, **conf: Mapping[str, str]) -> Gateway: ...
 
 
+class TextOf(Protocol):
+    """Writes a store's content as OpenMetrics text with timestamps."""
+
+    def __call__(self, window: Window, project_a: str, project_b: str | None = None) -> Iterator[str]: ...
+
+
 class StoresOf(Protocol):
     """Starts store AB and store A of an engine, or finds those that were started."""
 
-    def __call__(self, engine: Engine) -> Stores: ...
+    def __call__(self, engine: Engine, text_of: TextOf = ...) -> Stores: ...
 
 
 def create_people(api: IdentityApi, admin_password: str) -> People:
