@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -40,6 +41,7 @@ class Engine:
         programs: program → the module's package that it is built from; the engine's own comes first.
         tags: build tags.
         release: the version that the programs say they are, and the variable that holds it.
+        source: a folder with a program of the tests' own, which is built with the module's packages.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Engine:
     programs: dict[str, str]
     tags: str = ""
     release: tuple[str, str] | None = None
+    source: Path | None = None
 
     @property
     def variable(self) -> str:
@@ -58,21 +61,33 @@ class Engine:
     def directory(self) -> Path:
         """Where the cache has it."""
         cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        return Path(cache) / "chrysaetos" / "engines" / f"{self.name}-{self.version}"
+        version = self.version
+        if self.source is not None:
+            files = b"".join(file.read_bytes() for file in sorted(self.source.glob("*.go")))
+            version += f"-{hashlib.sha256(files).hexdigest()[:12]}"
+        return Path(cache) / "chrysaetos" / "engines" / f"{self.name}-{version}"
 
 
 # The releases that the tests follow: the newest that Go 1.26 builds.
+_PROMETHEUS = ("github.com/prometheus/prometheus", "v0.316.0")
+_TESTS = Path(__file__).parents[1] / "tests"
+
 ENGINES = {
     engine.name: engine
     for engine in (
         Engine(
             "prometheus3",
-            "github.com/prometheus/prometheus",
-            "v0.316.0",
+            *_PROMETHEUS,
             {"prometheus": "./cmd/prometheus", "promtool": "./cmd/promtool"},
             # Only file_sd and http_sd: the clients of the clouds would take most of the build's time.
             tags="remove_all_sd",
             release=("github.com/prometheus/common/version.Version", "3.16.0"),
+        ),
+        Engine(
+            "prometheus3_parser",
+            *_PROMETHEUS,
+            {"prometheus_parser": "."},
+            source=_TESTS / "property" / "prometheus_parser",
         ),
         Engine(
             "victoriametrics",
@@ -142,20 +157,25 @@ def _go() -> str | None:
 
 
 def _compile(engine: Engine, go: str, scratch: Path) -> None:
-    """Compile an engine in a copy of its source, so that what its go.mod pins and replaces is in force."""
     downloaded = _run([go, "mod", "download", "-json", f"{engine.module}@{engine.version}"], scratch)
-    source = scratch / "source"
-    shutil.copytree(json.loads(downloaded)["Dir"], source, copy_function=shutil.copyfile)
-    # The module cache is read-only, directories included.
-    for directory in (source, *(path for path in source.rglob("*") if path.is_dir())):
-        directory.chmod(0o755)
+    module = Path(json.loads(downloaded)["Dir"])
     programs = scratch / "programs"
     programs.mkdir()
-    command = [go, "build", "-trimpath", "-buildvcs=false", "-tags", engine.tags, "-o", f"{programs}/"]
+    command = [go, "build", "-trimpath", "-buildvcs=false", "-o", f"{programs}/", "-tags", engine.tags]
     flags = "-s -w"
     if engine.release is not None:
         flags += f" -X {engine.release[0]}={engine.release[1]}"
-    _run([*command, "-ldflags", flags, *engine.programs.values()], source)
+    command += ["-ldflags", flags]
+    if engine.source is None:
+        # In the module's own folder, so that what its go.mod pins and replaces is in force.
+        _run([*command, *engine.programs.values()], module)
+    else:
+        source = scratch / next(iter(engine.programs))
+        shutil.copytree(engine.source, source)
+        shutil.copyfile(module / "go.sum", source / "go.sum")
+        _run([go, "mod", "init", source.name], source)
+        _run([go, "mod", "edit", f"-require={engine.module}@{engine.version}"], source)
+        _run([*command, "-mod=mod", "."], source)
     programs.rename(engine.directory)
 
 

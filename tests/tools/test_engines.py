@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,17 +18,15 @@ ENGINE = ENGINES["prometheus3"]
 GO = f"""#!{sys.executable}
 import json, os, pathlib, sys
 log = pathlib.Path(os.environ["GO_LOG"])
-log.write_text((log.read_text() if log.exists() else "") + " ".join(sys.argv[1:]) + "\\n")
+log.write_text((log.read_text() if log.exists() else "") + " ".join([os.getcwd(), *sys.argv[1:]]) + "\\n")
 if os.environ.get("GO_FAILS") == sys.argv[1]:
     sys.exit("go: no such module")
-if sys.argv[1] == "mod":
+if sys.argv[1:3] == ["mod", "download"]:
     print(json.dumps({{"Dir": os.environ["GO_MODULE"]}}))
-else:
-    assert pathlib.Path("go.mod").exists()
-    pathlib.Path("generated").touch()  # the copy may be written to
-    for package in sys.argv:
-        if package.startswith("./cmd/"):
-            pathlib.Path(sys.argv[sys.argv.index("-o") + 1], package.removeprefix("./cmd/")).touch()
+elif sys.argv[1] == "build":
+    assert pathlib.Path("go.sum").exists()
+    for package in [arg for arg in sys.argv if arg == "." or arg.startswith("./")]:
+        pathlib.Path(sys.argv[sys.argv.index("-o") + 1], pathlib.Path(package).resolve().name).touch()
 """
 
 
@@ -48,10 +46,8 @@ def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.write_text(GO)
     program.chmod(0o755)
     module = tmp_path / "module"
-    (module / "cmd").mkdir(parents=True)
-    (module / "go.mod").write_text("module example.com/m\n")
-    for path in (module / "go.mod", module / "cmd", module):
-        path.chmod(path.stat().st_mode & ~(stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH))
+    module.mkdir()
+    (module / "go.sum").touch()
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("GO_MODULE", str(module))
     monkeypatch.setenv("GO_LOG", str(tmp_path / "log"))
@@ -64,10 +60,30 @@ def test_an_engine_is_built_into_the_cache(cache: Path, go: Path):
     assert built(ENGINE) == program
     assert program.with_name("promtool").exists()
     download, compile_ = go.read_text().splitlines()
-    assert download == f"mod download -json {ENGINE.module}@{ENGINE.version}"
+    assert download.endswith(f" mod download -json {ENGINE.module}@{ENGINE.version}")
+    assert compile_.startswith(f"{go.with_name('module')} build ")
     assert f"-tags {ENGINE.tags} " in compile_
     assert "version.Version=3.16.0" in compile_
     assert {path.name for path in cache.iterdir()} == {program.parent.name, f"{program.parent.name}.lock"}
+
+
+def test_a_program_of_the_tests_is_built_with_the_module(cache: Path, go: Path):
+    engine = ENGINES["prometheus3_parser"]
+    program = build(engine)
+    assert program.name == "prometheus_parser"
+    assert program.parent.parent == cache
+    assert f"edit -require={engine.module}@{engine.version}" in go.read_text()
+    assert not go.read_text().splitlines()[-1].startswith(str(engine.source))
+
+
+def test_a_program_that_changes_is_another_one(cache: Path, tmp_path: Path):
+    source = tmp_path / "main.go"
+    source.write_text("package main")
+    engine = replace(ENGINES["prometheus3_parser"], source=tmp_path)
+    before = engine.directory
+    source.write_text("package main // changed")
+    assert engine.directory != before
+    assert engine.directory.parent == before.parent == cache
 
 
 def test_what_is_in_the_cache_is_not_built_again(cache: Path, go: Path):

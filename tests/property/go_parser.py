@@ -1,0 +1,57 @@
+"""Prometheus' own parser, as a program that reads many texts fast: see ``prometheus_parser/main.go``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["GoParser", "Reading"]
+
+
+class Reading(NamedTuple):
+    """What the parser finds in a text.
+
+    Attributes:
+        selectors: the matchers of each vector selector: name, operator, value.
+        infos: the number of arguments of each call of ``info()``.
+    """
+
+    selectors: list[list[tuple[str, str, str]]]
+    infos: list[int]
+
+
+class GoParser:
+    """The running program; a context manager.
+
+    Args:
+        program: its path.
+    """
+
+    def __init__(self, program: str) -> None:
+        self._process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def __enter__(self) -> GoParser:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # It closes the pipes, which ends the program, and waits for that.
+        self._process.__exit__(None, None, None)
+
+    def read(self, texts: Sequence[str]) -> list[list[Reading]]:
+        """Return the different readings of each text over all of the parser's options; none if refused."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        lines = [text.encode("utf-8", "surrogatepass").hex() for text in texts]
+        self._process.stdin.write("".join(f"{line}\n" for line in (len(lines), *lines)).encode())
+        self._process.stdin.flush()
+        return [
+            [
+                Reading([[tuple(matcher) for matcher in one] for one in each["selectors"]], each["infos"])
+                for each in json.loads(self._process.stdout.readline())
+            ]
+            for _ in lines
+        ]
