@@ -80,7 +80,9 @@ def outputs(folder: Path) -> dict[str, str]:
     script = "set -e\n" + "".join(f"{step}echo '{END_OF_BLOCK}'\n" for step in steps)
     done = run(["bash", "-c", script], cwd=folder, env=environment(), timeout=240)
     *printed, rest = done.out.split(f"{END_OF_BLOCK}\n")
-    assert (rest, done.err) == ("", "")
+    # Prometheus 3 remarks that the names of Ceilometer's counters do not end in _total.
+    told = [line for line in done.err.splitlines() if "metric might not be a counter" not in line]
+    assert (rest, told) == ("", [])
     return dict(zip(steps, printed, strict=True))
 
 
