@@ -1,4 +1,4 @@
-"""Who is asking. Keystone alone says so."""
+"""Authentication: Keystone alone decides who a caller is."""
 
 from chrysaetos.identity.caller import Authenticator, Caller
 

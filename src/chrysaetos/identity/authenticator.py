@@ -1,4 +1,4 @@
-"""Which credential a request carries, and who is asked about it."""
+"""Authenticate requests by the kind of their credentials."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _FORMS = (
 
 
 class KeystoneAuthenticator:
-    """Says who sent a request, by whatever credential it carries: the ``Authenticator`` of the gateway.
+    """The gateway's ``Authenticator``: identifies callers by tokens and Basic credentials.
 
     Args:
-        tokens: for ``X-Auth-Token`` and ``Authorization: Bearer``. It is closed with this.
-        basic: for ``Authorization: Basic``. It is closed with this.
-        projects: for tokens of domains. It is closed with this.
+        tokens: validates ``X-Auth-Token`` and ``Authorization: Bearer``. Closed together with this.
+        basic: validates ``Authorization: Basic``. Closed together with this.
+        projects: lists the projects of domains. Closed together with this.
 
     Attributes:
         cache: the cache of tokens and Basic credentials, with its counters.
@@ -49,17 +49,17 @@ class KeystoneAuthenticator:
 
     @property
     def keystone_errors(self) -> int:
-        """How often Keystone could not be asked."""
+        """The number of failed calls to Keystone."""
         return self._tokens.errors + self._basic.errors + self.projects.errors
 
     def cached(self, headers: Sequence[tuple[bytes, bytes]]) -> Caller | None:
-        """The caller of a request, if no one has to be asked for it.
+        """Return the caller of a request if its credentials are cached.
 
         Args:
             headers: the request's headers, names in lower case.
 
         Returns:
-            The caller, or None when ``identify`` has to be awaited, which also raises what is to be raised.
+            The caller, or None if ``identify`` must be awaited, which also raises the errors.
         """
         try:
             kind, secret, service_token = pick(headers)
@@ -74,19 +74,19 @@ class KeystoneAuthenticator:
     async def identify(
         self, headers: Sequence[tuple[bytes, bytes]], method: str, path: str, client: str = ""
     ) -> Caller:
-        """The caller of a request.
+        """Return the caller of a request.
 
         Args:
             headers: the request's headers, names in lower case.
             method: the request's method, for access rules.
-            path: the endpoint's path as the catalog's clients see it, for access rules.
-            client: address of the peer, for the number of failures.
+            path: the endpoint's path as clients of the catalog see it, for access rules.
+            client: address of the peer, for the limit of failures.
 
         Raises:
-            BadRequest: a credential is repeated, or there are two of them.
-            Unauthorized: no credentials, or Keystone does not accept them.
-            TooManyRequests: these credentials failed too often, or others from this address did.
-            Unavailable: Keystone cannot be asked and no answer is fresh enough.
+            BadRequest: the request has more than one credential.
+            Unauthorized: there are no credentials, or Keystone rejected them.
+            TooManyRequests: these credentials, or others from this address, failed too often.
+            Unavailable: Keystone cannot be reached and nothing is cached.
         """
         kind, secret, service_token = pick(headers)
         if kind is Kind.TOKEN:
@@ -100,15 +100,15 @@ class KeystoneAuthenticator:
         raise Unauthorized(f"There are no credentials. {_FORMS}", self._tokens.challenges)
 
     async def probe(self) -> None:
-        """Ask whether Keystone is there.
+        """Check that Keystone can be reached.
 
         Raises:
-            Unavailable: it is not.
+            Unavailable: Keystone cannot be reached.
         """
         await self._basic.probe()
 
     def close(self) -> None:
-        """Ends the threads. Waits for the calls to Keystone that are under way."""
+        """Stop the threads after the current calls to Keystone have finished."""
         self.projects.close()
         self._basic.close()
         self._tokens.close()
@@ -126,21 +126,21 @@ def create_authenticator(
     threads: int = 16,
     clock: Callable[[], float] = time.time,
 ) -> KeystoneAuthenticator:
-    """The authenticator for a configuration.
+    """Return the authenticator for a configuration.
 
     Args:
         conf: the configuration with ``[keystone_authtoken]``.
-        cache_seconds: how long Keystone's answer counts at most; a revoked token works that long.
-        cache_size: how many answers are kept.
-        failures_burst: how many credentials from one address may be wrong at once.
-        failures_per_second: how many a second from then on; 0 for no limit.
-        domain_seconds: how long the list of a domain's projects counts.
-        max_domain_projects: how many it may have.
-        threads: how many tokens are validated at once.
+        cache_seconds: maximum time that a validation is cached; a revoked token keeps working that long.
+        cache_size: number of cached validations.
+        failures_burst: number of invalid credentials that one address may send at once.
+        failures_per_second: number of invalid credentials per second after that; 0 for no limit.
+        domain_seconds: time that the list of a domain's projects is cached.
+        max_domain_projects: maximum number of projects of a domain.
+        threads: number of tokens validated concurrently.
         clock: seconds since the epoch.
 
     Raises:
-        ConfigError: the section cannot be used.
+        ConfigError: the section is invalid.
     """
     cache: CallerCache[Refusal] = CallerCache(
         seconds=cache_seconds, size=cache_size, negative_size=cache_size, clock=clock

@@ -1,16 +1,14 @@
-"""Basic credentials, for clients that cannot renew a token: exchanged for one, which is then used.
+"""Basic credentials, for clients that cannot renew a token. They are exchanged for a token once.
 
-The user part and the password (RFC 7617) are one of
+The user part and the password (RFC 7617) have one of these forms:
 
     application-credential-id : secret
     user@domain|project@domain : password
 
-with names as Keystone has them: nothing is percent-decoded, the last ``@`` divides name and domain, and the
-password may hold colons.
+Names are not percent-decoded, the last ``@`` separates name and domain, and the password may contain colons.
 
-A token is kept under an HMAC of the credentials with a key that this process drew at its start, until shortly
-before it expires. From there on it is treated as if the client had sent it, so its expiry, its revocation and
-its access rules count as those of any other.
+A token is cached until shortly before it expires, under an HMAC of the credentials with a random key of this
+process. It is then treated as if the client had sent it, so its expiry, revocation and access rules apply.
 """
 
 from __future__ import annotations
@@ -48,10 +46,10 @@ __all__ = ["BasicCredentials", "Login", "parse_login"]
 
 _LOG = logging.getLogger(__name__)
 _EARLY = 60.0
-"""Seconds before its expiry that a token is replaced."""
+"""Seconds before its expiry at which a token is replaced."""
 _NEGATIVE_SECONDS = 10.0
 _PROBE = b"probe"
-"""The key of a probe's flight; those of credentials are longer."""
+"""The key of a probe's call. The keys of credentials are longer."""
 _APPLICATION_CREDENTIAL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _HELP = (
@@ -59,7 +57,7 @@ _HELP = (
     "user@domain|project@domain:password."
 )
 
-# Keystone answers 400 to a body outside its schema, for example an overlong name.
+# Keystone responds with 400 to a body outside its schema, for example a name that is too long.
 _WRONG = (
     exceptions.BadRequest,
     exceptions.Unauthorized,
@@ -70,10 +68,10 @@ _WRONG = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """Basic credentials, taken apart.
+    """Parsed Basic credentials.
 
     Attributes:
-        subject: the user part: an application credential's id, or names of user and project.
+        subject: the user part: an application credential's id, or the names of user and project.
         secret: the password.
         user: name and domain of the user, None for an application credential.
         project: name and domain of the project, None for an application credential.
@@ -87,7 +85,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A token that stands for credentials; ``key`` is its ``token_key``."""
+    """A cached token of Basic credentials; ``key`` is its ``token_key``."""
 
     token: bytes = field(repr=False)
     key: bytes
@@ -96,13 +94,13 @@ class _Kept:
 
 
 def parse_login(value: bytes) -> Login:
-    """Takes Basic credentials apart.
+    """Parse Basic credentials.
 
     Args:
-        value: what follows the scheme: base64 of user part, colon and password.
+        value: the text after the scheme: base64 of user part, colon and password.
 
     Raises:
-        ValueError: they have neither of the two forms.
+        ValueError: the credentials have neither of the two forms.
     """
     if len(value) > MAX_CREDENTIAL:
         raise ValueError(_HELP)
@@ -125,19 +123,19 @@ def parse_login(value: bytes) -> Login:
 
 
 class BasicCredentials:
-    """Exchanges Basic credentials for tokens, and identifies callers by these.
+    """Exchanges Basic credentials for tokens, and identifies callers by them.
 
-    Wrong credentials are refused for a few seconds without asking again, and after some failures of one
-    user part further tries are turned away for a while. Credentials that were right before are exempt from
-    the latter, so nobody can lock their owner out.
+    Wrong credentials are refused for a few seconds without a call to Keystone, and after some failures of one
+    user part further attempts are refused for a while. Credentials that were valid before are exempt from the
+    latter, so nobody can lock out their owner.
 
     Args:
-        tokens: validates the tokens that were got. Its budget of failures counts for credentials, too.
+        tokens: validates the tokens. Its budget of failures also limits credentials.
         throttle: limits the failures of a user part.
-        size: how many credentials are remembered, and as many wrong ones.
-        threads: how many are exchanged at once. They are apart from those of ``tokens``, since Keystone
-            takes long for each password and others should not wait for that.
-        waiting: how many exchanges may be under way or queued before more are turned away.
+        size: number of cached credentials, and of cached wrong ones.
+        threads: number of concurrent exchanges. They have their own threads, since Keystone needs long for a
+            password and the validation of tokens should not wait for that.
+        waiting: maximum number of running and queued exchanges.
         clock: seconds since the epoch.
     """
 
@@ -165,11 +163,11 @@ class BasicCredentials:
         self._secret = secrets.token_bytes(32)
 
     def cached(self, value: bytes, service_token: bytes | None) -> Caller | None:
-        """The caller, if the credentials' token is at hand and Keystone confirmed it a moment ago.
+        """Return the caller if the credentials' token and its validation are cached.
 
         Args:
-            value: what follows the scheme in ``Authorization``.
-            service_token: from ``X-Service-Token``, if it was sent.
+            value: the text after the scheme in ``Authorization``.
+            service_token: the value of ``X-Service-Token``, if any.
         """
         kept = self._kept.get(self._hash(value))
         if kept is None or self._clock() >= kept.renew_at:
@@ -180,25 +178,25 @@ class BasicCredentials:
 
     @property
     def errors(self) -> int:
-        """How often Keystone could not be asked."""
+        """The number of failed calls to Keystone."""
         return self._flights.failed
 
     async def identify(
         self, value: bytes, service_token: bytes | None, method: str, path: str, client: str = ""
     ) -> Caller:
-        """The owner of the credentials.
+        """Return the owner of the credentials.
 
         Args:
-            value: what follows the scheme in ``Authorization``.
-            service_token: from ``X-Service-Token``, if it was sent.
+            value: the text after the scheme in ``Authorization``.
+            service_token: the value of ``X-Service-Token``, if any.
             method: the request's method, for access rules.
             path: the request's path, for access rules.
             client: address of the peer.
 
         Raises:
-            Unauthorized: Keystone does not accept the credentials, or they are malformed.
-            TooManyRequests: this user part failed too often, or this address did with others.
-            Unavailable: Keystone cannot be asked.
+            Unauthorized: Keystone rejected the credentials, or they are malformed.
+            TooManyRequests: this user part, or others from this address, failed too often.
+            Unavailable: Keystone cannot be reached.
         """
         key = self._hash(value)
         known = self._kept.get(key)
@@ -210,7 +208,7 @@ class BasicCredentials:
         except TokenRefused as error:
             if error.refusal is not Refusal.TOKEN or kept is not known:
                 raise
-        # The token was revoked. Another request may have replaced it meanwhile.
+        # The token was revoked. Another request may have replaced it in the meantime.
         current = self._kept.get(key)
         if current is None or current is kept:
             current = await self._exchange(key, value, client, known=current is not None)
@@ -220,12 +218,12 @@ class BasicCredentials:
         """Ask Keystone for its version document.
 
         Raises:
-            Unavailable: it does not answer, or says that it cannot serve.
+            Unavailable: Keystone does not respond, or responds with an error.
         """
         await self._flights.run(_PROBE, self._touch)
 
     def close(self) -> None:
-        """Ends the threads. Waits for the exchanges that are under way."""
+        """Stop the threads after the current exchanges have finished."""
         self._flights.close()
         self._session.session.close()
 
@@ -233,7 +231,7 @@ class BasicCredentials:
         return hmac.digest(self._secret, value, "sha256")
 
     async def _renew(self, key: bytes, value: bytes, known: _Kept | None, client: str) -> _Kept:
-        """A new token; or the one that is about to expire, if Keystone is away."""
+        """Return a new token, or the one that is about to expire if Keystone is down."""
         try:
             return await self._exchange(key, value, client, known=known is not None)
         except Unavailable:
@@ -242,7 +240,7 @@ class BasicCredentials:
             return known
 
     async def _exchange(self, key: bytes, value: bytes, client: str, *, known: bool) -> _Kept:
-        """Gets a token for credentials; ``known`` says that these were right before."""
+        """Get a token for credentials; ``known``: whether they were valid before."""
         if self._wrong.get(key):
             raise self._unauthorized()
         try:
@@ -265,7 +263,7 @@ class BasicCredentials:
         return kept
 
     def _settle(self, key: bytes, attempt: tuple[bytes, bytes] | None, flight: Future[_Kept | None]) -> None:
-        """Keeps the outcome; forgives the attempt that was counted, unless it was a failure."""
+        """Cache the outcome, and refund the attempt unless it failed."""
         judged = not flight.cancelled() and flight.exception() is None
         kept = flight.result() if judged else None
         if kept is not None:
@@ -280,7 +278,7 @@ class BasicCredentials:
             self._tokens.failures.refund(payer)
 
     def _login(self, login: Login) -> _Kept | None:
-        """Asks Keystone for a token; None if the credentials are wrong. This happens in a thread."""
+        """Request a token, None if the credentials are wrong. Runs in a thread."""
         try:
             access: Any = _plugin(login, self._auth_url).get_access(self._session)
             token: bytes = access.auth_token.encode("ascii")
@@ -288,17 +286,18 @@ class BasicCredentials:
         except _WRONG:
             return None
         except Exception as error:
-            # Keystone answers 404 to an application credential that does not exist, and 401 to a user.
+            # Keystone responds with 404 for an unknown application credential, and with 401 for an unknown
+            # user.
             if isinstance(error, exceptions.NotFound) and login.user is None:
                 return None
             _LOG.error("Keystone gave no token for Basic credentials: %s", type(error).__name__)
             raise Unavailable("Keystone cannot be reached to check the credentials. Try again.", 5) from error
-        # A token that lives no longer than the margin would otherwise be replaced at every request.
+        # Otherwise a token with a lifetime below the margin would be replaced at every request.
         early = min(_EARLY, (expires_at - self._clock()) / 2)
         return _Kept(token, token_key(token), expires_at - early, expires_at)
 
     def _touch(self) -> None:
-        """Sends one request without credentials. This happens in a thread."""
+        """Send one request without credentials. Runs in a thread."""
         try:
             answer = self._session.get(self._auth_url, authenticated=False, raise_exc=False)
         except exceptions.ClientException as error:
@@ -311,7 +310,7 @@ class BasicCredentials:
 
 
 def _plugin(login: Login, auth_url: str) -> v3.ApplicationCredential | v3.Password:
-    """The keystoneauth plugin for a login. The catalog is left out: nobody reads it."""
+    """Return the keystoneauth plugin for a login. It does not request the catalog, which is not needed."""
     if login.user is None or login.project is None:
         return v3.ApplicationCredential(
             auth_url,

@@ -1,9 +1,9 @@
-"""Answers that are still fresh: the cache in front of Keystone.
+"""The cache in front of Keystone.
 
-Two rules hold here. A raw token is never a key nor a value: keys are SHA-256 digests. And a caller who
-is restricted by access rules is never stored, because each of their requests has to be checked.
+Two rules must hold. A raw token is neither a key nor a value: keys are SHA-256 digests. A caller who is
+restricted by access rules is never cached, because each of its requests must be checked.
 
-Everything here runs in the event loop's thread only, so there are no locks.
+Everything here runs in the thread of the event loop, so there are no locks.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ R = TypeVar("R")
 
 
 def digest(*parts: bytes) -> bytes:
-    """SHA-256 over the parts, each preceded by its length so that no two lists of parts meet."""
+    """Return SHA-256 over the parts, each preceded by its length so that different lists never collide."""
     return sha256(b"".join([b"%d:%b" % (len(part), part) for part in parts])).digest()
 
 
 def token_key(token: bytes, service_token: bytes | None = None) -> bytes:
-    """The cache key of a user token, alone or together with a service token.
+    """Return the cache key of a user token, alone or together with a service token.
 
-    The same as ``digest`` of what is given, without its loop: this runs for every request.
+    It equals ``digest`` of the tokens, without its loop: this runs for every request.
     """
     if service_token is None:
         return sha256(b"%d:%b" % (len(token), token)).digest()
@@ -40,10 +40,10 @@ def token_key(token: bytes, service_token: bytes | None = None) -> bytes:
 
 
 class ExpiringLru(Generic[V]):
-    """A bounded mapping whose entries end by themselves. Every operation is O(1).
+    """A bounded mapping whose entries expire. Every operation is O(1).
 
     Args:
-        size: the number of entries; the one that was used longest ago makes room.
+        size: maximum number of entries; the least recently used is evicted.
         clock: seconds since the epoch.
     """
 
@@ -58,12 +58,12 @@ class ExpiringLru(Generic[V]):
         return len(self._entries)
 
     def get(self, key: bytes) -> V | None:
-        """The value of a key, or None if there is none that is still fresh."""
+        """Return the value of a key, None if it is missing or expired."""
         entry = self._entries.get(key)
         if entry is None:
             return None
         value, since, until = entry
-        # A clock that was set back would make an entry live longer than it was given, hence the lower bound.
+        # The lower bound: after the clock was set back, an entry would live longer than intended.
         if since <= self._clock() < until:
             self._entries.move_to_end(key)
             return value
@@ -71,12 +71,12 @@ class ExpiringLru(Generic[V]):
         return None
 
     def put(self, key: bytes, value: V, until: float) -> None:
-        """Keeps a value.
+        """Store a value.
 
         Args:
-            key: its key; an earlier value of the same key is replaced.
-            value: what to keep.
-            until: when it ends, in seconds since the epoch. A time that has passed stores nothing.
+            key: its key; an earlier value is replaced.
+            value: the value.
+            until: its expiry in seconds since the epoch. An expired value is not stored.
         """
         now = self._clock()
         if until <= now:
@@ -88,25 +88,26 @@ class ExpiringLru(Generic[V]):
             self._entries.popitem(last=False)
 
     def drop(self, key: bytes) -> None:
-        """Forgets a key, if it is there."""
+        """Remove a key if it exists."""
         self._entries.pop(key, None)
 
 
 class CallerCache(Generic[R]):
-    """Callers that Keystone confirmed, and keys that it refused.
+    """Callers whose tokens Keystone validated, and keys of tokens that it rejected.
 
     Args:
-        seconds: how long a confirmation counts at most; 0 keeps none.
-        negative_seconds: how long a refusal counts; at most 10 are taken, so that a token which Keystone
-            learns of a moment later is not locked out.
-        size: bound of the confirmations.
-        negative_size: bound of the refusals; apart, so that a flood of bad tokens evicts no good one.
+        seconds: maximum time that a validation is cached; 0 disables the cache.
+        negative_seconds: time that a rejection is cached, at most 10, so that a token that becomes valid soon
+            after is not locked out.
+        size: maximum number of validations.
+        negative_size: maximum number of rejections, separate so that a flood of bad tokens evicts no good
+            one.
         clock: seconds since the epoch.
 
     Attributes:
-        hits: requests answered with a confirmation.
-        negative_hits: requests answered with a refusal.
-        misses: requests for which Keystone had to be asked, or an answer under way awaited.
+        hits: requests with a cached validation.
+        negative_hits: requests with a cached rejection.
+        misses: requests that called Keystone or waited for a call of another request.
     """
 
     __slots__ = (
@@ -139,14 +140,14 @@ class CallerCache(Generic[R]):
         self.negative_hits = 0
 
     def hit(self, key: bytes) -> Caller | None:
-        """The confirmed caller of a key. Counts a hit, but not a miss."""
+        """Return the cached caller of a key. Counts a hit, but not a miss."""
         caller = self._confirmed.get(key)
         if caller is not None:
             self.hits += 1
         return caller
 
     def refused(self, key: bytes) -> R | None:
-        """The reason why a key was refused a moment ago. Counts a negative hit, or a miss."""
+        """Return the cached reason why a key was rejected. Counts a negative hit, or a miss."""
         reason = self._refused.get(key)
         if reason is None:
             self.misses += 1
@@ -155,18 +156,18 @@ class CallerCache(Generic[R]):
         return reason
 
     def admit(self, key: bytes, caller: Caller, until: float) -> None:
-        """Keeps a confirmation.
+        """Cache a validation.
 
         Args:
             key: from ``token_key``.
-            caller: whom Keystone confirmed; nothing is kept of one who is restricted by access rules.
-            until: when the tokens end, in seconds since the epoch.
+            caller: the caller. A caller restricted by access rules is not cached.
+            until: expiry of the tokens in seconds since the epoch.
         """
         self._refused.drop(key)
         if not caller.restricted:
             self._confirmed.put(key, caller, min(until, self._clock() + self._seconds))
 
     def refuse(self, key: bytes, reason: R) -> None:
-        """Keeps a refusal for a short time, and forgets a confirmation of the same key."""
+        """Cache a rejection for a short time, and remove a validation of the same key."""
         self._confirmed.drop(key)
         self._refused.put(key, reason, self._clock() + self._negative_seconds)

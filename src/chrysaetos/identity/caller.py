@@ -1,4 +1,4 @@
-"""The caller: what Keystone says of whoever sent a request."""
+"""The caller of a request, as Keystone describes it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["Authenticator", "Caller"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """An authenticated caller, as Keystone's token describes it.
+    """An authenticated caller, as described by its token.
 
-    A token is scoped to a project, a domain, the system, or nothing at all; at most one of
+    A token is scoped to a project, a domain, the system, or unscoped; at most one of
     ``project_id``, ``domain_id`` and ``system_scope`` is set (Keystone API reference, "Token scope").
 
     Attributes:
@@ -28,10 +28,10 @@ class Caller:
         domain_id: the domain of a domain-scoped token, else None.
         system_scope: ``all`` for a system-scoped token, else None.
         roles: names of the roles, as Keystone spells them.
-        service_roles: roles of the accompanying service token, empty without one.
-        expires_at: when the token ends, in seconds since the epoch.
-        restricted: whether the token belongs to an application credential with access rules, so that
-            each request has to be checked against them by Keystone's middleware.
+        service_roles: roles of the service token sent with it, empty if there is none.
+        expires_at: expiry of the token in seconds since the epoch.
+        restricted: whether the token belongs to an application credential with access rules. Keystone's
+            middleware must check each of its requests.
     """
 
     user_id: str
@@ -49,22 +49,22 @@ class Caller:
 
 
 class Authenticator(Protocol):
-    """Anything that can say who sent a request."""
+    """Identifies the callers of requests."""
 
     async def identify(
         self, headers: Sequence[tuple[bytes, bytes]], method: str, path: str, client: str = ""
     ) -> Caller:
-        """The caller of a request.
+        """Return the caller of a request.
 
         Args:
-            headers: the request's headers, names in lower case, as they came.
+            headers: the request's headers in their order, names in lower case.
             method: the request's method, for access rules.
-            path: the endpoint's path as the catalog's clients see it, for access rules.
-            client: address of the peer, for the number of failures; "" if there is none.
+            path: the endpoint's path as clients of the catalog see it, for access rules.
+            client: address of the peer, for the limit of failures; "" if there is none.
 
         Raises:
-            Unauthorized: no credentials, or Keystone does not accept them.
-            TooManyRequests: these credentials failed too often, or others from this address did.
-            Unavailable: Keystone cannot be reached and no cached answer is fresh enough.
+            Unauthorized: there are no credentials, or Keystone rejected them.
+            TooManyRequests: these credentials, or others from this address, failed too often.
+            Unavailable: Keystone cannot be reached and nothing is cached.
         """
         ...

@@ -1,7 +1,7 @@
-"""What a request's headers hold to say who sent it.
+"""Find the credentials in the headers of a request.
 
-Only ``X-Auth-Token``, ``X-Service-Token`` and ``Authorization`` are read; every other identity header is the
-client's own claim and is not looked at. Nothing here judges a credential: that is Keystone's work.
+Only ``X-Auth-Token``, ``X-Service-Token`` and ``Authorization`` are read; all other identity headers
+are the client's own claims and are ignored. Keystone validates the credentials, not this module.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_CREDENTIAL", "Kind", "is_token", "pick"]
 
 MAX_CREDENTIAL = 8192
-"""Bytes that a credential may have. The longest tokens, Keystone's JWS ones, have less than 2 KiB."""
+"""Maximum size of a credential in bytes. Keystone's longest tokens (JWS) are smaller than 2 KiB."""
 
 _AUTHORIZATION = b"authorization"
 _SERVICE_TOKEN = b"x-service-token"
@@ -28,7 +28,7 @@ _TOKEN = re.compile(rb"[!-~]{1,%d}" % MAX_CREDENTIAL)
 
 
 class Kind(Enum):
-    """What sort of credential a request carries."""
+    """The kind of a credential."""
 
     TOKEN = "token"  # noqa: S105 - a kind, not a token
     BASIC = "basic"
@@ -37,12 +37,12 @@ class Kind(Enum):
 
 
 def is_token(value: bytes) -> bool:
-    """Whether a value can be a Keystone token: visible ASCII, 1 to ``MAX_CREDENTIAL`` bytes."""
+    """Return whether a value can be a Keystone token: visible ASCII, 1 to ``MAX_CREDENTIAL`` bytes."""
     return _TOKEN.fullmatch(value) is not None
 
 
 def pick(headers: Sequence[tuple[bytes, bytes]]) -> tuple[Kind, bytes, bytes | None]:
-    """The credential of a request.
+    """Return the credential of a request.
 
     Args:
         headers: the request's headers, names in lower case.
@@ -51,8 +51,8 @@ def pick(headers: Sequence[tuple[bytes, bytes]]) -> tuple[Kind, bytes, bytes | N
         The kind; the user token, or the base64 text of Basic credentials; the service token, if any.
 
     Raises:
-        BadRequest: a credential header is repeated, or two of them name two credentials. Which one a
-            proxy in front has checked cannot be known, so none is used.
+        BadRequest: the request has two credentials. A proxy in front may have checked either, so none is
+            used.
     """
     found = [pair for pair in headers if pair[0] in _NAMES]
     if len(found) == 1 and found[0][0] == _USER_TOKEN:
@@ -72,7 +72,7 @@ def pick(headers: Sequence[tuple[bytes, bytes]]) -> tuple[Kind, bytes, bytes | N
 
 
 def _authorization(value: bytes) -> tuple[Kind, bytes]:
-    """The credential of an Authorization header: scheme, spaces, token68 (RFC 9110, 11.4)."""
+    """Parse an Authorization header: scheme, spaces, token68 (RFC 9110, 11.4)."""
     scheme, _, rest = value.partition(b" ")
     scheme = scheme.lower()
     if scheme == b"bearer":

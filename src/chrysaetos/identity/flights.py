@@ -1,4 +1,4 @@
-"""One call at a time for each key, however many requests wait for its answer."""
+"""Single flight: one call at a time for each key, shared by all requests that need its result."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Runs blocking calls in threads of its own, each key's only once at a time.
+    """Runs blocking calls in its own threads, at most one at a time for each key.
 
     Args:
         name: prefix of the threads' names.
-        threads: how many calls run at once.
-        waiting: how many keys may be under way or queued before more are turned away.
+        threads: number of concurrent calls.
+        waiting: maximum number of running and queued calls.
 
     Attributes:
         failed: calls that raised.
@@ -42,37 +42,37 @@ class SingleFlight(Generic[T]):
     async def run(
         self, key: bytes, call: Callable[[], T], landed: Callable[[Future[T]], None] | None = None
     ) -> T:
-        """The result of the call under way for a key, which is started if there is none.
+        """Return the result of the current call for a key. Start the call if there is none.
 
-        A waiter that is cancelled leaves the call and the other waiters alone.
+        Cancelling a waiter affects neither the call nor the other waiters.
 
         Args:
-            key: what makes two calls the same.
-            call: the blocking call; it runs in a thread, without the caller's context variables.
-            landed: called in the event loop with the finished flight, before any waiter goes on.
+            key: identifies the call.
+            call: the blocking function. It runs in a thread without the caller's context variables.
+            landed: called in the event loop with the finished future, before any waiter continues.
 
         Raises:
-            Unavailable: too many calls are under way, or the threads have ended.
-            Exception: whatever the call raises, to all of its waiters.
+            Unavailable: too many calls are running or queued, or the threads were stopped.
+            Exception: the exception of the call, in each waiter.
         """
         flight = self._flights.get(key)
         if flight is None:
             flight = self._start(key, call, landed)
-        # Unlike awaiting the flight itself, this does not pass a waiter's cancellation on to it.
+        # Unlike awaiting the future itself, this does not cancel it when a waiter is cancelled.
         await asyncio.wait((flight,))
         return flight.result()
 
     def check_room(self) -> None:
-        """Check that one more call could be started.
+        """Check that another call can be started.
 
         Raises:
-            Unavailable: too many are under way.
+            Unavailable: too many calls are running or queued.
         """
         if len(self._flights) >= self._waiting:
             raise Unavailable("Keystone is being asked too much at the moment. Try again.")
 
     def close(self) -> None:
-        """Ends the threads: waits for the calls that run, cancels those that are queued."""
+        """Stop the threads: wait for running calls, cancel queued ones."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _start(
@@ -91,6 +91,6 @@ class SingleFlight(Generic[T]):
         del self._flights[key]
         if landed is not None:
             landed(flight)
-        # Looking at it marks it as seen, for the case that every waiter has gone.
+        # This marks the exception as retrieved, in case all waiters were cancelled.
         if not flight.cancelled() and flight.exception() is not None:
             self.failed += 1

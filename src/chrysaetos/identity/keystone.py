@@ -1,12 +1,10 @@
-"""Tokens: who Keystone says that their bearer is.
+"""Validate tokens with keystonemiddleware.
 
-keystonemiddleware's ``auth_token`` judges every token; it is run as the WSGI middleware it is, in a thread,
-around an application that does nothing but let requests through. What is new to it is asked of Keystone, what
-was confirmed within ``cache_seconds`` is answered from memory.
+Its WSGI middleware ``auth_token`` runs in a thread around an empty application and validates each token.
+Validations are cached for ``cache_seconds``.
 
-Whether a token has access rules is known only once Keystone was asked. A flight is therefore shared by all
-requests with the same token; those that get the answer "has access rules" for a request other than their
-own ask again, for themselves.
+Only the validation shows whether a token has access rules. So all requests with the same token share one
+call, and if the token has access rules, each request that did not start the call repeats it for itself.
 """
 
 from __future__ import annotations
@@ -45,11 +43,11 @@ _QUOTING_LOGS = ("keystonemiddleware.auth_token", "keystoneauth.session")
 _NO_CACHE = "chrysaetos.no_cache"
 _RETRY_AFTER = 5
 _MOST_GOOD = 10_000
-"""Tokens that are remembered as good ones beyond the time that an answer about them counts."""
+"""Number of tokens that are remembered as valid after their validation expired."""
 
 
 class Refusal(Enum):
-    """Why a request's tokens were refused. The value is the message for the caller."""
+    """Why tokens were rejected. The value is the message for the caller."""
 
     TOKEN = "Keystone does not accept the token: it is unknown, expired or revoked. Get a new one."  # noqa: S105
     SERVICE = "The token is good, but the one in X-Service-Token is not, or has no service role."
@@ -58,10 +56,10 @@ class Refusal(Enum):
 
 
 class TokenRefused(Unauthorized):
-    """Keystone was asked about a request's tokens and refused.
+    """Keystone rejected the tokens of a request.
 
     Args:
-        refusal: why.
+        refusal: the reason.
         challenges: values of ``WWW-Authenticate``.
     """
 
@@ -72,7 +70,7 @@ class TokenRefused(Unauthorized):
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """What Keystone said: a caller until a time, or a refusal; and to which request, if that matters."""
+    """The result of a validation, and the request that it is for if that matters."""
 
     caller: Caller | None
     until: float
@@ -81,17 +79,17 @@ class _Verdict:
 
 
 class _NoCache:
-    """Takes the place of the middleware's own cache, which without memcached keeps everything for ever."""
+    """Replaces the middleware's own cache, which grows without limit if there is no memcached."""
 
     def get(self, key: str) -> None:
-        """Nothing, whatever the key."""
+        """Return None for every key."""
 
     def set(self, key: str, value: bytes, time: int = 0) -> None:
-        """Keeps nothing."""
+        """Do not store anything."""
 
 
 class _HideAnswers(logging.Filter):
-    """Keeps Keystone's own words out of the log: its 404 repeats the token that was asked about."""
+    """Keeps Keystone's messages out of the log: its 404 repeats the token."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.exc_info = None
@@ -103,20 +101,20 @@ class KeystoneTokens:
 
     Args:
         conf: the configuration with ``[keystone_authtoken]``; the middleware's options are registered in it.
-        cache: where answers are kept.
-        failures: how many tokens of an address may turn out to be invalid; without limit if None.
-        threads: how many tokens are validated at once.
-        waiting: how many validations may be under way or queued before more are turned away.
+        cache: the cache of validations.
+        failures: limits the invalid tokens of an address; None for no limit.
+        threads: number of concurrent validations.
+        waiting: maximum number of running and queued validations.
         clock: seconds since the epoch.
 
     Attributes:
-        settings: the section, checked.
+        settings: the validated section.
         cache: the cache, with its counters.
         failures: the budget of failures.
-        challenges: values of ``WWW-Authenticate`` for whoever sent nothing that Keystone accepts.
+        challenges: values of ``WWW-Authenticate`` for requests without valid credentials.
 
     Raises:
-        ConfigError: the section cannot be used.
+        ConfigError: the section is invalid.
     """
 
     def __init__(
@@ -139,37 +137,37 @@ class KeystoneTokens:
         self._clock = clock
         self._middleware = _middleware(conf, shared_cache=self.settings.shared_cache)
         self._flights: SingleFlight[_Verdict] = SingleFlight("keystone", threads=threads, waiting=waiting)
-        # They are asked about again in any case, so that strangers at the same address cannot hinder them.
+        # Known tokens are always validated again, so others at the same address cannot block them.
         self._good: ExpiringLru[bool] = ExpiringLru(_MOST_GOOD, clock)
         self._filter = _HideAnswers()
         for name in _QUOTING_LOGS:
             logging.getLogger(name).addFilter(self._filter)
 
     def cached(self, key: bytes) -> Caller | None:
-        """The caller of a key from ``token_key``, if Keystone confirmed it a moment ago."""
+        """Return the cached caller of a key from ``token_key``."""
         return self.cache.hit(key)
 
     @property
     def errors(self) -> int:
-        """How often Keystone could not be asked."""
+        """The number of failed calls to Keystone."""
         return self._flights.failed
 
     async def identify(
         self, token: bytes, service_token: bytes | None, method: str, path: str, client: str = ""
     ) -> Caller:
-        """The bearer of a token.
+        """Return the owner of a token.
 
         Args:
-            token: from ``X-Auth-Token`` or ``Authorization: Bearer``.
-            service_token: from ``X-Service-Token``, if it was sent.
+            token: the value of ``X-Auth-Token`` or ``Authorization: Bearer``.
+            service_token: the value of ``X-Service-Token``, if any.
             method: the request's method, for access rules.
             path: the request's path, for access rules.
-            client: address of the peer; "" if it is not to be held responsible for the token.
+            client: address of the peer; "" to not count a failure against it.
 
         Raises:
-            TokenRefused: Keystone does not accept the token, or not for this request.
-            TooManyRequests: the token is not known, and too many from this address were not valid.
-            Unavailable: Keystone cannot be asked.
+            TokenRefused: Keystone rejected the token, or its use for this request.
+            TooManyRequests: the token is not cached, and too many tokens from this address were invalid.
+            Unavailable: Keystone cannot be reached.
         """
         key = token_key(token, service_token)
         caller = self.cache.hit(key)
@@ -197,7 +195,7 @@ class KeystoneTokens:
         return verdict.caller
 
     def close(self) -> None:
-        """Ends the threads. Waits for the calls to Keystone that are under way."""
+        """Stop the threads after the current calls to Keystone have finished."""
         self._flights.close()
         for name in _QUOTING_LOGS:
             logging.getLogger(name).removeFilter(self._filter)
@@ -222,7 +220,7 @@ class KeystoneTokens:
             self.cache.refuse(key, verdict.refusal)
 
     def _ask(self, token: bytes, service_token: bytes | None, method: str, path: str) -> _Verdict:
-        """Runs the middleware. This happens in a thread."""
+        """Run the middleware. Runs in a thread."""
         environ = _environ(token, service_token, method, path)
         statuses: list[str] = []
 
@@ -232,7 +230,7 @@ class KeystoneTokens:
         try:
             list(self._middleware(environ, start_response))
         except Exception as error:
-            # Its message may quote Keystone's answer, its class does not.
+            # The message may quote Keystone's response, the class does not.
             _LOG.error("Keystone could not be asked: %s", type(error).__name__)
             raise _unavailable() from error
         match statuses:
@@ -245,8 +243,8 @@ class KeystoneTokens:
     def _admitted(self, environ: dict[str, Any], method: str, path: str) -> _Verdict:
         auth = environ["keystone.token_auth"]
         caller = _caller(auth.user, auth.service)
-        # With a service token Keystone lets a user token pass that has expired a while ago, so that long
-        # operations can end. Then only the service token's end bounds the answer's life.
+        # With a service token Keystone accepts a user token that expired recently, so that long operations
+        # can finish. Then only the service token's expiry limits the validation.
         until = caller.expires_at
         if auth.service is not None:
             service_until = auth.service.expires.timestamp()
@@ -255,12 +253,12 @@ class KeystoneTokens:
 
 
 def _middleware(conf: ConfigOpts, *, shared_cache: bool) -> Callable[..., Iterable[bytes]]:
-    """The middleware around an application that answers 204 to whatever it lets through."""
+    """Return the middleware around an application that responds with 204."""
     overrides: dict[str, Any] = {
         "oslo_config_config": conf,
-        # The gateway has no use for requests that nobody stands for.
+        # The gateway requires an authenticated caller.
         "delay_auth_decision": False,
-        # Access rules are checked against the services in the token's catalog.
+        # Access rules refer to the services in the token's catalog.
         "include_service_catalog": True,
     }
     if not shared_cache:
@@ -278,7 +276,7 @@ def _middleware(conf: ConfigOpts, *, shared_cache: bool) -> Callable[..., Iterab
 
 
 def _environ(token: bytes, service_token: bytes | None, method: str, path: str) -> dict[str, Any]:
-    """The request, as WSGI wants it (PEP 3333): the path decoded, then each of its bytes a character."""
+    """Return the WSGI environment of a request (PEP 3333): the path is decoded, one character per byte."""
     environ = {
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",
@@ -303,7 +301,7 @@ def _environ(token: bytes, service_token: bytes | None, method: str, path: str) 
 
 
 def _refused(environ: dict[str, Any], method: str, path: str) -> _Verdict:
-    """Why the middleware answered 401; it says so only by what it left in the environ."""
+    """Return why the middleware responded with 401, which only the environment shows."""
     if environ.get("HTTP_X_IDENTITY_STATUS") == "Confirmed":
         return _Verdict(None, 0.0, Refusal.SERVICE, None)
     user = environ["keystone.token_auth"].user
@@ -314,7 +312,7 @@ def _refused(environ: dict[str, Any], method: str, path: str) -> _Verdict:
 
 
 def _caller(user: Any, service: Any) -> Caller:
-    """A caller from keystoneauth's ``AccessInfoV3``; the headers would join roles with commas."""
+    """Return a caller from keystoneauth's ``AccessInfoV3``; the headers would join roles with commas."""
     system = user.system or {}
     return Caller(
         user_id=user.user_id,

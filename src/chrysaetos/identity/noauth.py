@@ -1,4 +1,4 @@
-"""For trials: everybody is an administrator."""
+"""``auth_mode = noauth``, for trials: every caller is an administrator."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EVERYBODY = Caller(user_id="noauth", user_name="noauth", project_id="noauth", r
 
 
 class NoAuthenticator:
-    """Asks nobody. Whoever reaches the gateway sees everything; the log says so again and again.
+    """Treats every caller as an administrator, and logs a warning about that repeatedly.
 
     Args:
         clock: seconds, monotonic.
@@ -53,7 +53,7 @@ class NoAuthenticator:
         return self.cached(headers)
 
     async def probe(self) -> None:
-        """There is no Keystone to ask."""
+        """Do nothing: there is no Keystone."""
 
     def close(self) -> None:
-        """There is nothing to end."""
+        """Do nothing."""

@@ -1,10 +1,10 @@
 """The projects of a domain, as Keystone lists them.
 
-The gateway asks with its own service user, which needs a role for that: ``reader`` on the system, or
-``admin`` (Keystone's policy ``identity:list_projects``). A list counts for a bounded time and is replaced as
-a whole. It is never used beyond that time, and never in part.
+The gateway lists them as its own service user, which needs the role ``reader`` on the system, or ``admin``
+(Keystone's policy ``identity:list_projects``). A list is cached for a limited time and replaced as a whole.
+An expired or incomplete list is never used.
 
-Disabled projects are in it. What they have stored is the domain's, as it was before.
+The list includes disabled projects: their stored series still belong to the domain.
 """
 
 from __future__ import annotations
@@ -40,23 +40,23 @@ _V3 = {"min_version": "3.0", "max_version": "3.latest"}
 
 
 class DomainProjects:
-    """Lists the projects of domains, and keeps the lists for a while.
+    """Lists the projects of domains, and caches the lists.
 
     Args:
-        conf: the configuration with ``[keystone_authtoken]``, its options registered.
-        settings: that section, checked.
-        seconds: how long a list counts; a project that was made or deleted meanwhile shows after that.
-        most: how many projects a domain may have.
-        threads: how many domains are asked about at once.
-        waiting: how many may be asked about or queued before more are turned away.
+        conf: the configuration with the registered options of ``[keystone_authtoken]``.
+        settings: that section, validated.
+        seconds: time that a list is cached; new and deleted projects take effect after that.
+        most: maximum number of projects of a domain.
+        threads: number of domains listed concurrently.
+        waiting: maximum number of running and queued calls.
         clock: seconds since the epoch.
 
     Attributes:
-        hits: lists that were at hand.
-        misses: times that Keystone had to be asked, or its answer awaited.
+        hits: requests with a cached list.
+        misses: requests that called Keystone or waited for a call of another request.
 
     Raises:
-        ConfigError: the section cannot be used.
+        ConfigError: the section is invalid.
     """
 
     def __init__(
@@ -86,15 +86,15 @@ class DomainProjects:
 
     @property
     def errors(self) -> int:
-        """How often Keystone gave no list."""
+        """The number of failed calls to Keystone."""
         return self._flights.failed
 
     async def of(self, domain_id: str) -> tuple[str, ...]:
-        """The ids of a domain's projects; as long as nothing has changed, the very same tuple.
+        """Return the ids of a domain's projects: the identical tuple until they change.
 
         Raises:
-            Forbidden: the domain has more projects than allowed, or none.
-            Unavailable: Keystone gives no list, or not the whole one.
+            Forbidden: the domain has no projects, or too many.
+            Unavailable: Keystone returned no list, or an incomplete one.
         """
         key = domain_id.encode()
         projects = self._lists.get(key)
@@ -114,7 +114,7 @@ class DomainProjects:
         return projects
 
     def close(self) -> None:
-        """Ends the threads. Waits for the calls to Keystone that are under way."""
+        """Stop the threads after the current calls to Keystone have finished."""
         self._flights.close()
         self._session.session.close()
 
@@ -123,7 +123,7 @@ class DomainProjects:
             self._lists.put(key, flight.result(), self._clock() + self._seconds)
 
     def _list(self, domain_id: str) -> tuple[str, ...]:
-        """Asks Keystone, page by page, until there are too many. This happens in a thread."""
+        """List the projects page by page, until there are too many. Runs in a thread."""
         try:
             return self._pages(domain_id)
         except exceptions.Forbidden as error:
@@ -134,7 +134,7 @@ class DomainProjects:
             )
             raise _unavailable() from error
         except Exception as error:
-            # Its message may quote Keystone's answer, its class does not.
+            # The message may quote Keystone's response, the class does not.
             _LOG.error("Keystone gave no list of a domain's projects: %s", _reason(error))
             raise _unavailable() from error
 
@@ -150,7 +150,7 @@ class DomainProjects:
             ).json()
             known = len(projects)
             for project in answer["projects"]:
-                # A server that ignores the filter answers with everybody's.
+                # A server that ignores the filter returns the projects of all domains.
                 if project["domain_id"] != domain_id:
                     raise _NotTheListError("it holds projects of other domains")
                 projects[project["id"]] = None
@@ -163,7 +163,7 @@ class DomainProjects:
                 break
             if len(projects) == known:
                 raise _NotTheListError("a page of it has nothing new")
-            # Host and path of the link are Keystone's public ones, which may not be for the gateway.
+            # The link has Keystone's public host and path, which the gateway may not reach.
             query = parse_qs(urlsplit(following).query)
         if not all(projects):
             raise _NotTheListError("it holds an empty id")
@@ -171,11 +171,11 @@ class DomainProjects:
 
 
 class _NotTheListError(Exception):
-    """What Keystone answered is not the list of the domain's projects."""
+    """Keystone's response is not the list of the domain's projects."""
 
 
 def _adapter(conf: ConfigOpts, session: Session) -> Any:
-    """Keystone itself, where keystonemiddleware would find it, with the service's own credentials."""
+    """Return an adapter for the Keystone that keystonemiddleware uses, with the service's credentials."""
     section = conf[GROUP]
     try:
         auth = loading.load_auth_from_conf_options(conf, GROUP)

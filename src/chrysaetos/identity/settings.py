@@ -1,4 +1,4 @@
-"""The section ``[keystone_authtoken]``, as every OpenStack service has it."""
+"""The section ``[keystone_authtoken]``, as in every OpenStack service."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ GROUP = "keystone_authtoken"
 _DEFAULTS = {
     "service_type": "metric-storage",
     "service_token_roles_required": True,
-    # Without these a Keystone that accepts connections but does not answer would hold a thread for ever,
-    # and one that is down would hold it through three retries.
+    # Without these a Keystone that accepts connections but does not respond would block a thread for ever,
+    # and a Keystone that is down would block it for three retries.
     "http_connect_timeout": 10,
     "http_request_max_retries": 1,
 }
-"""What the gateway takes where the operator says nothing."""
+"""The gateway's defaults."""
 
-# It stands in a quoted string of WWW-Authenticate.
+# It becomes a quoted string in WWW-Authenticate.
 _URL = re.compile(r'https?://[^\x00-\x20"\\\x7f-\U0010ffff]+')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeystoneSettings:
-    """Where Keystone is, and how it is spoken to.
+    """How to connect to Keystone.
 
     Attributes:
-        auth_url: where credentials are exchanged for tokens.
-        www_authenticate_uri: where clients are told to get a token.
-        verify: whether the server's certificate is checked, or the file with the authorities for it.
-        cert: the client's certificate and key, if Keystone asks for one.
+        auth_url: URL for exchanging credentials for tokens.
+        www_authenticate_uri: URL at which clients should get a token.
+        verify: whether to verify the server's certificate, or the file with its authorities.
+        cert: the client's certificate and key, if Keystone requires one.
         timeout: seconds to wait for Keystone.
         shared_cache: whether memcached is configured.
     """
@@ -57,13 +57,13 @@ class KeystoneSettings:
 
 
 def load_settings(conf: ConfigOpts) -> KeystoneSettings:
-    """Registers the options of the section, sets the gateway's defaults and checks what is there.
+    """Register the options of the section, set the gateway's defaults and validate the values.
 
     Args:
-        conf: the service's configuration; its section gets keystonemiddleware's own options.
+        conf: the service's configuration. Its section gets keystonemiddleware's options.
 
     Raises:
-        ConfigError: a setting is missing or cannot be used.
+        ConfigError: a setting is missing or invalid.
     """
     try:
         return _load(conf)
@@ -81,7 +81,7 @@ def _load(conf: ConfigOpts) -> KeystoneSettings:
     public = section.www_authenticate_uri or auth_url
     if not public:
         raise ConfigError(f"[{GROUP}] www_authenticate_uri: set it to the public URL of Keystone")
-    # The middleware would otherwise look the URL up in the catalog when it refuses a token.
+    # Otherwise the middleware would look up the URL in the catalog when it rejects a token.
     conf.set_default("www_authenticate_uri", public, group=GROUP)
     for name, url in (("www_authenticate_uri", public), ("auth_url", auth_url or public)):
         if not _URL.fullmatch(url):
@@ -102,7 +102,7 @@ def _load(conf: ConfigOpts) -> KeystoneSettings:
 
 
 def _plugin_auth_url(conf: ConfigOpts) -> str | None:
-    """The ``auth_url`` of the service's own auth plugin, which may stand in a section of its own."""
+    """Return the ``auth_url`` of the service's auth plugin, which may have its own section."""
     loading.register_auth_conf_options(conf, GROUP)
     group = conf[GROUP].auth_section or GROUP
     if not conf[group].auth_type:
@@ -116,7 +116,7 @@ def _plugin_auth_url(conf: ConfigOpts) -> str | None:
 
 
 def _check_memcached(conf: ConfigOpts) -> None:
-    """Finds a missing driver at the start; the middleware would find it at the first request."""
+    """Check for a missing driver at start; the middleware would fail at the first request."""
     section = conf[GROUP]
     if not section.memcached_servers:
         return

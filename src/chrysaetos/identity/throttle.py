@@ -1,4 +1,4 @@
-"""How often somebody may fail to prove who they are."""
+"""Limit failed authentication attempts."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = ["Budget", "Throttle", "network"]
 
 
 class Throttle:
-    """Counts attempts in a sliding window, for each name on its own.
+    """Limits attempts in a sliding window, separately for each name.
 
-    An attempt counts from its start, so that many at once are no way around the limit. One that turns
-    out well, or that nobody judged, is forgiven.
+    An attempt is counted at its start, so that concurrent attempts cannot exceed the limit. It is refunded if
+    it succeeds or has no result.
 
     Args:
-        limit: attempts in a window; the next one is turned away.
+        limit: maximum number of attempts in a window.
         seconds: length of the window.
-        size: how many names are remembered; the one that tried longest ago makes room.
+        size: maximum number of names; the least recently used is evicted.
         clock: seconds since the epoch.
     """
 
@@ -44,13 +44,13 @@ class Throttle:
         self._attempts: ExpiringLru[deque[float]] = ExpiringLru(size, clock)
 
     def attempt(self, name: bytes) -> None:
-        """Counts an attempt.
+        """Count an attempt.
 
         Args:
-            name: whoever tries, as a digest.
+            name: digest of the name.
 
         Raises:
-            TooManyRequests: the limit is reached; says when the window opens again.
+            TooManyRequests: the limit is reached. The error has the time until the next attempt.
         """
         now = self._clock()
         attempts = self._attempts.get(name) or deque[float]()
@@ -65,23 +65,24 @@ class Throttle:
         self._attempts.put(name, attempts, now + self._seconds)
 
     def forgive(self, name: bytes) -> None:
-        """Takes the latest attempt back."""
+        """Refund the latest attempt."""
         attempts = self._attempts.get(name)
         if attempts:
             attempts.pop()
 
 
 class Budget:
-    """Failures that are allowed to each name: some at once, and from then on some a second.
+    """A token bucket of allowed failures for each name.
 
-    Unlike a window, it locks nobody out: whoever spends all of it leaves what comes back each second to all
-    who share the name. A failure is paid for at its start, so that many at once are no way around; what turns
-    out well, or is not judged, is paid back.
+    Unlike a window, it never locks out a name: the budget refills every second. A failure is paid at the
+        start
+    of an attempt, so that concurrent attempts cannot exceed the budget. It is refunded if the attempt
+    succeeds or has no result.
 
     Args:
-        burst: failures at once.
-        per_second: failures a second from then on; 0 for no limit at all.
-        size: how many names are remembered; the one that was used longest ago makes room.
+        burst: number of failures at once.
+        per_second: number of failures per second after that; 0 for no limit.
+        size: maximum number of names; the least recently used is evicted.
         clock: seconds since the epoch.
     """
 
@@ -99,10 +100,10 @@ class Budget:
         self._left: ExpiringLru[tuple[float, float]] = ExpiringLru(size, clock)
 
     def spend(self, name: bytes) -> None:
-        """Pays for a failure. A name that is empty pays nothing.
+        """Pay for a failure. An empty name has no limit.
 
         Raises:
-            TooManyRequests: nothing is left; says when there is.
+            TooManyRequests: the budget is used up. The error has the time until the next attempt.
         """
         if not name or not self._per_second:
             return
@@ -117,26 +118,26 @@ class Budget:
         self._keep(name, left - 1.0)
 
     def refund(self, name: bytes) -> None:
-        """Pays a failure back that was none."""
+        """Refund an attempt that did not fail."""
         if name and self._per_second:
             self._keep(name, min(self._burst, self._now(name) + 1.0))
 
     def _now(self, name: bytes) -> float:
-        """What is left at this moment."""
+        """Return the remaining budget."""
         left, since = self._left.get(name) or (self._burst, 0.0)
         return min(self._burst, left + (self._clock() - since) * self._per_second)
 
     def _keep(self, name: bytes, left: float) -> None:
         now = self._clock()
-        # Then it would be full, and need not be remembered.
+        # A full budget need not be stored.
         self._left.put(name, (left, now), now + (self._burst - left) / self._per_second)
 
 
 def network(client: str) -> bytes:
-    """Whose budget a client's address spends: its own, or for IPv6 that of its /64, which one host may have.
+    """Return the name whose budget a client's address uses: the address, or the /64 for IPv6.
 
     Args:
-        client: the address; for what is none, as a Unix socket's peer, the result is empty.
+        client: the address. The result is empty if it is not an address, as for a Unix socket.
     """
     try:
         address = ip_address(client.partition("%")[0])
