@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,6 +82,7 @@ class AsgiClient:
             "type": "http",
             "method": method,
             "scheme": "http",
+            "path": unquote(path.decode()),
             "raw_path": path,
             "query_string": query,
             "headers": list(headers),

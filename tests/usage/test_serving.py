@@ -3,6 +3,7 @@
 import base64
 import gzip
 import socket
+import threading
 
 import pytest
 import requests
@@ -95,7 +96,7 @@ def test_tls_and_a_client_that_says_nothing(exposition, tmp_path):
     issued.private_key_pem.write_to_path(key)
     authority.cert_pem.write_to_path(root)
     with (
-        Listener(application(exposition), "127.0.0.1", 0, certificate=certificate, key=key) as listener,
+        Listener(application(exposition), "127.0.0.1", 0, certificate=(certificate, key)) as listener,
         socket.create_connection(("127.0.0.1", listener.port)),
     ):
         answer = requests.get(f"https://localhost:{listener.port}/metrics", verify=str(root), timeout=10)
@@ -106,8 +107,20 @@ def test_what_cannot_be_bound_or_read(exposition, tmp_path):
     app, none = application(exposition), tmp_path / "none"
     with (
         Listener(app, "127.0.0.1", 0) as listener,
-        pytest.raises(UsageError, match="cannot be bound"),
+        pytest.raises(UsageError, match="--bind and --port: cannot listen"),
     ):
         Listener(app, "127.0.0.1", listener.port)
     with pytest.raises(UsageError, match="cannot be used"):
-        Listener(app, "127.0.0.1", 0, certificate=none, key=none)
+        Listener(app, "127.0.0.1", 0, certificate=(none, none))
+
+
+def test_many_clients_that_say_nothing_cost_no_threads_and_no_log_lines(exposition, caplog):
+    with Listener(application(exposition), "127.0.0.1", 0) as listener:
+        threads = threading.active_count()
+        held = [socket.create_connection(("127.0.0.1", listener.port)) for _ in range(700)]
+        answer = requests.get(f"http://127.0.0.1:{listener.port}/metrics", timeout=10)
+        assert answer.status_code == 200
+        assert threading.active_count() == threads
+        for each in held:
+            each.close()
+    assert not [record for record in caplog.records if record.name != "urllib3.connectionpool"]

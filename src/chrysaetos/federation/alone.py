@@ -101,7 +101,7 @@ def build(settings: Settings) -> Service:
     listeners: tuple[MetricsServer, ...] = ()
     if settings.metrics is not None:
         host, port = settings.metrics
-        listeners = (MetricsServer(telemetry.render, host, (port,)),)
+        listeners = (MetricsServer(telemetry.render, host, (port,), ("--metrics-bind", "--metrics-port")),)
     application = Application(
         _OnlyDoor(GateDoor(Gate(tokens), upstream, settings.limits)),
         observers=(telemetry, portals, audit),

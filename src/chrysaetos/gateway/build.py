@@ -148,4 +148,5 @@ def _metrics(conf: cfg.ConfigOpts, telemetry: Telemetry) -> tuple[MetricsServer,
         return ()
     # Each worker takes the first port of these that is free.
     ports = range(section.metrics_port, section.metrics_port + section.workers)
-    return (MetricsServer(telemetry.render, section.metrics_host, ports),)
+    names = ("[gateway] metrics_host", "metrics_port")
+    return (MetricsServer(telemetry.render, section.metrics_host, ports, names),)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chrysaetos.gateway.asgi.application import Application, respond
+from chrysaetos.gateway.asgi.application import Application
 from chrysaetos.gateway.asgi.request import Request
 from chrysaetos.gateway.own.health import Health, json_answer
 from chrysaetos.gateway.own.introspection import About
 from chrysaetos.gateway.own.openapi import document
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
 from chrysaetos.gateway.proxy.proxy import Proxy
+from chrysaetos.http.server.pages import respond
 from chrysaetos.tenancy.endpoints import Action, find_path
 
 if TYPE_CHECKING:

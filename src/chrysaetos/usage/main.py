@@ -188,8 +188,7 @@ def _serve(options: argparse.Namespace) -> int:
                 application(exposition, credentials),
                 options.bind,
                 options.port,
-                certificate=options.tls_cert,
-                key=options.tls_key,
+                certificate=(options.tls_cert, options.tls_key) if options.tls_cert else None,
             )
         )
         _log.info("serving on %s port %d", options.bind, listener.port)

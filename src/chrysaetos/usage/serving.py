@@ -1,103 +1,76 @@
-"""The listener: serves the exposition over HTTP, with TLS and Basic authentication where asked."""
+"""The listener: serves the exposition over HTTP, with TLS and Basic authentication where required."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hmac
-import socket
-import ssl
 import time
-from socketserver import ThreadingMixIn
 from threading import Thread
-from typing import TYPE_CHECKING, Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from typing import TYPE_CHECKING
 
+from chrysaetos.errors import ConfigError
+from chrysaetos.http.server.limits import MONITORING
+from chrysaetos.http.server.pages import EXPOSITION, Pages, text
+from chrysaetos.http.server.server import HttpServer
+from chrysaetos.http.server.sockets import listen_tcp, tls_context
 from chrysaetos.usage.records import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from pathlib import Path
     from typing import Self
 
+    from chrysaetos.http.server.pages import Answer
+    from chrysaetos.http.types import Application, Message
     from chrysaetos.usage.snapshot import Exposition
 
 __all__ = ["Listener", "application"]
-
-_TEXT = ("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-_PLAIN = ("Content-Type", "text/plain; charset=utf-8")
-_LOOK = 0.1
-"""Seconds between two looks whether to end."""
-_TIMEOUT = 30
-"""Seconds that a client may take for its request, and for the answer."""
 
 
 def application(
     exposition: Exposition,
     credentials: tuple[str, str] | None = None,
     clock: Callable[[], float] = time.time,
-) -> Callable[[dict[str, Any], Callable[..., object]], Iterable[bytes]]:
-    """A WSGI application.
+) -> Application:
+    """Return the ASGI application.
 
     Args:
         exposition: what it serves, at ``/metrics`` and at ``/``.
-        credentials: user and password of Basic authentication, if it is asked for.
+        credentials: user and password of Basic authentication, if it is required.
         clock: the time in seconds since the epoch.
     """
     expected = f"{credentials[0]}:{credentials[1]}".encode() if credentials else None
 
-    def allowed(environ: dict[str, Any]) -> bool:
-        if expected is None:
-            return True
-        scheme, _, encoded = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-        try:
-            given = base64.b64decode(encoded.strip(), validate=True)
-        except (binascii.Error, ValueError):
-            return False
-        return scheme.lower() == "basic" and hmac.compare_digest(given, expected)
+    def metrics(scope: Message) -> Answer:
+        headers = dict(scope["headers"])
+        if expected is not None and not _allowed(headers.get(b"authorization", b""), expected):
+            return text(
+                401, "Basic authentication is required", (b"www-authenticate", b'Basic realm="usage"')
+            )
+        compressed = b"gzip" in headers.get(b"accept-encoding", b"")
+        encoding = [(b"content-encoding", b"gzip")] if compressed else []
+        body = exposition.render(clock(), compressed=compressed)
+        return 200, [EXPOSITION, (b"vary", b"accept-encoding"), *encoding], body
 
-    def answer(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
-        headers = [_PLAIN]
-        status, body = "200 OK", b"alive\n"
-        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            status, body = "405 Method Not Allowed", b"GET only\n"
-            headers.append(("Allow", "GET, HEAD"))
-        elif path == "/-/healthy":
-            pass
-        elif path == "/-/ready":
-            if not exposition.fresh(clock()):
-                status, body = "503 Service Unavailable", b"no usage yet, or it is too old: see /metrics\n"
-        elif path not in ("/", "/metrics"):
-            status, body = "404 Not Found", b"metrics are at /metrics\n"
-        elif not allowed(environ):
-            status, body = "401 Unauthorized", b"Basic authentication is needed\n"
-            headers.append(("WWW-Authenticate", 'Basic realm="usage"'))
-        else:
-            compressed = "gzip" in environ.get("HTTP_ACCEPT_ENCODING", "")
-            body = exposition.render(clock(), compressed=compressed)
-            headers = [_TEXT, ("Vary", "Accept-Encoding")]
-            if compressed:
-                headers.append(("Content-Encoding", "gzip"))
-        start_response(status, [*headers, ("Content-Length", str(len(body)))])
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+    def ready(_: Message) -> Answer:
+        if exposition.fresh(clock()):
+            return text(200, "ready")
+        return text(503, "no usage yet, or it is too old: see /metrics")
 
-    return answer
+    return Pages(
+        {"/metrics": metrics, "/": metrics, "/-/healthy": lambda _: text(200, "alive"), "/-/ready": ready}
+    )
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _Server6(_Server):
-    address_family = socket.AF_INET6
-
-
-class _Quiet(WSGIRequestHandler):
-    timeout = _TIMEOUT
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """A scrape is no news."""
+def _allowed(authorization: bytes, expected: bytes) -> bool:
+    scheme, _, encoded = authorization.partition(b" ")
+    try:
+        given = base64.b64decode(encoded.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return scheme.lower() == b"basic" and hmac.compare_digest(given, expected)
 
 
 class Listener:
@@ -107,44 +80,45 @@ class Listener:
         app: what is served.
         address: the address to bind, IPv4 or IPv6.
         port: the port; 0 for any that is free.
-        certificate: file with the server's certificate, for TLS.
-        key: file with its key.
+        certificate: the files with the server's certificate and its key, for TLS.
 
     Raises:
-        UsageError: if the address cannot be bound, or a file cannot be read.
+        UsageError: the address cannot be bound, or a file cannot be read.
     """
 
     def __init__(
         self,
-        app: Callable[..., Iterable[bytes]],
+        app: Application,
         address: str,
         port: int,
         *,
-        certificate: Path | None = None,
-        key: Path | None = None,
+        certificate: tuple[Path, Path] | None = None,
     ) -> None:
-        kind = _Server6 if ":" in address else _Server
+        self._app = app
         try:
-            self._server = make_server(address, port, app, server_class=kind, handler_class=_Quiet)
-        except OSError as error:
-            raise UsageError(f"{address} port {port} cannot be bound: {error.strerror}") from error
-        if certificate:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            try:
-                context.load_cert_chain(certificate, key)
-            except (OSError, ssl.SSLError) as error:
-                self._server.server_close()
-                raise UsageError(f"the certificate {certificate} cannot be used: {error}") from error
-            # The handshake is left to the request's thread, so that no client can hold up the others.
-            self._server.socket = context.wrap_socket(
-                self._server.socket, server_side=True, do_handshake_on_connect=False
-            )
-        self.port: int = self._server.server_port
+            self._tls = tls_context(*certificate) if certificate else None
+            self._sockets = listen_tcp(address, port, ("--bind", "--port"))
+        except ConfigError as error:
+            raise UsageError(str(error)) from error
+        self._loop = asyncio.new_event_loop()
+        self._end = asyncio.Event()
+        self._thread = Thread(target=self._run, name="metrics", daemon=True)
+        self.port: int = self._sockets[0].getsockname()[1]
 
     def __enter__(self) -> Self:
-        Thread(target=self._server.serve_forever, args=(_LOOK,), name="metrics", daemon=True).start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        server = HttpServer(self._app, MONITORING, self._loop)
+        await server.accept(self._sockets, self._tls)
+        await self._end.wait()
+        await server.stop()

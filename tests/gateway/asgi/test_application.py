@@ -6,9 +6,10 @@ import pytest
 from tests.fakes.asgi import AsgiClient
 
 from chrysaetos.errors import Forbidden
-from chrysaetos.gateway.asgi.application import Application, respond
+from chrysaetos.gateway.asgi.application import Application
 from chrysaetos.gateway.asgi.exchange import CLIENT_GONE
 from chrysaetos.gateway.asgi.request import ClientGone
+from chrysaetos.http.server.pages import respond
 
 
 class Door:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from chrysaetos.errors import ApiError, render
 from chrysaetos.gateway.asgi.exchange import CLIENT_GONE, Exchange
 from chrysaetos.gateway.asgi.request import ClientGone
+from chrysaetos.http.server.pages import respond
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Sequence
     from typing import Protocol
 
-    from chrysaetos.errors import Headers
     from chrysaetos.gateway.asgi.cors import Cors
     from chrysaetos.gateway.asgi.exchange import Observer
     from chrysaetos.http.types import Message, Receive, Send
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
             ...
 
 
-__all__ = ["Application", "Companion", "Door", "respond"]
+__all__ = ["Application", "Companion", "Door"]
 
 _log = logging.getLogger(__name__)
 
@@ -146,16 +146,3 @@ def _counting(exchange: Exchange, send: Send, allowed: Iterable[tuple[bytes, byt
         return send(message)
 
     return counting
-
-
-async def respond(send: Send, answer: tuple[int, Headers, bytes], *, head: bool = False) -> None:
-    """Send an answer that is made here.
-
-    Args:
-        send: ASGI's.
-        answer: status, headers and body.
-        head: whether the request was HEAD, whose answer has no body.
-    """
-    status, headers, body = answer
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else body})

@@ -16,15 +16,13 @@ if TYPE_CHECKING:
 
     from chrysaetos.errors import Headers
     from chrysaetos.gateway.asgi.request import Request
+    from chrysaetos.http.server.pages import Answer
     from chrysaetos.http.upstream.replicas import Pool
     from chrysaetos.tenancy.endpoints import Endpoint
 
-__all__ = ["Answer", "Health", "IdentityProbe", "json_answer"]
+__all__ = ["Health", "IdentityProbe", "json_answer"]
 
 _log = logging.getLogger(__name__)
-
-Answer = tuple[int, "Headers", bytes]
-"""Status, headers and body."""
 
 _KEEP_SECONDS = 2.0
 """How long an answer about the others' health counts: a probe of the gateway is not a load on them."""

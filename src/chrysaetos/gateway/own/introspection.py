@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from chrysaetos.errors import Headers
     from chrysaetos.gateway.asgi.exchange import Exchange
     from chrysaetos.gateway.asgi.request import Request
-    from chrysaetos.gateway.own.health import Answer
     from chrysaetos.gateway.proxy.proxy import Identity
+    from chrysaetos.http.server.pages import Answer
     from chrysaetos.http.types import Receive
     from chrysaetos.identity.caller import Caller
     from chrysaetos.promql.parser import Bounds

@@ -391,7 +391,7 @@ class ClientConnection(asyncio.Protocol):
         """The application ended before its answer did. The client must not take it for a whole one."""
         answer = self._answer
         if not answer.begun:
-            self._refuse(ApiError("an internal error; the gateway's log has more"))
+            self._refuse(ApiError("an internal error; the server's log has more"))
             return
         self._transport.write(b"".join(answer.unfinished(self._server.date)))
         if answer.ends_with_connection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["FramingLimits", "ServerLimits"]
+__all__ = ["MONITORING", "FramingLimits", "ServerLimits"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,3 +46,12 @@ class ServerLimits:
     body_seconds: float = 30.0
     idle_seconds: float = 75.0
     write_seconds: float = 60.0
+
+
+MONITORING = ServerLimits(
+    framing=FramingLimits(line=4 * 1024, fields=16 * 1024, body=0),
+    connections=64,
+    unfinished_bytes=1024 * 1024,
+    idle_seconds=150.0,  # longer than the usual scrape intervals
+)
+"""The limits of servers that only monitoring uses."""

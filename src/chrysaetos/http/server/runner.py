@@ -124,19 +124,14 @@ async def _serve(
     await lifespan.start()
     clients = HttpServer(app, limits, loop, on_refused=on_refused)
     watch(clients)
-    handshake = None if tls is None else limits.head_seconds
-    accepting = [
-        await loop.create_server(clients.protocol, sock=sock.dup(), ssl=tls, ssl_handshake_timeout=handshake)
-        for sock in sockets
-    ]
+    await clients.accept([sock.dup() for sock in sockets], tls)
     ready()
     await end.wait()
     if lifeline is not None:
         loop.remove_reader(lifeline)
     stopping()
     _log.info("ending: %d connections are open", len(clients.connections))
-    for server in accepting:
-        server.close()
+    clients.stop_accepting()
     for sock in sockets:
         if tls is None:  # with it, their handshakes would have to be waited for
             await _accept_the_rest(sock, clients)

@@ -17,7 +17,9 @@ from chrysaetos.http.server.connection import ClientConnection
 from chrysaetos.http.server.response_writer import closing_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import socket
+    import ssl
+    from collections.abc import Callable, Iterable
 
     from chrysaetos.errors import ApiError, Headers
     from chrysaetos.http.server.limits import ServerLimits
@@ -91,6 +93,7 @@ class HttpServer:
         self.date = b""
         self._timer: asyncio.TimerHandle | None = None
         self._empty: asyncio.Future[None] | None = None
+        self._listening: list[asyncio.Server] = []
         self._tick()
 
     @property
@@ -101,6 +104,32 @@ class HttpServer:
     def protocol(self) -> asyncio.Protocol:
         """The protocol for a new connection."""
         return ClientConnection(self)
+
+    async def accept(self, sockets: Iterable[socket.socket], tls: ssl.SSLContext | None = None) -> None:
+        """Serve the clients that connect from now on.
+
+        Args:
+            sockets: the sockets that they connect to. They are closed by ``stop_accepting``.
+            tls: for HTTPS; None serves plain HTTP.
+        """
+        handshake = None if tls is None else self.limits.head_seconds
+        for sock in sockets:
+            self._listening.append(
+                await self.loop.create_server(
+                    self.protocol, sock=sock, ssl=tls, ssl_handshake_timeout=handshake
+                )
+            )
+
+    def stop_accepting(self) -> None:
+        """Close the sockets that clients connect to."""
+        for listening in self._listening:
+            listening.close()
+
+    async def stop(self) -> None:
+        """Close everything at once."""
+        self.stop_accepting()
+        await self._abort()
+        self.close()
 
     async def drain(self, seconds: float) -> None:
         """Serve the requests under way, and those that arrive at this moment, and close every connection.
@@ -116,15 +145,18 @@ class HttpServer:
         await self._until_empty(seconds)
         if self.connections:
             _log.warning("%d requests were cut off after %g seconds", len(self.connections), seconds)
-            for connection in tuple(self.connections):
-                connection.abort()
-            await self._until_empty(1.0)
+            await self._abort()
 
     def close(self) -> None:
         """Look at no deadline any more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    async def _abort(self) -> None:
+        for connection in tuple(self.connections):
+            connection.abort()
+        await self._until_empty(1.0)
 
     async def _until_empty(self, seconds: float) -> None:
         if self.connections:
