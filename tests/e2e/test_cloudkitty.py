@@ -1,4 +1,4 @@
-"""An unmodified CloudKitty rates what Prometheus has measured, through the gateway and directly."""
+"""An unmodified CloudKitty rates metrics of Prometheus, through the gateway and directly."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def _direct(prometheus: Prometheus) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.parametrize(("release", "collector"), [(25, "chrysaetos"), (24, "aetos")])
-def test_the_processor_rates_through_the_gateway_what_was_measured(
+def test_rating_through_the_gateway(
     release, collector, *, usage: Usage, door: Relay, sections, tmp_path: Path
 ):
     site = CloudKitty(tmp_path, release, METRICS, COSTS, sections, collector=collector)
@@ -166,7 +166,7 @@ def test_the_processor_rates_through_the_gateway_what_was_measured(
     assert asked(door) == len(METRICS) * PERIODS + 1
 
 
-def test_cloudkittys_own_collector_and_fetcher_come_to_the_same(
+def test_cloudkittys_own_collector_and_fetcher_have_the_same_result(
     usage: Usage, door: Relay, prometheus: Prometheus, sections, tmp_path: Path
 ):
     own = {**sections, **_direct(prometheus)}
@@ -177,7 +177,9 @@ def test_cloudkittys_own_collector_and_fetcher_come_to_the_same(
     assert asked(door) == len(METRICS) * PERIODS * len(SCOPES)
 
 
-def test_asking_prometheus_directly_comes_to_the_same(usage: Usage, prometheus: Prometheus, tmp_path: Path):
+def test_rating_from_prometheus_directly_has_the_same_result(
+    usage: Usage, prometheus: Prometheus, tmp_path: Path
+):
     names = {"collector": "chrysaetos-prometheus", "fetcher": "chrysaetos-prometheus"}
     site = CloudKitty(tmp_path, 25, METRICS, COSTS, _direct(prometheus), **names)
     site.prepare(dict.fromkeys(SCOPES, usage.before))
@@ -222,7 +224,7 @@ def strange_door(
 @pytest.mark.usefixtures("strange_door")
 @pytest.mark.parametrize("bulk", ["true", "false"])
 @pytest.mark.parametrize("names", [("chrysaetos", "aetos"), ("chrysaetos-prometheus",) * 2])
-def test_each_scope_pays_for_its_own_whatever_it_is_called(
+def test_scope_ids_with_special_characters(
     names, bulk, *, strange: Usage, strange_prometheus: Prometheus, sections, tmp_path: Path
 ):
     options = {**sections, **_direct(strange_prometheus), "collector_chrysaetos": {"bulk": bulk}}
@@ -240,7 +242,7 @@ def test_each_scope_pays_for_its_own_whatever_it_is_called(
 
 @pytest.mark.usefixtures("strange_door")
 @pytest.mark.parametrize("fetcher", ["aetos", "chrysaetos-prometheus"])
-def test_a_filter_stays_a_value(
+def test_a_filter_cannot_change_the_query(
     fetcher, *, strange: Usage, strange_prometheus: Prometheus, sections, tmp_path: Path
 ):
     options = {**sections, **_direct(strange_prometheus)}
@@ -256,7 +258,7 @@ def _from_a_list(sections, *scopes: str) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.usefixtures("strange_door")
-def test_a_scope_without_data_moves_on(strange: Usage, sections, tmp_path: Path):
+def test_a_scope_without_data(strange: Usage, sections, tmp_path: Path):
     options = _from_a_list(sections, "victim", "nobody")
     site = CloudKitty(tmp_path, 25, METRICS, COSTS, options, collector="chrysaetos", fetcher="source")
     site.prepare(dict.fromkeys(("victim", "nobody"), strange.before))
@@ -267,7 +269,7 @@ def test_a_scope_without_data_moves_on(strange: Usage, sections, tmp_path: Path)
 
 @pytest.mark.usefixtures("strange_door")
 @pytest.mark.parametrize("bulk", ["true", "false"])
-def test_credentials_of_one_project_rate_nothing(
+def test_nothing_is_rated_with_credentials_of_one_project(
     bulk, *, strange: Usage, sections, keystone: Keystone, people: People, tmp_path: Path
 ):
     reader = {**sections, "collector_chrysaetos": {"bulk": bulk}}
@@ -283,7 +285,7 @@ def test_credentials_of_one_project_rate_nothing(
 
 
 @pytest.mark.usefixtures("strange_door")
-def test_a_fetcher_that_sees_one_project_finds_no_scopes(
+def test_no_scopes_are_found_with_credentials_of_one_project(
     strange: Usage, sections, keystone: Keystone, people: People, tmp_path: Path
 ):
     sections["fetcher_aetos"] |= credentials(people.b, keystone.url)
@@ -296,7 +298,7 @@ def test_a_fetcher_that_sees_one_project_finds_no_scopes(
 
 
 @pytest.mark.parametrize("bulk", ["true", "false"])
-def test_a_gateway_that_goes_away_loses_and_repeats_no_period(
+def test_no_period_is_lost_or_repeated_when_the_gateway_is_down(
     bulk: str, strange: Usage, strange_door: Relay, sections, tmp_path: Path
 ):
     scopes = ("victim", "ended", "broken")
@@ -326,7 +328,7 @@ def test_a_gateway_that_goes_away_loses_and_repeats_no_period(
 
 
 @pytest.mark.usefixtures("strange_door")
-def test_a_processor_that_starts_before_keystone_rates_when_it_is_there(
+def test_a_processor_that_starts_before_keystone(
     strange: Usage, sections, keystone: Keystone, tmp_path: Path
 ):
     with Relay(keystone.port) as relay:
@@ -346,7 +348,7 @@ def test_a_processor_that_starts_before_keystone_rates_when_it_is_there(
     assert site.totals() == strange.costs()
 
 
-def test_scope_by_scope_comes_to_the_same_to_the_last_digit(
+def test_separate_queries_for_each_scope_have_the_same_result(
     strange: Usage, strange_door: Relay, sections, tmp_path: Path
 ):
     # Averages, and a third of them: numbers that do not end.

@@ -1,4 +1,4 @@
-"""``chrysaetos migrate cloudkitty`` in the middle of a month, with the real CloudKitty before and after."""
+"""``chrysaetos migrate cloudkitty`` during a month, with a real CloudKitty."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def rated_until(site: Site, collector: str, fetcher: str) -> set[Any]:
     return set(site.done().values())
 
 
-def test_the_months_total_is_that_of_a_run_without_the_move(site: Site, usage: Usage):
+def test_the_total_of_the_month_equals_that_without_the_move(site: Site, usage: Usage):
     site.wait_for_periods(WAIT + PERIODS - HALF)
     site.cycle()
     assert rated_until(site, "prometheus", "prometheus") == {usage.begins[HALF - 1]}
@@ -107,7 +107,7 @@ def test_the_months_total_is_that_of_a_run_without_the_move(site: Site, usage: U
     assert all(set(begins) == set(usage.begins) for begins in periods(site.frames()).values())
 
 
-def test_back_again_in_the_middle_rates_each_period_once(site: Site, usage: Usage):
+def test_each_period_is_rated_once_after_move_and_rollback(site: Site, usage: Usage):
     site.wait_for_periods(WAIT + PERIODS - HALF)
     status, report = site.migrate("apply", "--yes")
     assert status == 0, report

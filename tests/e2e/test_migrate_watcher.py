@@ -1,4 +1,4 @@
-"""``chrysaetos migrate watcher`` against a real Keystone, gateway and Prometheus."""
+"""``chrysaetos migrate watcher`` with a real Keystone, gateway and Prometheus."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_a_host_without_a_target_is_named(watcher, nova):
     assert statuses(report)["hosts"] == "warning"
 
 
-def test_labels_that_do_not_match_stop_the_move_and_the_right_one_is_named(watcher):
+def test_labels_that_do_not_match_prevent_the_move(watcher):
     before = watcher.path.read_text().replace("fqdn_label = fqdn", "fqdn_label = host")
     before = before.replace("host = 127.0.0.1", "instance_uuid_label = vm")
     watcher.path.write_text(before)
@@ -203,15 +203,15 @@ def test_no_endpoint_for_the_interface_or_region(watcher):
     assert "openstack endpoint create" in found(report, "catalog")
 
 
-def test_a_gateway_that_does_not_run(watcher, identity):
+def test_the_gateway_is_down(watcher, identity):
     identity.register_endpoint("metric-storage", "aetos", f"http://127.0.0.1:{free_port()}")
     status, report = watcher.run("check")
     assert status == 1
     assert statuses(report)["metrics"] == "failed"
-    assert "the gateway runs" in found(report, "metrics")
+    assert "the gateway is running" in found(report, "metrics")
 
 
-def test_a_user_without_the_role_is_refused(tmp_path, people, identity, nova):
+def test_a_user_without_the_role(tmp_path, people, identity, nova):
     assert nova.hosts
     status, report = Watcher(tmp_path, people.a, identity.url).run("check")
     assert status == 1
@@ -227,7 +227,7 @@ def test_wrong_credentials(watcher, people):
     assert "openstack token issue" in found(report, "credentials")
 
 
-def test_nova_refuses(watcher, nova):
+def test_nova_rejects_the_request(watcher, nova):
     nova.status = 403
     status, report = watcher.run("check")
     assert status == 1
@@ -256,7 +256,7 @@ json.dump(found, sys.stdout)
 
 
 @pytest.mark.parametrize("release", [15, 17])
-def test_watcher_itself_reads_what_was_meant(release, tmp_path, monkeypatch):
+def test_watcher_itself_reads_the_moved_settings(release, tmp_path, monkeypatch):
     defaults = {15: (15, 17), 17: (16, 17)}  # the default of 16 is that of 17; the other cases set a value
     cases = [case for case in CASES if case.release in defaults[release]]
     asked = []

@@ -1,4 +1,4 @@
-"""A Watcher that runs on Prometheus is moved to Aetos and back by the tool alone, in its own environment."""
+"""Move a running Watcher from Prometheus to Aetos and back, in its own environment."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def audited(watcher: Engine) -> list[str]:
 
 
 @pytest.mark.parametrize("release", ["17", "15"])
-def test_the_same_audit_before_and_after_the_move_and_back(release: str, site: Site, tmp_path: Path) -> None:
+def test_the_plan_is_the_same_before_and_after_the_move_and_back(
+    release: str, site: Site, tmp_path: Path
+) -> None:
     host, port = site.prometheus.url.removeprefix("http://").split(":")
     watcher = engine(
         site,

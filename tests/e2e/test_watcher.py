@@ -1,4 +1,4 @@
-"""The real decision engines 17 and 15, on the real gateway, Keystone and Prometheus."""
+"""Decision engines 17 and 15 with the real gateway, Keystone and Prometheus."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def in_order(actions: list[Any]) -> list[str]:
     return sorted(json.dumps(action, sort_keys=True) for action in actions)
 
 
-def test_the_start_says_what_there_is(engines: Engines, site: Site) -> None:
+def test_the_check_at_the_start_is_logged(engines: Engines, site: Site) -> None:
     line = next(line for line in engines.ours.log.read_text().splitlines() if "Datasource aetos" in line)
     for part in (
         "endpoint http://127.0.0.1:",
@@ -159,7 +159,7 @@ def test_the_start_says_what_there_is(engines: Engines, site: Site) -> None:
 
 
 @pytest.mark.parametrize("required", [True, False])
-def test_an_engine_without_aetos_says_so_and_may_refuse_to_start(
+def test_an_engine_without_aetos_logs_it_and_may_refuse_to_start(
     site: Site, tmp_path: Path, required: bool
 ) -> None:
     without = engine(

@@ -1,4 +1,4 @@
-"""Configurations of Watcher, and what it should read from each after the move."""
+"""Configurations of Watcher, and the values that Watcher should read after the move."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class Case:
     """One configuration.
 
     Attributes:
-        name: what is special in it.
-        files: content by name. One whose name has a slash is in a folder for --conf-dir; ``NAME -> TARGET``
-            is a symbolic link, and its content None.
-        reads: values by (group, option), of those that Watcher should read.
+        name: what is special about it.
+        files: content by name. A name with a slash is in a directory for --conf-dir; ``NAME -> TARGET``
+            is a symbolic link, whose content is None.
+        reads: values that Watcher should read, by (group, option).
         has: for some files, the exact content after the move.
         environ: the service's environment.
-        release: Watcher's.
-        forced: the check fails, and so --force is needed.
-        arguments: more of them, for apply.
-        mode: of the files.
+        release: Watcher's release.
+        forced: whether the check fails, so that --force is required.
+        arguments: further arguments of apply.
+        mode: the mode of the files.
     """
 
     name: str
@@ -152,7 +152,7 @@ CASES = [
         has={"watcher.conf": "[watcher_datasources]\ndatasources = aetos"},
     ),
     Case(
-        "no line end behind the section that becomes a comment",
+        "no line end behind the section that is commented out",
         {"watcher.conf": _ON + "[prometheus_client]\nfqdn_label=node"},
         _aetos(fqdn_label="node"),
     ),

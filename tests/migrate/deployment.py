@@ -1,4 +1,4 @@
-"""A case's files on the disk, and the command on them."""
+"""Write the files of a case, and run the command on them."""
 
 from __future__ import annotations
 

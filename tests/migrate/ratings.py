@@ -1,4 +1,4 @@
-"""A CloudKitty's configuration and its table of scope states, on SQLite."""
+"""A configuration of CloudKitty, and its table of scope states in SQLite."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def audit(api: FakeInfraOptim, path: str = "", seconds: float = 5):
 
 
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/"])
-def test_it_is_made_once_and_never_carried_out(path):
+def test_an_audit_is_created_once_and_never_executed(path):
     with FakeInfraOptim(["PENDING", "ONGOING", "SUCCEEDED"], plans=2) as api:
         found, waited = audit(api, path)
         assert api.created == {"audit_type": "ONESHOT", "goal": "g", "strategy": "s", "auto_trigger": False}
@@ -28,7 +28,7 @@ def test_it_is_made_once_and_never_carried_out(path):
 
 
 @pytest.mark.parametrize("state", ["FAILED", "CANCELLED"])
-def test_one_that_fails_points_to_the_log(state):
+def test_a_failed_audit_points_to_the_log(state):
     with FakeInfraOptim(["PENDING", state]) as api:
         found, _ = audit(api)
     assert found.status is Status.FAILED
@@ -36,7 +36,7 @@ def test_one_that_fails_points_to_the_log(state):
     assert "journalctl" in found.remedy
 
 
-def test_one_that_does_not_end_is_left():
+def test_an_audit_that_does_not_end():
     with FakeInfraOptim(["PENDING"]) as api:
         found, waited = audit(api, seconds=3)
     assert found.status is Status.FAILED
@@ -44,8 +44,8 @@ def test_one_that_does_not_end_is_left():
     assert waited == 3
 
 
-def test_what_watcher_refuses_is_told():
+def test_an_audit_that_watcher_rejects():
     with FakeInfraOptim(["PENDING"]) as api:
         api.refused = "no such goal"
-        with pytest.raises(MigrateError, match="refuses POST /v1/audits"):
+        with pytest.raises(MigrateError, match="rejects POST /v1/audits"):
             audit(api)

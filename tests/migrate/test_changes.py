@@ -1,4 +1,4 @@
-"""Several files changed as one: complete, undone, interrupted at every step, and killed at every step."""
+"""Changes of several files: completed, undone, interrupted at every step, and killed at every step."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 
 
 class Folder:
-    """Three files in two folders, made where they are not there, and the store for them."""
+    """Three files in two directories, created if they do not exist, and their store."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -66,7 +66,7 @@ def test_a_change_leaves_new_files_backups_and_a_journal(folder):
     assert folder.store.journals()[0].state == "undone"
 
 
-def test_two_changes_in_one_second_have_two_names(folder):
+def test_two_changes_in_the_same_second_have_different_names(folder):
     first = folder.commit()
     folder.store.undo(first)
     second = folder.commit()
@@ -76,7 +76,7 @@ def test_two_changes_in_one_second_have_two_names(folder):
     assert folder.read() == OLD
 
 
-def test_what_the_check_raises_leaves_nothing_behind(folder):
+def test_a_failed_check_leaves_no_files(folder):
     def check(_):
         raise MigrateError("not what was meant")
 
@@ -86,14 +86,14 @@ def test_what_the_check_raises_leaves_nothing_behind(folder):
     assert folder.names() == sorted(OLD)
 
 
-def test_a_file_that_somebody_else_changes_in_the_meantime_is_left_alone(folder):
-    with pytest.raises(MigrateError, match="was changed by somebody else"):
+def test_a_file_that_another_program_changes_is_not_replaced(folder):
+    with pytest.raises(MigrateError, match="was changed by another program"):
         folder.commit(lambda _: (folder.path / "site.conf").write_bytes(b"theirs"))
     assert folder.read() == {**OLD, "site.conf": b"theirs"}
     assert folder.names() == sorted(OLD)
 
 
-def test_a_failure_in_the_middle_puts_everything_back(folder, monkeypatch):
+def test_a_failure_restores_all_files(folder, monkeypatch):
     replace = os.replace
 
     def fail(source, target, **kwargs):
@@ -105,7 +105,7 @@ def test_a_failure_in_the_middle_puts_everything_back(folder, monkeypatch):
     failed = []
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(
-        MigrateError, match=r"more\.conf: cannot be replaced: .*busy; it is mounted by itself"
+        MigrateError, match=r"more\.conf: cannot be replaced: .*busy; the file is a mount point"
     ):
         folder.commit()
     assert failed
@@ -116,7 +116,7 @@ def test_a_failure_in_the_middle_puts_everything_back(folder, monkeypatch):
 def test_a_damaged_or_missing_backup_changes_nothing(folder):
     journal = folder.commit()
     journal.entries[1].backup.write_bytes(b"damaged")
-    with pytest.raises(MigrateError, match="is not as it was made"):
+    with pytest.raises(MigrateError, match="the backup was modified"):
         folder.store.undo(journal)
     journal.entries[1].backup.unlink()
     with pytest.raises(MigrateError, match="cannot be read: No such file"):
@@ -124,7 +124,7 @@ def test_a_damaged_or_missing_backup_changes_nothing(folder):
     assert folder.read() == NEW
 
 
-def test_a_file_that_is_gone_is_put_back_by_force_only(folder):
+def test_a_missing_file_is_only_restored_with_force(folder):
     journal = folder.commit()
     (folder.path / "site.conf").unlink()
     with pytest.raises(MigrateError, match="was changed after the move"):
@@ -133,13 +133,13 @@ def test_a_file_that_is_gone_is_put_back_by_force_only(folder):
     assert folder.read() == OLD
 
 
-def test_one_at_a_time(folder):
-    with folder.store.lock(), pytest.raises(MigrateError, match="another chrysaetos migrate is at work"):
+def test_only_one_process_at_a_time(folder):
+    with folder.store.lock(), pytest.raises(MigrateError, match="another chrysaetos migrate is running"):
         folder.commit()
     folder.commit()
 
 
-def test_another_programs_journal_is_refused(folder):
+def test_a_journal_of_another_program_is_rejected(folder):
     (folder.path / "chrysaetos-migrate-watcher-x.json").write_text("[]")
     with pytest.raises(MigrateError, match="is not a journal"):
         folder.store.journals()
@@ -187,7 +187,7 @@ sys.exit(status)
 
 
 @pytest.mark.parametrize("action", ["commit", "undo"])
-def test_killed_at_any_system_call_each_file_is_the_old_or_the_new_one(tmp_path, action):
+def test_killed_at_any_system_call_each_file_is_old_or_new(tmp_path, action):
     root = str(Path(__file__).parents[2])
     subprocess.run([sys.executable, "-c", CHILDREN, str(tmp_path), action, root], check=True, timeout=120)
     states = set()

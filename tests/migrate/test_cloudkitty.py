@@ -1,4 +1,4 @@
-"""The rules for CloudKitty, beyond the command's tests."""
+"""The rules for CloudKitty, in addition to the tests of the command."""
 
 import pytest
 from tests.migrate.ratings import CONF
@@ -21,7 +21,7 @@ def failures(plan):
     return [finding.check for finding in plan.findings if finding.status.value == "failed"]
 
 
-def test_names_are_those_of_the_settings_or_their_defaults():
+def test_names_are_settings_or_defaults():
     assert names_in(planned(TEXT).after) == Names("chrysaetos", "aetos", "project_id")
     assert names_in(Layers([ConfFile("f", b"[collect]\nscope_key=d\n")], {})) == Names(
         "gnocchi", "keystone", "d"
@@ -38,19 +38,19 @@ def test_a_moved_configuration_needs_no_move():
     assert [finding.status.value for finding in again.findings] == ["ok"]
 
 
-def test_every_change_is_told():
+def test_every_change_is_described():
     steps = planned(TEXT, collector="aetos", fetcher="other", interface="admin", region="two").steps
     assert steps[:2] == (
-        "0.conf:8 [collect] collector: prometheus becomes aetos",
-        "0.conf:12 [fetcher] backend: prometheus becomes other",
+        "0.conf:8 [collect] collector: prometheus is replaced by aetos",
+        "0.conf:12 [fetcher] backend: prometheus is replaced by other",
     )
     assert "0.conf [fetcher_aetos] region_name = two" in steps
     assert "0.conf [collector_aetos] auth_section = ks_auth" in steps
-    assert steps[-1] == "0.conf:21 [fetcher_prometheus] becomes a comment"
+    assert steps[-1] == "0.conf:21 [fetcher_prometheus] is commented out"
     assert len(steps) == 2 + 1 + 1 + 2 + 3 + 1 + 2 + 2
 
 
-def test_the_settings_are_edited_where_they_count():
+def test_the_effective_settings_are_edited():
     plan = planned(
         "[collect]\ncollector = prometheus\n[ks_auth]\nauth_type=x\n", "[collect]\ncollector = prometheus\n"
     )
@@ -60,19 +60,19 @@ def test_the_settings_are_edited_where_they_count():
 
 
 @pytest.mark.parametrize("option", ["auth_type = password", "auth_section = mine"])
-def test_credentials_that_are_there_stay(option):
+def test_existing_credentials_are_kept(option):
     plan = planned(TEXT + f"[collector_aetos]\n{option}\n")
     assert not any("[collector_aetos] auth" in step for step in plan.steps)
     assert "0.conf [fetcher_aetos] auth_section = ks_auth" in plan.steps
 
 
-def test_what_the_new_section_has_already_stays():
+def test_existing_settings_of_the_new_section_are_kept():
     plan = planned(TEXT + "[fetcher_aetos]\nmetric = other\ninterface=public\n", interface="internal")
     assert plan.expected["fetcher_aetos", "metric"] == "other"
     assert plan.expected["fetcher_aetos", "interface"] == "internal"
 
 
-def test_a_reference_cannot_be_carried_over():
+def test_a_reference_cannot_be_copied():
     with pytest.raises(MigrateError, match=r"0\.conf:22: \[fetcher_prometheus\] metric is a reference"):
         planned(TEXT.replace("ceilometer_cpu", "$name"))
 
@@ -80,5 +80,5 @@ def test_a_reference_cannot_be_carried_over():
 @pytest.mark.parametrize(
     "environ", [{"OS_FETCHER__BACKEND": "prometheus"}, {"OS_COLLECTOR_AETOS__INTERFACE": "admin"}]
 )
-def test_what_the_environment_overrides_is_told(environ):
+def test_overriding_variables_are_reported(environ):
     assert failures(planned(TEXT, environ=environ, interface="internal")) == ["environment"]

@@ -1,4 +1,4 @@
-"""``chrysaetos migrate cloudkitty``: configuration and scope states as one."""
+"""``chrysaetos migrate cloudkitty``: configuration and scope states change together."""
 
 import json
 import sys
@@ -82,7 +82,7 @@ def test_files_and_states_move_together_and_back(deployment, capsys):
     assert deployment.run("check") == 0
     assert deployment.run("plan") == 0
     out = capsys.readouterr().out
-    assert "database: 3 scope states of prometheus and prometheus become those of chrysaetos and aetos" in out
+    assert "database: 3 scope states are moved from prometheus and prometheus to chrysaetos and aetos" in out
     assert "geheim" not in out
     assert deployment.seen() == before
 
@@ -100,15 +100,15 @@ def test_files_and_states_move_together_and_back(deployment, capsys):
     assert deployment.seen() == before
 
 
-def test_the_journal_keeps_the_states_and_no_secret(deployment):
+def test_the_journal_has_the_states_but_no_secret(deployment):
     assert deployment.run("apply") == 0
     (journal,) = deployment.path.parent.glob("chrysaetos-migrate-cloudkitty-*.json")
     text = journal.read_text()
-    assert [row["identifier"] for row in json.loads(text)["beside"]["rows"]] == ["a", "b", "c"]
+    assert [row["identifier"] for row in json.loads(text)["external"]["rows"]] == ["a", "b", "c"]
     assert str(deployment.database) not in text
 
 
-def test_a_database_that_fails_leaves_the_files_as_they_were(deployment, monkeypatch, capsys):
+def test_a_failing_database_restores_the_files(deployment, monkeypatch, capsys):
     def fail(_):
         raise MigrateError("the database is gone")
 
@@ -122,7 +122,7 @@ def test_a_database_that_fails_leaves_the_files_as_they_were(deployment, monkeyp
 
 
 @pytest.mark.parametrize("database_done", [True, False])
-def test_a_move_that_was_broken_off_is_put_back_and_done_again(deployment, capsys, database_done):
+def test_an_unfinished_move_is_undone_and_repeated(deployment, capsys, database_done):
     before = deployment.seen()
     assert deployment.run("apply") == 0
     moved = deployment.seen()
@@ -133,22 +133,22 @@ def test_a_move_that_was_broken_off_is_put_back_and_done_again(deployment, capsy
             "UPDATE cloudkitty_storage_states SET collector='prometheus', fetcher='prometheus'"
         )
     assert deployment.run("apply") == 0
-    assert "was broken off" in capsys.readouterr().out
+    assert "undid the unfinished move" in capsys.readouterr().out
     assert deployment.seen() == moved
     assert deployment.run("rollback") == 0
     assert deployment.seen() == before
 
 
-def test_states_of_the_new_names_stop_the_move(deployment, capsys):
+def test_states_with_the_new_names_prevent_the_move(deployment, capsys):
     deployment.states.add("a", "chrysaetos", "aetos")
     before = deployment.seen()
     assert deployment.run("apply") == 1
-    assert "already: a" in capsys.readouterr().out
+    assert "already have a state for" in capsys.readouterr().out
     assert deployment.run("apply", "--force") == 1
     assert deployment.seen() == before
 
 
-def test_only_the_collector_is_moved_where_the_fetcher_is_another(deployment):
+def test_another_fetcher_is_not_moved(deployment):
     deployment.path.write_text(
         deployment.path.read_text().replace("backend = prometheus", "backend = keystone")
     )
@@ -182,18 +182,18 @@ def test_nothing_to_move(deployment, capsys):
     assert "nothing to move" in capsys.readouterr().out
 
 
-def test_verify_before_the_move_says_so(deployment, capsys):
+def test_verify_before_the_move(deployment, capsys):
     assert deployment.run("verify") == 1
-    assert "is not moved yet" in capsys.readouterr().out
+    assert "not moved yet" in capsys.readouterr().out
 
 
-def test_verify_finds_states_that_were_left_behind(deployment, capsys):
+def test_verify_finds_states_that_were_not_moved(deployment, capsys):
     metrics = deployment.path.parent / "metrics.yml"
     metrics.write_text("metrics: {cpu: {unit: x}, 'ram@#alias': {}}")
     text = MOVED.format(database=deployment.database)
     deployment.path.write_text(text.replace("period = 3600", f"metrics_conf = {metrics}"))
     assert deployment.run("verify") == 1
-    assert "3 scopes have a state for prometheus and none for these names: a, b, c" in capsys.readouterr().out
+    assert "3 scopes have a state for prometheus but none for these names: a, b, c" in capsys.readouterr().out
 
 
 class Plugin:
@@ -211,10 +211,10 @@ def test_a_name_has_to_belong_to_one_plugin(monkeypatch, values, status):
     assert all(value in found.found + found.remedy for value in values)
 
 
-def test_nothing_is_put_back_while_a_processor_runs(deployment, monkeypatch, capsys):
+def test_no_rollback_while_a_processor_is_running(deployment, monkeypatch, capsys):
     assert deployment.run("apply") == 0
     moved = deployment.seen()
-    monkeypatch.setattr(scope_states, "processors", lambda: [4711])
+    monkeypatch.setattr(scope_states, "running_processors", lambda: [4711])
     assert deployment.run("rollback") == 1
     assert "process 4711" in capsys.readouterr().out
     assert deployment.seen() == moved

@@ -1,9 +1,9 @@
-"""oslo.config and keystoneauth, as a service uses them."""
+"""Reading of configuration and opening of sessions, like the services."""
 
 import pytest
 from tests.fakes.keystone import FakeKeystone
 
-from chrysaetos.migrate.clouds import Identity, open_session, read_back, read_conf
+from chrysaetos.migrate.clouds import Identity, open_session, read_conf, verify_values
 from chrysaetos.migrate.errors import MigrateError
 
 SECTION = """\
@@ -49,17 +49,17 @@ def test_a_check_ends_although_the_section_sets_no_time(tmp_path, keystone):
 
 
 @pytest.mark.parametrize(
-    ("section", "said"),
+    ("section", "message"),
     [
         ("", "auth_type is not set"),
         ("auth_type = none-such\n", "none-such"),
         ("auth_type = password\n", "auth_url"),
     ],
 )
-def test_incomplete_credentials_name_the_section(tmp_path, section, said):
+def test_incomplete_credentials_name_the_section(tmp_path, section, message):
     with pytest.raises(MigrateError, match=r"\[watcher_clients_auth\]") as caught:
         session(tmp_path, "[watcher_clients_auth]\n" + section)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_refused_credentials_are_told_without_the_password(tmp_path, keystone):
@@ -69,18 +69,18 @@ def test_refused_credentials_are_told_without_the_password(tmp_path, keystone):
     assert "geheim" not in str(caught.value)
 
 
-def test_what_oslo_config_reads_is_compared(tmp_path, monkeypatch):
+def test_values_are_verified_with_oslo_config(tmp_path, monkeypatch):
     first, second = tmp_path / "a.conf", tmp_path / "b.conf"
     first.write_text("[g]\nlist = a, b\ntext = x\n")
     second.write_text("[g]\ntext = 'y'\n")
     monkeypatch.setenv("OS_G__TEXT", "from the environment")
     expected = {("g", "list"): ["a", "b"], ("g", "text"): "y"}
-    read_back("watcher", [first, second], expected)
-    with pytest.raises(MigrateError, match=r"\[g\] text would be read as 'x' and not as 'y'; nothing was"):
-        read_back("watcher", [second, first], expected)
+    verify_values("watcher", [first, second], expected)
+    with pytest.raises(MigrateError, match=r"\[g\] text would be read as 'x' instead of 'y'; nothing was"):
+        verify_values("watcher", [second, first], expected)
     first.write_text("[g]\nlist = ${none}\n")
     with pytest.raises(MigrateError, match=r"\[g\] list cannot be read"):
-        read_back("watcher", [first], expected)
+        verify_values("watcher", [first], expected)
     first.write_text("[g]\nlist\n")
     with pytest.raises(MigrateError, match=r"oslo\.config cannot read"):
-        read_back("watcher", [first], expected)
+        verify_values("watcher", [first], expected)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oslo_config import cfg
 
-from chrysaetos.migrate.conffile import ConfFile, Edit, normal, replaced_items, replaced_value
+from chrysaetos.migrate.conffile import ConfFile, Edit, normalize_group, replace_items, replace_value
 from chrysaetos.migrate.errors import MigrateError
 
 PIECES = [
@@ -108,7 +108,7 @@ def test_a_file_without_a_line_end_at_its_end_keeps_none():
     ],
 )
 def test_an_item_is_replaced_where_it_stands(lines, expected):
-    assert list(replaced_items(lines, "old", "new")) == expected
+    assert list(replace_items(lines, "old", "new")) == expected
 
 
 @pytest.mark.parametrize(
@@ -121,11 +121,11 @@ def test_an_item_is_replaced_where_it_stands(lines, expected):
     ],
 )
 def test_a_value_is_replaced_and_the_key_stays(lines, expected):
-    assert replaced_value(lines, "v") == (expected,)
+    assert replace_value(lines, "v") == (expected,)
 
 
 def test_groups_are_compared_without_case_but_for_default():
-    assert [normal(name) for name in ("DEFAULT", "Default", "Watcher_X")] == [
+    assert [normalize_group(name) for name in ("DEFAULT", "Default", "Watcher_X")] == [
         "DEFAULT",
         "default",
         "watcher_x",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chrysaetos.migrate.differences import MASK, masked, unified
+from chrysaetos.migrate.differences import MASK, mask_secrets, unified_diff
 
 
 @pytest.mark.parametrize(
@@ -26,13 +26,13 @@ from chrysaetos.migrate.differences import MASK, masked, unified
     ],
 )
 def test_secrets_are_masked_and_nothing_else(lines, expected):
-    assert [line.rstrip() for line in masked(lines)] == [line.rstrip() for line in expected]
+    assert [line.rstrip() for line in mask_secrets(lines)] == [line.rstrip() for line in expected]
 
 
-def test_a_difference_is_unified():
+def test_the_format_is_a_unified_diff():
     old = ["[a]", "k = 1", "password = x"]
     new = ["[a]", "k = 2", "password = x"]
-    assert unified("f", old, new) == (
+    assert unified_diff("f", old, new) == (
         "--- f\n+++ f (new)\n@@ -1,3 +1,3 @@\n [a]\n-k = 1\n+k = 2\n password = ***\n"
     )
-    assert unified("f", old, old) == ""
+    assert unified_diff("f", old, old) == ""

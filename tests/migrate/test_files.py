@@ -1,4 +1,4 @@
-"""Reading configurations, and writing files as others are."""
+"""Reading configuration files, and writing files with the attributes of others."""
 
 import errno
 import os
@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from chrysaetos.migrate.errors import MigrateError
-from chrysaetos.migrate.files import explained, read_layers, remove_quietly, write_like
+from chrysaetos.migrate.files import explain_os_error, read_layers, remove_files, write_like
 
 
-def test_files_and_folders_are_read_in_the_order_given(tmp_path):
+def test_files_and_directories_are_read_in_the_given_order(tmp_path):
     for name in ("b.conf", "a.conf", "c.txt", ".d.conf"):
         (tmp_path / name).write_text(f"[x]\nname = {name}\n")
     layers, paths = read_layers([("file", tmp_path / "c.txt"), ("dir", tmp_path)], {})
@@ -60,7 +60,7 @@ def test_the_file_is_private_until_it_has_its_owner(tmp_path, monkeypatch):
     assert (tmp_path / "new").read_bytes() == b"12345"
 
 
-def test_a_file_that_is_there_is_not_overwritten(tmp_path):
+def test_an_existing_file_is_not_overwritten(tmp_path):
     (tmp_path / "model").write_text("x")
     (tmp_path / "new").write_text("y")
     with pytest.raises(FileExistsError):
@@ -68,7 +68,7 @@ def test_a_file_that_is_there_is_not_overwritten(tmp_path):
     assert (tmp_path / "new").read_text() == "y"
 
 
-def test_one_that_cannot_be_finished_is_removed(tmp_path, monkeypatch):
+def test_an_incomplete_file_is_removed(tmp_path, monkeypatch):
     (tmp_path / "model").write_text("x")
 
     def full(*_):
@@ -80,25 +80,28 @@ def test_one_that_cannot_be_finished_is_removed(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-def test_errors_of_the_system_name_the_file_and_what_to_do():
-    error = explained(
+def test_errors_of_the_system_have_the_file_and_a_remedy():
+    error = explain_os_error(
         Path("/etc/watcher"), "cannot be written", PermissionError(errno.EACCES, "Permission denied")
     )
     assert str(error) == (
         "/etc/watcher: cannot be written: Permission denied; run this as root, or as the owner of the files"
     )
-    assert str(explained(Path("x"), "cannot be read", OSError(errno.EIO, "I/O"))) == "x: cannot be read: I/O"
+    assert (
+        str(explain_os_error(Path("x"), "cannot be read", OSError(errno.EIO, "I/O")))
+        == "x: cannot be read: I/O"
+    )
 
 
-def test_what_cannot_be_removed_stays(tmp_path):
+def test_errors_of_removal_are_ignored(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("x")
-    remove_quietly([tmp_path / "none", tmp_path / "folder", tmp_path / "file"])
+    remove_files([tmp_path / "none", tmp_path / "folder", tmp_path / "file"])
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
-def test_a_file_without_a_name_in_it_is_refused(tmp_path):
-    with pytest.raises(MigrateError, match="no configuration file in the usual places"):
+def test_no_configuration_file_is_an_error(tmp_path):
+    with pytest.raises(MigrateError, match="no configuration file in the default directories"):
         read_layers([], {})
     with pytest.raises(MigrateError, match=f"no configuration file in {tmp_path}"):
         read_layers([("dir", tmp_path)], {})

@@ -1,11 +1,11 @@
-"""What counts of several files and an environment, beside oslo.config."""
+"""Effective settings of several files and the environment, compared with oslo.config."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 from oslo_config import cfg
 
 from chrysaetos.migrate.conffile import ConfFile
-from chrysaetos.migrate.layers import Editor, Layers, Setting, Variable, items
+from chrysaetos.migrate.layers import Editor, Layers, Setting, Variable, split_list
 
 LINES = ["[a]", "[A]", "[b]", "k = 1", "k = 2", "K = 3", "k-x = 4", "k =", "j = 5", "# k = 6"]
 one_file = st.lists(st.sampled_from(LINES), max_size=6).map(lambda lines: "\n".join(["[a]", *lines]))
@@ -14,7 +14,7 @@ environments = st.dictionaries(st.sampled_from(["OS_A__K", "OS_B__K", "OS_A__J",
 
 
 @given(files, environments)
-def test_the_setting_that_counts_is_the_one_that_oslo_config_takes(tmp_path_factory, texts, environ):
+def test_the_effective_setting_is_that_of_oslo_config(tmp_path_factory, texts, environ):
     folder = tmp_path_factory.getbasetemp()
     arguments = []
     for number, text in enumerate(texts):
@@ -37,13 +37,13 @@ def test_the_setting_that_counts_is_the_one_that_oslo_config_takes(tmp_path_fact
                 assert overridden == found
 
 
-def test_a_place_is_a_line_or_a_variable():
+def test_a_location_is_a_line_or_a_variable():
     layers = Layers([ConfFile("f.conf", b"\n[a]\nk = 1\n")], {"OS_A__J": "2"})
     in_file, in_environment = layers.find("a", "k"), layers.find("a", "j")
     assert isinstance(in_file, Setting)
-    assert in_file.place == "f.conf:3"
+    assert in_file.location == "f.conf:3"
     assert in_environment is not None
-    assert in_environment.place == "the environment variable OS_A__J"
+    assert in_environment.location == "the environment variable OS_A__J"
 
 
 def test_groups_are_found_in_files_and_the_environment():
@@ -54,9 +54,9 @@ def test_groups_are_found_in_files_and_the_environment():
     assert layers.groups(r"s\..+", "k") == ["s.four", "s.one"]
 
 
-def test_items_are_split_as_a_list_option_is():
+def test_items_are_split_like_a_list_option():
     for text in ("a,b", " a , b ,", "a", "", ",", "a\n,b", "a,,b"):
-        assert items(text) == cfg.types.List()(text)
+        assert split_list(text) == cfg.types.List()(text)
 
 
 def edited(text: str, *adds: tuple[str, str, str], out: str = "") -> str:
@@ -69,14 +69,14 @@ def edited(text: str, *adds: tuple[str, str, str], out: str = "") -> str:
     return editor.contents().get(file, file.data).decode()
 
 
-def test_a_key_goes_to_its_section_behind_the_sample_the_last_option_or_the_header():
+def test_a_key_is_added_after_its_sample_the_last_option_or_the_header():
     assert edited("[a]\n# k = 0\n\n[b]\n", ("a", "k", "1")) == "[a]\n# k = 0\nk = 1\n\n[b]\n"
     assert edited("[a]\nj = 0\n  1\n\n# b\n[b]\n", ("a", "k", "1")) == "[a]\nj = 0\n  1\nk = 1\n\n# b\n[b]\n"
     assert edited("[a]\n# about\n[b]\n", ("a", "k", "1")) == "[a]\nk = 1\n# about\n[b]\n"
     assert edited("[a]\nj=0", ("a", "k", "1"), ("a", "l", "2")) == "[a]\nj=0\nk = 1\nl = 2\n"
 
 
-def test_a_new_section_goes_to_the_end_or_behind_what_became_a_comment():
+def test_a_section_is_added_at_the_end_or_after_the_commented_section():
     assert edited("[b]\n", ("a", "k", "1")) == "[b]\n\n[a]\nk = 1\n"
     assert edited("", ("a", "k", "1")) == "[a]\nk = 1\n"
     assert (
@@ -85,7 +85,7 @@ def test_a_new_section_goes_to_the_end_or_behind_what_became_a_comment():
     )
 
 
-def test_a_section_that_became_a_comment_leaves_nothing_to_the_one_before():
+def test_a_commented_section_does_not_belong_to_the_previous_one():
     text = "[a]\nx=1\n[old]\n# c\nk=1\n  2\n\n; d\nj: 3\n[Old]\n"
     assert edited(text, out="OLD") == "[a]\nx=1\n# [old]\n# c\n# k=1\n#   2\n\n; d\n# j: 3\n# [Old]\n"
 

@@ -1,4 +1,4 @@
-"""``chrysaetos migrate``: the command as a whole, on files and without a network."""
+"""``chrysaetos migrate``: the whole command, with files and without a network."""
 
 import json
 import os
@@ -17,7 +17,7 @@ DEFAULTS = {15: ["gnocchi", "monasca", "grafana", "prometheus"], 16: ["gnocchi",
 
 
 def watcher_reads(arguments: list[str], release: int) -> cfg.ConfigOpts:
-    """Watcher's own options for what is moved (watcher.conf, 15.0.0 to 17.0.0), read by oslo.config."""
+    """Read the moved settings with Watcher's own options (15.0.0 to 17.0.0)."""
     conf = cfg.ConfigOpts()
     conf(arguments, project="watcher", default_config_files=[], default_config_dirs=[])
     item = types.String(choices=CHOICES)
@@ -45,7 +45,7 @@ def deployment(request, tmp_path, monkeypatch):
     return Deployment(tmp_path, case)
 
 
-def test_what_watcher_reads_is_what_was_meant_and_rolling_back_restores_every_byte(deployment, capsys):
+def test_watcher_reads_the_moved_settings_and_rollback_restores_every_byte(deployment, capsys):
     case = deployment.case
     before = deployment.contents()
     apply = ["--offline", "--yes", *case.arguments]
@@ -97,13 +97,13 @@ def plain(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"\xef\xbb\xbf[DEFAULT]\n", "byte order mark"),
         (b"[DEFAULT]\nname = \xff\n", "line 2: byte 0xff is not UTF-8"),
         (b"[DEFAULT]\nname\n", "line 2: has neither = nor :"),
-        (b"[DEFAULT] # all\n", "line 1: should be a section's name in brackets"),
-        (b"[]\n", "line 1: should be a section's name"),
+        (b"[DEFAULT] # all\n", "line 1: should only have a section's name in brackets"),
+        (b"[]\n", "line 1: should only have a section's name"),
         (b"a = b\n", "line 1: is a setting before the first section"),
         (b"[DEFAULT]\n\n  more\n", "line 3: is indented"),
         (b"[DEFAULT]\n = more\n", "line 2: is indented"),
@@ -118,7 +118,7 @@ def plain(tmp_path):
         ),
     ],
 )
-def test_what_cannot_be_moved_is_refused_with_its_place(tmp_path, capsys, content, said):
+def test_invalid_files_are_rejected_with_their_location(tmp_path, capsys, content, message):
     path = tmp_path / "watcher.conf"
     path.write_bytes(content)
     for action in ("check", "plan", "apply"):
@@ -126,25 +126,25 @@ def test_what_cannot_be_moved_is_refused_with_its_place(tmp_path, capsys, conten
         assert main([*arguments, *(["--yes"] if action == "apply" else [])]) == 1
         error = capsys.readouterr().err
         assert error.startswith(f"chrysaetos migrate: {path}")
-        assert said in error
+        assert message in error
         assert error.count("\n") == 1
     assert path.read_bytes() == content
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_no_file_or_folder_is_a_clear_error(tmp_path, capsys):
-    for option, said in (("--conf", "see that the name is right"), ("--conf-dir", "there is no such folder")):
+def test_a_missing_file_or_directory_is_an_error(tmp_path, capsys):
+    for option, message in (("--conf", "check the name"), ("--conf-dir", "no such directory")):
         assert main(["migrate", "watcher", "check", option, str(tmp_path / "none")]) == 1
         error = capsys.readouterr().err
         assert str(tmp_path / "none") in error
-        assert said in error
+        assert message in error
     assert main(["migrate", "watcher", "plan", "--conf-dir", str(tmp_path)]) == 1
     assert "no configuration file in" in capsys.readouterr().err
     assert main(["migrate", "watcher", "plan", "--conf", str(tmp_path)]) == 1
     assert "use --conf-dir" in capsys.readouterr().err
 
 
-def test_the_usual_places_are_those_of_the_service(tmp_path, capsys, monkeypatch):
+def test_the_default_files_are_those_of_the_service(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     folder = tmp_path / ".watcher"
     (folder / "watcher.conf.d").mkdir(parents=True)
@@ -155,12 +155,12 @@ def test_the_usual_places_are_those_of_the_service(tmp_path, capsys, monkeypatch
     assert f"{folder}/watcher.conf.d/site.conf:2 [watcher_datasources] datasources: prometheus" in out
 
 
-def test_not_set_and_the_release_not_known(tmp_path, capsys, monkeypatch):
+def test_unset_datasources_with_an_unknown_release(tmp_path, capsys, monkeypatch):
     path = tmp_path / "watcher.conf"
     path.write_text("[prometheus_client]\nhost = h\n")
-    monkeypatch.setattr("chrysaetos.migrate.watcher_service.installed_release", lambda _: None)
+    monkeypatch.setattr("chrysaetos.migrate.watcher_service.metadata.version", lambda _: "unknown")
     assert main(["migrate", "watcher", "plan", "--conf", str(path)]) == 1
-    assert "name the release with --release" in capsys.readouterr().out
+    assert "pass the release with --release" in capsys.readouterr().out
 
 
 def test_nothing_to_move(tmp_path, capsys):
@@ -172,13 +172,13 @@ def test_nothing_to_move(tmp_path, capsys):
     assert path.read_text().endswith("\n[prometheus_client]\nhost = h\n")
 
 
-def test_release_14_does_not_know_the_datasource(plain, capsys):
+def test_release_14_does_not_have_the_datasource(plain, capsys):
     arguments = ["--conf", str(plain.folder / "watcher.conf"), "--offline", "--release", "14"]
     assert main(["migrate", "watcher", "check", *arguments]) == 1
-    assert "upgrade it to 15" in capsys.readouterr().out
+    assert "first upgrade Watcher to 15" in capsys.readouterr().out
 
 
-def test_secrets_are_shown_nowhere(tmp_path, capsys):
+def test_secrets_are_not_shown(tmp_path, capsys):
     path = tmp_path / "watcher.conf"
     path.write_text(
         "[watcher_datasources]\n"
@@ -202,7 +202,7 @@ def test_secrets_are_shown_nowhere(tmp_path, capsys):
         assert "gehe" not in captured.out + captured.err
 
 
-def test_json_is_one_object_for_each_action(plain, capsys):
+def test_json_is_one_object_per_action(plain, capsys):
     assert plain.run("check", "--offline", "-f", "json") == 0
     checked = json.loads(capsys.readouterr().out)
     assert (checked["service"], checked["action"], checked["status"]) == ("watcher", "check", "ok")
@@ -223,14 +223,14 @@ def test_json_is_one_object_for_each_action(plain, capsys):
     assert Path(backup).read_text() == PLAIN.files["watcher.conf"]
     assert applied["restart"]["service"] == "watcher-decision-engine"
     assert plain.run("rollback", "--yes", "-f", "json") == 0
-    assert json.loads(capsys.readouterr().out)["done"] == [{"what": "put back", "files": [path]}]
+    assert json.loads(capsys.readouterr().out)["done"] == [{"what": "restored", "files": [path]}]
     assert main(["migrate", "watcher", "rollback", "--yes", "-f", "json", "--conf", path, "--to", "x"]) == 1
     refused = json.loads(capsys.readouterr().out)
     assert refused["status"] == "failed"
-    assert refused["error"].startswith("there is no backup x; there are: 20")
+    assert refused["error"].startswith("there is no backup x; the backups are: 20")
 
 
-def test_without_a_terminal_yes_is_needed(plain, capsys):
+def test_yes_is_required_without_a_terminal(plain, capsys):
     before = plain.contents()
     assert plain.run("apply", "--offline") == 2
     assert plain.run("rollback") == 2
@@ -238,7 +238,7 @@ def test_without_a_terminal_yes_is_needed(plain, capsys):
     assert plain.contents() == before
 
 
-def test_on_a_terminal_it_asks(plain, capsys, monkeypatch):
+def test_confirmation_on_a_terminal(plain, capsys, monkeypatch):
     before = plain.contents()
 
     class Terminal:
@@ -267,7 +267,7 @@ def test_on_a_terminal_it_asks(plain, capsys, monkeypatch):
     assert "Change these files? [y/N]" in capsys.readouterr().out
 
 
-def test_a_named_backup_is_restored_and_one_that_was_edited_only_by_force(plain, capsys):
+def test_a_named_backup_is_restored_and_edited_files_only_with_force(plain, capsys):
     path = plain.folder / "watcher.conf"
     before = path.read_bytes()
     assert plain.run("apply", "--offline", "--yes") == 0
@@ -283,36 +283,36 @@ def test_a_named_backup_is_restored_and_one_that_was_edited_only_by_force(plain,
     assert edited in {copy.read_bytes() for copy in plain.folder.glob("*.bak")}
 
 
-def test_without_a_backup_rolling_back_is_refused(plain, capsys):
+def test_rollback_without_a_backup_fails(plain, capsys):
     assert plain.run("rollback", "--yes") == 1
-    assert "there is no backup beside these files" in capsys.readouterr().err
+    assert "there is no backup next to these files" in capsys.readouterr().err
 
 
-def test_what_to_restart_is_told(plain, capsys):
+def test_the_restart_is_described(plain, capsys):
     assert plain.run("apply", "--offline", "--yes") == 0
     out = capsys.readouterr().out
     assert "Now restart watcher-decision-engine: systemctl restart watcher-decision-engine" in out
     assert "backup: " in out
 
 
-def test_hard_links_are_warned_of(plain, capsys):
+def test_hard_links_are_a_warning(plain, capsys):
     os.link(plain.folder / "watcher.conf", plain.folder / "other")
     assert plain.run("check", "--offline") == 0
     assert "has 2 hard links" in capsys.readouterr().out
 
 
-def test_verify_before_the_move_says_so(plain, capsys):
+def test_verify_before_the_move(plain, capsys):
     assert plain.run("verify") == 1
-    assert "is not moved yet" in capsys.readouterr().out
+    assert "not moved yet" in capsys.readouterr().out
 
 
-def test_a_folder_that_cannot_be_written_to_is_found_before(plain, capsys, monkeypatch):
+def test_check_finds_a_directory_that_is_not_writable(plain, capsys, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, _: Path(path) != plain.folder)
     assert plain.run("check", "--offline") == 1
-    assert f"{plain.folder}: cannot be written to" in capsys.readouterr().out
+    assert f"{plain.folder}: cannot write to this directory" in capsys.readouterr().out
 
 
-def test_names_in_the_metric_map_are_pointed_to(tmp_path, capsys):
+def test_missing_names_in_the_metric_map_are_a_warning(tmp_path, capsys):
     (tmp_path / "map.yaml").write_text("prometheus: {instance_cpu_usage: vm_cpu}\n")
     path = tmp_path / "watcher.conf"
     path.write_text(
@@ -320,10 +320,10 @@ def test_names_in_the_metric_map_are_pointed_to(tmp_path, capsys):
         "[watcher_datasources]\ndatasources = prometheus\n"
     )
     assert main(["migrate", "watcher", "check", "--offline", "--release", "17", "--conf", str(path)]) == 0
-    assert "copy them from the section prometheus to a section aetos" in capsys.readouterr().out
+    assert "copy them from the section prometheus to the section aetos" in capsys.readouterr().out
 
 
-def test_a_move_that_was_broken_off_between_two_files_is_put_back_and_done_again(tmp_path, capsys):
+def test_a_move_interrupted_between_two_files_is_undone_and_repeated(tmp_path, capsys):
     labels, datasources = tmp_path / "labels.conf", tmp_path / "watcher.conf"
     labels.write_text("[prometheus_client]\nfqdn_label = node\n")
     datasources.write_text("[watcher_datasources]\ndatasources = prometheus\n[aetos_client]\n")
@@ -333,28 +333,28 @@ def test_a_move_that_was_broken_off_between_two_files_is_put_back_and_done_again
     assert main(apply) == 0
     moved = labels.read_bytes(), datasources.read_bytes()
 
-    # As it is when the first file is renamed and the second is not: the label is nowhere but in the backup.
+    # The state after the first file was renamed, but not the second: only the backup has the label.
     (journal,) = tmp_path.glob("chrysaetos-migrate-watcher-*.json")
     journal.write_text(journal.read_text().replace('"applied"', '"begun"'))
     datasources.write_bytes(before[1])
     capsys.readouterr()
     assert main(["migrate", "watcher", "check", *arguments, "--offline", "--release", "17"]) == 0
-    assert "was broken off" in capsys.readouterr().out
+    assert "is unfinished" in capsys.readouterr().out
     assert main(apply) == 0
-    assert "is put back first: " in capsys.readouterr().out
+    assert "undid the unfinished move of " in capsys.readouterr().out
     assert (labels.read_bytes(), datasources.read_bytes()) == moved
     assert b"fqdn_label = node" in moved[1]
     assert main(["migrate", "watcher", "rollback", *arguments, "--yes"]) == 0
     assert (labels.read_bytes(), datasources.read_bytes()) == before
 
 
-def test_an_interruption_leaves_everything_as_it_was(plain, capsys, monkeypatch):
+def test_an_interruption_changes_nothing(plain, capsys, monkeypatch):
     before = plain.contents()
 
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(migrate_main, "read_back", interrupted)
+    monkeypatch.setattr(migrate_main, "verify_values", interrupted)
     assert plain.run("apply", "--offline", "--yes") == 130
     assert "interrupted" in capsys.readouterr().err
     assert plain.contents() == before

@@ -7,7 +7,7 @@ from chrysaetos.migrate.findings import Status
 from chrysaetos.migrate.metric_map import METRICS, check_metric_map, metric_names, read_metric_map
 
 
-def test_no_map_is_nothing_to_see_to(tmp_path):
+def test_no_map_has_no_findings(tmp_path):
     assert check_metric_map(tmp_path / "none.yaml") == []
     assert metric_names(read_metric_map(tmp_path / "none.yaml")) == METRICS
 
@@ -24,27 +24,27 @@ def test_no_map_is_nothing_to_see_to(tmp_path):
         ("gnocchi: {host_cpu_usage: cpu}", Status.OK),
     ],
 )
-def test_names_for_prometheus_are_needed_for_aetos(tmp_path, text, status):
+def test_names_for_prometheus_are_required_for_aetos(tmp_path, text, status):
     path = tmp_path / "map.yaml"
     path.write_text(text)
     assert [finding.status for finding in check_metric_map(path)] == [status]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "text", "aetos: text"])
-def test_what_is_no_map_has_no_names(tmp_path, text):
+def test_an_invalid_map_has_no_names(tmp_path, text):
     path = tmp_path / "map.yaml"
     path.write_text(text)
     assert read_metric_map(path) == {}
     assert check_metric_map(path) == []
 
 
-def test_names_of_aetos_count(tmp_path):
+def test_names_for_aetos_are_used(tmp_path):
     path = tmp_path / "map.yaml"
     path.write_text("prometheus: {host_cpu_usage: a}\naetos: {host_cpu_usage: b, host_power: c}")
     assert metric_names(read_metric_map(path)) == {**METRICS, "host_cpu_usage": "b"}
 
 
-def test_what_cannot_be_read_is_an_error(tmp_path):
+def test_an_unreadable_map_is_an_error(tmp_path):
     (tmp_path / "map.yaml").write_text("a: [")
     with pytest.raises(MigrateError, match="is not YAML, so Watcher ignores it"):
         read_metric_map(tmp_path / "map.yaml")

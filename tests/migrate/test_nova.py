@@ -1,4 +1,4 @@
-"""Hosts and servers, as Nova tells them."""
+"""Hosts and servers from Nova."""
 
 import pytest
 from keystoneauth1.session import Session
@@ -9,43 +9,43 @@ from chrysaetos.migrate.errors import MigrateError
 from chrysaetos.migrate.nova import Nova
 
 
-def asking(nova: FakeNova) -> Nova:
+def client_of(nova: FakeNova) -> Nova:
     return Nova(Session(auth=Token(nova.url, "token")), "public", None)
 
 
-def test_hosts_are_those_of_the_services_without_bare_metal():
+def test_hosts_are_compute_services_without_bare_metal():
     with FakeNova(["b", "a", "a"]) as nova:
         nova.bare_metal = ["metal"]
-        assert asking(nova).hosts(100) == ["a", "b"]
+        assert client_of(nova).hosts(100) == ["a", "b"]
 
 
 @pytest.mark.parametrize("largest_page", [1, 2, 3, 10])
 def test_pages_are_followed_by_their_markers(largest_page):
     hosts = [f"compute-{number}" for number in range(5)]
     with FakeNova(hosts, largest_page=largest_page) as nova:
-        assert asking(nova).hosts(100) == hosts
+        assert client_of(nova).hosts(100) == hosts
         markers = [asked.get("marker") for _, asked in nova.asked]
     assert markers == [None, *(f"id-of-{hosts[n]}" for n in range(largest_page - 1, 4, largest_page))]
 
 
-def test_no_more_is_asked_for_than_is_wanted():
+def test_the_limit_is_sent():
     with FakeNova(servers=[str(number) for number in range(20)], largest_page=4) as nova:
-        assert asking(nova).servers(6) == ["0", "1", "2", "3", "4", "5"]
+        assert client_of(nova).servers(6) == ["0", "1", "2", "3", "4", "5"]
         assert [asked["limit"] for _, asked in nova.asked] == ["6", "2"]
         assert nova.asked[0][1]["status"] == "ACTIVE"
 
 
-def test_nothing_is_an_empty_list():
+def test_empty_results():
     with FakeNova() as nova:
-        assert asking(nova).hosts(10) == []
-        assert asking(nova).servers(10) == []
+        assert client_of(nova).hosts(10) == []
+        assert client_of(nova).servers(10) == []
 
 
 @pytest.mark.parametrize(
-    ("status", "said"), [(403, "give the user of the service the role admin"), (500, "Nova does not answer")]
+    ("status", "message"), [(403, "assign the role admin to the service"), (500, "to Nova failed")]
 )
-def test_a_refusal_says_what_to_do(status, said):
+def test_errors_have_a_remedy(status, message):
     with FakeNova(["a"]) as nova:
         nova.status = status
-        with pytest.raises(MigrateError, match=said):
-            asking(nova).hosts(10)
+        with pytest.raises(MigrateError, match=message):
+            client_of(nova).hosts(10)

@@ -1,17 +1,17 @@
-"""What the command says."""
+"""The output of the command."""
 
 import json
 
-from chrysaetos.migrate.findings import failed, good
+from chrysaetos.migrate.findings import failed, ok
 from chrysaetos.migrate.output import Output
 from chrysaetos.migrate.watcher_service import WatcherService
 
 
-def said(form, capsys):
+def run(form, capsys):
     output = Output(form, WatcherService(), "apply")
-    output.findings([good("files", "a")])
+    output.findings([ok("files", "a")])
     output.findings([failed("roles", "none", "give one")])
-    output.findings([good("hosts", "3")])
+    output.findings([ok("hosts", "3")])
     output.difference("a", "-x\n+y\n")
     output.restart(WatcherService(), verify=False)
     output.error("nothing was changed")
@@ -19,8 +19,8 @@ def said(form, capsys):
     return output, capsys.readouterr()
 
 
-def test_text_comes_while_it_goes_and_errors_apart(capsys):
-    output, captured = said("table", capsys)
+def test_text_is_printed_immediately_and_errors_separately(capsys):
+    output, captured = run("table", capsys)
     assert output.status == "failed"
     assert captured.out.splitlines()[:2] == ["ok       files  a", "failed   roles  none"]
     assert "-x\n+y\n" in captured.out
@@ -29,7 +29,7 @@ def test_text_comes_while_it_goes_and_errors_apart(capsys):
 
 
 def test_json_is_one_object_at_the_end(capsys):
-    _, captured = said("json", capsys)
+    _, captured = run("json", capsys)
     assert captured.err == ""
     report = json.loads(captured.out)
     assert [finding["status"] for finding in report["findings"]] == ["ok", "failed", "ok"]
@@ -38,7 +38,7 @@ def test_json_is_one_object_at_the_end(capsys):
     assert "systemctl restart watcher-decision-engine" in report["restart"]["commands"]
 
 
-def test_steps_done_and_backups_are_lists(capsys, tmp_path):
+def test_steps_actions_and_backups_are_lists(capsys, tmp_path):
     output = Output("json", WatcherService(), "apply")
     output.steps(["one", "two"])
     output.done("changed", [tmp_path])

@@ -1,4 +1,4 @@
-"""What Watcher will meet: roles, hosts and servers by their labels, and real queries."""
+"""Checks of roles, of the labels of hosts and servers, and of metrics."""
 
 from types import SimpleNamespace
 
@@ -7,13 +7,20 @@ import pytest
 from chrysaetos.client import errors
 from chrysaetos.migrate.findings import Status
 from chrysaetos.migrate.metric_map import METRICS
-from chrysaetos.migrate.probes import SERVERS, check_hosts, check_metrics, check_roles, check_servers, explain
+from chrysaetos.migrate.probes import (
+    MAX_SERVERS,
+    check_hosts,
+    check_metrics,
+    check_roles,
+    check_servers,
+    explain_failure,
+)
 
 LABELS = {"fqdn_label": "fqdn", "instance_uuid_label": "resource"}
 
 
 class Metrics:
-    """The client: labels of active targets, and labels of the result of queries that contain a text."""
+    """A client with active targets, and with results for queries that contain a text."""
 
     def __init__(self, targets=(), answers=None):
         self._targets = targets
@@ -48,11 +55,11 @@ def identity(*roles):
 
 
 @pytest.mark.parametrize("role", ["admin", "service"])
-def test_a_role_that_sees_all_projects_is_enough(role):
+def test_roles_with_access_to_all_projects(role):
     assert check_roles(identity("reader", role)).status is Status.OK
 
 
-def test_another_role_is_not():
+def test_other_roles_fail():
     found = check_roles(identity("reader", "member"))
     assert found.status is Status.FAILED
     assert "member, reader" in found.found
@@ -82,12 +89,12 @@ def test_a_full_host_name_is_not_matched_by_a_short_label():
     assert found.status is Status.FAILED
 
 
-def test_the_label_that_has_the_hosts_is_named():
+def test_the_label_with_the_hosts_is_suggested():
     client = Metrics(
         [{"job": "node", "nodename": f"{host}.example.com", "instance": "10.0.0.1:9100"} for host in "ab"]
     )
     found = check_hosts(client, Cloud(["a", "b"]), "fqdn")
-    assert found.remedy == "set [aetos_client] fqdn_label = nodename, which has them"
+    assert found.remedy == "set [aetos_client] fqdn_label = nodename, which has the hosts"
 
 
 def test_a_long_list_of_hosts_is_shortened():
@@ -97,19 +104,19 @@ def test_a_long_list_of_hosts_is_shortened():
     assert found.found.endswith("compute-5 and 3 more")
 
 
-def test_no_host_is_looked_at():
+def test_no_hosts():
     assert check_hosts(Metrics(), Cloud(), "fqdn").status is Status.WARNING
 
 
-def test_servers_are_asked_for_by_their_uuids_in_one_bounded_query():
-    servers = [f"uuid-{number}" for number in range(SERVERS + 10)]
+def test_servers_are_queried_by_uuid_in_one_limited_query():
+    servers = [f"uuid-{number}" for number in range(MAX_SERVERS + 10)]
     client = Metrics(answers={"ceilometer_cpu": [{"resource": uuid} for uuid in servers]})
     found = check_servers(client, Cloud(servers=servers), "resource", "ceilometer_cpu")
     assert found.status is Status.OK
     assert len(client.asked) == 1
     assert 'ceilometer_cpu{resource=~"' in client.asked[0]
-    assert f"uuid-{SERVERS - 1}" in client.asked[0]
-    assert f"uuid-{SERVERS}" not in client.asked[0]
+    assert f"uuid-{MAX_SERVERS - 1}" in client.asked[0]
+    assert f"uuid-{MAX_SERVERS}" not in client.asked[0]
 
 
 def test_some_or_no_servers_without_metrics():
@@ -119,13 +126,13 @@ def test_some_or_no_servers_without_metrics():
     client = Metrics(answers={"topk": [{"vm": "y", "resource": "-"}]})
     none = check_servers(client, Cloud(servers=["x", "y"]), "resource", "ceilometer_cpu")
     assert none.status is Status.FAILED
-    assert none.remedy == "set [aetos_client] instance_uuid_label = vm, which has them"
+    assert none.remedy == "set [aetos_client] instance_uuid_label = vm, which has the servers"
     nothing = check_servers(Metrics(), Cloud(servers=["x"]), "resource", "ceilometer_cpu")
-    assert "reach Prometheus" in nothing.remedy
+    assert "that Prometheus has" in nothing.remedy
     assert check_servers(Metrics(), Cloud(), "resource", "ceilometer_cpu").status is Status.OK
 
 
-def test_metrics_are_asked_for_real_hosts_and_servers():
+def test_metrics_of_existing_hosts_and_servers_are_queried():
     client = Metrics(
         answers={
             "node_cpu": [{"fqdn": "a.example.com"}, {"fqdn": "b"}],
@@ -144,7 +151,7 @@ def test_metrics_are_asked_for_real_hosts_and_servers():
     assert len(client.asked) == 4
 
 
-def test_without_hosts_and_servers_nothing_is_asked():
+def test_no_queries_without_hosts_and_servers():
     client = Metrics()
     found = list(check_metrics(client, Cloud(), LABELS, METRICS, 300))
     assert [(f.check, f.status) for f in found] == [("hosts", Status.WARNING), ("instances", Status.OK)]
@@ -152,18 +159,18 @@ def test_without_hosts_and_servers_nothing_is_asked():
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (errors.NotRegistered("none"), "openstack endpoint create"),
         (errors.Unauthorized("no"), "password"),
         (errors.Forbidden("no"), "openstack role add"),
-        (errors.Unreachable("no"), "the gateway runs"),
+        (errors.Unreachable("no"), "the gateway is running"),
         (errors.NotPrometheus("no"), "the endpoint in the catalog"),
         (errors.ServerError("no"), "the log of the gateway"),
     ],
 )
-def test_each_error_has_its_remedy(error, said):
-    found = explain("catalog", error)
+def test_each_error_has_its_remedy(error, message):
+    found = explain_failure("catalog", error)
     assert found.status is Status.FAILED
     assert found.found == error.message
-    assert said in found.remedy
+    assert message in found.remedy

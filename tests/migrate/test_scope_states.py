@@ -1,4 +1,4 @@
-"""The names of scope states: changed whole or not at all, with their times kept."""
+"""The names of scope states change in one transaction, and the times are kept."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ from tests.migrate.ratings import States
 
 from chrysaetos.migrate.cloudkitty import Names
 from chrysaetos.migrate.errors import MigrateError
-from chrysaetos.migrate.scope_states import ScopeStates, processors
+from chrysaetos.migrate.scope_states import ScopeStates, running_processors
 
 OLD = Names("prometheus", "prometheus", "project_id")
 NEW = Names("chrysaetos", "aetos", "project_id")
@@ -40,11 +40,11 @@ def names(states):
     return {row[0]: (row[2], row[3], row[4]) for row in states.read()}
 
 
-def test_those_of_the_old_names_get_the_new_ones_and_keep_their_time(states, url):
+def test_states_get_the_new_names_and_keep_their_times(states, url):
     change = ScopeStates(url, OLD, NEW)
     assert (
         change.step
-        == "database: 2 scope states of prometheus and prometheus become those of chrysaetos and aetos"
+        == "database: 2 scope states are moved from prometheus and prometheus to chrysaetos and aetos"
     )
     assert [finding.status.value for finding in change.check()] == ["ok"]
     before = names(states)
@@ -57,7 +57,7 @@ def test_those_of_the_old_names_get_the_new_ones_and_keep_their_time(states, url
     assert names(states) == before
 
 
-def test_going_back_keeps_what_was_rated_meanwhile(states, url):
+def test_undo_keeps_the_times_of_new_states(states, url):
     change = ScopeStates(url, OLD, NEW)
     change.apply()
     states.execute(RATED_FURTHER)
@@ -67,14 +67,14 @@ def test_going_back_keeps_what_was_rated_meanwhile(states, url):
     assert names(states)["new"] == ("prometheus", "prometheus", LATE)
 
 
-def test_states_of_the_new_names_are_in_the_way(states, url):
+def test_states_with_the_new_names_prevent_the_change(states, url):
     states.add("x", "chrysaetos", "aetos")
     change = ScopeStates(url, OLD, NEW)
     (found,) = change.check()
     assert found.status.value == "failed"
-    assert "1 scopes have a state for chrysaetos and aetos already: x" in found.found
+    assert "1 scopes already have a state for chrysaetos and aetos: x" in found.found
     before = states.read()
-    with pytest.raises(MigrateError, match="there are scope states for chrysaetos and aetos already"):
+    with pytest.raises(MigrateError, match="there already are scope states for chrysaetos and aetos"):
         change.apply()
     assert states.read() == before
 
@@ -86,16 +86,16 @@ def test_states_of_the_new_names_are_in_the_way(states, url):
         "DELETE FROM cloudkitty_storage_states WHERE identifier='a'",
     ],
 )
-def test_a_processor_elsewhere_is_noticed_by_what_it_changes(states, url, statement):
+def test_a_processor_on_another_machine_is_detected(states, url, statement):
     change = ScopeStates(url, OLD, NEW)
     states.execute(statement)
     before = states.read()
-    with pytest.raises(MigrateError, match="changed in the meantime"):
+    with pytest.raises(MigrateError, match="have changed"):
         change.apply()
     assert states.read() == before
 
 
-def test_a_scope_with_a_state_of_each_stops_the_way_back(states, url):
+def test_a_scope_with_both_states_prevents_undo(states, url):
     change = ScopeStates(url, OLD, NEW)
     change.apply()
     states.add("a")
@@ -106,34 +106,34 @@ def test_a_scope_with_a_state_of_each_stops_the_way_back(states, url):
 
 
 @pytest.mark.usefixtures("states")
-def test_scopes_that_were_left_behind(url):
-    assert ScopeStates(url, NEW, NEW).left_behind() == ["a", "b"]
+def test_unmoved_scopes(url):
+    assert ScopeStates(url, NEW, NEW).unmoved_scopes() == ["a", "b"]
     ScopeStates(url, OLD, NEW).apply()
-    assert ScopeStates(url, NEW, NEW).left_behind() == []
+    assert ScopeStates(url, NEW, NEW).unmoved_scopes() == []
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "message"),
     [
-        ("sqlite:////nowhere/at/all.sqlite", "does not answer: OperationalError"),
+        ("sqlite:////nowhere/at/all.sqlite", "failed: OperationalError"),
         ("nonsense", "run this in CloudKitty's environment"),
         ("mysql+none://u:geheim@h/d", "run this in CloudKitty's environment"),
     ],
 )
-def test_a_database_that_cannot_be_used_is_told_without_its_url(url, said):
+def test_errors_of_the_database_do_not_show_its_url(url, message):
     with pytest.raises(MigrateError) as caught:
         ScopeStates(url, OLD, NEW)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "geheim" not in str(caught.value)
 
 
-def test_another_database_is_told(tmp_path):
-    with pytest.raises(MigrateError, match="see that it runs, and that it is CloudKitty's"):
+def test_a_database_without_the_table(tmp_path):
+    with pytest.raises(MigrateError, match="check that the database is running"):
         ScopeStates(f"sqlite:///{tmp_path}/empty.sqlite", OLD, NEW)
 
 
 @pytest.mark.usefixtures("states")
-def test_a_processor_on_this_machine_is_found(url, tmp_path):
+def test_a_processor_on_this_machine_is_detected(url, tmp_path):
     change = ScopeStates(url, OLD, NEW)
     program = tmp_path / "cloudkitty-processor"
     program.write_text("import sys\nprint(flush=True)\nsys.stdin.read()\n")
@@ -142,17 +142,17 @@ def test_a_processor_on_this_machine_is_found(url, tmp_path):
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        assert process.pid in processors()
-        (found,) = change.busy()
+        assert process.pid in running_processors()
+        (found,) = change.blockers()
         process.communicate()
     assert f"process {process.pid}" in found.found
     assert "systemctl stop cloudkitty-processor" in found.remedy
-    assert process.pid not in processors()
+    assert process.pid not in running_processors()
 
 
-def test_other_programs_are_no_processors(tmp_path):
+def test_other_programs_are_not_processors(tmp_path):
     for number, line in enumerate([b"vim\0x\0cloudkitty-processor\0", b"cloudkitty-processor-x\0", b""]):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number) / "cmdline").write_bytes(line)
-    assert processors(tmp_path) == []
-    assert processors(Path("/nowhere")) == []
+    assert running_processors(tmp_path) == []
+    assert running_processors(Path("/nowhere")) == []

@@ -1,15 +1,15 @@
-"""The rules for Watcher, beyond the table of cases."""
+"""The rules for Watcher, in addition to the table of cases."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.migrate.cases import CASES
 
-from chrysaetos.migrate.clouds import read_back
+from chrysaetos.migrate.clouds import verify_values
 from chrysaetos.migrate.conffile import ConfFile
 from chrysaetos.migrate.errors import MigrateError
 from chrysaetos.migrate.findings import Status, worst
-from chrysaetos.migrate.layers import Layers, items
+from chrysaetos.migrate.layers import Layers, split_list
 from chrysaetos.migrate.watcher import LABELS, labels, make_plan, strategy_groups
 
 ON = "[watcher_datasources]\ndatasources = prometheus\n"
@@ -39,46 +39,46 @@ def test_a_moved_configuration_needs_no_move(case):
     assert again.expected == once.expected
 
 
-def test_every_change_is_told_with_its_place():
+def test_every_change_is_described_with_its_location():
     plan = planned(
         ON + "[watcher_strategies.basic]\ndatasources=prometheus\n",
         "[prometheus_client]\nfqdn_label = n\n",
         interface="internal",
     )
     assert plan.steps == (
-        "0.conf:2 [watcher_datasources] datasources: prometheus becomes aetos",
-        "0.conf:4 [watcher_strategies.basic] datasources: prometheus becomes aetos",
+        "0.conf:2 [watcher_datasources] datasources: prometheus is replaced by aetos",
+        "0.conf:4 [watcher_strategies.basic] datasources: prometheus is replaced by aetos",
         "1.conf [aetos_client] fqdn_label = n, from 1.conf:2",
         "1.conf [aetos_client] interface = internal",
-        "1.conf:1 [prometheus_client] becomes a comment",
+        "1.conf:1 [prometheus_client] is commented out",
     )
 
 
-def test_the_labels_after_the_move_are_those_that_count():
+def test_the_effective_labels_are_copied():
     plan = planned(ON, "[prometheus_client]\nfqdn_label = n\n")
     assert labels(plan.after) == {"fqdn_label": "n", "instance_uuid_label": "resource"}
 
 
-def test_a_label_that_differs_in_both_sections_is_pointed_out():
+def test_different_labels_in_both_sections_are_a_warning():
     plan = planned(ON + "[prometheus_client]\nfqdn_label = a\n[aetos_client]\nfqdn_label = b\n")
     found = findings(plan)["labels", "warning"]
     assert "0.conf:6: [aetos_client] fqdn_label is b" in found.found
     assert worst(planned(ON + "[aetos_client]\nfqdn_label = b\n").findings) is Status.OK
 
 
-def test_names_that_watcher_does_not_know_are_pointed_out():
+def test_unknown_datasources_are_a_warning():
     assert (
         "ceilometer"
         in findings(planned(ON.replace("prom", "ceilometer,prom")))["datasources", "warning"].found
     )
 
 
-def test_a_dash_in_a_name_is_pointed_out():
+def test_a_dash_in_a_name_is_a_warning():
     plan = planned(ON + "[aetos_client]\nfqdn-label = a\n[other]\nfqdn_label = b\n")
     assert "0.conf:4: [aetos_client] fqdn-label" in findings(plan)["ignored", "warning"].found
 
 
-def test_variables_of_the_old_section_are_pointed_out():
+def test_variables_of_the_old_section_are_a_warning():
     plan = planned(ON, environ={"OS_PROMETHEUS_CLIENT__HOST": "h", "OS_OTHER__HOST": "h"})
     assert findings(plan)["environment", "warning"].found.startswith("OS_PROMETHEUS_CLIENT__HOST set ")
 
@@ -111,7 +111,7 @@ def test_the_default_of_an_old_release_is_that_of_14(release):
     assert plan.expected["watcher_datasources", "datasources"] == ["gnocchi", "monasca", "grafana", "aetos"]
 
 
-def test_a_label_on_several_lines_is_refused():
+def test_a_label_on_several_lines_is_rejected():
     with pytest.raises(MigrateError, match=r"0\.conf:4: \[prometheus_client\] fqdn_label .* several lines"):
         planned(ON + "[prometheus_client]\nfqdn_label = a\n  b\n")
 
@@ -137,7 +137,7 @@ texts = st.lists(st.sampled_from(LINES), max_size=9).map(lambda lines: "\n".join
 
 
 @given(st.lists(texts, min_size=1, max_size=3), st.sampled_from(["\n", "\r\n"]))
-def test_whatever_is_written_the_move_means_what_it_should(tmp_path_factory, contents, end):
+def test_the_move_is_right_for_generated_files(tmp_path_factory, contents, end):
     files = [ConfFile(str(n), text.replace("\n", end).encode()) for n, text in enumerate(contents)]
     layers = Layers(files, {})
     plan = make_plan(layers, release=17)
@@ -145,7 +145,7 @@ def test_whatever_is_written_the_move_means_what_it_should(tmp_path_factory, con
     for group in ("watcher_datasources", "watcher_strategies.basic"):
         setting = layers.find(group, "datasources")
         if setting is not None:
-            wanted = ["aetos" if name == "prometheus" else name for name in items(setting.value)]
+            wanted = ["aetos" if name == "prometheus" else name for name in split_list(setting.value)]
             assert plan.expected[group, "datasources"] == list(dict.fromkeys(wanted))
     if plan.contents:
         assert not plan.after.files_with("prometheus_client")
@@ -162,4 +162,4 @@ def test_whatever_is_written_the_move_means_what_it_should(tmp_path_factory, con
     paths = [folder / f"move-{file.name}.conf" for file in plan.after.files]
     for path, file in zip(paths, plan.after.files, strict=True):
         path.write_bytes(file.data)
-    read_back("watcher", paths, plan.expected)
+    verify_values("watcher", paths, plan.expected)

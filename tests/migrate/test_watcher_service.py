@@ -1,6 +1,7 @@
-"""Watcher for the command: what it looks at, and with which endpoint."""
+"""Watcher as a service to migrate: its checks and endpoints."""
 
 from argparse import Namespace
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 from keystoneauth1.session import Session
@@ -18,9 +19,13 @@ def layers(text):
 
 
 def preflight(release, installed, monkeypatch):
-    monkeypatch.setattr(
-        watcher_service, "installed_release", lambda name: {"python-watcher": installed}[name]
-    )
+    def version(name):
+        assert name == "python-watcher"
+        if installed is None:
+            raise PackageNotFoundError
+        return installed
+
+    monkeypatch.setattr(watcher_service.metadata, "version", version)
     arguments = Namespace(release=release, offline=True)
     now = layers("[watcher_datasources]\ndatasources=aetos\n")
     service = WatcherService()
@@ -30,9 +35,17 @@ def preflight(release, installed, monkeypatch):
 
 @pytest.mark.parametrize(
     ("release", "installed", "status"),
-    [(None, 17, "ok"), (None, 14, "failed"), (15, None, "ok"), (14, 17, "failed"), (None, None, "warning")],
+    [
+        (None, "17.0.0", "ok"),
+        (None, "15.1.0.dev3", "ok"),
+        (None, "14.0.0", "failed"),
+        (None, "0+unknown", "warning"),
+        (15, None, "ok"),
+        (14, "17.0.0", "failed"),
+        (None, None, "warning"),
+    ],
 )
-def test_the_release_is_the_one_given_or_installed(release, installed, status, monkeypatch):
+def test_the_release_is_given_or_that_of_the_installed_package(release, installed, status, monkeypatch):
     found = preflight(release, installed, monkeypatch)
     assert found.status == status
     assert bool(found.remedy) is (status != "ok")
@@ -51,6 +64,6 @@ def test_the_release_is_the_one_given_or_installed(release, installed, status, m
         ),
     ],
 )
-def test_nova_is_found_as_watcher_finds_it(text, interface, region):
+def test_the_endpoint_of_nova_is_that_of_watcher(text, interface, region):
     nova = watcher_service._nova(Session(auth=Token("http://127.0.0.1:1", "t")), layers(text))
     assert nova._filter == {"service_type": "compute", "interface": interface, "region_name": region}

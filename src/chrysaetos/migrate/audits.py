@@ -1,6 +1,6 @@
-"""A test audit through Watcher's own API: the proof that metrics reach a strategy.
+"""Run a test audit through Watcher's own API, to verify that metrics reach a strategy.
 
-https://docs.openstack.org/api-ref/resource-optimization/ "Create Audit"; the catalog's type is infra-optim.
+https://docs.openstack.org/api-ref/resource-optimization/ "Create Audit"; the service type is infra-optim.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from keystoneauth1 import exceptions
 
 from chrysaetos.migrate.errors import MigrateError
-from chrysaetos.migrate.findings import Finding, failed, good
+from chrysaetos.migrate.findings import Finding, failed, ok
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["run_audit"]
 
-_ENDED = {"SUCCEEDED", "FAILED", "CANCELLED", "DELETED", "SUSPENDED"}
-_STEP = 1.0
+_FINAL_STATES = {"SUCCEEDED", "FAILED", "CANCELLED", "DELETED", "SUSPENDED"}
+_POLL_SECONDS = 1.0
 
 
 def run_audit(
@@ -33,39 +33,37 @@ def run_audit(
     region: str | None = None,
     wait: Callable[[float], None] = time.sleep,
 ) -> Finding:
-    """Let Watcher audit once, and wait for its end. Nothing is carried out: plans only are made.
+    """Run a one-shot audit and wait for its end. Watcher only creates action plans; none is executed.
 
     Args:
-        session: of a user who may create audits.
-        goal: its name.
-        strategy: its name.
-        seconds: how long to wait.
-        region: of Watcher's endpoint.
-        wait: sleeps for so many seconds.
+        session: the session of a user who may create audits.
+        goal: the name of the goal.
+        strategy: the name of the strategy.
+        seconds: the time limit.
+        region: the region of Watcher's endpoint.
+        wait: sleeps for a number of seconds.
 
     Raises:
-        MigrateError: Watcher's API does not take the audit.
+        MigrateError: Watcher's API rejects the audit.
     """
-    asked = {"audit_type": "ONESHOT", "goal": goal, "strategy": strategy, "auto_trigger": False}
-    ask = _Api(session, region)
-    audit = ask("POST", "/v1/audits", asked)
+    parameters = {"audit_type": "ONESHOT", "goal": goal, "strategy": strategy, "auto_trigger": False}
+    request = _Api(session, region)
+    audit = request("POST", "/v1/audits", parameters)
     uuid, left = str(audit["uuid"]), seconds
-    while audit["state"] not in _ENDED and left > 0:
-        wait(_STEP)
-        left -= _STEP
-        audit = ask("GET", f"/v1/audits/{uuid}")
+    while audit["state"] not in _FINAL_STATES and left > 0:
+        wait(_POLL_SECONDS)
+        left -= _POLL_SECONDS
+        audit = request("GET", f"/v1/audits/{uuid}")
     if audit["state"] == "SUCCEEDED":
-        plans = ask("GET", f"/v1/action_plans?audit_uuid={uuid}").get("action_plans", [])
-        return good(
-            "audit", f"{uuid} ({strategy}) succeeded, with {len(plans)} action plans; none is carried out"
-        )
-    if audit["state"] in _ENDED:
+        plans = request("GET", f"/v1/action_plans?audit_uuid={uuid}").get("action_plans", [])
+        return ok("audit", f"{uuid} ({strategy}) succeeded, with {len(plans)} action plans; none is executed")
+    if audit["state"] in _FINAL_STATES:
         remedy = "see the log: journalctl -u watcher-decision-engine"
         return failed("audit", f"{uuid} ({strategy}) ended as {audit['state']}", remedy)
     return failed(
         "audit",
         f"{uuid} ({strategy}) is still {audit['state']} after {seconds:g} seconds",
-        f"see that watcher-decision-engine runs; openstack optimize audit show {uuid}",
+        f"check that watcher-decision-engine is running; openstack optimize audit show {uuid}",
     )
 
 
@@ -80,12 +78,12 @@ class _Api:
             root = str(found or "").rstrip("/").removesuffix("/v1")
             if not root:
                 raise MigrateError(
-                    "the catalog has no infra-optim endpoint; register Watcher's API, or leave out --audit"
+                    "the catalog has no infra-optim endpoint; register Watcher's API, or omit --audit"
                 )
-            answer = self._session.request(
+            response = self._session.request(
                 f"{root}{path}", method, json=body, headers={"Accept": "application/json"}
             )
-            content: dict[str, Any] = answer.json()
+            content: dict[str, Any] = response.json()
         except (exceptions.ClientException, ValueError) as error:
-            raise MigrateError(f"Watcher's API refuses {method} {path}: {error}") from error
+            raise MigrateError(f"Watcher's API rejects {method} {path}: {error}") from error
         return content

@@ -1,19 +1,18 @@
-"""Changing several files as one, with backups, and taking it back.
+"""Change several files as one unit, with backups, and undo the change.
 
-For one change, in the folder of the first configuration file:
+A change writes to the directory of the first configuration file:
 
-    chrysaetos-migrate-SERVICE-STAMP.json       the journal: files, backups, digests, how far it came
+    chrysaetos-migrate-SERVICE-STAMP.json       the journal: files, backups, digests, state
 
-and beside each file FILE, symbolic links followed:
+and next to each file FILE, after following symbolic links:
 
-    FILE.chrysaetos-STAMP.bak                   what it was, with its owner and mode
-    FILE.chrysaetos-STAMP.tmp                   what it becomes, until it is renamed over FILE
+    FILE.chrysaetos-STAMP.bak                   the old content, with owner and mode
+    FILE.chrysaetos-STAMP.tmp                   the new content, until it is renamed to FILE
 
-The order is: backups, new contents as .tmp, the journal ("begun"), a rename for each file, what is changed
-beside the files (a database, in one transaction), the journal ("applied"). Each of these is on the disk
-before the next. So whenever the process ends, each file is the old or the new one; and a journal that says
-"begun" tells the next run what to put back first. None of the names ends with .conf, so the service does not
-read them.
+The order is: backups, new contents as .tmp, the journal ("begun"), a rename for each file, the external
+change (a database, in one transaction), the journal ("applied"). Each step is synced to disk before the next.
+So at any time each file is either the old or the new one, and a journal in the state "begun" tells the next
+run what to undo first. None of the names ends with .conf, so the service does not read these files.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.migrate.errors import MigrateError
-from chrysaetos.migrate.files import explained, remove_quietly, sync_directory, write_like
+from chrysaetos.migrate.files import explain_os_error, remove_files, sync_directory, write_like
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from chrysaetos.migrate.services import Companion
+    from chrysaetos.migrate.services import ExternalChange
 
 __all__ = ["Entry", "Journal", "Store"]
 
@@ -47,9 +46,9 @@ class Entry:
     """One file of a change.
 
     Attributes:
-        file: symbolic links followed.
-        backup: its copy from before.
-        old, new: digests of what it was and what it becomes.
+        file: the file, after following symbolic links.
+        backup: the copy of the old content.
+        old, new: digests of the old and the new content.
     """
 
     file: Path
@@ -64,26 +63,26 @@ class Journal:
 
     Attributes:
         path: the journal's file.
-        stamp: when it was made (UTC); the change's name.
+        stamp: the time of the change (UTC), which identifies it.
         state: "begun", "applied" or "undone".
-        entries: its files.
-        beside: what `services.Companion` keeps to take its part back; empty where there is none.
+        entries: the files.
+        external: the data of the ``services.ExternalChange``; empty if there is none.
     """
 
     path: Path
     stamp: str
     state: str
     entries: tuple[Entry, ...]
-    beside: Mapping[str, Any]
+    external: Mapping[str, Any]
 
 
 class Store:
     """The changes of a service's files.
 
     Args:
-        service: its name.
-        directories: where its files are; new journals go to the first.
-        now: the present time.
+        service: the service's name.
+        directories: the directories of its files; new journals are written to the first.
+        now: returns the current time.
     """
 
     def __init__(
@@ -98,10 +97,10 @@ class Store:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the files while the block runs.
+        """Lock the files while the block runs.
 
         Raises:
-            MigrateError: another process does.
+            MigrateError: another process has the lock.
         """
         directory = self._directories[0]
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -110,13 +109,13 @@ class Store:
             yield
         except BlockingIOError as error:
             raise MigrateError(
-                f"{directory}: another chrysaetos migrate is at work here; wait for its end"
+                f"{directory}: another chrysaetos migrate is running; wait until it has finished"
             ) from error
         finally:
             os.close(descriptor)
 
     def journals(self) -> list[Journal]:
-        """Every change, the oldest first.
+        """Return all changes in order of time.
 
         Raises:
             MigrateError: a journal cannot be read.
@@ -124,114 +123,115 @@ class Store:
         paths = {p for directory in self._directories for p in directory.glob(f"{self._prefix}*.json")}
         return sorted((_load(path) for path in paths), key=lambda journal: journal.stamp)
 
-    def broken_off(self) -> Journal | None:
-        """The change that was not brought to its end, if there is one."""
+    def unfinished(self) -> Journal | None:
+        """Return the unfinished change, None if there is none."""
         return next((journal for journal in self.journals() if journal.state == BEGUN), None)
 
     def commit(
         self,
         contents: Mapping[Path, tuple[bytes, bytes]],
         check: Callable[[Mapping[Path, Path]], None],
-        companion: Companion | None = None,
+        external_change: ExternalChange | None = None,
     ) -> Journal:
         """Change files.
 
         Args:
-            contents: the present and the new content of each.
-            check: called with the file that has the new content of each, before anything is changed; what it
-                raises ends the commit.
-            companion: what is changed with them.
+            contents: the current and the new content of each file.
+            check: called before the change with the staged files; an exception cancels the change.
+            external_change: the change outside the files.
 
         Returns:
             The journal, which names the backups.
 
         Raises:
-            MigrateError: nothing was changed, or everything was put back.
+            MigrateError: nothing was changed, or everything was restored.
         """
         stamp = self._stamp()
         entries = tuple(
-            Entry(path, _beside(path, stamp, "bak"), _digest(old), _digest(new))
+            Entry(path, _sibling(path, stamp, "bak"), _digest(old), _digest(new))
             for path, (old, new) in contents.items()
         )
         path = self._directories[0] / f"{self._prefix}{stamp}.json"
-        journal = Journal(path, stamp, BEGUN, entries, {} if companion is None else companion.data)
+        journal = Journal(
+            path, stamp, BEGUN, entries, {} if external_change is None else external_change.data
+        )
         for entry in entries:
-            # Left by a run that ended before it had a journal.
-            remove_quietly(list(entry.file.parent.glob(f"{glob.escape(entry.file.name)}.chrysaetos-*.tmp")))
-        made: list[Path] = []
+            # Left by a run that was killed before it had a journal.
+            remove_files(list(entry.file.parent.glob(f"{glob.escape(entry.file.name)}.chrysaetos-*.tmp")))
+        created: list[Path] = []
         try:
             for entry in entries:
                 old, new = contents[entry.file]
                 for path, data in ((entry.backup, old), (_staged(entry, stamp), new)):
-                    made.append(path)
+                    created.append(path)
                     _write(path, data, entry.file)
             check({entry.file: _staged(entry, stamp) for entry in entries})
             for entry in entries:
                 self._unchanged(entry, entry.old)
             _save(journal)
         except BaseException:
-            remove_quietly(made)
+            remove_files(created)
             raise
         try:
             for entry in entries:
                 _rename(_staged(entry, stamp), entry.file)
-            if companion is not None:
-                companion.apply()
+            if external_change is not None:
+                external_change.apply()
             return _save(replace(journal, state=APPLIED))
         except BaseException:
-            self.undo(journal, companion)
+            self.undo(journal, external_change)
             raise
 
     def undo(
-        self, journal: Journal, companion: Companion | None = None, *, force: bool = False
+        self, journal: Journal, external_change: ExternalChange | None = None, *, force: bool = False
     ) -> list[Path]:
-        """Put every file of a change back. Doing it twice is harmless.
+        """Restore every file of a change. Calling it again has no effect.
 
         Args:
             journal: the change.
-            companion: what was changed with them.
-            force: also put back a file that was changed afterwards; its content is kept in a dated copy.
+            external_change: the change outside the files.
+            force: also restore a file that was changed since; its content is kept in a further backup.
 
         Returns:
-            The files that were put back.
+            The files that were restored.
 
         Raises:
-            MigrateError: a backup is gone or not as it was, or a file was changed since. Nothing is changed.
+            MigrateError: a backup is missing or modified, or a file was changed since. Nothing is changed.
         """
-        back: list[tuple[Entry, bytes]] = []
+        restored: list[tuple[Entry, bytes]] = []
         for entry in journal.entries:
-            present = _digest(_read(entry.file)) if entry.file.exists() else ""
-            if present == entry.old:
+            current = _digest(_read(entry.file)) if entry.file.exists() else ""
+            if current == entry.old:
                 continue
-            if present != entry.new and not force:
+            if current != entry.new and not force:
                 raise MigrateError(
-                    f"{entry.file} was changed after the move of {journal.stamp}; take over by hand what "
-                    f"{entry.backup} has, or use --force: the present content is then kept beside it"
+                    f"{entry.file} was changed after the move of {journal.stamp}; restore it manually from "
+                    f"{entry.backup}, or use --force, which keeps the current content in another backup"
                 )
             old = _read(entry.backup)
             if _digest(old) != entry.old:
-                raise MigrateError(f"{entry.backup}: is not as it was made; put {entry.file} back by hand")
-            back.append((entry, old))
-        if companion is not None:
-            companion.undo()
-        for entry, old in back:
+                raise MigrateError(f"{entry.backup}: the backup was modified; restore {entry.file} manually")
+            restored.append((entry, old))
+        if external_change is not None:
+            external_change.undo()
+        for entry, old in restored:
             stamp = self._stamp()
             if entry.file.exists() and _digest(_read(entry.file)) != entry.new:
-                _write(_beside(entry.file, stamp, "bak"), _read(entry.file), entry.file)
-            staged = _beside(entry.file, stamp, "tmp")
+                _write(_sibling(entry.file, stamp, "bak"), _read(entry.file), entry.file)
+            staged = _sibling(entry.file, stamp, "tmp")
             _write(staged, old, entry.backup)
             _rename(staged, entry.file)
         if journal.state != UNDONE:
             _save(replace(journal, state=UNDONE))
-        remove_quietly([_staged(entry, journal.stamp) for entry in journal.entries])
-        return [entry.file for entry, _ in back]
+        remove_files([_staged(entry, journal.stamp) for entry in journal.entries])
+        return [entry.file for entry, _ in restored]
 
     def _unchanged(self, entry: Entry, digest: str) -> None:
         if _digest(_read(entry.file)) != digest:
-            raise MigrateError(f"{entry.file}: was changed by somebody else in the meantime; try again")
+            raise MigrateError(f"{entry.file}: was changed by another program in the meantime; try again")
 
     def _stamp(self) -> str:
-        """The time to the second; with a number if it is taken."""
+        """Return the time in seconds, with a number if it is already used."""
         base = self._now().strftime("%Y%m%dT%H%M%SZ")
         taken = {
             path.name
@@ -246,12 +246,12 @@ class Store:
         return stamp
 
 
-def _beside(path: Path, stamp: str, ending: str) -> Path:
+def _sibling(path: Path, stamp: str, ending: str) -> Path:
     return path.with_name(f"{path.name}.chrysaetos-{stamp}.{ending}")
 
 
 def _staged(entry: Entry, stamp: str) -> Path:
-    return _beside(entry.file, stamp, "tmp")
+    return _sibling(entry.file, stamp, "tmp")
 
 
 def _digest(data: bytes) -> str:
@@ -262,7 +262,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise explained(path, "cannot be read", error) from error
+        raise explain_os_error(path, "cannot be read", error) from error
 
 
 def _write(path: Path, data: bytes, model: Path) -> None:
@@ -270,7 +270,7 @@ def _write(path: Path, data: bytes, model: Path) -> None:
         write_like(path, data, model)
         sync_directory(path.parent)
     except OSError as error:
-        raise explained(path, "cannot be written", error) from error
+        raise explain_os_error(path, "cannot be written", error) from error
 
 
 def _rename(source: Path, target: Path) -> None:
@@ -278,23 +278,23 @@ def _rename(source: Path, target: Path) -> None:
         source.replace(target)
         sync_directory(target.parent)
     except OSError as error:
-        raise explained(target, "cannot be replaced", error) from error
+        raise explain_os_error(target, "cannot be replaced", error) from error
 
 
 def _save(journal: Journal) -> Journal:
-    """Write a journal in one step."""
+    """Write a journal atomically."""
     content: dict[str, Any] = {
         "version": 1,
         "stamp": journal.stamp,
         "state": journal.state,
-        "beside": dict(journal.beside),
+        "external": dict(journal.external),
         "files": [
             {"file": str(e.file), "backup": str(e.backup), "old": e.old, "new": e.new}
             for e in journal.entries
         ],
     }
     staged = journal.path.with_suffix(".tmp")
-    remove_quietly([staged])
+    remove_files([staged])
     _write(staged, (json.dumps(content, indent=2) + "\n").encode(), journal.entries[0].backup)
     _rename(staged, journal.path)
     return journal
@@ -307,6 +307,8 @@ def _load(path: Path) -> Journal:
             Entry(Path(item["file"]), Path(item["backup"]), item["old"], item["new"])
             for item in content["files"]
         )
-        return Journal(path, content["stamp"], content["state"], entries, content["beside"])
+        return Journal(path, content["stamp"], content["state"], entries, content["external"])
     except (ValueError, KeyError, TypeError) as error:
-        raise MigrateError(f"{path}: is not a journal of this program; move it away") from error
+        raise MigrateError(
+            f"{path}: is not a journal of this program; move it to another directory"
+        ) from error

@@ -1,12 +1,12 @@
-"""The rules for CloudKitty: collector and fetcher move from Prometheus to Aetos. Pure.
+"""The rules for CloudKitty: move collector and fetcher from Prometheus to Aetos. Pure.
 
-    [collect] collector             prometheus becomes the collector's name
-    [fetcher] backend               prometheus becomes the fetcher's name; other fetchers stay
-    [collector_aetos]               auth_section names the section with credentials; timeout is carried over
+    [collect] collector             prometheus is replaced by the collector's name
+    [fetcher] backend               prometheus is replaced by the fetcher's name; other fetchers are kept
+    [collector_aetos]               gets auth_section, the section with credentials; timeout is copied
     [fetcher_aetos]                 the same, and metric, scope_attribute, filters
-    [collector_prometheus], …       become comments
+    [collector_prometheus], …       are commented out
 
-What is rated already is kept by the names of the two (`scope_states`), which so move with the configuration.
+The state of rated scopes is stored under both names (``scope_states``), so it has to be moved, too.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from chrysaetos.migrate.conffile import replaced_value
+from chrysaetos.migrate.conffile import replace_value
 from chrysaetos.migrate.errors import MigrateError
-from chrysaetos.migrate.findings import Finding, failed, good, wrong
+from chrysaetos.migrate.findings import Finding, failed, ok, warning
 from chrysaetos.migrate.layers import Editor, Layers, Setting, Variable
-from chrysaetos.migrate.plans import Expected, Plan, overridden, quoted
+from chrysaetos.migrate.plans import Expected, Plan, overridden, quote_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,18 +31,18 @@ COLLECTOR = ("collect", "collector")
 FETCHER = ("fetcher", "backend")
 SCOPE_KEY = ("collect", "scope_key")
 _DEFAULTS = {COLLECTOR: "gnocchi", FETCHER: "keystone", SCOPE_KEY: "project_id"}
-_MOVED = "prometheus"
-_CARRIED = {
+_OLD_NAME = "prometheus"
+_COPIED = {
     "collector": ("timeout",),
     "fetcher": ("metric", "scope_attribute", "filters", "timeout"),
 }
-_SECTIONS = ("ks_auth", "keystone_authtoken")
-"""Where CloudKitty's own documentation has its credentials."""
+_AUTH_SECTIONS = ("ks_auth", "keystone_authtoken")
+"""The sections for credentials in CloudKitty's own documentation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What CloudKitty keeps the state of a scope by, beside the scope's own id.
+    """The names under which CloudKitty stores the state of a scope, in addition to the scope's id.
 
     Attributes:
         collector: ``[collect] collector``.
@@ -56,13 +56,13 @@ class Names:
 
 
 def value_of(layers: Layers, setting: tuple[str, str]) -> str:
-    """What CloudKitty reads for one of `COLLECTOR`, `FETCHER` and `SCOPE_KEY`."""
+    """Return the effective value of ``COLLECTOR``, ``FETCHER`` or ``SCOPE_KEY``."""
     found = layers.find(*setting)
     return found.value if found else _DEFAULTS[setting]
 
 
 def names_in(layers: Layers) -> Names:
-    """The names that a configuration has."""
+    """Return the names in a configuration."""
     return Names(*(value_of(layers, setting) for setting in (COLLECTOR, FETCHER, SCOPE_KEY)))
 
 
@@ -78,12 +78,12 @@ def make_plan(
     """Plan the move.
 
     Args:
-        layers: what CloudKitty reads now. Layers that were moved already give a plan without changes.
+        layers: the current configuration. If it is already moved, the plan has no changes.
         collector: the new collector's name.
         fetcher: the new fetcher's name.
-        auth_section: the section with credentials for Keystone; None to look where CloudKitty has them.
-        interface: of the endpoint in the catalog; None leaves it.
-        region: of that endpoint; None leaves it.
+        auth_section: the section with credentials for Keystone; CloudKitty's usual sections when None.
+        interface: the endpoint's interface to set; None to keep the current one.
+        region: the endpoint's region to set; None to keep the current one.
 
     Raises:
         MigrateError: a value cannot be moved.
@@ -95,18 +95,18 @@ def make_plan(
         if move.rename(setting, new)
     ]
     for kind in moved:
-        move.carry(kind)
-        move.credentials(kind, auth_section)
-        move.endpoint(kind, {"interface": interface, "region_name": region})
+        move.copy_settings(kind)
+        move.set_credentials(kind, auth_section)
+        move.set_endpoint(kind, {"interface": interface, "region_name": region})
     for kind in moved:
         move.comment_out(kind)
     if not moved:
         current = names_in(layers)
         if (current.collector, current.fetcher) in {(collector, fetcher), (collector, current.fetcher)}:
-            move.findings.append(good("configuration", "moved already; nothing to change"))
+            move.findings.append(ok("configuration", "already moved; nothing to change"))
         else:
             move.findings.append(
-                wrong(
+                warning(
                     "configuration", "neither collector nor fetcher is prometheus", "there is nothing to move"
                 )
             )
@@ -124,49 +124,49 @@ class _Move:
         self.editor = Editor(self.layers)
 
     def rename(self, where: tuple[str, str], new: str) -> bool:
-        """Give collector or fetcher its new name; whether it was prometheus."""
+        """Rename the collector or fetcher; return whether it was prometheus."""
         group, key = where
-        counts, setting = self.layers.find(*where), self.layers.find_in_files(*where)
-        if isinstance(counts, Variable) and counts.value == _MOVED:
-            self.findings.append(overridden(counts, new))
-        if setting is None or setting.value != _MOVED:
-            return isinstance(counts, Variable) and counts.value == _MOVED
-        self.editor.change(setting, replaced_value(setting.lines, new))
-        self.steps.append(f"{setting.place} [{group}] {key}: {_MOVED} becomes {new}")
+        effective, setting = self.layers.find(*where), self.layers.find_in_files(*where)
+        if isinstance(effective, Variable) and effective.value == _OLD_NAME:
+            self.findings.append(overridden(effective, new))
+        if setting is None or setting.value != _OLD_NAME:
+            return isinstance(effective, Variable) and effective.value == _OLD_NAME
+        self.editor.change(setting, replace_value(setting.lines, new))
+        self.steps.append(f"{setting.location} [{group}] {key}: {_OLD_NAME} is replaced by {new}")
         return True
 
-    def carry(self, kind: str) -> None:
-        """Take over what both sections have."""
-        for key in _CARRIED[kind]:
+    def copy_settings(self, kind: str) -> None:
+        """Copy the settings that both sections have."""
+        for key in _COPIED[kind]:
             source = self.layers.find(f"{kind}_prometheus", key)
             if source is None or self.layers.find(f"{kind}_aetos", key) is not None:
                 continue
             if "$" in source.value or "\n" in source.value:
                 raise MigrateError(
-                    f"{source.place}: [{kind}_prometheus] {key} is a reference or has several lines, and "
-                    f"cannot be carried over; set [{kind}_aetos] {key} to what it means"
+                    f"{source.location}: [{kind}_prometheus] {key} is a reference or has several lines, and "
+                    f"cannot be copied; set [{kind}_aetos] {key} to its value"
                 )
-            self._add(kind, key, quoted(source.value), f", from {source.place}")
+            self._add(kind, key, quote_value(source.value), f", from {source.location}")
 
-    def credentials(self, kind: str, section: str | None) -> None:
-        """Name the section with the credentials, unless the new section has some."""
+    def set_credentials(self, kind: str, section: str | None) -> None:
+        """Set the section with the credentials, unless the new section has credentials."""
         group = f"{kind}_aetos"
         if any(self.layers.find(group, key) for key in ("auth_type", "auth_plugin", "auth_section")):
             return
-        found = [name for name in _SECTIONS if self.layers.find(name, "auth_type")]
+        found = [name for name in _AUTH_SECTIONS if self.layers.find(name, "auth_type")]
         if section is None and not found:
             self.findings.append(
                 failed(
                     "credentials",
-                    f"[{group}] has no auth_type, and neither has [{'] or ['.join(_SECTIONS)}]",
-                    "name the section with CloudKitty's credentials with --auth-section",
+                    f"auth_type is not set in [{group}], nor in [{'] or ['.join(_AUTH_SECTIONS)}]",
+                    "pass the section with CloudKitty's credentials with --auth-section",
                 )
             )
             return
         self._add(kind, "auth_section", section or found[0])
 
-    def endpoint(self, kind: str, wanted: Mapping[str, str | None]) -> None:
-        """Set where the endpoint is looked for, if that was asked for."""
+    def set_endpoint(self, kind: str, wanted: Mapping[str, str | None]) -> None:
+        """Set interface and region of the endpoint, if they are given."""
         for key, value in wanted.items():
             found = self.layers.find(f"{kind}_aetos", key)
             if value is None or (found is not None and found.value == value):
@@ -174,23 +174,23 @@ class _Move:
             if isinstance(found, Variable):
                 self.findings.append(overridden(found, value))
             elif found is not None:
-                self.editor.change(found, replaced_value(found.lines, value))
-                self.steps.append(f"{found.place} [{kind}_aetos] {key} = {value}")
+                self.editor.change(found, replace_value(found.lines, value))
+                self.steps.append(f"{found.location} [{kind}_aetos] {key} = {value}")
             else:
                 self._add(kind, key, value)
 
     def comment_out(self, kind: str) -> None:
-        """Make comments of what nothing reads any more."""
+        """Comment out the section that is not used any more."""
         group = f"{kind}_prometheus"
-        self.steps += [f"{place} [{group}] becomes a comment" for place in self.editor.comment_out(group)]
+        self.steps += [f"{place} [{group}] is commented out" for place in self.editor.comment_out(group)]
 
     def plan(self) -> Plan:
-        """What has come together."""
+        """Return the plan."""
         contents = self.editor.contents()
         after = self.layers.replaced(contents)
         if contents:
             self.findings.append(
-                good("configuration", f"to be changed: {', '.join(file.name for file in contents)}")
+                ok("configuration", f"to be changed: {', '.join(file.name for file in contents)}")
             )
         return Plan(
             contents=contents,
@@ -201,24 +201,24 @@ class _Move:
         )
 
     def _add(self, kind: str, key: str, value: str, source: str = "") -> None:
-        chosen = self.editor.add(f"{kind}_aetos", key, value, file=self._home(kind))
+        chosen = self.editor.add(f"{kind}_aetos", key, value, file=self._file_for(kind))
         self.steps.append(f"{chosen.name} [{kind}_aetos] {key} = {value}{source}")
 
-    def _home(self, kind: str) -> ConfFile:
-        """The file for a new section: that of the old one, or that which names the collector or fetcher."""
-        having = self.layers.files_with(f"{kind}_prometheus")
+    def _file_for(self, kind: str) -> ConfFile:
+        """Return the file for a new section: that of the old section, else of the name."""
+        files = self.layers.files_with(f"{kind}_prometheus")
         named = self.layers.find_in_files(*(COLLECTOR if kind == "collector" else FETCHER))
-        found: Iterable[ConfFile] = (*reversed(having), *([named.file] if isinstance(named, Setting) else []))
+        found: Iterable[ConfFile] = (*reversed(files), *([named.file] if isinstance(named, Setting) else []))
         return next(iter(found), self.layers.files[-1])
 
 
 def _read(layers: Layers) -> Expected:
-    """What files alone give for everything that a move touches."""
+    """Return the values in the files, without the environment, of all settings that a move can change."""
     keys = [COLLECTOR, FETCHER]
-    for kind, carried in _CARRIED.items():
-        keys += [(f"{kind}_aetos", key) for key in (*carried, "auth_section", "interface", "region_name")]
+    for kind, copied in _COPIED.items():
+        keys += [(f"{kind}_aetos", key) for key in (*copied, "auth_section", "interface", "region_name")]
     found = {where: layers.find_in_files(*where) for where in keys}
-    # What a reference ($name) stands for is oslo.config's to say.
+    # References ($name) are resolved only by oslo.config.
     return {
         where: setting.value
         for where, setting in found.items()

@@ -1,4 +1,4 @@
-"""CloudKitty for the command: its options, its database, its checks."""
+"""CloudKitty as a service to migrate: options, database, checks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from chrysaetos.client.errors import MetricsError
 from chrysaetos.migrate.cloudkitty import make_plan, names_in
 from chrysaetos.migrate.clouds import Identity, open_session, read_conf
 from chrysaetos.migrate.errors import MigrateError
-from chrysaetos.migrate.files import explained
-from chrysaetos.migrate.findings import Finding, Status, failed, good, wrong
-from chrysaetos.migrate.probes import check_roles, explain
+from chrysaetos.migrate.files import explain_os_error
+from chrysaetos.migrate.findings import Finding, Status, failed, ok, warning
+from chrysaetos.migrate.probes import check_roles, explain_failure
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -41,10 +41,10 @@ class CloudKittyService:
 
     name = "cloudkitty"
     program = "cloudkitty-processor"
-    help = "move CloudKitty's collector and fetcher from prometheus to Aetos, with what is rated already"
+    help = "move CloudKitty's collector and fetcher from Prometheus to Aetos, with the state of rated scopes"
 
     def add_arguments(self, parser: ArgumentParser, action: str) -> None:
-        """Declare the options that CloudKitty alone has."""
+        """Declare the options for CloudKitty."""
         if action in {"check", "plan", "apply"}:
             parser.add_argument(
                 "--collector", default="chrysaetos", help="the new collector's name (default: %(default)s)"
@@ -58,12 +58,16 @@ class CloudKittyService:
                 help="the section with CloudKitty's credentials (default: ks_auth or keystone_authtoken)",
             )
             parser.add_argument(
-                "--interface", choices=("public", "internal", "admin"), help="of the endpoint in the catalog"
+                "--interface",
+                choices=("public", "internal", "admin"),
+                help="the endpoint's interface in the catalog",
             )
-            parser.add_argument("--region-name", metavar="REGION", help="of the endpoint in the catalog")
+            parser.add_argument(
+                "--region-name", metavar="REGION", help="the endpoint's interface in the catalog"
+            )
 
     def plan(self, layers: Layers, arguments: Namespace) -> Plan:
-        """The edits."""
+        """Return the plan of the move."""
         return make_plan(
             layers,
             collector=arguments.collector,
@@ -73,34 +77,34 @@ class CloudKittyService:
             region=arguments.region_name,
         )
 
-    def companion(self, loaded: Loaded, plan: Plan, arguments: Namespace) -> ScopeStates | None:  # noqa: ARG002
-        """The scope states, if the names change."""
+    def external_change(self, loaded: Loaded, plan: Plan, arguments: Namespace) -> ScopeStates | None:  # noqa: ARG002  # the protocol's
+        """Return the change of the scope states, if the names change."""
         old, new = names_in(loaded.layers), names_in(plan.after)
         return None if old == new else _states(loaded.layers, old, new)
 
-    def companion_of(self, loaded: Loaded, data: Mapping[str, Any]) -> ScopeStates | None:
-        """The scope states of an earlier change."""
+    def restore_external_change(self, loaded: Loaded, data: Mapping[str, Any]) -> ScopeStates | None:
+        """Return the change of the scope states that a journal describes."""
         return _scope_states().from_data(_database(loaded.layers), data) if data else None
 
     def preflight(self, loaded: Loaded, plan: Plan, arguments: Namespace) -> Iterator[Finding]:
-        """The plugins, the states, the credentials, the catalog."""
+        """Check the plugins, the credentials and the catalog."""
         names = names_in(plan.after)
         yield from (_installed(kind, name) for kind, name in _drivers(names))
         if arguments.offline:
-            yield Finding("cloud", Status.SKIPPED, "neither Keystone nor the gateway was asked")
+            yield Finding("cloud", Status.SKIPPED, "offline: no request to Keystone and the gateway")
         else:
-            yield from _ask(loaded, plan)
+            yield from _check_cloud(loaded, plan)
 
-    def verify(self, loaded: Loaded, arguments: Namespace) -> Iterator[Finding]:  # noqa: ARG002
-        """The states under the present names, and a query for each metric."""
+    def verify(self, loaded: Loaded, arguments: Namespace) -> Iterator[Finding]:  # noqa: ARG002  # the protocol's
+        """Check the scope states under the current names, and query each metric."""
         names = names_in(loaded.layers)
         if "prometheus" in {names.collector, names.fetcher}:
-            yield failed("configuration", "is not moved yet", "chrysaetos migrate cloudkitty apply")
+            yield failed("configuration", "not moved yet", "chrysaetos migrate cloudkitty apply")
             return
-        yield good("configuration", f"collector {names.collector}, fetcher {names.fetcher}")
+        yield ok("configuration", f"collector {names.collector}, fetcher {names.fetcher}")
         yield from (_installed(kind, name) for kind, name in _drivers(names))
-        yield _none_left(loaded.layers, names)
-        yield from _ask_metrics(loaded)
+        yield _check_scope_states(loaded.layers, names)
+        yield from _query_metrics(loaded)
 
 
 def _drivers(names: Names) -> list[tuple[str, str]]:
@@ -113,7 +117,7 @@ def _database(layers: Layers) -> str:
 
 
 def _scope_states() -> type[ScopeStates]:
-    """The class, which needs what CloudKitty's environment has and others may not."""
+    """Import the class, which requires packages of CloudKitty's environment."""
     try:
         from chrysaetos.migrate.scope_states import ScopeStates  # noqa: PLC0415 - needs SQLAlchemy
     except ModuleNotFoundError as error:
@@ -128,44 +132,45 @@ def _states(layers: Layers, old: Names, new: Names) -> ScopeStates:
 
 
 def _installed(kind: str, name: str) -> Finding:
-    """Whether exactly one plugin has a name: stevedore loads none of two."""
+    """Check that exactly one plugin has a name; with two, stevedore loads none."""
     found = metadata.entry_points(group=_GROUPS[kind], name=name)
     if len(found) == 1:
-        return good(kind, f"{name} is {next(iter(found)).value}")
+        return ok(kind, f"{name} is {next(iter(found)).value}")
     if found:
+        values = ", ".join(point.value for point in found)
         return failed(
             kind,
-            f"{len(found)} packages have a {kind} named {name}, and so none loads",
-            f"choose another name with --{kind}, or remove one of: {', '.join(one.value for one in found)}",
+            f"{len(found)} packages have a {kind} named {name}, so none is loaded",
+            f"choose another name with --{kind}, or remove one of: {values}",
         )
-    return wrong(
+    return warning(
         kind,
-        f"no {kind} named {name} is installed beside this command",
+        f"no {kind} named {name} is installed in this environment",
         "run this in CloudKitty's environment, after pip install 'chrysaetos[cloudkitty]'",
     )
 
 
-def _none_left(layers: Layers, names: Names) -> Finding:
-    """States of the old names would be rated from the beginning of the month again."""
-    left = _states(layers, names, names).left_behind()
+def _check_scope_states(layers: Layers, names: Names) -> Finding:
+    """Check that no state is left under the old names; such a scope would be rated again."""
+    left = _states(layers, names, names).unmoved_scopes()
     if left:
         return failed(
             "scope states",
-            f"{len(left)} scopes have a state for prometheus and none for these names: {', '.join(left[:5])}",
-            "stop cloudkitty-processor; rollback and apply move them with the configuration",
+            f"{len(left)} scopes have a state for prometheus but none for these names: {', '.join(left[:5])}",
+            "stop cloudkitty-processor, then run rollback and apply, which move the states",
         )
-    return good("scope states", "none is left under the old names")
+    return ok("scope states", "no state is left under the old names")
 
 
-def _ask(loaded: Loaded, plan: Plan) -> Iterator[Finding]:
-    """Log in with the credentials that the moved configuration names, and find the gateway."""
+def _check_cloud(loaded: Loaded, plan: Plan) -> Iterator[Finding]:
+    """Authenticate with the credentials of the moved configuration, and find the gateway."""
     layers = plan.after
     section = layers.find("collector_aetos", "auth_section")
     group = section.value if section else "collector_aetos"
     yield from _with_client(loaded, layers, group, [])
 
 
-def _ask_metrics(loaded: Loaded) -> Iterator[Finding]:
+def _query_metrics(loaded: Loaded) -> Iterator[Finding]:
     yield from _with_client(loaded, loaded.layers, "collector_aetos", _metrics(loaded.layers))
 
 
@@ -174,37 +179,37 @@ def _with_client(loaded: Loaded, layers: Layers, group: str, metrics: list[str])
     try:
         session = open_session(read_conf("cloudkitty", loaded.ordered()), group)
         identity = Identity(session, group)
-        yield good(check, f"Keystone gives a token for [{group}]")
+        yield ok(check, f"Keystone issues a token for [{group}]")
         yield check_roles(identity)
         check = "catalog"
         interface, region = (layers.find("collector_aetos", key) for key in ("interface", "region_name"))
         with MetricsClient(
             session, interface.value if interface else "public", region.value if region else None
         ) as client:
-            yield good(check, f"metric-storage is at {client.endpoint}")
+            yield ok(check, f"metric-storage is at {client.endpoint}")
             check = "metrics"
             client.query_vector("vector(1)")
             for metric in metrics:
                 yield _check_metric(client, metric)
     except (MetricsError, MigrateError) as error:
-        yield explain(check, error)
+        yield explain_failure(check, error)
 
 
 def _check_metric(client: MetricsClient, metric: str) -> Finding:
-    counted = client.query_vector(promql.aggregate("count", promql.selector(metric))).one_or_none()
-    if counted is None:
-        return wrong("metrics", f"{metric} has no series now", "see that its name in metrics.yml is right")
-    return good("metrics", f"{metric} has {counted.value:g} series")
+    count = client.query_vector(promql.aggregate("count", promql.selector(metric))).one_or_none()
+    if count is None:
+        return warning("metrics", f"{metric} has no series", "check its name in metrics.yml")
+    return ok("metrics", f"{metric} has {count.value:g} series")
 
 
 def _metrics(layers: Layers) -> list[str]:
-    """The metrics of metrics.yml: keys, without the alternative name behind ``@#``."""
+    """Return the metrics of metrics.yml: its keys, without the part after ``@#``."""
     found = layers.find("collect", "metrics_conf")
     path = Path(found.value if found else _METRICS)
     try:
         content = yaml.safe_load(path.read_bytes())
         return sorted({str(key).partition("@#")[0] for key in content["metrics"]})
     except OSError as error:
-        raise explained(path, "cannot be read", error) from error
+        raise explain_os_error(path, "cannot be read", error) from error
     except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise MigrateError(f"{path}: is no metrics.yml; see [collect] metrics_conf") from error
+        raise MigrateError(f"{path}: is not a valid metrics.yml; check [collect] metrics_conf") from error

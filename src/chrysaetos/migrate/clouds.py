@@ -1,4 +1,4 @@
-"""oslo.config and keystoneauth, as the service itself uses them."""
+"""Read configuration and open sessions with oslo.config and keystoneauth1, like the service itself."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
     from keystoneauth1.session import Session
 
-__all__ = ["Identity", "default_sources", "open_session", "read_back", "read_conf"]
+__all__ = ["Identity", "default_sources", "open_session", "read_conf", "verify_values"]
 
 _TIMEOUT = 30
-"""Seconds that one answer may take, where the section says nothing: a check must end."""
+"""The default time limit of a request in seconds, so that every check ends."""
 
 
 class Identity:
-    """Who a session is.
+    """User, project and roles of a session.
 
     Args:
-        session: of `open_session`.
-        group: the section of its credentials.
+        session: the session.
+        group: the section with its credentials.
 
     Raises:
-        MigrateError: Keystone refuses the credentials or cannot be reached.
+        MigrateError: Keystone rejects the credentials or cannot be reached.
     """
 
     def __init__(self, session: Session, group: str) -> None:
@@ -38,7 +38,7 @@ class Identity:
             access = auth.get_access(session)
         except exceptions.ClientException as error:
             raise MigrateError(
-                f"no token with the credentials of [{group}]: {error}; try them with openstack token issue"
+                f"no token for the credentials of [{group}]: {error}; test them with openstack token issue"
             ) from error
         self.user: str = access.username or access.user_id
         self.project: str | None = access.project_name or access.project_id
@@ -46,7 +46,7 @@ class Identity:
 
 
 def default_sources(project: str, program: str) -> list[tuple[str, str]]:
-    """Where oslo.config looks for a program's files when it is given none."""
+    """Return the default configuration files and directories of a program in oslo.config."""
     files = cfg.find_config_files(project=project, prog=program)
     folders = cfg.find_config_dirs(project=project, prog=program)
     return [*(("file", path) for path in files), *(("dir", path) for path in folders)]
@@ -56,12 +56,12 @@ def read_conf(project: str, paths: Sequence[Path], *, use_env: bool = True) -> A
     """Read files with oslo.config.
 
     Args:
-        project: the service.
-        paths: in the order in which the service reads them.
-        use_env: whether the environment counts as well.
+        project: the service's name.
+        paths: the files in the order in which the service reads them.
+        use_env: whether to read the environment, too.
 
     Raises:
-        MigrateError: it cannot read them.
+        MigrateError: oslo.config cannot read the files.
     """
     conf = cfg.ConfigOpts()
     arguments = [argument for path in paths for argument in ("--config-file", str(path))]
@@ -72,13 +72,18 @@ def read_conf(project: str, paths: Sequence[Path], *, use_env: bool = True) -> A
     return conf
 
 
-def read_back(
+def verify_values(
     project: str, paths: Sequence[Path], expected: Mapping[tuple[str, str], list[str] | str]
 ) -> None:
-    """See that oslo.config reads from files what is expected.
+    """Verify that oslo.config reads the expected values from files.
+
+    Args:
+        project: the service's name.
+        paths: the files in the order in which the service reads them.
+        expected: the expected values by group and key.
 
     Raises:
-        MigrateError: it does not; the message names the setting.
+        MigrateError: a value differs; the message names the setting.
     """
     conf = read_conf(project, paths, use_env=False)
     for (group, key), value in expected.items():
@@ -90,19 +95,19 @@ def read_back(
             raise MigrateError(f"[{group}] {key} cannot be read: {error}; nothing was changed") from error
         if read != value:
             raise MigrateError(
-                f"[{group}] {key} would be read as {read!r} and not as {value!r}; nothing was changed"
+                f"[{group}] {key} would be read as {read!r} instead of {value!r}; nothing was changed"
             )
 
 
 def open_session(conf: Any, group: str) -> Session:
-    """A Keystone session with the credentials of a section, or of the one that its ``auth_section`` names.
+    """Return a Keystone session with the credentials of a section, or of its ``auth_section``.
 
     Args:
-        conf: of `read_conf`.
+        conf: the configuration of ``read_conf``.
         group: the section.
 
     Raises:
-        MigrateError: the credentials are not complete.
+        MigrateError: the credentials are incomplete.
     """
     loading.register_session_conf_options(conf, group)
     loading.register_auth_conf_options(conf, group)
@@ -112,7 +117,7 @@ def open_session(conf: Any, group: str) -> Session:
         if auth is None:
             raise MigrateError(
                 f"[{group}] auth_type is not set, so the service has no credentials; set auth_type, for "
-                "example to password, and what that needs: auth_url, username, password, project_name"
+                "example to password, and its options: auth_url, username, password, project_name"
             )
         session: Session = loading.load_session_from_conf_options(conf, group, auth=auth)
     except (exceptions.ClientException, cfg.Error) as error:

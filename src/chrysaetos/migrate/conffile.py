@@ -1,16 +1,16 @@
-r"""One configuration file as oslo.config reads it, with every byte kept.
+r"""A configuration file as oslo.config reads it, without losing a byte.
 
-The grammar is that of oslo.config's `iniparser`, which is neither ConfigParser's nor TOML's:
+The grammar is that of oslo.config's ``iniparser``, which is neither ConfigParser's nor TOML's:
 
     file         = { line }                      lines end with \n, \r\n or \r (universal newlines)
     blank        = white space                   ends a value
-    continuation = (" " | tab) text              more of the value before it
+    continuation = (" " | tab) text              continues the previous value
     section      = "[" name "]"
-    comment      = ("#" | ";") text              from the first column on; ends a value
-    option       = key ("=" | ":") value         one pair of quotes around the value's first line is dropped
+    comment      = ("#" | ";") text              in the first column; ends a value
+    option       = key ("=" | ":") value         a pair of quotes around the value's first line is removed
 
-Nothing else is a comment: what stands behind a value, or indented in a list, is part of the value. Sections
-and keys may repeat. Keys are compared as they are, section names without regard to case.
+Nothing else is a comment: text after a value, or indented in a list, is part of the value. Sections and keys
+may repeat. Keys are case-sensitive, section names are not.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from chrysaetos.migrate.errors import MigrateError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["ConfFile", "Edit", "Option", "Section", "normal", "replaced_items", "replaced_value"]
+__all__ = ["ConfFile", "Edit", "Option", "Section", "normalize_group", "replace_items", "replace_value"]
 
 _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
 _DELIMITER = re.compile("[=:]")
 _QUOTES = ('"', "'")
 
 
-def normal(group: str) -> str:
-    """A group's name as oslo.config compares it."""
+def normalize_group(group: str) -> str:
+    """Return the name of a group as oslo.config compares it."""
     return group if group == "DEFAULT" else group.lower()
 
 
@@ -42,10 +42,10 @@ class Option:
 
     Attributes:
         section: the section's name, as oslo.config compares it.
-        key: its name.
-        value: what oslo.config reads, before any conversion; the lines of a long value joined by line feeds.
-        first: index of its line.
-        end: index behind its last line.
+        key: the option's name.
+        value: the value that oslo.config reads, before conversion; its lines are joined by newlines.
+        first: the index of the first line.
+        end: the index after the last line.
     """
 
     section: str
@@ -57,13 +57,13 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One section header and what stands below it.
+    """One section header and its options.
 
     Attributes:
-        name: as oslo.config compares it.
-        first: index of the header's line.
-        end: index behind the section's last line, which is that of the next header or of the file's end.
-        options: in their order.
+        name: the section's name, as oslo.config compares it.
+        first: the index of the header's line.
+        end: the index after the section's last line: that of the next header, or the end of the file.
+        options: the options in order.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Lines ``first`` up to but without ``end`` become `lines`; with ``first == end`` these are inserted."""
+    """Replaces the lines from ``first`` up to ``end``, exclusive; inserts lines if ``first == end``."""
 
     first: int
     end: int
@@ -82,18 +82,18 @@ class Edit:
 
 
 class ConfFile:
-    """A file that was read.
+    """A parsed configuration file.
 
     Args:
-        name: how messages call it.
-        data: its bytes.
+        name: the file's name for messages.
+        data: the file's bytes.
 
     Attributes:
-        lines: the text of each line, without its end.
-        sections: each header in its order; a name may occur more than once.
+        lines: the text of each line, without its line end.
+        sections: the sections in order; a name may occur more than once.
 
     Raises:
-        MigrateError: oslo.config could not read it either.
+        MigrateError: the file is invalid for oslo.config, too.
     """
 
     def __init__(self, name: str, data: bytes) -> None:
@@ -109,7 +109,7 @@ class ConfFile:
             ) from error
         if text.startswith("\ufeff"):
             raise MigrateError(
-                f"{name}: starts with a byte order mark, which oslo.config takes for part of the first line; "
+                f"{name}: starts with a byte order mark, which oslo.config reads as part of the first line; "
                 "remove its first three bytes"
             )
         pairs = [(match[1], match[2]) for match in _LINE.finditer(text) if match[0]]
@@ -119,19 +119,23 @@ class ConfFile:
 
     @property
     def options(self) -> Iterable[Option]:
-        """Every setting, in the order of the file."""
+        """All options in the order of the file."""
         return (option for section in self.sections for option in section.options)
 
     def edited(self, edits: Iterable[Edit]) -> bytes:
-        """The file's bytes with edits, which must not overlap. Lines that no edit names stay as they are."""
+        """Return the file's bytes with edits applied.
+
+        Args:
+            edits: the edits, which must not overlap. All other lines are unchanged.
+        """
         lines = list(zip(self.lines, self._ends, strict=True))
-        # From the end on, so that the indices before stay good; an insertion goes behind a change there.
+        # From the end, so that earlier indices stay valid; an insertion follows a replacement at its index.
         for edit in sorted(edits, key=lambda edit: (edit.first, edit.end), reverse=True):
-            kept = self._ends[edit.first : edit.end]
+            old_ends = self._ends[edit.first : edit.end]
             near = self._end_near(edit.first)
-            ends = [end or near for end in (*kept, *[near] * len(edit.lines))][: len(edit.lines)]
-            if ends and kept and not kept[-1] and edit.end == len(lines):
-                ends[-1] = ""  # the file has no line end at its end, and keeps none
+            ends = [end or near for end in (*old_ends, *[near] * len(edit.lines))][: len(edit.lines)]
+            if ends and old_ends and not old_ends[-1] and edit.end == len(lines):
+                ends[-1] = ""  # the file still does not end with a newline
             new = list(zip(edit.lines, ends, strict=True))
             if new and edit.first == len(self.lines) and lines and not lines[edit.first - 1][1]:
                 lines[edit.first - 1] = (lines[edit.first - 1][0], near)
@@ -139,7 +143,7 @@ class ConfFile:
         return "".join(line + end for line, end in lines).encode()
 
     def _end_near(self, index: int) -> str:
-        """The line end that a line at this place should have: that of a line before it."""
+        """Return the line end for a line at an index: that of the previous lines."""
         before = (end for end in reversed(self._ends[:index]) if end)
         return next(before, next((end for end in self._ends if end), "\n"))
 
@@ -150,15 +154,13 @@ class ConfFile:
         while index < len(self.lines):
             line = self.lines[index].rstrip()
             if line.startswith((" ", "\t")):
-                raise self._broken(
-                    index, "is indented, but there is no value before it that it could continue"
-                )
+                raise self._broken(index, "is indented, but there is no value to continue")
             if line.startswith("["):
                 if not line.endswith("]") or len(line) <= 2:
-                    raise self._broken(index, "should be a section's name in brackets and nothing else")
+                    raise self._broken(index, "should only have a section's name in brackets")
                 if header is not None:
                     yield Section(*header, index, tuple(options))
-                header, options = (normal(line[1:-1]), index), []
+                header, options = (normalize_group(line[1:-1]), index), []
             elif line and not line.startswith(("#", ";")):
                 if header is None:
                     raise self._broken(index, "is a setting before the first section")
@@ -189,27 +191,27 @@ class ConfFile:
         return Option(section, key, "\n".join(values), first, end)
 
     def _broken(self, index: int, why: str) -> MigrateError:
-        # Without the line's text: it may be a secret.
+        # Without the text of the line, which may be a secret.
         return MigrateError(
-            f"{self.name}, line {index + 1}: {why}; the service cannot read this file either: mend it first"
+            f"{self.name}, line {index + 1}: {why}; the service cannot read this file: correct it first"
         )
 
 
-def replaced_value(lines: Sequence[str], value: str) -> tuple[str, ...]:
-    """The lines of an option with another value, on one line; the key and the space before the value stay."""
+def replace_value(lines: Sequence[str], value: str) -> tuple[str, ...]:
+    """Return the lines of an option with another value, on one line, with the same key and spacing."""
     key, delimiter, old = _parts(lines[0])
     space = old[: len(old) - len(old.lstrip())] if old.strip() else " "
     return (f"{key}{delimiter}{space}{value}",)
 
 
-def replaced_items(lines: Sequence[str], old: str, new: str) -> tuple[str, ...]:
-    """The lines of a list with one item replaced wherever it stands; spaces, quotes and line breaks stay."""
+def replace_items(lines: Sequence[str], old: str, new: str) -> tuple[str, ...]:
+    """Return the lines of a list with an item replaced, with the same spaces, quotes and line breaks."""
     item = re.compile(rf"(?<=[\s,=:\"']){re.escape(old)}(?=[\s,\"']|\Z)")
     key, delimiter, value = _parts(lines[0])
     return (key + item.sub(new, delimiter + value), *(item.sub(new, line) for line in lines[1:]))
 
 
 def _parts(line: str) -> tuple[str, str, str]:
-    """What stands before the delimiter of an option, the delimiter, and what stands behind."""
+    """Return the text before an option's delimiter, the delimiter, and the text after it."""
     key = _DELIMITER.split(line, maxsplit=1)[0]
     return key, line[len(key) : len(key) + 1], line[len(key) + 1 :]

@@ -1,4 +1,4 @@
-"""What would change in a file, for people to read: a unified diff without secrets."""
+"""Show the changes of a file as a unified diff without secrets."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["MASK", "masked", "unified"]
+__all__ = ["MASK", "mask_secrets", "unified_diff"]
 
 MASK = "***"
 
 _SECRET = re.compile(
     r"passw|secret|token|credential|private|_key\b|\bkey\b|transport_url|connection|sasl", re.IGNORECASE
 )
-"""Names of settings whose value may be a secret: rather too many than too few."""
+"""Names of settings whose value may be a secret; matches too many rather than too few."""
 _SETTING = re.compile(r"(?P<head>[#;\s]*(?P<key>[^=:]+?)\s*[=:]\s*)(?P<value>.*)")
 _CONTINUATION = re.compile(r"(?:# )?[ \t]")
-"""Of a value that may have been made a comment."""
+"""A continuation of a value, which may be commented out."""
 _USERINFO = re.compile(r"(?<=://)\S*@")
 
 
-def masked(lines: Iterable[str]) -> Iterator[str]:
-    """Lines of a configuration file, with what may be a secret replaced by `MASK`."""
+def mask_secrets(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines of a configuration file with possible secrets replaced by ``MASK``."""
     hidden = False
     for line in lines:
         if hidden and _CONTINUATION.match(line):
@@ -38,13 +38,15 @@ def masked(lines: Iterable[str]) -> Iterator[str]:
             yield _USERINFO.sub(f"{MASK}@", line)
 
 
-def unified(name: str, old: Sequence[str], new: Sequence[str]) -> str:
-    """The difference of two versions of a file as text; empty when they are equal.
+def unified_diff(name: str, old: Sequence[str], new: Sequence[str]) -> str:
+    """Return the unified diff of two versions of a file; empty if they are equal.
 
     Args:
-        name: the file's.
-        old: its lines, without line ends.
-        new: what they become.
+        name: the file's name.
+        old: the old lines, without line ends.
+        new: the new lines, without line ends.
     """
-    lines = difflib.unified_diff(list(masked(old)), list(masked(new)), name, f"{name} (new)", lineterm="")
+    lines = difflib.unified_diff(
+        list(mask_secrets(old)), list(mask_secrets(new)), name, f"{name} (new)", lineterm=""
+    )
     return "".join(f"{line}\n" for line in lines)

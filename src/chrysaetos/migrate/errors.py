@@ -1,4 +1,4 @@
-"""What stops a move. Each message names the file or setting, and what to do."""
+"""The exception of this package."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ __all__ = ["MigrateError"]
 
 
 class MigrateError(ChrysaetosError):
-    """Nothing was changed, or what was changed is named in the message."""
+    """The migration failed. The message names the file or setting, what was changed, and what to do."""

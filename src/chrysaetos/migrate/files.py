@@ -1,4 +1,4 @@
-"""Finding a service's configuration files, and replacing one in one step."""
+"""Find and read a service's configuration files, and write files with the attributes of others."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from chrysaetos.migrate.layers import Layers
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Sources", "explained", "read_layers", "remove_quietly", "sync_directory", "write_like"]
+__all__ = ["Sources", "explain_os_error", "read_layers", "remove_files", "sync_directory", "write_like"]
 
 Sources = list[tuple[str, Path]]
-"""("file" or "dir", path), in the order of the command line."""
+"""Pairs of "file" or "dir" and path, in the order of the command line."""
 
-_CHUNK = 1 << 20
+_MAX_WRITE = 1 << 20
 
 
 def read_layers(sources: Sources, environ: Mapping[str, str]) -> tuple[Layers, dict[ConfFile, Path]]:
-    """Read files as oslo.config finds them: of a folder, ``*.conf`` in the order of their names.
+    """Read files like oslo.config; of a directory, ``*.conf`` in the order of their names.
 
     Args:
-        sources: where to look.
+        sources: the files and directories.
         environ: the service's environment.
 
     Returns:
-        The layers; and the file behind each, symbolic links followed.
+        The layers, and the path of each file after following symbolic links.
 
     Raises:
-        MigrateError: a file cannot be read, or there is none.
+        MigrateError: a file cannot be read, or there is no file.
     """
     read: dict[Path, ConfFile] = {}
     order: list[ConfFile] = []
@@ -45,11 +45,11 @@ def read_layers(sources: Sources, environ: Mapping[str, str]) -> tuple[Layers, d
             if real not in read:
                 read[real] = ConfFile(str(path), real.read_bytes())
         except OSError as error:
-            raise explained(path, "cannot be read", error) from error
+            raise explain_os_error(path, "cannot be read", error) from error
         order.append(read[real])
     if not order:
-        asked = ", ".join(str(path) for _, path in sources) or "the usual places"
-        raise MigrateError(f"no configuration file in {asked}; name it with --conf FILE or --conf-dir DIR")
+        places = ", ".join(str(path) for _, path in sources) or "the default directories"
+        raise MigrateError(f"no configuration file in {places}; pass it with --conf FILE or --conf-dir DIR")
     return Layers(order, environ), {file: path for path, file in read.items()}
 
 
@@ -62,21 +62,27 @@ def _paths(sources: Sources) -> list[Path]:
             paths += sorted(path.glob("[!.]*.conf"))
         else:
             raise MigrateError(
-                f"{path}: there is no such folder; --conf-dir takes the one that the service reads"
+                f"{path}: no such directory; --conf-dir requires the directory that the service reads"
             )
     return paths
 
 
-def explained(path: Path, what: str, error: OSError) -> MigrateError:
-    """An error of the system, with what to do."""
+def explain_os_error(path: Path, what: str, error: OSError) -> MigrateError:
+    """Return the error for an error of the operating system, with a remedy.
+
+    Args:
+        path: the file.
+        what: what failed, such as "cannot be read".
+        error: the error of the operating system.
+    """
     remedies = {
-        errno.ENOENT: "see that the name is right",
+        errno.ENOENT: "check the name",
         errno.EACCES: "run this as root, or as the owner of the files",
         errno.EPERM: "run this as root, or as the owner of the files",
-        errno.EROFS: "the file system is read-only: change the file where it comes from",
-        errno.EBUSY: "it is mounted by itself (in a container?): change the file where it comes from",
-        errno.ENOSPC: "the file system is full: make room; a copy of each file fits beside it",
-        errno.EISDIR: "this is a folder: use --conf-dir",
+        errno.EROFS: "the file system is read-only: change the original of the file",
+        errno.EBUSY: "the file is a mount point (in a container?): change its original",
+        errno.ENOSPC: "the file system is full: free space for a copy of each file",
+        errno.EISDIR: "this is a directory: use --conf-dir",
     }
     reason = error.strerror or type(error).__name__
     remedy = remedies.get(error.errno or 0)
@@ -84,40 +90,40 @@ def explained(path: Path, what: str, error: OSError) -> MigrateError:
 
 
 def write_like(path: Path, data: bytes, model: Path) -> None:
-    """Write a new file with owner, mode and extended attributes of another, and see it to the disk.
+    """Write a new file with owner, mode and extended attributes of another file, and sync it to disk.
 
     Args:
-        path: the new file, which must not be there.
-        data: its content.
-        model: an existing file.
+        path: the new file, which must not exist.
+        data: the content.
+        model: the file with the attributes.
 
     Raises:
-        OSError: it could not be written as it should be, and is not there.
+        OSError: the file could not be written, and does not exist.
     """
-    of = model.stat()
-    # Nobody else may open it before it has its owner and mode: it may hold passwords.
+    attributes = model.stat()
+    # The file may have passwords: nobody else may open it before owner and mode are set.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         try:
             view = memoryview(data)
             while view:
-                view = view[os.write(descriptor, view[:_CHUNK]) :]
-            if (of.st_uid, of.st_gid) != (os.geteuid(), os.getegid()):
-                os.fchown(descriptor, of.st_uid, of.st_gid)
+                view = view[os.write(descriptor, view[:_MAX_WRITE]) :]
+            if (attributes.st_uid, attributes.st_gid) != (os.geteuid(), os.getegid()):
+                os.fchown(descriptor, attributes.st_uid, attributes.st_gid)
             # SELinux labels and ACLs are extended attributes.
             shutil.copystat(model, path)
             os.utime(path)
-            os.fchmod(descriptor, stat.S_IMODE(of.st_mode))
+            os.fchmod(descriptor, stat.S_IMODE(attributes.st_mode))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
     except BaseException:
-        remove_quietly([path])
+        remove_files([path])
         raise
 
 
 def sync_directory(path: Path) -> None:
-    """See the names in a folder to the disk."""
+    """Sync a directory to disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -125,8 +131,8 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def remove_quietly(paths: Sequence[Path]) -> None:
-    """Remove files, whether they are there or not."""
+def remove_files(paths: Sequence[Path]) -> None:
+    """Remove files; ignore errors."""
     for path in paths:
         try:
             path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What a check found, and how it is shown."""
+"""The results of checks, and their format."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Finding", "Status", "failed", "good", "table", "to_json", "worst", "wrong"]
+__all__ = ["Finding", "Status", "failed", "format_table", "ok", "to_json", "warning", "worst"]
 
 
 class Status(StrEnum):
-    """How a check ended, from good to bad."""
+    """The result of a check, from good to bad."""
 
     SKIPPED = "skipped"
     OK = "ok"
@@ -23,13 +23,13 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of a check.
+    """The result of a check.
 
     Attributes:
-        check: what was looked at, in a word or two.
-        status: how it ended.
-        found: what was found.
-        remedy: what to do about it; empty when it is good.
+        check: the check's name, in one or two words.
+        status: the status.
+        found: the observation.
+        remedy: what to do; empty if nothing has to be done.
     """
 
     check: str
@@ -38,29 +38,29 @@ class Finding:
     remedy: str = ""
 
 
-def good(check: str, found: str) -> Finding:
-    """Nothing to do."""
+def ok(check: str, found: str) -> Finding:
+    """Return a finding that needs no action."""
     return Finding(check, Status.OK, found)
 
 
-def wrong(check: str, found: str, remedy: str) -> Finding:
-    """It may go well, but should be looked at."""
+def warning(check: str, found: str, remedy: str) -> Finding:
+    """Return a finding that needs attention, but does not prevent the move."""
     return Finding(check, Status.WARNING, found, remedy)
 
 
 def failed(check: str, found: str, remedy: str) -> Finding:
-    """The move, or the service behind it, would not work."""
+    """Return a finding with which the move, or the moved service, would fail."""
     return Finding(check, Status.FAILED, found, remedy)
 
 
 def worst(findings: Iterable[Finding]) -> Status:
-    """The worst status; ok when there is none."""
+    """Return the worst status; ok if there are no findings."""
     order = list(Status)
     return max((finding.status for finding in findings), key=order.index, default=Status.OK)
 
 
-def table(findings: Sequence[Finding]) -> str:
-    """A line for each, with the remedy below it. Control characters are not passed to the terminal."""
+def format_table(findings: Sequence[Finding]) -> str:
+    """Return a line for each finding, with the remedy below it, without control characters."""
     width = max((len(finding.check) for finding in findings), default=0)
     lines = []
     for finding in findings:
@@ -71,7 +71,7 @@ def table(findings: Sequence[Finding]) -> str:
 
 
 def to_json(findings: Iterable[Finding]) -> list[dict[str, str]]:
-    """The same for programs."""
+    """Return the findings as JSON objects."""
     return [asdict(finding) for finding in findings]
 
 

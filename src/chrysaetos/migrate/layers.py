@@ -1,8 +1,8 @@
-"""What a service reads from several files and its environment: oslo.config's order of precedence.
+"""A service's configuration in several files and its environment, with oslo.config's order of precedence.
 
-The environment comes before files, later files before earlier ones, and within a file the last of several
-settings of a key counts, whatever header it stands under. (Command lines can set only options that the
-services do not offer for what is moved here.)
+The environment overrides files, later files override earlier ones, and within a file the last setting of a
+key is effective, even if its section is repeated. (The services have no command-line options for the settings
+that are moved here.)
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chrysaetos.migrate.conffile import ConfFile, Edit, Option, normal
+from chrysaetos.migrate.conffile import ConfFile, Edit, Option, normalize_group
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["Editor", "Layers", "Setting", "Variable", "items"]
+__all__ = ["Editor", "Layers", "Setting", "Variable", "split_list"]
 
-_OUT = re.compile(r"[#;]\s*\[")
+_COMMENTED_SECTION = re.compile(r"[#;]\s*\[")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +26,16 @@ class Variable:
     """A value from the environment.
 
     Attributes:
-        value: as it is there.
-        name: the variable's.
+        value: the variable's value.
+        name: the variable's name.
     """
 
     value: str
     name: str
 
     @property
-    def place(self) -> str:
-        """For messages."""
+    def location(self) -> str:
+        """The variable's name for messages."""
         return f"the environment variable {self.name}"
 
 
@@ -44,8 +44,8 @@ class Setting:
     """A value from a file.
 
     Attributes:
-        file: where it is set.
-        option: its place in that file.
+        file: the file.
+        option: the option in the file.
     """
 
     file: ConfFile
@@ -53,17 +53,17 @@ class Setting:
 
     @property
     def value(self) -> str:
-        """What oslo.config reads, before any conversion."""
+        """The value that oslo.config reads, before conversion."""
         return self.option.value
 
     @property
-    def place(self) -> str:
-        """For messages: ``FILE:LINE``."""
+    def location(self) -> str:
+        """``FILE:LINE`` for messages."""
         return f"{self.file.name}:{self.option.first + 1}"
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """Its lines."""
+        """The lines of the option."""
         return self.file.lines[self.option.first : self.option.end]
 
 
@@ -71,7 +71,7 @@ class Layers:
     """A service's configuration.
 
     Args:
-        files: in the order in which the service reads them. One may stand there twice, as the same object.
+        files: the files in the order in which the service reads them. The same object may occur twice.
         environ: the service's environment.
     """
 
@@ -80,7 +80,7 @@ class Layers:
         self.environ = environ
 
     def find(self, group: str, key: str) -> Setting | Variable | None:
-        """The setting that counts, None if there is none."""
+        """Return the effective setting, None if there is none."""
         # oslo.config, sources/_environment.py: group and option in capitals, two underscores between.
         variable = f"OS_{group.upper()}__{key.upper()}"
         if variable in self.environ:
@@ -88,15 +88,15 @@ class Layers:
         return self.find_in_files(group, key)
 
     def find_in_files(self, group: str, key: str) -> Setting | None:
-        """The same, as if the environment were empty."""
+        """Return the effective setting without the environment, None if there is none."""
         for file in reversed(self.files):
-            found = [o for o in file.options if o.section == normal(group) and o.key == key]
+            found = [o for o in file.options if o.section == normalize_group(group) and o.key == key]
             if found:
                 return Setting(file, found[-1])
         return None
 
     def groups(self, pattern: str, key: str) -> list[str]:
-        """The groups whose whole name matches a pattern and that set a key, in files or the environment."""
+        """Return the groups that match a pattern completely and set a key, in files or the environment."""
         names = {
             option.section
             for file in self.files
@@ -114,57 +114,57 @@ class Layers:
         return sorted(names)
 
     def files_with(self, group: str) -> list[ConfFile]:
-        """The files that have a section of the name, in their order."""
+        """Return the files that have a section of this name, in order."""
         unique = dict.fromkeys(self.files)
-        return [file for file in unique if any(s.name == normal(group) for s in file.sections)]
+        return [file for file in unique if any(s.name == normalize_group(group) for s in file.sections)]
 
     def replaced(self, contents: Mapping[ConfFile, bytes]) -> Layers:
-        """The same layers with other bytes in some files."""
+        """Return the layers with other contents of some files."""
         new = {file: ConfFile(file.name, data) for file, data in contents.items()}
         return Layers([new.get(file, file) for file in self.files], self.environ)
 
 
 class Editor:
-    """Collects changes to the files of some layers.
+    """Collects changes of the files of layers.
 
     Args:
-        layers: what is changed; it stays as it is.
+        layers: the layers, which are not modified.
     """
 
     def __init__(self, layers: Layers) -> None:
         self._layers = layers
         self._edits: dict[ConfFile, list[Edit]] = {}
         self._added: dict[ConfFile, dict[str, list[tuple[str, str]]]] = {}
-        self._out: dict[ConfFile, int] = {}
+        self._commented_end: dict[ConfFile, int] = {}
 
     def change(self, setting: Setting, lines: Sequence[str]) -> None:
-        """Give a setting of a file other lines."""
+        """Replace the lines of a setting."""
         edit = Edit(setting.option.first, setting.option.end, tuple(lines))
         self._edits.setdefault(setting.file, []).append(edit)
 
     def add(self, group: str, key: str, value: str, *, file: ConfFile) -> ConfFile:
-        """Set a key that no file sets: in the last file that has the group, else in a new section of `file`.
+        """Add a key that no file sets, to the last file with the group, else to a new section of ``file``.
 
         Returns:
-            The file that gets it.
+            The file to which the key is added.
         """
-        having = self._layers.files_with(group)
-        chosen = having[-1] if having else file
+        existing = self._layers.files_with(group)
+        chosen = existing[-1] if existing else file
         self._added.setdefault(chosen, {}).setdefault(group, []).append((key, value))
         return chosen
 
     def comment_out(self, group: str) -> list[str]:
-        """Make comments of every section of a name.
+        """Comment out every section of this name.
 
         Returns:
-            The place of each section, as ``FILE:LINE``.
+            The location of each section, as ``FILE:LINE``.
         """
-        places = []
+        locations = []
         for file in self._layers.files_with(group):
             for section in file.sections:
-                if section.name != normal(group):
+                if section.name != normalize_group(group):
                     continue
-                places.append(f"{file.name}:{section.first + 1}")
+                locations.append(f"{file.name}:{section.first + 1}")
                 last = section.first + 1
                 edits = self._edits.setdefault(file, [])
                 edits.append(Edit(section.first, last, (f"# {file.lines[section.first]}",)))
@@ -172,11 +172,11 @@ class Editor:
                     last = option.end
                     lines = (f"# {line}" for line in file.lines[option.first : last])
                     edits.append(Edit(option.first, last, tuple(lines)))
-                self._out[file] = last
-        return places
+                self._commented_end[file] = last
+        return locations
 
     def contents(self) -> dict[ConfFile, bytes]:
-        """The new bytes of each file that changes."""
+        """Return the new contents of the files that change."""
         new = {}
         for file in dict.fromkeys(self._layers.files):
             edits = [*self._edits.get(file, ()), *self._insertions(file)]
@@ -186,19 +186,21 @@ class Editor:
         return new
 
     def _insertions(self, file: ConfFile) -> Iterator[Edit]:
-        """What `add` asked for, one edit for each place."""
+        """Yield an edit for each place where ``add`` inserts lines."""
         fresh: list[str] = []
         for group, pairs in self._added.get(file, {}).items():
-            sections = [section for section in file.sections if section.name == normal(group)]
+            sections = [section for section in file.sections if section.name == normalize_group(group)]
             if sections:
                 at: dict[int, list[str]] = {}
                 for key, value in pairs:
-                    at.setdefault(_place_for(file, sections[-1].first, key), []).append(f"{key} = {value}")
+                    at.setdefault(_insertion_index(file, sections[-1].first, key), []).append(
+                        f"{key} = {value}"
+                    )
                 yield from (Edit(index, index, tuple(lines)) for index, lines in at.items())
             else:
                 fresh += ["", f"[{group}]", *(f"{key} = {value}" for key, value in pairs)]
         if fresh:
-            index = self._out.get(file, len(file.lines))
+            index = self._commented_end.get(file, len(file.lines))
             if index == 0 or not file.lines[index - 1].strip():
                 del fresh[0]
             if index < len(file.lines) and file.lines[index].strip():
@@ -206,20 +208,20 @@ class Editor:
             yield Edit(index, index, tuple(fresh))
 
 
-def _place_for(file: ConfFile, header: int, key: str) -> int:
-    """Where a key goes: behind its sample in a comment, else the last option, else the header."""
+def _insertion_index(file: ConfFile, header: int, key: str) -> int:
+    """Return the index for a new key: after its commented sample, else the last option, else the header."""
     section = next(section for section in file.sections if section.first == header)
     sample = re.compile(rf"[#;]\s*{re.escape(key)}\s*[=:]")
-    place = section.options[-1].end if section.options else header + 1
+    index_after = section.options[-1].end if section.options else header + 1
     for index in range(header + 1, section.end):
-        if _OUT.match(file.lines[index]):
-            break  # what follows belongs to a section that was made a comment
+        if _COMMENTED_SECTION.match(file.lines[index]):
+            break  # the following lines belong to a commented section
         if sample.match(file.lines[index]):
-            place = index + 1
-    return place
+            index_after = index + 1
+    return index_after
 
 
-def items(value: str) -> list[str]:
-    """The items of a list option (oslo.config, `types.List`)."""
+def split_list(value: str) -> list[str]:
+    """Return the items of a list option (oslo.config, ``types.List``)."""
     text = value.strip().rstrip(",")
     return [item.strip() for item in text.split(",")] if text else []

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from chrysaetos.errors import ChrysaetosError
 from chrysaetos.migrate.changes import Journal, Store
 from chrysaetos.migrate.cloudkitty_service import CloudKittyService
-from chrysaetos.migrate.clouds import default_sources, read_back
+from chrysaetos.migrate.clouds import default_sources, verify_values
 from chrysaetos.migrate.conffile import ConfFile
-from chrysaetos.migrate.differences import unified
+from chrysaetos.migrate.differences import unified_diff
 from chrysaetos.migrate.errors import MigrateError
 from chrysaetos.migrate.files import read_layers
-from chrysaetos.migrate.findings import Finding, Status, failed, good, wrong
+from chrysaetos.migrate.findings import Finding, Status, failed, ok, warning
 from chrysaetos.migrate.output import Output
-from chrysaetos.migrate.services import Companion, Loaded, Service
+from chrysaetos.migrate.services import ExternalChange, Loaded, Service
 from chrysaetos.migrate.watcher_service import WatcherService
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ __all__ = ["add_arguments", "run"]
 
 _SERVICES: tuple[Service, ...] = (WatcherService(), CloudKittyService())
 _ACTIONS = {
-    "check": "see whether the move would go well; changes nothing",
-    "plan": "show what would change in the files",
+    "check": "check the requirements of the move, without changing anything",
+    "plan": "show the changes that apply would make",
     "apply": "change the files, with dated backups",
-    "verify": "ask real questions through the gateway after the move",
-    "rollback": "put the files back",
+    "verify": "after the move, query metrics through the gateway",
+    "rollback": "restore the files",
 }
 
 
@@ -44,60 +44,60 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     services = parser.add_subparsers(metavar="SERVICE", required=True)
     for service in _SERVICES:
-        of_service = services.add_parser(service.name, help=service.help, description=service.help)
-        actions = of_service.add_subparsers(metavar="ACTION", required=True)
+        service_parser = services.add_parser(service.name, help=service.help, description=service.help)
+        actions = service_parser.add_subparsers(metavar="ACTION", required=True)
         for action, text in _ACTIONS.items():
-            one = actions.add_parser(action, help=text, description=text)
-            one.set_defaults(service=service, action=action, sources=[])
-            _common(one, action)
-            service.add_arguments(one, action)
+            action_parser = actions.add_parser(action, help=text, description=text)
+            action_parser.set_defaults(service=service, action=action, sources=[])
+            _add_common_arguments(action_parser, action)
+            service.add_arguments(action_parser, action)
 
 
-def _common(parser: argparse.ArgumentParser, action: str) -> None:
+def _add_common_arguments(parser: argparse.ArgumentParser, action: str) -> None:
     parser.add_argument(
         "--conf",
         action=_Source,
         dest="sources",
         metavar="FILE",
-        help="a configuration file, in the order in which the service reads them (default: where it looks)",
+        help="a configuration file; repeat it in the order of the service (default: the service's files)",
     )
     parser.add_argument(
         "--conf-dir",
         action=_Source,
         dest="sources",
         metavar="DIR",
-        help="a folder of configuration files, *.conf",
+        help="a directory of configuration files, *.conf",
     )
     parser.add_argument(
         "-f",
         "--format",
         choices=("table", "json"),
         default="table",
-        help="form of the output (default: table)",
+        help="the output format (default: %(default)s)",
     )
     if action in {"check", "plan", "apply"}:
-        parser.add_argument("--offline", action="store_true", help="ask neither Keystone nor the gateway")
-    if action in {"apply", "rollback"}:
-        parser.add_argument("--yes", action="store_true", help="do not ask")
-    if action == "apply":
         parser.add_argument(
-            "--force", action="store_true", help="go on although the check finds something wrong"
+            "--offline", action="store_true", help="send no requests to Keystone and the gateway"
         )
+    if action in {"apply", "rollback"}:
+        parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    if action == "apply":
+        parser.add_argument("--force", action="store_true", help="continue even if a check failed")
     if action == "rollback":
         parser.add_argument(
-            "--to", metavar="BACKUP", help="the backup, by its time stamp or its file (default: the latest)"
+            "--to", metavar="BACKUP", help="the backup's time stamp or file (default: the latest backup)"
         )
         parser.add_argument(
-            "--force", action="store_true", help="also put back a file that was changed after the move"
+            "--force", action="store_true", help="also restore a file that was changed after the move"
         )
 
 
 class _Source(argparse.Action):
-    """Keeps files and folders in the order of the command line, which is that of their precedence."""
+    """Keeps files and directories in the order of the command line, which is their precedence."""
 
     def __call__(
         self,
-        parser: argparse.ArgumentParser,  # noqa: ARG002 - argparse's own signature
+        parser: argparse.ArgumentParser,  # noqa: ARG002 - argparse's signature
         namespace: argparse.Namespace,
         values: Any,
         option_string: str | None = None,
@@ -107,10 +107,13 @@ class _Source(argparse.Action):
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what was asked for.
+    """Run the action.
+
+    Args:
+        arguments: the parsed arguments.
 
     Returns:
-        0; 1 when a check failed or nothing could be done; 2 for a mistake in the call; 130 when interrupted.
+        The exit status: 0 for success, 1 for a failure, 2 for invalid arguments, 130 after Ctrl-C.
     """
     output = Output(arguments.format, arguments.service, arguments.action)
     try:
@@ -119,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
         output.error(str(error))
         return 1
     except KeyboardInterrupt:
-        output.error("interrupted; what was begun is put back")
+        output.error("interrupted; unfinished changes were undone")
         return 130
     finally:
         output.close()
@@ -127,19 +130,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Move:
-    """What is known before anything is changed."""
+    """A move that is planned but not applied."""
 
     arguments: argparse.Namespace
     loaded: Loaded
     store: Store
     plan: Plan
-    companion: Companion | None
+    external_change: ExternalChange | None
 
     @classmethod
-    def planned(cls, arguments: argparse.Namespace, loaded: Loaded, store: Store) -> _Move:
+    def create(cls, arguments: argparse.Namespace, loaded: Loaded, store: Store) -> _Move:
         service: Service = arguments.service
         plan = service.plan(loaded.layers, arguments)
-        return cls(arguments, loaded, store, plan, service.companion(loaded, plan, arguments))
+        return cls(arguments, loaded, store, plan, service.external_change(loaded, plan, arguments))
 
     @property
     def service(self) -> Service:
@@ -158,11 +161,11 @@ def _run(arguments: argparse.Namespace, output: Output) -> int:
     if arguments.action == "verify":
         output.findings(service.verify(loaded, arguments))
     else:
-        move = _Move.planned(arguments, loaded, store)
+        move = _Move.create(arguments, loaded, store)
         if arguments.action == "check":
             output.findings(_check(move))
         else:
-            output.findings([*_broken_off(service, store), *move.plan.findings])
+            output.findings([*_check_journal(service, store), *move.plan.findings])
             _show(output, move)
     return 0 if output.status is not Status.FAILED else 1
 
@@ -175,79 +178,79 @@ def _load(service: Service, sources: Sources) -> Loaded:
 
 
 def _check(move: _Move) -> Iterator[Finding]:
-    yield good("files", ", ".join(file.name for file in dict.fromkeys(move.loaded.layers.files)))
+    yield ok("files", ", ".join(file.name for file in dict.fromkeys(move.loaded.layers.files)))
     yield from _writable(move.loaded, move.plan)
-    yield from _broken_off(move.service, move.store)
+    yield from _check_journal(move.service, move.store)
     yield from move.plan.findings
-    if move.companion is not None:
-        yield from move.companion.busy()
-        yield from move.companion.check()
+    if move.external_change is not None:
+        yield from move.external_change.blockers()
+        yield from move.external_change.check()
     yield from move.service.preflight(move.loaded, move.plan, move.arguments)
 
 
 def _writable(loaded: Loaded, plan: Plan) -> Iterator[Finding]:
-    """Whether what is to be changed can be."""
+    """Check that the files can be changed."""
     for file in plan.contents:
         path = loaded.paths[file]
         if not os.access(path.parent, os.W_OK | os.X_OK):
             yield failed(
                 "files",
-                f"{path.parent}: cannot be written to",
-                "run this as root, or as the owner of the folder",
+                f"{path.parent}: cannot write to this directory",
+                "run this as root, or as the owner of the directory",
             )
         if path.stat().st_nlink > 1:
-            yield wrong(
+            yield warning(
                 "files",
                 f"{path}: has {path.stat().st_nlink} hard links",
-                "the file of this name becomes a new one; the others keep the old content",
+                "only this name gets the new content; the other links keep the old content",
             )
 
 
-def _broken_off(service: Service, store: Store) -> Iterator[Finding]:
-    journal = store.broken_off()
+def _check_journal(service: Service, store: Store) -> Iterator[Finding]:
+    journal = store.unfinished()
     if journal is not None:
-        yield wrong(
+        yield warning(
             "journal",
-            f"the move of {journal.stamp} was broken off; some of its files may be new and some old",
-            f"chrysaetos migrate {service.name} rollback puts them back; so does apply, before it starts",
+            f"the move of {journal.stamp} is unfinished; some of its files may be changed",
+            f"run chrysaetos migrate {service.name} rollback or apply; both restore the files first",
         )
 
 
 def _show(output: Output, move: _Move) -> None:
     for file, data in move.plan.contents.items():
         new = ConfFile(file.name, data)
-        output.difference(file.name, unified(file.name, file.lines, new.lines))
-    output.steps([*move.plan.steps, *([] if move.companion is None else [move.companion.step])])
+        output.difference(file.name, unified_diff(file.name, file.lines, new.lines))
+    output.steps([*move.plan.steps, *([] if move.external_change is None else [move.external_change.step])])
 
 
 def _apply(arguments: argparse.Namespace, output: Output, loaded: Loaded, store: Store) -> int:
     service: Service = arguments.service
     if not arguments.yes and (arguments.format == "json" or not sys.stdin.isatty()):
-        output.error("there is no terminal to ask on; look at the plan, then use --yes")
+        output.error("there is no terminal for the confirmation; check the plan, then use --yes")
         return 2
     with store.lock():
-        broken = store.broken_off()
-        if broken is not None:
-            put_back = store.undo(broken, service.companion_of(loaded, broken.beside))
-            output.done(f"the move of {broken.stamp}, which was broken off, is put back first", put_back)
+        unfinished = store.unfinished()
+        if unfinished is not None:
+            restored = store.undo(unfinished, service.restore_external_change(loaded, unfinished.external))
+            output.done(f"undid the unfinished move of {unfinished.stamp}", restored)
         loaded = _load(service, arguments.sources)
-        move = _Move.planned(arguments, loaded, store)
+        move = _Move.create(arguments, loaded, store)
         output.findings(_check(move))
         if output.status is Status.FAILED and not arguments.force:
-            output.error("nothing was changed: mend what failed, or use --force")
+            output.error("nothing was changed: correct the failed checks, or use --force")
             return 1
         plan = move.plan
         if not plan.contents:
             return 0
         _show(output, move)
-        if not arguments.yes and not output.confirmed("Change these files?"):
+        if not arguments.yes and not output.confirm("Change these files?"):
             output.error("nothing was changed")
             return 1
         contents = {loaded.paths[file]: (file.data, data) for file, data in plan.contents.items()}
         journal = store.commit(
             contents,
-            lambda staged: read_back(service.name, loaded.ordered(staged), plan.expected),
-            move.companion,
+            lambda staged: verify_values(service.name, loaded.ordered(staged), plan.expected),
+            move.external_change,
         )
     output.done("changed", list(contents))
     output.backups(journal)
@@ -257,32 +260,32 @@ def _apply(arguments: argparse.Namespace, output: Output, loaded: Loaded, store:
 
 def _rollback(arguments: argparse.Namespace, output: Output, loaded: Loaded, store: Store) -> int:
     if not arguments.yes and (arguments.format == "json" or not sys.stdin.isatty()):
-        output.error("there is no terminal to ask on; use --yes")
+        output.error("there is no terminal for the confirmation; use --yes")
         return 2
     with store.lock():
-        journal = _chosen(store.journals(), arguments.to)
-        if not arguments.yes and not output.confirmed(f"Put back the files from before {journal.stamp}?"):
+        journal = _select_journal(store.journals(), arguments.to)
+        if not arguments.yes and not output.confirm(f"Restore the files from before {journal.stamp}?"):
             output.error("nothing was changed")
             return 1
-        companion = arguments.service.companion_of(loaded, journal.beside)
-        if companion is not None:
-            output.findings(companion.busy())
+        external_change = arguments.service.restore_external_change(loaded, journal.external)
+        if external_change is not None:
+            output.findings(external_change.blockers())
             if output.status is Status.FAILED:
                 output.error("nothing was changed")
                 return 1
-        put_back = store.undo(journal, companion, force=arguments.force)
-    if put_back:
-        output.done("put back", put_back)
+        restored = store.undo(journal, external_change, force=arguments.force)
+    if restored:
+        output.done("restored", restored)
         output.restart(arguments.service, verify=False)
     else:
-        output.findings([good("rollback", f"the files are as they were before {journal.stamp}")])
+        output.findings([ok("rollback", f"the files are as they were before {journal.stamp}")])
     return 0
 
 
-def _chosen(journals: Sequence[Journal], name: str | None) -> Journal:
-    """The change that is asked for, else the latest that is not undone, else the latest."""
+def _select_journal(journals: Sequence[Journal], name: str | None) -> Journal:
+    """Return the change with a name, else the latest that is not undone, else the latest."""
     if not journals:
-        raise MigrateError("there is no backup beside these files; nothing was moved by this command")
+        raise MigrateError("there is no backup next to these files; this command has not changed them")
     if name is None:
         return next((j for j in reversed(journals) if j.state != "undone"), journals[-1])
     for journal in journals:
@@ -290,4 +293,4 @@ def _chosen(journals: Sequence[Journal], name: str | None) -> Journal:
         if name == journal.stamp or str(Path(name).resolve()) in backups:
             return journal
     known = ", ".join(journal.stamp for journal in journals)
-    raise MigrateError(f"there is no backup {name}; there are: {known}")
+    raise MigrateError(f"there is no backup {name}; the backups are: {known}")

@@ -1,6 +1,6 @@
-"""Watcher's metric map: a YAML file that gives its metrics other names for a datasource.
+"""Watcher's metric map: a YAML file with other names of metrics for each datasource.
 
-It maps datasources to mappings of metrics (`load_metric_map` in Watcher's datasources/manager.py).
+It maps datasources to mappings of metrics (``load_metric_map`` in Watcher's datasources/manager.py).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import yaml
 
 from chrysaetos.migrate.errors import MigrateError
-from chrysaetos.migrate.files import explained
-from chrysaetos.migrate.findings import Finding, good, wrong
+from chrysaetos.migrate.files import explain_os_error
+from chrysaetos.migrate.findings import Finding, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,25 +25,25 @@ METRICS = {
     "instance_cpu_usage": "ceilometer_cpu",
     "instance_ram_usage": "ceilometer_memory_usage",
 }
-"""The names that a map may replace, of the metrics that are asked for here."""
+"""The default names of the metrics that are checked here."""
 
 Names = dict[str, dict[str, str]]
 
 
 def read_metric_map(path: Path) -> Names:
-    """The names by datasource; none where there is no such file.
+    """Return the names by datasource; empty if the file does not exist.
 
     Raises:
-        MigrateError: the file is not such a map.
+        MigrateError: the file is not a metric map.
     """
     try:
         content = yaml.safe_load(path.read_bytes())
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise explained(path, "cannot be read", error) from error
+        raise explain_os_error(path, "cannot be read", error) from error
     except yaml.YAMLError as error:
-        raise MigrateError(f"{path}: is not YAML, so Watcher ignores it; mend or remove it") from error
+        raise MigrateError(f"{path}: is not YAML, so Watcher ignores it; correct or remove it") from error
     named = content if isinstance(content, dict) else {}
     return {
         str(datasource): {str(metric): str(name) for metric, name in names.items()}
@@ -53,20 +53,20 @@ def read_metric_map(path: Path) -> Names:
 
 
 def check_metric_map(path: Path) -> list[Finding]:
-    """Whether names that prometheus has are there for aetos as well; nothing where there is no map."""
+    """Check that names for prometheus are set for aetos, too; empty if there is no map."""
     names = read_metric_map(path)
     missing = names.get("prometheus", {}).keys() - names.get("aetos", {}).keys()
     if missing:
         return [
-            wrong(
+            warning(
                 "metric map",
-                f"{path} gives prometheus, and not aetos, other names: {', '.join(sorted(missing))}",
-                "copy them from the section prometheus to a section aetos",
+                f"{path} has names for prometheus but not for aetos: {', '.join(sorted(missing))}",
+                "copy them from the section prometheus to the section aetos",
             )
         ]
-    return [good("metric map", str(path))] if names else []
+    return [ok("metric map", str(path))] if names else []
 
 
 def metric_names(names: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """What each of `METRICS` is called for aetos."""
+    """Return the name of each of ``METRICS`` for aetos."""
     return {**METRICS, **{key: name for key, name in names.get("aetos", {}).items() if key in METRICS}}

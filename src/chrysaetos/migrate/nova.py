@@ -1,4 +1,4 @@
-"""The hosts and servers that Nova knows: the little of its API that a check needs.
+"""Read hosts and servers from Nova's API.
 
 https://docs.openstack.org/api-ref/compute/ "List Hypervisors Details", "List Servers Detailed"
 """
@@ -17,17 +17,18 @@ if TYPE_CHECKING:
 __all__ = ["Nova"]
 
 _MICROVERSION = "2.56"
-"""The lowest that Watcher uses. Hypervisors have pages since 2.33."""
+"""The lowest microversion that Watcher uses. Hypervisors have pagination since 2.33."""
 
-_PAGE = 500
+_MAX_PAGE = 500
 
 
 class Nova:
-    """Nova with the rights of a session.
+    """Nova's API with a session.
 
     Args:
-        session: of a user who may list hypervisors and the servers of all projects.
-        interface, region: which endpoint of the catalog.
+        session: the session of a user who may list hypervisors and the servers of all projects.
+        interface: the endpoint's interface.
+        region: the endpoint's region.
     """
 
     def __init__(self, session: Session, interface: str, region: str | None) -> None:
@@ -35,59 +36,59 @@ class Nova:
         self._filter = {"service_type": "compute", "interface": interface, "region_name": region}
 
     def hosts(self, limit: int) -> list[str]:
-        """The names of the compute services' hosts, which Watcher calls ``hostname``; bare metal is left out.
+        """Return the host names of the compute services (Watcher's ``hostname``), without bare metal.
 
         Args:
-            limit: how many hypervisors to read at most.
+            limit: the maximum number of hypervisors to read.
 
         Raises:
-            MigrateError: Nova does not tell.
+            MigrateError: the request to Nova failed.
         """
         nodes = self._pages("/os-hypervisors/detail", "hypervisors", {}, limit)
         virtual = (node for node in nodes if node.get("hypervisor_type") != "ironic")
         return sorted({str(node["service"]["host"]) for node in virtual})
 
     def servers(self, limit: int) -> list[str]:
-        """The UUIDs of running servers of all projects, the oldest first.
+        """Return the UUIDs of running servers of all projects, the oldest first.
 
         Args:
-            limit: how many at most.
+            limit: the maximum number of servers.
 
         Raises:
-            MigrateError: Nova does not tell.
+            MigrateError: the request to Nova failed.
         """
-        asked = {"all_tenants": "1", "status": "ACTIVE", "sort_key": "created_at", "sort_dir": "asc"}
-        return [str(server["id"]) for server in self._pages("/servers/detail", "servers", asked, limit)]
+        parameters = {"all_tenants": "1", "status": "ACTIVE", "sort_key": "created_at", "sort_dir": "asc"}
+        return [str(server["id"]) for server in self._pages("/servers/detail", "servers", parameters, limit)]
 
-    def _pages(self, path: str, key: str, asked: dict[str, str], limit: int) -> list[dict[str, Any]]:
+    def _pages(self, path: str, key: str, parameters: dict[str, str], limit: int) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         while len(found) < limit:
             marker = {"marker": str(found[-1]["id"])} if found else {}
-            size = {"limit": str(min(_PAGE, limit - len(found)))}
-            page = self._get(path, {**asked, **size, **marker})
+            size = {"limit": str(min(_MAX_PAGE, limit - len(found)))}
+            page = self._get(path, {**parameters, **size, **marker})
             found += page.get(key, [])
-            # Behind a proxy the link's own address may be wrong, so it only says that there is more.
+            # The URL of the link may be wrong (a proxy); its presence means that there are more pages.
             if not page.get(key) or not page.get(f"{key}_links"):
                 break
         return found[:limit]
 
-    def _get(self, path: str, asked: dict[str, str]) -> dict[str, Any]:
+    def _get(self, path: str, parameters: dict[str, str]) -> dict[str, Any]:
         try:
-            answer = self._session.get(
-                path, params=asked, endpoint_filter=self._filter, microversion=_MICROVERSION
+            response = self._session.get(
+                path, params=parameters, endpoint_filter=self._filter, microversion=_MICROVERSION
             )
-            page: dict[str, Any] = answer.json()
+            page: dict[str, Any] = response.json()
         except exceptions.EmptyCatalog as error:
-            raise MigrateError("the catalog has no compute service; see [nova] or [nova_client]") from error
+            raise MigrateError("the catalog has no compute service; check [nova] or [nova_client]") from error
         except exceptions.EndpointNotFound as error:
             raise MigrateError(
                 f"the catalog has no compute endpoint for interface {self._filter['interface']}, region "
-                f"{self._filter['region_name'] or '(any)'}; see [nova] or [nova_client]"
+                f"{self._filter['region_name'] or '(any)'}; check [nova] or [nova_client]"
             ) from error
         except exceptions.Forbidden as error:
             raise MigrateError(
-                f"Nova refuses {path}; give the user of the service the role admin, as Watcher needs it"
+                f"Nova rejects {path}; assign the role admin to the service's user, as Watcher requires"
             ) from error
         except (exceptions.ClientException, ValueError) as error:
-            raise MigrateError(f"Nova does not answer {path}: {error}; see its log") from error
+            raise MigrateError(f"the request {path} to Nova failed: {error}; see Nova's log") from error
         return page

@@ -1,4 +1,4 @@
-"""What the command says, as text while it goes or as one JSON object at its end."""
+"""The output of the command: text as it runs, or one JSON object at the end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from chrysaetos.migrate.findings import Finding, Status, table, to_json, worst
+from chrysaetos.migrate.findings import Finding, Status, format_table, to_json, worst
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,8 +23,8 @@ class Output:
 
     Args:
         form: "table" or "json".
-        service: what is moved.
-        action: what is done.
+        service: the service that is moved.
+        action: the action.
 
     Attributes:
         status: the worst of all findings so far.
@@ -36,42 +36,42 @@ class Output:
         self._report: dict[str, Any] = {"service": service.name, "action": action, "findings": []}
 
     def findings(self, findings: Iterable[Finding]) -> None:
-        """What was found."""
+        """Show findings, and update the status."""
         found = list(findings)
         self.status = worst([Finding("", self.status, ""), *found])
         self._report["findings"] += to_json(found)
-        self._say(table(found))
+        self._print(format_table(found))
 
     def difference(self, file: str, text: str) -> None:
-        """How a file would change."""
+        """Show the diff of a file."""
         self._report.setdefault("differences", {})[file] = text
-        self._say(text)
+        self._print(text)
 
     def steps(self, steps: Sequence[str]) -> None:
-        """The changes in words."""
+        """Show descriptions of the changes."""
         self._report["steps"] = list(steps)
-        self._say("".join(f"{step}\n" for step in steps))
+        self._print("".join(f"{step}\n" for step in steps))
 
     def done(self, what: str, files: Sequence[Path]) -> None:
-        """What was done to files."""
+        """Show what was done to files."""
         self._report.setdefault("done", []).append({"what": what, "files": [str(file) for file in files]})
-        self._say("".join(f"{what}: {file}\n" for file in files) or f"{what}\n")
+        self._print("".join(f"{what}: {file}\n" for file in files) or f"{what}\n")
 
     def backups(self, journal: Journal) -> None:
-        """Where the old files are."""
+        """Show the backups of a change."""
         self._report["backup"] = {
             "stamp": journal.stamp,
             "journal": str(journal.path),
             "files": {str(entry.file): str(entry.backup) for entry in journal.entries},
         }
-        self._say("".join(f"backup: {entry.backup}\n" for entry in journal.entries))
+        self._print("".join(f"backup: {entry.backup}\n" for entry in journal.entries))
 
     def restart(self, service: Service, *, verify: bool) -> None:
-        """Which service has to read its files again, and how.
+        """Show how to restart the service.
 
         Args:
-            service: whose files were changed.
-            verify: whether to point to the action that comes then.
+            service: the service.
+            verify: whether to suggest the action verify.
         """
         commands = [
             f"systemctl restart {service.program}",
@@ -79,29 +79,29 @@ class Output:
             f"docker restart {service.program.replace('-', '_')}",
         ]
         self._report["restart"] = {"service": service.program, "commands": commands}
-        self._say(
+        self._print(
             f"Now restart {service.program}: {commands[0]}\n"
             f"(DevStack: {commands[1]}; Kolla: {commands[2]})\n"
             + (f"then: chrysaetos migrate {service.name} verify\n" if verify else "")
         )
 
-    def confirmed(self, question: str) -> bool:
-        """Ask on the terminal."""
+    def confirm(self, question: str) -> bool:
+        """Ask for a confirmation on the terminal."""
         print(f"{question} [y/N] ", end="", flush=True)
         return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
     def error(self, message: str) -> None:
-        """Why it ends here."""
+        """Show an error."""
         self.status = Status.FAILED
         self._report["error"] = message
         if self._text:
             print(f"chrysaetos migrate: {message}", file=sys.stderr)
 
     def close(self) -> None:
-        """Write the JSON object."""
+        """Write the JSON object, if that is the format."""
         if not self._text:
             print(json.dumps({**self._report, "status": self.status}, indent=2))
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         if self._text:
             print(text, end="", flush=True)

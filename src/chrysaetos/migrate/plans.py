@@ -1,4 +1,4 @@
-"""What a move changes. Pure."""
+"""The changes of a move. Pure."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from chrysaetos.migrate.conffile import ConfFile
     from chrysaetos.migrate.layers import Layers, Variable
 
-__all__ = ["Expected", "Plan", "overridden", "quoted"]
+__all__ = ["Expected", "Plan", "overridden", "quote_value"]
 
 Expected = dict[tuple[str, str], list[str] | str]
-"""(group, option) → what files give for it; a list for a list option."""
+"""Values in the files by group and option; a list for a list option."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a move changes.
+    """The changes of a move.
 
     Attributes:
-        contents: the new bytes of each file that changes.
-        steps: each change in words.
-        findings: what is not as it should be, and what a file cannot change.
+        contents: the new content of each file that changes.
+        steps: descriptions of the changes.
+        findings: problems, and settings that cannot be changed in files.
         after: the layers with the new contents.
-        expected: the settings that count, as files give them then.
+        expected: the resulting values in the files.
     """
 
     contents: Mapping[ConfFile, bytes]
@@ -39,15 +39,14 @@ class Plan:
 
 
 def overridden(variable: Variable, value: str) -> Finding:
-    """A variable that no file can change."""
+    """Return the finding for a variable that overrides the files."""
     return failed(
         "environment",
         f"{variable.name}={variable.value} overrides the files",
-        f"set it to {value}, or remove it, where the service gets its environment (a systemd unit, a "
-        "container); no file can change it",
+        f"set it to {value}, or remove it, in the environment of the service (a systemd unit, a container)",
     )
 
 
-def quoted(value: str) -> str:
-    """A value so that oslo.config reads it back: it drops a pair of quotes, and space around it."""
+def quote_value(value: str) -> str:
+    """Return a value, in quotes if oslo.config would otherwise strip its quotes or spaces."""
     return f'"{value}"' if value != value.strip() or value[:1] in {'"', "'"} else value

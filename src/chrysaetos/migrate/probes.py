@@ -1,4 +1,4 @@
-"""What Watcher will meet: its roles, and whether hosts and servers are known by their labels."""
+"""Check the roles of Watcher's user, and the labels and metrics of hosts and servers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chrysaetos.client import errors, promql
 from chrysaetos.migrate.errors import MigrateError
-from chrysaetos.migrate.findings import Finding, failed, good, wrong
+from chrysaetos.migrate.findings import Finding, failed, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,16 +16,24 @@ if TYPE_CHECKING:
     from chrysaetos.migrate.clouds import Identity
     from chrysaetos.migrate.nova import Nova
 
-__all__ = ["HOSTS", "SERVERS", "check_hosts", "check_metrics", "check_roles", "check_servers", "explain"]
+__all__ = [
+    "MAX_HOSTS",
+    "MAX_SERVERS",
+    "check_hosts",
+    "check_metrics",
+    "check_roles",
+    "check_servers",
+    "explain_failure",
+]
 
-HOSTS = 2000
-"""Hypervisors that are compared at most."""
+MAX_HOSTS = 2000
+"""The maximum number of hypervisors to compare."""
 
-SERVERS = 50
-"""Servers that are compared at most."""
+MAX_SERVERS = 50
+"""The maximum number of servers to compare."""
 
-_NAMED = 5
-"""Names that a message holds at most."""
+_MAX_NAMES = 5
+"""The maximum number of names in a message."""
 
 _ROLES = {"admin", "service"}
 
@@ -33,27 +41,29 @@ _REGISTER = (
     "openstack service create --name aetos metric-storage; openstack endpoint create metric-storage public "
     "URL; or set [aetos_client] interface, region_name"
 )
-_GRANT = "give the user the role: openstack role add --user USER --project PROJECT service"
+_GRANT = "assign the role: openstack role add --user USER --project PROJECT service"
 _REMEDIES = (
     (errors.NotRegistered, _REGISTER),
-    (errors.Unauthorized, "see that the user, its password and the gateway's [keystone_authtoken] are right"),
+    (errors.Unauthorized, "check the user, its password and the gateway's [keystone_authtoken]"),
     (errors.Forbidden, _GRANT),
-    (errors.Unreachable, "see that the gateway runs, and that its address can be reached from here"),
-    (errors.NotPrometheus, "see that the endpoint in the catalog is that of the gateway"),
+    (errors.Unreachable, "check that the gateway is running, and that it can be reached from here"),
+    (errors.NotPrometheus, "check that the endpoint in the catalog is that of the gateway"),
 )
 
 
-def explain(check: str, error: errors.MetricsError | MigrateError) -> Finding:
-    """What failed, a call of the gateway or something before it, with what to do."""
+def explain_failure(check: str, error: errors.MetricsError | MigrateError) -> Finding:
+    """Return the finding for a failed check, with a remedy."""
     if isinstance(error, MigrateError):
         found, _, remedy = str(error).rpartition("; ")
         return failed(check, found or remedy, remedy if found else "")
-    remedy = next((text for kind, text in _REMEDIES if isinstance(error, kind)), "see the log of the gateway")
+    remedy = next(
+        (text for kind, text in _REMEDIES if isinstance(error, kind)), "check the log of the gateway"
+    )
     return failed(check, error.message, remedy)
 
 
 def check_roles(identity: Identity) -> Finding:
-    """Whether the user may read the metrics of all projects."""
+    """Check that the user may read the metrics of all projects."""
     roles = ", ".join(sorted(identity.roles)) or "none"
     who = f"{identity.user} in project {identity.project or '(none)'}"
     if _ROLES.isdisjoint(identity.roles):
@@ -62,157 +72,160 @@ def check_roles(identity: Identity) -> Finding:
             f"{who} has the roles: {roles}",
             f"openstack role add --user {identity.user} --project {identity.project or 'PROJECT'} service",
         )
-    return good("roles", f"{who}: {roles}")
+    return ok("roles", f"{who}: {roles}")
 
 
 def check_hosts(client: MetricsClient, nova: Nova, label: str) -> Finding:
-    """Whether each host has an active target with the label that Watcher looks for.
+    """Check that each host has an active target with the label that Watcher uses.
 
-    Watcher takes a value that is the host's name, or that begins with it (`foo` for ``foo.example.com``).
+    Watcher accepts the host's name as the value, or a name that begins with it (``foo`` for
+    ``foo.example.com``).
 
     Args:
-        client: the gateway's.
-        nova: knows the hosts.
+        client: the client of the gateway.
+        nova: Nova, which has the hosts.
         label: ``[aetos_client] fqdn_label``.
 
     Raises:
-        MetricsError, MigrateError: one of them does not answer.
+        MetricsError, MigrateError: a request failed.
     """
     targets = [target.get("labels", {}) for target in client.targets("active")["activeTargets"]]
     values = {labels[label] for labels in targets if labels.get(label)}
-    hosts = nova.hosts(HOSTS)
+    hosts = nova.hosts(MAX_HOSTS)
     if not hosts:
-        return wrong("hosts", "Nova knows no hypervisor", "see that this is the right region")
+        return warning("hosts", "Nova has no hypervisor", "check the region")
     short = Counter(value.partition(".")[0] for value in values if "." in value)
     missing = [host for host in hosts if host not in values and host not in short]
-    twice = sorted(host for host in hosts if host not in values and short[host] > 1)
+    ambiguous = sorted(host for host in hosts if host not in values and short[host] > 1)
     if len(missing) == len(hosts):
         other = _label_with(hosts, targets, "fqdn")
         return failed(
             "hosts",
             f"none of {len(hosts)} hosts is a value of the label {label} of {len(targets)} active targets",
-            f"set [aetos_client] fqdn_label = {other}, which has them"
+            f"set [aetos_client] fqdn_label = {other}, which has the hosts"
             if other
-            else f"give the targets of node_exporter the label {label} with the host's name ({_few(hosts)})",
+            else f"add the label {label} with the host's name ({_few(hosts)}) to node_exporter's targets",
         )
     if missing:
-        return wrong(
+        return warning(
             "hosts",
-            f"{len(missing)} of {len(hosts)} hosts have no active target by the label {label}: "
+            f"{len(missing)} of {len(hosts)} hosts have no active target with the label {label}: "
             + _few(missing),
-            "strategies do not see them: add targets, or disable their compute services",
+            "strategies have no metrics for them: add targets, or disable their compute services",
         )
-    if twice:
-        return wrong(
+    if ambiguous:
+        return warning(
             "hosts",
-            f"several values of {label} begin with the name of a host: {_few(twice)}",
-            "make the label's values the names that Nova has",
+            f"several values of {label} begin with the name of a host: {_few(ambiguous)}",
+            "use Nova's host names as values of the label",
         )
-    return good("hosts", f"{len(hosts)} hosts have an active target with the label {label}")
+    return ok("hosts", f"{len(hosts)} hosts have an active target with the label {label}")
 
 
 def check_servers(client: MetricsClient, nova: Nova, label: str, metric: str) -> Finding:
-    """Whether servers are known to Prometheus by the label that Watcher looks for.
+    """Check that servers have metrics with the label that Watcher uses.
 
     Args:
-        client: the gateway's.
-        nova: knows the servers.
+        client: the client of the gateway.
+        nova: Nova, which has the servers.
         label: ``[aetos_client] instance_uuid_label``.
         metric: the name of the CPU metric, which each running server has.
 
     Raises:
-        MetricsError, MigrateError: one of them does not answer.
+        MetricsError, MigrateError: a request failed.
     """
-    servers = nova.servers(SERVERS)
+    servers = nova.servers(MAX_SERVERS)
     if not servers:
-        return good("instances", "no server runs; nothing to compare")
-    found = set(_known(client, metric, label, servers))
+        return ok("instances", "no server is running; nothing to compare")
+    found = set(_existing_values(client, metric, label, servers))
     missing = [server for server in servers if server not in found]
     if len(missing) == len(servers):
         other = _label_with(servers, _series(client, metric), "resource")
         return failed(
             "instances",
             f"none of {len(servers)} servers is a value of the label {label} of {metric}",
-            f"set [aetos_client] instance_uuid_label = {other}, which has them"
+            f"set [aetos_client] instance_uuid_label = {other}, which has the servers"
             if other
-            else f"see that Ceilometer's metrics reach Prometheus, and that {label} holds the server's UUID",
+            else f"check that Prometheus has Ceilometer's metrics, and that {label} has the server's UUID",
         )
     if missing:
-        return wrong(
+        return warning(
             "instances",
-            f"{len(missing)} of {len(servers)} servers have no {metric} by the label {label}: "
+            f"{len(missing)} of {len(servers)} servers have no {metric} with the label {label}: "
             + _few(missing),
-            "strategies do not see them: see whether their hosts are polled",
+            "strategies have no metrics for them: check that Ceilometer polls their hosts",
         )
-    return good("instances", f"{len(servers)} servers have {metric} by the label {label}")
+    return ok("instances", f"{len(servers)} servers have {metric} with the label {label}")
 
 
 def check_metrics(
     client: MetricsClient, nova: Nova, labels: Mapping[str, str], metrics: Mapping[str, str], period: int
 ) -> Iterable[Finding]:
-    """Ask for what strategies ask for, for real hosts and servers.
+    """Query the metrics of Watcher's strategies for the existing hosts and servers.
 
     Args:
-        client: the gateway's.
-        nova: knows the hosts and servers.
+        client: the client of the gateway.
+        nova: Nova, which has the hosts and servers.
         labels: ``fqdn_label`` and ``instance_uuid_label``.
-        metrics: of `metric_names`.
-        period: seconds that Watcher looks back.
+        metrics: the names of the metrics, from ``metric_names``.
+        period: Watcher's look-back time in seconds.
 
     Raises:
-        MetricsError, MigrateError: one of them does not answer.
+        MetricsError, MigrateError: a request failed.
     """
-    hosts, servers = nova.hosts(HOSTS), nova.servers(SERVERS)
+    hosts, servers = nova.hosts(MAX_HOSTS), nova.servers(MAX_SERVERS)
     fqdn, uuid = labels["fqdn_label"], labels["instance_uuid_label"]
-    asked: list[tuple[str, str, promql.Expression, list[str]]] = []
+    queries: list[tuple[str, str, promql.Expression, list[str]]] = []
     if hosts:
         idle = promql.selector(metrics["host_cpu_usage"], {"mode": "idle"}, range=period)
         memory = promql.selector(metrics["host_ram_usage"])
-        asked += [
+        queries += [
             ("host CPU", fqdn, promql.call("rate", idle), hosts),
             ("host RAM", fqdn, memory, hosts),
         ]
     else:
-        yield wrong("hosts", "Nova knows no hypervisor", "see that this is the right region")
+        yield warning("hosts", "Nova has no hypervisor", "check the region")
     if servers:
-        these = promql.one_of(uuid, servers)
-        cpu = promql.selector(metrics["instance_cpu_usage"], these, range=period)
-        memory = promql.selector(metrics["instance_ram_usage"], these)
-        asked += [
+        matcher = promql.one_of(uuid, servers)
+        cpu = promql.selector(metrics["instance_cpu_usage"], matcher, range=period)
+        memory = promql.selector(metrics["instance_ram_usage"], matcher)
+        queries += [
             ("instance CPU", uuid, promql.call("rate", cpu), servers),
             ("instance RAM", uuid, memory, servers),
         ]
     else:
-        yield good("instances", "no server runs; nothing to ask for")
-    for check, label, expression, names in asked:
-        answer = client.query_vector(promql.aggregate("count", expression, by=[label]))
-        values = {sample.labels.get(label, "") for sample in answer}
+        yield ok("instances", "no server is running; nothing to query")
+    for check, label, expression, names in queries:
+        vector = client.query_vector(promql.aggregate("count", expression, by=[label]))
+        values = {sample.labels.get(label, "") for sample in vector}
         values |= {value.partition(".")[0] for value in values}
-        seen = [name for name in names if name in values]
-        text = f"{len(seen)} of {len(names)} by the label {label} have data"
-        if seen:
+        present = [name for name in names if name in values]
+        text = f"{len(present)} of {len(names)} have data with the label {label}"
+        if present:
             yield (
-                good(check, text)
-                if len(seen) == len(names)
-                else wrong(
+                ok(check, text)
+                if len(present) == len(names)
+                else warning(
                     check, text, f"without data: {_few([name for name in names if name not in values])}"
                 )
             )
         else:
             yield failed(
-                check, text, f"see what {expression} gives: openstack metric query, or chrysaetos' client"
+                check,
+                text,
+                f"check the result of {expression}: openstack metric instant, or chrysaetos query",
             )
 
 
-def _known(client: MetricsClient, metric: str, label: str, values: Sequence[str]) -> Iterable[str]:
-    """Those of the values that a label of a metric has."""
+def _existing_values(client: MetricsClient, metric: str, label: str, values: Sequence[str]) -> Iterable[str]:
+    """Return the given values that a label of a metric has."""
     selector = promql.selector(metric, promql.one_of(label, values))
-    answer = client.query_vector(promql.aggregate("count", selector, by=[label]))
-    return (sample.labels.get(label, "") for sample in answer)
+    vector = client.query_vector(promql.aggregate("count", selector, by=[label]))
+    return (sample.labels.get(label, "") for sample in vector)
 
 
 def _series(client: MetricsClient, metric: str) -> list[dict[str, str]]:
-    """The labels of some series of a metric."""
+    """Return the labels of some series of a metric."""
     return [
         sample.labels
         for sample in client.query_vector(promql.aggregate("topk", promql.selector(metric), parameter=100))
@@ -220,17 +233,17 @@ def _series(client: MetricsClient, metric: str) -> list[dict[str, str]]:
 
 
 def _label_with(names: Collection[str], labelled: Iterable[Mapping[str, str]], usual: str) -> str | None:
-    """The label that most often has one of the names, or a name that begins with one; of equals the usual."""
-    wanted = set(names)
-    seen: Counter[str] = Counter()
+    """Return the label that most often has one of the names, or begins with one; if tied, the usual one."""
+    expected = set(names)
+    counts: Counter[str] = Counter()
     for labels in labelled:
-        seen.update(
-            key for key, value in labels.items() if value in wanted or value.partition(".")[0] in wanted
+        counts.update(
+            key for key, value in labels.items() if value in expected or value.partition(".")[0] in expected
         )
-    return max(seen, key=lambda label: (seen[label], label == usual), default=None)
+    return max(counts, key=lambda label: (counts[label], label == usual), default=None)
 
 
 def _few(names: Sequence[str]) -> str:
-    """Some names for a message."""
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    """Return the first names for a message."""
+    more = len(names) - _MAX_NAMES
+    return ", ".join(names[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

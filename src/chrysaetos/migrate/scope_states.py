@@ -1,9 +1,9 @@
-"""CloudKitty's scope states: until when each scope is rated, kept by the names of collector and fetcher.
+"""CloudKitty's scope states: the time up to which each scope is rated, stored by collector and fetcher.
 
-Table ``cloudkitty_storage_states`` (`cloudkitty/storage_state/models.py`), unique in (identifier, scope_key,
-collector, fetcher). Under other names CloudKitty finds no state, starts each scope at the beginning of the
-month and rates again what is rated already. So the states get the new names with the configuration, and keep
-their times; going back, those that came meanwhile get the old names as well.
+The table ``cloudkitty_storage_states`` (``cloudkitty/storage_state/models.py``) is unique in (identifier,
+scope_key, collector, fetcher). With other names, CloudKitty finds no state, starts each scope at the start of
+the month, and rates again. So the states get the new names together with the configuration, and keep their
+times. A rollback gives the old names also to the states that were created since.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from chrysaetos.migrate.cloudkitty import Names
 from chrysaetos.migrate.errors import MigrateError
-from chrysaetos.migrate.findings import Finding, failed, good
+from chrysaetos.migrate.findings import Finding, failed, ok
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["ScopeStates", "processors"]
+__all__ = ["ScopeStates", "running_processors"]
 
 _TABLE = sa.table(
     "cloudkitty_storage_states",
@@ -36,18 +36,18 @@ _TABLE = sa.table(
     sa.column("last_processed_timestamp"),
 )
 _PROGRAM = "cloudkitty-processor"
-_OLD = "prometheus"
+_OLD_NAME = "prometheus"
 
 
-def processors(proc: Path = Path("/proc")) -> list[int]:
-    """The process ids of CloudKitty's processors on this machine."""
+def running_processors(proc: Path = Path("/proc")) -> list[int]:
+    """Return the process ids of CloudKitty's processors on this machine."""
     found = []
     for path in proc.glob("[0-9]*/cmdline"):
         try:
-            words = path.read_bytes().split(b"\0")
+            arguments = path.read_bytes().split(b"\0")
         except OSError:
-            continue  # it has ended, or is somebody else's
-        if any(word.rpartition(b"/")[2] == _PROGRAM.encode() for word in words[:2]):
+            continue  # the process has ended, or belongs to another user
+        if any(argument.rpartition(b"/")[2] == _PROGRAM.encode() for argument in arguments[:2]):
             found.append(int(path.parent.name))
     return sorted(found)
 
@@ -56,13 +56,13 @@ class ScopeStates:
     """The states of a database, and the change of their names.
 
     Args:
-        url: SQLAlchemy's, of ``[database] connection``.
-        old: the names that they have.
-        new: the names that they get.
-        rows: the states at the time of the change, for the journal; None to read them.
+        url: the SQLAlchemy URL in ``[database] connection``.
+        old: the old names.
+        new: the new names.
+        rows: the states at the time of the change; None to read them.
 
     Attributes:
-        data: what the journal keeps: both names and the states as they were.
+        data: the data for the journal: both names, and the states before the change.
 
     Raises:
         MigrateError: the database cannot be read.
@@ -74,7 +74,7 @@ class ScopeStates:
         except (SQLAlchemyError, ImportError) as error:
             raise MigrateError(
                 f"[database] connection: {type(error).__name__}; run this in CloudKitty's environment, which "
-                "has the database's driver"
+                "has the driver of the database"
             ) from error
         self._old = old
         self._new = new
@@ -83,42 +83,42 @@ class ScopeStates:
 
     @classmethod
     def from_data(cls, url: str, data: Mapping[str, Any]) -> ScopeStates:
-        """The change that a journal tells of."""
+        """Return the change that a journal describes."""
         return cls(url, Names(**data["old"]), Names(**data["new"]), data["rows"])
 
     @property
     def step(self) -> str:
-        """The change in words."""
+        """A description of the change."""
         count = f"{len(self._rows)} scope states"
-        return f"database: {count} of {_text(self._old)} become those of {_text(self._new)}"
+        return f"database: {count} are moved from {_text(self._old)} to {_text(self._new)}"
 
-    def busy(self) -> Iterator[Finding]:
-        """Whether a processor runs here: it would go on with the old names, and make new states of them."""
-        running = processors()
+    def blockers(self) -> Iterator[Finding]:
+        """Check that no processor is running here; it would create states with the old names."""
+        running = running_processors()
         if running:
             yield failed(
                 "processor",
-                f"{_PROGRAM} runs on this machine (process {', '.join(map(str, running))})",
-                f"stop it on every machine until the move is done: systemctl stop {_PROGRAM}",
+                f"{_PROGRAM} is running on this machine (process {', '.join(map(str, running))})",
+                f"stop it on all machines during the move: systemctl stop {_PROGRAM}",
             )
 
     def check(self) -> Iterator[Finding]:
-        """Whether the names can be changed: no state has the new ones."""
-        there = self._read(self._new)
-        if there:
-            named = ", ".join(str(row["identifier"]) for row in there[:5])
+        """Check that no state has the new names."""
+        existing = self._read(self._new)
+        if existing:
+            names = ", ".join(str(row["identifier"]) for row in existing[:5])
             yield failed(
                 "scope states",
-                f"{len(there)} scopes have a state for {_text(self._new)} already: {named}",
-                "they were rated under both names: see which time counts for each, and delete the other from "
-                "cloudkitty_storage_states",
+                f"{len(existing)} scopes already have a state for {_text(self._new)}: {names}",
+                "they were rated under both names: decide which time is right for each scope, and delete the "
+                "other state from cloudkitty_storage_states",
             )
         else:
-            yield good("scope states", f"{len(self._rows)} states of {_text(self._old)} can be moved")
+            yield ok("scope states", f"{len(self._rows)} states of {_text(self._old)} can be moved")
 
-    def left_behind(self) -> list[str]:
-        """The scopes that have a state for prometheus, and none for the new names."""
-        named = sa.or_(_TABLE.c.collector == _OLD, _TABLE.c.fetcher == _OLD)
+    def unmoved_scopes(self) -> list[str]:
+        """Return the scopes that have a state for prometheus, but none for the new names."""
+        named = sa.or_(_TABLE.c.collector == _OLD_NAME, _TABLE.c.fetcher == _OLD_NAME)
         with self._transaction() as connection:
             moved = {row["identifier"] for row in self._select(connection, self._new)}
             rows = connection.execute(
@@ -127,22 +127,22 @@ class ScopeStates:
             return sorted({str(row[0]) for row in rows} - moved)
 
     def apply(self) -> None:
-        """Give the states the new names, all or none.
+        """Rename all states in one transaction.
 
         Raises:
-            MigrateError: they are not what they were when this was planned.
+            MigrateError: the states have changed since the plan.
         """
         with self._transaction() as connection:
             if self._select(connection, self._old) != self._rows:
                 raise MigrateError(
-                    f"the scope states changed in the meantime; stop {_PROGRAM} everywhere, and try again"
+                    f"the scope states have changed; stop {_PROGRAM} on all machines, and try again"
                 )
             if self._select(connection, self._new):
-                raise MigrateError(f"there are scope states for {_text(self._new)} already")
+                raise MigrateError(f"there already are scope states for {_text(self._new)}")
             self._rename(connection, self._old, self._new)
 
     def undo(self) -> None:
-        """Give all states the old names, those that came after the change as well; their times stay.
+        """Give all states the old names, including states that were created since; keep their times.
 
         Raises:
             MigrateError: a scope has a state under both names.
@@ -151,13 +151,13 @@ class ScopeStates:
         with self._transaction() as connection:
             old, new = self._select(connection, self._old), self._select(connection, self._new)
             if any(row["id"] in moved for row in old):
-                return  # all or none were moved: none is now
-            both = Counter(row["identifier"] for row in (*old, *new))
-            twice = [str(identifier) for identifier, count in both.items() if count > 1]
-            if twice:
+                return  # the change was not made, or is already undone
+            counts = Counter(row["identifier"] for row in (*old, *new))
+            duplicates = [str(identifier) for identifier, count in counts.items() if count > 1]
+            if duplicates:
                 raise MigrateError(
                     f"scopes have a state for {_text(self._old)} and for {_text(self._new)}: "
-                    f"{', '.join(twice[:5])}; delete one of the two of each from cloudkitty_storage_states"
+                    f"{', '.join(duplicates[:5])}; delete one of them from cloudkitty_storage_states"
                 )
             self._rename(connection, self._new, self._old)
 
@@ -171,17 +171,17 @@ class ScopeStates:
             with self._engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            # Its text may hold the connection's URL.
+            # The message may have the URL with the password.
             raise MigrateError(
-                f"the database of [database] connection does not answer: {type(error).__name__}; see that it "
-                "runs, and that it is CloudKitty's"
+                f"the request to [database] connection failed: {type(error).__name__}; check that the "
+                "database is running, and that it is CloudKitty's"
             ) from error
 
     @staticmethod
     def _select(connection: sa.Connection, names: Names) -> list[dict[str, Any]]:
         rows = connection.execute(
             sa.select(_TABLE.c.id, _TABLE.c.identifier, _TABLE.c.last_processed_timestamp)
-            .where(*_having(names))
+            .where(*_conditions(names))
             .order_by(_TABLE.c.id)
         )
         return [{"id": row[0], "identifier": row[1], "last_processed_timestamp": str(row[2])} for row in rows]
@@ -189,11 +189,11 @@ class ScopeStates:
     @staticmethod
     def _rename(connection: sa.Connection, old: Names, new: Names) -> None:
         connection.execute(
-            sa.update(_TABLE).where(*_having(old)).values(collector=new.collector, fetcher=new.fetcher)
+            sa.update(_TABLE).where(*_conditions(old)).values(collector=new.collector, fetcher=new.fetcher)
         )
 
 
-def _having(names: Names) -> list[sa.ColumnElement[bool]]:
+def _conditions(names: Names) -> list[sa.ColumnElement[bool]]:
     return [
         _TABLE.c.collector == names.collector,
         _TABLE.c.fetcher == names.fetcher,

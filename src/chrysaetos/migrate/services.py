@@ -1,4 +1,4 @@
-"""What the command needs to know of a service whose configuration it moves."""
+"""The interface of a service whose configuration can be moved."""
 
 from __future__ import annotations
 
@@ -15,80 +15,84 @@ if TYPE_CHECKING:
     from chrysaetos.migrate.layers import Layers
     from chrysaetos.migrate.plans import Plan
 
-__all__ = ["Companion", "Loaded", "Service"]
+__all__ = ["ExternalChange", "Loaded", "Service"]
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The configuration of a service, as it is on the disk.
+    """The configuration files of a service.
 
     Attributes:
-        layers: what it reads.
-        paths: the file behind each part, symbolic links followed.
+        layers: the configuration.
+        paths: the path of each file after following symbolic links.
     """
 
     layers: Layers
     paths: Mapping[ConfFile, Path]
 
     def ordered(self, replaced: Mapping[Path, Path] | None = None) -> list[Path]:
-        """The files in the order in which they are read, some with others in their place."""
+        """Return the files in the order in which they are read.
+
+        Args:
+            replaced: files to use instead of others.
+        """
         real = [self.paths[file] for file in self.layers.files]
         return [(replaced or {}).get(path, path) for path in real]
 
     @property
     def directories(self) -> Sequence[Path]:
-        """Where the files are, in their order."""
+        """The directories of the files, in order."""
         return list(dict.fromkeys(path.parent for path in self.ordered()))
 
 
-class Companion(Protocol):
-    """What changes together with the files, outside them."""
+class ExternalChange(Protocol):
+    """A change outside the files that is made together with them."""
 
     @property
     def data(self) -> Mapping[str, Any]:
-        """What `Service.companion_of` needs to take it back, as JSON values and without secrets."""
+        """The data for ``Service.restore_external_change``: JSON values without secrets."""
 
     @property
     def step(self) -> str:
-        """The change in words."""
+        """A description of the change."""
 
-    def busy(self) -> Iterable[Finding]:
-        """Whether something is at work that must not be, now or when it is taken back."""
+    def blockers(self) -> Iterable[Finding]:
+        """Check for running programs that prevent the change or its undoing."""
 
     def check(self) -> Iterable[Finding]:
-        """Whether it can be done."""
+        """Check that the change can be made."""
 
     def apply(self) -> None:
-        """Do it, whole or not at all."""
+        """Make the change atomically."""
 
     def undo(self) -> None:
-        """Take it back, whole or not at all, if it was done. Twice is harmless."""
+        """Undo the change atomically, if it was made. Calling it again has no effect."""
 
 
 class Service(Protocol):
     """A service whose configuration can be moved."""
 
     name: str
-    """As the command calls it, and as oslo.config calls its project."""
+    """The name in the command, and of the project in oslo.config."""
     program: str
-    """The program whose files are looked for by default, and that is to be restarted."""
+    """The program whose files are the default, and which has to be restarted."""
     help: str
-    """One line on what is moved."""
+    """One line of help."""
 
     def add_arguments(self, parser: ArgumentParser, action: str) -> None:
-        """Declare what the service takes beside the options that all have."""
+        """Declare the service's own options."""
 
     def plan(self, layers: Layers, arguments: Namespace) -> Plan:
         """Plan the move."""
 
-    def companion(self, loaded: Loaded, plan: Plan, arguments: Namespace) -> Companion | None:
-        """What has to change together with the files; None where that is nothing."""
+    def external_change(self, loaded: Loaded, plan: Plan, arguments: Namespace) -> ExternalChange | None:
+        """Return the change outside the files, None if there is none."""
 
-    def companion_of(self, loaded: Loaded, data: Mapping[str, Any]) -> Companion | None:
-        """The companion of an earlier change."""
+    def restore_external_change(self, loaded: Loaded, data: Mapping[str, Any]) -> ExternalChange | None:
+        """Return the external change that a journal describes."""
 
     def preflight(self, loaded: Loaded, plan: Plan, arguments: Namespace) -> Iterable[Finding]:
-        """Look at what surrounds the service, before anything is changed."""
+        """Check the environment of the service before the move."""
 
     def verify(self, loaded: Loaded, arguments: Namespace) -> Iterable[Finding]:
-        """Look at whether the moved service gets what it needs."""
+        """Check that the moved service gets its metrics."""

@@ -1,7 +1,7 @@
-"""The rules for Watcher: which settings move from Prometheus to Aetos, and what Watcher reads then. Pure.
+"""The rules for Watcher: move its settings from Prometheus to Aetos. Pure.
 
-Per release (the wheels 14.0.0, 15.0.0, 16.0.2 and 17.0.0 of python-watcher): 14 knows no datasource `aetos`;
-the default of `datasources` names prometheus in 14 and 15, aetos in 16 and 17. Both in one list are an error.
+By release (python-watcher 14.0.0, 15.0.0, 16.0.2 and 17.0.0): 14 does not have the datasource ``aetos``; the
+default of ``datasources`` has prometheus in 14 and 15, aetos in 16 and 17. A list with both is an error.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from chrysaetos.migrate.conffile import replaced_items, replaced_value
+from chrysaetos.migrate.conffile import replace_items, replace_value
 from chrysaetos.migrate.errors import MigrateError
-from chrysaetos.migrate.findings import Finding, failed, good, wrong
-from chrysaetos.migrate.layers import Editor, Layers, Setting, Variable, items
-from chrysaetos.migrate.plans import Expected, Plan, overridden, quoted
+from chrysaetos.migrate.findings import Finding, failed, ok, warning
+from chrysaetos.migrate.layers import Editor, Layers, Setting, Variable, split_list
+from chrysaetos.migrate.plans import Expected, Plan, overridden, quote_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,31 +24,31 @@ if TYPE_CHECKING:
 __all__ = ["FIRST_RELEASE", "LABELS", "labels", "make_plan", "strategy_groups"]
 
 FIRST_RELEASE = 15
-"""The first release of Watcher that knows the datasource."""
+"""The first release of Watcher with the datasource aetos."""
 
 LABELS = {"fqdn_label": "fqdn", "instance_uuid_label": "resource"}
-"""The settings that both datasources have, with their defaults."""
+"""The settings of both datasources, with their defaults."""
 
 _DEFAULTS = {
     14: ("gnocchi", "monasca", "grafana", "prometheus"),
     15: ("gnocchi", "monasca", "grafana", "prometheus"),
 }
-"""`datasources` where it is not set; from 16 on the default names aetos and not prometheus."""
+"""The default of ``datasources`` by release; from 16 on, it has aetos instead of prometheus."""
 
-_KNOWN = frozenset({"gnocchi", "monasca", "grafana", "prometheus", "aetos"})
+_DATASOURCES = frozenset({"gnocchi", "monasca", "grafana", "prometheus", "aetos"})
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _GLOBAL = "watcher_datasources"
 _STRATEGY = r"watcher_strategies\..+"
 
 
 def labels(layers: Layers) -> dict[str, str]:
-    """The labels that the datasource `aetos` looks for hosts and instances by."""
+    """Return the labels of hosts and instances for the datasource ``aetos``."""
     found = {key: layers.find("aetos_client", key) for key in LABELS}
     return {key: setting.value if setting else LABELS[key] for key, setting in found.items()}
 
 
 def strategy_groups(layers: Layers) -> list[str]:
-    """The groups of the strategies that have datasources of their own."""
+    """Return the groups of strategies that set their own datasources."""
     return layers.groups(_STRATEGY, "datasources")
 
 
@@ -58,13 +58,13 @@ def make_plan(
     """Plan the move.
 
     Args:
-        layers: what Watcher reads now. Layers that were moved already give a plan without changes.
-        release: Watcher's, None when it is not known.
-        interface: to be set in ``[aetos_client]``; None leaves what is there.
-        region: to be set as ``region_name`` there, the same.
+        layers: the current configuration. If it is already moved, the plan has no changes.
+        release: the release of Watcher, None if unknown.
+        interface: ``interface`` to set in ``[aetos_client]``; None to keep the current one.
+        region: ``region_name`` to set in ``[aetos_client]``; None to keep the current one.
 
     Raises:
-        MigrateError: a value is not one that Watcher could read, or that can be moved.
+        MigrateError: a value is invalid, or cannot be moved.
     """
     return _Move(layers, release).plan({"interface": interface, "region_name": region})
 
@@ -78,28 +78,28 @@ class _Move:
 
     def plan(self, wanted: Mapping[str, str | None]) -> Plan:
         editor = Editor(self.layers)
-        used = [self._datasources(editor, group) for group in (_GLOBAL, *strategy_groups(self.layers))]
+        used = [self._move_datasources(editor, group) for group in (_GLOBAL, *strategy_groups(self.layers))]
         if any(used):
-            self._labels(editor)
-            self._endpoint(editor, wanted)
-            self._ignored()
+            self._copy_labels(editor)
+            self._set_endpoint(editor, wanted)
+            self._check_dashes()
             self.steps += [
-                f"{place} [prometheus_client] becomes a comment"
-                for place in editor.comment_out("prometheus_client")
+                f"{location} [prometheus_client] is commented out"
+                for location in editor.comment_out("prometheus_client")
             ]
-            self._left_over()
+            self._check_variables()
         elif not self.findings:
             self.findings.append(
-                wrong("datasources", "neither prometheus nor aetos is used", "there is nothing to move")
+                warning("datasources", "neither prometheus nor aetos is used", "there is nothing to move")
             )
         contents = editor.contents()
         after = self.layers.replaced(contents)
         if contents:
             self.findings.append(
-                good("configuration", f"to be changed: {', '.join(file.name for file in contents)}")
+                ok("configuration", f"to be changed: {', '.join(file.name for file in contents)}")
             )
         elif not self.findings:
-            self.findings.append(good("configuration", "moved already; nothing to change"))
+            self.findings.append(ok("configuration", "already moved; nothing to change"))
         return Plan(
             contents=contents,
             steps=tuple(self.steps),
@@ -108,12 +108,12 @@ class _Move:
             expected=_read(after),
         )
 
-    def _datasources(self, editor: Editor, group: str) -> bool:
-        """Move one list; whether it names prometheus or aetos."""
+    def _move_datasources(self, editor: Editor, group: str) -> bool:
+        """Move one list; return whether it has prometheus or aetos."""
         overriding = self.layers.find(group, "datasources")
         setting = self.layers.find_in_files(group, "datasources")
         if overriding is None:
-            return self._default(editor)
+            return self._set_default(editor)
         names = self._names(group, overriding)
         if isinstance(overriding, Variable) and "prometheus" in names:
             self.findings.append(overridden(overriding, ",".join(_moved(names))))
@@ -123,24 +123,24 @@ class _Move:
         if "prometheus" in listed:
             new = _moved(listed)
             if len(new) == len(listed):
-                editor.change(setting, replaced_items(setting.lines, "prometheus", "aetos"))
+                editor.change(setting, replace_items(setting.lines, "prometheus", "aetos"))
             else:
-                editor.change(setting, replaced_value(setting.lines, ",".join(new)))
+                editor.change(setting, replace_value(setting.lines, ",".join(new)))
             self.steps.append(
-                f"{setting.place} [{group}] datasources: {','.join(listed)} becomes {','.join(new)}"
+                f"{setting.location} [{group}] datasources: {','.join(listed)} is replaced by {','.join(new)}"
             )
         return any(name in {"prometheus", "aetos"} for name in (*names, *listed))
 
-    def _default(self, editor: Editor) -> bool:
-        """`datasources` is set nowhere."""
-        having = self.layers.files_with("prometheus_client")
+    def _set_default(self, editor: Editor) -> bool:
+        """Set the missing ``datasources`` if its default has prometheus; return whether aetos is used."""
+        existing = self.layers.files_with("prometheus_client")
         if self.release is None:
-            if having:
+            if existing:
                 self.findings.append(
                     failed(
                         "datasources",
                         "[watcher_datasources] datasources is not set; its default depends on the release",
-                        "name the release with --release, or set datasources",
+                        "pass the release with --release, or set datasources",
                     )
                 )
             return False
@@ -148,36 +148,36 @@ class _Move:
         if default is None:
             return True
         new = _moved(default)
-        files = self.layers.files_with(_GLOBAL) or having or list(self.layers.files)
+        files = self.layers.files_with(_GLOBAL) or existing or list(self.layers.files)
         chosen = editor.add(_GLOBAL, "datasources", ",".join(new), file=files[-1])
         self.steps.append(
-            f"{chosen.name} [{_GLOBAL}] datasources: {','.join(new)}, for the default {','.join(default)}"
+            f"{chosen.name} [{_GLOBAL}] datasources: {','.join(new)} (default: {','.join(default)})"
         )
         return True
 
     def _names(self, group: str, setting: Setting | Variable) -> list[str]:
-        """The items of a list of datasources."""
-        names = items(setting.value)
+        """Return the items of a list of datasources."""
+        names = split_list(setting.value)
         for name in names:
             if not _NAME.fullmatch(name):
                 raise MigrateError(
-                    f"{setting.place}: [{group}] datasources has the item {name!r}: what stands behind a "
-                    "value, or indented below it, is part of it, comments as well, and a reference ($name) "
-                    "cannot be moved; write a plain list, such as prometheus,gnocchi"
+                    f"{setting.location}: [{group}] datasources has the item {name!r}: text after a "
+                    "value, or indented below it, is part of the value, including comments, and a reference "
+                    "($name) cannot be moved; use a plain list, such as prometheus,gnocchi"
                 )
-        unknown = [name for name in names if name not in _KNOWN]
+        unknown = [name for name in names if name not in _DATASOURCES]
         if unknown:
             self.findings.append(
-                wrong(
+                warning(
                     "datasources",
-                    f"{setting.place}: [{group}] datasources names {', '.join(unknown)}",
-                    f"Watcher knows {', '.join(sorted(_KNOWN))}; remove the others",
+                    f"{setting.location}: [{group}] datasources has the unknown names {', '.join(unknown)}",
+                    f"remove them; Watcher has {', '.join(sorted(_DATASOURCES))}",
                 )
             )
         return names
 
-    def _labels(self, editor: Editor) -> None:
-        """Carry the labels over."""
+    def _copy_labels(self, editor: Editor) -> None:
+        """Copy the labels."""
         for key in LABELS:
             source = self.layers.find("prometheus_client", key)
             target = self.layers.find("aetos_client", key)
@@ -186,24 +186,24 @@ class _Move:
             if target is not None:
                 if target.value != source.value:
                     self.findings.append(
-                        wrong(
+                        warning(
                             "labels",
-                            f"{target.place}: [aetos_client] {key} is {target.value}, and {source.place}: "
-                            f"[prometheus_client] {key} was {source.value}",
-                            f"{target.value} counts; see that it is meant",
+                            f"{target.location}: [aetos_client] {key} is {target.value}, but "
+                            f"{source.location}: [prometheus_client] {key} is {source.value}",
+                            f"{target.value} is used; check that it is right",
                         )
                     )
                 continue
             if "$" in source.value or "\n" in source.value:
                 raise MigrateError(
-                    f"{source.place}: [prometheus_client] {key} is a reference or has several lines, and "
-                    f"cannot be carried over; set [aetos_client] {key} to what it means"
+                    f"{source.location}: [prometheus_client] {key} is a reference or has several lines, and "
+                    f"cannot be copied; set [aetos_client] {key} to its value"
                 )
-            chosen = editor.add("aetos_client", key, quoted(source.value), file=self._home(source))
-            self.steps.append(f"{chosen.name} [aetos_client] {key} = {source.value}, from {source.place}")
+            chosen = editor.add("aetos_client", key, quote_value(source.value), file=self._file_for(source))
+            self.steps.append(f"{chosen.name} [aetos_client] {key} = {source.value}, from {source.location}")
 
-    def _endpoint(self, editor: Editor, wanted: Mapping[str, str | None]) -> None:
-        """Set where the endpoint is looked for, if that was asked for."""
+    def _set_endpoint(self, editor: Editor, wanted: Mapping[str, str | None]) -> None:
+        """Set interface and region of the endpoint, if they are given."""
         for key, value in wanted.items():
             found = self.layers.find("aetos_client", key)
             setting = self.layers.find_in_files("aetos_client", key)
@@ -212,59 +212,59 @@ class _Move:
             if isinstance(found, Variable):
                 self.findings.append(overridden(found, value))
             if setting is None:
-                chosen = editor.add("aetos_client", key, value, file=self._home(None)).name
+                chosen = editor.add("aetos_client", key, value, file=self._file_for(None)).name
             else:
-                editor.change(setting, replaced_value(setting.lines, value))
-                chosen = setting.place
+                editor.change(setting, replace_value(setting.lines, value))
+                chosen = setting.location
             self.steps.append(f"{chosen} [aetos_client] {key} = {value}")
 
-    def _home(self, source: Setting | Variable | None) -> ConfFile:
-        """The file for ``[aetos_client]`` where there is none yet: beside what it comes from."""
+    def _file_for(self, source: Setting | Variable | None) -> ConfFile:
+        """Return the file for a new section ``[aetos_client]``: that of the copied setting or old section."""
         if isinstance(source, Setting):
             return source.file
-        having = self.layers.files_with("prometheus_client") or self.layers.files_with(_GLOBAL)
-        return (having or list(self.layers.files))[-1]
+        files = self.layers.files_with("prometheus_client") or self.layers.files_with(_GLOBAL)
+        return (files or list(self.layers.files))[-1]
 
-    def _ignored(self) -> None:
-        """Settings that were meant but that Watcher does not see."""
+    def _check_dashes(self) -> None:
+        """Find settings that Watcher ignores because of a dash in their name."""
         for file in dict.fromkeys(self.layers.files):
             for option in file.options:
-                meant = option.key.replace("-", "_")
-                if option.key != meant and meant in {*LABELS, "datasources"}:
+                intended = option.key.replace("-", "_")
+                if option.key != intended and intended in {*LABELS, "datasources"}:
                     self.findings.append(
-                        wrong(
+                        warning(
                             "ignored",
-                            f"{file.name}:{option.first + 1}: [{option.section}] {option.key} has a dash, "
-                            "and so no effect",
-                            f"if it is meant, name it {meant}",
+                            f"{file.name}:{option.first + 1}: [{option.section}] {option.key} has no "
+                            "effect because of its dash",
+                            f"rename it to {intended}, or remove it",
                         )
                     )
 
-    def _left_over(self) -> None:
-        """Variables of the old section in the environment: harmless, and misleading."""
+    def _check_variables(self) -> None:
+        """Find variables of the old section, which have no effect any more."""
         left = sorted(name for name in self.layers.environ if name.startswith("OS_PROMETHEUS_CLIENT__"))
         if left:
             self.findings.append(
-                wrong(
+                warning(
                     "environment",
-                    f"{', '.join(left)} set [prometheus_client], which nothing reads then",
-                    "remove them where the service gets its environment",
+                    f"{', '.join(left)} set [prometheus_client], which is not used any more",
+                    "remove them from the environment of the service",
                 )
             )
 
 
 def _moved(names: list[str] | tuple[str, ...]) -> list[str]:
-    """The list with aetos in the place of prometheus, and each name once."""
+    """Return the list with prometheus replaced by aetos, without duplicates."""
     return list(dict.fromkeys("aetos" if name == "prometheus" else name for name in names))
 
 
 def _read(layers: Layers) -> Expected:
-    """What files alone give for everything that a move touches."""
+    """Return the values in the files, without the environment, of all settings that a move can change."""
     read: Expected = {}
     for group in (_GLOBAL, *strategy_groups(layers)):
         setting = layers.find_in_files(group, "datasources")
         if setting is not None:
-            read[group, "datasources"] = items(setting.value)
+            read[group, "datasources"] = split_list(setting.value)
     for key in (*LABELS, "interface", "region_name"):
         setting = layers.find_in_files("aetos_client", key)
         if setting is not None and "$" not in setting.value:

@@ -1,7 +1,8 @@
-"""Watcher for the command: its options, its checks."""
+"""Watcher as a service to migrate: options, checks."""
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,10 @@ from chrysaetos.client.errors import MetricsError
 from chrysaetos.migrate.audits import run_audit
 from chrysaetos.migrate.clouds import Identity, open_session, read_conf
 from chrysaetos.migrate.errors import MigrateError
-from chrysaetos.migrate.findings import Finding, Status, failed, good, wrong
+from chrysaetos.migrate.findings import Finding, Status, failed, ok, warning
 from chrysaetos.migrate.metric_map import check_metric_map, metric_names, read_metric_map
 from chrysaetos.migrate.nova import Nova
-from chrysaetos.migrate.probes import check_hosts, check_metrics, check_roles, check_servers, explain
-from chrysaetos.migrate.releases import installed_release
+from chrysaetos.migrate.probes import check_hosts, check_metrics, check_roles, check_servers, explain_failure
 from chrysaetos.migrate.watcher import FIRST_RELEASE, labels, make_plan
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _CREDENTIALS = "watcher_clients_auth"
 _METRIC_MAP = "/etc/watcher/metric_map.yaml"
 """Watcher's default of ``[watcher_decision_engine] metric_map_path``."""
 _PERIOD = 720
-"""Seconds: what Watcher's strategies look back by default for instances."""
+"""The default look-back time of Watcher's strategies for instances, in seconds."""
 
 
 class WatcherService:
@@ -44,33 +44,35 @@ class WatcherService:
     help = "move Watcher's datasource from prometheus to aetos"
 
     def add_arguments(self, parser: ArgumentParser, action: str) -> None:
-        """Declare the options that Watcher alone has."""
+        """Declare the options for Watcher."""
         if action in {"check", "plan", "apply", "verify"}:
             parser.add_argument(
                 "--release",
                 type=int,
                 metavar="NUMBER",
-                help="Watcher's release, 15 for 2025.2 (default: that of python-watcher beside this command)",
+                help="Watcher's release, 15 for 2025.2 (default: that of python-watcher in this environment)",
             )
         if action in {"check", "plan", "apply"}:
             parser.add_argument(
                 "--interface",
                 choices=("public", "internal", "admin"),
-                help="set [aetos_client] interface (default: leave it; Watcher's own default is public)",
+                help="set [aetos_client] interface (default: unchanged; Watcher's own default is public)",
             )
             parser.add_argument("--region-name", metavar="REGION", help="set [aetos_client] region_name")
         if action == "verify":
-            parser.add_argument("--audit", action="store_true", help="also let Watcher make a test audit")
+            parser.add_argument("--audit", action="store_true", help="also run a test audit in Watcher")
             parser.add_argument(
-                "--goal", default="server_consolidation", help="its goal (default: %(default)s)"
+                "--goal", default="server_consolidation", help="the goal of the audit (default: %(default)s)"
             )
-            parser.add_argument("--strategy", default="basic", help="its strategy (default: %(default)s)")
             parser.add_argument(
-                "--timeout", type=float, default=300.0, metavar="SECONDS", help="how long to wait for its end"
+                "--strategy", default="basic", help="the strategy of the audit (default: %(default)s)"
+            )
+            parser.add_argument(
+                "--timeout", type=float, default=300.0, metavar="SECONDS", help="the time limit of the audit"
             )
 
     def plan(self, layers: Layers, arguments: Namespace) -> Plan:
-        """The edits, by the rules of the release."""
+        """Return the plan of the move for the release."""
         return make_plan(
             layers,
             release=_release(arguments),
@@ -78,28 +80,28 @@ class WatcherService:
             region=getattr(arguments, "region_name", None),
         )
 
-    def companion(self, loaded: Loaded, plan: Plan, arguments: Namespace) -> None:
-        """Nothing beside the files."""
+    def external_change(self, loaded: Loaded, plan: Plan, arguments: Namespace) -> None:
+        """Return None: only files change."""
 
-    def companion_of(self, loaded: Loaded, data: Mapping[str, Any]) -> None:
-        """Nothing beside the files."""
+    def restore_external_change(self, loaded: Loaded, data: Mapping[str, Any]) -> None:
+        """Return None: only files change."""
 
     def preflight(self, loaded: Loaded, plan: Plan, arguments: Namespace) -> Iterator[Finding]:
-        """The release, the credentials, the catalog, the labels."""
+        """Check the release, the credentials, the catalog and the labels."""
         yield self._check_release(arguments)
         yield from check_metric_map(_metric_map(plan.after))
         if arguments.offline:
-            yield Finding("cloud", Status.SKIPPED, "neither Keystone nor the gateway was asked")
+            yield Finding("cloud", Status.SKIPPED, "offline: no request to Keystone and the gateway")
             return
-        yield from _with_cloud(loaded, plan.after, _labels_match)
+        yield from _with_cloud(loaded, plan.after, _check_labels)
 
     def verify(self, loaded: Loaded, arguments: Namespace) -> Iterator[Finding]:
-        """Real queries for real hosts and servers, and an audit where one is asked for."""
+        """Query metrics of the existing hosts and servers, and run an audit on request."""
         if self.plan(loaded.layers, arguments).contents:
-            yield failed("configuration", "is not moved yet", "chrysaetos migrate watcher apply")
+            yield failed("configuration", "not moved yet", "chrysaetos migrate watcher apply")
             return
-        yield good("configuration", "Watcher reads aetos")
-        yield from _with_cloud(loaded, loaded.layers, _metrics_arrive)
+        yield ok("configuration", "Watcher uses aetos")
+        yield from _with_cloud(loaded, loaded.layers, _query_metrics)
         if arguments.audit:
             session = open_session(read_conf(self.name, loaded.ordered()), _CREDENTIALS)
             region = _value(loaded.layers, "watcher_client", "region_name")
@@ -114,22 +116,29 @@ class WatcherService:
     def _check_release(self, arguments: Namespace) -> Finding:
         release = _release(arguments)
         if release is None:
-            return wrong(
+            return warning(
                 "release",
-                "python-watcher is not installed beside this command, so its release is not known",
-                f"run this in Watcher's environment, or name it with --release ({FIRST_RELEASE} or later)",
+                "python-watcher is not installed in this environment, so its release is unknown",
+                f"run this in Watcher's environment, or pass --release ({FIRST_RELEASE} or later)",
             )
         if release < FIRST_RELEASE:
             return failed(
                 "release",
-                f"Watcher {release} does not know the datasource aetos",
-                f"upgrade it to {FIRST_RELEASE} (2025.2) or later first",
+                f"Watcher {release} does not have the datasource aetos",
+                f"first upgrade Watcher to {FIRST_RELEASE} (2025.2) or later",
             )
-        return good("release", f"Watcher {release} knows the datasource aetos")
+        return ok("release", f"Watcher {release} has the datasource aetos")
 
 
 def _release(arguments: Namespace) -> int | None:
-    return arguments.release if arguments.release is not None else installed_release("python-watcher")
+    """Return the release of the arguments, else that of the installed python-watcher, None if unknown."""
+    if arguments.release is not None:
+        return int(arguments.release)
+    try:
+        major = metadata.version("python-watcher").partition(".")[0]
+    except metadata.PackageNotFoundError:
+        return None
+    return int(major) if major.isdigit() else None
 
 
 def _value(layers: Layers, group: str, key: str) -> str | None:
@@ -138,42 +147,42 @@ def _value(layers: Layers, group: str, key: str) -> str | None:
 
 
 def _with_cloud(
-    loaded: Loaded, layers: Layers, ask: Callable[[MetricsClient, Nova, Layers], Iterable[Finding]]
+    loaded: Loaded, layers: Layers, checks: Callable[[MetricsClient, Nova, Layers], Iterable[Finding]]
 ) -> Iterator[Finding]:
-    """Log in, find the gateway, and ask; the first of these that fails is the last finding."""
+    """Authenticate, find the gateway, and run checks; stop at the first failure."""
     check = "credentials"
     try:
         session = open_session(read_conf("watcher", loaded.ordered()), _CREDENTIALS)
         identity = Identity(session, _CREDENTIALS)
-        yield good(check, f"Keystone gives a token for [{_CREDENTIALS}]")
+        yield ok(check, f"Keystone issues a token for [{_CREDENTIALS}]")
         yield check_roles(identity)
         check = "catalog"
         interface = _value(layers, "aetos_client", "interface") or "public"
         region = _value(layers, "aetos_client", "region_name")
         with MetricsClient(session, interface, region, timeout=60.0) as client:
-            yield good(check, f"metric-storage is at {client.endpoint}")
+            yield ok(check, f"metric-storage is at {client.endpoint}")
             check = "metrics"
-            yield from ask(client, _nova(session, layers), layers)
+            yield from checks(client, _nova(session, layers), layers)
     except (MetricsError, MigrateError) as error:
-        yield explain(check, error)
+        yield explain_failure(check, error)
 
 
 def _nova(session: Session, layers: Layers) -> Nova:
-    """Nova as Watcher finds it: by [nova] from 17 on, by [nova_client] before."""
+    """Return Nova's API as Watcher configures it: by [nova] from 17 on, by [nova_client] before."""
     interfaces = _value(layers, "nova", "valid_interfaces")
     interface = interfaces.partition(",")[0].strip() if interfaces else None
     region = _value(layers, "nova", "region_name") or _value(layers, "nova_client", "region_name")
     return Nova(session, interface or _value(layers, "nova_client", "endpoint_type") or "public", region)
 
 
-def _labels_match(client: MetricsClient, nova: Nova, layers: Layers) -> Iterator[Finding]:
-    named = labels(layers)
-    yield check_hosts(client, nova, named["fqdn_label"])
+def _check_labels(client: MetricsClient, nova: Nova, layers: Layers) -> Iterator[Finding]:
+    names = labels(layers)
+    yield check_hosts(client, nova, names["fqdn_label"])
     cpu = metric_names(read_metric_map(_metric_map(layers)))["instance_cpu_usage"]
-    yield check_servers(client, nova, named["instance_uuid_label"], cpu)
+    yield check_servers(client, nova, names["instance_uuid_label"], cpu)
 
 
-def _metrics_arrive(client: MetricsClient, nova: Nova, layers: Layers) -> Iterable[Finding]:
+def _query_metrics(client: MetricsClient, nova: Nova, layers: Layers) -> Iterable[Finding]:
     names = metric_names(read_metric_map(_metric_map(layers)))
     return check_metrics(client, nova, labels(layers), names, _PERIOD)
 
