@@ -1,5 +1,6 @@
 """What the gateway tells a caller of himself, and of what it makes of his requests."""
 
+import asyncio
 import base64
 import math
 from contextlib import asynccontextmanager
@@ -85,6 +86,22 @@ async def gateway(labels=None, **options):
 
 
 # whoami
+
+
+async def test_other_tasks_run_between_the_decisions_of_one_answer():
+    turns = 0
+
+    async def other_requests():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with gateway() as g:
+        other = asyncio.create_task(other_requests())
+        await g.ask("/-/whoami")
+        other.cancel()
+    assert turns >= sum(endpoint.guarded for endpoint in ENDPOINTS)
 
 
 async def test_a_tenant_is_told_who_it_is():

@@ -1,5 +1,7 @@
 """The upstream's answer on its way to the client."""
 
+import asyncio
+
 import pytest
 
 from chrysaetos.errors import AnswerTooLong, BadGateway
@@ -74,6 +76,38 @@ async def test_an_answer_that_breaks_off_is_left_unfinished_and_given_up():
     await pass_on(Breaking(200, [], None, None, stream), sink, 0)
     assert sink.messages[1:] == [{"type": "http.response.body", "body": b"some", "more_body": True}]
     assert source.aborted is False  # it had ended by itself
+
+
+def streaming(source, status=200):
+    return UpstreamResponse(status, [], None, None, BodyStream(source))
+
+
+@pytest.mark.parametrize("status", [302, 403])
+async def test_the_connection_of_a_response_that_is_not_for_clients_is_released(status):
+    source = Source()
+    with pytest.raises(BadGateway):
+        await pass_on(streaming(source, status), Sink(), 0)
+    assert source.aborted
+
+
+@pytest.mark.parametrize("message", ["http.response.start", "http.response.body"])
+async def test_a_client_that_is_cancelled_while_it_is_sent_to_releases_the_upstream_connection(message):
+    source = Source()
+    response = streaming(source)
+    response._stream.push(b"some")
+    blocked = asyncio.Event()
+
+    async def send(sent):
+        if sent["type"] == message:
+            blocked.set()
+            await asyncio.get_running_loop().create_future()
+
+    task = asyncio.create_task(pass_on(response, send, 0))
+    await blocked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert source.aborted
 
 
 class Asking:

@@ -108,6 +108,34 @@ def test_what_will_not_become_a_head_is_refused_before_its_end(piece, error):
 
 
 @pytest.mark.parametrize(
+    "fields",
+    [
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5",
+        b"Content-Length: 0\r\nTransfer-Encoding: chunked",
+        b"Content-Length: 5\r\nContent-Length: 5",
+        b"Content-Length: 5, 5",
+        b"Content-Length: +5",
+        b"Content-Length: 0x5",
+        b"Content-Length: 5 5",
+        b"Content-Length:",
+        b"Content-Length: \xb2",
+        b"Transfer-Encoding: gzip, chunked",
+        b"Transfer-Encoding: chunked, chunked",
+        b"Transfer-Encoding: identity",
+        b"Transfer-Encoding: xchunked",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+    ],
+)
+def test_a_request_whose_length_is_ambiguous_is_refused(fields):
+    """RFC 9112, 6.1 and 6.3: two readers could split the connection at different places."""
+    reader = RequestReader(FramingLimits())
+    reader.feed(b"POST /a HTTP/1.1\r\nHost: h\r\n" + fields + b"\r\n\r\n0\r\n\r\n")
+    with pytest.raises(ApiError):
+        reader.head()
+
+
+@pytest.mark.parametrize(
     ("raw", "error"),
     [
         (GET.replace(b"c", b"c" * 60), UriTooLong),

@@ -1,0 +1,97 @@
+"""One connection, with a transport and an owner that record what they are told."""
+
+import asyncio
+
+from chrysaetos.http.server.connection import ClientConnection
+from chrysaetos.http.server.limits import ServerLimits
+
+GET = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+class Transport:
+    """Keeps what is written."""
+
+    def __init__(self):
+        self.written = b""
+        self.aborted = self.closed = self.paused = False
+
+    def get_extra_info(self, name):
+        return ("192.0.2.1", 4000) if name == "peername" else None
+
+    def write(self, data):
+        self.written += data
+
+    def get_write_buffer_size(self):
+        return 0
+
+    def pause_reading(self):
+        self.paused = True
+
+    def abort(self):
+        self.aborted = True
+
+    def close(self):
+        self.closed = True
+
+
+class Owner:
+    """A server without sockets."""
+
+    def __init__(self, app):
+        self.app = app
+        self.limits = ServerLimits()
+        self.loop = asyncio.get_running_loop()
+        self.waiting = {}
+        self.draining = False
+        self.unfinished = 0
+        self.date = b"Sat, 28 Nov 2026 00:00:00 GMT"
+        self.full = False
+        self.forgotten = []
+
+    def admit(self, connection):
+        self.waiting[connection] = None
+        return True
+
+    def forget(self, connection):
+        self.forgotten.append(connection)
+
+
+def connected(app):
+    owner, transport = Owner(app), Transport()
+    connection = ClientConnection(owner)
+    connection.connection_made(transport)
+    return owner, transport, connection
+
+
+async def never(_scope, _receive, _send):
+    await asyncio.get_running_loop().create_future()
+
+
+async def test_a_request_that_is_cancelled_aborts_its_connection():
+    owner, transport, connection = connected(never)
+    connection.data_received(GET)
+    await asyncio.sleep(0)
+    connection._task.cancel()
+    await asyncio.sleep(0.01)
+    assert transport.aborted
+    assert transport.written == b""
+    assert connection not in owner.waiting
+
+
+async def test_a_lost_connection_cancels_its_request_and_is_forgotten_after_it():
+    owner, _, connection = connected(never)
+    connection.data_received(GET)
+    await asyncio.sleep(0)
+    connection.connection_lost(None)
+    assert owner.forgotten == []
+    await asyncio.sleep(0.01)
+    assert owner.forgotten == [connection]
+
+
+async def test_a_connection_without_a_request_is_forgotten_at_once():
+    owner, _, connection = connected(never)
+    connection.data_received(GET[:-2])
+    assert owner.unfinished == len(GET) - 2
+    connection.connection_lost(None)
+    assert owner.forgotten == [connection]
+    assert owner.unfinished == 0
