@@ -208,7 +208,7 @@ KNOWN = (
     ),
 )
 """The kinds. ``_comparable`` takes two more out of answers: positions in annotations, which count in the
-scoped text, and what VictoriaMetrics notes about its work."""
+scoped text, and notes on the work: how long it took, and with VictoriaMetrics what was read."""
 
 
 def alike(asked: Asked, ours: Answer, theirs: Answer) -> bool:
@@ -223,16 +223,18 @@ def _comparable(asked: Asked, answer: Answer) -> Answer:
     status, content = answer
     if not isinstance(content, dict):
         return answer
-    if asked.metricsql:
-        content = _without_notes(content)
-        if isinstance(content.get("data"), dict):
-            content["data"] = _without_notes(content["data"])
+    content = _without_notes(content, metricsql=asked.metricsql)
+    if isinstance(content.get("data"), dict):
+        content["data"] = _without_notes(content["data"], metricsql=asked.metricsql)
     for kind in {"warnings", "infos"} & content.keys():
         notes = sorted(re.sub(r"\b\d+:\d+\b", "L:C", note) for note in content[kind])
         content = content | {kind: notes}
     return status, content
 
 
-def _without_notes(content: dict[str, Any]) -> dict[str, Any]:
-    """Drop how long an answer took, and what was read for it."""
-    return {k: v for k, v in content.items() if k not in {"stats", "trace", "executionTimeMsec"}}
+def _without_notes(content: dict[str, Any], *, metricsql: bool) -> dict[str, Any]:
+    """Drop how long an answer took, and what VictoriaMetrics read for it."""
+    if metricsql:
+        return {k: v for k, v in content.items() if k not in {"stats", "trace", "executionTimeMsec"}}
+    stats = content.get("stats")
+    return content | {"stats": stats | {"timings": None}} if isinstance(stats, dict) else dict(content)

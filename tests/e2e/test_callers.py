@@ -82,6 +82,7 @@ OPERATORS = [
     ("GET", "/api/v1/status/tsdb/blocks"),
     ("GET", "/api/v1/status/walreplay"),
     ("GET", "/api/v1/status/self_metrics"),
+    ("GET", "/api/v1/openapi.yaml"),
     ("GET", "/api/v1/notifications"),
 ]
 # No selector and no data are sent, so that nothing changes.

@@ -320,6 +320,7 @@ OPERATORS = [
     "status/tsdb/blocks",
     "status/walreplay",
     "status/self_metrics",
+    "openapi.yaml",
     "notifications",
     "notifications/live",
 ]

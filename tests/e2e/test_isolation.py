@@ -88,6 +88,29 @@ def test_several_selectors_or_none_see_the_own_project_alone(oracle: Oracle, pat
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("query", ["cpu", "secret", '{__name__=~".+"}', "rate(requests_total[5m])", "1"])
+def test_what_a_query_costs_counts_the_own_series_alone(
+    oracle: Oracle, window: Window, query: str, method: str
+):
+    instant = [("query", query), ("time", str(window.now))]
+    times = [("start", str(window.now - 600)), ("end", str(window.now)), ("step", "60")]
+    for path, pairs in (("query", instant), ("query_range", [("query", query), *times])):
+        oracle.ask(f"/api/v1/{path}_cost", pairs, method)
+        oracle.ask(f"/api/v1/{path}", [*pairs, ("stats", "all"), ("cost", "true")], method)
+        for limit in ("max_series", "max_samples_read"):
+            oracle.ask(f"/api/v1/{path}", [*pairs, (limit, "3")], method)
+
+
+def test_what_a_query_costs_is_told(oracle: Oracle, window: Window):
+    """What an oracle cannot tell: that there are figures where Prometheus has them."""
+    pairs = [("query", "cpu"), ("time", str(window.now))]
+    _, content = oracle.ask("/api/v1/query", [*pairs, ("stats", "all")])
+    assert content["data"]["stats"]["samples"]["totalQueryableSamples"] == 2
+    status, content = oracle.ask("/api/v1/query_cost", pairs)
+    assert status == 404 or content["data"]["estimate"]["seriesTouched"] == 2
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", ["metric_names", "label_names", "label_values"])
 def test_every_search_sees_the_own_project_alone(oracle: Oracle, name: str, method: str):
     label = [("label", "vm")] if name == "label_values" else []

@@ -84,8 +84,27 @@ def test_a_query_that_is_missing_is_said_to_be(url):
         bind("/api/v1/query", url)
 
 
+@pytest.mark.parametrize(
+    ("path", "times"),
+    [
+        ("/api/v1/query", "time=1"),
+        ("/api/v1/query_cost", "time=1"),
+        ("/api/v1/query_range", "start=1&end=2&step=1"),
+        ("/api/v1/query_range_cost", "start=1&end=2&step=1"),
+    ],
+)
+def test_queries_and_estimates_of_them_take_the_same_parameters(path, times):
+    limits = "max_series=5&max_samples_read=100&max_query_duration=5s"
+    sent = dict(bind(path, f"query=up&{times}&stats=all&cost=true&{limits}"))
+    assert sent.pop("query") == 'up{project="A"}'
+    assert sent == dict(pair.split("=") for pair in f"{times}&stats=all&cost=true&{limits}".split("&"))
+    for bad in ("max_series=-1", "max_samples_read=x", "max_query_duration=x"):
+        with pytest.raises(BadRequest):
+            bind(path, f"query=up&{times}&{bad}")
+
+
 def test_parameters_that_the_endpoint_does_not_have_are_dropped():
-    assert bind("/api/v1/query", "query=1&stats=all&debug=1&match[]=x") == [("query", "1")]
+    assert bind("/api/v1/query", "query=1&trace=1&debug=1&match[]=x") == [("query", "1")]
 
 
 def test_an_escape_is_decoded_once():

@@ -4,7 +4,7 @@ Each path that the gateway answers stands here, with its methods, its policy rul
 tenancy does with them. What is not here is 404. A path is looked up as the client sent it, undecoded: no
 percent-encoding, dot segment or doubled slash makes it another one.
 
-Source: Prometheus 3.14, ``web/api/v1/api.go`` (Register) and ``web/web.go``; documentation, "HTTP API".
+Source: Prometheus 3.16, ``web/api/v1/api.go`` (Register) and ``web/web.go``; documentation, "HTTP API".
 """
 
 from __future__ import annotations
@@ -155,8 +155,25 @@ _START_END = (Parameter("start", Kind.TIME), Parameter("end", Kind.TIME))
 _LIMIT = Parameter("limit", Kind.COUNT)
 _MATCH = Parameter("match[]", Kind.SELECTOR, repeated=True)
 _QUERY = Parameter("query", Kind.QUERY, required=True)
-_EVALUATION = (Parameter("timeout", Kind.DURATION), _LIMIT, Parameter("lookback_delta", Kind.DURATION))
-
+_EVALUATION = (
+    Parameter("timeout", Kind.DURATION),
+    _LIMIT,
+    Parameter("lookback_delta", Kind.DURATION),
+    Parameter("stats", Kind.TEXT),
+    Parameter("cost", Kind.TEXT),
+    Parameter("max_series", Kind.COUNT),
+    Parameter("max_samples_read", Kind.COUNT),
+    Parameter("max_query_duration", Kind.DURATION),
+)
+"""What an evaluation read and took, ``stats`` and ``cost``, counts the series of the scoped query alone."""
+_INSTANT = (_QUERY, Parameter("time", Kind.TIME), *_EVALUATION)
+_RANGE = (
+    _QUERY,
+    Parameter("start", Kind.TIME, required=True),
+    Parameter("end", Kind.TIME, required=True),
+    Parameter("step", Kind.DURATION, required=True),
+    *_EVALUATION,
+)
 
 _SEARCH = (
     _MATCH,
@@ -199,27 +216,23 @@ def _admin(name: str, rule: str, summary: str) -> Endpoint:
 
 
 ENDPOINTS = (
+    _row("query", "/api/v1/query", _GET_POST, "Instant queries", Action.SCOPE, *_INSTANT),
+    _row("query_range", "/api/v1/query_range", _GET_POST, "Range queries", Action.SCOPE, *_RANGE),
     _row(
-        "query",
-        "/api/v1/query",
+        "query_cost",
+        "/api/v1/query_cost",
         _GET_POST,
-        "Instant queries",
+        "Estimates of what instant queries will read",
         Action.SCOPE,
-        _QUERY,
-        Parameter("time", Kind.TIME),
-        *_EVALUATION,
+        *_INSTANT,
     ),
     _row(
-        "query_range",
-        "/api/v1/query_range",
+        "query_range_cost",
+        "/api/v1/query_range_cost",
         _GET_POST,
-        "Range queries",
+        "Estimates of what range queries will read",
         Action.SCOPE,
-        _QUERY,
-        Parameter("start", Kind.TIME, required=True),
-        Parameter("end", Kind.TIME, required=True),
-        Parameter("step", Kind.DURATION, required=True),
-        *_EVALUATION,
+        *_RANGE,
     ),
     _row(
         "query_exemplars",
@@ -339,6 +352,8 @@ ENDPOINTS = (
     _operator("status_tsdb_blocks", "/api/v1/status/tsdb/blocks", "Blocks of the TSDB"),
     _operator("status_walreplay", "/api/v1/status/walreplay", "State of the replay of the write-ahead log"),
     _operator("status_self_metrics", "/api/v1/status/self_metrics", "Prometheus' own metrics"),
+    # It holds no tenant's data, but the address of Prometheus; the gateway has a document of its own.
+    _operator("prometheus_openapi", "/api/v1/openapi.yaml", "The API of Prometheus as an OpenAPI document"),
     _operator("notifications", "/api/v1/notifications", "Notifications of Prometheus"),
     _operator(
         "notifications_live", "/api/v1/notifications/live", "Notifications of Prometheus, as they occur"
