@@ -9,7 +9,7 @@ import pytest
 from chrysaetos.demo import main
 from chrysaetos.demo.sites import MOST_SITES, Gate, usage_of
 from chrysaetos.federation.registry import FRESHNESS, USAGE
-from chrysaetos.portals.tokens import digest, read_tokens
+from chrysaetos.portals.tokens import hash_token, read_tokens
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ def test_a_gate_has_a_token_for_what_was_agreed_on(tmp_path: Path) -> None:
     gate = Gate(tmp_path, "http://127.0.0.1:1", metrics_port=1, port=2)
     token = gate.new_token("portal", (USAGE, FRESHNESS))
     (kept,) = read_tokens(gate.tokens)
-    assert kept.sha256 == digest(token.encode())
+    assert kept.sha256 == hash_token(token.encode())
     assert kept.policy.selectors == (USAGE, FRESHNESS)
     assert token not in "".join(path.read_text() for path in tmp_path.iterdir())
     assert gate.new_token("portal", (USAGE,)) != token

@@ -306,10 +306,10 @@ def test_each_request_is_noted_without_secrets(tmp_path: Path, prometheus: Prome
     ("content", "mode", "expected"),
     [
         (None, 0o600, "cannot be read"),
-        ("", 0o600, "is damaged"),
-        ('{"version": 1, "tokens": []}', 0o600, "has no valid token"),
-        ('{"version": 1, "tokens": []}', 0o644, "is open to others"),
-        ('{"version": 1, "tokens": []}', 0o620, "is open to others"),
+        ("", 0o600, "is invalid"),
+        ('{"version": 1, "tokens": []}', 0o600, "contains no valid token"),
+        ('{"version": 1, "tokens": []}', 0o644, "has unsafe permissions"),
+        ('{"version": 1, "tokens": []}', 0o620, "has unsafe permissions"),
     ],
 )
 def test_it_does_not_start_without_a_token_that_is_kept_well(
@@ -332,7 +332,7 @@ def test_an_empty_or_ended_token_opens_nothing(tmp_path: Path) -> None:
     time.sleep(1.1)
     done = run(gate.command())
     assert done.status == 2
-    assert "has no valid token" in done.err
+    assert "contains no valid token" in done.err
 
 
 def test_tls(tmp_path: Path, prometheus: Prometheus) -> None:
@@ -487,7 +487,7 @@ def test_a_damaged_token_file_changes_nothing_and_is_told(tmp_path: Path, record
         here.gate.tokens.write_text(kept)
         assert wait_for(lambda: "chrysaetos_federation_tokens_current 1.0" in here.metrics(), timeout=10)
         assert here.ask(ALLOWED).status_code == 200
-    assert "the tokens before stay in force" in here.gate.log.read_text()
+    assert "the previous tokens stay in force" in here.gate.log.read_text()
 
 
 # inside the gateway

@@ -104,5 +104,5 @@ def test_it_needs_a_token_and_a_place_for_the_audit(tmp_path):
         build(settings(tmp_path, audit_file=str(tmp_path / "nowhere" / "audit"))[1])
     _, chosen = settings(tmp_path)
     write_tokens(chosen.tokens, [])
-    with pytest.raises(ConfigError, match="has no valid token"):
+    with pytest.raises(ConfigError, match="contains no valid token"):
         build(chosen)

@@ -104,7 +104,7 @@ def test_it_serves_tells_systemd_and_ends(file, tmp_path):
             process.send_signal(signal.SIGHUP)
             assert manager.recv(1000).startswith(b"RELOADING=1")
             assert manager.recv(1000).startswith(b"READY=1")
-            assert wait_for(lambda: "the token file was read again: 1 tokens" in log.read_text(), timeout=5)
+            assert wait_for(lambda: "reloaded the token file: 1 tokens" in log.read_text(), timeout=5)
             process.terminate()
             assert manager.recv(1000).startswith(b"STOPPING=1")
             assert process.wait(10) == 0

@@ -9,15 +9,15 @@ from tests.support.commands import call_main
 from chrysaetos.cli.main import main
 from chrysaetos.errors import ConfigError
 from chrysaetos.federation import token_command
-from chrysaetos.federation.token_command import parse_span
-from chrysaetos.portals.tokens import digest, read_tokens
+from chrysaetos.federation.token_command import parse_lifetime
+from chrysaetos.portals.tokens import hash_token, read_tokens
 
 NOW = 1_700_000_000.0
 ALLOW = '{job="project_usages"}'
 
 
 class Commands:
-    """The command, at a time that a test says."""
+    """Runs the command at a time that the test sets."""
 
     def __init__(self, file, capsys, monkeypatch):
         self.file = file
@@ -29,7 +29,7 @@ class Commands:
         return self.now
 
     def __call__(self, *arguments, status=0):
-        """What it prints, to the output and to the errors."""
+        """Run the command and return its output."""
         done = call_main(main, ["federate", "token", *arguments, "--tokens", str(self.file)], self._capsys)
         assert done.status == status, done.err
         return done
@@ -48,42 +48,43 @@ def token(tmp_path, capsys, monkeypatch):
     return Commands(tmp_path / "tokens.json", capsys, monkeypatch)
 
 
-def test_a_new_token_is_shown_once_and_kept_as_a_hash(token):
+def test_a_new_token_is_printed_once_and_stored_as_a_hash(token):
     shown = token("new", "portal", "--allow", ALLOW, "--allow", "up", "--expires", "90d")
     secret = shown.out.strip()
     assert shown.out == f"{secret}\n"
     assert secret not in shown.err
-    assert "until 2024-02-12T22:13:20Z" in shown.err
+    assert "expires 2024-02-12T22:13:20Z" in shown.err
     (kept,) = token.tokens
-    assert (kept.name, kept.sha256) == ("portal", digest(secret.encode()))
+    assert (kept.name, kept.sha256) == ("portal", hash_token(secret.encode()))
     assert (kept.created, kept.expires) == (NOW, NOW + 90 * 86400)
     assert kept.policy.selectors == (ALLOW, "up")
     assert secret not in token.file.read_text()
     assert stat.S_IMODE(token.file.stat().st_mode) == 0o600
 
 
-def test_names_are_taken_while_a_token_is_valid(token):
+def test_a_name_is_rejected_while_its_token_is_valid(token):
     token.new(expires="1h")
     assert (
-        "there is a token portal" in token("new", "portal", "--allow", "up", "--expires", "1h", status=1).err
+        "a token portal already exists"
+        in token("new", "portal", "--allow", "up", "--expires", "1h", status=1).err
     )
     token.new("other", expires="never")
     token.now += 3600
     token.new()
-    assert [one.name for one in token.tokens] == ["portal", "other", "portal"]
+    assert [stored.name for stored in token.tokens] == ["portal", "other", "portal"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("a b", "--allow", "up", "--expires", "1d"), "no name for a token"),
-        (("a", "--allow", "sum(up)", "--expires", "1d"), "not a selector"),
-        (("a", "--allow", "{}", "--expires", "1d"), "would be everything"),
-        (("a", "--allow", "up", "--expires", "soon"), "not a span of time"),
-        (("a", "--allow", "up", "--expires", "0d"), "not a span of time"),
+        (("a b", "--allow", "up", "--expires", "1d"), "not a valid token name"),
+        (("a", "--allow", "sum(up)", "--expires", "1d"), "policy is invalid"),
+        (("a", "--allow", "{}", "--expires", "1d"), "selects every series"),
+        (("a", "--allow", "up", "--expires", "soon"), "not a duration"),
+        (("a", "--allow", "up", "--expires", "0d"), "not a duration"),
     ],
 )
-def test_a_mistake_makes_no_token(token, arguments, message):
+def test_an_invalid_argument_generates_no_token(token, arguments, message):
     shown = token("new", *arguments, status=1)
     assert message in shown.err
     assert shown.err.startswith("chrysaetos federate token: ")
@@ -92,16 +93,18 @@ def test_a_mistake_makes_no_token(token, arguments, message):
 
 
 @pytest.mark.parametrize("arguments", [("new", "a", "--expires", "1d"), ("new", "a", "--allow", "up"), ()])
-def test_what_a_token_may_see_and_how_long_has_to_be_said(token, arguments):
+def test_allow_and_expires_are_required(token, arguments):
     assert "usage: " in token(*arguments, status=2).err
 
 
-def test_the_list_shows_everything_but_secrets(token):
+def test_the_list_contains_everything_but_secrets(token):
     secret = token.new("a", "1h")
     token.new("b", "never", ("up", "down"))
     token.now += 3600
     shown = token("list").out
-    assert shown == (f"ended  a  until 2023-11-14T23:13:20Z  {ALLOW}\nvalid  b  without an end  up  down\n")
+    assert shown == (
+        f"expired a  expires 2023-11-14T23:13:20Z  {ALLOW}\nvalid   b  does not expire  up  down\n"
+    )
     listed = json.loads(token("list", "--json").out)
     assert listed[1] == {
         "name": "b",
@@ -110,27 +113,27 @@ def test_the_list_shows_everything_but_secrets(token):
         "expires": None,
         "valid": True,
     }
-    assert [one["valid"] for one in listed] == [False, True]
-    assert digest(secret.encode()) not in json.dumps(listed)
+    assert [entry["valid"] for entry in listed] == [False, True]
+    assert hash_token(secret.encode()) not in json.dumps(listed)
 
 
-def test_a_name_is_revoked_with_all_its_tokens(token):
+def test_revoke_removes_all_tokens_of_a_name(token):
     token.new("a")
     token.new("b")
     token("rotate", "a")
     assert token("revoke", "a").err == "revoked: 2 valid tokens of a\n"
-    assert [one.name for one in token.tokens] == ["b"]
+    assert [stored.name for stored in token.tokens] == ["b"]
     assert token("revoke", "b").err == "revoked: 1 valid token of b\n"
     assert token.tokens == ()
     assert "there is no token a" in token("revoke", "a", status=1).err
 
 
-def test_a_rotated_token_stays_for_a_while_beside_the_new_one(token):
+def test_a_rotated_token_stays_valid_during_the_grace_period(token):
     old = token.new(expires="90d", allow=(ALLOW, "up"))
     token.now += 80 * 86400
     new = token("rotate", "portal").out.strip()
     before, after = token.tokens
-    assert (before.sha256, after.sha256) == (digest(old.encode()), digest(new.encode()))
+    assert (before.sha256, after.sha256) == (hash_token(old.encode()), hash_token(new.encode()))
     assert before.expires == token.now + 86400
     assert after.expires == token.now + 90 * 86400
     assert after.policy.selectors == (ALLOW, "up")
@@ -145,53 +148,61 @@ def test_a_rotated_token_stays_for_a_while_beside_the_new_one(token):
         (("--expires", "never"), 86400, None),
     ],
 )
-def test_how_long_both_are_good_can_be_said(token, arguments, old, new):
+def test_rotate_takes_grace_and_expires(token, arguments, old, new):
     token.new(expires="never")
     token("rotate", "portal", *arguments)
-    ends = [None if one.expires is None else one.expires - NOW for one in token.tokens]
-    assert ends == [old, new]
+    lifetimes = [None if stored.expires is None else stored.expires - NOW for stored in token.tokens]
+    assert lifetimes == [old, new]
 
 
-def test_a_token_that_ends_sooner_is_not_made_to_last(token):
+def test_the_grace_period_does_not_prolong_a_token(token):
     token.new(expires="1h")
     token("rotate", "portal", "--grace", "1d")
     assert token.tokens[0].expires == NOW + 3600
 
 
-def test_rotating_drops_what_is_over_and_needs_something_to_rotate(token):
+def test_rotate_removes_expired_tokens_and_requires_a_token(token):
     token.new(expires="1h")
     token.now += 7200
     token("rotate", "portal")
-    assert [one.expires for one in token.tokens] == [token.now + 3600]
+    assert [stored.expires for stored in token.tokens] == [token.now + 3600]
     assert "there is no token other" in token("rotate", "other", status=1).err
 
 
 @pytest.mark.parametrize("arguments", [("list",), ("revoke", "a"), ("rotate", "a")])
-def test_without_a_file_there_is_nothing_to_do(token, arguments):
+def test_a_missing_file_is_an_error(token, arguments):
     assert "cannot be read" in token(*arguments, status=1).err
 
 
-def test_a_file_that_is_open_to_others_is_not_changed(token):
+def test_a_file_with_unsafe_permissions_is_not_changed(token):
     token.new()
     token.file.chmod(0o644)
     before = token.file.read_bytes()
-    assert "is open to others" in token("revoke", "portal", status=1).err
+    assert "has unsafe permissions" in token("revoke", "portal", status=1).err
     assert token.file.read_bytes() == before
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("30s", 30), ("5m", 300), ("12h", 43200), ("90d", 7776000), ("2w", 1209600), ("1y", 31536000)],
+    [
+        ("30s", 30),
+        ("5m", 300),
+        ("12h", 43200),
+        ("90d", 7776000),
+        ("2w", 1209600),
+        ("1y", 31536000),
+        ("1d12h", 129600),
+    ],
 )
-def test_spans(text, seconds):
-    assert parse_span(text) == seconds
+def test_lifetimes_are_durations(text, seconds):
+    assert parse_lifetime(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "d", "1", "-1d", "1.5d", "1 d", "1D", "\u0661d", "9999999d"])
-def test_other_texts_are_no_spans(text):
+def test_invalid_lifetimes_are_rejected(text):
     with pytest.raises(ConfigError):
-        parse_span(text)
+        parse_lifetime(text)
 
 
-def test_never_is_no_span():
-    assert parse_span("never") is None
+def test_never_is_no_lifetime():
+    assert parse_lifetime("never") is None

@@ -1,4 +1,4 @@
-"""What a token may see, and how requests are conjoined with it."""
+"""Policies: how a request is combined with the selectors that a token may read."""
 
 import re
 
@@ -14,7 +14,7 @@ BOTH = 'job="project_usages",__name__=~"project_.*_usage"'
 
 
 @pytest.mark.parametrize(
-    ("asked", "sent"),
+    ("requested", "sent"),
     [
         (USAGE, f"{{{BOTH},{USAGE[1:]}"),
         ("project_mb_usage", f'{{__name__="project_mb_usage",{BOTH}}}'),
@@ -25,11 +25,11 @@ BOTH = 'job="project_usages",__name__=~"project_.*_usage"'
         ("{ # c\n}", f"{{{BOTH} # c\n}}"),
     ],
 )
-def test_the_policys_matchers_stand_beside_the_requests(asked, sent):
-    assert Policy((USAGE,)).conjoin(asked) == [sent]
+def test_the_policys_matchers_are_added_to_the_requests(requested, sent):
+    assert Policy((USAGE,)).conjoin(requested) == [sent]
 
 
-def test_each_selector_of_the_policy_is_conjoined():
+def test_each_selector_of_the_policy_is_combined_with_the_request():
     policy = Policy((USAGE, 'up{job="x"}'))
     assert policy.conjoin('{a="b"}') == [f'{{{BOTH},a="b"}}', '{__name__="up",job="x",a="b"}']
     assert policy.conjoin("up") == ['{__name__="up",__name__="up",job="x"}']
@@ -37,15 +37,15 @@ def test_each_selector_of_the_policy_is_conjoined():
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "requested",
     ["secret", '{job="other"}', '{job=""}', '{__name__="project_usage"}', 'project_mb_usage{job="other"}'],
 )
-def test_what_has_plainly_nothing_in_common_with_it_is_none(asked):
-    assert Policy((USAGE,)).conjoin(asked) == []
+def test_requests_with_no_series_in_common_with_the_policy_get_none(requested):
+    assert Policy((USAGE,)).conjoin(requested) == []
 
 
 @pytest.mark.parametrize(
-    ("allowed", "asked", "common"),
+    ("allowed", "requested", "common"),
     [
         ('{a!="b"}', '{a="b"}', False),
         ('{a!="b"}', '{a="c"}', True),
@@ -62,7 +62,7 @@ def test_what_has_plainly_nothing_in_common_with_it_is_none(asked):
         ('{a="b"}', '{a=~"c"}', True),
         ('{a="b"}', '{a!="b"}', True),
         ('{a=~"b"}', '{c="d"}', True),
-        # Where Python and Prometheus may read a pattern in two ways, Prometheus decides.
+        # If Python and Prometheus may disagree on a pattern, Prometheus decides.
         ('{a=~"[[:alpha:]]+"}', '{a="1"}', True),
         ('{a=~"(?i)b"}', '{a="c"}', True),
         ('{a=~"\\\\d"}', '{a="x"}', True),
@@ -73,8 +73,8 @@ def test_what_has_plainly_nothing_in_common_with_it_is_none(asked):
         ('{a=~"b.*"}', f'{{a="{"c" * 300}"}}', True),
     ],
 )
-def test_only_what_is_certain_is_decided_ahead(allowed, asked, common):
-    assert bool(Policy((allowed,)).conjoin(asked)) is common
+def test_only_certain_mismatches_are_excluded(allowed, requested, common):
+    assert bool(Policy((allowed,)).conjoin(requested)) is common
 
 
 _READ_DIFFERENTLY = (
@@ -82,26 +82,26 @@ _READ_DIFFERENTLY = (
 )
 
 
-def test_what_is_evaluated_ahead_means_the_same_to_both_engines():
-    """No sign that RE2 and Python read differently, and no repetition of a group, gets through."""
-    plain = policy_module._PLAIN
+def test_patterns_that_the_gate_evaluates_mean_the_same_in_re2():
+    """The gate evaluates no syntax that RE2 and Python read differently, and no repeated group."""
+    portable = policy_module._PORTABLE_PATTERN
     for pattern in _READ_DIFFERENTLY:
-        assert not plain.fullmatch(pattern), pattern
+        assert not portable.fullmatch(pattern), pattern
     for pattern in ("project_.*_usage", "a|b", "project_(vcpu|mb)_usage", "10\\.0\\.0\\..+", "a-b:9100", ""):
-        assert plain.fullmatch(pattern), pattern
+        assert portable.fullmatch(pattern), pattern
         re.compile(pattern)
 
 
 @pytest.mark.parametrize(
-    "asked", ["", "a offset 5m", "a @ 0", "a[5m]", "sum(a)", "a or b", '{a="b" or c="d"}']
+    "requested", ["", "a offset 5m", "a @ 0", "a[5m]", "sum(a)", "a or b", '{a="b" or c="d"}']
 )
-def test_what_is_no_selector_is_refused_at_its_place(asked):
+def test_invalid_requests_are_rejected_with_their_text(requested):
     with pytest.raises(QueryError) as caught:
-        Policy((USAGE,)).conjoin(asked)
-    assert caught.value.text == asked
+        Policy((USAGE,)).conjoin(requested)
+    assert caught.value.text == requested
 
 
-def test_the_bounds_are_the_requests():
+def test_the_bounds_apply_to_the_request():
     policy = Policy((USAGE,))
     with pytest.raises(QueryError):
         policy.conjoin('{a="bcdefgh"}', Bounds(bytes=8))
@@ -112,13 +112,13 @@ def test_the_bounds_are_the_requests():
     ("selectors", "message"),
     [
         ((), "at least one selector"),
-        (("{}",), "would be everything"),
-        (("a offset 5m",), "is not a selector"),
-        (("sum(a)",), "is not a selector"),
-        (("a", "b{"), "is not a selector"),
-        (("",), "is not a selector"),
+        (("{}",), "selects every series"),
+        (("a offset 5m",), "policy is invalid"),
+        (("sum(a)",), "policy is invalid"),
+        (("a", "b{"), "policy is invalid"),
+        (("",), "policy is invalid"),
     ],
 )
-def test_a_policy_is_made_of_selectors_that_say_something(selectors, message):
+def test_invalid_policies_are_rejected(selectors, message):
     with pytest.raises(ConfigError, match=message):
         Policy(selectors)

@@ -1,4 +1,4 @@
-"""Tokens: how they are made, kept, found, and read again."""
+"""Tokens: how they are generated, stored, found and reloaded."""
 
 import hashlib
 import hmac
@@ -22,8 +22,8 @@ from chrysaetos.portals.tokens import (
     PREFIX,
     Token,
     TokenFile,
-    changing,
-    digest,
+    hash_token,
+    lock_tokens,
     new_token,
     read_tokens,
     write_tokens,
@@ -40,7 +40,7 @@ class Clock:
         return self.now
 
 
-def made(name="portal", *, now=0.0, expires=None):
+def make_token(name="portal", *, now=0.0, expires=None):
     return new_token(name, POLICY, now=now, expires=expires)
 
 
@@ -49,55 +49,55 @@ def file(tmp_path):
     return tmp_path / "tokens.json"
 
 
-def test_a_token_is_random_and_only_its_hash_is_kept(file):
-    secret, token = made()
+def test_tokens_are_random_and_only_hashes_are_stored(file):
+    secret, token = make_token()
     assert secret.startswith(PREFIX)
     assert len(secret) == len(PREFIX) + 43  # 256 bits
-    assert secret != made()[0]
-    assert token.sha256 == hashlib.sha256(secret.encode()).hexdigest() == digest(secret.encode())
+    assert secret != make_token()[0]
+    assert token.sha256 == hashlib.sha256(secret.encode()).hexdigest() == hash_token(secret.encode())
     write_tokens(file, [token])
     assert secret not in file.read_text()
     assert secret.removeprefix(PREFIX) not in repr(token)
 
 
-def test_what_is_written_is_read(file):
-    tokens = (made("a", now=1.0)[1], made("b-1.x_y", now=2.5, expires=99.5)[1])
+def test_tokens_are_read_as_they_were_written(file):
+    tokens = (make_token("a", now=1.0)[1], make_token("b-1.x_y", now=2.5, expires=99.5)[1])
     write_tokens(file, tokens)
     read = read_tokens(file)
-    assert [(one.name, one.sha256, one.created, one.expires) for one in read] == [
-        (one.name, one.sha256, one.created, one.expires) for one in tokens
+    assert [(token.name, token.sha256, token.created, token.expires) for token in read] == [
+        (token.name, token.sha256, token.created, token.expires) for token in tokens
     ]
-    assert [one.policy.selectors for one in read] == [POLICY.selectors] * 2
+    assert [token.policy.selectors for token in read] == [POLICY.selectors] * 2
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("name", ["", "a b", "-a", "a/b", "ü", "a" * 65, 'a"', "a\n"])
-def test_a_name_is_plain(name):
-    with pytest.raises(ConfigError, match="no name for a token"):
-        made(name)
+def test_invalid_names_are_rejected(name):
+    with pytest.raises(ConfigError, match="not a valid token name"):
+        make_token(name)
 
 
-def test_a_token_ends():
-    token = made(expires=10.0)[1]
-    assert token.valid(9.9)
-    assert not token.valid(10.0)
-    assert made()[1].valid(math.inf)
-    assert token.ending(5.0).expires == 5.0
-    assert token.ending(50.0).expires == 10.0
-    assert made()[1].ending(7.0).expires == 7.0
+def test_a_token_expires():
+    token = make_token(expires=10.0)[1]
+    assert token.is_valid(9.9)
+    assert not token.is_valid(10.0)
+    assert make_token()[1].is_valid(math.inf)
+    assert token.expire_by(5.0).expires == 5.0
+    assert token.expire_by(50.0).expires == 10.0
+    assert make_token()[1].expire_by(7.0).expires == 7.0
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o604, 0o602, 0o601, 0o620, 0o660, 0o666, 0o777])
-def test_a_file_that_others_may_read_or_write_is_not_used(file, mode):
-    write_tokens(file, [made()[1]])
+def test_a_file_with_unsafe_permissions_is_rejected(file, mode):
+    write_tokens(file, [make_token()[1]])
     file.chmod(mode)
-    with pytest.raises(ConfigError, match=r"is open to others \(-.* chmod 0640"):
+    with pytest.raises(ConfigError, match=r"has unsafe permissions \(-.* chmod 0640"):
         read_tokens(file)
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o640, 0o440])
-def test_a_file_that_its_group_may_read_is_used(file, mode):
-    write_tokens(file, [made()[1]])
+def test_a_file_readable_by_its_group_is_accepted(file, mode):
+    write_tokens(file, [make_token()[1]])
     file.chmod(mode)
     assert read_tokens(file)
 
@@ -149,22 +149,22 @@ def entry(**changes):
         ),
     ],
 )
-def test_a_damaged_file_is_refused(file, content):
+def test_an_invalid_file_is_rejected(file, content):
     file.touch(0o600)
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(ConfigError, match=r"token file .*tokens\.json (is damaged|cannot be read)"):
+    with pytest.raises(ConfigError, match=r"token file .*tokens\.json (is invalid|cannot be read)"):
         read_tokens(file)
 
 
-def test_a_file_that_is_not_there_is_refused(file):
+def test_a_missing_file_is_an_error(file):
     with pytest.raises(ConfigError, match="cannot be read"):
         read_tokens(file)
     with pytest.raises(ConfigError, match="cannot be written"):
         write_tokens(file / "x" / "y", [])
 
 
-def test_a_file_keeps_its_mode_and_is_followed_where_it_is_linked(file, tmp_path):
-    write_tokens(file, [made()[1]])
+def test_writing_keeps_the_mode_and_follows_symlinks(file, tmp_path):
+    write_tokens(file, [make_token()[1]])
     file.chmod(0o640)
     link = tmp_path / "link.json"
     link.symlink_to(file)
@@ -190,8 +190,8 @@ while True:
 """
 
 
-def test_a_writer_that_is_killed_leaves_a_whole_file(file):
-    write_tokens(file, [made()[1]])
+def test_killing_the_writer_leaves_a_complete_file(file):
+    write_tokens(file, [make_token()[1]])
     for number in range(8):
         command = [sys.executable, "-c", WRITER, str(file)]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
@@ -202,32 +202,32 @@ def test_a_writer_that_is_killed_leaves_a_whole_file(file):
         assert read_tokens(file)
 
 
-def test_changes_wait_for_each_other(file):
+def test_concurrent_changes_are_serialized(file):
     write_tokens(file, [])
 
     def add(name):
         for number in range(20):
-            with changing(file):
-                write_tokens(file, [*read_tokens(file), made(f"{name}{number}")[1]])
+            with lock_tokens(file):
+                write_tokens(file, [*read_tokens(file), make_token(f"{name}{number}")[1]])
 
     adding = [threading.Thread(target=add, args=(name,)) for name in "abc"]
-    for one in adding:
-        one.start()
-    for one in adding:
-        one.join()
+    for thread in adding:
+        thread.start()
+    for thread in adding:
+        thread.join()
     assert len(read_tokens(file)) == 60
 
 
-def test_a_change_needs_the_folder(file):
-    with pytest.raises(ConfigError, match="cannot be written"), changing(file / "x" / "y"):
+def test_locking_requires_the_directory(file):
+    with pytest.raises(ConfigError, match="cannot be written"), lock_tokens(file / "x" / "y"):
         pass
 
 
-# those in force
+# TokenFile
 
 
-def test_a_token_is_found_by_what_is_shown_alone(file):
-    (first, one), (second, other) = made("a"), made("b")
+def test_a_token_is_found_by_its_secret(file):
+    (first, one), (second, other) = make_token("a"), make_token("b")
     write_tokens(file, [one, other])
     known = TokenFile(file, clock=Clock())
     assert known.find(first.encode()).name == "a"
@@ -237,7 +237,7 @@ def test_a_token_is_found_by_what_is_shown_alone(file):
 
 
 def test_each_hash_is_compared_in_constant_time(file, monkeypatch):
-    secrets, tokens = zip(*(made(f"t{number}") for number in range(5)), strict=True)
+    secrets, tokens = zip(*(make_token(f"t{number}") for number in range(5)), strict=True)
     write_tokens(file, tokens)
     known = TokenFile(file, clock=Clock())
     compared = []
@@ -250,15 +250,15 @@ def test_each_hash_is_compared_in_constant_time(file, monkeypatch):
         compare_digest = staticmethod(compare)
 
     monkeypatch.setattr(tokens_module, "hmac", Watched)
-    for shown in (secrets[0], secrets[2], secrets[4], "cft_unknown"):
+    for presented in (secrets[0], secrets[2], secrets[4], "cft_unknown"):
         compared.clear()
-        known.find(shown.encode())
-        assert compared == [(token.sha256, digest(shown.encode())) for token in tokens]
+        known.find(presented.encode())
+        assert compared == [(token.sha256, hash_token(presented.encode())) for token in tokens]
 
 
-def test_a_token_that_is_over_is_not_found(file):
+def test_an_expired_token_is_not_found(file):
     clock = Clock()
-    secret, token = made(expires=1010.0)
+    secret, token = make_token(expires=1010.0)
     write_tokens(file, [token])
     known = TokenFile(file, clock=clock)
     assert known.find(secret.encode()) is not None
@@ -266,21 +266,21 @@ def test_a_token_that_is_over_is_not_found(file):
     assert known.find(secret.encode()) is None
 
 
-def test_there_has_to_be_a_valid_token_at_the_start(file):
-    for tokens in ([], [made(expires=999.0)[1]]):
+def test_a_file_without_a_valid_token_is_rejected_at_the_start(file):
+    for tokens in ([], [make_token(expires=999.0)[1]]):
         write_tokens(file, tokens)
-        with pytest.raises(ConfigError, match="has no valid token"):
+        with pytest.raises(ConfigError, match="contains no valid token"):
             TokenFile(file, clock=Clock())
 
 
-def test_the_file_is_read_again_when_it_has_changed(file):
+def test_a_changed_file_is_reloaded(file):
     clock = Clock()
-    first, one = made("a")
+    first, one = make_token("a")
     write_tokens(file, [one])
     known = TokenFile(file, clock=clock)
-    second, other = made("b")
+    second, other = make_token("b")
     write_tokens(file, [other])
-    assert known.find(first.encode()) is not None  # it is not looked at more often than once a second
+    assert known.find(first.encode()) is not None  # the file is checked at most once a second
     clock.now += 1.0
     assert known.find(first.encode()) is None
     assert known.find(second.encode()) is not None
@@ -292,9 +292,9 @@ def test_the_file_is_read_again_when_it_has_changed(file):
     assert known.find(first.encode()) is not None
 
 
-def test_a_clock_that_is_set_back_does_not_keep_a_revoked_token(file):
+def test_setting_the_clock_back_does_not_keep_a_revoked_token(file):
     clock = Clock(5000.0)
-    secret, token = made()
+    secret, token = make_token()
     write_tokens(file, [token])
     known = TokenFile(file, clock=clock)
     write_tokens(file, [])
@@ -302,43 +302,43 @@ def test_a_clock_that_is_set_back_does_not_keep_a_revoked_token(file):
     assert known.find(secret.encode()) is None
 
 
-def damaged(file):
+def write_invalid(file):
     file.write_text("{")
 
 
-def opened(file):
+def make_world_readable(file):
     file.chmod(0o644)
 
 
-def removed(file):
+def remove(file):
     file.unlink()
 
 
-@pytest.mark.parametrize("break_it", [damaged, opened, removed])
-def test_a_change_that_cannot_be_used_is_told_and_changes_nothing(file, caplog, break_it):
+@pytest.mark.parametrize("break_it", [write_invalid, make_world_readable, remove])
+def test_an_invalid_change_is_logged_and_ignored(file, caplog, break_it):
     clock = Clock()
-    secret, token = made()
+    secret, token = make_token()
     write_tokens(file, [token])
     known = TokenFile(file, clock=clock)
     break_it(file)
     clock.now += 1.0
     with caplog.at_level(logging.ERROR):
         assert known.find(secret.encode()) is not None
-    assert "the tokens before stay in force" in caplog.text
-    assert known.current is False
+    assert "the previous tokens stay in force" in caplog.text
+    assert known.is_current is False
     caplog.clear()
     clock.now += 1.0
     assert known.find(secret.encode()) is not None
-    assert caplog.text == ""  # once is enough
+    assert caplog.text == ""  # logged only once
     file.unlink(missing_ok=True)
     write_tokens(file, [])
     clock.now += 1.0
     assert known.find(secret.encode()) is None
-    assert known.current is True
+    assert known.is_current is True
 
 
-def test_it_is_read_again_at_once_where_it_is_asked_for(file):
-    secret, token = made()
+def test_reload_reads_the_file_immediately(file):
+    secret, token = make_token()
     write_tokens(file, [token])
     known = TokenFile(file, clock=Clock())
     before = file.stat()
@@ -348,17 +348,17 @@ def test_it_is_read_again_at_once_where_it_is_asked_for(file):
     assert known.find(secret.encode()) is None
 
 
-def test_the_ends_of_names(file):
+def test_expiries_returns_the_latest_of_each_name(file):
     tokens = [
-        made("a", expires=2000.0)[1],
-        made("a", expires=3000.0)[1],
-        made("b")[1],
-        made("c", expires=1.0)[1],
+        make_token("a", expires=2000.0)[1],
+        make_token("a", expires=3000.0)[1],
+        make_token("b")[1],
+        make_token("c", expires=1.0)[1],
     ]
     write_tokens(file, tokens)
-    assert TokenFile(file, clock=Clock()).ends() == {"a": 3000.0, "b": math.inf, "c": 1.0}
+    assert TokenFile(file, clock=Clock()).expiries() == {"a": 3000.0, "b": math.inf, "c": 1.0}
 
 
-def test_a_kept_hash_is_checked():
-    with pytest.raises(ConfigError, match="hash of the token a is not one"):
+def test_an_invalid_hash_is_rejected():
+    with pytest.raises(ConfigError, match="hash of the token a must be 64"):
         Token("a", "0" * 65, POLICY, 0.0, None)

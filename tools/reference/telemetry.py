@@ -34,7 +34,7 @@ def render_metrics() -> str:
         heading("The gateway", "-")
         + _table(_rows(_gateway().collect()))
         + heading("The federation gate", "-")
-        + _table(_rows(GateMetrics(_nothing(ends=dict, current=True)).collect()))
+        + _table(_rows(GateMetrics(_nothing(expiries=dict, is_current=True)).collect()))
         + heading("The usage exporter", "-")
         + _table([*usage, *_rows(Health().collect())])
     )

@@ -1,4 +1,4 @@
-"""``chrysaetos federate token``: make, list, revoke and rotate the tokens of portals."""
+"""``chrysaetos federate token``: generate, list, revoke and rotate the tokens of portals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from chrysaetos.errors import ConfigError
 from chrysaetos.portals.policy import Policy
-from chrysaetos.portals.tokens import Token, changing, new_token, read_tokens, write_tokens
+from chrysaetos.portals.tokens import Token, lock_tokens, new_token, read_tokens, write_tokens
 from chrysaetos.promql.units import duration_milliseconds
 
 if TYPE_CHECKING:
@@ -25,56 +25,63 @@ DEFAULT_FILE = Path("/etc/chrysaetos/federation-tokens.json")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the arguments."""
+    """Add the command's arguments to a parser."""
     actions = parser.add_subparsers(dest="token_action", metavar="ACTION", required=True)
 
-    new = actions.add_parser("new", help="make a token; it is shown once")
-    new.add_argument("name", help="whose it is, for the log")
+    new = actions.add_parser("new", help="generate a token and print it once")
+    new.add_argument("name", help="name of the portal, for the log")
     new.add_argument(
         "--allow",
         action="append",
         required=True,
         metavar="SELECTOR",
-        help="what it may see, such as '{job=\"project_usages\"}'; several are added up",
+        help="selector that the portal may read, such as '{job=\"project_usages\"}'; may be repeated",
     )
     new.add_argument(
         "--expires",
         required=True,
-        metavar="SPAN",
-        help="how long it is good: 90d, 12h, 1y; or never",
+        metavar="DURATION",
+        help="lifetime of the token, such as 90d, 12h or 1y; or never",
     )
-    listing = actions.add_parser("list", help="what tokens there are")
-    listing.add_argument("--json", action="store_true", help="as JSON")
-    revoke = actions.add_parser("revoke", help="end all tokens of a name at once")
-    revoke.add_argument("name")
-    rotate = actions.add_parser("rotate", help="make a new token with the same policy; the old one ends soon")
-    rotate.add_argument("name")
+    listing = actions.add_parser("list", help="list the tokens")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    revoke = actions.add_parser("revoke", help="revoke all tokens of a portal immediately")
+    revoke.add_argument("name", help="name of the portal")
+    rotate = actions.add_parser(
+        "rotate", help="generate a new token with the same policy; the old token expires after --grace"
+    )
+    rotate.add_argument("name", help="name of the portal")
     rotate.add_argument(
-        "--expires", metavar="SPAN", help="how long the new one is good (default: as long as the old one was)"
+        "--expires",
+        metavar="DURATION",
+        help="lifetime of the new token (default: the lifetime of the old token)",
     )
     rotate.add_argument(
-        "--grace", default="1d", metavar="SPAN", help="how long the old one stays good (default: %(default)s)"
+        "--grace",
+        default="1d",
+        metavar="DURATION",
+        help="how long the old token stays valid (default: %(default)s)",
     )
     for action in (new, listing, revoke, rotate):
         action.add_argument(
             "--tokens",
             type=Path,
-            # The command's own --tokens has the default.
+            # The parent command's --tokens has the default.
             default=argparse.SUPPRESS,
             metavar="FILE",
-            help=f"the file with their hashes (default: {DEFAULT_FILE})",
+            help=f"the token file (default: {DEFAULT_FILE})",
         )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do what was asked for.
+    """Run the command.
 
     Returns:
-        The exit status: 0, or 1 when it could not be done.
+        The exit status: 0, or 1 for an error.
     """
     action = {"new": _new, "list": _list, "revoke": _revoke, "rotate": _rotate}[options.token_action]
     try:
-        with nullcontext() if action is _list else changing(options.tokens):
+        with nullcontext() if action is _list else lock_tokens(options.tokens):
             action(options, time.time())
     except ConfigError as error:
         print(f"chrysaetos federate token: {error}", file=sys.stderr)
@@ -83,97 +90,96 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _new(options: argparse.Namespace, now: float) -> None:
-    tokens = _known(options.tokens, missing_ok=True)
-    if any(one.name == options.name and one.valid(now) for one in tokens):
-        raise ConfigError(f"there is a token {options.name}: rotate or revoke it, or take another name")
-    span = parse_span(options.expires)
-    policy = Policy(tuple(options.allow))
-    secret, token = new_token(options.name, policy, now=now, expires=None if span is None else now + span)
-    write_tokens(options.tokens, [*tokens, token])
-    _show(secret, token)
+    tokens = read_tokens(options.tokens) if options.tokens.exists() else ()
+    if any(token.name == options.name and token.is_valid(now) for token in tokens):
+        raise ConfigError(
+            f"a token {options.name} already exists: rotate or revoke it, or choose another name"
+        )
+    lifetime = parse_lifetime(options.expires)
+    _generate(options, tokens, Policy(tuple(options.allow)), lifetime, now)
 
 
 def _list(options: argparse.Namespace, now: float) -> None:
-    tokens = _known(options.tokens)
+    tokens = read_tokens(options.tokens)
     if options.json:
         document = [
             {
-                "name": one.name,
-                "allow": list(one.policy.selectors),
-                "created": _moment(one.created),
-                "expires": None if one.expires is None else _moment(one.expires),
-                "valid": one.valid(now),
+                "name": token.name,
+                "allow": list(token.policy.selectors),
+                "created": _format_time(token.created),
+                "expires": None if token.expires is None else _format_time(token.expires),
+                "valid": token.is_valid(now),
             }
-            for one in tokens
+            for token in tokens
         ]
         print(json.dumps(document, indent=2))
         return
-    for one in tokens:
-        state = "valid " if one.valid(now) else "ended "
-        print(f"{state} {one.name}  {_until(one)}  {'  '.join(one.policy.selectors)}")
+    for token in tokens:
+        state = "valid  " if token.is_valid(now) else "expired"
+        print(f"{state} {token.name}  {_format_expiry(token)}  {'  '.join(token.policy.selectors)}")
 
 
 def _revoke(options: argparse.Namespace, now: float) -> None:
-    tokens = _known(options.tokens)
-    kept = [one for one in tokens if one.name != options.name]
-    if len(kept) == len(tokens):
-        raise ConfigError(f"there is no token {options.name}")
-    write_tokens(options.tokens, kept)
-    ended = sum(one.valid(now) for one in tokens) - sum(one.valid(now) for one in kept)
-    print(f"revoked: {ended} valid token{'s' if ended != 1 else ''} of {options.name}", file=sys.stderr)
+    tokens = read_tokens(options.tokens)
+    revoked = _tokens_of(options.name, tokens)
+    write_tokens(options.tokens, [token for token in tokens if token not in revoked])
+    count = sum(token.is_valid(now) for token in revoked)
+    print(f"revoked: {count} valid token{'s' if count != 1 else ''} of {options.name}", file=sys.stderr)
 
 
 def _rotate(options: argparse.Namespace, now: float) -> None:
-    tokens = _known(options.tokens)
-    own = [one for one in tokens if one.name == options.name]
-    if not own:
-        raise ConfigError(f"there is no token {options.name}")
-    latest = max(own, key=lambda one: one.created)
+    tokens = read_tokens(options.tokens)
+    latest = max(_tokens_of(options.name, tokens), key=lambda token: token.created)
     if options.expires is not None:
-        span = parse_span(options.expires)
+        lifetime = parse_lifetime(options.expires)
     else:
-        span = None if latest.expires is None else latest.expires - latest.created
-    grace = parse_span(options.grace)
-    secret, token = new_token(
-        options.name, latest.policy, now=now, expires=None if span is None else now + span
-    )
-    # Those that are over already have no more use; the others end with the grace.
+        lifetime = None if latest.expires is None else latest.expires - latest.created
+    grace = parse_lifetime(options.grace)
+    # Expired tokens of this name are removed; the others expire after the grace period.
     kept = [
-        one if one.name != options.name or grace is None else one.ending(now + grace)
-        for one in tokens
-        if one.name != options.name or one.valid(now)
+        token if token.name != options.name or grace is None else token.expire_by(now + grace)
+        for token in tokens
+        if token.name != options.name or token.is_valid(now)
     ]
+    _generate(options, kept, latest.policy, lifetime, now)
+
+
+def _tokens_of(name: str, tokens: Sequence[Token]) -> list[Token]:
+    found = [token for token in tokens if token.name == name]
+    if not found:
+        raise ConfigError(f"there is no token {name}")
+    return found
+
+
+def _generate(
+    options: argparse.Namespace, kept: Sequence[Token], policy: Policy, lifetime: float | None, now: float
+) -> None:
+    """Generate a token, write it to the file with the tokens to keep, and print it."""
+    expires = None if lifetime is None else now + lifetime
+    secret, token = new_token(options.name, policy, now=now, expires=expires)
     write_tokens(options.tokens, [*kept, token])
-    _show(secret, token)
-
-
-def _known(path: Path, *, missing_ok: bool = False) -> Sequence[Token]:
-    return () if missing_ok and not path.exists() else read_tokens(path)
-
-
-def _show(secret: str, token: Token) -> None:
-    """The secret alone goes to the standard output, so that it can go to a file."""
+    # Only the token goes to standard output, so that it can be redirected to a file.
     print(secret)
     print(
-        f"This is the token of {token.name}, {_until(token)}. It is shown this once: give it to the portal, "
-        "for its credentials_file.",
+        f"This is the token of {token.name}, {_format_expiry(token)}. It is not shown again: store it in "
+        "the portal's credentials_file.",
         file=sys.stderr,
     )
 
 
-def _until(token: Token) -> str:
-    return "without an end" if token.expires is None else f"until {_moment(token.expires)}"
+def _format_expiry(token: Token) -> str:
+    return "does not expire" if token.expires is None else f"expires {_format_time(token.expires)}"
 
 
-def _moment(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def parse_span(text: str) -> float | None:
-    """A span of time in seconds; None for ``never``.
+def parse_lifetime(text: str) -> float | None:
+    """Return a duration in seconds; None for ``never``.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: the text is not a duration, or is zero.
     """
     if text == "never":
         return None
@@ -182,5 +188,5 @@ def parse_span(text: str) -> float | None:
     except (ValueError, OverflowError):
         length = 0
     if not length:
-        raise ConfigError(f"{text!r} is not a span of time such as 90d, 12h, 1y, or never")
+        raise ConfigError(f"{text!r} is not a duration such as 90d, 12h or 1d12h, or never")
     return length / 1000

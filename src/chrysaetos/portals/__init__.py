@@ -1,1 +1,1 @@
-"""What the holder of a portal's token may read from a site's Prometheus."""
+"""The tokens of portals, and which series of a site's Prometheus each token may read."""

@@ -1,7 +1,8 @@
-"""The gate: from a portal's request to what Prometheus is asked, or a refusal.
+"""The gate: turn a portal's request into a request to Prometheus, or refuse it.
 
-It answers exactly ``GET /federate`` with ``match[]`` parameters and one bearer token. None of the request's
-bytes goes on as it is: the selectors are parsed, conjoined with the token's policy, and written afresh.
+The gate accepts only ``GET /federate`` with ``match[]`` parameters and one bearer token. It forwards no part
+of the request unchanged: it parses the selectors, combines them with the token's policy, and builds a new
+URL.
 """
 
 from __future__ import annotations
@@ -20,26 +21,26 @@ if TYPE_CHECKING:
     from chrysaetos.portals.tokens import Token, TokenFile
     from chrysaetos.promql.parser import Bounds
 
-__all__ = ["PATH", "Admitted", "Gate", "check_path"]
+__all__ = ["PATH", "FederateRequest", "Gate", "check_path"]
 
 PATH = "/federate"
 _MATCH = "match[]"
 _CHALLENGES = ('Bearer realm="federation"',)
 _BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]{1,256}=*)", re.IGNORECASE)
-"""RFC 6750, 2.1, with the scheme in any case (RFC 9110, 11.1)."""
+"""RFC 6750, 2.1; the scheme is case-insensitive (RFC 9110, 11.1)."""
 _MAX_SELECTORS = 100
 _MAX_QUERY_BYTES = 32 * 1024
-_MAX_SENT = 256 * 1024
-"""Bytes of all conjoined selectors. Percent-encoded they take three times that at most, and Go's HTTP
-server, which Prometheus is, takes 1 MiB of request line and headers."""
+_MAX_SENT_BYTES = 256 * 1024
+"""Size of all combined selectors. Percent-encoding at most triples it, and Prometheus' HTTP server (Go's
+``net/http``) accepts up to 1 MiB of request line and headers."""
 
 
-class Admitted(NamedTuple):
-    """A request that may be sent on.
+class FederateRequest(NamedTuple):
+    """A request to send to Prometheus.
 
     Attributes:
-        target: path and query for the upstream.
-        texts: the selectors, as they came and as they are sent.
+        target: path and query.
+        texts: the selectors, as received and as sent.
     """
 
     target: bytes
@@ -47,89 +48,94 @@ class Admitted(NamedTuple):
 
 
 class Gate:
-    """Decides on requests.
+    """Authenticates portals and restricts what they read.
 
     Args:
-        tokens: who may ask, and for what.
-        bounds: how large a selector may be.
+        tokens: the tokens of portals.
+        bounds: the size limits of a selector.
     """
 
     def __init__(self, tokens: TokenFile, bounds: Bounds = DEFAULT_BOUNDS) -> None:
         self._tokens = tokens
         self._bounds = bounds
 
-    def token(self, headers: Sequence[tuple[bytes, bytes]]) -> Token:
-        """Whose request it is.
+    def authenticate(self, headers: Sequence[tuple[bytes, bytes]]) -> Token:
+        """Return the token that a request presents.
 
         Args:
-            headers: names in lower case, and values, as they came.
+            headers: the request's header fields, with names in lower case.
 
         Raises:
-            BadRequest: there are several Authorization headers.
-            Unauthorized: there is none, it is no bearer token, or the token is unknown or over.
+            BadRequest: the request has several Authorization headers.
+            Unauthorized: it has none, or no bearer token, or the token is unknown or expired.
         """
-        shown = [value for name, value in headers if name == b"authorization"]
-        if not shown:
+        credentials = [value for name, value in headers if name == b"authorization"]
+        if not credentials:
             raise Unauthorized("send the portal's token as Authorization: Bearer", _CHALLENGES)
-        if len(shown) > 1:
+        if len(credentials) > 1:
             raise BadRequest("send one Authorization header")
-        match = _BEARER.fullmatch(shown[0].strip(b" \t"))
+        match = _BEARER.fullmatch(credentials[0].strip(b" \t"))
         token = self._tokens.find(match[1]) if match else None
         if token is None:
-            raise Unauthorized("this token is not known, or it is over", _CHALLENGES)
+            raise Unauthorized("unknown or expired token", _CHALLENGES)
         return token
 
     def selectors(self, query: bytes) -> tuple[str, ...]:
-        """What a request asks for: the values of ``match[]``, still unread.
+        """Return the values of ``match[]`` in a query, without parsing them.
 
         Args:
-            query: the query of its URL, as it was sent.
+            query: the query of the URL, as received.
 
         Raises:
             UriTooLong: the query is too long.
-            BadRequest: there is another parameter than ``match[]``, one that is malformed, or too many.
-            Forbidden: there is none.
+            BadRequest: the query has a parameter other than ``match[]``, is malformed, or has too many
+                selectors.
+            Forbidden: the query has no selector.
         """
         if len(query) > _MAX_QUERY_BYTES:
             raise UriTooLong(f"the query is longer than {_MAX_QUERY_BYTES} bytes")
         if b";" in query:
-            raise BadRequest("the query has a semicolon: write it as %3B, and parameters with &")
+            raise BadRequest(
+                "the query contains a semicolon: write it as %3B, and separate parameters with &"
+            )
         found: list[str] = []
         for name, text in split_parameters(query):
             if name != _MATCH:
-                raise BadRequest(f"the parameter {name[:64]!a} is not taken here: only match[] is")
+                raise BadRequest(f"the parameter {name[:64]!a} is not supported: send only match[]")
             found.append(text)
         if not found:
-            raise Forbidden("send what you ask for as match[]")
+            raise Forbidden("send at least one selector as match[]")
         if len(found) > _MAX_SELECTORS:
-            raise BadRequest(f"there are more than {_MAX_SELECTORS} selectors")
+            raise BadRequest(f"the query has more than {_MAX_SELECTORS} selectors")
         return tuple(found)
 
-    def admit(self, selectors: Sequence[str], token: Token) -> Admitted:
-        """What the upstream is asked for a request. All of it is refused if one selector is.
+    def restrict(self, selectors: Sequence[str], token: Token) -> FederateRequest:
+        """Return the request to Prometheus that selects only series that a token may read.
 
         Args:
-            selectors: what the request asks for.
-            token: whose it is.
+            selectors: the selectors of the portal's request.
+            token: the portal's token.
 
         Raises:
-            QueryError: one is no selector, has modifiers, or is too large.
-            Forbidden: one selects nothing that the token may see.
-            BadRequest: with the policy, they are too long to be sent.
+            QueryError: a selector is invalid, has modifiers, or is too large.
+            Forbidden: a selector selects no series that the token may read.
+            BadRequest: the selectors combined with the policy's are too long.
         """
         allowed = token.policy.selectors
-        # Each of the request's with each of the policy's: found out before any work is done.
-        if len(allowed) * _bytes(selectors) + len(selectors) * _bytes(allowed) > _MAX_SENT:
-            raise BadRequest("with what the token may see, the selectors are too long: send fewer at once")
-        texts = [Text(text, sent) for text in selectors for sent in self._conjoined(text, token)]
-        wanted = dict.fromkeys(text.sent for text in texts)
-        target = f"{PATH}?{'&'.join(f'match%5B%5D={quote_plus(sent)}' for sent in wanted)}"
-        return Admitted(target.encode("ascii"), tuple(texts))
+        # Each selector of the request is combined with each of the policy, so the size is known beforehand.
+        if len(allowed) * _bytes(selectors) + len(selectors) * _bytes(allowed) > _MAX_SENT_BYTES:
+            raise BadRequest(
+                "the selectors combined with the token's policy are too long: send fewer at once"
+            )
+        texts = [Text(text, sent) for text in selectors for sent in self._conjoin(text, token)]
+        unique = dict.fromkeys(text.sent for text in texts)
+        target = f"{PATH}?{'&'.join(f'match%5B%5D={quote_plus(sent)}' for sent in unique)}"
+        return FederateRequest(target.encode("ascii"), tuple(texts))
 
-    def _conjoined(self, text: str, token: Token) -> list[str]:
+    def _conjoin(self, text: str, token: Token) -> list[str]:
         selectors = token.policy.conjoin(text, self._bounds)
         if not selectors:
-            raise Forbidden(f"this token may see nothing of what {text[:200]!a} selects")
+            raise Forbidden(f"this token may read no series that {text[:200]!a} selects")
         return selectors
 
 
@@ -138,13 +144,13 @@ def _bytes(texts: Sequence[str]) -> int:
 
 
 def check_path(method: str, path: str) -> None:
-    """Check what is asked for, before anything else is looked at.
+    """Check that a request is ``GET /federate``. Call this before anything else reads the request.
 
     Raises:
-        NotFound: the path is another than ``/federate``, to the letter.
+        NotFound: the path is not exactly ``/federate``.
         MethodNotAllowed: the method is not GET.
     """
     if path != PATH:
-        raise NotFound("this path is not served here")
+        raise NotFound(f"a portal may only request {PATH}")
     if method != "GET":
-        raise MethodNotAllowed("send a GET", ("GET",))
+        raise MethodNotAllowed("send a GET request", ("GET",))

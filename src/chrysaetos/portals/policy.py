@@ -1,8 +1,8 @@
-"""What a token may see, as vector selectors; and how a request is conjoined with it.
+"""A token's policy: the vector selectors that it may read, and how requests are combined with them.
 
-A series is shown if one of the policy's selectors and the request both select it. Prometheus takes several
-matchers of one label, and all must match, so the intersection of two selectors is their matchers side by
-side: no containment of regular expressions has to be decided, and a narrower request just works.
+A portal may read a series if the request and one of the policy's selectors both select it. Prometheus accepts
+several matchers for the same label and requires all of them to match, so the intersection of two selectors is
+a selector with the matchers of both. Nothing has to decide whether one regular expression contains another.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Policy"]
 
-_LONGEST_COMPARED = 256
-"""Characters of a label's value that is compared with the policy ahead; Prometheus compares longer ones."""
-_PLAIN = re.compile(r"(?:[A-Za-z0-9_:/@,<>=\x20-]|\\[.+*?()|\[\]{}^$\\]|\.[*+]?|[()|])*")
-"""Patterns that Python reads as Prometheus (RE2) does: letters, escaped characters, dots, groups."""
-_MOST_BRANCHES = 3
-"""Repetitions and groups in a pattern that is evaluated ahead: each multiplies what Python may try."""
+_MAX_COMPARED_CHARACTERS = 256
+"""The longest label value that the gate compares itself; it leaves longer values to Prometheus."""
+_PORTABLE_PATTERN = re.compile(r"(?:[A-Za-z0-9_:/@,<>=\x20-]|\\[.+*?()|\[\]{}^$\\]|\.[*+]?|[()|])*")
+"""Regular expressions that mean the same in Python and in RE2: letters, escaped characters, dots, groups."""
+_MAX_BRANCHES = 3
+"""Repetitions and groups in a pattern that the gate evaluates itself; each multiplies the backtracking."""
 
 
-class _Rule(NamedTuple):
-    """One matcher of the policy, evaluated ahead.
+class _CompiledMatcher(NamedTuple):
+    """A matcher of the policy that the gate can evaluate without asking Prometheus.
 
     Attributes:
         label: the label's name.
-        negated: whether it must not match.
-        value: what it must be, to the letter, or a pattern; None where only Prometheus can say.
+        negated: whether the value must not match.
+        value: the literal value or the pattern; None if only Prometheus can evaluate it.
     """
 
     label: str
@@ -45,94 +45,96 @@ class _Rule(NamedTuple):
     value: str | re.Pattern[str] | None
 
     def may_match(self, text: str) -> bool:
-        """Whether a label with this value may match; True where it is not known."""
+        """Return whether a label with this value may match; True if the gate cannot decide."""
         if self.value is None:
             return True
         if isinstance(self.value, str):
             matches = self.value == text
-        elif len(text) > _LONGEST_COMPARED or "\n" in text:
-            return True  # whether a dot takes a line's end depends on Prometheus' version
+        elif len(text) > _MAX_COMPARED_CHARACTERS or "\n" in text:
+            return True  # whether a dot matches a newline depends on the version of Prometheus
         else:
             matches = self.value.fullmatch(text) is not None
         return matches != self.negated
 
 
-class _Allowed(NamedTuple):
-    """One selector of the policy: its matchers as texts, and evaluated."""
+class _AllowedSelector(NamedTuple):
+    """A selector of the policy: its matchers as PromQL and compiled."""
 
     matchers: tuple[str, ...]
-    rules: tuple[_Rule, ...]
+    compiled: tuple[_CompiledMatcher, ...]
 
 
 class Policy:
-    """The series that a token may see: what one of its selectors selects.
+    """The series that a token may read: all that at least one of its selectors selects.
 
     Args:
         selectors: vector selectors without modifiers, at least one.
 
     Raises:
-        ConfigError: one is no such selector, or says nothing, or there is none.
+        ConfigError: there is no selector, or a selector is invalid or selects everything.
     """
 
     __slots__ = ("_allowed", "selectors")
 
     def __init__(self, selectors: tuple[str, ...]) -> None:
         if not selectors:
-            raise ConfigError("a token needs at least one selector that says what it may see (--allow)")
+            raise ConfigError("a token needs at least one selector of the series that it may read (--allow)")
         self.selectors = selectors
-        self._allowed = tuple(map(_allowed, selectors))
+        self._allowed = tuple(map(_parse_allowed, selectors))
 
     def conjoin(self, text: str, bounds: Bounds = DEFAULT_BOUNDS) -> list[str]:
-        """The selectors that together select what both the policy and a request select.
+        """Return the selectors that together select the series that both a request and the policy select.
 
         Args:
-            text: a ``match[]`` parameter.
-            bounds: how large it may be.
+            text: the value of a ``match[]`` parameter.
+            bounds: its size limits.
 
         Returns:
-            One selector for each of the policy's that can have series in common with the request's; none
-            where it is plain that there are no such series.
+            One selector for each selector of the policy that may have series in common with the request's;
+            empty if there are certainly no such series.
 
         Raises:
-            QueryError: the text is not a selector without modifiers, or too large.
+            QueryError: the text is not a selector, has modifiers, or is too large.
         """
         selector = parse_selector(text, bounds).selectors[0]
-        fixed = [("__name__", selector.name)] if selector.name is not None else []
-        fixed += [(one.name, unquote(one.raw)) for one in selector.matchers if one.op == "="]
+        requested = [("__name__", selector.name)] if selector.name is not None else []
+        requested += [
+            (matcher.name, unquote(matcher.raw)) for matcher in selector.matchers if matcher.op == "="
+        ]
         return [
             conjoin_selector(text, allowed.matchers, bounds)
             for allowed in self._allowed
             if all(
-                rule.may_match(value)
-                for rule in allowed.rules
-                for label, value in fixed
-                if label == rule.label
+                matcher.may_match(value)
+                for matcher in allowed.compiled
+                for label, value in requested
+                if label == matcher.label
             )
         ]
 
 
-def _allowed(text: str) -> _Allowed:
+def _parse_allowed(text: str) -> _AllowedSelector:
     try:
         query = parse_selector(portable(parse_selector(text)))
     except QueryError as error:
-        raise ConfigError(f"what a token may see is not a selector: {error}") from error
+        raise ConfigError(f"a selector of the token's policy is invalid: {error}") from error
     selector = query.selectors[0]
-    matchers = [query.text[one.start : one.end] for one in selector.matchers]
-    rules = [_rule(one) for one in selector.matchers]
+    matchers = [query.text[matcher.start : matcher.end] for matcher in selector.matchers]
+    compiled = [_compile(matcher) for matcher in selector.matchers]
     if selector.name is not None:
         matchers.insert(0, f"__name__={quote(selector.name)}")
-        rules.insert(0, _Rule("__name__", negated=False, value=selector.name))
+        compiled.insert(0, _CompiledMatcher("__name__", negated=False, value=selector.name))
     if not matchers:
-        raise ConfigError(f"what a token may see has to be said: {text!r} would be everything")
-    return _Allowed(tuple(matchers), tuple(rules))
+        raise ConfigError(f"{text!r} selects every series: restrict what the token may read")
+    return _AllowedSelector(tuple(matchers), tuple(compiled))
 
 
-def _rule(matcher: Matcher) -> _Rule:
+def _compile(matcher: Matcher) -> _CompiledMatcher:
     text = unquote(matcher.raw)
     value: str | re.Pattern[str] | None = text
     if matcher.op in ("=~", "!~"):
         value = None
-        if _PLAIN.fullmatch(text) and sum(map(text.count, (".*", ".+", "("))) <= _MOST_BRANCHES:
+        if _PORTABLE_PATTERN.fullmatch(text) and sum(map(text.count, (".*", ".+", "("))) <= _MAX_BRANCHES:
             with suppress(re.error):
                 value = re.compile(text)
-    return _Rule(matcher.name, matcher.op in ("!=", "!~"), value)
+    return _CompiledMatcher(matcher.name, matcher.op in ("!=", "!~"), value)

@@ -1,7 +1,7 @@
-"""The tokens of portals: named, with a policy and an end, kept as hashes in one file.
+"""The tokens of portals: each has a name, a policy and an expiry time. One file stores their hashes.
 
-The tokens are random and long, so a plain hash says nothing of them, and comparing hashes takes the same time
-for each. A file that everybody may read, or others may write, is not used.
+Tokens are long and random, so an unsalted SHA-256 hash cannot be reversed by guessing. A file that anyone can
+read, or that a group can write, is rejected.
 """
 
 from __future__ import annotations
@@ -29,29 +29,38 @@ from chrysaetos.secret import new_secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["PREFIX", "Token", "TokenFile", "changing", "digest", "new_token", "read_tokens", "write_tokens"]
+__all__ = [
+    "PREFIX",
+    "Token",
+    "TokenFile",
+    "hash_token",
+    "lock_tokens",
+    "new_token",
+    "read_tokens",
+    "write_tokens",
+]
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 PREFIX = "cft_"
-"""What each token begins with, so that scanners for secrets can know one."""
+"""The first characters of every token, by which secret scanners can recognize it."""
 _LENGTH = 43
 _VERSION = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FIELDS = frozenset({"name", "sha256", "allow", "created", "expires"})
-_LOOK_SECONDS = 1.0
-"""How often it is looked at whether the file has changed."""
+_CHECK_SECONDS = 1.0
+"""The interval between two checks whether the file has changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is kept of a token.
+    """The stored data of a token.
 
     Attributes:
-        name: whose it is; several may have one name, while one takes another's place.
+        name: the portal's name. Several tokens may have the same name while one replaces another.
         sha256: hash of the token, in hexadecimal digits.
-        policy: what it may see.
+        policy: the series that the token may read.
         created: seconds since the epoch.
         expires: seconds since the epoch; None for never.
     """
@@ -65,49 +74,49 @@ class Token:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ConfigError(
-                f"{self.name!r} is no name for a token: use up to 64 letters, digits, and . _ -"
+                f"{self.name!r} is not a valid token name: use up to 64 letters, digits, and . _ -"
             )
         if not _DIGEST.fullmatch(self.sha256):
-            raise ConfigError(f"the hash of the token {self.name} is not one: 64 hexadecimal digits")
+            raise ConfigError(f"the hash of the token {self.name} must be 64 hexadecimal digits")
 
-    def valid(self, now: float) -> bool:
-        """Whether it is not over; `now` is in seconds since the epoch."""
+    def is_valid(self, now: float) -> bool:
+        """Return whether the token has not expired at ``now``, in seconds since the epoch."""
         return self.expires is None or now < self.expires
 
-    def ending(self, moment: float) -> Token:
-        """The same, ending at a time at the latest, in seconds since the epoch."""
+    def expire_by(self, moment: float) -> Token:
+        """Return this token with an expiry time no later than ``moment``, in seconds since the epoch."""
         return replace(self, expires=moment if self.expires is None else min(moment, self.expires))
 
 
-def digest(secret: bytes) -> str:
-    """The hash of a token, in hexadecimal digits."""
+def hash_token(secret: bytes) -> str:
+    """Return the SHA-256 hash of a token, in hexadecimal digits."""
     return hashlib.sha256(secret).hexdigest()
 
 
 def new_token(name: str, policy: Policy, *, now: float, expires: float | None) -> tuple[str, Token]:
-    """Make a token.
+    """Generate a token.
 
     Args:
-        name: whose it is.
-        policy: what it may see.
+        name: the portal's name.
+        policy: the series that the token may read.
         now: seconds since the epoch.
         expires: seconds since the epoch; None for never.
 
     Returns:
-        The token itself, which is kept nowhere, and what is kept of it.
+        The token itself, which is not stored anywhere, and the data to store.
 
     Raises:
-        ConfigError: the name cannot be one.
+        ConfigError: the name is invalid.
     """
     secret = PREFIX + new_secret(_LENGTH)
-    return secret, Token(name, digest(secret.encode()), policy, now, expires)
+    return secret, Token(name, hash_token(secret.encode()), policy, now, expires)
 
 
 def read_tokens(path: Path) -> tuple[Token, ...]:
-    """Read a file of tokens.
+    """Read a token file.
 
     Raises:
-        ConfigError: it cannot be read, others may read or write it, or something in it is wrong.
+        ConfigError: the file cannot be read, has unsafe permissions, or is invalid.
     """
     try:
         with path.open(encoding="utf-8") as file:
@@ -117,24 +126,26 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
         raise ConfigError(f"the token file {path} cannot be read: {error}") from error
     if mode & (stat.S_IRWXO | stat.S_IWGRP):
         raise ConfigError(
-            f"the token file {path} is open to others ({stat.filemode(mode)}): chmod 0640 {path}"
+            f"the token file {path} has unsafe permissions ({stat.filemode(mode)}): chmod 0640 {path}"
         )
     try:
         return _tokens(json.loads(text))
     except (ValueError, KeyError, TypeError, RecursionError, ConfigError) as error:
-        shown = error if isinstance(error, ConfigError) else repr(error)
-        raise ConfigError(f"the token file {path} is damaged: {shown}") from error
+        reason = error if isinstance(error, ConfigError) else repr(error)
+        raise ConfigError(f"the token file {path} is invalid: {reason}") from error
 
 
 def _tokens(document: dict[str, Any]) -> tuple[Token, ...]:
     if document["version"] != _VERSION:
-        raise ConfigError(f"it is of another version, {document['version']!r}")
+        raise ConfigError(f"its version is {document['version']!r}, expected {_VERSION}")
     return tuple(map(_token, _list(document["tokens"])))
 
 
 def _token(entry: dict[str, Any]) -> Token:
     if set(entry) != _FIELDS:
-        raise ConfigError(f"an entry has the fields {', '.join(sorted(entry))}")
+        raise ConfigError(
+            f"an entry has the fields {', '.join(sorted(entry))}, expected {', '.join(sorted(_FIELDS))}"
+        )
     return Token(
         entry["name"],
         entry["sha256"],
@@ -146,31 +157,31 @@ def _token(entry: dict[str, Any]) -> Token:
 
 def _list(value: object) -> list[Any]:
     if not isinstance(value, list):
-        raise ConfigError("something in it is not a list")
+        raise ConfigError(f"expected a list, found {type(value).__name__}")
     return value
 
 
 def _moment(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ConfigError(f"{value!r} is no time in seconds")
+        raise ConfigError(f"{value!r} is not a time in seconds")
     return float(value)
 
 
 def write_tokens(path: Path, tokens: Sequence[Token]) -> None:
-    """Write a file of tokens: wholly or not at all. Owner and mode of one that is there stay.
+    """Replace a token file atomically, keeping the owner and mode of an existing file.
 
     Raises:
-        ConfigError: it cannot be written.
+        ConfigError: the file cannot be written.
     """
     entries = [
         {
-            "name": one.name,
-            "sha256": one.sha256,
-            "allow": list(one.policy.selectors),
-            "created": one.created,
-            "expires": one.expires,
+            "name": token.name,
+            "sha256": token.sha256,
+            "allow": list(token.policy.selectors),
+            "created": token.created,
+            "expires": token.expires,
         }
-        for one in tokens
+        for token in tokens
     ]
     text = json.dumps({"version": _VERSION, "tokens": entries}, indent=2) + "\n"
     target = path.resolve()
@@ -194,97 +205,99 @@ def write_tokens(path: Path, tokens: Sequence[Token]) -> None:
 
 
 @contextmanager
-def changing(path: Path) -> Iterator[None]:
-    """Keep others from changing a file of tokens: what is read in this block is what is replaced.
+def lock_tokens(path: Path) -> Iterator[None]:
+    """Lock a token file against concurrent changes while the block reads and replaces it.
 
     Raises:
-        ConfigError: its folder cannot be opened.
+        ConfigError: the file's directory cannot be opened.
     """
-    # The file itself is replaced, so the lock is its folder's.
+    # Writing replaces the file, so the lock is on its directory.
     try:
-        folder = os.open(path.resolve().parent, os.O_RDONLY | os.O_DIRECTORY)
+        directory = os.open(path.resolve().parent, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise ConfigError(f"the token file {path} cannot be written: {error.strerror}") from error
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        fcntl.flock(directory, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(folder)
+        os.close(directory)
 
 
 class TokenFile:
-    """The tokens that are in force: those of a file, which is read again when it has changed.
+    """The tokens of a file, which is reloaded when it changes.
 
-    A changed file that cannot be used is told in the log, and the tokens before it stay in force.
+    If a changed file is invalid, the error is logged and the previous tokens stay in force.
 
     Args:
-        path: the file.
-        clock: seconds since the epoch.
+        path: the token file.
+        clock: returns seconds since the epoch.
 
     Attributes:
-        current: whether the file as it is now is what is in force.
+        is_current: whether the last reload succeeded.
 
     Raises:
-        ConfigError: it cannot be used, or no token in it is valid.
+        ConfigError: the file is invalid or contains no valid token.
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._path = path
         self._clock = clock
-        self._looked = clock()
-        self._version = self._seen()
+        self._checked = clock()
+        self._version = self._file_version()
         self._tokens = read_tokens(path)
-        self.current = True
-        if not any(token.valid(self._looked) for token in self._tokens):
+        self.is_current = True
+        if not any(token.is_valid(self._checked) for token in self._tokens):
             raise ConfigError(
-                f"the token file {path} has no valid token: make one with chrysaetos federate token new"
+                f"the token file {path} contains no valid token: "
+                "generate a token with chrysaetos federate token new"
             )
 
     def find(self, secret: bytes) -> Token | None:
-        """The token that somebody shows; None if it is unknown or over.
+        """Return the token that a request presents; None if it is unknown or expired.
 
-        Each hash is compared, in constant time: how long it takes says nothing.
+        Every hash is compared, each in constant time, so the duration reveals nothing about the tokens.
         """
         now = self._clock()
-        self._look(now)
-        shown = digest(secret)
+        self._reload_if_changed(now)
+        presented = hash_token(secret)
         found = None
         for token in self._tokens:
-            if hmac.compare_digest(token.sha256, shown) and token.valid(now):
+            if hmac.compare_digest(token.sha256, presented) and token.is_valid(now):
                 found = token
         return found
 
-    def ends(self) -> dict[str, float]:
-        """Until when each name has a valid token, in seconds since the epoch; infinity for ever."""
-        self._look(self._clock())
-        ends: dict[str, float] = {}
+    def expiries(self) -> dict[str, float]:
+        """Return the latest expiry time for each name, in seconds since the epoch; infinity for never."""
+        self._reload_if_changed(self._clock())
+        expiries: dict[str, float] = {}
         for token in self._tokens:
             moment = math.inf if token.expires is None else token.expires
-            ends[token.name] = max(moment, ends.get(token.name, 0.0))
-        return ends
+            expiries[token.name] = max(moment, expiries.get(token.name, 0.0))
+        return expiries
 
     def reload(self) -> None:
-        """Read the file again, changed or not. One that cannot be used is told in the log."""
-        self._version = self._seen()
+        """Reload the file whether or not it has changed. An invalid file is logged."""
+        self._version = self._file_version()
         try:
             self._tokens = read_tokens(self._path)
         except ConfigError as error:
-            self.current = False
-            _log.error("%s; the tokens before stay in force", error)
+            self.is_current = False
+            _LOG.error("%s; the previous tokens stay in force", error)
         else:
-            self.current = True
-            _log.info("the token file was read again: %d tokens", len(self._tokens))
+            self.is_current = True
+            _LOG.info("reloaded the token file: %d tokens", len(self._tokens))
 
-    def _seen(self) -> tuple[int, int, int, int] | None:
+    def _file_version(self) -> tuple[int, int, int, int] | None:
         try:
             status = self._path.stat()
         except OSError:
             return None
         return status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode
 
-    def _look(self, now: float) -> None:
-        if 0 <= now - self._looked < _LOOK_SECONDS:
+    def _reload_if_changed(self, now: float) -> None:
+        # A difference below 0 means that the clock was set back.
+        if 0 <= now - self._checked < _CHECK_SECONDS:
             return
-        self._looked = now
-        if self._seen() != self._version:
+        self._checked = now
+        if self._file_version() != self._version:
             self.reload()

@@ -115,12 +115,12 @@ class GateDoor:
         self._pay(token.name)
         selectors = self._gate.selectors(request.query)
         exchange.texts = tuple(Text(text, "") for text in selectors)
-        admitted = self._gate.admit(selectors, token)
-        exchange.texts = admitted.texts
+        outgoing = self._gate.restrict(selectors, token)
+        exchange.texts = outgoing.texts
         self._enter(token.name)
         try:
             async with asyncio.timeout(self._limits.total_seconds):
-                await self._fetch(admitted.target, request, exchange, send)
+                await self._fetch(outgoing.target, request, exchange, send)
         except TimeoutError:
             if not exchange.status:
                 raise GatewayTimeout("the answer took too long") from None
@@ -145,7 +145,7 @@ class GateDoor:
 
     def _token(self, request: Request, client: str) -> Token:
         try:
-            return self._gate.token(request.headers)
+            return self._gate.authenticate(request.headers)
         except Unauthorized:
             self._failures.spend(network(client))
             raise

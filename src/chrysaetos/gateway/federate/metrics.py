@@ -69,11 +69,11 @@ class GateMetrics:
             "When the last token of a name ends; +Inf for never.",
             labels=("token",),
         )
-        for name, moment in self._tokens.ends().items():
+        for name, moment in self._tokens.expiries().items():
             expires.add_metric((name,), moment)
         usable = GaugeMetricFamily(
             "chrysaetos_federation_tokens_current",
             "Whether the token file could be read when it last changed; else the tokens before are in force.",
         )
-        usable.add_metric((), float(self._tokens.current))
+        usable.add_metric((), float(self._tokens.is_current))
         yield from (requests, answered, expires, usable)
