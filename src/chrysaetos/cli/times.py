@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
+from chrysaetos.promql.units import duration_milliseconds
+
 __all__ = ["TimeArgument", "parse_duration", "parse_time", "rfc3339"]
 
-_UNITS = {"y": 365 * 86400.0, "w": 7 * 86400.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_DURATION = re.compile("".join(f"(?:([0-9]+){unit})?" for unit in _UNITS))
-"""Each unit once at most, the longest first: Prometheus' own form of a duration."""
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 _RELATIVE = re.compile(r"(?:now)?\s*([+-])\s*(\S+)")
 _ABSOLUTE = re.compile(
@@ -101,12 +100,12 @@ def rfc3339(seconds: float) -> str:
     return written.replace("+00:00", "Z")
 
 
-def _length(written: str) -> float | None:
-    found = _DURATION.fullmatch(written)
-    if found is None or not written:
+def _length(text: str) -> float | None:
+    """Return the length of a duration in seconds; None if it is invalid or too long."""
+    try:
+        length = duration_milliseconds(text) / 1000
+    except (ValueError, OverflowError):
         return None
-    parts = zip(found.groups(), _UNITS.values(), strict=True)
-    length = sum(float(digits) * unit for digits, unit in parts if digits)
     return length if length <= _MAX_SECONDS else None
 
 

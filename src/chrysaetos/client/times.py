@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
 from datetime import UTC, datetime, timedelta
 
 from chrysaetos.client.errors import InvalidArgument
+from chrysaetos.promql import units
 
 __all__ = ["Duration", "Time", "aware", "duration_milliseconds", "milliseconds", "seconds_text"]
 
@@ -18,16 +18,6 @@ Duration = timedelta | float | str
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_MAX_DURATION = 2**63 // 10**6
-"""In milliseconds: Prometheus stores a duration as 64-bit nanoseconds."""
-
-# prometheus/common, model.ParseDuration: each unit at most once, in this order.
-_DURATION = re.compile(
-    r"(?=[0-9])(?:([0-9]+)y)?(?:([0-9]+)w)?(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m(?!s))?(?:([0-9]+)s)?"
-    r"(?:([0-9]+)ms)?",
-    re.ASCII,
-)
-_UNITS = (365 * 86_400_000, 7 * 86_400_000, 86_400_000, 3_600_000, 60_000, 1_000, 1)
 
 
 def milliseconds(time: Time, name: str = "the time") -> int:
@@ -66,8 +56,10 @@ def duration_milliseconds(duration: Duration, name: str = "the duration") -> int
         length = _parse_duration(duration, name)
     else:
         length = _number(duration, name, 'seconds, a timedelta, or a duration such as "5m"')
-    if not 0 < length <= _MAX_DURATION:
-        raise InvalidArgument(f"{name} must be at least 1 ms and at most {_MAX_DURATION} ms: {duration!r}")
+    if not 0 < length <= units.MAX_MILLISECONDS:
+        raise InvalidArgument(
+            f"{name} must be at least 1 ms and at most {units.MAX_MILLISECONDS} ms, not {duration!r}"
+        )
     return length
 
 
@@ -78,12 +70,10 @@ def _number(value: object, name: str, expected: str) -> int:
 
 
 def _parse_duration(text: str, name: str) -> int:
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise InvalidArgument(f'{name} must be a duration such as "5m" or "1h30m", not {text!r}')
-    if max(len(digits) for digits in match.groups("")) > len(str(_MAX_DURATION)):
-        raise InvalidArgument(f"{name} is too long: {text[:40]!r}")
-    return sum(int(digits) * unit for digits, unit in zip(match.groups("0"), _UNITS, strict=True))
+    try:
+        return units.duration_milliseconds(text)
+    except (ValueError, OverflowError) as error:
+        raise InvalidArgument(f"{name}: {error}") from error
 
 
 def seconds_text(value: int) -> str:
