@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, overload
 
 from chrysaetos.client.errors import MissingPackage, UnexpectedResult
-from chrysaetos.client.samples import Histogram, Number, Row, Sample, Series
+from chrysaetos.client.samples import Histogram, Number, Row, Sample, Series, Value
 from chrysaetos.client.times import aware
 
 if TYPE_CHECKING:
@@ -188,7 +188,34 @@ class Matrix(_Sequence[Series]):
                 yield Row(labels, _convert(time, times), Histogram(histogram, number))
 
 
-class Scalar(_Result):
+class _Single(_Result):
+    """A result of one value without labels.
+
+    Attributes:
+        time: seconds since the epoch.
+        value: the value.
+    """
+
+    value: Value | str
+
+    def __init__(self, raw: list[Any], warnings: Sequence[str], infos: Sequence[str]) -> None:
+        super().__init__(warnings, infos)
+        self.time: float = raw[0]
+
+    @property
+    def when(self) -> datetime:
+        """The time as an aware datetime in UTC."""
+        return aware(self.time)
+
+    def rows(self, times: Times = "datetime") -> Iterator[Row]:
+        """Yield the value as one row without labels."""
+        yield Row({}, _convert(self.time, times), self.value)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.time}, {self.value!r})"
+
+
+class Scalar(_Single):
     """A number without labels.
 
     Attributes:
@@ -197,28 +224,16 @@ class Scalar(_Result):
     """
 
     type = "scalar"
+    value: Value
 
     def __init__(
         self, raw: list[Any], number: Number = float, warnings: Sequence[str] = (), infos: Sequence[str] = ()
     ) -> None:
-        super().__init__(warnings, infos)
-        self.time: float = raw[0]
+        super().__init__(raw, warnings, infos)
         self.value = number(raw[1])
 
-    @property
-    def when(self) -> datetime:
-        """The time as an aware datetime in UTC."""
-        return aware(self.time)
 
-    def rows(self, times: Times = "datetime") -> Iterator[Row]:
-        """Yield the number as one row without labels."""
-        yield Row({}, _convert(self.time, times), self.value)
-
-    def __repr__(self) -> str:
-        return f"Scalar({self.time}, {self.value})"
-
-
-class String(_Result):
+class String(_Single):
     """A text.
 
     Attributes:
@@ -227,23 +242,11 @@ class String(_Result):
     """
 
     type = "string"
+    value: str
 
     def __init__(self, raw: list[Any], warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> None:
-        super().__init__(warnings, infos)
-        self.time: float = raw[0]
-        self.value: str = raw[1]
-
-    @property
-    def when(self) -> datetime:
-        """The time as an aware datetime in UTC."""
-        return aware(self.time)
-
-    def rows(self, times: Times = "datetime") -> Iterator[Row]:
-        """Yield the text as one row without labels."""
-        yield Row({}, _convert(self.time, times), self.value)
-
-    def __repr__(self) -> str:
-        return f"String({self.time}, {self.value!r})"
+        super().__init__(raw, warnings, infos)
+        self.value = raw[1]
 
 
 Result = Vector | Matrix | Scalar | String

@@ -91,19 +91,17 @@ class Row(NamedTuple):
     value: Value | Histogram | str
 
 
-class Sample:
-    """One sample of a vector.
+class _Labelled:
+    """An entry of a vector or matrix.
 
     Attributes:
         labels: the labels, including ``__name__`` if present.
-        time: seconds since the epoch.
     """
 
-    __slots__ = ("_number", "_raw", "labels", "time")
+    __slots__ = ("_number", "_raw", "labels")
 
     def __init__(self, raw: dict[str, Any], number: Number) -> None:
         self.labels: dict[str, str] = raw["metric"]
-        self.time: float = (raw.get("value") or raw["histogram"])[0]
         self._raw = raw
         self._number = number
 
@@ -111,6 +109,21 @@ class Sample:
     def name(self) -> str:
         """The metric's name; empty if a function has removed it."""
         return self.labels.get("__name__", "")
+
+
+class Sample(_Labelled):
+    """One sample of a vector.
+
+    Attributes:
+        labels: the labels, including ``__name__`` if present.
+        time: seconds since the epoch.
+    """
+
+    __slots__ = ("time",)
+
+    def __init__(self, raw: dict[str, Any], number: Number) -> None:
+        super().__init__(raw, number)
+        self.time: float = (raw.get("value") or raw["histogram"])[0]
 
     @property
     def value(self) -> Value | None:
@@ -134,24 +147,14 @@ class Sample:
         return f"Sample({self.labels}, {self.time}, {value})"
 
 
-class Series:
+class Series(_Labelled):
     """One series of a matrix.
 
     Attributes:
         labels: the labels, including ``__name__`` if present.
     """
 
-    __slots__ = ("_number", "_raw", "labels")
-
-    def __init__(self, raw: dict[str, Any], number: Number) -> None:
-        self.labels: dict[str, str] = raw["metric"]
-        self._raw = raw
-        self._number = number
-
-    @property
-    def name(self) -> str:
-        """The metric's name; empty if a function has removed it."""
-        return self.labels.get("__name__", "")
+    __slots__ = ()
 
     @property
     def values(self) -> list[Value]:

@@ -15,10 +15,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chrysaetos.migrate.conffile import replace_value
-from chrysaetos.migrate.errors import MigrateError
 from chrysaetos.migrate.findings import Finding, failed, ok, warning
 from chrysaetos.migrate.layers import Editor, Layers, Setting, Variable
-from chrysaetos.migrate.plans import Expected, Plan, overridden, quote_value
+from chrysaetos.migrate.plans import Expected, Plan, complete_plan, copied_value, overridden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -141,12 +140,8 @@ class _Move:
             source = self.layers.find(f"{kind}_prometheus", key)
             if source is None or self.layers.find(f"{kind}_aetos", key) is not None:
                 continue
-            if "$" in source.value or "\n" in source.value:
-                raise MigrateError(
-                    f"{source.location}: [{kind}_prometheus] {key} is a reference or has several lines, and "
-                    f"cannot be copied; set [{kind}_aetos] {key} to its value"
-                )
-            self._add(kind, key, quote_value(source.value), f", from {source.location}")
+            value = copied_value(source, key, old=f"{kind}_prometheus", new=f"{kind}_aetos")
+            self._add(kind, key, value, f", from {source.location}")
 
     def set_credentials(self, kind: str, section: str | None) -> None:
         """Set the section with the credentials, unless the new section has credentials."""
@@ -186,19 +181,7 @@ class _Move:
 
     def plan(self) -> Plan:
         """Return the plan."""
-        contents = self.editor.contents()
-        after = self.layers.replaced(contents)
-        if contents:
-            self.findings.append(
-                ok("configuration", f"to be changed: {', '.join(file.name for file in contents)}")
-            )
-        return Plan(
-            contents=contents,
-            steps=tuple(self.steps),
-            findings=tuple(self.findings),
-            after=after,
-            expected=_read(after),
-        )
+        return complete_plan(self.layers, self.editor, self.steps, self.findings, _read)
 
     def _add(self, kind: str, key: str, value: str, source: str = "") -> None:
         chosen = self.editor.add(f"{kind}_aetos", key, value, file=self._file_for(kind))

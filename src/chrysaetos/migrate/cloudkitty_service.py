@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from chrysaetos.client import MetricsClient, promql
-from chrysaetos.client.errors import MetricsError
 from chrysaetos.migrate.cloudkitty import make_plan, names_in
-from chrysaetos.migrate.clouds import Identity, open_session, read_conf
+from chrysaetos.migrate.clouds import read_conf
 from chrysaetos.migrate.errors import MigrateError
 from chrysaetos.migrate.files import explain_os_error
 from chrysaetos.migrate.findings import Finding, Status, failed, ok, warning
-from chrysaetos.migrate.probes import check_roles, explain_failure
+from chrysaetos.migrate.probes import check_gateway
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator, Mapping
+
+    from keystoneauth1.session import Session
 
     from chrysaetos.migrate.cloudkitty import Names
     from chrysaetos.migrate.layers import Layers
@@ -175,24 +176,20 @@ def _query_metrics(loaded: Loaded) -> Iterator[Finding]:
 
 
 def _with_client(loaded: Loaded, layers: Layers, group: str, metrics: list[str]) -> Iterator[Finding]:
-    check = "credentials"
-    try:
-        session = open_session(read_conf("cloudkitty", loaded.ordered()), group)
-        identity = Identity(session, group)
-        yield ok(check, f"Keystone issues a token for [{group}]")
-        yield check_roles(identity)
-        check = "catalog"
-        interface, region = (layers.find("collector_aetos", key) for key in ("interface", "region_name"))
-        with MetricsClient(
-            session, interface.value if interface else "public", region.value if region else None
-        ) as client:
-            yield ok(check, f"metric-storage is at {client.endpoint}")
-            check = "metrics"
-            client.query_vector("vector(1)")
-            for metric in metrics:
-                yield _check_metric(client, metric)
-    except (MetricsError, MigrateError) as error:
-        yield explain_failure(check, error)
+    interface, region = (layers.find("collector_aetos", key) for key in ("interface", "region_name"))
+
+    def checks(client: MetricsClient, _: Session) -> Iterator[Finding]:
+        client.query_vector("vector(1)")
+        for metric in metrics:
+            yield _check_metric(client, metric)
+
+    return check_gateway(
+        lambda: read_conf("cloudkitty", loaded.ordered()),
+        group,
+        interface.value if interface else "public",
+        region.value if region else None,
+        checks,
+    )
 
 
 def _check_metric(client: MetricsClient, metric: str) -> Finding:

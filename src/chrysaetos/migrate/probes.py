@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from chrysaetos.client import errors, promql
+from chrysaetos.client import MetricsClient, errors, promql
+from chrysaetos.migrate.clouds import Identity, open_session
 from chrysaetos.migrate.errors import MigrateError
 from chrysaetos.migrate.findings import Finding, failed, ok, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from chrysaetos.client import MetricsClient
-    from chrysaetos.migrate.clouds import Identity
+    from keystoneauth1.session import Session
+
     from chrysaetos.migrate.nova import Nova
 
 __all__ = [
@@ -60,6 +61,37 @@ def explain_failure(check: str, error: errors.MetricsError | MigrateError) -> Fi
         (text for kind, text in _REMEDIES if isinstance(error, kind)), "check the log of the gateway"
     )
     return failed(check, error.message, remedy)
+
+
+def check_gateway(
+    configuration: Callable[[], Any],
+    group: str,
+    interface: str,
+    region: str | None,
+    checks: Callable[[MetricsClient, Session], Iterable[Finding]],
+) -> Iterator[Finding]:
+    """Authenticate, find the gateway, and run checks; stop at the first failure.
+
+    Args:
+        configuration: returns the configuration of the service, of ``read_conf``.
+        group: the section with the credentials.
+        interface: the interface of the gateway's endpoint.
+        region: the region of the gateway's endpoint, None for any.
+        checks: the checks of the gateway.
+    """
+    check = "credentials"
+    try:
+        session = open_session(configuration(), group)
+        identity = Identity(session, group)
+        yield ok(check, f"Keystone issues a token for [{group}]")
+        yield check_roles(identity)
+        check = "catalog"
+        with MetricsClient(session, interface, region) as client:
+            yield ok(check, f"metric-storage is at {client.endpoint}")
+            check = "metrics"
+            yield from checks(client, session)
+    except (errors.MetricsError, MigrateError) as error:
+        yield explain_failure(check, error)
 
 
 def check_roles(identity: Identity) -> Finding:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from chrysaetos.migrate.conffile import replace_items, replace_value
 from chrysaetos.migrate.errors import MigrateError
-from chrysaetos.migrate.findings import Finding, failed, ok, warning
+from chrysaetos.migrate.findings import Finding, failed, warning
 from chrysaetos.migrate.layers import Editor, Layers, Setting, Variable, split_list
-from chrysaetos.migrate.plans import Expected, Plan, overridden, quote_value
+from chrysaetos.migrate.plans import Expected, Plan, complete_plan, copied_value, overridden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,21 +92,7 @@ class _Move:
             self.findings.append(
                 warning("datasources", "neither prometheus nor aetos is used", "there is nothing to move")
             )
-        contents = editor.contents()
-        after = self.layers.replaced(contents)
-        if contents:
-            self.findings.append(
-                ok("configuration", f"to be changed: {', '.join(file.name for file in contents)}")
-            )
-        elif not self.findings:
-            self.findings.append(ok("configuration", "already moved; nothing to change"))
-        return Plan(
-            contents=contents,
-            steps=tuple(self.steps),
-            findings=tuple(self.findings),
-            after=after,
-            expected=_read(after),
-        )
+        return complete_plan(self.layers, editor, self.steps, self.findings, _read)
 
     def _move_datasources(self, editor: Editor, group: str) -> bool:
         """Move one list; return whether it has prometheus or aetos."""
@@ -194,12 +180,8 @@ class _Move:
                         )
                     )
                 continue
-            if "$" in source.value or "\n" in source.value:
-                raise MigrateError(
-                    f"{source.location}: [prometheus_client] {key} is a reference or has several lines, and "
-                    f"cannot be copied; set [aetos_client] {key} to its value"
-                )
-            chosen = editor.add("aetos_client", key, quote_value(source.value), file=self._file_for(source))
+            value = copied_value(source, key, old="prometheus_client", new="aetos_client")
+            chosen = editor.add("aetos_client", key, value, file=self._file_for(source))
             self.steps.append(f"{chosen.name} [aetos_client] {key} = {source.value}, from {source.location}")
 
     def _set_endpoint(self, editor: Editor, wanted: Mapping[str, str | None]) -> None:

@@ -6,15 +6,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chrysaetos.client import MetricsClient
-from chrysaetos.client.errors import MetricsError
 from chrysaetos.migrate.audits import run_audit
-from chrysaetos.migrate.clouds import Identity, open_session, read_conf
-from chrysaetos.migrate.errors import MigrateError
+from chrysaetos.migrate.clouds import open_session, read_conf
 from chrysaetos.migrate.findings import Finding, Status, failed, ok, warning
 from chrysaetos.migrate.metric_map import check_metric_map, metric_names, read_metric_map
 from chrysaetos.migrate.nova import Nova
-from chrysaetos.migrate.probes import check_hosts, check_metrics, check_roles, check_servers, explain_failure
+from chrysaetos.migrate.probes import check_gateway, check_hosts, check_metrics, check_servers
 from chrysaetos.migrate.watcher import FIRST_RELEASE, labels, make_plan
 
 if TYPE_CHECKING:
@@ -23,6 +20,7 @@ if TYPE_CHECKING:
 
     from keystoneauth1.session import Session
 
+    from chrysaetos.client import MetricsClient
     from chrysaetos.migrate.layers import Layers
     from chrysaetos.migrate.plans import Plan
     from chrysaetos.migrate.services import Loaded
@@ -150,21 +148,13 @@ def _with_cloud(
     loaded: Loaded, layers: Layers, checks: Callable[[MetricsClient, Nova, Layers], Iterable[Finding]]
 ) -> Iterator[Finding]:
     """Authenticate, find the gateway, and run checks; stop at the first failure."""
-    check = "credentials"
-    try:
-        session = open_session(read_conf("watcher", loaded.ordered()), _CREDENTIALS)
-        identity = Identity(session, _CREDENTIALS)
-        yield ok(check, f"Keystone issues a token for [{_CREDENTIALS}]")
-        yield check_roles(identity)
-        check = "catalog"
-        interface = _value(layers, "aetos_client", "interface") or "public"
-        region = _value(layers, "aetos_client", "region_name")
-        with MetricsClient(session, interface, region, timeout=60.0) as client:
-            yield ok(check, f"metric-storage is at {client.endpoint}")
-            check = "metrics"
-            yield from checks(client, _nova(session, layers), layers)
-    except (MetricsError, MigrateError) as error:
-        yield explain_failure(check, error)
+    return check_gateway(
+        lambda: read_conf("watcher", loaded.ordered()),
+        _CREDENTIALS,
+        _value(layers, "aetos_client", "interface") or "public",
+        _value(layers, "aetos_client", "region_name"),
+        lambda client, session: checks(client, _nova(session, layers), layers),
+    )
 
 
 def _nova(session: Session, layers: Layers) -> Nova:
