@@ -20,6 +20,7 @@ from chrysaetos import __version__
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.asgi.cors import CORS_OPTIONS, load_cors
 from chrysaetos.gateway.federate.options import FEDERATION_OPTIONS
+from chrysaetos.gateway.proxy.engine_options import ENGINE_OPTIONS, load_engine
 from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.http.upstream.pool import UpstreamOptions
 from chrysaetos.promql.parser import Bounds
@@ -314,7 +315,7 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
         ("cors", CORS_OPTIONS),
         ("federation", FEDERATION_OPTIONS),
         ("gateway", GATEWAY_OPTIONS + LIMIT_OPTIONS + OBSERVATION_OPTIONS),
-        ("prometheus", PROMETHEUS_OPTIONS),
+        ("prometheus", PROMETHEUS_OPTIONS + ENGINE_OPTIONS),
     ]
 
 
@@ -379,7 +380,7 @@ def load_options(conf: cfg.ConfigOpts) -> tuple[GatewayOptions, tuple[UpstreamOp
             raise ConfigError(
                 f"[{group}] path_prefix: {section.path_prefix!r} must start with a slash and not end with one"
             )
-    load_labels(conf)
+    engine = load_engine(prometheus, load_labels(conf)[1])
     load_cors(conf)
     application = GatewayOptions(
         path_prefix=gateway.path_prefix,
@@ -390,13 +391,17 @@ def load_options(conf: cfg.ConfigOpts) -> tuple[GatewayOptions, tuple[UpstreamOp
         timeout=prometheus.timeout,
         max_response_bytes=gateway.max_response_bytes,
         max_filtered_bytes=gateway.max_filtered_bytes,
+        engine=engine,
     )
+    headers = (*_basic(prometheus), *prometheus.headers.items())
+    replaced = tuple(field for field in headers if field[0].lower() in engine.header_names)
     upstream = UpstreamOptions(
         host=prometheus.host,
         port=prometheus.port,
         tls=_tls(prometheus) if prometheus.use_tls else None,
         path_prefix=prometheus.path_prefix,
-        static_headers=(*_basic(prometheus), *prometheus.headers.items()),
+        static_headers=tuple(field for field in headers if field not in replaced),
+        default_headers=replaced,
         connect_timeout=prometheus.connect_timeout,
         max_connections=prometheus.max_connections,
         max_idle=prometheus.max_connections,

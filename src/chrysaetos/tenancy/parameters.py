@@ -84,10 +84,18 @@ class Binder:
     Args:
         bounds: how large a query or selector may be.
         size: how many scoped texts are kept.
+        reserved: names, in lower case, of parameters that the gateway itself sends for a scope. An
+            unrestricted caller's are dropped in any case; of a scoped caller's, only an endpoint's own pass.
     """
 
-    def __init__(self, bounds: Bounds = DEFAULT_BOUNDS, size: int = 4096) -> None:
+    def __init__(
+        self,
+        bounds: Bounds = DEFAULT_BOUNDS,
+        size: int = 4096,
+        reserved: frozenset[str] = frozenset(),
+    ) -> None:
         self._bounds = bounds
+        self._reserved = reserved
         self._size = size
         self._scoped: OrderedDict[tuple[str, Kind, bytes], tuple[bytes, Text]] = OrderedDict()
 
@@ -110,11 +118,25 @@ class Binder:
         """
         texts: list[Text] = []
         if scope.unrestricted:
-            new_url = _rewritten(endpoint, url, texts)
-            return Bound(new_url, None if body is None else _rewritten(endpoint, body, texts), tuple(texts))
+            new_url = self._rewritten(endpoint, url, texts)
+            new_body = None if body is None else self._rewritten(endpoint, body, texts)
+            return Bound(new_url, new_body, tuple(texts))
         pieces = self._pieces(endpoint, scope, (("URL", url), ("body", body or b"")), texts)
         joined = b"&".join(pieces)
         return Bound(joined, None, tuple(texts)) if body is None else Bound(b"", joined, tuple(texts))
+
+    def _rewritten(self, endpoint: Endpoint, encoded: bytes, texts: list[Text]) -> bytes:
+        """Parameters as they are, written afresh; the PromQL texts among them are added to the list."""
+        pieces: list[bytes] = []
+        for name, raw in _split(encoded):
+            value = _decoded(raw)
+            if name.lower() in self._reserved:
+                continue
+            pieces.append(_encoded(name, value))
+            parameter = endpoint.parameters.get(name)
+            if parameter is not None and parameter.kind in _PROMQL:
+                texts.append(Text(value, value))
+        return b"&".join(pieces)
 
     def _pieces(
         self, endpoint: Endpoint, scope: Scope, places: tuple[tuple[str, bytes], ...], texts: list[Text]
@@ -143,7 +165,7 @@ class Binder:
                 if parameter.required:
                     raise BadRequest(f'the parameter "{name}" is missing')
                 if parameter.kind is Kind.SELECTOR:
-                    sent = f"{{{scope.matcher}}}"
+                    sent = _whole_scope(scope)
                     pieces.append(_encoded(name, sent))
                     texts.append(Text("", sent))
         if "step" in endpoint.parameters:
@@ -168,6 +190,11 @@ class Binder:
             self._scoped.move_to_end(key)
         texts.append(kept[1])
         return kept[0]
+
+
+def _whole_scope(scope: Scope) -> str:
+    """Return the selector of everything that carries the scope's label."""
+    return f"{{{scope.matcher}}}"
 
 
 def _checked(parameter: Parameter, value: bytes) -> str:
@@ -201,18 +228,6 @@ def _split(encoded: bytes) -> Iterator[tuple[str, bytes]]:
         if pair:
             name, _, value = pair.partition(b"=")
             yield _decoded(name), value
-
-
-def _rewritten(endpoint: Endpoint, encoded: bytes, texts: list[Text]) -> bytes:
-    """Parameters as they are, written afresh; the PromQL texts among them are added to the list."""
-    pieces: list[bytes] = []
-    for name, raw in _split(encoded):
-        value = _decoded(raw)
-        pieces.append(_encoded(name, value))
-        parameter = endpoint.parameters.get(name)
-        if parameter is not None and parameter.kind in _PROMQL:
-            texts.append(Text(value, value))
-    return b"&".join(pieces)
 
 
 def _decoded(value: bytes) -> str:

@@ -8,7 +8,7 @@ from chrysaetos.errors import GatewayTimeout
 from chrysaetos.gateway.proxy.coalescing import Key, Sharing
 from chrysaetos.http.upstream.response import BodyStream, UpstreamResponse
 
-KEY = Key("GET", b"/api/v1/query?query=up", b"", 'project="A"', b"gzip")
+KEY = Key("GET", b"/api/v1/query?query=up", b"", 'project="A"', ((b"accept-encoding", b"gzip"),))
 HEADERS = [(b"content-type", b"application/json")]
 
 
@@ -127,7 +127,8 @@ async def test_an_answer_is_not_kept():
         KEY._replace(body=b"query=up"),
         KEY._replace(matcher='project="B"'),
         KEY._replace(matcher=""),
-        KEY._replace(encoding=b""),
+        KEY._replace(headers=()),
+        KEY._replace(headers=((b"accept-encoding", b"gzip"), (b"x-scope-orgid", b"B"))),
     ],
 )
 async def test_what_differs_is_not_shared(other):

@@ -23,9 +23,15 @@ def encoder(
     port: int | None = 9090,
     path_prefix: str = "",
     static_headers: tuple[tuple[str, str], ...] = (),
+    default_headers: tuple[tuple[str, str], ...] = (),
 ) -> RequestEncoder:
     return RequestEncoder(
-        host=host, port=port, path_prefix=path_prefix, user_agent="test/1", static_headers=static_headers
+        host=host,
+        port=port,
+        path_prefix=path_prefix,
+        user_agent="test/1",
+        static_headers=static_headers,
+        default_headers=default_headers,
     )
 
 
@@ -78,6 +84,14 @@ def test_a_static_header_replaces_the_callers() -> None:
     )
     assert sent.lower().count(b"x-scope-orgid") == 1
     assert b"another" not in sent
+
+
+def test_the_callers_header_replaces_a_default_one() -> None:
+    subject = encoder(static_headers=(("A", "b"),), default_headers=(("X-Scope-OrgID", "all"),))
+    assert b"\r\nA: b\r\nX-Scope-OrgID: all\r\n" in subject.encode("GET", b"/", [], b"")
+    sent = subject.encode("GET", b"/", [(b"x-scope-orgid", b"one")], b"")
+    assert b"\r\nA: b\r\nx-scope-orgid: one\r\n" in sent
+    assert b"all" not in sent
 
 
 @pytest.mark.parametrize(
@@ -145,6 +159,8 @@ def test_a_bad_host_is_refused(host: str) -> None:
 def test_a_bad_static_header_is_refused() -> None:
     with pytest.raises(ValueError, match="header"):
         encoder(static_headers=(("A", "b\r\nc"),))
+    with pytest.raises(ValueError, match="header"):
+        encoder(default_headers=(("A", "b\r\nc"),))
 
 
 @given(st.binary(max_size=12), st.lists(st.tuples(st.binary(max_size=8), st.binary(max_size=12)), max_size=3))

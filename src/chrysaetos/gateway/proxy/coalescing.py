@@ -36,14 +36,14 @@ class Key(NamedTuple):
         target: path and query, as the upstream gets them.
         body: the body, as the upstream gets it.
         matcher: the scope's matcher, empty for callers who may see everything.
-        encoding: ``Accept-Encoding``, as the upstream gets it.
+        headers: the headers of this request, as the upstream gets them.
     """
 
     method: str
     target: bytes
     body: bytes
     matcher: str
-    encoding: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
 
 
 class _Turn(Enum):

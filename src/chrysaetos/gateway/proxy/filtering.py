@@ -14,18 +14,20 @@ from urllib.parse import parse_qs, quote_plus
 
 from chrysaetos.errors import BadGateway, Unavailable
 from chrysaetos.http.upstream.response import UpstreamBroken
+from chrysaetos.tenancy.engine import NOTHING
 from chrysaetos.tenancy.filters import filter_metadata, filter_targets
 from chrysaetos.tenancy.rules import filter_alerts, filter_rules
 from chrysaetos.tenancy.shapes import as_list, as_object, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from typing import NoReturn
 
     from chrysaetos.http.upstream.replicas import Pool
     from chrysaetos.http.upstream.response import UpstreamResponse
     from chrysaetos.promql.parser import Bounds
     from chrysaetos.tenancy.endpoints import Endpoint
+    from chrysaetos.tenancy.engine import Additions
     from chrysaetos.tenancy.scope import Scope
     from chrysaetos.tenancy.shapes import Asked
 
@@ -55,13 +57,16 @@ class Filtered:
         self._bounds = bounds
         self._limit = limit
 
-    async def answer(self, endpoint: Endpoint, scope: Scope, query: bytes) -> bytes:
+    async def answer(
+        self, endpoint: Endpoint, scope: Scope, query: bytes, additions: Additions = NOTHING
+    ) -> bytes:
         """The body of the answer to a request.
 
         Args:
             endpoint: a row of the table with ``Action.FILTER``.
             scope: what may be seen, not unrestricted.
             query: the parameters, checked and written afresh.
+            additions: what each request to the upstream carries for the scope.
 
         Raises:
             BadRequest: a parameter cannot be used.
@@ -69,36 +74,39 @@ class Filtered:
             Unavailable: the upstream is not ready.
         """
         try:
-            return await self._answer(
-                endpoint, scope, parse_qs(query.decode("ascii"), keep_blank_values=True)
-            )
+            asked = parse_qs(query.decode("ascii"), keep_blank_values=True)
+            return await self._answer(endpoint, scope, asked, additions)
         except BadGateway as error:
             _log.error("the answer for %s cannot be filtered: %s", endpoint.name, error)
             raise
 
-    async def _answer(self, endpoint: Endpoint, scope: Scope, asked: Asked) -> bytes:
+    async def _answer(self, endpoint: Endpoint, scope: Scope, asked: Asked, additions: Additions) -> bytes:
         bounds = self._bounds
+
+        def ask(target: bytes) -> Awaitable[bytes]:
+            return self._ask(additions.added_to(target), (*_HEADERS, *additions.headers))
+
         if endpoint.name == "targets":
-            body = await self._ask(b"/api/v1/targets?state=active")
+            body = await ask(b"/api/v1/targets?state=active")
             return await _made(body, lambda data: filter_targets(data, scope, asked))
         if endpoint.name == "rules":
-            body = await self._ask(b"/api/v1/rules")
+            body = await ask(b"/api/v1/rules")
             return await _made(body, lambda data: filter_rules(data, scope, asked, bounds))
         if endpoint.name == "alerts":
-            body = await self._ask(b"/api/v1/rules?type=alert")
+            body = await ask(b"/api/v1/rules?type=alert")
             return await _made(body, lambda data: filter_alerts(data, scope, bounds))
         if endpoint.name == "metadata":
             selector = quote_plus(f"{{{scope.matcher}}}").encode("ascii")
-            names = await self._ask(b"/api/v1/label/__name__/values?match[]=" + selector)
+            names = await ask(b"/api/v1/label/__name__/values?match[]=" + selector)
             metric = "".join(f"?metric={quote_plus(name)}" for name in asked.get("metric", ())[:1] if name)
-            body = await self._ask(b"/api/v1/metadata" + metric.encode("ascii"))
+            body = await ask(b"/api/v1/metadata" + metric.encode("ascii"))
             return await _made(body, lambda data: filter_metadata(data, _names(names), asked))
         raise LookupError(f"no filter for {endpoint.name}")
 
-    async def _ask(self, target: bytes) -> bytes:
+    async def _ask(self, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
         """The body of a successful answer of the upstream, whole."""
         response = await self._upstream.request(
-            "GET", target, headers=_HEADERS, timeout=self._timeout, idempotent=True
+            "GET", target, headers=headers, timeout=self._timeout, idempotent=True
         )
         try:
             return await self._whole(response)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, Bounds
+from chrysaetos.tenancy.engine import ALONE, EngineScoping
 
 __all__ = ["GatewayOptions"]
 
@@ -21,6 +22,7 @@ class GatewayOptions:
         timeout: seconds to wait for the upstream.
         max_response_bytes: limit of an answer, as it is sent; 0 for none.
         max_filtered_bytes: limit of an upstream's answer that is filtered.
+        engine: what scoped requests tell the engine.
     """
 
     path_prefix: str = ""
@@ -31,3 +33,4 @@ class GatewayOptions:
     timeout: float = 130.0
     max_response_bytes: int = 0
     max_filtered_bytes: int = 16 * 1024 * 1024
+    engine: EngineScoping = ALONE

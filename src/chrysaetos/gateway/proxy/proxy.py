@@ -10,7 +10,6 @@ from chrysaetos.gateway.proxy.coalescing import Key
 from chrysaetos.gateway.proxy.filtering import Filtered
 from chrysaetos.gateway.proxy.limits import account
 from chrysaetos.gateway.proxy.relay import (
-    GZIP_HEADER,
     NO_STORE,
     NOT_FOR_CLIENTS,
     accepted_encodings,
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from chrysaetos.http.upstream.replicas import Pool
     from chrysaetos.identity.caller import Authenticator, Caller
     from chrysaetos.tenancy.endpoints import Endpoint, Target
+    from chrysaetos.tenancy.engine import Additions
     from chrysaetos.tenancy.parameters import Bound
     from chrysaetos.tenancy.scope import Scope
 
@@ -64,7 +64,7 @@ class Proxy:
     """Answers requests for the upstream's endpoints.
 
     Args:
-        options: limits and times.
+        options: limits, times, and what scoped requests tell the engine.
         identity: who is asking.
         access: what they may see.
         upstream: where it is.
@@ -88,7 +88,7 @@ class Proxy:
         self._upstream = upstream
         self._limits = limits
         self._sharing = sharing
-        self._binder = Binder(options.bounds)
+        self._binder = Binder(options.bounds, reserved=options.engine.parameter_names)
         self._filtered = Filtered(
             upstream, timeout=options.timeout, bounds=options.bounds, limit=options.max_filtered_bytes
         )
@@ -117,6 +117,7 @@ class Proxy:
         exchange.scope = scope = await self._access.grant(caller, endpoint)
         scoped = not scope.unrestricted
         admit(scope, endpoint)
+        additions = self._options.engine.additions(scope)
         try:
             bound = await self._bind(request, endpoint, scope, receive)
         except QueryError as error:
@@ -129,11 +130,11 @@ class Proxy:
         try:
             asked = time.perf_counter()
             if scoped and endpoint.action is Action.FILTER:
-                content = await self._filtered.answer(endpoint, scope, bound.url)
+                content = await self._filtered.answer(endpoint, scope, bound.url, additions)
                 exchange.upstream_seconds = time.perf_counter() - asked
                 await _answer_with(content, scope, send)
                 return
-            response = await self._ask(request, target, scope, bound)
+            response = await self._ask(request, target, scope, bound, additions)
             exchange.upstream_seconds = time.perf_counter() - asked
             if scoped and response.status >= 400 and response.status not in NOT_FOR_CLIENTS:
                 response = await checked_error(response, exchange.request_id)
@@ -151,18 +152,27 @@ class Proxy:
         form = await request.form(receive) if request.method in _WITH_BODY else None
         return self._binder.bind(endpoint, scope, request.query, form)
 
-    async def _ask(self, request: Request, target: Target, scope: Scope, bound: Bound) -> UpstreamResponse:
+    async def _ask(
+        self, request: Request, target: Target, scope: Scope, bound: Bound, additions: Additions
+    ) -> UpstreamResponse:
         """The upstream's answer, or that of an identical read under way."""
         path = target.path.encode("ascii")
         wanted = path + b"?" + bound.url if bound.url else path
+        body = bound.body or b""
         endpoint = target.endpoint
+        if bound.body is None or endpoint.action is Action.READ:
+            wanted = additions.added_to(wanted)
+        else:
+            # In the body, where there is room for the projects of a whole domain.
+            body = b"&".join(part for part in (body, additions.parameters) if part)
         headers = _request_headers(request, endpoint, has_body=bound.body is not None)
+        headers += additions.headers
 
         def ask() -> Awaitable[UpstreamResponse]:
             return self._upstream.request(
                 request.method,
                 wanted,
-                body=bound.body or b"",
+                body=body,
                 headers=headers,
                 timeout=self._options.timeout,
                 idempotent=endpoint.idempotent,
@@ -170,8 +180,7 @@ class Proxy:
 
         if self._sharing is None or not endpoint.idempotent:
             return await ask()
-        encoding = b"gzip" if GZIP_HEADER in headers else b""
-        key = Key(request.method, wanted, bound.body or b"", scope.matcher, encoding)
+        key = Key(request.method, wanted, body, scope.matcher, tuple(headers))
         return await self._sharing.fetch(key, ask)
 
 

@@ -79,12 +79,13 @@ class RequestEncoder:
         path_prefix: path in front of each target, with a leading and without a trailing slash; may be empty.
         user_agent: value of ``User-Agent``.
         static_headers: fields that each request carries; a caller's field of the same name is left out.
+        default_headers: fields that each request carries that has none of the same name.
 
     Raises:
         ValueError: a part cannot be sent as HTTP.
     """
 
-    __slots__ = ("_fixed", "_prefix", "_static")
+    __slots__ = ("_defaults", "_fixed", "_prefix", "_static")
 
     def __init__(
         self,
@@ -94,6 +95,7 @@ class RequestEncoder:
         path_prefix: str,
         user_agent: str,
         static_headers: Sequence[tuple[str, str]],
+        default_headers: Sequence[tuple[str, str]] = (),
     ) -> None:
         if not _HOST.fullmatch(host):
             raise ValueError("The upstream's host must be a name or an address.")
@@ -105,15 +107,11 @@ class RequestEncoder:
             raise ValueError(
                 "The path prefix must start with '/' and hold visible ASCII without '?' and '#'."
             )
-        lines = [f" HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {user_agent}\r\n".encode("ascii")]
-        names = set()
-        for text, content in static_headers:
-            name, value = text.encode("ascii"), content.encode("latin-1")
-            _check_field(name, value)
-            names.add(name.lower())
-            lines.append(b"%b: %b\r\n" % (name, value))
-        self._static = frozenset(names)
-        self._fixed = b"".join(lines)
+        start = f" HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {user_agent}\r\n".encode("ascii")
+        static = [_line(field) for field in static_headers]
+        self._static = frozenset(name for name, _ in static)
+        self._fixed = start + b"".join(line for _, line in static)
+        self._defaults = tuple(_line(field) for field in default_headers)
 
     def encode(
         self, method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes
@@ -138,6 +136,9 @@ class RequestEncoder:
         if not _TARGET.fullmatch(target):
             raise ValueError("The target must start with '/' and hold only visible ASCII without '#'.")
         parts = [start, self._prefix, target, self._fixed]
+        if self._defaults:
+            sent = {name.lower() for name, _ in headers}
+            parts += [line for name, line in self._defaults if name not in sent]
         static = self._static
         for name, value in headers:
             if name.lower() not in static:
@@ -149,6 +150,13 @@ class RequestEncoder:
         else:
             parts.append(b"\r\n")
         return b"".join(parts)
+
+
+def _line(field: tuple[str, str]) -> tuple[bytes, bytes]:
+    """The name in lower case, and the line."""
+    name, value = field[0].encode("ascii"), field[1].encode("latin-1")
+    _check_field(name, value)
+    return name.lower(), b"%b: %b\r\n" % (name, value)
 
 
 def _check_field(name: bytes, value: bytes) -> None:

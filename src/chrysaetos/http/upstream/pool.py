@@ -49,6 +49,7 @@ class UpstreamOptions:
         server_hostname: name that the upstream's certificate must have; the host when None.
         path_prefix: path in front of each target, as ``/prometheus``.
         static_headers: fields that each request carries, as ``X-Scope-OrgID``; they win over a caller's.
+        default_headers: fields that a request carries unless it has one of the same name.
         connect_timeout: seconds for name resolution, connection and TLS handshake together.
         max_connections: requests that are under way at once; further ones wait.
         max_idle: connections that are kept without a request.
@@ -62,6 +63,7 @@ class UpstreamOptions:
     server_hostname: str | None = None
     path_prefix: str = ""
     static_headers: tuple[tuple[str, str], ...] = ()
+    default_headers: tuple[tuple[str, str], ...] = ()
     connect_timeout: float = 5.0
     max_connections: int = 100
     max_idle: int = 100
@@ -93,6 +95,7 @@ class Upstream:
             path_prefix=options.path_prefix,
             user_agent=f"chrysaetos/{__version__}",
             static_headers=options.static_headers,
+            default_headers=options.default_headers,
         )
         self._options = options
         self._max = options.max_connections

@@ -1,0 +1,175 @@
+"""What a scoped request tells the engine."""
+
+from urllib.parse import parse_qsl
+
+import pytest
+
+from chrysaetos.errors import BadRequest, Forbidden
+from chrysaetos.tenancy.engine import ALONE, NOTHING, EngineScoping, Tenants, hash_bucket, selectors
+from chrysaetos.tenancy.labels import LabelTable
+from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
+
+A = Scope.of("project", "A")
+AB = Scope.of("project", "A", "B")
+
+
+def parameters(engine, scope=A):
+    return parse_qsl(engine.additions(scope).parameters.decode())
+
+
+def test_an_unrestricted_request_carries_nothing():
+    engine = EngineScoping({"extra_filters[]": "{selector}"}, {"X-Tenant": "{project}"})
+    assert engine.additions(UNRESTRICTED) == NOTHING
+    assert engine.additions(A) != NOTHING
+
+
+def test_an_engine_that_is_told_nothing_gets_nothing():
+    assert ALONE.additions(A) == NOTHING
+    assert NOTHING.added_to(b"/api?a=b") == b"/api?a=b"
+
+
+def test_templates_are_filled_from_the_scope():
+    engine = EngineScoping(
+        {"extra_filters[]": "{selector}", "who": "p-{project}.", "dedup": "true"},
+        {"X-Tenant": "{project}", "X-All": "{projects}"},
+    )
+    additions = engine.additions(A)
+    assert parse_qsl(additions.parameters.decode()) == [
+        ("extra_filters[]", f"{{{A.matcher}}}"),
+        ("who", "p-A."),
+        ("dedup", "true"),
+    ]
+    assert additions.headers == ((b"X-Tenant", b"A"), (b"X-All", b"A"))
+    assert additions.added_to(b"/a").startswith(b"/a?extra_filters%5B%5D=%7B")
+    assert additions.added_to(b"/a?b=c").startswith(b"/a?b=c&extra_filters%5B%5D=%7B")
+
+
+def test_each_scope_has_its_own():
+    engine = EngineScoping({"p": "{projects}"})
+    for _ in range(2):
+        assert parameters(engine) == [("p", "A")]
+        assert parameters(engine, AB) == [("p", "A|B")]
+        assert parameters(engine, Scope.of("other", "A")) == [("p", "A")]
+    for number in range(3000):
+        assert parameters(engine, Scope.of("project", f"p{number}")) == [("p", f"p{number}")]
+    assert len(engine._kept) == 1024
+
+
+def test_many_projects_are_not_kept():
+    engine = EngineScoping({"p": "{projects}"})
+    many = Scope.of("project", *(f"{number:032x}" for number in range(1000)))
+    assert len(parameters(engine, many)[0][1]) == 33 * 1000 - 1
+    assert not engine._kept
+
+
+def test_a_placeholder_for_one_is_not_filled_from_several():
+    engine = EngineScoping({}, {"X-Tenant": "{project}"})
+    with pytest.raises(BadRequest, match="2 projects, and the metrics engine answers for one project"):
+        engine.additions(AB)
+
+
+@pytest.mark.parametrize("project", ["a\r\nX: y", "ä", " a", "a\x00"])
+def test_an_id_that_cannot_be_in_a_header_is_refused(project):
+    engine = EngineScoping({}, {"X-Tenant": "{project}"})
+    with pytest.raises(Forbidden, match="cannot be sent"):
+        engine.additions(Scope.of("project", project))
+
+
+def test_a_value_never_becomes_more_parameters():
+    engine = EngineScoping({"p": "{project}", "extra_filters[]": "{selector}"})
+    scope = Scope.of("project", 'x&p=B#"}{%')
+    assert parameters(engine, scope) == [
+        ("p", 'x&p=B#"}{%'),
+        ("extra_filters[]", f"{{{scope.matcher}}}"),
+    ]
+    assert parameters(engine, Scope.of("project", "{project}"))[0] == ("p", "{project}")
+
+
+def test_selectors_match_what_the_label_table_shows():
+    table = LabelTable.of(
+        {"ceilometer_*": "project_id", "ceilometer_cpu": "tenant", "own": "tenant"}, ["up", "ceilometer_pub*"]
+    )
+    tenant, project_id = Scope("tenant", ("A",)).matcher, Scope("project_id", ("A",)).matcher
+    assert selectors(Scope("project", ("A",), table)) == [
+        f"{{{A.matcher}}}",
+        f'{{__name__=~"ceilometer_.*",__name__!~"ceilometer_cpu|ceilometer_pub.*",{project_id}}}',
+        f'{{__name__=~"ceilometer_cpu",{tenant}}}',
+        f'{{__name__=~"own",{tenant}}}',
+        '{__name__=~"up"}',
+        '{__name__=~"ceilometer_pub.*"}',
+    ]
+
+
+def test_a_parameter_is_repeated_for_each_selector():
+    scope = Scope("project", ("A", "B"), LabelTable.of({"own": "tenant"}))
+    engine = EngineScoping({"extra_filters[]": "{selector}"})
+    assert parameters(engine, scope) == [("extra_filters[]", one) for one in selectors(scope)]
+    assert len(selectors(scope)) == 2
+
+
+def test_tenants_come_from_the_table_and_else_from_buckets():
+    tenants = Tenants({"A": "gold", "B": "gold"}, 4)
+    assert (tenants.of("A"), tenants.of("B")) == ("gold", "gold")
+    assert tenants.of("c") == f"bucket-{hash_bucket('c', 4)}"
+    engine = EngineScoping({}, {"X-Scope-OrgID": "{tenant}"}, tenants)
+    assert engine.additions(AB).headers == ((b"X-Scope-OrgID", b"gold"),)
+    with pytest.raises(BadRequest, match="3 projects, and the metrics engine answers for one tenant"):
+        engine.additions(Scope.of("project", "A", "B", "c"))
+    plural = EngineScoping({}, {"X-Scope-OrgID": "{tenants}"}, tenants)
+    value = plural.additions(Scope.of("project", "A", "B", "c")).headers[0][1]
+    assert value == f"bucket-{hash_bucket('c', 4)}|gold".encode()
+
+
+def test_projects_without_a_tenant_are_refused():
+    with pytest.raises(Forbidden, match="no tenant"):
+        Tenants({"A": "gold"}).of("B")
+    assert Tenants({"A": "gold", "*": "rest"}).of("B") == "rest"
+
+
+@pytest.mark.parametrize("project", ["", "a", "1f0c8a7e", "naïve"])
+def test_a_bucket_is_below_their_number(project):
+    assert {hash_bucket(project, 1)} == {0}
+    assert 0 <= hash_bucket(project, 7) < 7
+
+
+@pytest.mark.parametrize("name", ["", "..", "a|b", "a/b", "a b", "ä", "a" * 151, "a:b"])
+def test_a_name_that_is_no_tenants_is_refused(name):
+    with pytest.raises(ValueError, match="cannot be the name"):
+        Tenants({"A": name})
+
+
+def test_the_rest_has_one_kind_of_tenant():
+    with pytest.raises(ValueError, match="set one"):
+        Tenants({"*": "rest"}, 3)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "headers", "reason"),
+    [
+        ({"p": "{matcher}"}, {}, "may hold"),
+        ({"p": "{project"}, {}, "may hold"),
+        ({"p": "project}"}, {}, "may hold"),
+        ({"p": "{{project}}"}, {}, "may hold"),
+        ({"p": "{project.__class__}"}, {}, "may hold"),
+        ({"": "{project}"}, {}, "a caller's own"),
+        ({"match[]": "{selector}"}, {}, "a caller's own"),
+        ({"Query": "{selector}"}, {}, "a caller's own"),
+        ({"a": "1", "A": "2"}, {}, "twice"),
+        ({}, {"a": "1", "A": "2"}, "twice"),
+        ({}, {"X Y": "1"}, "cannot be sent"),
+        ({}, {"X": "a\nb"}, "cannot be sent"),
+        ({}, {"X": ""}, "cannot be sent"),
+        ({}, {"X": "{selector}"}, "is for parameters"),
+        ({}, {"Content-Length": "{project}"}, "writes itself"),
+        ({}, {"accept-encoding": "{project}"}, "writes itself"),
+        ({}, {"X": "{tenant}"}, "need each other"),
+    ],
+)
+def test_what_cannot_be_sent_ends_the_start(parameters, headers, reason):
+    with pytest.raises(ValueError, match=reason):
+        EngineScoping(parameters, headers)
+
+
+def test_tenants_that_nothing_is_told_of_end_the_start():
+    with pytest.raises(ValueError, match="need each other"):
+        EngineScoping({"p": "{project}"}, {}, Tenants({"A": "gold"}))
