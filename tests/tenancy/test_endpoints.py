@@ -80,20 +80,69 @@ def test_every_parameter_that_holds_promql_is_scoped():
         "/api/v1/label/a/b/values",
         "/api/v1/label/../query%3Fquery=secret/values",
         "/api/v1/label/..%2fquery/values",
-        "/api/v1/label/%61/values",
-        "/api/v1/label/a-b/values",
-        "/api/v1/label/1a/values",
+        "/api/v1/label/a%2Fb/values",
+        "/api/v1/label/%2f/values",
+        "/api/v1/label/./values",
+        "/api/v1/label/../values",
+        "/api/v1/label/%2e%2E/values",
+        "/api/v1/label/.%2e/values",
+        "/api/v1/label/%2e/values",
+        "/api/v1/label/%/values",
+        "/api/v1/label/a%2/values",
+        "/api/v1/label/a%zz/values",
+        "/api/v1/label/%ff/values",
+        "/api/v1/label/%ed%a0%80/values",
+        "/api/v1/label/a?b/values",
+        "/api/v1/label/a#b/values",
+        "/api/v1/label/a b/values",
+        "/api/v1/label/a\n/values",
+        "/api/v1/label/a%2fvalues",
+        "/api/v1/label%2fa/values",
         "/api/v1/label/ä/values",
         "/api/v1/label/٣/values",
         "/api/v1/label/vm/values?x",
         "/api/v1/label/vm/values//",
-        f"/api/v1/label/{'a' * 2000}/values",
+        f"/api/v1/label/{'a' * 1025}/values",
+        f"/api/v1/label/{'%C3%A4' * 513}/values",
     ],
 )
 def test_what_is_not_in_the_table_is_not_found(path):
     for look_up in (lambda: find("GET", path), lambda: find_path(path)):
         with pytest.raises(NotFound):
             look_up()
+
+
+@pytest.mark.parametrize(
+    ("segment", "name"),
+    [
+        ("http.status_code", "http.status_code"),
+        ("http%2Estatus_code", "http.status_code"),
+        ("http%2estatus%5Fcode", "http.status_code"),
+        ("%61", "a"),
+        ("a-b", "a-b"),
+        ("1a", "1a"),
+        ("...", "..."),
+        ("..a", "..a"),
+        ("a+b", "a%2Bb"),
+        ("a%20b", "a%20b"),
+        ("na%C3%AFve", "na%C3%AFve"),
+        ("%e6%97%a5%e6%9c%ac", "%E6%97%A5%E6%9C%AC"),
+        ("%252e", "%252e"),
+        ("%252F", "%252F"),
+        ("..;", "..%3B"),
+        ("%5c..%5C", "%5C..%5C"),
+        ("%3Fquery=secret%26x", "%3Fquery%3Dsecret%26x"),
+        ("%00%0d%0aX:%20y", "%00%0D%0AX%3A%20y"),
+        ("U__http_2e_status_code", "U__http_2e_status_code"),
+        ("U___2e__2e_", "U___2e__2e_"),
+        ("a" * 1024, "a" * 1024),
+        ("%C3%A4" * 512, "%C3%A4" * 512),
+    ],
+)
+def test_every_name_of_a_label_is_one_segment_that_is_written_anew(segment, name):
+    target = find("GET", f"/api/v1/label/{segment}/values")
+    assert target.endpoint.name == "label"
+    assert target.path == f"/api/v1/label/{name}/values"
 
 
 @pytest.mark.parametrize(

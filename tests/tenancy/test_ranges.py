@@ -20,6 +20,9 @@ from chrysaetos.tenancy.ranges import check_range
         ("0", "1e9", "1y2w3d4h5m6s7ms"),
         (".5", "1.", "1e-1"),
         ("1700000000.123", "1700000000.123", "15"),
+        ("-292273086-05-16T16:47:06Z", "-292273086-05-16T16:47:06Z", "1"),
+        ("-292273086-05-16T16:47:06Z", "-9223309901257974", "1s"),
+        ("292277025-08-18T07:12:54.999999999Z", "9223309901257975", "1"),
     ],
 )
 def test_a_range_that_prometheus_takes_passes(start, end, step):
@@ -39,6 +42,8 @@ def test_a_range_that_prometheus_takes_passes(start, end, step):
         ("0", "1", "0s", '"step": zero or negative'),
         ("0", "1", "-1", '"step": zero or negative'),
         ("0", "1", "1e-10", '"step": zero or negative'),  # less than a nanosecond
+        ("-292273086-05-16T16:47:06Z", "292277025-08-18T07:12:54.999999999Z", "292y", "11,000 points"),
+        ("292277025-08-18T07:12:54.999999999Z", "-292273086-05-16T16:47:06Z", "1", '"end"'),
         ("2", "1", "1", '"end": end timestamp must not be before start time'),
         ("2024-01-01T00:00:00Z", "2023-12-31T23:59:59Z", "1", '"end"'),
         ("0", "1", "1e400", '"step".*out of bounds'),

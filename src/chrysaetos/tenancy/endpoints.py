@@ -2,7 +2,8 @@
 
 Each path that the gateway answers stands here, with its methods, its policy rule, its parameters and what
 tenancy does with them. What is not here is 404. A path is looked up as the client sent it, undecoded: no
-percent-encoding, dot segment or doubled slash makes it another one.
+percent-encoding, dot segment or doubled slash makes it another one. The only part of a path that is decoded
+is a label's name, after its place was found.
 
 Source: Prometheus 3.16, ``web/api/v1/api.go`` (Register) and ``web/web.go``; documentation, "HTTP API".
 """
@@ -13,6 +14,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote_to_bytes
 
 from chrysaetos.errors import MethodNotAllowed, NotFound
 
@@ -135,8 +137,8 @@ class Target:
 
     Attributes:
         endpoint: the row.
-        path: the path to ask the upstream for. It is the row's own, but for a label's name, which consists
-            of ASCII letters, digits and underscores.
+        path: the path to ask the upstream for. It is the row's own, but for a label's name, which is one
+            segment, percent-encoded anew.
     """
 
     endpoint: Endpoint
@@ -389,9 +391,10 @@ ENDPOINTS = (
     _row("ready", "/-/ready", _GET_HEAD, "Whether Keystone and Prometheus can be reached", Action.OWN),
 )
 
-# Prometheus' data model: a legacy name, or the U__ form of any other (proposal 2023-08-21, "UTF-8 support").
-# Both are written with the same characters.
-_LABEL_VALUES = re.compile(r"/api/v1/label/[A-Za-z_][A-Za-z0-9_]{0,1023}/values", re.ASCII)
+# One segment of a path as clients may send it: visible ASCII, and whole escapes.
+_LABEL_VALUES = re.compile(r"/api/v1/label/((?:[!\"$&-.0->@-~]|%[0-9A-Fa-f]{2}){1,3072})/values")
+_LONGEST_NAME = 1024
+"""Bytes of a label's name."""
 
 
 def _fixed_paths() -> dict[str, Target]:
@@ -420,11 +423,28 @@ def find_path(raw_path: str) -> Target:
     """
     target = _FIXED.get(raw_path)
     if target is None:
-        path = raw_path.removesuffix("/")
-        if _LABEL_VALUES.fullmatch(path) is None:
+        match = _LABEL_VALUES.fullmatch(raw_path.removesuffix("/"))
+        name = None if match is None else _label_name(match[1])
+        if name is None:
             raise NotFound("this path is not served here")
-        target = Target(_LABEL, path)
+        target = Target(_LABEL, f"/api/v1/label/{quote(name, safe='')}/values")
     return target
+
+
+def _label_name(segment: str) -> str | None:
+    """Return the label's name that a segment of a path spells, None if it spells none.
+
+    Prometheus 3 takes any UTF-8 (``web/api/v1/api.go``, ``labelValues``). It decodes the path first, so a
+    slash divides segments and a dot segment is resolved: such names can only be sent in the ``U__`` form,
+    which is a name like any other here.
+    """
+    raw = unquote_to_bytes(segment)
+    if len(raw) > _LONGEST_NAME or b"/" in raw or raw in {b".", b".."}:
+        return None
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def find(method: str, raw_path: str) -> Target:

@@ -16,7 +16,7 @@ from chrysaetos.promql import units
 from chrysaetos.promql.parser import DEFAULT_BOUNDS
 from chrysaetos.tenancy.endpoints import Kind
 from chrysaetos.tenancy.enforce import scope_query, scope_selector
-from chrysaetos.tenancy.ranges import check_range
+from chrysaetos.tenancy.ranges import BOUNDARY_TIMES, check_range
 from chrysaetos.tenancy.scope import check_added
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 # Go's strconv.ParseFloat, without the forms that are no point in time; RFC 3339.
 _NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?"
 _TIME = re.compile(
-    rf"{_NUMBER}|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[Tt][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(?:\.[0-9]+)?"
+    rf"{_NUMBER}|{'|'.join(map(re.escape, BOUNDARY_TIMES))}"
+    r"|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
     r"(?:[Zz]|[-+][0-9]{2}:[0-9]{2})"
 )
 _DURATION = re.compile(f"{_NUMBER}|{units.DURATION}")
@@ -121,7 +122,8 @@ class Binder:
             new_url = self._rewritten(endpoint, url, texts)
             new_body = None if body is None else self._rewritten(endpoint, body, texts)
             return Bound(new_url, new_body, tuple(texts))
-        pieces = self._pieces(endpoint, scope, (("URL", url), ("body", body or b"")), texts)
+        # Of several selectors, Go's Form has the body's first.
+        pieces = self._pieces(endpoint, scope, (body or b"", url), texts)
         joined = b"&".join(pieces)
         return Bound(joined, None, tuple(texts)) if body is None else Bound(b"", joined, tuple(texts))
 
@@ -139,25 +141,26 @@ class Binder:
         return b"&".join(pieces)
 
     def _pieces(
-        self, endpoint: Endpoint, scope: Scope, places: tuple[tuple[str, bytes], ...], texts: list[Text]
+        self, endpoint: Endpoint, scope: Scope, places: tuple[bytes, ...], texts: list[Text]
     ) -> list[bytes]:
         pieces: list[bytes] = []
-        seen: dict[str, str] = {}
+        seen: set[str] = set()
         plain: dict[str, str] = {}
         added = 0
-        for place, encoded in places:
+        for encoded in places:
             for name, value in _split(encoded):
                 parameter = endpoint.parameters.get(name)
                 if parameter is None:
                     continue
-                if name in seen and not (parameter.repeated and seen[name] == place):
+                if name in seen and not parameter.repeated:
                     raise BadRequest(f'the parameter "{name}" is given more than once: send it once')
-                seen[name] = place
+                seen.add(name)
                 if parameter.kind in _PROMQL:
                     pieces.append(self._scoped_piece(parameter, scope, value, texts))
                     added += len(texts[-1].sent) - len(texts[-1].original)
                     check_added(scope, added)
-                else:
+                elif value or parameter.required or parameter.kind is Kind.TEXT:
+                    # Prometheus takes an empty value of the other kinds for one that is not there.
                     plain[name] = _checked(parameter, value)
                     pieces.append(_encoded(name, plain[name]))
         for name, parameter in endpoint.parameters.items():

@@ -11,13 +11,19 @@ from datetime import UTC, datetime, timedelta
 from chrysaetos.errors import BadRequest
 from chrysaetos.promql.units import duration_milliseconds
 
-__all__ = ["MOST_POINTS", "check_range"]
+__all__ = ["BOUNDARY_TIMES", "MOST_POINTS", "check_range"]
 
 MOST_POINTS = 11_000
 """Points of one series that a range query may have."""
 
 _SECOND = 10**9
 """In nanoseconds, in which Prometheus counts."""
+
+BOUNDARY_TIMES = {
+    "-292273086-05-16T16:47:06Z": (62135596801 - 2**63 // 1000) * _SECOND,
+    "292277025-08-18T07:12:54.999999999Z": (2**63 // 1000 - 62135596801) * _SECOND + _SECOND - 1,
+}
+"""The first and the last time that Prometheus knows, as it writes them: nanoseconds since the epoch."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_DURATION = 2**63 - 1
@@ -52,6 +58,9 @@ def check_range(start: str, end: str, step: str) -> None:
 
 def _time(name: str, text: str) -> int:
     """Nanoseconds since the epoch."""
+    boundary = BOUNDARY_TIMES.get(text)
+    if boundary is not None:
+        return boundary
     try:
         seconds = float(text)
     except ValueError:
