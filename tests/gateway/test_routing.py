@@ -1,6 +1,7 @@
 """The application: from a request to an answer, with a real connection to a scripted upstream."""
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qsl
 
@@ -267,6 +268,30 @@ async def test_an_error_of_prometheus_is_passed_on_as_it_is():
     async with gateway(answering(answer(body, status=b"422 Unprocessable Entity"))) as g:
         response = await g.get("/api/v1/query?query=up")
         assert (response.status, response.body) == (422, body)
+
+
+@pytest.mark.parametrize(
+    ("target", "sent", "own"),
+    [
+        ("/api/v1/query?query=up+%2B+down", "1:19", "1:6"),
+        ("/api/v1/query?query=up%0A%2B+down", "2:3", "2:3"),
+        ("/api/v1/query?query=rate(up[0x10])%2Bdown", "1:27", "1:16"),
+        ("/api/v1/query?query=up", "7:1", "7:1"),
+        ("/api/v1/series?match[]={a=~%22(%22}", "1:14", "1:2"),
+        ("/api/v1/series?match[]=up&match[]=down", "1:14", "1:14"),  # of which one?
+        ("/api/v1/series", "1:3", "1:3"),
+    ],
+)
+async def test_a_position_in_an_error_is_that_of_the_callers_text(target, sent, own):
+    message = "invalid parameter: {}: parse error: unexpected identifier"
+    error = {"status": "error", "errorType": "bad_data", "error": message.format(sent)}
+    script = answering(answer(json.dumps(error).encode(), status=b"400 Bad Request"))
+    async with gateway(script) as g:
+        response = await g.get(target)
+        assert (response.status, response.json) == (400, error | {"error": message.format(own)})
+        assert response.header(b"content-length") == b"%d" % len(response.body)
+        response = await g.get(target, "admin")
+        assert response.json == error
 
 
 @pytest.mark.parametrize("shared", [False, True])

@@ -7,7 +7,8 @@ from tests.shared import shared
 from chrysaetos.errors import QueryError
 from chrysaetos.promql.parser import Bounds, parse
 from chrysaetos.tenancy import enforce
-from chrysaetos.tenancy.enforce import EnforcementError, scope_query, scope_selector
+from chrysaetos.tenancy.edits import edited
+from chrysaetos.tenancy.enforce import EnforcementError, scope_query, scope_selector, scoping_edits
 from chrysaetos.tenancy.portable import portable
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 
@@ -162,3 +163,23 @@ def test_a_mistake_that_is_no_promql_is_found(monkeypatch):
     splice(monkeypatch, lambda text: text + "{")
     with pytest.raises(QueryError):
         scope_query("a", A)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_selector"),
+    [
+        ("up", False),
+        ("sum(a) / b{} + c{d='e'}", False),
+        ("rate(up[0x10]) > bool.5 # x\r+ 1", False),
+        ("info(info(up)) + absent(up)", False),
+        ("1", False),
+        ("up", True),
+        ("{a=`\\`}", True),
+    ],
+)
+def test_what_scoping_changes_can_be_told(text, is_selector):
+    scope = scope_selector if is_selector else scope_query
+    result = text
+    for edits in scoping_edits(text, A, is_selector=is_selector):
+        result = edited(result, edits)
+    assert result == scope(text, A)

@@ -23,17 +23,19 @@ from chrysaetos.errors import ChrysaetosError
 from chrysaetos.promql.ast import Call, MatrixSelector, Paren, VectorSelector, walk
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, Bounds, parse, parse_selector
 from chrysaetos.promql.strings import quote
+from chrysaetos.tenancy.edits import edited
 from chrysaetos.tenancy.labels import UNIFORM, fixed_metric
-from chrysaetos.tenancy.portable import portable
+from chrysaetos.tenancy.portable import portable, portable_edits
 from chrysaetos.tenancy.scope import check_added
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from chrysaetos.promql.parser import Query
+    from chrysaetos.tenancy.edits import Edit
     from chrysaetos.tenancy.scope import Scope
 
-__all__ = ["EnforcementError", "conjoin_selector", "scope_query", "scope_selector"]
+__all__ = ["EnforcementError", "conjoin_selector", "scope_query", "scope_selector", "scoping_edits"]
 
 # The bounds are the caller's text's. What is added opens no parenthesis, and is as long as it has to be.
 _UNBOUNDED = Bounds(bytes=sys.maxsize, depth=sys.maxsize, tokens=sys.maxsize, matchers=sys.maxsize)
@@ -135,30 +137,51 @@ def _scope(text: str, scope: Scope, bounds: Bounds, parser: Callable[[str, Bound
     return result
 
 
+def scoping_edits(
+    text: str, scope: Scope, *, is_selector: bool, bounds: Bounds = DEFAULT_BOUNDS
+) -> tuple[list[Edit], list[Edit]]:
+    """Return what scoping changes in a text.
+
+    Args:
+        text: as :func:`scope_query` or :func:`scope_selector` took it.
+        scope: what may be seen, not unrestricted.
+        is_selector: whether it is a ``match[]`` parameter.
+        bounds: how large the text may be.
+
+    Returns:
+        The edits that make the text portable, and those that scope the result.
+    """
+    parser = parse_selector if is_selector else parse
+    query = parser(text, bounds)
+    changes = portable_edits(query)
+    agreed = edited(text, changes)
+    return changes, _insertions(parser(agreed, _UNBOUNDED) if changes else query, scope)
+
+
 def _splice(query: Query, scope: Scope) -> str:
     """The query's text with the matcher in each selector."""
-    insertions: list[tuple[int, str]] = []
+    return edited(query.text, _insertions(query, scope))
+
+
+def _insertions(query: Query, scope: Scope) -> list[Edit]:
+    """The edits that put the matcher into each selector."""
+    insertions: list[Edit] = []
     label_sources = _label_sources(query)
     for selector in query.selectors:
         matcher = _matcher(scope, selector, label_sources)
         if not matcher:
             continue
         if selector.brace is None:
-            insertions.append((selector.name_end, f"{{{matcher}}}"))
+            insertions.append((selector.name_end, selector.name_end, f"{{{matcher}}}"))
         else:
-            insertions.append((selector.brace, f"{matcher}," if selector.matchers else matcher))
+            addition = f"{matcher}," if selector.matchers else matcher
+            insertions.append((selector.brace, selector.brace, addition))
     if query.infos:
         # info(v) selects target_info on its own. Given label matchers, it adds them to that selection.
-        insertions += [(call.end - 1, f",{{{scope.matcher}}}") for call in query.infos]
+        insertions += [(call.end - 1, call.end - 1, f",{{{scope.matcher}}}") for call in query.infos]
         insertions.sort(key=itemgetter(0))  # stable: a selector that ends at the parenthesis comes first
-    check_added(scope, sum(len(addition) for _, addition in insertions))
-    pieces: list[str] = []
-    position = 0
-    for place, addition in insertions:
-        pieces += (query.text[position:place], addition)
-        position = place
-    pieces.append(query.text[position:])
-    return "".join(pieces)
+    check_added(scope, sum(len(addition) for _, _, addition in insertions))
+    return insertions
 
 
 def _label_sources(query: Query) -> frozenset[int]:

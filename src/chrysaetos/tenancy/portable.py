@@ -24,12 +24,14 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from chrysaetos.promql.strings import quote
+from chrysaetos.tenancy.edits import edited
 
 if TYPE_CHECKING:
     from chrysaetos.promql.ast import Duration
     from chrysaetos.promql.parser import Query
+    from chrysaetos.tenancy.edits import Edit
 
-__all__ = ["portable"]
+__all__ = ["portable", "portable_edits"]
 
 _HINTS = re.compile(r"[A-Za-z0-9_:]\.|\r|\\`")
 # In a text that was parsed, quotes and number signs stand nowhere else.
@@ -50,6 +52,11 @@ def portable(query: Query) -> str:
     Returns:
         The query's text itself, if nothing had to be changed.
     """
+    return edited(query.text, portable_edits(query))
+
+
+def portable_edits(query: Query) -> list[Edit]:
+    """Return what :func:`portable` changes, in the order of the text."""
     text = query.text
     edits = [
         (duration.start, duration.end, _plain_seconds(duration))
@@ -58,20 +65,12 @@ def portable(query: Query) -> str:
     ]
     if _HINTS.search(text) is not None:
         edits = sorted([*_lexemes(text), *edits], key=itemgetter(0, 1))
-    if not edits:
-        return text
-    pieces: list[str] = []
-    position = 0
-    for start, end, written in edits:
-        pieces += (text[position:start], written)
-        position = end
-    pieces.append(text[position:])
-    return "".join(pieces)
+    return edits
 
 
-def _lexemes(text: str) -> list[tuple[int, int, str]]:
+def _lexemes(text: str) -> list[Edit]:
     """What to write for the words, comments and strings that engines read differently, by span."""
-    edits: list[tuple[int, int, str]] = []
+    edits: list[Edit] = []
     for match in _LEXEMES.finditer(text):
         if match["word"] is not None:
             if text.startswith(".", match.end()):

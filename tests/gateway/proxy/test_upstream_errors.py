@@ -133,3 +133,32 @@ async def test_an_error_that_breaks_off_is_none(caplog):
         await checked_error(UpstreamResponse(500, [], None, None, stream), "req-1")
     assert "10.0.0.7" not in str(caught.value)
     assert "req-1" in caplog.text
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+async def test_a_message_that_is_changed_is_sent_uncompressed_with_its_own_length(compressed):
+    body = error("1:9: ä", warnings=["old", 1], infos=["old"], data={"n": 1.5})
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    sent = gzip.compress(body) if compressed else body
+    passed = await checked_error(
+        response(sent, *headers, *([GZIP] if compressed else [])),
+        "req-1",
+        lambda text: text.replace("9", "5"),
+    )
+    assert passed.body is not None
+    assert json.loads(passed.body) == json.loads(
+        error("1:5: ä", warnings=["old", 1], infos=["old"], data={"n": 1.5})
+    )
+    assert passed.headers == [headers[0], (b"content-length", b"%d" % len(passed.body))]
+    assert passed.content_length == len(passed.body)
+
+
+async def test_a_message_that_stays_is_passed_on_byte_for_byte():
+    body = gzip.compress(error("ä"))
+    passed = await checked_error(response(body, GZIP), "req-1", lambda text: text.replace("9", "5"))
+    assert (passed.body, passed.headers) == (body, [GZIP])
+
+
+async def test_what_is_no_error_of_prometheus_is_not_restored():
+    with pytest.raises(UpstreamRefusal):
+        await checked_error(response(b"<html>"), "req-1", lambda _: pytest.fail("restored"))

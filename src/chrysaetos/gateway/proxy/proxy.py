@@ -18,11 +18,13 @@ from chrysaetos.gateway.proxy.relay import (
 )
 from chrysaetos.gateway.proxy.upstream_errors import checked_error
 from chrysaetos.tenancy.endpoints import Action
+from chrysaetos.tenancy.enforce import scoping_edits
 from chrysaetos.tenancy.parameters import Binder, Text
+from chrysaetos.tenancy.positions import restored
 from chrysaetos.tenancy.remote_read import scope_read_request
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
     from typing import Protocol
 
     from chrysaetos.access.grants import Access
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from chrysaetos.http.upstream.pool import UpstreamResponse
     from chrysaetos.http.upstream.replicas import Pool
     from chrysaetos.identity.caller import Authenticator, Caller
+    from chrysaetos.tenancy.edits import Edit
     from chrysaetos.tenancy.endpoints import Endpoint, Target
     from chrysaetos.tenancy.engine import Additions
     from chrysaetos.tenancy.parameters import Bound
@@ -137,10 +140,28 @@ class Proxy:
             response = await self._ask(request, target, scope, bound, additions)
             exchange.upstream_seconds = time.perf_counter() - asked
             if scoped and response.status >= 400 and response.status not in NOT_FOR_CLIENTS:
-                response = await checked_error(response, exchange.request_id)
+                restore = self._restoring(endpoint, scope, bound.texts)
+                response = await checked_error(response, exchange.request_id, restore)
             await pass_on(response, send, self._options.max_response_bytes, scope_header(scope))
         finally:
             self._limits.release(project)
+
+    def _restoring(
+        self, endpoint: Endpoint, scope: Scope, texts: tuple[Text, ...]
+    ) -> Callable[[str], str] | None:
+        """What turns an error about a scoped text into one about the caller's text.
+
+        Nothing does where there are several texts, since the error does not say which one it is about.
+        """
+        if endpoint.action is not Action.SCOPE or len(texts) != 1 or not texts[0].original:
+            return None
+        text, bounds = texts[0].original, self._options.bounds
+        is_selector = "query" not in endpoint.parameters
+
+        def stages() -> tuple[list[Edit], list[Edit]]:
+            return scoping_edits(text, scope, is_selector=is_selector, bounds=bounds)
+
+        return lambda message: restored(message, text, stages)
 
     async def _bind(self, request: Request, endpoint: Endpoint, scope: Scope, receive: Receive) -> Bound:
         """What the upstream gets: parameters and body, scoped."""
