@@ -29,7 +29,8 @@ def test_everything_has_a_default_that_works_for_one_machine(configured):
     assert (upstream.host, upstream.port, upstream.tls) == ("localhost", 9090, None)
     assert upstream.static_headers == ()
     assert application.path_prefix == ""
-    assert application.bounds.bytes == 32 * 1024
+    assert application.bounds.bytes == 256 * 1024
+    assert application.max_body_bytes == 1024 * 1024
     assert (application.max_read_bytes, application.max_filtered_bytes) == (1 << 20, 1 << 24)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from contextlib import asynccontextmanager
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from oslo_config import cfg
@@ -178,6 +178,17 @@ async def test_a_form_is_scoped_and_sent_as_a_form():
         assert line.split(b" ")[:2] == [b"POST", b"/api/v1/query_range"]
         assert headers[b"content-type"] == FORM[1]
         assert pairs(body) == [("query", 'up{project="A"}'), ("start", "1"), ("end", "2"), ("step", "1s")]
+
+
+async def test_a_dashboards_query_over_all_of_900_names_fits():
+    names = "|".join(f"{number:08x}-6f70-656e-7374-61636b000000" for number in range(900))
+    query = " + ".join(f'sum(rate({name}{{uuid=~"{names}"}}[5m]))' for name in ("cpu", "net", "disk", "mem"))
+    body = urlencode({"query": query, "time": "1"}).encode()
+    assert 128 * 1024 < len(query) < len(body) < 256 * 1024
+    async with gateway() as g:
+        response = await g.post("/api/v1/query", body)
+        assert response.status == 200
+        assert pairs(g.asked()[2])[0] == ("query", query.replace("{", '{project="A",'))
 
 
 async def test_a_form_may_come_in_pieces_and_with_a_charset():

@@ -192,14 +192,16 @@ def test_bytes_are_bounded():
             text, "the query is longer than 2 bytes", "^", lambda text: parse(text, Bounds(bytes=2))
         )
     assert_refused("'é'", "the query is longer than 3 bytes", "^", lambda text: parse(text, Bounds(bytes=3)))
-    with pytest.raises(QueryError, match="longer than 32768 bytes"):
-        parse(" " * 32769)
+    with pytest.raises(QueryError, match="longer than 262144 bytes"):
+        parse(" " * 262145)
 
 
 def test_tokens_are_bounded():
     assert_refused(
         "1+1", "the query has more than 2 tokens", "  ^", lambda text: parse(text, Bounds(tokens=2))
     )
+    with pytest.raises(QueryError, match="more than 32768 tokens"):
+        parse("1" + "+1" * 16384)
 
 
 def test_selectors_and_matchers_are_bounded():
@@ -223,7 +225,7 @@ def test_long_chains_need_no_stack():
 
 
 def test_the_default_bounds():
-    assert Bounds(bytes=32768, depth=100, tokens=32768, matchers=8192) == DEFAULT_BOUNDS
+    assert Bounds(bytes=262144, depth=100, tokens=32768, matchers=8192) == DEFAULT_BOUNDS
 
 
 def test_syntax_is_told_before_types():

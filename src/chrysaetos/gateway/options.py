@@ -172,7 +172,9 @@ GATEWAY_OPTIONS = [
     cfg.IntOpt(
         "max_url_bytes", default=128 * 1024, min=1024, help="Maximum length of a URL, including its query."
     ),
-    cfg.IntOpt("max_body_bytes", default=256 * 1024, min=1024, help="Maximum size of the body of a request."),
+    cfg.IntOpt(
+        "max_body_bytes", default=1024 * 1024, min=1024, help="Maximum size of the body of a request."
+    ),
     cfg.IntOpt(
         "max_read_bytes",
         default=1024 * 1024,
@@ -189,7 +191,7 @@ GATEWAY_OPTIONS = [
         "worker. Set it well above max_body_bytes.",
     ),
     cfg.IntOpt(
-        "max_query_bytes", default=32 * 1024, min=64, help="Maximum length of a PromQL text, decoded."
+        "max_query_bytes", default=256 * 1024, min=64, help="Maximum length of a PromQL text, decoded."
     ),
     cfg.IntOpt(
         "max_query_depth",

@@ -76,6 +76,9 @@ _TWO_ARGUMENTS = frozenset({"topk", "bottomk", "count_values", "quantile", "limi
 class Bounds:
     """The maximum size of a text, checked before or while it is parsed.
 
+    A dashboard that names 900 servers in one regular expression is long and has few tokens. What takes time
+    is tokens, so their number bounds that, and the length may be larger.
+
     Attributes:
         bytes: length in UTF-8.
         depth: levels of parentheses.
@@ -83,7 +86,7 @@ class Bounds:
         matchers: number of selectors and matchers together.
     """
 
-    bytes: int = 32 * 1024
+    bytes: int = 256 * 1024
     depth: int = 100
     tokens: int = 32 * 1024
     matchers: int = 8 * 1024

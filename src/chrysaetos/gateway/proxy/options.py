@@ -27,7 +27,7 @@ class GatewayOptions:
 
     path_prefix: str = ""
     max_url_bytes: int = 128 * 1024
-    max_body_bytes: int = 256 * 1024
+    max_body_bytes: int = 1024 * 1024
     max_read_bytes: int = 1024 * 1024
     bounds: Bounds = DEFAULT_BOUNDS
     timeout: float = 130.0

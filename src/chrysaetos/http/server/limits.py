@@ -21,7 +21,7 @@ class FramingLimits:
     line: int = 128 * 1024 + 64
     fields: int = 64 * 1024
     count: int = 100
-    body: int = 256 * 1024
+    body: int = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
