@@ -23,7 +23,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ENGINES", "Engine", "EngineError", "build", "built", "missing"]
+__all__ = ["ENGINES", "Engine", "EngineError", "build", "built", "missing", "source_of"]
 
 
 class EngineError(Exception):
@@ -156,9 +156,21 @@ def _go() -> str | None:
     return shutil.which("go") or shutil.which("go", path="/usr/local/go/bin:/usr/lib/go/bin")
 
 
+def source_of(engine: Engine) -> Path:
+    """Return the folder of an engine's source in Go's module cache. It is downloaded if it is not there.
+
+    Raises:
+        EngineError: Go is missing, or refused.
+    """
+    go = _go()
+    if go is None:
+        raise EngineError(missing(engine))
+    downloaded = _run([go, "mod", "download", "-json", f"{engine.module}@{engine.version}"], Path.cwd())
+    return Path(json.loads(downloaded)["Dir"])
+
+
 def _compile(engine: Engine, go: str, scratch: Path) -> None:
-    downloaded = _run([go, "mod", "download", "-json", f"{engine.module}@{engine.version}"], scratch)
-    module = Path(json.loads(downloaded)["Dir"])
+    module = source_of(engine)
     programs = scratch / "programs"
     programs.mkdir()
     command = [go, "build", "-trimpath", "-buildvcs=false", "-o", f"{programs}/", "-tags", engine.tags]
