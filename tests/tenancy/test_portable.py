@@ -32,6 +32,15 @@ A = Scope.of("project", "A")
         "cpu > bool 1.5",
         "rate(rate(cpu[16])[16:0.5] offset -1.25) + 0x10",
         "cpu[5m30s:1m] @ 0x10",
+        "5m - s + 5-m + web1s-x",
+        "cpu{a='5m-3m'} # 5m-3m",
+        "cpu @ 5 + 5 # @+5",
+        "cpu @ -5 + cpu @ start() + 5",
+        "cpu{a='@+'}",
+        '{__name__="",a="b"} or {"cpu",__name__!=""}',
+        '{__name__="cpu",__name__="cpu"}',
+        '{__name__!="\\xff",a="\\xff\\ufffd"}',
+        '{"é\\n☃"}',
     ],
 )
 def test_what_all_engines_read_alike_stays_as_it_is(text):
@@ -66,6 +75,14 @@ def test_what_all_engines_read_alike_stays_as_it_is(text):
         ("rate(up[2.])", "rate(up[2])"),
         ("rate(up[1e-6])", "rate(up[0.000001])"),
         ("rate(up[0x10*(0x2+step())] offset 0x1)", "rate(up[16*(2+step())] offset 1)"),
+        ("5m-sand", "5m -sand"),
+        ("up offset 1h30m-dor", "up offset 1h30m -dor"),
+        ("up offset 5m-3m", "up offset 5m -3m"),
+        ("1ms-m", "1ms -m"),
+        ("up @ +1.5", "up @ 1.5"),
+        ("up @#\r+5", "up @#\r\n5"),
+        ("up @ +5 + 5", "up @ 5 + 5"),
+        ("sum_over_time(up @\t+ 5m[5m:1m])", "sum_over_time(up @\t 5m[5m:1m])"),
     ],
 )
 def test_what_engines_would_read_otherwise_is_written_so_that_they_agree(text, expected):
@@ -82,6 +99,27 @@ def test_what_engines_would_read_otherwise_is_written_so_that_they_agree(text, e
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"cpu",__name__=""}', '{"cpu",__name__=~""}'),
+        ("{'',a='b',\"cpu\"}", '{__name__=~"",a=\'b\',"cpu"}'),
+        (
+            "{__name__=''#\r,'__name__'=``,__name__='cpu'}",
+            '{__name__=~""#\r\n,__name__=~"",__name__=\'cpu\'}',
+        ),
+        ('{"\\ufffd"}', '{__name__=~"\\ufffd"}'),
+        ("{__name__='#\\xef\\xbf\\xbd.'}", '{__name__=~"#\\ufffd\\\\."}'),
+        ("{'\\xff'}", '{__name__!~"(?s).*"}'),
+        ("{__name__='#\\377𐍈',a=\"b\"}", '{__name__!~"(?s).*",a="b"}'),
+        ("{'cpu',__name__#\r= #=\r''}", "{'cpu',__name__=~\"\"}"),
+    ],
+)
+def test_a_name_that_cannot_be_printed_is_written_as_a_regular_expression(text, expected):
+    assert portable(parse(text)) == expected
+    assert portable(parse(expected)) == expected
+
+
 def test_a_scoped_text_is_portable():
     assert scope_query("secret #\r{vm!='x'}", A) == "secret #\r\n{project=\"A\",vm!='x'}"
     assert scope_query("{a=`\\`,b=`} or secret #`}", A) == '{project="A",a="\\\\",b=`} or secret #`}'
@@ -91,6 +129,10 @@ def test_a_scoped_text_is_portable():
 def test_a_keyword_is_not_joined_with_a_number_into_the_name_of_a_metric():
     assert scope_query("1 < bool.5", A) == "1 < bool .5"
     assert scope_query("cpu>bool.5", A) == 'cpu{project="A"}>bool .5'
+
+
+def test_a_name_is_not_split_into_the_unit_of_a_duration_and_an_operator():
+    assert scope_query("5m-sand", A) == '5m -sand{project="A"}'
 
 
 def test_a_long_word_takes_linear_time():
@@ -107,6 +149,9 @@ def test_a_scoped_text_that_is_not_portable_is_not_sent(monkeypatch):
         'secret #\r{project="A"}',
         'secret{project="A"} > bool.5',
         'secret{project="A"} offset 0x10',
+        '5m-secret{project="A"}',
+        'secret{project="A"} @ +5',
+        '{project="A",__name__="","secret"}',
     ):
         monkeypatch.setattr(enforce, "_splice", lambda *_, text=text: text)
         with pytest.raises(EnforcementError, match="engines"):

@@ -10,10 +10,15 @@ accepts:
 - a comment that ends at a carriage return: some engines read on to the next line feed;
 - a raw string that ends in a backslash: some engines take the backquote after it for a part of the string;
 - a duration that is a number in another form than plain seconds (``[0x10]``, ``offset 1e3``): some engines
-  cannot read it, or read another length.
+  cannot read it, or read another length;
+- a duration that a minus sign follows (``5m-sand``, ``5m-3m``): languages with negative parts of durations
+  read one duration, ``5m-s`` or ``5m-3m``;
+- a plus sign after ``@``, an empty ``__name__`` beside another one (``{"cpu",__name__=""}``), and a name that
+  is not UTF-8: some engines print an expression to copy it, and cannot read these again.
 
-Each is written in the form that all engines read alike: a space before the dot, a line feed after the
-carriage return, the string in double quotes, the duration in seconds.
+Each is written in the form that all engines read alike: a space before the dot or the minus sign, a line feed
+after the carriage return, the string in double quotes, the duration in seconds, the time without its plus
+sign, the name as a regular expression.
 """
 
 from __future__ import annotations
@@ -23,23 +28,28 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from chrysaetos.promql.strings import quote
+from chrysaetos.promql.strings import is_label_name, quote, regex_quote, unquote
 from chrysaetos.tenancy.edits import edited
 
 if TYPE_CHECKING:
-    from chrysaetos.promql.ast import Duration
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from chrysaetos.promql.ast import Duration, Matcher
     from chrysaetos.promql.parser import Query
     from chrysaetos.tenancy.edits import Edit
 
 __all__ = ["portable", "portable_edits"]
 
-_HINTS = re.compile(r"[A-Za-z0-9_:]\.|\r|\\`")
+_HINTS = re.compile(r"[A-Za-z0-9_:]\.|\r|\\`|[0-9](?:ms|[smhdwy])-|@[ \t\r\n]*[+#]")
 # In a text that was parsed, quotes and number signs stand nowhere else.
 _LEXEMES = re.compile(
     r"""\"(?:[^"\\]++|\\.)*\"|'(?:[^'\\]++|\\.)*'|`(?P<raw>[^`]*+)`|\#[^\r\n]*+(?P<cr>\r(?!\n))?
-    |[0-9.][0-9A-Za-z_.]*+|(?P<word>[A-Za-z_][0-9A-Za-z_:]*+)""",
+    |(?P<number>[0-9.][0-9A-Za-z_.]*+)|(?P<word>[A-Za-z_][0-9A-Za-z_:]*+)|(?P<at>@)|(?P<plus>\+)""",
     re.DOTALL | re.VERBOSE,
 )
+_NO_NAME = '__name__!~"(?s).*"'
+"""No series has a name that is not UTF-8."""
+_UNITS = frozenset("smhdwy")
 _PLAIN_SECONDS = re.compile(r"(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?")
 
 
@@ -63,23 +73,55 @@ def portable_edits(query: Query) -> list[Edit]:
         for duration in query.durations
         if _PLAIN_SECONDS.fullmatch(text, duration.start, duration.end) is None
     ]
-    if _HINTS.search(text) is not None:
-        edits = sorted([*_lexemes(text), *edits], key=itemgetter(0, 1))
+    names = [edit for selector in query.selectors if selector.matchers for edit in _names(selector.matchers)]
+    if names or _HINTS.search(text) is not None:
+        edits = _outermost(sorted([*edits, *names, *_lexemes(text)], key=itemgetter(0, 1)))
     return edits
+
+
+def _outermost(edits: Iterable[Edit]) -> list[Edit]:
+    """Return edits without those in a part that an earlier one replaces, such as the comments in a matcher."""
+    kept: list[Edit] = []
+    for edit in edits:
+        if not kept or edit[0] >= kept[-1][1]:
+            kept.append(edit)
+    return kept
 
 
 def _lexemes(text: str) -> list[Edit]:
-    """What to write for the words, comments and strings that engines read differently, by span."""
+    """What to write for the words, numbers, comments and strings that engines read differently, by span."""
     edits: list[Edit] = []
+    after_at = False
     for match in _LEXEMES.finditer(text):
+        start, end = match.span()
         if match["word"] is not None:
-            if text.startswith(".", match.end()):
-                edits.append((match.end(), match.end(), " "))
+            if text.startswith(".", end):
+                edits.append((end, end, " "))
+        elif match["number"] is not None:
+            if text[end - 1] in _UNITS and text.startswith("-", end):
+                edits.append((end, end, " "))
         elif match["cr"] is not None:
-            edits.append((match.end(), match.end(), "\n"))
+            edits.append((end, end, "\n"))
         elif match["raw"] is not None and match["raw"].endswith("\\"):
-            edits.append((*match.span(), quote(match["raw"])))
+            edits.append((start, end, quote(match["raw"])))
+        elif match["plus"] is not None and after_at:
+            edits.append((start, end, ""))
+        if text[start] != "#":
+            after_at = match["at"] is not None
     return edits
+
+
+def _names(matchers: Sequence[Matcher]) -> Iterator[Edit]:
+    """What to write for the names of a selector that some engines print wrongly, by span."""
+    names = [matcher for matcher in matchers if matcher.name == "__name__"]
+    for start, end, _, op, raw in names:
+        name = unquote(raw)
+        if op != "=" or (name == "" and len(names) == 1):
+            continue
+        if name and not is_label_name(name):
+            yield start, end, _NO_NAME
+        elif name == "" or "\ufffd" in name:
+            yield start, end, f"__name__=~{quote(regex_quote(name))}"
 
 
 def _plain_seconds(duration: Duration) -> str:
