@@ -336,7 +336,7 @@ HOSTILE = (
         'absent_over_time((cpu{project=~"A",project="A"}[5m])) or up{project="A"}',
     ),
     ("absent(sum(cpu))", 'absent(sum(cpu{project="A"}))'),
-    ("absent_over_time(cpu[5m:1m])", 'absent_over_time(cpu{project="A"}[5m:1m])'),
+    ("absent_over_time(cpu[5m:1m])", 'absent_over_time(cpu{project=~"A"}[5m:1m])'),
     ("absent(-cpu)", 'absent(-cpu{project="A"})'),
     ("1 < bool.5", "1 < bool .5"),
     ("rate(cpu[0x10])", 'rate(cpu{project="A"}[16])'),

@@ -183,3 +183,24 @@ def test_what_scoping_changes_can_be_told(text, is_selector):
     for edits in scoping_edits(text, A, is_selector=is_selector):
         result = edited(result, edits)
     assert result == scope(text, A)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "absent(x{})",
+        "absent((x{} offset 5m))",
+        "absent(+x{})",
+        "absent(+(+x{}))",
+        "absent_over_time(x{}[5m])",
+        "absent_over_time(x{}[5m:1m])",
+        "absent_over_time((+x{})[5m:])",
+    ],
+)
+def test_absent_takes_no_label_from_the_scope_in_any_engine(text):
+    assert scope_query(text, A) == text.replace("{}", '{project=~"A"}')
+
+
+def test_absent_of_what_has_no_matchers_of_its_own_keeps_the_equality():
+    assert scope_query("absent(sum(x))", A) == 'absent(sum(x{project="A"}))'
+    assert scope_query("absent(-x)", A) == 'absent(-x{project="A"})'

@@ -20,7 +20,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import ChrysaetosError
-from chrysaetos.promql.ast import Call, MatrixSelector, Paren, VectorSelector, walk
+from chrysaetos.promql.ast import Call, MatrixSelector, Paren, Subquery, Unary, VectorSelector, walk
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, Bounds, parse, parse_selector
 from chrysaetos.promql.strings import quote
 from chrysaetos.tenancy.edits import edited
@@ -185,14 +185,17 @@ def _insertions(query: Query, scope: Scope) -> list[Edit]:
 
 
 def _label_sources(query: Query) -> frozenset[int]:
-    """Starts of the selectors that ``absent()`` and ``absent_over_time()`` take labels from."""
+    """Starts of the selectors that ``absent()`` and ``absent_over_time()`` take labels from.
+
+    Some engines take them through a plus sign and from a subquery too.
+    """
     if "absent" not in query.text:
         return frozenset()
     starts: list[int] = []
     for node in walk(query.expr):
         if isinstance(node, Call) and node.function.name in {"absent", "absent_over_time"}:
             arg = node.args[0]
-            while isinstance(arg, Paren):
+            while isinstance(arg, Paren | Subquery) or (isinstance(arg, Unary) and arg.op == "+"):
                 arg = arg.expr
             if isinstance(arg, MatrixSelector):
                 arg = arg.selector

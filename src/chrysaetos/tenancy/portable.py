@@ -80,7 +80,7 @@ def portable_edits(query: Query) -> list[Edit]:
 
 
 def _outermost(edits: Iterable[Edit]) -> list[Edit]:
-    """Return edits without those in a part that an earlier one replaces, such as the comments in a matcher."""
+    """Return edits without those in a part that another one replaces, such as the comments in a matcher."""
     kept: list[Edit] = []
     for edit in edits:
         if not kept or edit[0] >= kept[-1][1]:
