@@ -23,6 +23,7 @@ extensions = [
     "oslo_policy.sphinxext",
     "tools.reference.extension",
 ]
+smartquotes = False  # quotation marks are part of PromQL and of commands
 exclude_patterns = ["_generated"]
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4

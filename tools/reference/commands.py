@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from tools.reference.rst import escaped, heading, indented
+from tools.reference.rst import code, escaped, heading, indented
 
 from chrysaetos.cli.main import parsers
 
@@ -40,46 +40,53 @@ def _summary(parser: argparse.ArgumentParser) -> str:
 
 def _overview(known: dict[str, argparse.ArgumentParser]) -> str:
     """The page of the command itself: its subcommands."""
-    text = heading("chrysaetos", "=") + _synopsis("chrysaetos COMMAND [options]") + heading("Commands", "-")
+    text = heading("chrysaetos", "=") + heading("Synopsis", "-") + code("chrysaetos COMMAND [options]")
+    text += heading("Commands", "-")
     for name, parser in known.items():
         text += f"**chrysaetos-{name}(1)**\n   {escaped(_summary(parser))}.\n\n"
     return text
 
 
-def _synopsis(usage: str) -> str:
-    return f".. code-block:: text\n\n{indented(usage.rstrip())}\n\n"
-
-
 def _page(parser: argparse.ArgumentParser) -> str:
-    return heading(parser.prog, "=") + "".join(_sections(parser, nested=False))
+    text = heading(parser.prog, "=") + heading("Synopsis", "-") + _synopsis(parser)
+    if parser.description:
+        text += heading("Description", "-") + _text(parser.description)
+    return text + "".join(_arguments(parser, "-")) + "".join(map(_subcommand, _subparsers(parser)))
 
 
-def _sections(parser: argparse.ArgumentParser, *, nested: bool) -> Iterator[str]:
-    """What a parser takes, and then each of its subcommands under a heading of its own."""
-    if nested:
-        yield heading(parser.prog, "-")
+def _subcommand(parser: argparse.ArgumentParser) -> str:
+    text = heading(parser.prog, "-") + _synopsis(parser) + _text(parser.description)
+    return text + "".join(_arguments(parser, "~")) + "".join(map(_subcommand, _subparsers(parser)))
+
+
+def _synopsis(parser: argparse.ArgumentParser) -> str:
     formatter = parser.formatter_class(prog=parser.prog, width=_WIDTH)
     formatter.add_usage(parser.usage, parser._actions, parser._mutually_exclusive_groups, prefix="")
-    yield _synopsis(formatter.format_help())
-    yield _text(parser.description)
+    return code(formatter.format_help())
+
+
+def _arguments(parser: argparse.ArgumentParser, underline: str) -> Iterator[str]:
+    """The groups of arguments, each under a heading of its own, and the epilog."""
     yield f".. program:: {parser.prog}\n\n"
-    subparsers: list[argparse.ArgumentParser] = []
     for group in parser._action_groups:
-        actions = [action for action in group._group_actions if action.help != argparse.SUPPRESS]
-        subparsers += [
-            each
-            for action in actions
-            if isinstance(action, argparse._SubParsersAction)
-            for each in dict.fromkeys(action.choices.values())
-        ]
-        shown = [a for a in actions if not isinstance(a, argparse._SubParsersAction | argparse._HelpAction)]
+        shown = [action for action in group._group_actions if _is_shown(action)]
         if shown:
-            yield f".. rubric:: {escaped((group.title or '').capitalize())}\n\n{_text(group.description)}"
+            yield heading((group.title or "").capitalize(), underline) + _text(group.description)
         for action in shown:
             yield _option(parser, action)
     yield _text(parser.epilog)
-    for each in subparsers:
-        yield from _sections(each, nested=True)
+
+
+def _is_shown(action: argparse.Action) -> bool:
+    if isinstance(action, argparse._SubParsersAction | argparse._HelpAction):
+        return False
+    return action.help != argparse.SUPPRESS
+
+
+def _subparsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield from dict.fromkeys(action.choices.values())
 
 
 def _option(parser: argparse.ArgumentParser, action: argparse.Action) -> str:

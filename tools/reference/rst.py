@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["escaped", "heading", "indented", "literal", "table"]
+__all__ = ["code", "escaped", "heading", "indented", "literal", "table"]
 
 _MARKUP = re.compile(r"[\\*`|_]")
 
@@ -21,6 +21,11 @@ def escaped(text: str) -> str:
 def literal(text: str) -> str:
     """Return a text in the font of code."""
     return f"``{text}``" if text else ""
+
+
+def code(text: str) -> str:
+    """Return lines that are shown as they are."""
+    return f".. code-block:: text\n\n{indented(text.rstrip())}\n\n"
 
 
 def heading(text: str, underline: str) -> str:

@@ -25,14 +25,14 @@ _SCHEMAS: dict[Kind, dict[str, Any]] = {
 }
 
 _PARAMETERS = {
-    "batch_size": "The number of results in each batch.",
+    "batch_size": "The preferred number of results in each batch.",
     "case_sensitive": "Whether the search distinguishes upper and lower case: `true` or `false`.",
     "cost": "Whether to return the estimated and the actual cost: `true` or `false`.",
     "end": "The end of the time range.",
     "exclude_alerts": "Whether to leave out the active alerts: `true` or `false`.",
     "file[]": "The rule files to return.",
-    "fuzz_alg": "The algorithm of the fuzzy search.",
-    "fuzz_threshold": "How similar a result must be.",
+    "fuzz_alg": "The algorithm of the fuzzy search: `subsequence` (the default) or `jarowinkler`.",
+    "fuzz_threshold": "How similar a result must be, from 0 to 100.",
     "group_limit": "The maximum number of groups to return.",
     "group_next_token": "The token of the next page, from the previous answer.",
     "include_score": "Whether to return the score of each result: `true` or `false`.",
@@ -52,8 +52,8 @@ _PARAMETERS = {
     "rule_name[]": "The names of the rules to return.",
     "scrapePool": "The scrape pool whose targets to return.",
     "search[]": "The texts to search for.",
-    "sort_by": "What to sort the results by.",
-    "sort_dir": "The direction of the sort.",
+    "sort_by": "The order of the results: `alpha` or `score`.",
+    "sort_dir": "The direction of `sort_by=alpha`: `asc` or `dsc`.",
     "start": "The start of the time range.",
     "state": "The state of the targets to return: `active`, `dropped` or `any`.",
     "stats": "Return statistics of the evaluation: `true`, or `all` for each step as well.",
@@ -77,6 +77,18 @@ _ACTIONS = {
 _FORM = "application/x-www-form-urlencoded"
 _PROTOBUF = "application/x-protobuf"
 _JSON = "application/json"
+_TEXT = "text/plain"
+_MEDIA = {
+    "federate": _TEXT,
+    "healthcheck": _TEXT,
+    "healthy": _TEXT,
+    "notifications_live": "text/event-stream",
+    "read": _PROTOBUF,
+    **dict.fromkeys(
+        ("search_metric_names", "search_label_names", "search_label_values"), "application/x-ndjson"
+    ),
+}
+"""The media type of an answer that is not JSON, by endpoint."""
 
 _PLAIN = (errors.NotFound, errors.MethodNotAllowed, errors.UriTooLong, errors.HeadersTooLarge)
 """The errors of every endpoint."""
@@ -133,7 +145,9 @@ def _operation(endpoint: Endpoint, method: str) -> dict[str, Any]:
         "summary": endpoint.summary,
         "description": _ACTIONS[endpoint.action],
         "parameters": _path_parameters(endpoint),
-        "responses": {"200": {"description": "The answer."}},
+        "responses": {
+            "2XX": {"description": "The answer.", "content": {_MEDIA.get(endpoint.name, _JSON): {}}}
+        },
     }
     if not has_body:
         operation["parameters"] += [_query_parameter(each) for each in endpoint.parameters.values()]
@@ -146,6 +160,8 @@ def _operation(endpoint: Endpoint, method: str) -> dict[str, Any]:
         operation["x-policy-rules"] = list(endpoint.rules)
     if endpoint.action is Action.OWN:
         operation["security"] = []
+    if endpoint.name == "ready":
+        operation["responses"]["503"] = {"description": "Keystone or Prometheus cannot be reached."}
     for kind in _errors(endpoint, has_body=has_body):
         operation["responses"][str(kind.status)] = {"$ref": f"#/components/responses/{kind.__name__}"}
     return operation
