@@ -43,7 +43,9 @@ FORGED = (
 
 REQUIRED = {
     "query": "query=up",
+    "query_cost": "query=up",
     "query_range": "query=up&start=1&end=2&step=1",
+    "query_range_cost": "query=up&start=1&end=2&step=1",
     "query_exemplars": "query=up",
     "search_label_values": "label=vm",
     "delete_series": "match[]=up",
