@@ -75,7 +75,7 @@ class Payload(NamedTuple):
 
 
 class _Error(NamedTuple):
-    """The content of an error response.
+    """What an error response's body says.
 
     Attributes:
         type: Prometheus' ``errorType``, None if there is none.

@@ -1,16 +1,16 @@
 """Text + Scope → scoped text.
 
 A query is scoped by splicing: the scope's matcher is inserted into each vector selector, in the caller's own
-text. The tree is never printed, so nothing can be printed wrongly, and everything else stays unchanged. (Some
-rare forms that engines read differently are rewritten: see ``portable``.)
+text. Nothing is printed anew, so nothing can be printed wrongly, and all else stays as it was. (Some rare
+forms that engines read differently are written as all of them read them: see ``portable``.)
 
 ``absent()`` and ``absent_over_time()`` give their result the labels that their selector fixes by equality
 (``promql/functions.go``, ``createLabelsForAbsentFunction``). So there the matcher is a regular expression,
 which gives no label, and it comes first: a label is also dropped at any matcher after its first equality.
 
-The result is parsed again, and each selector in its tree is checked. The two passes find selectors in
-different ways (the first while parsing, the second by walking the tree), so a mistake in one is found by the
-other, and the request is refused.
+The result is then parsed again, and each selector of its tree is looked at. The two passes find selectors
+in different ways (the first as the parser meets them, the second by walking the tree), so a mistake in one
+shows in the other, and ends in a refusal.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
 __all__ = ["EnforcementError", "conjoin_selector", "scope_query", "scope_selector", "scoping_edits"]
 
-# The bounds apply to the caller's text. The additions open no parenthesis.
+# The bounds are the caller's text's. What is added opens no parenthesis, and is as long as it has to be.
 _UNBOUNDED = Bounds(bytes=sys.maxsize, depth=sys.maxsize, tokens=sys.maxsize, matchers=sys.maxsize)
 
 
 class EnforcementError(ChrysaetosError):
-    """A scoped text lacks its scope somewhere: a defect of this package, not an error of the caller."""
+    """A scoped text does not carry its scope everywhere. A defect of this package, never the caller's."""
 
 
 def scope_query(text: str, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) -> str:
@@ -50,15 +50,15 @@ def scope_query(text: str, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) -> str
 
     Args:
         text: a PromQL expression.
-        scope: the caller's scope.
-        bounds: the maximum size of the text.
+        scope: what may be seen.
+        bounds: how large the text may be.
 
     Returns:
         The text with the scope's matcher in each selector; unchanged if the scope is unrestricted.
 
     Raises:
         QueryError: the text is not PromQL, or too large.
-        BadRequest: there are too many selectors for the number of tenants in the scope.
+        BadRequest: it has too many selectors for so many tenants.
         EnforcementError: the result would not be safe.
     """
     return _scope(text, scope, bounds, parse)
@@ -69,8 +69,8 @@ def scope_selector(text: str, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) -> 
 
     Args:
         text: a vector selector without modifiers.
-        scope: the caller's scope.
-        bounds: the maximum size of the text.
+        scope: what may be seen.
+        bounds: how large the text may be.
 
     Returns:
         The selector with the scope's matcher; unchanged if the scope is unrestricted.
@@ -84,16 +84,16 @@ def scope_selector(text: str, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) -> 
 
 
 def conjoin_selector(text: str, matchers: Sequence[str], bounds: Bounds = DEFAULT_BOUNDS) -> str:
-    """Add matchers to a ``match[]`` parameter.
+    """Restrict a ``match[]`` parameter to what matchers match as well.
 
     Args:
         text: a vector selector without modifiers.
-        matchers: matchers in PromQL's syntax, also of the metric's name.
-        bounds: the maximum size of the text.
+        matchers: in PromQL's syntax; of the metric's name too.
+        bounds: how large the text may be.
 
     Returns:
-        The selector with the matchers. A name before the braces becomes a matcher, since Prometheus does not
-        allow both.
+        The selector with the matchers. A name before its braces becomes a matcher: beside one, Prometheus
+        takes no matcher of the name.
 
     Raises:
         QueryError: the text is not a selector, or too large.
@@ -146,7 +146,7 @@ def scoping_edits(
         text: as :func:`scope_query` or :func:`scope_selector` took it.
         scope: what may be seen, not unrestricted.
         is_selector: whether it is a ``match[]`` parameter.
-        bounds: the maximum size of the text.
+        bounds: how large the text may be.
 
     Returns:
         The edits that make the text portable, and those that scope the result.
@@ -159,12 +159,12 @@ def scoping_edits(
 
 
 def _splice(query: Query, scope: Scope) -> str:
-    """Return the query's text with the matcher in each selector."""
+    """The query's text with the matcher in each selector."""
     return edited(query.text, _insertions(query, scope))
 
 
 def _insertions(query: Query, scope: Scope) -> list[Edit]:
-    """Return the edits that insert the matcher into each selector."""
+    """The edits that put the matcher into each selector."""
     insertions: list[Edit] = []
     label_sources = _label_sources(query)
     for selector in query.selectors:
@@ -177,7 +177,7 @@ def _insertions(query: Query, scope: Scope) -> list[Edit]:
             addition = f"{matcher}," if selector.matchers else matcher
             insertions.append((selector.brace, selector.brace, addition))
     if query.infos:
-        # info(v) selects target_info on its own, with the matchers of its second argument.
+        # info(v) selects target_info on its own. Given label matchers, it adds them to that selection.
         insertions += [(call.end - 1, call.end - 1, f",{{{scope.matcher}}}") for call in query.infos]
         insertions.sort(key=itemgetter(0))  # stable: a selector that ends at the parenthesis comes first
     check_added(scope, sum(len(addition) for _, _, addition in insertions))
@@ -185,7 +185,7 @@ def _insertions(query: Query, scope: Scope) -> list[Edit]:
 
 
 def _label_sources(query: Query) -> frozenset[int]:
-    """Return the starts of the selectors from which ``absent()`` and ``absent_over_time()`` take labels.
+    """Starts of the selectors that ``absent()`` and ``absent_over_time()`` take labels from.
 
     Some engines take them through a plus sign and from a subquery too.
     """
@@ -205,7 +205,7 @@ def _label_sources(query: Query) -> frozenset[int]:
 
 
 def _matcher(scope: Scope, selector: VectorSelector, label_sources: frozenset[int]) -> str:
-    """Return the matcher that a selector must carry; empty if its metric is open to all tenants."""
+    """The matcher that a selector has to carry; empty if its metric is open to all tenants."""
     metric = None if scope.labels is UNIFORM else fixed_metric(selector)
     matcher, regex_matcher = scope.matchers_for(metric)
     return regex_matcher if selector.start in label_sources else matcher
@@ -215,7 +215,7 @@ def _verify(query: Query, scope: Scope, expected: int) -> None:
     """Check that each selector carries the matcher of its metric.
 
     Raises:
-        EnforcementError: a selector lacks the matcher, or their number is not the expected one.
+        EnforcementError: one does not, or there are more or fewer selectors than there should be.
     """
     found = 0
     text = query.text

@@ -1,6 +1,7 @@
-"""Check the structure of the upstream's JSON.
+"""The shapes of the upstream's JSON, checked where it is taken apart.
 
-Data whose structure differs from Prometheus' documentation ("HTTP API") is not passed on.
+What has another shape than Prometheus' documentation ("HTTP API") says is not understood, and what is not
+understood is not passed on.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ Asked = Mapping[str, Sequence[str]]
 
 
 def first(asked: Asked, name: str) -> str:
-    """Return the first value of a parameter, empty if it was not sent (Go, ``Values.Get``)."""
+    """The first value of a parameter, as Go's ``Values.Get`` has it; empty if it was not sent."""
     return next(iter(asked.get(name, ())), "")
 
 
 def as_object(value: object) -> Object:
-    """Return a JSON object.
+    """A JSON object.
 
     Raises:
-        BadGateway: the value is not an object. The functions below raise it likewise.
+        BadGateway: it is something else; so with the functions below.
     """
     if isinstance(value, dict):
         return value
@@ -35,7 +36,7 @@ def as_object(value: object) -> Object:
 
 
 def as_list(value: object) -> list[Any]:
-    """Return a JSON array. Null is an empty array: Go writes a nil slice as null."""
+    """A JSON array; null is an empty one, as Go writes a nil slice."""
     if value is None:
         return []
     if isinstance(value, list):
@@ -44,21 +45,21 @@ def as_list(value: object) -> list[Any]:
 
 
 def as_text(value: object) -> str:
-    """Return a JSON string."""
+    """A JSON string."""
     if isinstance(value, str):
         return value
     raise _unexpected("a string")
 
 
 def as_number(value: object) -> float:
-    """Return a JSON number."""
+    """A JSON number."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
     raise _unexpected("a number")
 
 
 def as_labels(value: object) -> dict[str, str]:
-    """Return a JSON object of strings. Null is an empty object."""
+    """A JSON object of strings; null is an empty one."""
     if value is None:
         return {}
     return {name: as_text(text) for name, text in as_object(value).items()}

@@ -1,7 +1,7 @@
-"""Snappy's block format, which remote read uses.
+"""Snappy's block format, as remote read uses it.
 
 Source: google/snappy, ``format_description.txt``: the length of the content as a varint, then elements,
-each a literal or a copy of earlier content.
+each a literal or a copy of what came before.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ _LENGTH_BYTES = 5
 
 
 def decompress(block: bytes, limit: int) -> bytes:
-    """Return the content of a block.
+    """The content of a block.
 
-    The stated length is checked first, and no more than that is decompressed. So memory and time are bounded
-    by the limit, not by the claims of a block.
+    The stated length is looked at before anything is unpacked, and no more than that is unpacked. So neither
+    memory nor work grow with what a block claims.
 
     Args:
         block: the block.
-        limit: maximum length of the content.
+        limit: how long the content may be.
 
     Raises:
         ContentTooLarge: the content is longer than the limit.
-        BadRequest: the block is malformed or incomplete.
+        BadRequest: this is no block of Snappy, or not a whole one.
     """
     length, position = _stated_length(block)
     if length > limit:
@@ -62,7 +62,7 @@ def decompress(block: bytes, limit: int) -> bytes:
             position += width
         if not 0 < offset <= len(content) or size > length - len(content):
             raise _malformed()
-        # A copy may overlap its own output, which then repeats.
+        # A copy may reach into itself: then what there is repeats.
         start = len(content) - offset
         piece = content[start : start + size]
         content += (piece * (size // len(piece) + 1))[:size] if len(piece) < size else piece
@@ -72,7 +72,7 @@ def decompress(block: bytes, limit: int) -> bytes:
 
 
 def compress(content: bytes) -> bytes:
-    """Return a block that holds the content as literals, without compression."""
+    """A block that holds the content in literals, as long as it was."""
     block = bytearray()
     length = len(content)
     while length > 127:
@@ -81,14 +81,14 @@ def compress(content: bytes) -> bytes:
     block.append(length)
     for start in range(0, len(content), _LONGEST_LITERAL):
         piece = content[start : start + _LONGEST_LITERAL]
-        block.append(61 << 2)  # a literal whose length is in the next two bytes
+        block.append(61 << 2)  # a literal whose length stands in the next two bytes
         block += (len(piece) - 1).to_bytes(2, "little")
         block += piece
     return bytes(block)
 
 
 def _stated_length(block: bytes) -> tuple[int, int]:
-    """Return the stated length of the content and the position after it."""
+    """The length of the content, and the position behind it."""
     length = 0
     for position, byte in enumerate(block[:_LENGTH_BYTES]):
         length |= (byte & 127) << 7 * position
