@@ -251,7 +251,7 @@ def test_who_may_read_remotely(caller, who, window):
         assert {labels["vm"] for labels, _ in series} == ALLOWED[who]
 
 
-@pytest.mark.parametrize("path", ["/", "/healthcheck", "/-/healthy", "/-/ready"])
+@pytest.mark.parametrize("path", ["/", "/openapi.json", "/healthcheck", "/-/healthy", "/-/ready"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_the_gateways_own_endpoints_answer_everybody(caller, path, method):
     response = caller("nobody")(path, method=method)
@@ -271,7 +271,6 @@ def test_the_gateways_own_endpoints_answer_everybody(caller, path, method):
         "/debug/pprof/",
         "/graph",
         "/consoles/index.html",
-        "/api/v1/openapi.yaml",
         "/api/v1/status/nothing",
         "/api/v1/admin/tsdb/nothing",
     ],

@@ -225,7 +225,7 @@ def test_nothing_is_done_when_the_log_is_off():
     assert records == []
 
 
-@pytest.mark.parametrize("path", ["/", "/healthcheck", "/-/healthy", "/-/ready"])
+@pytest.mark.parametrize("path", ["/", "/openapi.json", "/healthcheck", "/-/healthy", "/-/ready"])
 def test_what_the_gateway_answers_on_its_own_is_written_on_request(path):
     logger, records = own_logger()
     exchange = an_exchange(endpoint=find("GET", path).endpoint)
