@@ -13,7 +13,7 @@ from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MADE = {name: json.loads(text) for name, text in dashboards().items()}
+DASHBOARDS = {name: json.loads(text) for name, text in dashboards().items()}
 RECORDED = {
     rule.name for rules in (*map(recordings, RESOURCES), *map(monthly, RESOURCES), names()) for rule in rules
 }
@@ -24,43 +24,43 @@ SCRAPED = {
 
 
 def queries() -> Iterator[tuple[str, str]]:
-    for name, dashboard in MADE.items():
+    for name, dashboard in DASHBOARDS.items():
         for panel in dashboard["panels"]:
             for target in panel["targets"]:
                 yield f"{name}: {panel['title']}: {target['refId']}", target["expr"]
 
 
 def filled(expression: str) -> str:
-    """With Grafana's variables replaced, as Grafana does it."""
+    """Replace variables as Grafana does."""
     return expression.replace("$__range", "30d").replace("$count", "10")
 
 
-def test_there_is_one_for_each_question() -> None:
-    assert set(MADE) == {"usage-project", "usage-site", "usage-top", "usage-freshness"}
+def test_all_dashboards_are_generated() -> None:
+    assert set(DASHBOARDS) == {"usage-project", "usage-site", "usage-top", "usage-freshness"}
 
 
 @pytest.mark.parametrize(("where", "expression"), list(queries()), ids=lambda text: str(text)[:60])
-def test_each_query_is_promql_of_what_is_there(where: str, expression: str) -> None:
+def test_queries_are_promql_and_use_existing_metrics(where: str, expression: str) -> None:
     query = parse(filled(expression), DEFAULT_BOUNDS)
     assert query.selectors, where
-    assert {one.name for one in query.selectors} <= RECORDED | SCRAPED, where
+    assert {selector.name for selector in query.selectors} <= RECORDED | SCRAPED, where
     assert re.findall(r"\$(?!location|project)\w+", filled(expression)) == []
 
 
-@pytest.mark.parametrize("name", sorted(MADE))
-def test_a_dashboard_is_what_grafana_expects(name: str) -> None:
-    dashboard: dict[str, Any] = MADE[name]
+@pytest.mark.parametrize("name", sorted(DASHBOARDS))
+def test_dashboards_have_the_structure_that_grafana_expects(name: str) -> None:
+    dashboard: dict[str, Any] = DASHBOARDS[name]
     assert dashboard["uid"] == name
     assert dashboard["schemaVersion"] >= 38
-    variables = {one["name"]: one for one in dashboard["templating"]["list"]}
+    variables = {variable["name"]: variable for variable in dashboard["templating"]["list"]}
     assert variables["datasource"]["type"] == "datasource"
     assert variables["datasource"]["query"] == "prometheus"
     panels = dashboard["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels) > 0
     used = set()
     for panel in panels:
-        for one in (panel, *panel["targets"]):
-            assert one["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+        for part in (panel, *panel["targets"]):
+            assert part["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
         used |= {hit for target in panel["targets"] for hit in re.findall(r"\$(\w+)", target["expr"])}
     assert used <= {*variables, "__range"}
     for variable in variables.values():
@@ -70,10 +70,10 @@ def test_a_dashboard_is_what_grafana_expects(name: str) -> None:
             parse(inner[1], DEFAULT_BOUNDS)
 
 
-@pytest.mark.parametrize("name", sorted(MADE))
+@pytest.mark.parametrize("name", sorted(DASHBOARDS))
 def test_panels_do_not_overlap(name: str) -> None:
     taken: set[tuple[int, int]] = set()
-    for panel in MADE[name]["panels"]:
+    for panel in DASHBOARDS[name]["panels"]:
         place = panel["gridPos"]
         assert place["x"] + place["w"] <= 24
         cells = {
@@ -85,8 +85,8 @@ def test_panels_do_not_overlap(name: str) -> None:
         taken |= cells
 
 
-def test_alerts_are_of_what_is_there() -> None:
+def test_alerts_use_existing_metrics() -> None:
     for rule in alerts():
         query = parse(rule.expression, DEFAULT_BOUNDS)
-        found = {one.name for one in query.selectors}
+        found = {selector.name for selector in query.selectors}
         assert found <= RECORDED | SCRAPED | {"project_vcpu_usage"}

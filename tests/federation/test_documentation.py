@@ -1,4 +1,4 @@
-"""The guides for sites and portals: their commands, run one after the other as they stand there."""
+"""Run the commands in the guides for sites and portals."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse
 ROOT = Path(__file__).parents[2]
 GUIDES = ("federation-site.md", "federation-portal.md", "moving-from-haproxy.md")
 RUN = ("chrysaetos site", "chrysaetos portal", "chrysaetos federate token", "promtool", "openssl", "printf")
-"""What needs neither root nor a machine of the guide's; HAProxy is found where Debian has it."""
+"""Commands that need neither root nor another machine. HAProxy is in Debian's /usr/sbin."""
 
 
 def commands(guide: str) -> list[str]:
-    """The lines of code, continued ones joined."""
+    """Return the commands of a guide, with continuation lines joined."""
     text = (ROOT / "docs" / "how-to" / guide).read_text().replace("\\\n", " ")
     lines = [line.strip() for line in text.splitlines() if line.startswith("    ")]
     return [line for line in lines if line.startswith((*RUN, "haproxy -c"))]
@@ -39,7 +39,7 @@ def test_the_commands_of_a_guide(tmp_path: Path, guide: str, count: int) -> None
     tls = tmp_path / "gate.pem"
     for command in found:
         if command.startswith("haproxy"):
-            # The files before were written with TLS: a certificate is beside them.
+            # The commands before wrote a configuration with TLS, which needs a certificate.
             make_certificate(tls)
             shutil.copy(tls, tmp_path / "alpha" / "haproxy" / "gate.pem")
         tokens = " --tokens tokens.json" if "federate token" in command else ""
@@ -49,14 +49,16 @@ def test_the_commands_of_a_guide(tmp_path: Path, guide: str, count: int) -> None
 
 
 def make_certificate(path: Path) -> None:
-    import trustme  # noqa: PLC0415 - here alone
+    import trustme  # noqa: PLC0415  # only used here
 
     trustme.CA().issue_cert("gate.example").private_key_and_cert_chain_pem.write_to_path(path)
 
 
-def test_the_registry_of_the_portals_guide_is_one(tmp_path: Path) -> None:
+def test_the_registry_in_the_portals_guide_is_valid(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "how-to" / GUIDES[1]).read_text()
-    (block,) = (one for one in re.findall(r"(?m)(?:^(?:    .*)?\n)+", text) if "[[remote_write]]" in one)
+    (block,) = (
+        block for block in re.findall(r"(?m)(?:^(?:    .*)?\n)+", text) if "[[remote_write]]" in block
+    )
     (tmp_path / FILE).write_text(textwrap.dedent(block))
     registry = read_registry(tmp_path)
     assert registry.remote_write[0].token_file == "tokens/store"

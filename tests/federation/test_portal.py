@@ -19,8 +19,8 @@ BETA = Site("beta", 2, "http://[::1]/site/", "/etc/tokens/beta", match=(USAGE,),
 
 
 def config(**settings: Any) -> dict[str, Any]:
-    made: dict[str, Any] = yaml.safe_load(prometheus_config(Registry(**settings)))
-    return made
+    loaded: dict[str, Any] = yaml.safe_load(prometheus_config(Registry(**settings)))
+    return loaded
 
 
 def test_a_job_for_each_site() -> None:
@@ -42,19 +42,19 @@ def test_a_job_for_each_site() -> None:
     assert "tls_config" not in beta
 
 
-def test_what_a_site_says_of_itself_is_replaced() -> None:
+def test_the_portal_overwrites_the_identity_of_a_site() -> None:
     (alpha,) = config(sites=(ALPHA,))["scrape_configs"]
     keep, *forced = alpha["metric_relabel_configs"]
     assert keep["action"] == "keep"
     assert keep["source_labels"] == ["__name__"]
-    assert {one["target_label"]: one["replacement"] for one in forced} == {
+    assert {rule["target_label"]: rule["replacement"] for rule in forced} == {
         "location": "alpha",
         "location_id": "1",
         "job": "project_usages",
     }
 
 
-def test_projects_within_a_project_get_an_id_of_their_own() -> None:
+def test_projects_inside_a_simplevm_project_get_unique_ids() -> None:
     (beta,) = config(sites=(BETA,))["scrape_configs"]
     last = beta["metric_relabel_configs"][-1]
     assert last["source_labels"] == ["project_id", "project_name"]
@@ -73,12 +73,12 @@ def test_staleness_is_right_for_the_version(version: str, *, tracks: bool) -> No
 
 
 def test_remote_storage() -> None:
-    made = config(
+    remotes = config(
         remote_write=(Remote("https://a/w", token_file="t"),),
         remote_read=(Remote("https://a/r", username="u", password_file="p", ca_file="c"),),
     )
-    assert made["remote_write"] == [{"url": "https://a/w", "authorization": {"credentials_file": "t"}}]
-    assert made["remote_read"] == [
+    assert remotes["remote_write"] == [{"url": "https://a/w", "authorization": {"credentials_file": "t"}}]
+    assert remotes["remote_read"] == [
         {
             "url": "https://a/r",
             "basic_auth": {"username": "u", "password_file": "p"},
@@ -90,7 +90,7 @@ def test_remote_storage() -> None:
 
 @pytest.mark.parametrize("version", ["", "2.42.0"])
 @pytest.mark.parametrize("sites", [(), (ALPHA,), (ALPHA, BETA)])
-def test_promtool_takes_all_of_it(tmp_path: Path, version: str, sites: tuple[Site, ...]) -> None:
+def test_promtool_accepts_the_configuration(tmp_path: Path, version: str, sites: tuple[Site, ...]) -> None:
     registry = Registry(
         prometheus_version=version, sites=sites, remote_write=(Remote("https://a/w", token_file="t"),)
     )
@@ -106,14 +106,14 @@ def test_promtool_takes_all_of_it(tmp_path: Path, version: str, sites: tuple[Sit
 
 
 def test_grafanas_files_are_yaml() -> None:
-    files = {one.name: one.text for one in portal_files(Registry())}
+    files = {file.name: file.text for file in portal_files(Registry())}
     datasource = yaml.safe_load(files["grafana/provisioning/datasources/portal.yaml"])
     assert datasource["datasources"][0]["type"] == "prometheus"
     provider = yaml.safe_load(files["grafana/provisioning/dashboards/portal.yaml"])
     assert provider["providers"][0]["type"] == "file"
 
 
-def stand_in(directory: Path, script: str) -> str:
+def fake_program(directory: Path, script: str) -> str:
     program = directory / "prometheus"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
@@ -129,10 +129,10 @@ def stand_in(directory: Path, script: str) -> str:
         ("exit 1", ""),
     ],
 )
-def test_the_version_that_is_installed(
+def test_the_installed_version_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, version: str
 ) -> None:
-    program = stand_in(tmp_path, script)
+    program = fake_program(tmp_path, script)
     monkeypatch.setattr(portal.shutil, "which", lambda _: program)
     assert installed_version() == version
 
@@ -146,15 +146,15 @@ def test_the_version_that_is_installed(
         ("3.5.0", "2.53.1", True),
     ],
 )
-def test_an_older_promtool_is_not_asked(
+def test_an_older_promtool_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: str, wanted: str, *, can: bool
 ) -> None:
-    program = stand_in(tmp_path, f"echo 'promtool, version {installed} (branch: HEAD)'")
+    program = fake_program(tmp_path, f"echo 'promtool, version {installed} (branch: HEAD)'")
     monkeypatch.setattr(portal.shutil, "which", lambda _: program)
     assert can_check(Registry(prometheus_version=wanted)) == can
 
 
-def test_no_prometheus_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_version_is_empty_without_prometheus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert installed_version() == ""
     (tmp_path / "prometheus").write_text("not a program")

@@ -26,11 +26,11 @@ def add(portal: Path, name: str, *more: str) -> int:
 
 
 def jobs(portal: Path) -> list[str]:
-    made = yaml.safe_load((portal / "prometheus.yml").read_text())
-    return [one["job_name"] for one in made["scrape_configs"]]
+    config = yaml.safe_load((portal / "prometheus.yml").read_text())
+    return [job["job_name"] for job in config["scrape_configs"]]
 
 
-def test_init_writes_all_and_says_what_is_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_init_writes_all_files_and_next_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = [
         "portal",
         "init",
@@ -41,19 +41,19 @@ def test_init_writes_all_and_says_what_is_next(tmp_path: Path, capsys: pytest.Ca
         "https://a/r",
     ]
     assert main(command) == 0
-    told = capsys.readouterr().out
-    assert "add-site NAME" in told
+    printed = capsys.readouterr().out
+    assert "add-site NAME" in printed
     registry = read_registry(tmp_path)
-    assert registry.prometheus_version in told
-    assert [one.url for one in registry.remote_write] == ["https://a/w"]
-    assert [one.url for one in registry.remote_read] == ["https://a/r"]
+    assert registry.prometheus_version in printed
+    assert [remote.url for remote in registry.remote_write] == ["https://a/w"]
+    assert [remote.url for remote in registry.remote_read] == ["https://a/r"]
     assert jobs(tmp_path) == []
     assert len(list((tmp_path / "grafana" / "dashboards").glob("*.json"))) == 4
     assert main(command) == 1
-    assert "there is a portal in" in capsys.readouterr().err
+    assert "already contains a portal" in capsys.readouterr().err
 
 
-def test_sites_come_and_go(portal: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sites_are_added_listed_and_removed(portal: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert add(portal, "alpha") == 0
     assert f"Put the token into {portal / 'tokens' / 'alpha'}" in capsys.readouterr().out
     (portal / "tokens").mkdir()
@@ -73,25 +73,25 @@ def test_sites_come_and_go(portal: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main(["portal", "remove-site", "alpha", "--directory", str(portal)]) == 0
     assert jobs(portal) == ["site-beta"]
     assert main(["portal", "remove-site", "alpha", "--directory", str(portal)]) == 1
-    assert "there is no site alpha; there are: beta" in capsys.readouterr().err
+    assert "there is no site alpha; known sites: beta" in capsys.readouterr().err
 
 
-def test_the_directory_is_this_one_unless_it_is_said(portal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_directory_is_the_current_one(portal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(portal)
     assert main(["portal", "add-site", "alpha", "--url", "https://a", "--token-file", "t"]) == 0
     assert jobs(portal) == ["site-alpha"]
 
 
-def test_a_token_is_not_sent_in_the_clear_by_chance(portal: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cleartext_urls_require_plain_http(portal: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["portal", "add-site", "alpha", "--directory", str(portal), "--token-file", "t"]
     assert main([*arguments, "--url", "http://gate.example"]) == 1
-    assert "in the clear" in capsys.readouterr().err
+    assert "unencrypted" in capsys.readouterr().err
     assert jobs(portal) == []
     assert main([*arguments, "--url", "http://gate.example", "--plain-http"]) == 0
     assert jobs(portal) == ["site-alpha"]
 
 
-def test_the_registry_may_be_changed_by_hand(portal: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_registry_may_be_edited(portal: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert add(portal, "alpha") == 0
     sites = portal / "sites.toml"
     sites.write_text(sites.read_text().replace("alpha.example", "other.example") + "# a note\n")
@@ -103,13 +103,11 @@ def test_the_registry_may_be_changed_by_hand(portal: Path, capsys: pytest.Captur
     sites.write_text("colour = 1\n")
     capsys.readouterr()
     assert add(portal, "gamma") == 1
-    assert "colour: not known" in capsys.readouterr().err
+    assert "unknown setting colour" in capsys.readouterr().err
     assert sites.read_text() == "colour = 1\n"
 
 
-def test_what_is_made_is_not_lost_when_it_was_changed_by_hand(
-    portal: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_edited_files_are_not_overwritten(portal: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = portal / "prometheus.yml"
     config.write_text(config.read_text() + "# mine\n")
     before = (portal / "sites.toml").read_text()
@@ -121,8 +119,8 @@ def test_what_is_made_is_not_lost_when_it_was_changed_by_hand(
     assert jobs(portal) == ["site-alpha"]
 
 
-def test_a_place_without_a_portal_is_one_clear_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_directory_without_a_portal_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["portal", "list", "--directory", str(tmp_path)]) == 1
-    assert capsys.readouterr().err.startswith("chrysaetos portal: there is no ")
+    assert capsys.readouterr().err.endswith(
+        f"sites.toml does not exist: create it with chrysaetos portal init {tmp_path}\n"
+    )

@@ -15,7 +15,7 @@ from chrysaetos.federation.registry import (
     Site,
     check_location,
     check_url,
-    is_clear,
+    is_cleartext,
     read_registry,
     render_registry,
 )
@@ -51,11 +51,11 @@ def read(directory: Path, text: str) -> Registry:
 
 
 @pytest.mark.parametrize("registry", [Registry(), FULL])
-def test_what_is_written_is_read(tmp_path: Path, registry: Registry) -> None:
+def test_a_registry_is_read_as_it_was_written(tmp_path: Path, registry: Registry) -> None:
     assert read(tmp_path, render_registry(registry)) == registry
 
 
-def test_only_what_was_said_is_written() -> None:
+def test_defaults_are_not_written() -> None:
     text = render_registry(Registry(sites=(ALPHA,)))
     assert tomllib.loads(text) == {
         "sites": [
@@ -69,7 +69,7 @@ def test_only_what_was_said_is_written() -> None:
     }
 
 
-def test_a_site_is_asked_for_usage_and_freshness() -> None:
+def test_a_site_is_queried_for_usage_and_freshness() -> None:
     assert ALPHA.match == (USAGE, FRESHNESS)
 
 
@@ -77,44 +77,44 @@ SITE = '[[sites]]\nname = "a"\nlocation_id = 1\nurl = "https://gate"\ntoken_file
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        ('colour = "red"', "colour: not known; known are prometheus_version"),
-        (SITE + 'tokenfile = "x"', r"\[\[sites\]\]: tokenfile: not known"),
-        (SITE.replace("url", "# url"), "url: missing"),
-        (SITE.replace("1", '"1"'), "location_id is '1', not a number"),
-        (SITE.replace("1", "true"), "location_id is True, not a number"),
-        (SITE.replace('"t"', "3"), "token_file is 3, not a text"),
-        (SITE + 'match = "up"', "match is 'up', not a list of texts"),
-        (SITE + "match = [1]", r"match is \[1\], not a list of texts"),
+        ('colour = "red"', "unknown setting colour; known are prometheus_version"),
+        (SITE + 'tokenfile = "x"', r"\[\[sites\]\]: unknown setting tokenfile"),
+        (SITE.replace("url", "# url"), "url is missing"),
+        (SITE.replace("1", '"1"'), "location_id is '1', expected an integer"),
+        (SITE.replace("1", "true"), "location_id is True, expected an integer"),
+        (SITE.replace('"t"', "3"), "token_file is 3, expected a string"),
+        (SITE + 'match = "up"', "match is 'up', expected a list of strings"),
+        (SITE + "match = [1]", r"match is \[1\], expected a list of strings"),
         (SITE + "match = []", "match is empty"),
-        (SITE + "match = ['sum(up)']", "is no selector"),
+        (SITE + "match = ['sum(up)']", "is not a valid selector"),
         (SITE.replace('"t"', '""'), "token_file is empty"),
-        (SITE.replace('"a"', '"a b"'), "'a b' is no name of a site"),
-        (SITE.replace("1", "-1"), "location_id -1 is below 0"),
+        (SITE.replace('"a"', '"a b"'), "'a b' is not a valid site name"),
+        (SITE.replace("1", "-1"), "location_id -1 is negative"),
         (SITE + SITE.replace("1", "2"), "two sites have the same name: a"),
         (SITE + SITE.replace('"a"', '"b"'), "two sites have the same location_id: 1"),
-        ('prometheus_version = "new"', "prometheus_version 'new' is not like 2.53.0"),
-        ('scrape_interval = "soon"', "scrape_interval 'soon' is not a time"),
-        ('rule_interval = "1d"', "rule_interval '1d' is not a time"),
+        ('prometheus_version = "new"', "prometheus_version 'new' is not a version"),
+        ('scrape_interval = "soon"', "scrape_interval 'soon' is not a duration"),
+        ('rule_interval = "1d"', "rule_interval '1d' is not a duration"),
         ("sites = 1", "sites.toml"),
         ("sites = [1]", "sites.toml"),
         ("a = ", "cannot be read"),
-        ('[[remote_write]]\nurl = "https://x"\nusername = "u"', "username and password_file belong together"),
+        ('[[remote_write]]\nurl = "https://x"\nusername = "u"', "give both username and password_file"),
         (
             '[[remote_read]]\nurl = "https://x"\nusername = "u"\npassword_file = "p"\ntoken_file = "t"',
             "not both",
         ),
     ],
 )
-def test_what_is_wrong_is_told_with_the_file(tmp_path: Path, text: str, told: str) -> None:
-    with pytest.raises(ConfigError, match=told) as error:
+def test_invalid_settings_are_reported_with_the_file(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as error:
         read(tmp_path, text)
     assert FILE in str(error.value)
 
 
-def test_a_directory_without_a_registry(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="begin with chrysaetos portal init"):
+def test_a_missing_registry_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="create it with chrysaetos portal init"):
         read_registry(tmp_path)
 
 
@@ -125,19 +125,19 @@ def test_a_directory_without_a_registry(tmp_path: Path) -> None:
         *("https://user:secret@gate", "https://gate/?x=1", "https://gate/#x", "https://gäte", "https://a b"),
     ],
 )
-def test_what_is_no_url(url: str) -> None:
+def test_invalid_urls_are_rejected(url: str) -> None:
     with pytest.raises(ConfigError, match="url"):
         check_url(url, "url")
 
 
 @pytest.mark.parametrize("name", ["", "-a", "a/b", "a b", "a$1", "a\n", "x" * 65, ".."])
-def test_what_is_no_name(name: str) -> None:
-    with pytest.raises(ConfigError, match="is no name of a site"):
+def test_invalid_site_names_are_rejected(name: str) -> None:
+    with pytest.raises(ConfigError, match="is not a valid site name"):
         check_location(name, "site")
 
 
 @pytest.mark.parametrize(
-    ("url", "clear"),
+    ("url", "cleartext"),
     [
         ("http://gate.example", True),
         ("https://gate.example", False),
@@ -145,20 +145,20 @@ def test_what_is_no_name(name: str) -> None:
         ("http://[::1]:1", False),
     ],
 )
-def test_where_a_token_would_be_seen(url: str, *, clear: bool) -> None:
-    assert is_clear(url) == clear
+def test_only_http_to_another_machine_is_cleartext(url: str, *, cleartext: bool) -> None:
+    assert is_cleartext(url) == cleartext
 
 
-def test_sites_come_and_go() -> None:
+def test_sites_are_added_and_removed() -> None:
     registry = Registry()
     assert registry.next_location_id() == 1
-    registry = registry.adding(ALPHA)
+    registry = registry.with_site(ALPHA)
     assert registry.next_location_id() == 2
     changed: dict[str, Any] = {"location_id": 5, "url": "https://b", "token_file": "b"}
-    registry = registry.adding(Site("beta", **changed))
+    registry = registry.with_site(Site("beta", **changed))
     assert registry.next_location_id() == 6
     with pytest.raises(ConfigError, match="the same name: beta"):
-        registry.adding(Site("beta", **{**changed, "location_id": 9}))
-    assert [site.name for site in registry.removing("alpha").sites] == ["beta"]
-    with pytest.raises(ConfigError, match="there is no site gamma; there are: alpha, beta"):
-        registry.removing("gamma")
+        registry.with_site(Site("beta", **{**changed, "location_id": 9}))
+    assert [site.name for site in registry.without_site("alpha").sites] == ["beta"]
+    with pytest.raises(ConfigError, match="there is no site gamma; known sites: alpha, beta"):
+        registry.without_site("gamma")

@@ -1,4 +1,4 @@
-"""The rules in promtool: what they record of dips, resets, renames and gaps, and what they alert on."""
+"""The rules, evaluated by promtool: dips, resets, renames, gaps and alerts."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ NAMES = {"project_name": "weather", "domain_name": "science"}
 
 
 def series(values: str, name: str = "project_vcpu_usage", **labels: str) -> dict[str, str]:
-    """A series of the site alpha, in promtool's notation: a value for each step."""
+    """Return a series of the site alpha in promtool's notation, with a value for each step."""
     given = {**ALPHA, **KEYS, **NAMES, "job": "project_usages", **labels}
     pairs = ",".join(f"{label}={json.dumps(value)}" for label, value in given.items() if value)
     return {"series": f"{name}{{{pairs}}}", "values": values}
 
 
 def rising(start: int, steps: int, by: int = 1) -> str:
-    """So many values, each higher by one than the last."""
+    """Return the notation of rising values, one for each step."""
     return f"{start}+{by}x{steps - 1}"
 
 
-class Checked:
-    """Rules in a directory, and promtool to ask what becomes of series."""
+class RuleTester:
+    """Evaluates the rules with promtool."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -47,9 +47,9 @@ class Checked:
     def promtool(self, *arguments: str) -> Output:
         return run(["promtool", *arguments], cwd=self.directory)
 
-    def holds(self, *inputs: dict[str, str], **of_test: Any) -> None:
+    def check(self, *inputs: dict[str, str], **of_test: Any) -> None:
         test = {"interval": f"{STEP}m", "input_series": list(inputs), **of_test}
-        groups = [f"usage-{one}" for one in ("vcpu", "vcpu-month", "mb", "mb-month", "names")]
+        groups = [f"usage-{name}" for name in ("vcpu", "vcpu-month", "mb", "mb-month", "names")]
         content = {
             "rule_files": ["usage.yml", "alerts.yml"],
             "evaluation_interval": f"{STEP}m",
@@ -59,20 +59,20 @@ class Checked:
         (self.directory / "test.yml").write_text(json.dumps(content))
         assert "SUCCESS" in self.promtool("test", "rules", "test.yml").out
 
-    def used(self, hours: float, at: str, *inputs: dict[str, str]) -> None:
-        """Until a time, the projects of the input have used so many hours together."""
+    def check_usage(self, hours: float, at: str, *inputs: dict[str, str]) -> None:
+        """Check the total usage of all projects of the input at a time."""
         query = "sum(sum_over_time(project:vcpu_usage:increase1h[29d23h59m59s999ms:1h]))"
         expected = [{"labels": "{}", "value": hours}]
-        self.holds(*inputs, promql_expr_test=[{"expr": query, "eval_time": at, "exp_samples": expected}])
+        self.check(*inputs, promql_expr_test=[{"expr": query, "eval_time": at, "exp_samples": expected}])
 
 
 @pytest.fixture
-def checked(tmp_path: Path) -> Checked:
-    return Checked(tmp_path)
+def tester(tmp_path: Path) -> RuleTester:
+    return RuleTester(tmp_path)
 
 
-def test_promtool_takes_the_files(checked: Checked) -> None:
-    assert "duplicate" not in checked.promtool("check", "rules", "usage.yml", "alerts.yml").out
+def test_promtool_accepts_the_files(tester: RuleTester) -> None:
+    assert "duplicate" not in tester.promtool("check", "rules", "usage.yml", "alerts.yml").out
 
 
 def test_each_expression_is_promql() -> None:
@@ -83,12 +83,12 @@ def test_each_expression_is_promql() -> None:
     assert len(set(recorded)) == len(recorded)
 
 
-def test_groups_are_evaluated_more_often_than_prometheus_looks_back() -> None:
+def test_evaluation_intervals_are_below_the_lookback_delta() -> None:
     for group in yaml.safe_load(recording_rules("2m"))["groups"]:
         assert group["interval"] in ("2m", "4m")
 
 
-def test_steady_use_by_hour_day_month_site_and_domain(checked: Checked) -> None:
+def test_steady_usage_by_hour_day_month_site_and_domain(tester: RuleTester) -> None:
     inputs = [
         series(rising(0, 3 * DAY)),
         series(rising(100, 3 * DAY, by=2), project_id="p2", project_name="genomes"),
@@ -96,7 +96,7 @@ def test_steady_use_by_hour_day_month_site_and_domain(checked: Checked) -> None:
         series(rising(100, 3 * DAY, by=8), location="beta", location_id="2"),
     ]
 
-    def shown(name: str, *values: tuple[str, float], at: str = "2d") -> dict[str, Any]:
+    def expect(name: str, *values: tuple[str, float], at: str = "2d") -> dict[str, Any]:
         samples = [{"labels": f"{name}{{{labels}}}", "value": value} for labels, value in values]
         return {"expr": name, "eval_time": at, "exp_samples": samples}
 
@@ -108,7 +108,7 @@ def test_steady_use_by_hour_day_month_site_and_domain(checked: Checked) -> None:
     )
     by_project = [(p1, 1), *((labels, 2 << number) for number, labels in enumerate(others))]
     tests = [
-        shown(f"project:vcpu_usage:{name}", *((labels, by * steps) for labels, by in by_project))
+        expect(f"project:vcpu_usage:{name}", *((labels, by * steps) for labels, by in by_project))
         for name, steps in (("increase1h", HOUR), ("increase1d", DAY), ("increase30d", 2 * DAY))
     ]
     for level, labels in (
@@ -124,17 +124,17 @@ def test_steady_use_by_hour_day_month_site_and_domain(checked: Checked) -> None:
     ):
         sums = (7, 8) if level == "location" else (3, 4, 8)
         for name, steps in (("increase1d", DAY), ("increase30d", 2 * DAY)):
-            values = [(one, by * steps) for one, by in zip(labels, sums, strict=True)]
-            tests.append(shown(f"{level}:vcpu_usage:{name}", *values))
+            values = [(level_labels, by * steps) for level_labels, by in zip(labels, sums, strict=True)]
+            tests.append(expect(f"{level}:vcpu_usage:{name}", *values))
     burning = [{"labels": "{}", "value": 15 * HOUR}]
     tests.append({"expr": "sum(round(project:vcpu_usage:burn1h))", "eval_time": "2d", "exp_samples": burning})
     tests.append(
         {"expr": "sum(round(location:vcpu_usage:burn1h))", "eval_time": "2d", "exp_samples": burning}
     )
-    checked.holds(*inputs, promql_expr_test=tests)
+    tester.check(*inputs, promql_expr_test=tests)
 
 
-def test_a_day_has_24_hours_whenever_it_is_asked(checked: Checked) -> None:
+def test_a_day_has_24_hours_at_any_time_of_evaluation(tester: RuleTester) -> None:
     tests = [
         {
             "expr": "project:vcpu_usage:increase1d{}",
@@ -149,13 +149,13 @@ def test_a_day_has_24_hours_whenever_it_is_asked(checked: Checked) -> None:
         }
         for at in ("2d", "2d4m", "2d32m", "2d56m", "2d1h")
     ]
-    checked.holds(series(rising(0, 3 * DAY)), promql_expr_test=tests)
+    tester.check(series(rising(0, 3 * DAY)), promql_expr_test=tests)
 
 
-def test_megabytes_are_counted_the_same_way(checked: Checked) -> None:
+def test_megabytes_are_counted_the_same_way(tester: RuleTester) -> None:
     name = "sum(project:mb_usage:increase30d)"
     expected = [{"labels": "{}", "value": 1024 * DAY}]
-    checked.holds(
+    tester.check(
         series(rising(0, 2 * DAY, by=1024), "project_mb_usage"),
         promql_expr_test=[{"expr": name, "eval_time": "1d", "exp_samples": expected}],
     )
@@ -163,50 +163,50 @@ def test_megabytes_are_counted_the_same_way(checked: Checked) -> None:
 
 @pytest.mark.parametrize("hours", [1, 3, 20])
 @pytest.mark.parametrize("to", [0, 300])
-def test_a_dip_is_not_billed_twice(checked: Checked, hours: int, to: int) -> None:
+def test_a_dip_is_not_billed_twice(tester: RuleTester, hours: int, to: int) -> None:
     begin, length = 30 * HOUR, hours * HOUR
     values = f"{rising(0, begin)} {rising(to, length)} {rising(begin + length, 2 * DAY)}"
-    checked.used(2 * DAY + 10 * HOUR, "2d10h", series(values))
+    tester.check_usage(2 * DAY + 10 * HOUR, "2d10h", series(values))
 
 
-def test_two_dips_on_a_day(checked: Checked) -> None:
+def test_two_dips_on_a_day(tester: RuleTester) -> None:
     begin, low = 30 * HOUR, f"{rising(0, 2 * HOUR)}"
     values = (
         f"{rising(0, begin)} {low} {rising(begin + 2 * HOUR, 5 * HOUR)} "
         f"{low} {rising(begin + 9 * HOUR, 3 * DAY)}"
     )
-    checked.used(3 * DAY, "3d", series(values))
+    tester.check_usage(3 * DAY, "3d", series(values))
 
 
 @pytest.mark.parametrize("level", [0, 100])
-def test_a_new_start_date_counts_again_after_a_day(checked: Checked, level: int) -> None:
+def test_usage_counts_again_one_day_after_a_new_start_date(tester: RuleTester, level: int) -> None:
     values = f"{rising(0, DAY, by=2)} {rising(level, 4 * DAY)}"
-    # The day behind the reset is the time in which it could still be a dip.
-    checked.used(2 * (DAY - 1) + DAY, "3d", series(values))
+    # For one day after the reset, the rules treat it as a dip.
+    tester.check_usage(2 * (DAY - 1) + DAY, "3d", series(values))
 
 
 @pytest.mark.parametrize("hours", [2, 20, 50])
-def test_what_is_used_in_a_gap_is_billed_behind_it(checked: Checked, hours: int) -> None:
+def test_usage_during_a_gap_is_billed_after_it(tester: RuleTester, hours: int) -> None:
     begin, length = 20 * HOUR + 7, hours * HOUR
     values = f"{rising(0, begin)} _x{length} {rising(begin + length, 4 * DAY)}"
-    checked.used(4 * DAY, "4d", series(values))
+    tester.check_usage(4 * DAY, "4d", series(values))
 
 
 @pytest.mark.parametrize("hours", [2, 20, 50])
-def test_what_is_used_while_the_portal_is_down_is_billed_afterwards(checked: Checked, hours: int) -> None:
-    # Without evaluations there is no highest total either: that is what is missing here.
+def test_usage_while_the_portal_is_down_is_billed_afterwards(tester: RuleTester, hours: int) -> None:
+    # While the portal is down, it does not evaluate high1d, so the test provides high1d with a gap.
     own = [rule for rule in recordings("vcpu") if rule.name.endswith((":base1h", ":increase1h"))]
     assert len(own) == 2
     rules = [{"record": rule.name, "expr": rule.expression} for rule in own]
     group = {"name": "usage-vcpu", "interval": f"{STEP}m", "rules": rules}
-    (checked.directory / "usage.yml").write_text(json.dumps({"groups": [group]}))
+    (tester.directory / "usage.yml").write_text(json.dumps({"groups": [group]}))
     begin, length = 20 * HOUR + 7, hours * HOUR
     values = f"{rising(0, begin)} _x{length} {rising(begin + length, 4 * DAY)}"
     totals = series(f"0x{begin}", "project:vcpu_usage:total")
-    checked.used(4 * DAY, "4d", series(values, "project:vcpu_usage:high1d"), totals)
+    tester.check_usage(4 * DAY, "4d", series(values, "project:vcpu_usage:high1d"), totals)
 
 
-def test_a_project_that_is_renamed_goes_on(checked: Checked) -> None:
+def test_a_renamed_project_continues(tester: RuleTester) -> None:
     half = DAY + 7
     old = f"{rising(0, half)} stale"
     new = f"_x{half} {rising(half, 2 * DAY)}"
@@ -220,22 +220,22 @@ def test_a_project_that_is_renamed_goes_on(checked: Checked) -> None:
         }
         for at, name in (("1d", "weather"), ("1d28m", "climate"), ("2d", "climate"))
     ]
-    checked.holds(series(old), series(new, project_name="climate"), promql_expr_test=tests)
-    checked.used(2 * DAY, "2d", series(old), series(new, project_name="climate"))
+    tester.check(series(old), series(new, project_name="climate"), promql_expr_test=tests)
+    tester.check_usage(2 * DAY, "2d", series(old), series(new, project_name="climate"))
 
 
-def test_an_old_name_that_is_still_shown_does_not_count(checked: Checked) -> None:
+def test_an_old_name_that_is_still_reported_does_not_count(tester: RuleTester) -> None:
     old = f"{rising(0, DAY)} {DAY}x{2 * DAY}"
     new = f"_x{DAY} {rising(DAY, 2 * DAY)}"
-    checked.used(2 * DAY, "2d", series(old), series(new, project_name="climate"))
+    tester.check_usage(2 * DAY, "2d", series(old), series(new, project_name="climate"))
 
 
-def test_two_exporters_of_a_site_count_once(checked: Checked) -> None:
+def test_two_exporters_of_a_site_count_once(tester: RuleTester) -> None:
     values = rising(0, 3 * DAY)
-    checked.used(2 * DAY, "2d", series(values, instance="a:8080"), series(values, instance="b:8080"))
+    tester.check_usage(2 * DAY, "2d", series(values, instance="a:8080"), series(values, instance="b:8080"))
 
 
-def test_one_name_on_two_sites_is_two_projects(checked: Checked) -> None:
+def test_the_same_name_on_two_sites_is_two_projects(tester: RuleTester) -> None:
     beta = {"location": "beta", "location_id": "2"}
     tests = [
         {
@@ -246,21 +246,21 @@ def test_one_name_on_two_sites_is_two_projects(checked: Checked) -> None:
         for name in ("project:vcpu_usage:increase1d", "project:name:info")
     ]
     inputs = (series(rising(0, 2 * DAY)), series(rising(0, 2 * DAY), **beta))
-    checked.holds(*inputs, promql_expr_test=tests)
+    tester.check(*inputs, promql_expr_test=tests)
 
 
-def test_a_new_project_counts_from_its_beginning(checked: Checked) -> None:
+def test_a_new_project_counts_from_its_beginning(tester: RuleTester) -> None:
     known = series(f"5x{3 * DAY}")
     begin = DAY + 7
-    checked.used(DAY - 7, "2d", known, series(f"_x{begin} {rising(0, 2 * DAY)}", project_id="p2"))
+    tester.check_usage(DAY - 7, "2d", known, series(f"_x{begin} {rising(0, 2 * DAY)}", project_id="p2"))
 
 
-def test_what_was_used_before_a_project_was_seen_is_not_billed(checked: Checked) -> None:
+def test_usage_before_a_project_first_appears_is_not_billed(tester: RuleTester) -> None:
     begin = DAY + 7
-    checked.used(DAY - 7, "2d", series(f"_x{begin} {rising(100_000, 2 * DAY)}"))
+    tester.check_usage(DAY - 7, "2d", series(f"_x{begin} {rising(100_000, 2 * DAY)}"))
 
 
-def test_a_deleted_project_keeps_its_name(checked: Checked) -> None:
+def test_a_deleted_project_keeps_its_name(tester: RuleTester) -> None:
     joined = (
         "count(project:vcpu_usage:increase30d * on (location, location_id, domain_id, project_id) "
         "group_left (project_name) project:name:info)"
@@ -269,21 +269,21 @@ def test_a_deleted_project_keeps_its_name(checked: Checked) -> None:
         {"expr": joined, "eval_time": at, "exp_samples": [{"labels": "{}", "value": 1}]}
         for at in ("10h", "4d")
     ]
-    checked.holds(series(f"{rising(0, DAY)} stale"), promql_expr_test=tests)
+    tester.check(series(f"{rising(0, DAY)} stale"), promql_expr_test=tests)
 
 
 UP = 'up{job="site-alpha",instance="alpha:443",location="alpha",location_id="1"}'
 
 
-def fires(checked: Checked, name: str, at: str, *inputs: dict[str, str], times: int) -> None:
-    """An alert fires so many times for the site alpha."""
+def check_alert(tester: RuleTester, name: str, at: str, *inputs: dict[str, str], times: int) -> None:
+    """Check how many times an alert fires for the site alpha."""
     query = f'sum(ALERTS{{alertname="{name}",alertstate="firing",location="alpha"}}) or vector(0)'
     expected = [{"labels": "{}", "value": times}]
-    checked.holds(*inputs, promql_expr_test=[{"expr": query, "eval_time": at, "exp_samples": expected}])
+    tester.check(*inputs, promql_expr_test=[{"expr": query, "eval_time": at, "exp_samples": expected}])
 
 
 @pytest.mark.parametrize(
-    ("name", "broken", "well"),
+    ("name", "broken", "healthy"),
     [
         (
             "SiteGateRefused",
@@ -328,8 +328,8 @@ def fires(checked: Checked, name: str, at: str, *inputs: dict[str, str], times: 
     ],
 )
 def test_alerts_fire_when_they_should(
-    checked: Checked, name: str, broken: list[dict[str, str]], well: list[dict[str, str]]
+    tester: RuleTester, name: str, broken: list[dict[str, str]], healthy: list[dict[str, str]]
 ) -> None:
-    fires(checked, name, "110m", *broken, times=1)
-    fires(checked, name, "110m", *well, times=0)
-    fires(checked, name, "8m", *broken, times=0)
+    check_alert(tester, name, "110m", *broken, times=1)
+    check_alert(tester, name, "110m", *healthy, times=0)
+    check_alert(tester, name, "8m", *broken, times=0)

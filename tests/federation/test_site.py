@@ -21,20 +21,20 @@ TLS = {"tls_cert": "/etc/tls/gate.pem", "tls_key": "/etc/tls/gate.key"}
 
 
 def texts(**settings: Any) -> dict[str, str]:
-    return {one.name: one.text for one in site_files(SiteSettings(**{"location": "alpha", **settings}))}
+    return {file.name: file.text for file in site_files(SiteSettings(**{"location": "alpha", **settings}))}
 
 
 @pytest.mark.parametrize(
     "settings",
     [{}, {"start": "2026-01-01"}, {"bind": "::", "port": 443, **TLS}, {"prometheus": "https://[::1]:9/p"}],
 )
-def test_nothing_is_left_to_fill_in(settings: dict[str, Any]) -> None:
+def test_all_placeholders_are_filled(settings: dict[str, Any]) -> None:
     for name, text in texts(**settings).items():
         assert "@@" not in text, name
         assert text.endswith("\n"), name
 
 
-def test_the_exporters_unit_is_the_one_of_deploy() -> None:
+def test_the_exporters_unit_equals_the_unit_in_deploy() -> None:
     deployed = (ROOT / "deploy" / "systemd" / "chrysaetos-usage.service").read_text()
     assert texts()["systemd/chrysaetos-usage.service"] == deployed
     started = texts(start="2026-01-01")["systemd/chrysaetos-usage.service"]
@@ -42,14 +42,14 @@ def test_the_exporters_unit_is_the_one_of_deploy() -> None:
 
 
 def gate_options(arguments: list[str]) -> Any:
-    import argparse  # noqa: PLC0415 - here alone
+    import argparse  # noqa: PLC0415  # only used here
 
     parser = argparse.ArgumentParser()
     gate_command.add_arguments(parser)
     return parser.parse_args(arguments)
 
 
-def test_the_gates_unit_starts_it_as_it_was_said() -> None:
+def test_the_gates_unit_passes_the_settings() -> None:
     unit = texts(bind="::", port=443, prometheus="http://127.0.0.1:9/p", **TLS)[
         "systemd/chrysaetos-federate.service"
     ]
@@ -73,7 +73,7 @@ def test_compose_has_exporter_prometheus_and_gate() -> None:
         assert service["cap_drop"] == ["ALL"]
         assert set(service["networks"]) <= set(compose["networks"])
         named = [volume.split(":")[0] for volume in service.get("volumes", ())]
-        assert {one for one in named if not one.startswith((".", "/"))} <= set(compose["volumes"])
+        assert {name for name in named if not name.startswith((".", "/"))} <= set(compose["volumes"])
     assert "outside" not in services["prometheus"]["networks"]
     assert "ports" not in services["prometheus"]
     assert services["exporter"]["environment"] == {"USAGE_EXPORTER_START_DATE": "2026-01-01"}
@@ -86,24 +86,24 @@ def test_compose_has_exporter_prometheus_and_gate() -> None:
     assert prometheus["scrape_configs"][0]["static_configs"] == [{"targets": ["exporter:8080"]}]
 
 
-def test_compose_without_tls_is_for_this_machine_alone() -> None:
+def test_compose_without_tls_binds_to_loopback() -> None:
     gate = yaml.safe_load(texts()["compose/compose.yaml"])["services"]["gate"]
     assert gate["ports"] == ["127.0.0.1:9091:9091"]
     assert gate["volumes"] == ["./tokens:/tokens:ro"]
 
 
-def test_promtool_takes_prometheus_configuration(tmp_path: Path) -> None:
+def test_promtool_accepts_the_prometheus_configuration(tmp_path: Path) -> None:
     write_files(tmp_path, site_files(SiteSettings("Überall", exporter="usage.example:80")), force=False)
     for name in ("prometheus.yml", "compose/prometheus.yml"):
         assert "SUCCESS" in run(["promtool", "check", "config", tmp_path / name]).out
-    made = yaml.safe_load((tmp_path / "prometheus.yml").read_text())
-    assert made["global"]["external_labels"] == {"location": "Überall"}
-    (job,) = made["scrape_configs"]
+    config = yaml.safe_load((tmp_path / "prometheus.yml").read_text())
+    assert config["global"]["external_labels"] == {"location": "Überall"}
+    (job,) = config["scrape_configs"]
     assert job["job_name"] == "project_usages"
     assert job["static_configs"] == [{"targets": ["usage.example:80"]}]
 
 
-def test_the_encodings_of_a_query_are_one_query() -> None:
+def test_all_encodings_decode_to_the_same_query() -> None:
     urls = allowed_urls('{job="a b",__name__=~"x|y"}')
     assert len(set(urls)) == len(urls) == 12
     for url in urls:
@@ -112,13 +112,13 @@ def test_the_encodings_of_a_query_are_one_query() -> None:
         assert parse_qsl(parts.query) == [("match[]", '{job="a b",__name__=~"x|y"}')]
 
 
-def test_haproxy_is_told_each_of_them() -> None:
+def test_haproxy_allows_all_encodings() -> None:
     config = texts()["haproxy/haproxy.cfg"]
     assert re.findall("(?m)^    acl allowed_url url -m str -- (.+)$", config) == allowed_urls(USAGE)
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"location": "a b"}, "--location 'a b'"),
         ({"bind": "a b"}, "--bind"),
@@ -132,17 +132,17 @@ def test_haproxy_is_told_each_of_them() -> None:
         ({"prometheus": "prometheus:9090"}, "--prometheus"),
         ({"start": "yesterday"}, "--start 'yesterday'"),
         ({"start": "2026-01-01\nExecStart=x"}, "--start"),
-        ({"allow": "sum(up)"}, "is no selector"),
+        ({"allow": "sum(up)"}, "is not a valid selector"),
     ],
 )
-def test_what_is_wrong_is_told(settings: dict[str, Any], told: str) -> None:
-    with pytest.raises(ConfigError, match=re.escape(told)):
+def test_invalid_settings_are_rejected(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
         SiteSettings(**{"location": "alpha", **settings})
 
 
-def test_the_next_steps_name_what_is_missing() -> None:
+def test_the_next_steps_mention_missing_tls() -> None:
     assert "127.0.0.1 without TLS" in next_steps(SiteSettings("alpha"))
-    assert "0.0.0.0 without TLS" in next_steps(SiteSettings("alpha", bind="0.0.0.0"))  # noqa: S104 - a text
+    assert "0.0.0.0 without TLS" in next_steps(SiteSettings("alpha", bind="0.0.0.0"))  # noqa: S104  # does not bind
     assert "with TLS" in next_steps(SiteSettings("alpha", **TLS))
     assert "TLS" not in next_steps(SiteSettings("alpha", bind="192.0.2.1", **TLS))
     assert f"--allow '{USAGE}'" in next_steps(SiteSettings("alpha"))

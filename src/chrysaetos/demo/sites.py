@@ -231,7 +231,7 @@ def write_portal(directory: Path, sites: Sequence[DemoSite], prometheus_version:
     )
     files = [*portal_files(registry), File(FILE, render_registry(registry))]
     try:
-        write_files(directory, files, force=True, renew=True)
+        write_files(directory, files, force=True, update=True)
     except ConfigError as error:
         raise DemoError(str(error)) from error
 

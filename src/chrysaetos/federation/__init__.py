@@ -1,6 +1,6 @@
-"""What a site shows a portal: exactly the series that were agreed, to holders of named tokens.
+"""Sites and portals: a site publishes selected series, and a portal collects them with a named token.
 
-The gate: what a portal's token may read is decided in `chrysaetos.portals`; `alone` and `main` serve it
-without the gateway. What a site and a portal need: `site`, `registry` (the portal's sites), `portal`,
-`rules` and `dashboards` make files, which `scaffold` writes.
+``chrysaetos.portals`` decides which series a token may read; ``alone`` and ``main`` serve the gate without
+the gateway. ``site``, ``registry`` (the portal's sites), ``portal``, ``rules`` and ``dashboards`` generate
+the files of sites and portals, and ``scaffold`` writes them.
 """

@@ -1,6 +1,7 @@
 """The portal's dashboards for Grafana 10 and later, as JSON.
 
-They ask for what `rules` records. Names are joined at the end: a project that was renamed goes on.
+They query the metrics recorded by ``rules``. Project names are joined last, so a renamed project keeps its
+history.
 """
 
 from __future__ import annotations
@@ -16,25 +17,25 @@ if TYPE_CHECKING:
 __all__ = ["dashboards"]
 
 _SCHEMA = 39
-"""Grafana 10.4; later ones migrate it."""
+"""The schema of Grafana 10.4; later releases migrate it."""
 _DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _UNITS = {"vcpu": "suffix: vCPU h", "mb": "suffix: MB h"}
 _RATES = {"vcpu": "suffix: vCPU", "mb": "suffix: MB"}
 _TITLES = {"vcpu": "vCPU", "mb": "memory"}
 _COLUMNS = 24
 _SITE = 'location=~"$location"'
-_NAME = "{{location}} {{project_name}}"
+_LEGEND = "{{location}} {{project_name}}"
 
 
 def dashboards() -> dict[str, str]:
-    """File name without its end → JSON."""
-    made = {
+    """Return the dashboards by file name without extension."""
+    contents = {
         "usage-project": _project(),
         "usage-site": _site(),
         "usage-top": _top(),
         "usage-freshness": _freshness(),
     }
-    return {name: json.dumps({"uid": name, **content}, indent=2) + "\n" for name, content in made.items()}
+    return {name: json.dumps({"uid": name, **content}, indent=2) + "\n" for name, content in contents.items()}
 
 
 def _project() -> dict[str, Any]:
@@ -43,24 +44,27 @@ def _project() -> dict[str, Any]:
         own, title = f"project:{resource}_usage", _TITLES[resource]
         panels += [
             _stat(
-                f"Use of {title} in the time shown",
-                [(_chosen(f"sum_over_time({own}:increase1h{{{_SITE}}}[$__range:1h])"), _NAME)],
+                f"Usage of {title} in the selected time range",
+                [(_selected(f"sum_over_time({own}:increase1h{{{_SITE}}}[$__range:1h])"), _LEGEND)],
                 _UNITS[resource],
                 width=6,
             ),
             _lines(
-                f"Use of {title} by day (UTC)",
-                [(_chosen(f"{own}:increase1d{{{_SITE}}}"), _NAME)],
+                f"Usage of {title} by day (UTC)",
+                [(_selected(f"{own}:increase1d{{{_SITE}}}"), _LEGEND)],
                 _UNITS[resource],
                 width=9,
                 bars=True,
             ),
             _lines(
-                f"{title} in use", [(_chosen(f"{own}:burn1h{{{_SITE}}}"), _NAME)], _RATES[resource], width=9
+                f"Current usage of {title}",
+                [(_selected(f"{own}:burn1h{{{_SITE}}}"), _LEGEND)],
+                _RATES[resource],
+                width=9,
             ),
             _lines(
-                f"{title} since the start date",
-                [(_chosen(f"{own}:total{{{_SITE}}}"), _NAME)],
+                f"Usage of {title} since the start date",
+                [(_selected(f"{own}:total{{{_SITE}}}"), _LEGEND)],
                 _UNITS[resource],
                 width=24,
             ),
@@ -76,20 +80,20 @@ def _site() -> dict[str, Any]:
             own = f"{level}:{resource}_usage"
             panels += [
                 _lines(
-                    f"Use of {title} by day (UTC), by {level}",
+                    f"Usage of {title} by day (UTC), by {level}",
                     [(f"{own}:increase1d{{{_SITE}}}", legend)],
                     _UNITS[resource],
                     bars=True,
                 ),
                 _lines(
-                    f"{title} in use, by {level}",
+                    f"Current usage of {title}, by {level}",
                     [(f"{own}:burn1h{{{_SITE}}}", legend)],
                     _RATES[resource],
                 ),
             ]
         panels.append(
             _table(
-                f"Use of {title} in 30 days, by domain",
+                f"Usage of {title} in the last 30 days, by domain",
                 f"domain:{resource}_usage:increase30d{{{_SITE}}}",
                 _UNITS[resource],
             )
@@ -101,16 +105,16 @@ def _top() -> dict[str, Any]:
     windows = (
         ("now", "burn1h", _RATES),
         ("in the last 24 full hours", "increase1d", _UNITS),
-        ("in 30 days", "increase30d", _UNITS),
+        ("in the last 30 days", "increase30d", _UNITS),
     )
     panels = []
     for resource in RESOURCES:
-        for when, name, units in windows:
+        for window, name, units in windows:
             ranked = f"topk($count, project:{resource}_usage:{name}{{{_SITE}}})"
             panels.append(
                 _table(
-                    f"Most {_TITLES[resource]} {when}",
-                    _named(ranked),
+                    f"Most {_TITLES[resource]} {window}",
+                    _with_names(ranked),
                     units[resource],
                     width=8,
                 )
@@ -118,13 +122,13 @@ def _top() -> dict[str, Any]:
         ranged = f"sum_over_time(project:{resource}_usage:increase1h{{{_SITE}}}[$__range:1h])"
         panels.append(
             _table(
-                f"Most {_TITLES[resource]} in the time shown (a month: from now/M)",
-                _named(f"topk($count, {ranged})"),
+                f"Most {_TITLES[resource]} in the selected time range (this month: from now/M)",
+                _with_names(f"topk($count, {ranged})"),
                 _UNITS[resource],
                 width=24,
             )
         )
-    return _dashboard("Projects that use most", panels, [_locations(), _count()])
+    return _dashboard("Projects with the highest usage", panels, [_locations(), _count()])
 
 
 def _freshness() -> dict[str, Any]:
@@ -132,8 +136,8 @@ def _freshness() -> dict[str, Any]:
     site = "{{location}}"
     by_site = "by (location, location_id)"
     panels = [
-        _stat("Gate answers", [(f"up{{{gate}}}", site)], "bool_on_off", width=8),
-        _stat("Exporter has fresh usage", [(f"usage_exporter_up{{{_SITE}}}", site)], "bool_on_off", width=8),
+        _stat("Gate up", [(f"up{{{gate}}}", site)], "bool_on_off", width=8),
+        _stat("Usage up to date", [(f"usage_exporter_up{{{_SITE}}}", site)], "bool_on_off", width=8),
         _stat(
             "Projects",
             [(f"count {by_site} (project:vcpu_usage:total{{{_SITE}}})", site)],
@@ -150,10 +154,10 @@ def _freshness() -> dict[str, Any]:
             ],
             "s",
         ),
-        _lines("Duration of a scrape", [(f"scrape_duration_seconds{{{gate}}}", site)], "s"),
-        _lines("Samples of a scrape", [(f"scrape_samples_scraped{{{gate}}}", site)], "short"),
+        _lines("Scrape duration", [(f"scrape_duration_seconds{{{gate}}}", site)], "s"),
+        _lines("Samples per scrape", [(f"scrape_samples_scraped{{{gate}}}", site)], "short"),
         _lines(
-            "Problems of exporters",
+            "Exporter problems",
             [(f"usage_exporter_problem{{{_SITE}}}", "{{location}} {{reason}}")],
             "short",
         ),
@@ -162,13 +166,13 @@ def _freshness() -> dict[str, Any]:
     return _dashboard("Freshness of sites", panels, [_locations()])
 
 
-def _named(expression: str, names: str = "project:name:info") -> str:
+def _with_names(expression: str, names: str = "project:name:info") -> str:
     return f"{expression} * on ({KEY}) group_left (project_name, domain_name) {names}"
 
 
-def _chosen(expression: str) -> str:
-    """With its name, of the projects that are chosen."""
-    return _named(expression, 'project:name:info{project_name=~"$project"}')
+def _selected(expression: str) -> str:
+    """Join the names of the selected projects, which drops all other projects."""
+    return _with_names(expression, 'project:name:info{project_name=~"$project"}')
 
 
 def _dashboard(
@@ -194,22 +198,22 @@ def _dashboard(
                 "includeVars": True,
             }
         ],
-        "panels": _placed(panels),
+        "panels": _arrange(panels),
     }
 
 
-def _placed(panels: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give each panel a number and a place, row by row."""
-    placed = []
-    x = y = row = 0
+def _arrange(panels: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the panels with ids and positions, row by row."""
+    arranged = []
+    x = y = row_height = 0
     for number, panel in enumerate(panels, 1):
-        place = panel["gridPos"]
-        if x + place["w"] > _COLUMNS:
-            x, y, row = 0, y + row, 0
-        placed.append({**panel, "id": number, "gridPos": {**place, "x": x, "y": y}})
-        x += place["w"]
-        row = max(row, place["h"])
-    return placed
+        size = panel["gridPos"]
+        if x + size["w"] > _COLUMNS:
+            x, y, row_height = 0, y + row_height, 0
+        arranged.append({**panel, "id": number, "gridPos": {**size, "x": x, "y": y}})
+        x += size["w"]
+        row_height = max(row_height, size["h"])
+    return arranged
 
 
 def _panel(
@@ -246,7 +250,7 @@ def _stat(title: str, queries: Sequence[tuple[str, str]], unit: str, *, width: i
 def _lines(
     title: str, queries: Sequence[tuple[str, str]], unit: str, *, width: int = 12, bars: bool = False
 ) -> dict[str, Any]:
-    """Lines over time; as bars, one for each day, at the midnight that ends it."""
+    """Return a time series panel. With ``bars``, each day is a bar at the midnight that ends the day."""
     if bars:
         style = {"drawStyle": "bars", "fillOpacity": 60, "stacking": {"mode": "normal", "group": "A"}}
         return _panel(
@@ -300,9 +304,9 @@ def _count() -> dict[str, Any]:
     choices = ("10", "20", "50")
     return {
         "name": "count",
-        "label": "How many",
+        "label": "Number of projects",
         "type": "custom",
         "query": ",".join(choices),
         "current": {"text": "10", "value": "10"},
-        "options": [{"text": one, "value": one, "selected": one == "10"} for one in choices],
+        "options": [{"text": choice, "value": choice, "selected": choice == "10"} for choice in choices],
     }

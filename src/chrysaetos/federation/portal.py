@@ -1,7 +1,7 @@
-"""The portal's files, made from its registry: Prometheus' configuration, rules, dashboards.
+"""Generate the portal's files from its registry: Prometheus' configuration, rules and dashboards.
 
-What a site sends is not believed where it says who the site is: ``location``, ``location_id`` and ``job`` are
-set by the portal after the scrape. Names that were not asked for are dropped, and a scrape has limits.
+Data from sites is untrusted. After each scrape the portal overwrites the labels ``location``, ``location_id``
+and ``job`` and drops metrics that it did not request. The size of a scrape is limited.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from chrysaetos.federation.dashboards import dashboards
 from chrysaetos.federation.rules import JOB_PREFIX, alert_rules, recording_rules
-from chrysaetos.federation.scaffold import File, scalar
+from chrysaetos.federation.scaffold import File, yaml_scalar
 
 if TYPE_CHECKING:
     from chrysaetos.federation.registry import Registry, Remote, Site
@@ -23,35 +23,35 @@ __all__ = ["can_check", "installed_version", "portal_files", "prometheus_config"
 
 _SCRAPED_JOB = "project_usages"
 _NAMES = "project_[a-z_]+_usage|usage_exporter_[a-z_]+|up"
-_TRACKS_STALENESS = (2, 48)
+_STALENESS_VERSION = (2, 48)
 _VERSION = re.compile(r"version (\d+\.\d+\.\d+)")
 _HEADER = """\
-# Made from sites.toml, and made anew when that changes: chrysaetos portal write.
+# Generated from sites.toml. After editing sites.toml, run: chrysaetos portal write
 """
 
 
 def installed_version(name: str = "prometheus") -> str:
-    """The version of Prometheus, or another of its programs, on this machine; empty when there is none."""
+    """Return the version of the Prometheus program installed on this machine; empty if there is none."""
     program = shutil.which(name)
     if program is None:
         return ""
     try:
-        shown = subprocess.run(  # noqa: S603 - found on PATH
+        done = subprocess.run(  # noqa: S603  # on PATH
             [program, "--version"], capture_output=True, text=True, timeout=10, check=False
         )
     except (OSError, subprocess.SubprocessError):
         return ""
-    match = _VERSION.search(shown.stdout + shown.stderr)
+    match = _VERSION.search(done.stdout + done.stderr)
     return match[1] if match else ""
 
 
 def can_check(registry: Registry) -> bool:
-    """Whether the promtool of this machine knows all that the portal's Prometheus does."""
-    return _numbers(installed_version("promtool")) >= _numbers(registry.prometheus_version)
+    """Return whether this machine's promtool is at least as new as the portal's Prometheus."""
+    return _major_minor(installed_version("promtool")) >= _major_minor(registry.prometheus_version)
 
 
 def portal_files(registry: Registry) -> list[File]:
-    """All files but the registry."""
+    """Return all files of the portal except the registry."""
     files = [
         File("prometheus.yml", prometheus_config(registry)),
         File("rules/usage.yml", recording_rules(registry.rule_interval)),
@@ -63,7 +63,7 @@ def portal_files(registry: Registry) -> list[File]:
 
 
 def prometheus_config(registry: Registry) -> str:
-    """Prometheus' configuration."""
+    """Return Prometheus' configuration."""
     lines = [
         _HEADER.rstrip(),
         "global:",
@@ -76,7 +76,7 @@ def prometheus_config(registry: Registry) -> str:
     ]
     for name, remotes in (("remote_write", registry.remote_write), ("remote_read", registry.remote_read)):
         if remotes:
-            lines += [f"{name}:", *(line for one in remotes for line in _remote(one)), ""]
+            lines += [f"{name}:", *(line for remote in remotes for line in _remote(remote)), ""]
     if not registry.sites:
         return "\n".join([*lines, "scrape_configs: []"]) + "\n"
     lines.append("scrape_configs:")
@@ -87,18 +87,19 @@ def prometheus_config(registry: Registry) -> str:
 
 
 def _staleness(version: str) -> str:
-    """The setting with which a series that is gone at a site is gone here at the next scrape.
+    """Return the setting that ends a series here at the first scrape after it ended at the site.
 
-    /federate gives each sample its time, and by default Prometheus marks no series stale whose samples come
-    with times: they would be seen for five more minutes. Since 2.48 it can; before, the scrape's time does.
+    ``/federate`` exposes timestamps, and by default Prometheus does not track the staleness of series with
+    timestamps: queries would return them for five more minutes. Prometheus can track them since 2.48; before,
+    ignoring the timestamps has the same effect.
     """
-    if _numbers(version) >= _TRACKS_STALENESS:
+    if _major_minor(version) >= _STALENESS_VERSION:
         return "track_timestamps_staleness: true"
     return "honor_timestamps: false"
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    """Its first two numbers; none when it is not known."""
+def _major_minor(version: str) -> tuple[int, ...]:
+    """Return the first two numbers of a version; empty for an unknown version."""
     return tuple(int(part) for part in version.split(".")[:2] if part)
 
 
@@ -110,47 +111,47 @@ def _job(site: Site, staleness: str) -> list[str]:
     path = parts.path.rstrip("/").removesuffix("/federate") + "/federate"
     labels = {"location": site.name, "location_id": str(site.location_id)}
     lines = [
-        f"  - job_name: {scalar(JOB_PREFIX + site.name)}",
+        f"  - job_name: {yaml_scalar(JOB_PREFIX + site.name)}",
         f"    scheme: {parts.scheme}",
-        f"    metrics_path: {scalar(path)}",
+        f"    metrics_path: {yaml_scalar(path)}",
         "    params:",
         "      'match[]':",
-        *(f"        - {scalar(selector)}" for selector in site.match),
+        *(f"        - {yaml_scalar(selector)}" for selector in site.match),
         "    honor_labels: true",
         f"    {staleness}",
-        "    follow_redirects: false  # the token is for this site alone",
+        "    follow_redirects: false  # never send the token to another server",
         "    authorization:",
         "      type: Bearer",
-        f"      credentials_file: {scalar(site.token_file)}",
+        f"      credentials_file: {yaml_scalar(site.token_file)}",
     ]
     if parts.scheme == "https":
         lines += ["    tls_config:", "      min_version: TLS12"]
-        lines += [f"      ca_file: {scalar(site.ca_file)}"] if site.ca_file else []
+        lines += [f"      ca_file: {yaml_scalar(site.ca_file)}"] if site.ca_file else []
     lines += [
-        "    # What one site can do to this Prometheus has an end; a scrape beyond it fails as a whole.",
+        "    # A scrape that exceeds one of these limits fails.",
         "    body_size_limit: 200MB",
         "    sample_limit: 500000",
         "    label_limit: 30",
         "    label_name_length_limit: 128",
         "    label_value_length_limit: 512",
         "    static_configs:",
-        f"      - targets: [{scalar(target)}]",
+        f"      - targets: [{yaml_scalar(target)}]",
         "        labels:",
-        *(f"          {name}: {scalar(value)}" for name, value in labels.items()),
+        *(f"          {name}: {yaml_scalar(value)}" for name, value in labels.items()),
         "    metric_relabel_configs:",
         "      - source_labels: [__name__]",
-        f"        regex: {scalar(_NAMES)}",
+        f"        regex: {yaml_scalar(_NAMES)}",
         "        action: keep",
-        "      # honor_labels keeps what the site says; where it is and what it is, is said here.",
+        "      # honor_labels keeps the site's own labels; the following labels are always set here.",
     ]
     for name, value in {**labels, "job": _SCRAPED_JOB}.items():
-        lines += [f"      - target_label: {name}", f"        replacement: {scalar(value)}"]
+        lines += [f"      - target_label: {name}", f"        replacement: {yaml_scalar(value)}"]
     if site.simple_vm_id:
-        # Its projects have the id of the one that hosts them, and are known by their names alone.
+        # All projects inside the SimpleVM project share its id, so their names become part of the id.
         lines += [
             "      - source_labels: [project_id, project_name]",
             "        separator: /",
-            f"        regex: {scalar(f'({re.escape(site.simple_vm_id)}/.+)')}",
+            f"        regex: {yaml_scalar(f'({re.escape(site.simple_vm_id)}/.+)')}",
             "        target_label: project_id",
             "        replacement: '$1'",
         ]
@@ -158,22 +159,22 @@ def _job(site: Site, staleness: str) -> list[str]:
 
 
 def _remote(remote: Remote) -> list[str]:
-    lines = [f"  - url: {scalar(remote.url)}"]
+    lines = [f"  - url: {yaml_scalar(remote.url)}"]
     if remote.token_file:
-        lines += ["    authorization:", f"      credentials_file: {scalar(remote.token_file)}"]
+        lines += ["    authorization:", f"      credentials_file: {yaml_scalar(remote.token_file)}"]
     if remote.username:
         lines += [
             "    basic_auth:",
-            f"      username: {scalar(remote.username)}",
-            f"      password_file: {scalar(remote.password_file)}",
+            f"      username: {yaml_scalar(remote.username)}",
+            f"      password_file: {yaml_scalar(remote.password_file)}",
         ]
     if remote.ca_file:
-        lines += ["    tls_config:", f"      ca_file: {scalar(remote.ca_file)}"]
+        lines += ["    tls_config:", f"      ca_file: {yaml_scalar(remote.ca_file)}"]
     return lines
 
 
 _DATASOURCE = """\
-# For Grafana's provisioning/datasources: the portal's Prometheus.
+# The portal's Prometheus, for Grafana's provisioning/datasources.
 apiVersion: 1
 datasources:
   - name: Portal
@@ -186,7 +187,7 @@ datasources:
 """
 
 _PROVIDER = """\
-# For Grafana's provisioning/dashboards.
+# The portal's dashboards, for Grafana's provisioning/dashboards.
 apiVersion: 1
 providers:
   - name: Project usage

@@ -1,4 +1,4 @@
-"""``chrysaetos portal``: the Prometheus that collects the usage of sites, from a registry of them."""
+"""``chrysaetos portal``: configure the Prometheus that collects the usage of sites."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chrysaetos.federation.registry import (
     Registry,
     Remote,
     Site,
-    is_clear,
+    is_cleartext,
     read_registry,
     render_registry,
 )
@@ -29,77 +29,83 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the arguments."""
+    """Add the command's arguments to a parser."""
     actions = parser.add_subparsers(dest="portal_action", metavar="ACTION", required=True)
 
-    init = actions.add_parser("init", help="begin a portal: its registry, and all files made from it")
-    init.add_argument("directory", type=Path, metavar="DIRECTORY", help="where to")
+    init = actions.add_parser("init", help="create a portal: its registry and all generated files")
+    init.add_argument("directory", type=Path, metavar="DIRECTORY", help="directory to write the files to")
     init.add_argument(
         "--prometheus-version",
         metavar="VERSION",
-        help="of the portal's Prometheus (default: that of the one on this machine)",
+        help="version of the portal's Prometheus (default: the version installed on this machine)",
     )
     init.add_argument(
         "--scrape-interval",
         default=Registry().scrape_interval,
-        metavar="TIME",
-        help="how often sites are asked (default: %(default)s)",
+        metavar="DURATION",
+        help="scrape interval of the sites (default: %(default)s)",
     )
-    for name, what in (("--remote-write", "send samples to"), ("--remote-read", "read samples from")):
+    for name, direction in (("--remote-write", "write samples to"), ("--remote-read", "read samples from")):
         init.add_argument(
             name,
             action="append",
             default=[],
             metavar="URL",
-            help=f"{what} this storage; its credentials go into {FILE}",
+            help=f"{direction} this remote storage; its credentials are configured in {FILE}",
         )
 
-    add = actions.add_parser("add-site", help="collect from another site")
-    add.add_argument("name", help="the site's location")
-    add.add_argument("--url", required=True, metavar="URL", help="of its gate, such as https://gate:9091")
+    add = actions.add_parser("add-site", help="add a site")
+    add.add_argument("name", help="name of the site")
+    add.add_argument(
+        "--url", required=True, metavar="URL", help="URL of the site's gate, such as https://gate:9091"
+    )
     add.add_argument(
         "--token-file",
         required=True,
         metavar="FILE",
-        help="file with the token, as Prometheus sees it: a relative path is below the directory",
+        help="file from which Prometheus reads the token; a relative path starts at the portal's directory",
     )
-    add.add_argument("--location-id", type=int, metavar="N", help="the site's number (default: the next)")
-    add.add_argument("--ca-file", default="", metavar="FILE", help="authorities of the gate's certificate")
+    add.add_argument(
+        "--location-id", type=int, metavar="N", help="number of the site (default: the next free number)"
+    )
+    add.add_argument(
+        "--ca-file", default="", metavar="FILE", help="CA certificates for the gate's certificate"
+    )
     add.add_argument(
         "--usage-only",
         action="store_true",
-        help="ask for one query alone, without the exporter's health: for sites behind HAProxy",
+        help="scrape the usage but not the exporter's health, for sites that use HAProxy as the gate",
     )
     add.add_argument(
         "--simple-vm-id",
         default="",
         metavar="ID",
-        help="id of the project there whose servers belong to projects of their own, told apart by names",
+        help="id of the site's SimpleVM project, whose servers belong to several projects with own names",
     )
     add.add_argument(
-        "--plain-http", action="store_true", help="let the token be sent without TLS, over a safe network"
+        "--plain-http", action="store_true", help="allow sending the token without TLS, in a trusted network"
     )
-    remove = actions.add_parser("remove-site", help="no longer collect from a site")
-    remove.add_argument("name", help="the site's location")
-    listing = actions.add_parser("list", help="what sites there are")
-    write = actions.add_parser("write", help=f"make all files anew, after a change of {FILE}")
+    remove = actions.add_parser("remove-site", help="remove a site")
+    remove.add_argument("name", help="name of the site")
+    listing = actions.add_parser("list", help="list the sites")
+    write = actions.add_parser("write", help=f"regenerate all files, after {FILE} was edited")
     for action in (add, remove, listing, write):
         action.add_argument(
             "--directory",
             type=Path,
             default=Path(),
             metavar="DIRECTORY",
-            help="the portal's (default: this one)",
+            help="directory of the portal (default: the current directory)",
         )
     for action in (init, add, remove, write):
-        action.add_argument("--force", action="store_true", help="overwrite files that were changed by hand")
+        action.add_argument("--force", action="store_true", help="overwrite files that were edited")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do what was asked for.
+    """Run the command.
 
     Returns:
-        The exit status: 0, or 1 when it could not be done.
+        The exit status: 0, or 1 for an error.
     """
     actions: dict[str, Callable[[argparse.Namespace], None]] = {
         "init": _init,
@@ -118,7 +124,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _init(options: argparse.Namespace) -> None:
     if (options.directory / FILE).exists():
-        raise ConfigError(f"there is a portal in {options.directory}: use add-site, or write")
+        raise ConfigError(f"{options.directory} already contains a portal: use add-site or write")
     version = options.prometheus_version
     registry = Registry(
         prometheus_version=installed_version() if version is None else version,
@@ -127,23 +133,24 @@ def _init(options: argparse.Namespace) -> None:
         remote_read=tuple(map(Remote, options.remote_read)),
     )
     _save(registry, options)
-    shown = registry.prometheus_version or "not known, so that the files suit each"
-    print(f"Prometheus' version: {shown}")
-    place = options.directory
+    version = registry.prometheus_version or "unknown, so the files support every version"
+    print(f"Prometheus version: {version}")
+    directory = options.directory
     print(
         "Next:\n"
-        f"  1. chrysaetos portal add-site NAME --directory {place} --url https://… --token-file …\n"
-        f"  2. prometheus --config.file={place}/prometheus.yml --storage.tsdb.retention.time=400d\n"
-        f"  3. Grafana: {place}/grafana has provisioning, and dashboards for /etc/grafana/dashboards"
+        f"  1. chrysaetos portal add-site NAME --directory {directory} --url https://… --token-file …\n"
+        f"  2. prometheus --config.file={directory}/prometheus.yml --storage.tsdb.retention.time=400d\n"
+        f"  3. Grafana: install {directory}/grafana/provisioning, and copy {directory}/grafana/dashboards\n"
+        "     to /etc/grafana/dashboards"
     )
 
 
 def _add(options: argparse.Namespace) -> None:
     registry = read_registry(options.directory)
-    if is_clear(options.url) and not options.plain_http:
+    if is_cleartext(options.url) and not options.plain_http:
         raise ConfigError(
-            f"{options.url}: the token would be sent in the clear; use https, or --plain-http in a "
-            "network that is safe by itself"
+            f"{options.url}: the token would be sent unencrypted; use https, or --plain-http in a "
+            "trusted network"
         )
     number = options.location_id
     site = Site(
@@ -155,16 +162,16 @@ def _add(options: argparse.Namespace) -> None:
         match=(USAGE,) if options.usage_only else (USAGE, FRESHNESS),
         simple_vm_id=options.simple_vm_id,
     )
-    _save(registry.adding(site), options)
+    _save(registry.with_site(site), options)
     token = options.directory / options.token_file
     if not token.is_file():
-        print(f"Put the token into {token}, for Prometheus to read and nobody else.")
+        print(f"Put the token into {token}, readable only by Prometheus.")
     print("Then reload Prometheus: send it SIGHUP.")
 
 
 def _remove(options: argparse.Namespace) -> None:
-    _save(read_registry(options.directory).removing(options.name), options)
-    print("Then reload Prometheus: send it SIGHUP. What was collected stays.")
+    _save(read_registry(options.directory).without_site(options.name), options)
+    print("Then reload Prometheus: send it SIGHUP. The collected samples are kept.")
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -174,16 +181,17 @@ def _list(options: argparse.Namespace) -> None:
 
 def _write(options: argparse.Namespace) -> None:
     registry = read_registry(options.directory)
-    _make(registry, portal_files(registry), options)
+    _write_checked(registry, portal_files(registry), options)
 
 
 def _save(registry: Registry, options: argparse.Namespace) -> None:
-    """Write the registry and what is made from it, together."""
-    _make(registry, [*portal_files(registry), File(FILE, render_registry(registry), ours=True)], options)
+    """Write the registry and the files generated from it."""
+    files = [*portal_files(registry), File(FILE, render_registry(registry), rewrite=True)]
+    _write_checked(registry, files, options)
 
 
-def _make(registry: Registry, files: Sequence[File], options: argparse.Namespace) -> None:
+def _write_checked(registry: Registry, files: Sequence[File], options: argparse.Namespace) -> None:
     if can_check(registry):
         check_prometheus(files, "prometheus.yml")
-    for name in write_files(options.directory, files, force=options.force, renew=True):
+    for name in write_files(options.directory, files, force=options.force, update=True):
         print(f"written: {options.directory / name}")

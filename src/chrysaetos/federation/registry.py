@@ -1,4 +1,4 @@
-"""The portal's registry, ``sites.toml``: the sites that it collects from, and where it keeps what it has."""
+"""The portal's registry, ``sites.toml``: the sites it scrapes and the remote storage it uses."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ __all__ = [
     "Site",
     "check_location",
     "check_url",
-    "is_clear",
+    "is_cleartext",
     "read_registry",
     "render_registry",
 ]
 
 FILE = "sites.toml"
 USAGE = '{job="project_usages",__name__=~"project_.*_usage"}'
-"""What sites and portals have agreed on since there are any."""
+"""The selector of the usage, which all sites and portals use."""
 FRESHNESS = '{job="project_usages",__name__=~"up|usage_exporter_.*"}'
-"""Whether a site's exporter works, and up to when its totals count."""
+"""The selector of the metrics that show whether a site's exporter works and how old its usage is."""
 
 _NAME = re.compile(r"[^\W_][\w.-]{0,63}")
 _DURATION = re.compile(r"[1-9][0-9]{0,5}(ms|s|m|h)")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+(\.[0-9]+)?")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _COMMENT = """\
-# The sites of this portal. `chrysaetos portal add-site` and `remove-site` write it anew, without comments.
-# After a change by hand: `chrysaetos portal write`.
+# The sites of this portal. `chrysaetos portal add-site` and `remove-site` rewrite this file and
+# drop its comments. After editing it, run `chrysaetos portal write`.
 """
 
 
@@ -50,13 +50,13 @@ class Site:
     """A site.
 
     Attributes:
-        name: its location, as the label says.
-        location_id: its number, as the label says.
-        url: of its gate, without ``/federate``.
-        token_file: what Prometheus reads the token from, as a path on its machine.
-        ca_file: certificates that sign the gate's; the system's when empty.
-        match: what it is asked for.
-        simple_vm_id: id of the project that hosts others' servers, whose names then tell projects apart.
+        name: the site's name, the value of the label ``location``.
+        location_id: the site's number, the value of the label ``location_id``.
+        url: URL of the site's gate, without ``/federate``.
+        token_file: path, on the portal's machine, of the file from which Prometheus reads the token.
+        ca_file: path of the CA certificates for the gate's certificate; the system's if empty.
+        match: the selectors that the portal sends.
+        simple_vm_id: id of the SimpleVM project; its series are told apart by project name.
     """
 
     name: str
@@ -70,17 +70,19 @@ class Site:
     def __post_init__(self) -> None:
         check_location(self.name, "site")
         if self.location_id < 0:
-            raise ConfigError(f"site {self.name}: location_id {self.location_id} is below 0")
+            raise ConfigError(f"site {self.name}: location_id {self.location_id} is negative")
         check_url(self.url, f"site {self.name}: url")
         if not self.token_file:
-            raise ConfigError(f"site {self.name}: token_file is empty: the gate asks for a token")
+            raise ConfigError(f"site {self.name}: token_file is empty: the gate requires a token")
         if not self.match:
-            raise ConfigError(f"site {self.name}: match is empty: it says what the site is asked for")
+            raise ConfigError(f"site {self.name}: match is empty: give at least one selector")
         for selector in self.match:
             try:
                 parse_selector(selector, DEFAULT_BOUNDS)
             except QueryError as error:
-                raise ConfigError(f"site {self.name}: match {selector!r} is no selector: {error}") from error
+                raise ConfigError(
+                    f"site {self.name}: match {selector!r} is not a valid selector: {error}"
+                ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +90,11 @@ class Remote:
     """A remote storage.
 
     Attributes:
-        url: of its endpoint.
-        token_file: a bearer token for it; none when empty.
-        username: for Basic authentication; none when empty.
-        password_file: its password.
-        ca_file: certificates that sign its own; the system's when empty.
+        url: URL of the endpoint.
+        token_file: path of the file with the bearer token; empty for none.
+        username: user for Basic authentication; empty for none.
+        password_file: path of the file with the user's password.
+        ca_file: path of the CA certificates for the server's certificate; the system's if empty.
     """
 
     url: str
@@ -104,22 +106,22 @@ class Remote:
     def __post_init__(self) -> None:
         check_url(self.url, "remote storage: url")
         if bool(self.username) != bool(self.password_file):
-            raise ConfigError(f"remote storage {self.url}: username and password_file belong together")
+            raise ConfigError(f"remote storage {self.url}: give both username and password_file, or neither")
         if self.username and self.token_file:
             raise ConfigError(f"remote storage {self.url}: give token_file or username, not both")
 
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """All that the portal's configuration is made from.
+    """Everything from which the portal's configuration is generated.
 
     Attributes:
-        prometheus_version: of the portal's Prometheus; empty when not known.
-        scrape_interval: how often the sites are asked.
-        rule_interval: how often the recording rules are evaluated; below Prometheus' look-back of 5 minutes.
-        sites: in the order in which they were added.
-        remote_write: where samples are sent to.
-        remote_read: where they are read from.
+        prometheus_version: version of the portal's Prometheus; empty if unknown.
+        scrape_interval: the scrape interval of the sites.
+        rule_interval: the evaluation interval of the rules; below Prometheus' lookback delta of 5 minutes.
+        sites: the sites, in the order in which they were added.
+        remote_write: the storages that Prometheus writes samples to.
+        remote_read: the storages that Prometheus reads samples from.
     """
 
     prometheus_version: str = ""
@@ -131,64 +133,77 @@ class Registry:
 
     def __post_init__(self) -> None:
         if self.prometheus_version and not _VERSION.fullmatch(self.prometheus_version):
-            raise ConfigError(f"prometheus_version {self.prometheus_version!r} is not like 2.53.0")
+            raise ConfigError(
+                f"prometheus_version {self.prometheus_version!r} is not a version such as 2.53.0"
+            )
         for name in ("scrape_interval", "rule_interval"):
             value = getattr(self, name)
             if not _DURATION.fullmatch(value):
-                raise ConfigError(f"{name} {value!r} is not a time such as 30s or 1m")
-        for what in ("name", "location_id"):
-            seen = [getattr(site, what) for site in self.sites]
-            doubled = {one for one in seen if seen.count(one) > 1}
-            if doubled:
-                raise ConfigError(f"two sites have the same {what}: {doubled.pop()}")
+                raise ConfigError(f"{name} {value!r} is not a duration such as 30s or 1m")
+        for attribute in ("name", "location_id"):
+            values = [getattr(site, attribute) for site in self.sites]
+            duplicates = {value for value in values if values.count(value) > 1}
+            if duplicates:
+                raise ConfigError(f"two sites have the same {attribute}: {duplicates.pop()}")
 
     def next_location_id(self) -> int:
-        """A number that no site has had as long as the largest one stays."""
+        """Return the number after the highest location_id."""
         return max((site.location_id for site in self.sites), default=0) + 1
 
-    def adding(self, site: Site) -> Registry:
-        """The same with another site.
+    def with_site(self, site: Site) -> Registry:
+        """Return this registry with another site.
 
         Raises:
-            ConfigError: its name or number is taken.
+            ConfigError: the site's name or number is already used.
         """
         return replace(self, sites=(*self.sites, site))
 
-    def removing(self, name: str) -> Registry:
-        """The same without a site.
+    def without_site(self, name: str) -> Registry:
+        """Return this registry without a site.
 
         Raises:
             ConfigError: there is no such site.
         """
         kept = tuple(site for site in self.sites if site.name != name)
         if len(kept) == len(self.sites):
-            raise ConfigError(f"there is no site {name}; there are: {', '.join(s.name for s in kept) or '-'}")
+            names = ", ".join(site.name for site in kept) or "none"
+            raise ConfigError(f"there is no site {name}; known sites: {names}")
         return replace(self, sites=kept)
 
 
-def check_location(name: str, what: str) -> None:
+def check_location(name: str, setting: str) -> None:
     """Check the name of a site.
 
+    Args:
+        name: the name.
+        setting: the name of the setting, for the error message.
+
     Raises:
-        ConfigError: it cannot be one.
+        ConfigError: the name is invalid.
     """
     if not _NAME.fullmatch(name):
-        raise ConfigError(f"{what} {name!r} is no name of a site: use up to 64 letters, digits, and . _ -")
+        raise ConfigError(
+            f"{setting} {name!r} is not a valid site name: use up to 64 letters, digits, and . _ -"
+        )
 
 
-def check_url(url: str, what: str) -> None:
-    """Check that something is an http or https URL that holds no secret.
+def check_url(url: str, setting: str) -> None:
+    """Check that a text is an http or https URL without credentials.
+
+    Args:
+        url: the text.
+        setting: the name of the setting, for the error message.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: the text is not such a URL.
     """
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise ConfigError(f"{what} {url!r}: {error}") from error
+        raise ConfigError(f"{setting} {url!r}: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise ConfigError(f"{what} {url!r} is not like https://host:port")
+        raise ConfigError(f"{setting} {url!r} is not a URL such as https://host:port")
     if (
         parts.username is not None
         or parts.query
@@ -197,11 +212,11 @@ def check_url(url: str, what: str) -> None:
         or not url.isascii()
         or not url.isprintable()
     ):
-        raise ConfigError(f"{what} {url!r} may have scheme, host, port and path only")
+        raise ConfigError(f"{setting} {url!r} may consist only of scheme, host, port and path")
 
 
-def is_clear(url: str) -> bool:
-    """Whether what is sent there can be read on the way: plain http, to another machine."""
+def is_cleartext(url: str) -> bool:
+    """Return whether requests to a URL cross the network unencrypted."""
     parts = urlsplit(url)
     return parts.scheme == "http" and parts.hostname not in _LOOPBACK
 
@@ -210,48 +225,52 @@ def read_registry(directory: Path) -> Registry:
     """Read a portal's registry.
 
     Raises:
-        ConfigError: it cannot be read, or something in it is wrong or not known.
+        ConfigError: the file cannot be read, or a setting in it is invalid or unknown.
     """
     path = directory / FILE
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigError(f"there is no {path}: begin with chrysaetos portal init {directory}") from error
+        raise ConfigError(
+            f"{path} does not exist: create it with chrysaetos portal init {directory}"
+        ) from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     try:
         for name, kind in (("sites", Site), ("remote_write", Remote), ("remote_read", Remote)):
             if name in document:
-                document[name] = tuple(_made(kind, f"[[{name}]]", entry) for entry in document[name])
-        registry: Registry = _made(Registry, "the top", document)
+                document[name] = tuple(_parse(kind, f"[[{name}]]", entry) for entry in document[name])
+        registry: Registry = _parse(Registry, "top level", document)
     except (ConfigError, TypeError) as error:
         raise ConfigError(f"{path}: {error}") from error
     return registry
 
 
-def _made(kind: Any, where: str, values: dict[str, Any]) -> Any:
-    known = {one.name: one for one in fields(kind)}
+def _parse(kind: Any, table: str, values: dict[str, Any]) -> Any:
+    known = {field.name: field for field in fields(kind)}
     unknown = sorted(set(values) - set(known))
     if unknown:
-        raise ConfigError(f"{where}: {', '.join(unknown)}: not known; known are {', '.join(known)}")
-    missing = [name for name, one in known.items() if one.default is MISSING and name not in values]
+        raise ConfigError(f"{table}: unknown setting {', '.join(unknown)}; known are {', '.join(known)}")
+    missing = [name for name, field in known.items() if field.default is MISSING and name not in values]
     if missing:
-        raise ConfigError(f"{where}: {', '.join(missing)}: missing")
+        raise ConfigError(f"{table}: {', '.join(missing)} is missing")
     for name, value in values.items():
-        wanted = int if known[name].type == "int" else tuple if known[name].type.startswith("tuple") else str
+        expected = (
+            int if known[name].type == "int" else tuple if known[name].type.startswith("tuple") else str
+        )
         given = tuple(value) if isinstance(value, list) else value
-        texts = given if isinstance(given, tuple) and name == "match" else ()
-        if type(given) is not wanted or not all(isinstance(one, str) for one in texts):
-            raise ConfigError(f"{where}: {name} is {value!r}, not {_KINDS[wanted]}")
+        strings = given if isinstance(given, tuple) and name == "match" else ()
+        if type(given) is not expected or not all(isinstance(string, str) for string in strings):
+            raise ConfigError(f"{table}: {name} is {value!r}, expected {_TYPES[expected]}")
         values[name] = given
     return kind(**values)
 
 
-_KINDS = {int: "a number", str: "a text", tuple: "a list of texts"}
+_TYPES = {int: "an integer", str: "a string", tuple: "a list of strings"}
 
 
 def render_registry(registry: Registry) -> str:
-    """The registry as TOML."""
+    """Return the registry as TOML."""
     lines = [_COMMENT.rstrip()]
     tables = {
         "sites": registry.sites,
@@ -266,16 +285,16 @@ def render_registry(registry: Registry) -> str:
 
 
 def _assignments(entry: Any, hidden: Any = ()) -> list[str]:
-    """Its fields that are not as they are without being said."""
+    """Return the assignments of all fields that do not have their default."""
     return [
-        f"{one.name} = {_value(getattr(entry, one.name))}"
-        for one in fields(entry)
-        if one.name not in hidden and getattr(entry, one.name) != one.default
+        f"{field.name} = {_value(getattr(entry, field.name))}"
+        for field in fields(entry)
+        if field.name not in hidden and getattr(entry, field.name) != field.default
     ]
 
 
 def _value(value: str | int | tuple[str, ...]) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(_value, value))}]"
-    # JSON's strings and numbers are TOML's, but for DEL; surrogates are not written as pairs of escapes.
+    # JSON strings are valid TOML except for DEL and surrogate pairs, which ``ensure_ascii=False`` avoids.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,4 +1,4 @@
-"""Writing a set of generated files: all of them or none, and nothing that somebody has made is lost."""
+"""Write a set of generated files: all or none, and without overwriting files that were edited."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from chrysaetos.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["LEDGER", "File", "check_prometheus", "scalar", "write_files"]
+__all__ = ["MANIFEST", "File", "check_prometheus", "write_files", "yaml_scalar"]
 
-LEDGER = ".written.json"
-"""Beside the files: name → SHA-256 of what was written last, to know what has been changed since."""
+MANIFEST = ".written.json"
+"""File in the directory that maps each name to the SHA-256 of its last generated content, to detect edits."""
 _MODE = 0o644
-"""Of new files; one that is there keeps its own. None of them holds a secret."""
+"""Mode of new files, none of which contains a secret. Existing files keep their mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,80 +32,84 @@ class File:
     """A file to write.
 
     Attributes:
-        name: its path within the directory.
+        name: its path relative to the directory.
         text: its content.
-        ours: whether it is overwritten whatever is there, since what is there has been read.
+        rewrite: whether to overwrite an existing file in any case, because ``text`` was derived from it.
     """
 
     name: str
     text: str
-    ours: bool = False
+    rewrite: bool = False
 
 
-def scalar(value: str) -> str:
-    """A text as a YAML scalar, in single quotes where double ones would need escapes.
+def yaml_scalar(value: str) -> str:
+    """Return a string as a YAML scalar, single-quoted if it contains double quotes.
 
-    JSON's strings are YAML's, but for what cannot be printed (YAML 1.2, 5.1) and pairs of surrogates.
+    JSON strings are valid YAML except for unprintable characters (YAML 1.2, 5.1) and surrogate pairs.
     """
     if '"' in value and value.isprintable():
         return "'" + value.replace("'", "''") + "'"
     quoted = json.dumps(value, ensure_ascii=False)
-    return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in quoted)
+    return "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in quoted)
 
 
-def write_files(directory: Path, files: Sequence[File], *, force: bool, renew: bool = False) -> list[str]:
+def write_files(directory: Path, files: Sequence[File], *, force: bool, update: bool = False) -> list[str]:
     """Write files.
 
     Args:
-        directory: where to; made if missing.
-        files: what to write.
-        force: whether files with another content are overwritten.
-        renew: whether those that are as this function left them are, without `force`.
+        directory: the directory, which is created if missing.
+        files: the files.
+        force: whether to overwrite all existing files.
+        update: whether to overwrite existing files that have not been edited since they were written with
+            ``update``.
 
     Returns:
-        The names of those that are new or changed.
+        The names of the files that are new or changed.
 
     Raises:
-        ConfigError: one is there with another content, or cannot be written. Then none is.
+        ConfigError: an existing file may not be overwritten, or a file cannot be written. In both cases no
+            file is changed.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        known = _read_ledger(directory) if renew else {}
-        there = {one.name: _content(directory / one.name) for one in files}
+        known = _read_manifest(directory) if update else {}
+        existing = {file.name: _content(directory / file.name) for file in files}
     except OSError as error:
         raise ConfigError(f"{directory} cannot be used: {error}") from error
-    changed = [one for one in files if there[one.name] != one.text.encode()]
+    changed = [file for file in files if existing[file.name] != file.text.encode()]
     if not force:
-        own = [
-            one.name
-            for one in changed
-            if not one.ours
-            and (content := there[one.name]) is not None
-            and known.get(one.name) != _digest(content)
+        edited = [
+            file.name
+            for file in changed
+            if not file.rewrite
+            and (content := existing[file.name]) is not None
+            and known.get(file.name) != _hash(content)
         ]
-        if own:
+        if edited:
             raise ConfigError(
-                f"{', '.join(own)} in {directory}: there already, with another content; nothing was written "
-                "(--force overwrites)"
+                f"{', '.join(edited)} in {directory}: exists with different content; no file was written "
+                "(use --force to overwrite)"
             )
-    ledger = json.dumps({**known, **{one.name: _digest(one.text.encode()) for one in files}}, indent=2) + "\n"
-    with_ledger = [*changed, File(LEDGER, ledger)] if renew else changed
+    written = list(changed)
+    if update:
+        hashes = {**known, **{file.name: _hash(file.text.encode()) for file in files}}
+        written.append(File(MANIFEST, json.dumps(hashes, indent=2) + "\n"))
     try:
-        _replace(directory, with_ledger)
+        _replace(directory, written)
     except OSError as error:
-        raise ConfigError(f"{directory}: nothing was written: {error}") from error
-    return [one.name for one in changed]
+        raise ConfigError(f"{directory}: no file was written: {error}") from error
+    return [file.name for file in changed]
 
 
 def check_prometheus(files: Sequence[File], name: str) -> None:
-    """Let promtool look at a configuration before it is written, where there is a promtool.
+    """Check a configuration with promtool before it is written. Do nothing if promtool is not installed.
 
     Args:
-        files: all that belongs to it.
-        name: that of the configuration.
+        files: the configuration and the files that it refers to.
+        name: the name of the configuration among them.
 
     Raises:
-        ConfigError: promtool does not take it.
+        ConfigError: promtool rejects the configuration.
     """
     promtool = shutil.which("promtool")
     if promtool is None:
@@ -113,44 +117,44 @@ def check_prometheus(files: Sequence[File], name: str) -> None:
     with tempfile.TemporaryDirectory(prefix="chrysaetos-") as directory:
         write_files(Path(directory), files, force=False)
         command = [promtool, "check", "config", "--syntax-only", str(Path(directory) / name)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - found on PATH
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # on PATH
     if done.returncode != 0:
-        raise ConfigError(f"promtool does not take {name}: {(done.stderr + done.stdout).strip()}")
+        raise ConfigError(f"promtool rejects {name}: {(done.stderr + done.stdout).strip()}")
 
 
 def _replace(directory: Path, files: Sequence[File]) -> None:
-    """Write all beside their places first; what can fail fails there."""
-    mark = f".{secrets.token_hex(4)}.new"
+    """Write all files under temporary names, then rename them. Undo the renames if one fails."""
+    suffix = f".{secrets.token_hex(4)}.new"
     staged: list[tuple[Path, Path]] = []
-    before: list[tuple[Path, bytes | None]] = []
+    replaced: list[tuple[Path, bytes | None]] = []
     try:
-        for one in files:
-            path = directory / one.name
+        for file in files:
+            path = directory / file.name
             path.parent.mkdir(parents=True, exist_ok=True)
-            scratch = path.with_name(path.name + mark)
-            staged.append((scratch, path))
+            temporary = path.with_name(path.name + suffix)
+            staged.append((temporary, path))
             mode = path.stat().st_mode & 0o7777 if path.exists() else _MODE
-            handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(one.text)
-                file.flush()
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write(file.text)
+                stream.flush()
                 os.fsync(handle)
                 os.fchmod(handle, mode)
-        for scratch, path in staged:
+        for temporary, path in staged:
             content = _content(path)
-            scratch.replace(path)
-            before.append((path, content))
+            temporary.replace(path)
+            replaced.append((path, content))
     except BaseException:
-        for path, content in before:
+        for path, content in replaced:
             if content is None:
                 path.unlink()
             else:
                 path.write_bytes(content)
         raise
     finally:
-        for scratch, _ in staged:
+        for temporary, _ in staged:
             with suppress(OSError):
-                scratch.unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
 
 
 def _content(path: Path) -> bytes | None:
@@ -160,16 +164,16 @@ def _content(path: Path) -> bytes | None:
         return None
 
 
-def _digest(content: bytes) -> str:
+def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _read_ledger(directory: Path) -> dict[str, str]:
-    content = _content(directory / LEDGER)
+def _read_manifest(directory: Path) -> dict[str, str]:
+    content = _content(directory / MANIFEST)
     if content is None:
         return {}
     try:
-        ledger = json.loads(content)
-        return {str(name): str(digest) for name, digest in ledger.items()}
+        manifest = json.loads(content)
+        return {str(name): str(sha256) for name, sha256 in manifest.items()}
     except (ValueError, AttributeError) as error:
-        raise ConfigError(f"{directory / LEDGER} is damaged: remove it") from error
+        raise ConfigError(f"{directory / MANIFEST} is invalid: remove it") from error

@@ -1,8 +1,9 @@
-"""``chrysaetos site``: the files of a site that shows its usage to portals."""
+"""``chrysaetos site``: write the files of a site that publishes its usage to portals."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,30 +18,29 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the arguments."""
+    """Add the command's arguments to a parser."""
     actions = parser.add_subparsers(dest="site_action", metavar="ACTION", required=True)
     init = actions.add_parser("init", help="write the files of a site: Prometheus, systemd, compose, HAProxy")
-    init.add_argument("directory", type=Path, metavar="DIRECTORY", help="where to")
-    init.add_argument("--location", required=True, metavar="NAME", help="the site's name")
+    init.add_argument("directory", type=Path, metavar="DIRECTORY", help="directory to write the files to")
+    init.add_argument("--location", required=True, metavar="NAME", help="name of the site")
+    init.add_argument("--start", metavar="DATE", help="start date of the usage, YYYY-MM-DD (default: today)")
     init.add_argument(
-        "--start", default="", metavar="DATE", help="count usage from here on: YYYY-MM-DD (default: today)"
+        "--bind", metavar="ADDRESS", help="address that the gate listens on (default: %(default)s)"
     )
-    defaults = {one: getattr(SiteSettings("x"), one) for one in ("bind", "port", "exporter", "prometheus")}
-    init.add_argument("--bind", metavar="ADDRESS", help="address of the gate (default: %(default)s)")
-    init.add_argument("--port", type=int, metavar="PORT", help="port of the gate (default: %(default)s)")
-    init.add_argument("--tls-cert", default="", metavar="FILE", help="certificate of the gate: HTTPS")
-    init.add_argument("--tls-key", default="", metavar="FILE", help="its key")
     init.add_argument(
-        "--exporter", metavar="HOST:PORT", help="where Prometheus finds the exporter (default: %(default)s)"
+        "--port", type=int, metavar="PORT", help="port that the gate listens on (default: %(default)s)"
+    )
+    init.add_argument("--tls-cert", metavar="FILE", help="certificate of the gate; enables HTTPS")
+    init.add_argument("--tls-key", metavar="FILE", help="key of the gate's certificate")
+    init.add_argument(
+        "--exporter", metavar="HOST:PORT", help="address of the usage exporter (default: %(default)s)"
     )
     init.add_argument("--prometheus", metavar="URL", help="the site's Prometheus (default: %(default)s)")
     init.add_argument(
-        "--allow",
-        default=SiteSettings("x").allow,
-        metavar="SELECTOR",
-        help="what the portal may see (default: %(default)s)",
+        "--allow", metavar="SELECTOR", help="selector that the portal may read (default: %(default)s)"
     )
-    init.add_argument("--force", action="store_true", help="overwrite files that are there")
+    init.add_argument("--force", action="store_true", help="overwrite existing files")
+    defaults = {field.name: field.default for field in fields(SiteSettings) if field.default is not MISSING}
     init.set_defaults(**defaults)
 
 
@@ -48,19 +48,11 @@ def run(options: argparse.Namespace) -> int:
     """Write the files.
 
     Returns:
-        The exit status: 0, or 1 when it could not be done.
+        The exit status: 0, or 1 for an error.
     """
     try:
         settings = SiteSettings(
-            location=options.location,
-            bind=options.bind,
-            port=options.port,
-            tls_cert=options.tls_cert,
-            tls_key=options.tls_key,
-            exporter=options.exporter,
-            prometheus=options.prometheus,
-            start=options.start,
-            allow=options.allow,
+            **{field.name: getattr(options, field.name) for field in fields(SiteSettings)}
         )
         files = site_files(settings)
         check_prometheus(files, "prometheus.yml")
