@@ -9,9 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tools.engines import ENGINES, EngineError, build, built, missing
-
 from tools import engines
+from tools.engines import ENGINES, EngineError, build, built, missing
 
 ENGINE = ENGINES["prometheus3"]
 
