@@ -22,7 +22,7 @@ from tests.fakes.nova_usage import FakeNova, Server
 
 from chrysaetos.usage.cloud import Cloud, window
 from chrysaetos.usage.ledger import Ledger
-from chrysaetos.usage.site import Dummy
+from chrysaetos.usage.site import DummySite
 from chrysaetos.usage.snapshot import Exposition
 from chrysaetos.usage.updater import Updater
 
@@ -88,7 +88,7 @@ def one_site(projects: int, servers: int, delay: float, directory: Path) -> None
         name="bench",
     )
     exposition = Exposition(3600)
-    with Ledger(directory / f"{projects}-{delay}.sqlite", of="bench", start=START) as ledger:
+    with Ledger(directory / f"{projects}-{delay}.sqlite", source="bench", start=START) as ledger:
         updater = Updater(cloud, exposition, start=START, ledger=ledger)
         seconds = []
         for _ in range(3):
@@ -121,7 +121,7 @@ def write_dummy(path: Path, projects: int) -> None:
 
 def dummy(path: Path) -> None:
     exposition = Exposition(3600)
-    updater = Updater(Dummy(path), exposition, start=START)
+    updater = Updater(DummySite(path), exposition, start=START)
     seconds = []
     for _ in range(4):
         began = time.perf_counter()

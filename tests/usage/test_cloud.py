@@ -7,7 +7,7 @@ from tests.fakes.nova_usage import FakeNova, Server
 
 from chrysaetos.usage.cloud import Cloud
 from chrysaetos.usage.records import Project, UsageError
-from chrysaetos.usage.site import SimpleVMOption
+from chrysaetos.usage.site import SimpleVMSettings
 
 START = 1_700_000_000.0
 END = START + 7200
@@ -41,7 +41,7 @@ def fill(nova, count, project="p", prefix="i"):
     nova.add(*(Server(f"{prefix}{number:05}", project, START - 3600) for number in range(count)))
 
 
-def test_projects_have_their_domains_names(nova, cloud_of):
+def test_projects_have_the_names_of_their_domains(nova, cloud_of):
     assert cloud_of(nova).projects() == [
         Project("p", "one", "default", "Default"),
         Project("q", "two", "other", "Other"),
@@ -59,11 +59,11 @@ def test_projects_have_their_domains_names(nova, cloud_of):
     ],
 )
 def test_domains_by_name_or_id(nova, cloud_of, options, expected):
-    assert [one.id for one in cloud_of(nova, **options).projects()] == expected
+    assert [project.id for project in cloud_of(nova, **options).projects()] == expected
 
 
 @pytest.mark.parametrize("options", [{"domains": ("None", "Other")}, {"domain_id": "none"}])
-def test_a_domain_that_is_not_there(nova, cloud_of, options):
+def test_an_unknown_domain_is_an_error(nova, cloud_of, options):
     with pytest.raises(UsageError, match="there is no domain"):
         cloud_of(nova, **options).projects()
 
@@ -73,24 +73,24 @@ def test_all_pages_are_read(nova, cloud_of):
     fill(nova, 700, "q", "j")
     usages = cloud_of(nova).observe(START, END).usages
     assert len(usages) == 2200
-    assert sum(one.hours for one in usages if one.project_id == "p") == pytest.approx(3000)
-    asked = [one for one in nova.requests if "usage" in one]
-    assert len(asked) == 3
-    assert all("limit=1000" in one and "detailed=1" in one for one in asked)
+    assert sum(usage.hours for usage in usages if usage.project_id == "p") == pytest.approx(3000)
+    requests_ = [request for request in nova.requests if "usage" in request]
+    assert len(requests_) == 3
+    assert all("limit=1000" in request and "detailed=1" in request for request in requests_)
 
 
-def test_a_smaller_limit_of_nova_is_followed(nova, cloud_of):
+def test_a_smaller_page_limit_of_nova_works(nova, cloud_of):
     nova.max_limit = 100
     fill(nova, 250)
     assert len(cloud_of(nova).observe(START, END).usages) == 250
 
 
-def test_a_full_last_page_is_no_end_missed(nova, cloud_of):
+def test_a_full_last_page(nova, cloud_of):
     fill(nova, 1000)
     assert len(cloud_of(nova).observe(START, END).usages) == 1000
 
 
-def test_what_nova_says_of_a_server(nova, cloud_of):
+def test_the_usage_of_a_server(nova, cloud_of):
     nova.add(
         Server("a", "p", START + 1800, vcpus=3, memory_mb=512, local_gb=5),
         Server("b", "p", START - 10, terminated=START + 3600),
@@ -102,7 +102,7 @@ def test_what_nova_says_of_a_server(nova, cloud_of):
     assert (second.hours, second.exists) == (pytest.approx(1), False)
 
 
-def test_without_the_right_to_see_all_each_project_is_asked(nova, cloud_of):
+def test_without_access_to_all_projects_each_project_is_requested(nova, cloud_of):
     nova.forbidden.add("/os-simple-tenant-usage")
     fill(nova, 1500)
     fill(nova, 2, "q", "j")
@@ -110,34 +110,34 @@ def test_without_the_right_to_see_all_each_project_is_asked(nova, cloud_of):
     assert len(cloud.observe(START, END).usages) == 1502
     nova.requests.clear()
     cloud.observe(START, END)
-    assert not any(one.startswith("/v2.1/os-simple-tenant-usage?") for one in nova.requests)
+    assert not any(request.startswith("/v2.1/os-simple-tenant-usage?") for request in nova.requests)
 
 
-def test_an_old_nova_is_asked_project_by_project(nova, cloud_of):
+def test_with_an_old_nova_each_project_is_requested(nova, cloud_of):
     nova.microversion = "2.39"
     fill(nova, 3)
     fill(nova, 2, "q", "j")
     assert len(cloud_of(nova).observe(START, END).usages) == 5
 
 
-def test_a_cut_answer_is_not_passed_off_as_whole(nova, cloud_of):
+def test_a_truncated_response_is_an_error(nova, cloud_of):
     nova.microversion = "2.39"
     fill(nova, 1200)
-    with pytest.raises(UsageError, match="cut the answer") as caught:
+    with pytest.raises(UsageError, match="truncated the response") as caught:
         cloud_of(nova).observe(START, END)
     assert caught.value.reason == "truncated"
 
 
-def test_tags_name_the_projects_of_servers(nova, cloud_of):
+def test_metadata_name_the_projects_of_servers(nova, cloud_of):
     nova.max_limit = 2
     for number in range(5):
         nova.add(Server(f"i{number}", "p", START, metadata={"tag": f"svm{number % 2}"} if number else {}))
-    cloud = cloud_of(nova, simple_vm=SimpleVMOption("p", "tag"))
+    cloud = cloud_of(nova, simple_vm=SimpleVMSettings("p", "tag"))
     assert cloud.observe(START, END).names == {"i1": "svm1", "i2": "svm0", "i3": "svm1", "i4": "svm0"}
 
 
 @pytest.mark.parametrize("status", [401, 429, 503])
-def test_an_error_is_told_and_nothing_is_half_known(nova, cloud_of, status):
+def test_an_error_is_reported_and_no_partial_usage_is_kept(nova, cloud_of, status):
     fill(nova, 1500)
     cloud = cloud_of(nova)
     projects = cloud.projects()
@@ -154,7 +154,7 @@ def test_calls_are_counted(nova, cloud_of):
     assert cloud.calls == len(nova.requests) == 3
 
 
-def test_a_keystone_that_cuts_its_list_is_told(nova, cloud_of, monkeypatch):
+def test_a_truncated_list_of_keystone_is_an_error(nova, cloud_of, monkeypatch):
     answer = nova._answer
     monkeypatch.setattr(
         nova,

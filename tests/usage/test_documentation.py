@@ -1,4 +1,4 @@
-"""The commands of docs/how-to/usage.md, run as they stand there."""
+"""Run the commands in docs/how-to/usage.md."""
 
 import shlex
 import sys
@@ -11,13 +11,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def commands():
-    """The lines of code that need no cloud, continued lines joined."""
+    """Return the commands that need no cloud, with continuation lines joined."""
     text = (ROOT / "docs" / "how-to" / "usage.md").read_text().replace("\\\n", " ")
     return [line.strip() for line in text.splitlines() if line.startswith("    chrysaetos usage --once")]
 
 
 @pytest.mark.parametrize("command", commands())
-def test_a_command_of_the_guide(command):
+def test_the_commands_of_the_guide_work(command):
     program, *arguments = shlex.split(command)
     assert program == "chrysaetos"
     printed = run([sys.executable, "-m", "chrysaetos", *arguments], cwd=ROOT).out
@@ -25,5 +25,5 @@ def test_a_command_of_the_guide(command):
     assert ('project_name="genomes"' in printed) == ("--simple-vm-id" in arguments)
 
 
-def test_there_are_commands():
+def test_all_commands_are_found():
     assert len(commands()) == 2

@@ -1,4 +1,4 @@
-"""An invented site from a file."""
+"""Sample data from a file."""
 
 import re
 import tomllib
@@ -40,8 +40,8 @@ def hours(existence):
         ("2020-09-01T00:00:00", 0),  # in the future
         ("[2020-07-15T00:00:00, 2020-07-16T06:00:00]", 30),
         ("[2020-06-15T00:00:00, 2020-07-02T00:00:00]", 24),  # ends after the start date
-        ("[2020-06-15T00:00:00, 2020-06-16T00:00:00]", 0),  # over before it: nothing, and not less
-        ("[2020-07-31T00:00:00, 2020-08-05T00:00:00]", 24),  # still there
+        ("[2020-06-15T00:00:00, 2020-06-16T00:00:00]", 0),  # ended before the start date
+        ("[2020-07-31T00:00:00, 2020-08-05T00:00:00]", 24),  # still exists
         ("[2020-09-01T00:00:00, 2020-09-05T00:00:00]", 0),
     ],
 )
@@ -49,7 +49,7 @@ def test_existence(existence, expected):
     assert hours(existence) == pytest.approx(expected)
 
 
-def test_projects_keep_their_names_and_their_order():
+def test_projects_keep_their_names_and_order():
     site = parse(
         tomllib.loads(
             '[b]\ndomain_id="2"\n[[b.projects]]\nproject_name="x"\nproject_id="1"\n'
@@ -59,17 +59,17 @@ def test_projects_keep_their_names_and_their_order():
     assert site.projects == (Project("1", "x", "2", "b"), Project("0", "x", "2", "b"))
 
 
-def test_what_a_machine_leaves_out():
+def test_defaults_of_a_machine():
     (usage,) = parse({"d": {"projects": [{"project_id": "1", "machines": [{}]}]}}).usages(START, END)
     assert (usage.vcpus, usage.memory_mb, usage.started_at) == (4, 8192, START)
 
 
-def test_machines_without_an_id_are_several():
+def test_machines_without_ids_are_distinct():
     site = parse({"d": {"projects": [{"project_id": "1", "machines": [{}, {}]}]}})
     assert len({usage.instance_id for usage in site.usages(START, END)}) == 2
 
 
-def test_memory_is_in_gib_and_may_be_a_part_of_one():
+def test_memory_is_in_gib_and_may_be_fractional():
     (usage,) = parse({"d": {"projects": [{"machines": [{"ram": 0.5}]}]}}).usages(START, END)
     assert usage.memory_mb == 512
 
@@ -81,7 +81,7 @@ def test_tags_name_the_projects_of_servers():
     assert site.names("2", "project_name") == {}
 
 
-def test_who_is_over_is_not_current():
+def test_a_machine_that_ended_is_not_current():
     site = parse(
         {"d": {"projects": [{"machines": [{"existence": [datetime(2020, 7, 2), datetime(2020, 7, 3)]}]}]}}
     )
@@ -90,7 +90,7 @@ def test_who_is_over_is_not_current():
 
 
 @pytest.mark.parametrize(
-    ("document", "told"),
+    ("document", "message"),
     [
         ({"d": 1}, "d is not a domain"),
         ({"d": {"projects": 1}}, "domain d: projects is not a list"),
@@ -110,12 +110,12 @@ def test_who_is_over_is_not_current():
         ({"d": {"projects": [{"machines": [{"metadata": 1}]}]}}, "metadata is not a table"),
     ],
 )
-def test_what_is_wrong_is_told(document, told):
-    with pytest.raises(UsageError, match=re.escape(told)):
+def test_invalid_content_is_rejected(document, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
         parse(document)
 
 
-def test_a_file_that_is_missing_or_no_toml(tmp_path):
+def test_a_missing_or_invalid_file_is_an_error(tmp_path):
     with pytest.raises(UsageError, match="cannot be read"):
         load_toml(tmp_path / "none.toml")
     bad = tmp_path / "bad.toml"

@@ -1,4 +1,4 @@
-"""The ledger: nothing counted twice, nothing lost."""
+"""The ledger: no usage is counted twice or lost."""
 
 import sqlite3
 import stat
@@ -23,16 +23,16 @@ def path(tmp_path):
 
 @pytest.fixture
 def ledger(path):
-    with Ledger(path, of="cloud", start=START) as opened:
+    with Ledger(path, source="cloud", start=START) as opened:
         yield opened
 
 
-def kept(ledger):
-    return {(one.instance_id, one.vcpus): (one.hours, one.exists) for one in ledger.usages()}
+def stored(ledger):
+    return {(entry.instance_id, entry.vcpus): (entry.hours, entry.exists) for entry in ledger.usages()}
 
 
-def test_a_new_one_counts_from_the_start(ledger, path):
-    assert (ledger.start, ledger.counted) == (START, START)
+def test_a_new_ledger_counts_from_the_start_date(ledger, path):
+    assert (ledger.start, ledger.counted_until) == (START, START)
     assert list(ledger.usages()) == []
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -40,40 +40,40 @@ def test_a_new_one_counts_from_the_start(ledger, path):
 def test_windows_add_up(ledger):
     ledger.add(2000, [usage(), usage("j", hours=0.5)], [PROJECT], {})
     ledger.add(3000, [usage()], [PROJECT], {})
-    assert kept(ledger) == {("i", 2): (2.0, True), ("j", 2): (0.5, False)}
-    assert ledger.counted == 3000
+    assert stored(ledger) == {("i", 2): (2.0, True), ("j", 2): (0.5, False)}
+    assert ledger.counted_until == 3000
 
 
-def test_a_resize_counts_from_its_window_on(ledger):
+def test_a_resize_counts_from_its_window(ledger):
     ledger.add(2000, [usage()], [PROJECT], {})
     ledger.add(3000, [usage(vcpus=8)], [PROJECT], {})
-    assert kept(ledger) == {("i", 2): (1.0, False), ("i", 8): (1.0, True)}
+    assert stored(ledger) == {("i", 2): (1.0, False), ("i", 8): (1.0, True)}
 
 
-def test_a_server_that_nova_forgets_stays_counted(ledger):
+def test_an_archived_server_stays_counted(ledger):
     ledger.add(2000, [usage()], [PROJECT], {})
     ledger.add(3000, [], [PROJECT], {})
-    assert kept(ledger) == {("i", 2): (1.0, False)}
+    assert stored(ledger) == {("i", 2): (1.0, False)}
 
 
-def test_everything_survives_a_restart(path):
-    with Ledger(path, of="cloud", start=START) as first:
+def test_all_data_survives_a_restart(path):
+    with Ledger(path, source="cloud", start=START) as first:
         first.add(2000, [usage()], [PROJECT], {"i": "svm"})
-    with Ledger(path, of="cloud", start=START) as second:
-        assert kept(second) == {("i", 2): (1.0, True)}
+    with Ledger(path, source="cloud", start=START) as second:
+        assert stored(second) == {("i", 2): (1.0, True)}
         assert second.projects() == [PROJECT]
         assert second.names() == {"i": "svm"}
-        assert second.counted == 2000
+        assert second.counted_until == 2000
 
 
-def test_projects_are_those_of_the_last_window_and_names_those_of_all(ledger):
+def test_projects_are_replaced_and_names_are_kept(ledger):
     ledger.add(2000, [], [PROJECT, Project("q", "two", "d", "default")], {"i": "a"})
     ledger.add(3000, [], [PROJECT._replace(name="renamed")], {"j": "b"})
     assert ledger.projects() == [PROJECT._replace(name="renamed")]
     assert ledger.names() == {"i": "a", "j": "b"}
 
 
-def test_a_window_that_fails_leaves_nothing(ledger):
+def test_a_failed_window_adds_nothing(ledger):
     def broken():
         yield usage()
         raise UsageError("cut")
@@ -81,48 +81,48 @@ def test_a_window_that_fails_leaves_nothing(ledger):
     with pytest.raises(UsageError, match="cut"):
         ledger.add(2000, broken(), [PROJECT], {})
     assert list(ledger.usages()) == []
-    assert ledger.counted == START
+    assert ledger.counted_until == START
     ledger.add(2000, [usage()], [PROJECT], {})
-    assert kept(ledger) == {("i", 2): (1.0, True)}
+    assert stored(ledger) == {("i", 2): (1.0, True)}
 
 
-def test_a_clock_that_went_back_is_waited_for(ledger):
+def test_a_clock_that_was_set_back_is_an_error(ledger):
     ledger.add(2000, [usage()], [PROJECT], {})
     with pytest.raises(UsageError, match="clock") as caught:
         ledger.add(1999, [usage()], [PROJECT], {})
     assert caught.value.reason == "clock"
 
 
-def test_two_sites_do_not_mix(path):
-    Ledger(path, of="cloud", start=START).close()
-    with pytest.raises(UsageError, match="is of cloud, not of another"):
-        Ledger(path, of="another", start=START)
+def test_another_source_or_start_date_is_rejected(path):
+    Ledger(path, source="cloud", start=START).close()
+    with pytest.raises(UsageError, match="belongs to cloud, not to another"):
+        Ledger(path, source="another", start=START)
     with pytest.raises(UsageError, match="counts from 1000"):
-        Ledger(path, of="cloud", start=START + 1)
+        Ledger(path, source="cloud", start=START + 1)
 
 
-def test_two_processes_do_not_share(ledger, path):
+def test_only_one_process_can_open_the_ledger(ledger, path):
     ledger.add(2000, [usage()], [PROJECT], {})
     with pytest.raises(UsageError, match="cannot be used"):
-        Ledger(path, of="cloud", start=START)
+        Ledger(path, source="cloud", start=START)
 
 
-def test_a_file_that_is_none(path):
-    path.write_text("not a database, but long enough to be looked at" * 100)
-    with pytest.raises(UsageError, match="damaged or no ledger"):
-        Ledger(path, of="cloud", start=START)
+def test_a_file_that_is_not_a_ledger_is_rejected(path):
+    path.write_text("not a database, but long enough to be read" * 100)
+    with pytest.raises(UsageError, match="damaged or not a ledger"):
+        Ledger(path, source="cloud", start=START)
 
 
-def test_a_newer_version_is_left_alone(path):
-    Ledger(path, of="cloud", start=START).close()
+def test_a_newer_version_is_rejected(path):
+    Ledger(path, source="cloud", start=START).close()
     database = sqlite3.connect(path)
     database.execute("PRAGMA user_version = 9")
     database.close()
-    with pytest.raises(UsageError, match="of version 9"):
-        Ledger(path, of="cloud", start=START)
+    with pytest.raises(UsageError, match="has version 9"):
+        Ledger(path, source="cloud", start=START)
 
 
-def test_a_full_disk_is_told_and_loses_nothing(ledger):
+def test_a_full_disk_is_an_error_and_loses_nothing(ledger):
     ledger.add(2000, [usage()], [PROJECT], {})
     pages = ledger._database.execute("PRAGMA page_count").fetchone()[0]
     ledger._database.execute(f"PRAGMA max_page_count = {pages}")
@@ -130,12 +130,12 @@ def test_a_full_disk_is_told_and_loses_nothing(ledger):
     with pytest.raises(UsageError, match="full") as caught:
         ledger.add(3000, many, [PROJECT], {})
     assert caught.value.reason == "ledger"
-    assert ledger.counted == 2000
+    assert ledger.counted_until == 2000
     ledger._database.execute("PRAGMA max_page_count = 1000000")
     ledger.add(3000, many, [PROJECT], {})
     assert sum(1 for _ in ledger.usages()) == 5001
 
 
-def test_a_directory_that_is_missing(tmp_path):
+def test_a_missing_directory_is_an_error(tmp_path):
     with pytest.raises(UsageError, match="cannot be opened"):
-        Ledger(tmp_path / "none" / "ledger.sqlite", of="cloud", start=START)
+        Ledger(tmp_path / "none" / "ledger.sqlite", source="cloud", start=START)

@@ -1,4 +1,4 @@
-"""Options, and the variables that stand for them."""
+"""Options, and the environment variables with their defaults."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from chrysaetos.usage.options import parse_options, read_credentials, read_openr
 from chrysaetos.usage.records import UsageError
 
 
-def test_what_is_so_when_nothing_is_said():
+def test_defaults():
     options = parse_options([], {})
     assert options.action == "serve"
     assert (options.bind, options.port) == ("127.0.0.1", 8080)
@@ -46,44 +46,44 @@ def test_variables(name):
 
 
 @pytest.mark.parametrize("name", ["START_DATE", "DUMMY_FILE", "VERBOSE_MODE", "UPDATE_INTERVAL"])
-def test_an_empty_variable_says_nothing(name):
+def test_an_empty_variable_is_ignored(name):
     assert parse_options([], {f"USAGE_EXPORTER_{name}": ""}) == parse_options([], {})
 
 
-def test_an_empty_list_of_domains_is_all():
+def test_an_empty_list_of_domains_is_kept():
     assert parse_options([], {"USAGE_EXPORTER_PROJECT_DOMAINS": ""}).domain == []
 
 
-def test_options_win():
+def test_options_override_variables():
     environ = {"USAGE_EXPORTER_PORT": "9000", "USAGE_EXPORTER_PROJECT_DOMAINS": "a"}
     options = parse_options(["-p", "9001", "--domain", "b", "c"], environ)
     assert (options.port, options.domain) == (9001, ["b", "c"])
 
 
-def test_max_age_follows_the_interval():
+def test_max_age_depends_on_the_interval():
     assert parse_options(["-i", "600"], {}).max_age == 1800
     assert parse_options(["-i", "600", "--max-age", "60"], {}).max_age == 60
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environ", "told"),
+    ("arguments", "environ", "message"),
     [
-        (["-i", "0"], {}, "above 0"),
-        (["-i", "nan"], {}, "above 0"),
+        (["-i", "0"], {}, "greater than 0"),
+        (["-i", "nan"], {}, "greater than 0"),
         (["-p", "70000"], {}, "not a port"),
-        (["--weight-update-frequency", "0"], {}, "1 or more"),
-        (["--vcpu-weights", "__import__('os')"], {}, "not of the form"),
-        (["--tls-cert", "x"], {}, "belong together"),
+        (["--weight-update-frequency", "0"], {}, "less than 1"),
+        (["--vcpu-weights", "__import__('os')"], {}, "does not have the form"),
+        (["--tls-cert", "x"], {}, "give both or neither"),
         ([], {"USAGE_EXPORTER_UPDATE_INTERVAL": "soon"}, "USAGE_EXPORTER_UPDATE_INTERVAL"),
         ([], {"USAGE_EXPORTER_VERBOSE_MODE": "perhaps"}, "USAGE_EXPORTER_VERBOSE_MODE"),
         (["other"], {}, "invalid choice"),
     ],
 )
-def test_what_is_wrong_is_told(arguments, environ, told, capsys):
+def test_invalid_options_are_rejected(arguments, environ, message, capsys):
     with pytest.raises(SystemExit) as caught:
         parse_options(arguments, environ)
     assert caught.value.code == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_openrc(tmp_path):
@@ -113,14 +113,14 @@ def test_credentials(tmp_path, text, expected):
 
 
 @pytest.mark.parametrize("text", ["", "user", ":p", "u:", "u:p\nv:q\n"])
-def test_credentials_that_are_none(tmp_path, text):
+def test_invalid_credentials_are_rejected(tmp_path, text):
     file = tmp_path / "credentials"
     file.write_text(text)
     with pytest.raises(UsageError, match="user:password"):
         read_credentials(file)
 
 
-def test_where_the_ledger_is_kept():
+def test_the_directory_of_the_ledger():
     both = {"STATE_DIRECTORY": "/var/lib/usage:/x", "XDG_STATE_HOME": "/xdg"}
     assert state_directory(Path("/given"), both) == Path("/given")
     assert state_directory(None, both) == Path("/var/lib/usage")

@@ -1,4 +1,4 @@
-"""What is exported."""
+"""The exported metrics."""
 
 import gzip
 
@@ -6,8 +6,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from chrysaetos.usage.records import Project, ServerUsage
-from chrysaetos.usage.snapshot import METRICS, Exposition, snapshot
-from chrysaetos.usage.tally import SimpleVM, tally
+from chrysaetos.usage.snapshot import METRICS, Exposition, take_snapshot
+from chrysaetos.usage.tally import SimpleVMProject, tally
 
 ONE = Project("p", 'na"me\\ \n', "d", "default")
 EMPTY = Project("q", "empty", "d", "default")
@@ -19,30 +19,31 @@ def usage(instance="i", project="p"):
 
 def read(text):
     return {
-        (sample.name, *(sample.labels.get(one) for one in ("project_id", "project_name", "domain_name"))): (
-            sample.value
-        )
+        (
+            sample.name,
+            *(sample.labels.get(label) for label in ("project_id", "project_name", "domain_name")),
+        ): (sample.value)
         for family in text_string_to_metric_families(text.decode())
         for sample in family.samples
     }
 
 
-def test_each_metric_of_each_project():
-    shown = read(snapshot(1.0, [ONE, EMPTY], tally([usage()])).text)
-    assert len(shown) == 2 * len(METRICS)
-    assert shown["project_vcpu_usage", "p", ONE.name, "default"] == 6
-    assert shown["project_mb_usage", "p", ONE.name, "default"] == 1536
-    assert shown["project_disk_gb_usage", "p", ONE.name, "default"] == 30
-    assert shown["project_current_mb_usage", "p", ONE.name, "default"] == 512
-    assert shown["project_vcpu_usage", "q", "empty", "default"] == 0
+def test_every_project_has_every_metric():
+    values = read(take_snapshot(1.0, [ONE, EMPTY], tally([usage()])).text)
+    assert len(values) == 2 * len(METRICS)
+    assert values["project_vcpu_usage", "p", ONE.name, "default"] == 6
+    assert values["project_mb_usage", "p", ONE.name, "default"] == 1536
+    assert values["project_disk_gb_usage", "p", ONE.name, "default"] == 30
+    assert values["project_current_mb_usage", "p", ONE.name, "default"] == 512
+    assert values["project_vcpu_usage", "q", "empty", "default"] == 0
 
 
-def test_projects_that_are_gone_are_gone():
-    assert "gone" not in snapshot(1.0, [ONE], tally([usage("i", "gone")])).text.decode()
+def test_deleted_projects_are_not_exported():
+    assert "gone" not in take_snapshot(1.0, [ONE], tally([usage("i", "gone")])).text.decode()
 
 
-def test_labels_are_the_four():
-    family = next(iter(text_string_to_metric_families(snapshot(1.0, [EMPTY], {}).text.decode())))
+def test_series_have_four_labels():
+    family = next(iter(text_string_to_metric_families(take_snapshot(1.0, [EMPTY], {}).text.decode())))
     assert set(family.samples[0].labels) == {"project_id", "project_name", "domain_name", "domain_id"}
 
 
@@ -50,31 +51,31 @@ def test_labels_are_the_four():
     ("names", "expected"),
     [
         ({"i": "a", "j": "b"}, {"a", "b"}),
-        ({"i": "a"}, {"a", "hosting"}),
-        ({}, {"hosting"}),
+        ({"i": "a"}, {"a", "simplevm"}),
+        ({}, {"simplevm"}),
     ],
 )
-def test_projects_of_a_hosting_project(names, expected):
-    hosting = Project("p", "hosting", "d", "default")
-    sums = tally([usage(), usage("j")], simple_vm=SimpleVM("p", names))
-    shown = read(snapshot(1.0, [hosting], sums).text)
-    assert {name for metric, _, name, _ in shown if metric == "project_vcpu_usage"} == expected
+def test_projects_inside_a_simplevm_project(names, expected):
+    simplevm = Project("p", "simplevm", "d", "default")
+    sums = tally([usage(), usage("j")], simple_vm=SimpleVMProject("p", names))
+    values = read(take_snapshot(1.0, [simplevm], sums).text)
+    assert {name for metric, _, name, _ in values if metric == "project_vcpu_usage"} == expected
 
 
-def test_a_hosted_project_of_the_hosting_projects_name_is_no_second_series():
-    hosting = Project("p", "hosting", "d", "default")
-    sums = tally([usage(), usage("j")], simple_vm=SimpleVM("p", {"i": "hosting"}))
-    text = snapshot(1.0, [hosting], sums).text.decode()
+def test_a_project_named_like_its_simplevm_project_shares_its_series():
+    simplevm = Project("p", "simplevm", "d", "default")
+    sums = tally([usage(), usage("j")], simple_vm=SimpleVMProject("p", {"i": "simplevm"}))
+    text = take_snapshot(1.0, [simplevm], sums).text.decode()
     lines = [line for line in text.splitlines() if line.startswith("project_vcpu_usage")]
     assert len(lines) == 1
     assert lines[0].endswith(" 12.0")
 
 
-def test_what_is_too_old_is_not_shown():
+def test_old_usage_is_not_exported():
     exposition = Exposition(max_age=60)
-    assert not exposition.fresh(1000)
+    assert not exposition.is_fresh(1000)
     assert read(exposition.render(1000, compressed=False))["usage_exporter_up", None, None, None] == 0
-    exposition.publish(snapshot(1000, [ONE], {}))
+    exposition.publish(take_snapshot(1000, [ONE], {}))
     assert read(exposition.render(1060, compressed=False))["usage_exporter_up", None, None, None] == 1
     assert b"project_vcpu_usage{" in exposition.render(1060, compressed=False)
     old = exposition.render(1061, compressed=False)
@@ -83,16 +84,16 @@ def test_what_is_too_old_is_not_shown():
     assert read(old)["usage_exporter_counted_until_timestamp_seconds", None, None, None] == 1000
 
 
-def test_compressed_is_the_same():
+def test_compressed_metrics_are_the_same():
     exposition = Exposition(max_age=60)
-    exposition.publish(snapshot(1000, [ONE], tally([usage()])))
+    exposition.publish(take_snapshot(1000, [ONE], tally([usage()])))
     for now in (1000, 2000):
         assert gzip.decompress(exposition.render(now, compressed=True)) == exposition.render(
             now, compressed=False
         )
 
 
-def test_health_says_why():
+def test_health_contains_the_reason():
     exposition = Exposition(max_age=60)
     exposition.health.problem = "truncated"
     exposition.health.failures = {"truncated": 2, "nova": 1}

@@ -1,4 +1,4 @@
-"""Weights and start dates from files and endpoints."""
+"""Weights and start dates from files and URLs."""
 
 import json
 import threading
@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from chrysaetos.usage.records import UsageError
-from chrysaetos.usage.sources import fetched_start, fetched_weights, parsed_start, weights_of_file
+from chrysaetos.usage.sources import fetch_start, fetch_weights, parse_start, read_weights
 from chrysaetos.usage.weights import Weights
 
 SETS = [{"resource_set_timestamp": 0, "vcpus": [{"value": 1, "weight": 2}], "memory_mb": []}]
@@ -15,11 +15,11 @@ SETS = [{"resource_set_timestamp": 0, "vcpus": [{"value": 1, "weight": 2}], "mem
 
 @pytest.fixture
 def endpoint():
-    """Answers what it is told to."""
+    """Returns the response that a test sets."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            status, text = self.server.answer
+            status, text = self.server.response
             self.send_response(status)
             self.end_headers()
             self.wfile.write(text.encode())
@@ -36,41 +36,41 @@ def endpoint():
         thread.join()
 
 
-def test_weights_of_an_endpoint(endpoint):
-    endpoint.answer = (200, json.dumps(SETS))
-    assert fetched_weights(endpoint.url) == Weights.parse(SETS)
+def test_weights_from_a_url(endpoint):
+    endpoint.response = (200, json.dumps(SETS))
+    assert fetch_weights(endpoint.url) == Weights.parse(SETS)
 
 
-def test_weights_of_a_file(tmp_path):
+def test_weights_from_a_file(tmp_path):
     file = tmp_path / "weights.toml"
     file.write_text(
         "[[weights]]\nresource_set_timestamp = 0\nvcpus = [{value = 1, weight = 2}]\nmemory_mb = []\n"
     )
-    assert weights_of_file(file) == Weights.parse(SETS)
+    assert read_weights(file) == Weights.parse(SETS)
     file.write_text("")
     with pytest.raises(UsageError, match=r"no \[\[weights\]\]"):
-        weights_of_file(file)
+        read_weights(file)
 
 
-def test_the_start_date_of_an_endpoint(endpoint):
-    endpoint.answer = (200, '[{"start_date": "2026-01-01"}]')
-    assert fetched_start(endpoint.url) == parsed_start("2026-01-01T00:00:00Z") == 1767225600
+def test_the_start_date_from_a_url(endpoint):
+    endpoint.response = (200, '[{"start_date": "2026-01-01"}]')
+    assert fetch_start(endpoint.url) == parse_start("2026-01-01T00:00:00Z") == 1767225600
 
 
 @pytest.mark.parametrize(
-    "answer", [(500, "[]"), (200, "[]"), (200, "{}"), (200, '[{"start_date": 5}]'), (200, "<html>")]
+    "response", [(500, "[]"), (200, "[]"), (200, "{}"), (200, '[{"start_date": 5}]'), (200, "<html>")]
 )
-def test_an_endpoint_that_answers_something_else(endpoint, answer):
-    endpoint.answer = answer
+def test_other_responses_are_rejected(endpoint, response):
+    endpoint.response = response
     with pytest.raises(UsageError) as caught:
-        fetched_start(endpoint.url)
+        fetch_start(endpoint.url)
     assert "secret" not in str(caught.value)
 
 
-def test_no_secret_of_an_address_is_told(endpoint):
-    endpoint.answer = (500, "")
+def test_errors_do_not_contain_the_password_of_the_url(endpoint):
+    endpoint.response = (500, "")
     with pytest.raises(UsageError) as caught:
-        fetched_weights(endpoint.url)
+        fetch_weights(endpoint.url)
     assert "secret" not in str(caught.value)
 
 
@@ -78,10 +78,10 @@ def test_no_secret_of_an_address_is_told(endpoint):
     ("text", "expected"),
     [("2020-07-15", 1594771200), ("2020-07-15T02:00:00+02:00", 1594771200), (" 2020-07-15 ", 1594771200)],
 )
-def test_dates(text, expected):
-    assert parsed_start(text) == expected
+def test_valid_start_dates(text, expected):
+    assert parse_start(text) == expected
 
 
-def test_a_date_that_is_none():
+def test_an_invalid_start_date_is_rejected():
     with pytest.raises(UsageError, match="is not a date such as"):
-        parsed_start("yesterday")
+        parse_start("yesterday")

@@ -1,9 +1,9 @@
-"""The sums of projects."""
+"""The totals of projects."""
 
 import pytest
 
 from chrysaetos.usage.records import ServerUsage
-from chrysaetos.usage.tally import Key, SimpleVM, tally
+from chrysaetos.usage.tally import Key, SimpleVMProject, tally
 from chrysaetos.usage.weights import Weights
 
 
@@ -13,7 +13,7 @@ def usage(
     return ServerUsage(instance, project, vcpus, memory_mb, disk_gb, hours, started_at, exists)
 
 
-def test_hours_times_amounts():
+def test_hours_are_multiplied_by_amounts():
     sums = tally([usage(), usage("j", vcpus=1, memory_mb=2048, hours=0.5), usage("k", "q")])
     totals = sums[Key("p")]
     assert totals.vcpu_hours == 6.5
@@ -48,12 +48,12 @@ def test_only_servers_that_exist_count_as_current():
     assert totals.vcpu_hours == 18
 
 
-def test_a_server_that_starts_now_is_current_without_use():
+def test_a_server_that_starts_now_is_current_without_usage():
     totals = tally([usage(hours=0.0)])[Key("p")]
     assert (totals.servers, totals.vcpu_hours) == (1, 0)
 
 
-def test_weights_are_those_of_the_start():
+def test_weights_depend_on_the_launch_time():
     sets = [
         {"resource_set_timestamp": time, "vcpus": [{"value": 1, "weight": weight}], "memory_mb": []}
         for time, weight in ((100, 2), (200, 3))
@@ -64,8 +64,8 @@ def test_weights_are_those_of_the_start():
 
 
 @pytest.mark.parametrize("names", [{"i": "one", "j": "two"}, {"i": "one"}, {}])
-def test_servers_of_a_hosting_project_belong_to_others(names):
-    sums = tally([usage(), usage("j", hours=1), usage("k", "q")], simple_vm=SimpleVM("p", names))
+def test_servers_of_a_simplevm_project_belong_to_other_projects(names):
+    sums = tally([usage(), usage("j", hours=1), usage("k", "q")], simple_vm=SimpleVMProject("p", names))
     expected = {Key("q"): 6.0}
     for instance, hours in (("i", 6.0), ("j", 2.0)):
         key = Key("p", names.get(instance))

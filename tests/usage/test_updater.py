@@ -1,4 +1,4 @@
-"""The loop: what is counted, what is published, and what happens when something fails."""
+"""The update loop: what it counts and publishes, and how it handles errors."""
 
 from threading import Event
 
@@ -25,7 +25,7 @@ class Clock:
 
 
 class FakeSite:
-    """A site with servers of two CPUs; `servers` is id → when it was launched, and when it ended or None."""
+    """A site with servers of two CPUs. ``servers`` has launch time and end (or None) of each, by id."""
 
     identity = "fake"
 
@@ -50,7 +50,7 @@ class FakeSite:
 
 
 class Loop:
-    """An updater with its site, its clock, and what it shows."""
+    """An updater with its site, clock and exposition."""
 
     def __init__(self, path, **options):
         self.clock = Clock()
@@ -61,7 +61,7 @@ class Loop:
         self.start()
 
     def start(self):
-        self.ledger = Ledger(self.path, of="fake", start=START) if self.path else None
+        self.ledger = Ledger(self.path, source="fake", start=START) if self.path else None
         self.exposition = Exposition(max_age=2 * HOUR)
         self.updater = Updater(
             self.site, self.exposition, start=START, ledger=self.ledger, clock=self.clock, **self.options
@@ -75,7 +75,7 @@ class Loop:
         self.clock.now += hours * HOUR
         self.updater.update()
 
-    def shown(self, metric="project_vcpu_usage"):
+    def value(self, metric="project_vcpu_usage"):
         for line in self.exposition.render(self.clock.now, compressed=False).decode().splitlines():
             if line.startswith((f"{metric}{{", f"{metric} ")):
                 return float(line.rpartition(" ")[2])
@@ -84,9 +84,9 @@ class Loop:
 
 @pytest.fixture
 def loop(tmp_path):
-    made = Loop(tmp_path / "ledger.sqlite")
-    yield made
-    made.ledger.close()
+    created = Loop(tmp_path / "ledger.sqlite")
+    yield created
+    created.ledger.close()
 
 
 @pytest.fixture
@@ -94,65 +94,65 @@ def stateless():
     return Loop(None)
 
 
-def test_totals_grow_window_by_window(loop):
+def test_totals_grow_with_each_window(loop):
     loop.after(1)
-    assert loop.shown() == pytest.approx(2)
+    assert loop.value() == pytest.approx(2)
     loop.after(2)
-    assert loop.shown() == pytest.approx(6)
+    assert loop.value() == pytest.approx(6)
     assert loop.site.windows == [(START, START + HOUR), (START + HOUR, START + 3 * HOUR)]
 
 
-def test_without_a_ledger_everything_is_asked_each_time(stateless):
+def test_without_a_ledger_all_usage_is_requested_each_time(stateless):
     stateless.after(1)
     stateless.after(2)
-    assert stateless.shown() == pytest.approx(6)
+    assert stateless.value() == pytest.approx(6)
     assert [start for start, _ in stateless.site.windows] == [START, START]
 
 
-def test_totals_do_not_go_down_when_a_server_is_archived(loop):
+def test_totals_do_not_fall_when_a_server_is_archived(loop):
     loop.after(1)
     loop.site.servers.clear()
     loop.after(1)
-    assert loop.shown() == pytest.approx(2)
-    assert loop.shown("project_current_server_usage") == 0
+    assert loop.value() == pytest.approx(2)
+    assert loop.value("project_current_server_usage") == 0
 
 
-def test_a_restart_shows_at_once_and_loses_nothing(loop):
+def test_a_restart_publishes_immediately_and_loses_nothing(loop):
     loop.after(1)
-    loop.site.error = UsageError("away", reason="nova")
+    loop.site.error = UsageError("down", reason="nova")
     loop.restart()
-    loop.updater.recall()
-    assert loop.shown() == pytest.approx(2)
+    loop.updater.publish_ledger()
+    assert loop.value() == pytest.approx(2)
     loop.site.error = None
     loop.after(1)
-    assert loop.shown() == pytest.approx(4)
+    assert loop.value() == pytest.approx(4)
 
 
-def test_a_first_start_has_nothing_to_recall(loop, stateless):
-    for one in (loop, stateless):
-        one.updater.recall()
-        assert one.shown() is None
+def test_the_first_start_publishes_nothing(loop, stateless):
+    for updater in (loop, stateless):
+        updater.updater.publish_ledger()
+        assert updater.value() is None
 
 
-def test_an_outage_is_caught_up_with(loop):
+def test_usage_during_an_outage_is_counted_afterwards(loop):
     loop.after(1)
-    loop.site.error = UsageError("away", reason="nova")
-    with pytest.raises(UsageError, match="away"):
+    loop.site.error = UsageError("down", reason="nova")
+    with pytest.raises(UsageError, match="down"):
         loop.after(1)
-    assert loop.shown() == pytest.approx(2)  # as old as it is
+    assert loop.value() == pytest.approx(2)  # still published
     loop.site.error = None
     loop.after(1)
-    assert loop.shown() == pytest.approx(6)
+    assert loop.value() == pytest.approx(6)
 
 
-def test_after_a_long_outage_nothing_is_shown(loop):
+def test_after_a_long_outage_nothing_is_exported(loop):
     loop.after(1)
     loop.clock.now += 2 * HOUR + 1
-    assert loop.shown() is None
-    assert loop.shown("usage_exporter_up") == 0
+    assert loop.value() is None
+    assert loop.value("usage_exporter_up") == 0
 
 
-def test_deleted_and_renamed_projects_are_gone_at_the_next_update(loop):
+def test_deleted_and_renamed_projects_disappear_at_the_next_update(loop):
     loop.after(1)
     loop.site.projects = [PROJECT._replace(name="renamed")]
     loop.after(1)
@@ -161,39 +161,39 @@ def test_deleted_and_renamed_projects_are_gone_at_the_next_update(loop):
     assert 'project_name="renamed"} 4.0' in text
     loop.site.projects = []
     loop.after(1)
-    assert loop.shown() is None
+    assert loop.value() is None
 
 
-def test_a_ledger_that_cannot_be_written_still_shows_and_catches_up(loop):
+def test_an_unwritable_ledger_still_publishes_and_recovers(loop):
     loop.after(1)
     pages = loop.ledger._database.execute("PRAGMA page_count").fetchone()[0]
     loop.ledger._database.execute(f"PRAGMA max_page_count = {pages}")
     loop.site.servers |= {f"server-{number:05}" * 10: (START + HOUR, None) for number in range(200)}
     with pytest.raises(UsageError, match="full"):
         loop.after(1)
-    assert loop.shown() == pytest.approx(2 * 2 + 200 * 2)
-    assert loop.shown("project_current_server_usage") == 201
+    assert loop.value() == pytest.approx(2 * 2 + 200 * 2)
+    assert loop.value("project_current_server_usage") == 201
     loop.ledger._database.execute("PRAGMA max_page_count = 1000000")
     loop.after(1)
-    assert loop.shown() == pytest.approx(3 * 2 + 200 * 4)
+    assert loop.value() == pytest.approx(3 * 2 + 200 * 4)
 
 
-def test_a_clock_that_goes_back_is_waited_for(loop):
+def test_the_updater_waits_after_the_clock_was_set_back(loop):
     loop.after(2)
     with pytest.raises(UsageError, match="clock"):
         loop.after(-1)
     loop.after(2)
-    assert loop.shown() == pytest.approx(6)
+    assert loop.value() == pytest.approx(6)
 
 
-def test_names_of_hosted_projects_outlive_their_servers(tmp_path):
+def test_names_of_simplevm_projects_are_kept_after_their_servers(tmp_path):
     loop = Loop(tmp_path / "ledger.sqlite", simple_vm="p")
     loop.site.names = {"i": "svm"}
     loop.after(1)
     loop.site.names, loop.site.servers = {}, {"j": (START + HOUR, None)}
     loop.after(1)
     loop.restart()
-    loop.updater.recall()
+    loop.updater.publish_ledger()
     text = loop.exposition.render(loop.clock.now, compressed=False).decode()
     lines = [line for line in text.splitlines() if line.startswith("project_vcpu_usage{")]
     assert [line.partition("project_name=")[2] for line in lines] == ['"one"} 2.0', '"svm"} 2.0']
@@ -205,37 +205,37 @@ def weights(factor):
     return Weights.parse([{"resource_set_timestamp": 0, "vcpus": steps, "memory_mb": []}])
 
 
-def test_weights_are_renewed_now_and_then_and_kept_when_they_cannot_be(tmp_path):
-    answers = [weights(2), UsageError("away", reason="weights"), weights(3)]
-    asked = []
+def test_weights_are_refreshed_periodically_and_kept_after_an_error(tmp_path):
+    results = [weights(2), UsageError("down", reason="weights"), weights(3)]
+    calls = []
 
-    def ask():
-        asked.append(1)
-        answer = answers[len(asked) - 1]
-        if isinstance(answer, UsageError):
-            raise answer
-        return answer
+    def load():
+        calls.append(1)
+        result = results[len(calls) - 1]
+        if isinstance(result, UsageError):
+            raise result
+        return result
 
-    loop = Loop(tmp_path / "ledger.sqlite", weights=ask, weights_every=2)
+    loop = Loop(tmp_path / "ledger.sqlite", weights=load, weights_every=2)
     seen = []
     for _ in range(4):
         loop.after(1)
-        seen.append((len(asked), loop.shown()))
+        seen.append((len(calls), loop.value()))
     assert seen == [(1, 4), (1, 8), (2, 12), (3, 24)]
     loop.ledger.close()
 
 
-def test_reconciliation_says_what_differs_and_changes_nothing(loop):
+def test_reconciliation_reports_differences_and_changes_nothing(loop):
     loop.after(1)
     loop.site.servers = {"late": (START, None)}
     assert loop.updater.reconcile() == {"i": pytest.approx(-1), "late": pytest.approx(1)}
-    assert loop.shown() == pytest.approx(2)
-    assert loop.shown("usage_exporter_reconciliation_missing_hours") == pytest.approx(1)
-    assert loop.shown("usage_exporter_reconciliation_vanished_hours") == pytest.approx(1)
+    assert loop.value() == pytest.approx(2)
+    assert loop.value("usage_exporter_reconciliation_missing_hours") == pytest.approx(1)
+    assert loop.value("usage_exporter_reconciliation_vanished_hours") == pytest.approx(1)
 
 
 class Ticks(Event):
-    """An event that is set after so many waits, and keeps how long they were."""
+    """An event that is set after a number of waits and records their timeouts."""
 
     def __init__(self, loop, count, hours=0.5):
         super().__init__()
@@ -249,8 +249,8 @@ class Ticks(Event):
         return self.is_set()
 
 
-def test_the_loop_backs_off_and_never_ends_on_an_error(loop):
-    loop.site.error = UsageError("away", reason="nova")
+def test_the_loop_backs_off_after_errors(loop):
+    loop.site.error = UsageError("down", reason="nova")
     ticks = Ticks(loop, 5)
     loop.updater.run(ticks, interval=30)
     assert ticks.waits == [5, 10, 20, 30, 30]
@@ -263,7 +263,7 @@ def test_the_loop_backs_off_and_never_ends_on_an_error(loop):
     assert loop.exposition.health.problem is None
 
 
-def test_the_loop_survives_what_nobody_expected(loop):
+def test_the_loop_survives_unexpected_errors(loop):
     loop.site.error = ZeroDivisionError("a defect")
     ticks = Ticks(loop, 1)
     loop.updater.run(ticks, interval=30)

@@ -1,4 +1,4 @@
-"""Weight sets: which is in force, and which of its steps decides."""
+"""Weight sets: which set and which weight apply to a server."""
 
 import pytest
 
@@ -20,26 +20,26 @@ NEW = {
 @pytest.mark.parametrize(
     ("started_at", "vcpus", "expected"),
     [
-        (1000, 1, 2),  # in force from its own second on
+        (1000, 1, 2),  # applies from its own second on
         (1000, 2, 2),
         (1000, 3, 3),
         (1999.9, 4, 3),
-        (1999, 64, 3),  # larger than all: the largest
+        (1999, 64, 3),  # larger than all sizes
         (2000, 2, 0),
         (2000, 3, 1.5),
         (999, 4, 1),  # before the first
     ],
 )
-def test_the_latest_set_before_the_start_decides(started_at, vcpus, expected):
+def test_the_latest_set_before_the_launch_applies(started_at, vcpus, expected):
     weights = Weights.parse([NEW, OLD])
     assert weights.at(started_at).vcpus(vcpus) == expected
 
 
-def test_a_resource_without_steps_weighs_one():
+def test_a_resource_without_weights_has_weight_1():
     assert Weights.parse([NEW]).at(3000).memory_mb(1) == 1
 
 
-def test_without_sets_everything_weighs_one():
+def test_without_sets_every_weight_is_1():
     assert UNWEIGHTED.at(0).vcpus(4) == 1
     assert UNWEIGHTED.at(0).memory_mb(4) == 1
 
@@ -50,7 +50,7 @@ def test_equal_documents_are_equal_weights():
 
 
 @pytest.mark.parametrize(
-    ("document", "told"),
+    ("document", "message"),
     [
         ({}, "not a list"),
         ("x", "not a list"),
@@ -63,6 +63,6 @@ def test_equal_documents_are_equal_weights():
         ([{**OLD, "resource_set_timestamp": True}], "resource_set_timestamp is True"),
     ],
 )
-def test_what_is_wrong_is_told(document, told):
-    with pytest.raises(UsageError, match=told.replace("(", r"\(")):
+def test_invalid_weights_are_rejected(document, message):
+    with pytest.raises(UsageError, match=message.replace("(", r"\(")):
         Weights.parse(document)

@@ -1,6 +1,6 @@
-"""What each project of an OpenStack site has used, as Prometheus metrics.
+"""Export the usage of each project of an OpenStack site as Prometheus metrics.
 
-The pure parts: `records` (projects and what their servers used), `weights`, `tally` (the sums), `dummy` (an
-invented site from a file). What feeds them: `nova` and `keystone`. What remembers: `ledger`. What serves:
-`snapshot` and `serving`. What drives them: `updater`.
+The pure modules are ``records`` (projects and the usage of their servers), ``weights``, ``tally`` (the
+totals) and ``dummy`` (a site described in a file). ``cloud`` queries Keystone and Nova. ``ledger`` stores
+what has been counted. ``snapshot`` and ``serving`` expose the metrics. ``updater`` runs the update loop.
 """

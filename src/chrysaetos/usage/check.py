@@ -1,4 +1,4 @@
-"""``chrysaetos usage check``: what is wrong with credentials, roles and policies, and what to do."""
+"""``chrysaetos usage check``: check credentials, roles and policies, and suggest fixes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from keystoneauth1 import exceptions
 
-from chrysaetos.usage.cloud import PAGED, window
+from chrysaetos.usage.cloud import PAGING_MICROVERSION, window
 from chrysaetos.usage.connection import adapters, open_connection
 from chrysaetos.usage.records import UsageError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "check", "findings"]
 
 _HOUR = 3600
-_REMEDY = {
+_REMEDIES = {
     "projects": "policies identity:list_projects and identity:list_domains: reader on the system, or admin",
     "usage": "policy os_compute_api:os-simple-tenant-usage:list: role admin by default",
     "servers": "policy os_compute_api:servers:index:get_all_tenants: role admin by default",
@@ -29,68 +29,68 @@ _REMEDY = {
 
 
 class Finding(NamedTuple):
-    """One line of the check.
+    """The result of one check.
 
     Attributes:
-        what: what was looked at.
-        right: whether it is as it should be.
-        said: what was seen, or what to do.
+        subject: what was checked.
+        passed: whether the check passed.
+        message: the result, or how to fix the problem.
     """
 
-    what: str
-    right: bool
-    said: str
+    subject: str
+    passed: bool
+    message: str
 
 
 def check(options: argparse.Namespace) -> int:
-    """Print what is right and what is wrong.
+    """Run all checks and print their results.
 
     Returns:
-        0 if all is right, else 1.
+        The exit status: 0 if all checks passed, else 1.
     """
-    right = True
+    passed = True
     for finding in findings(options):
-        print(f"{'ok    ' if finding.right else 'FAILED'}  {finding.what}: {finding.said}")
-        right &= finding.right
-    return 0 if right else 1
+        print(f"{'ok    ' if finding.passed else 'FAILED'}  {finding.subject}: {finding.message}")
+        passed &= finding.passed
+    return 0 if passed else 1
 
 
 def findings(options: argparse.Namespace) -> Iterator[Finding]:
-    """Look at one thing after the other; what needs something that failed is left out."""
+    """Run the checks in order. Stop if the credentials do not work, since all other checks need them."""
     try:
         connection = open_connection(options.os_cloud)
         session = connection.config.get_session()
         token = cast("BaseIdentityPlugin", session.auth).get_access(session)
     except UsageError as error:
-        yield Finding("credentials", right=False, said=str(error))
+        yield Finding("credentials", passed=False, message=str(error))
         return
     except exceptions.ClientException as error:
-        yield Finding("credentials", right=False, said=f"no token from Keystone: {error}")
+        yield Finding("credentials", passed=False, message=f"no token from Keystone: {error}")
         return
-    scope = token.project_name or ("the system" if token.system_scoped else token.domain_name) or "nothing"
+    scope = token.project_name or ("the system" if token.system_scoped else token.domain_name) or "none"
     roles = ", ".join(token.role_names or ()) or "none"
-    yield Finding("credentials", right=True, said=f"user {token.username}, scope {scope}, roles {roles}")
+    yield Finding("credentials", passed=True, message=f"user {token.username}, scope {scope}, roles {roles}")
     keystone, nova = adapters(connection)
-    yield _asked(keystone, "projects", "/projects", {"limit": "1"})
-    yield _asked(keystone, "projects", "/domains", {"limit": "1"})
+    yield _try_request(keystone, "projects", "/projects", {"limit": "1"})
+    yield _try_request(keystone, "projects", "/domains", {"limit": "1"})
     now = time.time()
     query = {**window(now - _HOUR, now), "detailed": "1", "limit": "1"}
-    yield _asked(nova, "usage", "/os-simple-tenant-usage", query, PAGED)
+    yield _try_request(nova, "usage", "/os-simple-tenant-usage", query, PAGING_MICROVERSION)
     if options.simple_vm_id:
         query = {"all_tenants": "1", "project_id": options.simple_vm_id, "limit": "1"}
-        yield _asked(nova, "servers", "/servers/detail", query)
+        yield _try_request(nova, "servers", "/servers/detail", query)
 
 
-def _asked(
-    adapter: Adapter, what: str, path: str, query: dict[str, str], microversion: str | None = None
+def _try_request(
+    adapter: Adapter, kind: str, path: str, query: dict[str, str], microversion: str | None = None
 ) -> Finding:
-    name = f"{what} (GET {path})"
+    subject = f"{kind} (GET {path})"
     try:
         adapter.get(path, params=query, microversion=microversion)
     except (exceptions.Forbidden, exceptions.Unauthorized) as error:
-        return Finding(name, right=False, said=f"{error.message}: {_REMEDY[what]}")
+        return Finding(subject, passed=False, message=f"{error.message}: {_REMEDIES[kind]}")
     except exceptions.EndpointNotFound as error:
-        return Finding(name, right=False, said=f"{error}: look at region and interface")
+        return Finding(subject, passed=False, message=f"{error}: check region and interface")
     except exceptions.ClientException as error:
-        return Finding(name, right=False, said=str(error))
-    return Finding(name, right=True, said="allowed")
+        return Finding(subject, passed=False, message=str(error))
+    return Finding(subject, passed=True, message="allowed")

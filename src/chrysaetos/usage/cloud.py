@@ -1,4 +1,4 @@
-"""A real cloud: projects from Keystone, use from Nova.
+"""An OpenStack cloud: projects from Keystone, usage from Nova.
 
 Sources: Compute API reference, "Usage reports (os-simple-tenant-usage)" with microversion 2.40 (paging by
 instance), and "Servers"; Identity API v3 reference, "Projects" and "Domains".
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
 
     from keystoneauth1.adapter import Adapter
 
-    from chrysaetos.usage.site import SimpleVMOption
+    from chrysaetos.usage.site import SimpleVMSettings
 
-__all__ = ["PAGED", "Cloud", "window"]
+__all__ = ["PAGING_MICROVERSION", "Cloud", "window"]
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
-PAGED = "2.40"
-"""The microversion from which usage is paged by instance; before it, an answer is cut without a word."""
-_PAGE = 1000
-"""Instances asked for in one page; also where Nova cuts unless its `max_limit` was changed."""
+PAGING_MICROVERSION = "2.40"
+"""The first microversion that pages usage by instance; before it, Nova truncates responses silently."""
+_PAGE_SIZE = 1000
+"""Instances per page. Nova truncates at the same number unless its ``max_limit`` was changed."""
 
 
 class Cloud:
-    """A site behind Keystone and Nova.
+    """A site with Keystone and Nova.
 
     Args:
         identity: Keystone's adapter.
         compute: Nova's adapter.
-        name: what tells this cloud and region from others.
-        domains: names or ids of the domains to export; none for all.
-        domain_id: the only domain, if given.
-        simple_vm: the project that hosts others, if there is one.
+        name: identifies the cloud and region.
+        domains: names or ids of the domains to export; empty for all.
+        domain_id: id of the only domain to export; overrides ``domains``.
+        simple_vm: the SimpleVM project, if there is one.
         progress: called with the number of servers read so far.
     """
 
@@ -55,7 +55,7 @@ class Cloud:
         name: str,
         domains: Sequence[str] = (),
         domain_id: str | None = None,
-        simple_vm: SimpleVMOption | None = None,
+        simple_vm: SimpleVMSettings | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> None:
         self.identity = name
@@ -66,64 +66,66 @@ class Cloud:
         self._domain_id = domain_id
         self._simple_vm = simple_vm
         self._progress = progress
-        self._paged: bool | None = None
+        self._paging: bool | None = None
         self._by_project = False
 
     def observe(self, start: float, end: float) -> Observation:
-        """See `Site`.
+        """Return projects and usage, see ``Site``.
 
         Raises:
-            UsageError: if Keystone or Nova cannot be asked, or an answer is not whole.
+            UsageError: a request to Keystone or Nova failed, or a response is incomplete.
         """
         projects = self.projects()
         usages = self.usages(start, end, projects)
-        return Observation(projects, usages, self._names(self._simple_vm) if self._simple_vm else {})
+        names = self._server_projects(self._simple_vm) if self._simple_vm else {}
+        return Observation(projects, usages, names)
 
     def projects(self) -> list[Project]:
-        """The projects to export, with the names of their domains.
+        """Return the projects to export, with the names of their domains.
 
         Raises:
-            UsageError: if Keystone cannot be asked, or a domain that was asked for is not there.
+            UsageError: a request to Keystone failed, or a configured domain does not exist.
         """
-        domains = {one["id"]: one["name"] for one in self._list("/domains", "domains")}
+        domains = {domain["id"]: domain["name"] for domain in self._list("/domains", "domains")}
         if self._domain_id and self._domain_id not in domains:
             raise UsageError(f"there is no domain with the id {self._domain_id}", reason="keystone")
-        missing = [one for one in self._domains if one not in domains and one not in domains.values()]
+        known = {*domains, *domains.values()}
+        missing = [domain for domain in self._domains if domain not in known]
         if missing and not self._domain_id:
             raise UsageError(f"there is no domain {', '.join(missing)}", reason="keystone")
-        found = [
-            Project(one["id"], one["name"], one["domain_id"], domains.get(one["domain_id"], ""))
-            for one in self._list("/projects", "projects")
+        projects = [
+            Project(entry["id"], entry["name"], entry["domain_id"], domains.get(entry["domain_id"], ""))
+            for entry in self._list("/projects", "projects")
         ]
-        return select(found, self._domains, self._domain_id)
+        return select(projects, self._domains, self._domain_id)
 
     def _list(self, path: str, name: str) -> list[dict[str, Any]]:
-        answer = self._get(self._keystone, "keystone", path, {})
-        entries = answer.get(name)
+        document = self._get(self._keystone, "keystone", path, {})
+        entries = document.get(name)
         if not isinstance(entries, list):
-            raise UsageError(f"Keystone's answer to GET {path} has no {name}", reason="keystone")
-        if answer.get("truncated"):
+            raise UsageError(f"Keystone's response to GET {path} has no {name}", reason="keystone")
+        if document.get("truncated"):
             raise UsageError(
-                f"Keystone cuts its list of {name}: raise [DEFAULT] list_limit in keystone.conf",
+                f"Keystone truncates the list of {name}: raise [DEFAULT] list_limit in keystone.conf",
                 reason="truncated",
             )
         return entries
 
     def usages(self, start: float, end: float, projects: Sequence[Project]) -> list[ServerUsage]:
-        """What each server used between two times, in seconds since the epoch.
+        """Return the usage of each server between two times, in seconds since the epoch.
 
         Raises:
-            UsageError: if Nova cannot be asked, or an answer is not whole.
+            UsageError: a request to Nova failed, or a response is incomplete.
         """
-        if self._paged is None:
-            self._paged = self._speaks_paged()
-        if not self._by_project and self._paged:
+        if self._paging is None:
+            self._paging = self._supports_paging()
+        if not self._by_project and self._paging:
             try:
                 return self._usages(
                     "/os-simple-tenant-usage", "tenant_usages", {**window(start, end), "detailed": "1"}
                 )
             except _Forbidden:
-                _log.warning("Nova does not show the usage of all projects at once; asking for one by one")
+                _LOG.warning("Nova forbids listing the usage of all projects; requesting each project")
                 self._by_project = True
         usages: list[ServerUsage] = []
         for project in projects:
@@ -132,17 +134,20 @@ class Cloud:
             )
         return usages
 
-    def _speaks_paged(self) -> bool:
-        """Whether Nova pages usage."""
+    def _supports_paging(self) -> bool:
+        """Return whether Nova pages usage."""
         try:
             data = self._nova.get_endpoint_data()
         except exceptions.ClientException as error:
             raise UsageError(f"Nova cannot be reached: {error}", reason="nova") from error
         highest = getattr(data, "max_microversion", None)
-        paged = highest is not None and tuple(highest) >= (2, 40)
-        if not paged:
-            _log.warning("this Nova has no microversion %s: usage is asked for project by project", PAGED)
-        return paged
+        supported = highest is not None and tuple(highest) >= (2, 40)
+        if not supported:
+            _LOG.warning(
+                "Nova does not support microversion %s; requesting the usage of each project",
+                PAGING_MICROVERSION,
+            )
+        return supported
 
     def _usages(self, path: str, name: str, query: dict[str, str]) -> list[ServerUsage]:
         usages: list[ServerUsage] = []
@@ -152,18 +157,18 @@ class Cloud:
             before = len(usages)
             for tenant in tenants:
                 usages += map(_server_usage, tenant["server_usages"])
-            if not self._paged and len(usages) - before >= _PAGE:
+            if not self._paging and len(usages) - before >= _PAGE_SIZE:
                 raise UsageError(
-                    f"Nova cut the answer to GET {path} at {len(usages) - before} servers, and this Nova "
-                    f"has no microversion {PAGED} to ask for the rest",
+                    f"Nova truncated the response to GET {path} at {len(usages) - before} servers, and does "
+                    f"not support microversion {PAGING_MICROVERSION} to request the rest",
                     reason="truncated",
                 )
             if self._progress:
                 self._progress(len(usages))
         return usages
 
-    def _names(self, simple_vm: SimpleVMOption) -> dict[str, str]:
-        """Instance id → project name, by the tag in the metadata of the SimpleVM project's servers."""
+    def _server_projects(self, simple_vm: SimpleVMSettings) -> dict[str, str]:
+        """Return the project names in the metadata of the SimpleVM project's servers, by instance id."""
         query = {"all_tenants": "1", "project_id": simple_vm.project_id}
         names = {}
         for page in self._pages("/servers/detail", "servers", query):
@@ -174,17 +179,18 @@ class Cloud:
         return names
 
     def _pages(self, path: str, name: str, query: dict[str, str]) -> Iterator[dict[str, Any]]:
-        """All pages of a list; each is fetched while the one before is read."""
+        """Yield all pages of a list. While the caller processes a page, the next page is fetched."""
 
         def fetch(query: dict[str, str]) -> tuple[dict[str, Any], str | None]:
-            page = self._get(self._nova, "nova", path, query, microversion=PAGED if self._paged else None)
+            microversion = PAGING_MICROVERSION if self._paging else None
+            page = self._get(self._nova, "nova", path, query, microversion=microversion)
             if name not in page:
-                raise UsageError(f"Nova's answer to GET {path} has no {name}", reason="nova")
-            following = (one["href"] for one in page.get(f"{name}_links", ()) if one.get("rel") == "next")
-            return page, _marker(next(following, None))
+                raise UsageError(f"Nova's response to GET {path} has no {name}", reason="nova")
+            links = page.get(f"{name}_links", ())
+            return page, _marker(next((link["href"] for link in links if link.get("rel") == "next"), None))
 
-        if self._paged:
-            query = {**query, "limit": str(_PAGE)}
+        if self._paging:
+            query = {**query, "limit": str(_PAGE_SIZE)}
         seen: set[str] = set()
         with ThreadPoolExecutor(1) as background:
             pending = background.submit(fetch, query)
@@ -194,7 +200,9 @@ class Cloud:
                     yield page
                     return
                 if marker in seen:
-                    raise UsageError(f"Nova's pages of {path} go round in a circle", reason="truncated")
+                    raise UsageError(
+                        f"Nova returned the same next page of GET {path} twice", reason="truncated"
+                    )
                 seen.add(marker)
                 pending = background.submit(fetch, {**query, "marker": marker})
                 yield page
@@ -203,28 +211,28 @@ class Cloud:
         self, adapter: Adapter, service: str, path: str, query: dict[str, str], **options: Any
     ) -> dict[str, Any]:
         self.calls += 1
-        asked = f"{service.capitalize()}, GET {path}"
+        request = f"{service.capitalize()}, GET {path}"
         try:
-            answer = adapter.get(path, params=query, **options).json()
+            document = adapter.get(path, params=query, **options).json()
         except exceptions.Forbidden as error:
-            raise _Forbidden(f"{asked}: forbidden: {error.message}", reason="forbidden") from error
+            raise _Forbidden(f"{request}: forbidden: {error.message}", reason="forbidden") from error
         except exceptions.ClientException as error:
-            raise UsageError(f"{asked}: {error}", reason=service) from error
+            raise UsageError(f"{request}: {error}", reason=service) from error
         except ValueError as error:
-            raise UsageError(f"{asked}: the answer is not JSON", reason=service) from error
-        if not isinstance(answer, dict):
-            raise UsageError(f"{asked}: the answer is no JSON object", reason=service)
-        return answer
+            raise UsageError(f"{request}: the response is not JSON", reason=service) from error
+        if not isinstance(document, dict):
+            raise UsageError(f"{request}: the response is not a JSON object", reason=service)
+        return document
 
 
 class _Forbidden(UsageError):
-    """The credentials may not ask this."""
+    """The credentials do not allow the request."""
 
 
 def _marker(href: str | None) -> str | None:
-    """The marker in a link to the next page.
+    """Return the marker in a link to the next page.
 
-    The rest of the link is not used: behind a proxy its host is often not one that can be reached.
+    The rest of the link is ignored: if Nova runs behind a proxy, the link's host may be unreachable.
     """
     if href is None:
         return None
@@ -235,7 +243,7 @@ def _marker(href: str | None) -> str | None:
 
 
 def window(start: float, end: float) -> dict[str, str]:
-    """The parameters that ask Nova for a window of time; both in seconds since the epoch."""
+    """Return the query parameters of a time window, given in seconds since the epoch."""
     return {
         name: datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
         for name, moment in (("start", start), ("end", end))
@@ -256,5 +264,5 @@ def _server_usage(entry: dict[str, Any]) -> ServerUsage:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(
-            f"Nova's usage of a server cannot be read ({error!r}): {entry!r}", reason="nova"
+            f"Nova returned invalid usage of a server ({error!r}): {entry!r}", reason="nova"
         ) from error

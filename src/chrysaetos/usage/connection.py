@@ -1,4 +1,4 @@
-"""From clouds.yaml, variables or an application credential to a cloud, through openstacksdk."""
+"""Connect to a cloud with the credentials that openstacksdk finds in clouds.yaml or the environment."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
     from openstack.connection import Connection
 
-    from chrysaetos.usage.site import SimpleVMOption
+    from chrysaetos.usage.site import SimpleVMSettings
 
 __all__ = ["adapters", "connect", "open_connection"]
 
 _TIMEOUT = 120
-"""Seconds for one call; a page of a thousand servers takes Nova a few."""
+"""Seconds for one API call; Nova takes a few seconds for a page of a thousand servers."""
 
 
 def open_connection(cloud: str | None) -> Connection:
-    """Read the credentials; nothing is asked yet.
+    """Return a connection with the configured credentials. This sends no request.
 
     Args:
-        cloud: a name in clouds.yaml; None for what the environment says.
+        cloud: a name in clouds.yaml; None to use the environment.
 
     Raises:
-        UsageError: if there are none, or something in them is missing.
+        UsageError: there are no credentials, or they are incomplete.
     """
     try:
         return openstack.connect(
@@ -44,7 +44,7 @@ def open_connection(cloud: str | None) -> Connection:
 
 
 def adapters(connection: Connection) -> tuple[Adapter, Adapter]:
-    """Keystone's and Nova's adapters, which try twice more after a broken connection, 429 and 503."""
+    """Return adapters for Keystone and Nova that retry twice after a broken connection, 429 and 503."""
     config = connection.config
     identity, compute = (
         Adapter(
@@ -67,20 +67,20 @@ def connect(
     *,
     domains: Sequence[str] = (),
     domain_id: str | None = None,
-    simple_vm: SimpleVMOption | None = None,
+    simple_vm: SimpleVMSettings | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Cloud:
-    """A cloud, by the credentials that openstacksdk finds.
+    """Return a cloud that uses the credentials that openstacksdk finds.
 
     Args:
-        cloud: a name in clouds.yaml; None for what the environment says.
-        domains: see `Cloud`.
-        domain_id: see `Cloud`.
-        simple_vm: see `Cloud`.
-        progress: see `Cloud`.
+        cloud: a name in clouds.yaml; None to use the environment.
+        domains: see ``Cloud``.
+        domain_id: see ``Cloud``.
+        simple_vm: see ``Cloud``.
+        progress: see ``Cloud``.
 
     Raises:
-        UsageError: if there are none.
+        UsageError: there are no credentials, or they are incomplete.
     """
     connection = open_connection(cloud)
     identity, compute = adapters(connection)

@@ -1,4 +1,4 @@
-"""An invented site, from a TOML file: domains, projects and machines with the times at which they exist.
+"""Sample data from a TOML file: domains, projects and machines with the times at which they exist.
 
     [default]                          # the domain's name
     domain_id = "default"
@@ -7,9 +7,9 @@
     project_id = "1"
     machines = [{cpus = 2, ram = 8, existence = true, instance_id = "a"}]
 
-``ram`` is in GiB. ``existence`` is true (since the start date), false (never), a date-time (since then) or
-two of them (in between); a time without a zone is UTC. A machine that says nothing has 4 CPUs, 8 GiB and
-existence true.
+``ram`` is in GiB. ``existence`` is true (since the start date), false (never), a date-time (since that time)
+or a list of two date-times (between them). A time without a zone is UTC. The defaults of a machine are 4
+CPUs, 8 GiB and ``existence = true``.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["DummySite", "load_toml", "parse"]
+__all__ = ["DummyData", "load_toml", "parse"]
 
 _MB_PER_GIB = 1024
 _UNKNOWN = "UNKNOWN"
 
 
 class _Machine(NamedTuple):
-    """A machine; `start` is None where it is there from the start date on, `end` None where it still is."""
+    """A machine. ``start`` is None if it exists since the start date, ``end`` is None if it still exists."""
 
     instance_id: str
     project_id: str
@@ -42,19 +42,19 @@ class _Machine(NamedTuple):
     tags: Mapping[str, str]
 
 
-class DummySite(NamedTuple):
-    """What stands in a file.
+class DummyData(NamedTuple):
+    """The content of a file.
 
     Attributes:
-        projects: in the file's order.
-        machines: of all projects; those that never exist are not among them.
+        projects: the projects, in the file's order.
+        machines: the machines of all projects, without those that never exist.
     """
 
     projects: tuple[Project, ...]
     machines: tuple[_Machine, ...]
 
     def usages(self, start: float, end: float) -> Iterator[ServerUsage]:
-        """What each machine used between two times, in seconds since the epoch."""
+        """Yield the usage of each machine between two times, in seconds since the epoch."""
         for machine in self.machines:
             started_at = start if machine.start is None else machine.start
             until = end if machine.end is None else min(machine.end, end)
@@ -72,7 +72,7 @@ class DummySite(NamedTuple):
                 )
 
     def names(self, project_id: str, tag: str) -> dict[str, str]:
-        """Instance id → the value of a metadata tag, for a project's machines that have it."""
+        """Return the values of a metadata tag of a project's machines, by instance id."""
         return {
             machine.instance_id: machine.tags[tag]
             for machine in self.machines
@@ -84,7 +84,7 @@ def load_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file.
 
     Raises:
-        UsageError: if it cannot be read or is not TOML; the message names the file.
+        UsageError: the file cannot be read or is not TOML.
     """
     try:
         with path.open("rb") as file:
@@ -95,11 +95,11 @@ def load_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not TOML: {error}") from error
 
 
-def parse(document: Mapping[str, Any]) -> DummySite:
-    """Read a site.
+def parse(document: Mapping[str, Any]) -> DummyData:
+    """Parse the content of a TOML file.
 
     Raises:
-        UsageError: if something in it is not as it should be; the message names domain, project and machine.
+        UsageError: the content is invalid; the message names the domain, project and machine.
     """
     projects: list[Project] = []
     machines: list[_Machine] = []
@@ -117,15 +117,15 @@ def parse(document: Mapping[str, Any]) -> DummySite:
             projects.append(project)
             where = f"project {project.name} of domain {domain_name}"
             for number, machine in enumerate(_tables(entry, "machines", where), 1):
-                read = _machine(machine, project.id, number, where)
-                if read is not None:
-                    machines.append(read)
-    return DummySite(tuple(projects), tuple(machines))
+                parsed = _machine(machine, project.id, number, where)
+                if parsed is not None:
+                    machines.append(parsed)
+    return DummyData(tuple(projects), tuple(machines))
 
 
-def _tables(holder: Mapping[str, Any], name: str, where: str) -> Sequence[Mapping[str, Any]]:
-    tables = holder.get(name, [])
-    if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
+def _tables(parent: Mapping[str, Any], name: str, where: str) -> Sequence[Mapping[str, Any]]:
+    tables = parent.get(name, [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise UsageError(f"{where}: {name} is not a list of tables")
     return tables
 
@@ -145,7 +145,7 @@ def _machine(entry: Mapping[str, Any], project_id: str, number: int, where: str)
     if not isinstance(tags, dict):
         raise UsageError(f"{where}: metadata is not a table")
     return _Machine(
-        # A machine without an id is still one of its own.
+        # Machines without an id need distinct ids to be counted separately.
         instance_id=str(entry.get("instance_id", f"{project_id}/{number}")),
         project_id=project_id,
         vcpus=int(sizes[0]),
@@ -157,22 +157,22 @@ def _machine(entry: Mapping[str, Any], project_id: str, number: int, where: str)
 
 
 def _existence(value: object, where: str) -> tuple[float | None, float | None] | None:
-    """Start and end of a machine, in seconds since the epoch; None for one that never is."""
+    """Return start and end of a machine, in seconds since the epoch; None if it never exists."""
     if value is True:
         return None, None
     if value is False:
         return None
     if isinstance(value, list) and len(value) == 2:
-        start, end = (_moment(one, where) for one in value)
+        start, end = (_timestamp(time, where) for time in value)
         if start > end:
             raise UsageError(f"{where}: existence ends before it starts")
         return start, end
-    return _moment(value, where), None
+    return _timestamp(value, where), None
 
 
-def _moment(value: object, where: str) -> float:
+def _timestamp(value: object, where: str) -> float:
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day, tzinfo=UTC)
     if not isinstance(value, datetime):
-        raise UsageError(f"{where}: existence is {value!r}, not true, false, a date-time or two of them")
+        raise UsageError(f"{where}: existence is {value!r}, expected true, false, a date-time or two of them")
     return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()

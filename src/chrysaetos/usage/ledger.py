@@ -1,13 +1,13 @@
-"""The ledger: what has been counted, in SQLite, so that nothing is counted twice and nothing is lost.
+"""The ledger: an SQLite file with the usage counted so far, so that no usage is counted twice or lost.
 
-Nova forgets: deleted servers are archived, and a resized one counts as if it had always had its new flavor.
-So each window of time is asked for once, and added here, in one transaction with the time up to which all is
-counted.
+Nova does not keep the usage: deleted servers are archived, and a resized server is reported as if it had
+always had its new flavor. Therefore the exporter requests each time window once and adds it to the ledger.
+One transaction stores the usage and the time up to which usage has been counted.
 
-    usage     one row for each server and flavor, with the hours so far
-    projects  as Keystone had them last, so that a restart has labels at once
-    names     the project that a SimpleVM server belongs to; it outlives the server
-    facts     what the ledger is of, from when and up to when
+    usage     one row for each server and flavor, with its hours so far
+    projects  the projects at the last update, for the labels after a restart
+    names     the project that each SimpleVM server belongs to; kept after the server is deleted
+    facts     the source of the ledger, its start date and the time up to which usage has been counted
 """
 
 from __future__ import annotations
@@ -44,26 +44,26 @@ ON CONFLICT DO UPDATE SET hours = hours + excluded.hours, existed = excluded.exi
 
 
 class Ledger:
-    """An open ledger. One process has it at a time.
+    """An open ledger. Only one process can open it at a time.
 
     Args:
-        path: its file; made if it is not there, readable by its owner alone.
-        of: what it counts (a cloud, a region): one file does not mix two of them.
-        start: seconds since the epoch; from when on is counted.
+        path: the file, which is created with mode 0600 if it does not exist.
+        source: identifies the cloud and region; a ledger has only one source.
+        start: the start date, in seconds since the epoch.
 
     Raises:
-        UsageError: if the file cannot be opened, is in use, is damaged, or is the ledger of something else.
+        UsageError: the file cannot be opened, is in use, is damaged, or has another source or start date.
     """
 
-    def __init__(self, path: Path, *, of: str, start: float) -> None:
+    def __init__(self, path: Path, *, source: str, start: float) -> None:
         self._path = path
         self._start = start
         try:
             path.touch(mode=0o600)
-            # The loop and the first snapshot use it from different threads, one after the other.
+            # The first snapshot and the update loop use the ledger from different threads, but never at once.
             self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1)
             try:
-                self._open(of)
+                self._open(source)
             except BaseException:
                 self._database.close()
                 raise
@@ -71,32 +71,34 @@ class Ledger:
             raise UsageError(f"the ledger {path} cannot be used: {error}") from error
         except sqlite3.DatabaseError as error:
             raise UsageError(
-                f"{path} is damaged or no ledger ({error}): move it away, then all is fetched anew"
+                f"{path} is damaged or not a ledger ({error}): move it away to start again"
             ) from error
         except OSError as error:
             raise UsageError(f"the ledger {path} cannot be opened: {error.strerror}") from error
 
-    def _open(self, of: str) -> None:
+    def _open(self, source: str) -> None:
         self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._database.execute("PRAGMA synchronous = FULL")
         version = self._database.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, _VERSION):
             raise UsageError(
-                f"the ledger {self._path} is of version {version}; this program writes {_VERSION}"
+                f"the ledger {self._path} has version {version}; this program supports version {_VERSION}"
             )
         with self._transaction():
             if not version:
                 for statement in filter(str.strip, _SCHEMA.split(";")):
                     self._database.execute(statement)
                 self._database.execute(f"PRAGMA user_version = {_VERSION}")
-                self._set({"of": of, "start": self._start, "counted": self._start})
-        known = self._get("of")
-        if known != of:
-            raise UsageError(f"the ledger {self._path} is of {known}, not of {of}: give another --state")
-        known = self._get("start")
-        if known != self._start:
+                self._set({"of": source, "start": self._start, "counted": self._start})
+        stored = self._get("of")
+        if stored != source:
             raise UsageError(
-                f"the ledger {self._path} counts from {known:.0f} (epoch seconds), not from "
+                f"the ledger {self._path} belongs to {stored}, not to {source}: give another --state"
+            )
+        stored = self._get("start")
+        if stored != self._start:
+            raise UsageError(
+                f"the ledger {self._path} counts from {stored:.0f} (epoch seconds), not from "
                 f"{self._start:.0f}: give another --state for another start date"
             )
 
@@ -106,7 +108,7 @@ class Ledger:
         try:
             yield
         except BaseException:
-            if self._database.in_transaction:  # on a full disk SQLite has rolled it back itself
+            if self._database.in_transaction:  # SQLite itself rolls back if the disk is full
                 self._database.execute("ROLLBACK")
             raise
         self._database.execute("COMMIT")
@@ -114,7 +116,7 @@ class Ledger:
     def _get(self, name: str) -> float | str:
         row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         if row is None:
-            raise UsageError(f"the ledger {self._path} lacks {name}: move it away, then all is fetched anew")
+            raise UsageError(f"the ledger {self._path} lacks {name}: move it away to start again")
         value: float | str = row[0]
         return value
 
@@ -123,12 +125,12 @@ class Ledger:
 
     @property
     def start(self) -> float:
-        """From when on it counts, in seconds since the epoch."""
+        """The start date, in seconds since the epoch."""
         return self._start
 
     @property
-    def counted(self) -> float:
-        """Up to when all is counted, in seconds since the epoch."""
+    def counted_until(self) -> float:
+        """The time up to which usage has been counted, in seconds since the epoch."""
         return float(self._get("counted"))
 
     def add(
@@ -138,19 +140,19 @@ class Ledger:
         projects: Iterable[Project],
         names: Mapping[str, str],
     ) -> None:
-        """Add a window that begins where the last one ended; all of it or nothing.
+        """Add a time window that begins where the last one ended, in one transaction.
 
         Args:
-            until: its end, in seconds since the epoch.
-            usages: what servers used in it.
-            projects: all projects that there are.
-            names: instance id → name of its SimpleVM project, of the servers that there are.
+            until: the end of the window, in seconds since the epoch.
+            usages: the usage of servers in the window.
+            projects: all current projects.
+            names: the SimpleVM project name of each current server, by instance id.
 
         Raises:
-            UsageError: if the window ends before what is counted, or the file cannot be written: a full disk.
+            UsageError: the window has already been counted, or the file cannot be written.
         """
-        if until < self.counted:
-            raise UsageError("the clock went back before what is counted: waiting for it", reason="clock")
+        if until < self.counted_until:
+            raise UsageError("the clock was set back before the last update: waiting", reason="clock")
         try:
             with self._transaction():
                 self._database.execute("UPDATE usage SET existed = 0 WHERE existed")
@@ -158,10 +160,11 @@ class Ledger:
                     _ADD,
                     (
                         (
-                            *(one.instance_id, one.project_id, one.vcpus, one.memory_mb, one.disk_gb),
-                            *(one.started_at, one.hours, one.exists),
+                            *(usage.instance_id, usage.project_id),
+                            *(usage.vcpus, usage.memory_mb, usage.disk_gb),
+                            *(usage.started_at, usage.hours, usage.exists),
                         )
-                        for one in usages
+                        for usage in usages
                     ),
                 )
                 self._database.execute("DELETE FROM projects")
@@ -174,7 +177,7 @@ class Ledger:
             ) from error
 
     def usages(self) -> Iterator[ServerUsage]:
-        """Everything counted, one for each server and flavor."""
+        """Yield the usage counted so far, for each server and flavor."""
         rows = self._database.execute(
             "SELECT instance_id, project_id, vcpus, memory_mb, disk_gb, hours, started_at, existed FROM usage"
         )
@@ -183,11 +186,11 @@ class Ledger:
                 yield ServerUsage(*row)
 
     def projects(self) -> list[Project]:
-        """The projects that there were when it was last added to."""
+        """Return the projects at the last update."""
         return [Project(*row) for row in self._database.execute("SELECT * FROM projects ORDER BY id")]
 
     def names(self) -> dict[str, str]:
-        """Instance id → name of its SimpleVM project, of all servers that there ever were."""
+        """Return the SimpleVM project names of all servers, also of deleted servers, by instance id."""
         return dict(self._database.execute("SELECT instance_id, name FROM names"))
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""``chrysaetos usage``: the exporter's command."""
+"""``chrysaetos usage``: run the usage exporter."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from chrysaetos.usage.options import (
 )
 from chrysaetos.usage.records import UsageError
 from chrysaetos.usage.serving import Listener, application
-from chrysaetos.usage.site import Dummy, SimpleVMOption
+from chrysaetos.usage.site import DummySite, SimpleVMSettings
 from chrysaetos.usage.snapshot import Exposition
-from chrysaetos.usage.sources import fetched_start, fetched_weights, parsed_start, today, weights_of_file
+from chrysaetos.usage.sources import fetch_start, fetch_weights, parse_start, read_weights, today
 from chrysaetos.usage.updater import Updater
 from chrysaetos.usage.weights import Weights, WeightSet
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["parser", "run"]
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,23 +47,24 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Serve, print once, or check.
+    """Serve the metrics, print them once, or check the credentials.
 
     Returns:
-        The exit status: 0, 1 when what was asked for failed, 2 for a mistake in the options.
+        The exit status: 0, 1 for an error, 2 for an invalid option.
     """
     options = parse_options(arguments, os.environ)
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
-    logging.getLogger("keystoneauth").setLevel(logging.WARNING)  # its debug log has tokens' hashes and bodies
+    # The debug logs of keystoneauth contain hashes of tokens and bodies.
+    logging.getLogger("keystoneauth").setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.WARNING)
     try:
         if options.openrc:
             os.environ.update(read_openrc(options.openrc))
         if options.action == "check":
-            from chrysaetos.usage.check import check  # noqa: PLC0415 - openstacksdk takes a second to load
+            from chrysaetos.usage.check import check  # noqa: PLC0415  # openstacksdk is slow to import
 
             return check(options)
         return _print_once(options) if options.once else _serve(options)
@@ -72,17 +73,17 @@ def run(arguments: Sequence[str]) -> int:
         return 1
 
 
-def _simple_vm(options: argparse.Namespace) -> SimpleVMOption | None:
-    return SimpleVMOption(options.simple_vm_id, options.simple_vm_tag) if options.simple_vm_id else None
+def _simple_vm(options: argparse.Namespace) -> SimpleVMSettings | None:
+    return SimpleVMSettings(options.simple_vm_id, options.simple_vm_tag) if options.simple_vm_id else None
 
 
 def _site(options: argparse.Namespace, progress: Callable[[int], None] | None) -> Site:
     domains = options.domain or ()
     if options.dummy_data:
-        return Dummy(
+        return DummySite(
             options.dummy_data, domains=domains, domain_id=options.domain_id, simple_vm=_simple_vm(options)
         )
-    from chrysaetos.usage.connection import connect  # noqa: PLC0415 - openstacksdk takes a second to load
+    from chrysaetos.usage.connection import connect  # noqa: PLC0415  # openstacksdk is slow to import
 
     return connect(
         options.os_cloud,
@@ -95,9 +96,9 @@ def _site(options: argparse.Namespace, progress: Callable[[int], None] | None) -
 
 def _weights(options: argparse.Namespace) -> Callable[[], Weights] | None:
     if options.dummy_weights:
-        return partial(weights_of_file, options.dummy_weights)
+        return partial(read_weights, options.dummy_weights)
     if options.weight_update_endpoint:
-        return partial(fetched_weights, options.weight_update_endpoint)
+        return partial(fetch_weights, options.weight_update_endpoint)
     if options.vcpu_weights or options.mb_weights:
         fixed = Weights([WeightSet(0.0, options.vcpu_weights or {}, options.mb_weights or {})])
         return lambda: fixed
@@ -105,14 +106,14 @@ def _weights(options: argparse.Namespace) -> Callable[[], Weights] | None:
 
 
 def _start(options: argparse.Namespace) -> float | None:
-    """The start date that was asked for, in seconds since the epoch."""
+    """Return the configured start date, in seconds since the epoch; None if there is none."""
     if options.start_date_endpoint:
-        return fetched_start(options.start_date_endpoint)
-    return parsed_start(options.start) if options.start else None
+        return fetch_start(options.start_date_endpoint)
+    return parse_start(options.start) if options.start else None
 
 
 def _ledger(options: argparse.Namespace, site: Site, start: float | None) -> Ledger | None:
-    """The ledger of this start date; one for each, so that another date neither mixes nor loses anything."""
+    """Open the ledger of a start date. Each start date has its own file."""
     if options.stateless or options.dummy_data:
         return None
     directory = state_directory(options.state, os.environ)
@@ -120,37 +121,37 @@ def _ledger(options: argparse.Namespace, site: Site, start: float | None) -> Led
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
-            f"{directory} for the ledger cannot be made: {error.strerror}; give --state"
+            f"the directory {directory} for the ledger cannot be created: {error.strerror}; give --state"
         ) from error
     if start is None:
         start = _latest_start(directory)
     name = datetime.fromtimestamp(start, UTC).strftime("usage-%Y%m%dT%H%M%SZ.sqlite")
-    return Ledger(directory / name, of=site.identity, start=start)
+    return Ledger(directory / name, source=site.identity, start=start)
 
 
 def _latest_start(directory: Path) -> float:
-    """The start date of the latest ledger; today where there is none."""
+    """Return the start date of the latest ledger; today if there is none."""
     names = sorted(path.name for path in directory.glob("usage-*.sqlite"))
     if not names:
         return today()
     try:
         moment = datetime.strptime(names[-1], "usage-%Y%m%dT%H%M%SZ.sqlite")
     except ValueError as error:
-        raise UsageError(f"{directory / names[-1]} is no ledger: move it away") from error
+        raise UsageError(f"{directory / names[-1]} is not a ledger: move it away") from error
     return moment.replace(tzinfo=UTC).timestamp()
 
 
 def _updater(
     options: argparse.Namespace,
     exposition: Exposition,
-    ending: ExitStack,
+    stack: ExitStack,
     progress: Callable[[int], None] | None,
 ) -> Updater:
     site = _site(options, progress)
     start = _start(options)
     ledger = _ledger(options, site, start)
     if ledger:
-        ending.callback(ledger.close)
+        stack.callback(ledger.close)
         start = ledger.start
     return Updater(
         site,
@@ -166,10 +167,10 @@ def _updater(
 
 def _print_once(options: argparse.Namespace) -> int:
     exposition = Exposition(options.max_age)
-    with ExitStack() as ending:
-        # The ledger belongs to the exporter that serves: to look once must neither need nor change it.
+    with ExitStack() as stack:
+        # The ledger belongs to the exporter that serves: printing once must neither require nor change it.
         options.stateless = True
-        _updater(options, exposition, ending, _progress()).update()
+        _updater(options, exposition, stack, _progress()).update()
     sys.stdout.write(exposition.render(time.time(), compressed=False).decode())
     return 0
 
@@ -180,10 +181,10 @@ def _serve(options: argparse.Namespace) -> int:
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with ExitStack() as ending:
-        updater = _updater(options, exposition, ending, _progress())
-        updater.recall()
-        listener = ending.enter_context(
+    with ExitStack() as stack:
+        updater = _updater(options, exposition, stack, _progress())
+        updater.publish_ledger()
+        listener = stack.enter_context(
             Listener(
                 application(exposition, credentials),
                 options.bind,
@@ -191,17 +192,17 @@ def _serve(options: argparse.Namespace) -> int:
                 certificate=(options.tls_cert, options.tls_key) if options.tls_cert else None,
             )
         )
-        _log.info("serving on %s port %d", options.bind, listener.port)
+        _LOG.info("listening on %s port %d", options.bind, listener.port)
         updater.run(stop, options.update_interval)
     return 0
 
 
 def _progress() -> Callable[[int], None] | None:
-    """Says on a terminal how many servers were read."""
+    """Return a function that shows the number of servers read; None if stderr is not a terminal."""
     if not sys.stderr.isatty():
         return None
 
-    def say(count: int) -> None:
+    def show(count: int) -> None:
         print(f"\r{count} servers read", end="", file=sys.stderr, flush=True)
 
-    return say
+    return show

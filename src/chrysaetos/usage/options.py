@@ -1,4 +1,4 @@
-"""The options of ``chrysaetos usage``, each also as an environment variable."""
+"""The options of ``chrysaetos usage`` and the environment variables that set their defaults."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _FALSE = frozenset({"", "0", "false", "no", "off"})
 
 
 def parse_options(arguments: Sequence[str], environ: Mapping[str, str]) -> argparse.Namespace:
-    """Read options from arguments and, where those say nothing, from the environment.
+    """Parse the command's arguments, with defaults from the environment.
 
     Args:
-        arguments: the command's own.
+        arguments: the arguments.
         environ: the environment.
 
     Raises:
-        SystemExit: 2 with a message, for an option that is wrong; 0 for ``--help``.
+        SystemExit: 2 for an invalid option, after printing a message; 0 for ``--help``.
     """
     parser = command_parser(environ)
     options = parser.parse_args(arguments)
     if bool(options.tls_cert) != bool(options.tls_key):
-        parser.error("--tls-cert and --tls-key belong together")
+        parser.error("--tls-cert and --tls-key: give both or neither")
     if options.max_age is None:
         options.max_age = max(3 * options.update_interval, 900.0)
     return options
@@ -44,25 +44,25 @@ def command_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     """Return the command's parser.
 
     Args:
-        environ: the environment, whose variables are defaults.
+        environ: the environment, which contains the defaults of options.
 
     Raises:
-        SystemExit: 2 with a message, for a variable that is wrong.
+        SystemExit: 2 for an invalid variable, after printing a message.
     """
     parser = argparse.ArgumentParser(
         prog="chrysaetos usage",
-        description="Export what each project of an OpenStack site has used, as Prometheus metrics.",
-        epilog="Credentials: --os-cloud, OS_* variables, or --openrc. An option that names a variable may be "
-        "given by it; the option itself wins.",
+        description="Export the usage of each project of an OpenStack site as Prometheus metrics.",
+        epilog="Credentials are read from --os-cloud, OS_* variables, or --openrc. The environment variable "
+        "in brackets sets the default of an option.",
     )
     parser.add_argument(
         "action",
         nargs="?",
         choices=_ACTIONS,
         default="serve",
-        help="serve: the default; check: say what is wrong with credentials, roles and policies, and end",
+        help="serve the metrics (default), or check credentials, roles and policies",
     )
-    site = parser.add_argument_group("what is exported")
+    site = parser.add_argument_group("site")
     variables: dict[str, str] = {}
 
     def add(group: Any, *flags: str, variable: str | None = None, text: str, **settings: Any) -> None:
@@ -72,13 +72,13 @@ def command_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         if variable:
             variables[action.dest] = _PREFIX + variable
 
-    add(site, "--os-cloud", metavar="NAME", text="the cloud's name in clouds.yaml")
+    add(site, "--os-cloud", metavar="NAME", text="name of the cloud in clouds.yaml")
     add(
         site,
         "--openrc",
         type=Path,
         metavar="FILE",
-        text="file of key=value lines (OS_AUTH_URL=…) to add to the environment",
+        text="file with lines such as OS_AUTH_URL=… to add to the environment",
     )
     add(
         site,
@@ -87,7 +87,7 @@ def command_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         variable="DUMMY_FILE",
         type=Path,
         metavar="FILE",
-        text="export the invented site of this TOML file; it is read again when it changes",
+        text="export the sample data in this TOML file, which is reloaded when it changes",
     )
     add(
         site,
@@ -96,21 +96,21 @@ def command_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         nargs="*",
         default=None,
         metavar="DOMAIN",
-        text="only projects of these domains, by name or id; none means all. In the variable with commas",
+        text="names or ids of the domains to export; all if empty. Separate them by commas in the variable",
     )
     add(
         site,
         "--domain-id",
         variable="PROJECT_DOMAIN_ID",
         metavar="ID",
-        text="only projects of this domain; wins over --domain",
+        text="id of the only domain to export; overrides --domain",
     )
     add(
         site,
         "--simple-vm-id",
         variable="SIMPLE_VM_PROJECT_ID",
         metavar="ID",
-        text="project whose servers belong to projects of their own, named in the servers' metadata",
+        text="id of the SimpleVM project, whose servers belong to the projects named in their metadata",
     )
     add(
         site,
@@ -118,89 +118,89 @@ def command_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         variable="SIMPLE_VM_PROJECT_TAG",
         metavar="KEY",
         default="project_name",
-        text="the key in that metadata (default: %(default)s)",
+        text="metadata key with the project name of a server (default: %(default)s)",
     )
-    counted = parser.add_argument_group("how it is counted")
+    counting = parser.add_argument_group("counting")
     add(
-        counted,
+        counting,
         "-s",
         "--start",
         variable="START_DATE",
         metavar="DATE",
-        text="count from here on: YYYY-MM-DD or with a time, UTC unless it says otherwise (default: today)",
+        text="start date: YYYY-MM-DD, optionally with a time; UTC unless a zone is given (default: today)",
     )
     add(
-        counted,
+        counting,
         "--start-date-endpoint",
         variable="START_DATE_ENDPOINT",
         metavar="URL",
-        text="ask here for the start date; wins over --start",
+        text="URL to fetch the start date from; overrides --start",
     )
     add(
-        counted,
+        counting,
         "-w",
         "--dummy-weights",
         variable="DUMMY_WEIGHTS_FILE",
         type=Path,
         metavar="FILE",
-        text="weights from this TOML file; wins over the endpoint",
+        text="TOML file with weights; overrides --weight-update-endpoint",
     )
     add(
-        counted,
+        counting,
         "--weight-update-endpoint",
         variable="WEIGHTS_UPDATE_ENDPOINT",
         metavar="URL",
-        text="ask here for the weights",
+        text="URL to fetch the weights from",
     )
     add(
-        counted,
+        counting,
         "--weight-update-frequency",
         variable="WEIGHT_UPDATE_FREQUENCY",
-        type=_at_least_one,
+        type=_positive,
         default=10,
         metavar="N",
-        text="renew the weights at each N-th update (default: %(default)s)",
+        text="refresh the weights at every N-th update (default: %(default)s)",
     )
     add(
-        counted,
+        counting,
         "--vcpu-weights",
         variable="VCPU_WEIGHTS",
-        type=_steps,
+        type=_weights,
         metavar="{CPUS:WEIGHT}",
-        text="weights for all servers, in place of a file or endpoint",
+        text="weights by number of vCPUs, instead of a file or URL",
     )
     add(
-        counted,
+        counting,
         "--mb-weights",
         variable="PROJECT_MB_WEIGHTS",
-        type=_steps,
+        type=_weights,
         metavar="{MB:WEIGHT}",
-        text="the same for memory",
+        text="weights by MB of memory, instead of a file or URL",
     )
     add(
-        counted,
+        counting,
         "--compat-gib",
         variable="COMPAT_GIB",
         action="store_true",
-        text="count memory in whole GiB, as older exporters did under the name of MB",
+        text="count memory in whole GiB, as older exporters did although they called it MB",
     )
     add(
-        counted,
+        counting,
         "--state",
         variable="STATE",
         type=Path,
         metavar="DIRECTORY",
-        text="where the ledger of what was counted is kept (default: $STATE_DIRECTORY, else "
+        text="directory for the ledger, which stores the usage counted so far (default: $STATE_DIRECTORY, or "
         "$XDG_STATE_HOME/chrysaetos)",
     )
     add(
-        counted,
+        counting,
         "--stateless",
         variable="STATELESS",
         action="store_true",
-        text="keep no ledger: ask for everything since the start date at each update",
+        text="do not store a ledger: request all usage since the start date at each update",
     )
-    serving = parser.add_argument_group("how it is served")
+    serving = parser.add_argument_group("serving")
     add(
         serving,
         "-i",
@@ -210,7 +210,7 @@ def command_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         type=_seconds,
         default=300.0,
         metavar="SECONDS",
-        text="from one update to the next (default: 300)",
+        text="interval between updates (default: 300)",
     )
     add(
         serving,
@@ -218,7 +218,7 @@ def command_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         variable="MAX_AGE",
         type=_seconds,
         metavar="SECONDS",
-        text="usage older than this is no longer shown (default: three intervals, at least 15 minutes)",
+        text="maximum age of exported usage (default: three update intervals, at least 15 minutes)",
     )
     add(
         serving,
@@ -238,47 +238,51 @@ def command_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="PORT",
         text="port to listen on (default: %(default)s)",
     )
-    add(serving, "--tls-cert", variable="TLS_CERT", type=Path, metavar="FILE", text="serve with TLS")
-    add(serving, "--tls-key", variable="TLS_KEY", type=Path, metavar="FILE", text="the certificate's key")
+    add(
+        serving,
+        "--tls-cert",
+        variable="TLS_CERT",
+        type=Path,
+        metavar="FILE",
+        text="certificate; enables TLS",
+    )
+    add(serving, "--tls-key", variable="TLS_KEY", type=Path, metavar="FILE", text="key of the certificate")
     add(
         serving,
         "--basic-auth",
         variable="BASIC_AUTH_FILE",
         type=Path,
         metavar="FILE",
-        text="ask for Basic authentication; the file has one line, user:password",
+        text="require Basic authentication; the file contains one line, user:password",
     )
-    add(serving, "--once", action="store_true", text="print the metrics once and end")
+    add(serving, "--once", action="store_true", text="print the metrics once and exit")
     add(
         serving,
         "-v",
         "--verbose",
         variable="VERBOSE_MODE",
         action="store_true",
-        text="say more in the log",
+        text="log debug messages",
     )
-    _defaults_of_environment(parser, variables, environ)
+    _set_defaults(parser, variables, environ)
     return parser
 
 
-def _defaults_of_environment(
+def _set_defaults(
     parser: argparse.ArgumentParser, variables: Mapping[str, str], environ: Mapping[str, str]
 ) -> None:
-    """Let variables be the defaults; a bad one is told by its name.
-
-    argparse converts a default that is a text by the option's own type, as if it had been given.
-    """
-    actions = {action.dest: action for action in parser._actions}  # noqa: SLF001 - there is no public way
+    """Set the defaults of options from the environment. An invalid variable is reported by its name."""
+    actions = {action.dest: action for action in parser._actions}  # noqa: SLF001  # argparse has no public list
     for name, variable in variables.items():
         value = environ.get(variable)
         if value is None or (value == "" and name != "domain"):
             continue
         action = actions[name]
         if action.nargs == "*":
-            action.default = [one.strip() for one in value.split(",") if one.strip()]
+            action.default = [entry.strip() for entry in value.split(",") if entry.strip()]
         elif action.nargs == 0:
             if value.lower() not in _TRUE | _FALSE:
-                parser.error(f"{variable} is {value!r}, neither true nor false")
+                parser.error(f"{variable} is {value!r}, expected true or false")
             action.default = value.lower() in _TRUE
         else:
             convert: Callable[[str], Any] = action.type or str  # type: ignore[assignment]
@@ -291,14 +295,14 @@ def _defaults_of_environment(
 def _seconds(text: str) -> float:
     value = float(text)
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds greater than 0")
     return value
 
 
-def _at_least_one(text: str) -> int:
+def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
     return value
 
 
@@ -309,37 +313,37 @@ def _port(text: str) -> int:
     return value
 
 
-def _steps(text: str) -> dict[float, float]:
-    """A size → weight table, as a Python or JSON literal with numbers as keys."""
+def _weights(text: str) -> dict[float, float]:
+    """Return the weight of each size from a Python literal such as ``{2: 1, 4: 1.5}``."""
     try:
         value = ast.literal_eval(text)
         return {float(size): float(weight) for size, weight in value.items()}
     except (ValueError, SyntaxError, TypeError, AttributeError) as error:
-        raise argparse.ArgumentTypeError(f"{text} is not of the form {{2: 1, 4: 1.5}}") from error
+        raise argparse.ArgumentTypeError(f"{text} does not have the form {{2: 1, 4: 1.5}}") from error
 
 
 def read_credentials(path: Path) -> tuple[str, str]:
-    """User and password from a file of one line.
+    """Return user and password from a file that contains the line ``user:password``.
 
     Raises:
-        UsageError: if it cannot be read, or has no colon.
+        UsageError: the file cannot be read or is invalid.
     """
     try:
         user, colon, password = path.read_text(encoding="utf-8").strip("\r\n").partition(":")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
     if not colon or not user or not password or "\n" in password:
-        raise UsageError(f"{path} is not one line of the form user:password")
+        raise UsageError(f"{path} must contain a single line of the form user:password")
     return user, password
 
 
 def read_openrc(path: Path) -> dict[str, str]:
-    """Variables from a file of ``key=value`` lines.
+    """Return the variables in a file of ``key=value`` lines.
 
-    Comments, empty lines and ``export`` are allowed; a value in matching quotes loses them, as a shell would.
+    Comments, empty lines and ``export`` are allowed. Quotes around a value are removed.
 
     Raises:
-        UsageError: if it cannot be read, or a line is something else.
+        UsageError: the file cannot be read, or a line is invalid.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -352,7 +356,7 @@ def read_openrc(path: Path) -> dict[str, str]:
             continue
         name, equals, value = text.partition("=")
         if not equals or not name.isidentifier():
-            raise UsageError(f"{path}, line {number}: not of the form OS_NAME=value")
+            raise UsageError(f"{path}, line {number}: expected OS_NAME=value")
         if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
             value = value[1:-1]
         variables[name] = value
@@ -360,16 +364,17 @@ def read_openrc(path: Path) -> dict[str, str]:
 
 
 def state_directory(given: Path | None, environ: Mapping[str, str]) -> Path:
-    """Where the ledger is kept.
+    """Return the directory of the ledger.
 
     Args:
-        given: the option.
-        environ: systemd gives STATE_DIRECTORY to a unit that asks for one; XDG_STATE_HOME is a user's.
+        given: the value of ``--state``.
+        environ: the environment: systemd sets STATE_DIRECTORY, and users may set XDG_STATE_HOME.
     """
     if given:
         return given
-    by_systemd = environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    if by_systemd:
-        return Path(by_systemd)
-    home = environ.get("XDG_STATE_HOME") or Path(os.path.expanduser("~"), ".local", "state")  # noqa: PTH111
+    from_systemd = environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if from_systemd:
+        return Path(from_systemd)
+    # Unlike Path.expanduser, this does not fail for a user without a home directory.
+    home = environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111  # see above
     return Path(home, "chrysaetos")

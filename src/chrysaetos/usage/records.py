@@ -1,4 +1,4 @@
-"""The two things that everything here speaks of: a project, and what a server of it used."""
+"""The records that all modules share: projects and the usage of servers."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __all__ = ["Project", "ServerUsage", "UsageError", "epoch"]
 
 
 class UsageError(Exception):
-    """What is wrong and what to do, in words for an operator.
+    """An error that an operator can fix.
 
     Args:
-        message: those words.
-        reason: one word for a metric's label: ``keystone``, ``nova``, ``forbidden``, ``truncated``, ``file``,
-            ``ledger``, ``clock`` or ``weights``.
+        message: the problem and how to fix it.
+        reason: the value of the metric label ``reason``: ``keystone``, ``nova``, ``forbidden``,
+            ``truncated``, ``file``, ``ledger``, ``clock``, ``endpoint`` or ``weights``.
     """
 
     def __init__(self, message: str, *, reason: str = "file") -> None:
@@ -23,7 +23,7 @@ class UsageError(Exception):
 
 
 class Project(NamedTuple):
-    """A project of the site, with the labels that its series carry."""
+    """A project of the site, with the values of its series' labels."""
 
     id: str
     name: str
@@ -32,17 +32,17 @@ class Project(NamedTuple):
 
 
 class ServerUsage(NamedTuple):
-    """What one server used of one flavor within a window of time.
+    """The usage of a server with a flavor within a time window.
 
     Attributes:
         instance_id: the server's id.
-        project_id: id of the project that owns it.
-        vcpus: virtual CPUs of its flavor.
-        memory_mb: memory of its flavor, in MB (MiB, as Nova has it).
-        disk_gb: local disk of its flavor, in GB.
-        hours: how long it was there within the window.
-        started_at: seconds since the epoch; when it was launched.
-        exists: whether it is there at the end of the window.
+        project_id: id of the project that owns the server.
+        vcpus: virtual CPUs of the flavor.
+        memory_mb: memory of the flavor in MB, as Nova calls MiB.
+        disk_gb: local disk of the flavor in GB.
+        hours: hours within the window in which the server existed.
+        started_at: launch time of the server, in seconds since the epoch.
+        exists: whether the server exists at the end of the window.
     """
 
     instance_id: str
@@ -56,10 +56,10 @@ class ServerUsage(NamedTuple):
 
 
 def epoch(text: str) -> float:
-    """Seconds since the epoch of an ISO 8601 time; one without a zone is UTC, as OpenStack's are.
+    """Return an ISO 8601 time in seconds since the epoch. A time without a zone is UTC, as in OpenStack.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: the text is not an ISO 8601 time.
     """
     moment = datetime.fromisoformat(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

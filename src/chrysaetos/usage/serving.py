@@ -1,4 +1,4 @@
-"""The listener: serves the exposition over HTTP, with TLS and Basic authentication where required."""
+"""Serve the metrics over HTTP, optionally with TLS and Basic authentication."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def application(
     """Return the ASGI application.
 
     Args:
-        exposition: what it serves, at ``/metrics`` and at ``/``.
-        credentials: user and password of Basic authentication, if it is required.
-        clock: the time in seconds since the epoch.
+        exposition: the metrics, served at ``/metrics`` and at ``/``.
+        credentials: user and password of Basic authentication; None if it is not required.
+        clock: returns the time in seconds since the epoch.
     """
     expected = f"{credentials[0]}:{credentials[1]}".encode() if credentials else None
 
@@ -55,9 +55,9 @@ def application(
         return 200, [EXPOSITION, (b"vary", b"accept-encoding"), *encoding], body
 
     def ready(_: Message) -> Answer:
-        if exposition.fresh(clock()):
+        if exposition.is_fresh(clock()):
             return text(200, "ready")
-        return text(503, "no usage yet, or it is too old: see /metrics")
+        return text(503, "there is no usage yet, or it is too old: see /metrics")
 
     return Pages(
         {"/metrics": metrics, "/": metrics, "/-/healthy": lambda _: text(200, "alive"), "/-/ready": ready}
@@ -74,12 +74,12 @@ def _allowed(authorization: bytes, expected: bytes) -> bool:
 
 
 class Listener:
-    """Serves an application from a thread of its own.
+    """Serves an application in a separate thread.
 
     Args:
-        app: what is served.
+        app: the application.
         address: the address to bind, IPv4 or IPv6.
-        port: the port; 0 for any that is free.
+        port: the port; 0 for any free port.
         certificate: the files with the server's certificate and its key, for TLS.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What an exporter looks at: a real cloud or an invented one, behind one small interface."""
+"""The interface of sites, and the site with sample data. ``cloud`` has the site with Keystone and Nova."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
     from chrysaetos.usage.records import Project, ServerUsage
 
-__all__ = ["Dummy", "Observation", "SimpleVMOption", "Site", "select"]
+__all__ = ["DummySite", "Observation", "SimpleVMSettings", "Site", "select"]
 
 
-class SimpleVMOption(NamedTuple):
-    """A project that hosts others' servers.
+class SimpleVMSettings(NamedTuple):
+    """The settings of a SimpleVM project, whose servers belong to several projects.
 
     Attributes:
-        project_id: its id.
-        tag: the key in a server's metadata that names the project it belongs to.
+        project_id: id of the SimpleVM project.
+        tag: metadata key that contains the name of the project to which a server belongs.
     """
 
     project_id: str
@@ -29,12 +29,12 @@ class SimpleVMOption(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """What a site says of one window of time.
+    """The state of a site and its usage in a time window.
 
     Attributes:
-        projects: those to export.
-        usages: what each server used in the window, of all projects.
-        names: instance id → project name, of the servers of the SimpleVM project that say one.
+        projects: the projects to export.
+        usages: the usage of the servers of all projects.
+        names: the project names of the SimpleVM project's servers, by instance id.
     """
 
     projects: Sequence[Project]
@@ -43,49 +43,48 @@ class Observation(NamedTuple):
 
 
 class Site(Protocol):
-    """A site that can be observed.
+    """A source of projects and usage.
 
     Attributes:
-        identity: what tells it from other sites; a ledger belongs to one.
-        calls: how many API calls were made so far.
+        identity: identifies the site; a ledger belongs to one site.
+        calls: number of API calls so far.
     """
 
     identity: str
     calls: int
 
     def observe(self, start: float, end: float) -> Observation:
-        """What was used between two times, in seconds since the epoch.
+        """Return the usage between two times, in seconds since the epoch.
 
         Raises:
-            UsageError: if not everything is known: then nothing is.
+            UsageError: the usage cannot be determined completely.
         """
         ...
 
 
 def select(projects: Sequence[Project], domains: Sequence[str], domain_id: str | None) -> list[Project]:
-    """The projects to export.
+    """Return the projects to export.
 
     Args:
-        projects: all of them.
-        domains: names or ids of domains; none for all.
-        domain_id: the only domain, if given; it wins over `domains`.
+        projects: all projects.
+        domains: names or ids of the domains to export; empty for all.
+        domain_id: id of the only domain to export; overrides ``domains``.
     """
     if domain_id:
         return [project for project in projects if project.domain_id == domain_id]
     if domains:
-        wanted = set(domains)
-        return [one for one in projects if one.domain_name in wanted or one.domain_id in wanted]
+        return [project for project in projects if {project.domain_name, project.domain_id} & set(domains)]
     return list(projects)
 
 
-class Dummy:
-    """A site from a file, which is read again when it has changed.
+class DummySite:
+    """A site with sample data from a file, which is reloaded when it changes.
 
     Args:
         path: the file.
-        domains: see `select`.
-        domain_id: see `select`.
-        simple_vm: the project that hosts others, if there is one.
+        domains: see ``select``.
+        domain_id: see ``select``.
+        simple_vm: the SimpleVM project, if there is one.
     """
 
     calls = 0
@@ -96,28 +95,28 @@ class Dummy:
         *,
         domains: Sequence[str] = (),
         domain_id: str | None = None,
-        simple_vm: SimpleVMOption | None = None,
+        simple_vm: SimpleVMSettings | None = None,
     ) -> None:
         self.identity = f"file {path}"
         self._path = path
         self._domains = domains
         self._domain_id = domain_id
         self._simple_vm = simple_vm
-        self._read: tuple[tuple[int, int, int], dummy.DummySite] | None = None
+        self._loaded: tuple[tuple[int, int, int], dummy.DummyData] | None = None
 
     def observe(self, start: float, end: float) -> Observation:
-        """See `Site`."""
-        site = self._site()
-        names = site.names(*self._simple_vm) if self._simple_vm else {}
-        projects = select(site.projects, self._domains, self._domain_id)
-        return Observation(projects, list(site.usages(start, end)), names)
+        """Return projects and usage, see ``Site``."""
+        data = self._data()
+        names = data.names(*self._simple_vm) if self._simple_vm else {}
+        projects = select(data.projects, self._domains, self._domain_id)
+        return Observation(projects, list(data.usages(start, end)), names)
 
-    def _site(self) -> dummy.DummySite:
+    def _data(self) -> dummy.DummyData:
         try:
             status = self._path.stat()
         except OSError as error:
             raise UsageError(f"{self._path} cannot be read: {error.strerror}") from error
         version = (status.st_mtime_ns, status.st_size, status.st_ino)
-        if self._read is None or self._read[0] != version:
-            self._read = version, dummy.parse(dummy.load_toml(self._path))
-        return self._read[1]
+        if self._loaded is None or self._loaded[0] != version:
+            self._loaded = version, dummy.parse(dummy.load_toml(self._path))
+        return self._loaded[1]

@@ -1,4 +1,4 @@
-"""What is exported: the sums of all projects at one time, and the exporter's own health."""
+"""The exported metrics: the totals of all projects at one time, and the exporter's health."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ if TYPE_CHECKING:
 
     from chrysaetos.usage.records import Project
 
-__all__ = ["LABELS", "METRICS", "Exposition", "Health", "Snapshot", "snapshot"]
+__all__ = ["LABELS", "METRICS", "Exposition", "Health", "Snapshot", "take_snapshot"]
 
 LABELS = ("project_id", "project_name", "domain_name", "domain_id")
 METRICS = {
     "project_vcpu_usage": (
         "vcpu_hours",
-        "Hours times virtual CPUs times weight of the project's servers since the start date.",
+        "Virtual CPU hours of the project's servers since the start date, weighted.",
     ),
-    "project_mb_usage": ("mb_hours", "Hours times MB of memory times weight since the start date."),
-    "project_disk_gb_usage": ("disk_gb_hours", "Hours times GB of local disk since the start date."),
-    "project_server_usage": ("server_hours", "Hours of all servers since the start date."),
-    "project_current_server_usage": ("servers", "Servers that there are now."),
-    "project_current_vcpu_usage": ("vcpus", "Virtual CPUs of the servers that there are now."),
-    "project_current_mb_usage": ("memory_mb", "MB of memory of the servers that there are now."),
+    "project_mb_usage": ("mb_hours", "MB hours of memory since the start date, weighted."),
+    "project_disk_gb_usage": ("disk_gb_hours", "GB hours of local disk since the start date."),
+    "project_server_usage": ("server_hours", "Server hours since the start date."),
+    "project_current_server_usage": ("servers", "Current number of servers."),
+    "project_current_vcpu_usage": ("vcpus", "Virtual CPUs of the current servers."),
+    "project_current_mb_usage": ("memory_mb", "MB of memory of the current servers."),
 }
-"""Name of each metric → attribute of `Totals`, help."""
+"""The attribute of ``Totals`` and the help of each metric."""
 
-_NOTHING = Totals()
+_NO_USAGE = Totals()
 _COMPRESSION = 1
 
 
 class Snapshot(NamedTuple):
-    """All sums at one time, as they are exported; nothing changes it.
+    """All totals at one time, as they are exported.
 
     Attributes:
-        taken: seconds since the epoch; up to when it counts.
-        text: the sums in Prometheus' text format.
-        compressed: the same, as a member of a gzip file.
+        taken: the time up to which usage has been counted, in seconds since the epoch.
+        text: the totals in Prometheus' text format.
+        compressed: the text as a member of a gzip file.
     """
 
     taken: float
@@ -54,8 +54,8 @@ class Snapshot(NamedTuple):
     compressed: bytes
 
 
-class _Sums(Collector):
-    """Gives the sums to the library that writes them."""
+class _TotalsCollector(Collector):
+    """Provides the totals to prometheus-client."""
 
     def __init__(self, rows: Sequence[tuple[tuple[str, str, str, str], Totals]]) -> None:
         self._rows = rows
@@ -68,34 +68,34 @@ class _Sums(Collector):
             yield family
 
 
-def snapshot(taken: float, projects: Iterable[Project], sums: Mapping[Key, Totals]) -> Snapshot:
-    """Write the sums of projects.
+def take_snapshot(taken: float, projects: Iterable[Project], totals: Mapping[Key, Totals]) -> Snapshot:
+    """Return a snapshot of the totals of projects.
 
     Args:
-        taken: up to when they count, in seconds since the epoch.
-        projects: those to export; one without a sum has used nothing.
-        sums: by project.
+        taken: the time up to which usage has been counted, in seconds since the epoch.
+        projects: the projects to export, also those without usage.
+        totals: the totals by project.
     """
-    hosted: dict[str, dict[str, Totals]] = {}
-    for key, totals in sums.items():
+    simple_vm: dict[str, dict[str, Totals]] = {}
+    for key, project_totals in totals.items():
         if key.name is not None:
-            hosted.setdefault(key.project_id, {})[key.name] = totals
+            simple_vm.setdefault(key.project_id, {})[key.name] = project_totals
     rows: list[tuple[tuple[str, str, str, str], Totals]] = []
     for project in projects:
-        shown = hosted.get(project.id, {})
-        own = sums.get(Key(project.id))
-        if own or not shown:
-            # A project within may have the name of the one that hosts it: then they are one series.
-            shown = {**shown, project.name: shown.get(project.name, _NOTHING) + (own or _NOTHING)}
+        by_name = simple_vm.get(project.id, {})
+        own = totals.get(Key(project.id))
+        if own or not by_name:
+            # A project inside the SimpleVM project may have the same name; then they share a series.
+            by_name = {**by_name, project.name: by_name.get(project.name, _NO_USAGE) + (own or _NO_USAGE)}
         rows += (
-            ((project.id, name, project.domain_name, project.domain_id), shown[name])
-            for name in sorted(shown)
+            ((project.id, name, project.domain_name, project.domain_id), by_name[name])
+            for name in sorted(by_name)
         )
-    text = _written(_Sums(rows))
+    text = _format(_TotalsCollector(rows))
     return Snapshot(taken, text, gzip.compress(text, _COMPRESSION))
 
 
-def _written(collector: Collector) -> bytes:
+def _format(collector: Collector) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(collector)
     return generate_latest(registry)
@@ -105,15 +105,16 @@ class Health(Collector):
     """The exporter's own state, as metrics.
 
     Attributes:
-        fresh: whether the sums are exported.
-        taken: up to when they count, in seconds since the epoch; 0 when there are none.
-        succeeded: when the last good update ended, in seconds since the epoch; 0 for never.
-        duration: how long it took, in seconds.
+        fresh: whether the totals are exported.
+        taken: the time up to which usage has been counted, in seconds since the epoch; 0 if there are no
+            totals.
+        succeeded: the time of the last successful update, in seconds since the epoch; 0 for never.
+        duration: duration of the last successful update, in seconds.
         calls: API calls so far.
         failures: failed updates so far, by reason.
-        problem: the reason why the last update failed; None when it did not.
-        missing: hours that Nova reports since the start date and that were not counted: last reconciliation.
-        vanished: hours that were counted and that Nova no longer reports.
+        problem: the reason why the last update failed; None if it succeeded.
+        missing: hours that Nova reported at the last reconciliation and that were not counted.
+        vanished: counted hours that Nova no longer reported at the last reconciliation.
     """
 
     def __init__(self) -> None:
@@ -125,39 +126,40 @@ class Health(Collector):
         self.missing = self.vanished = 0.0
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics."""
+        """Yield the metrics."""
         gauges = {
             "up": (
                 float(self.fresh),
-                "Whether the usage of projects is exported: there is one, not too old.",
+                "Whether the usage of projects is exported: it exists and is not too old.",
             ),
-            "counted_until_timestamp_seconds": (self.taken, "Up to when the exported usage counts."),
-            "last_success_timestamp_seconds": (self.succeeded, "When the last good update ended."),
-            "last_update_duration_seconds": (self.duration, "How long the last good update took."),
+            "counted_until_timestamp_seconds": (
+                self.taken,
+                "Time up to which the exported usage has been counted.",
+            ),
+            "last_success_timestamp_seconds": (self.succeeded, "Time of the last successful update."),
+            "last_update_duration_seconds": (self.duration, "Duration of the last successful update."),
             "truncated": (
                 float(self.problem == "truncated"),
-                "Whether the last update failed because an answer was cut.",
+                "Whether the last update failed because a response was truncated.",
             ),
             "reconciliation_missing_hours": (
                 self.missing,
-                "Server hours that Nova reports since the start date and that were not counted.",
+                "Server hours since the start date that Nova reports and that were not counted.",
             ),
             "reconciliation_vanished_hours": (
                 self.vanished,
-                "Server hours that were counted and that Nova no longer reports.",
+                "Counted server hours that Nova no longer reports.",
             ),
         }
         for name, (value, text) in gauges.items():
             yield GaugeMetricFamily(f"usage_exporter_{name}", text, value=value)
         yield CounterMetricFamily("usage_exporter_api_calls", "API calls.", value=self.calls)
-        failures = CounterMetricFamily(
-            "usage_exporter_update_failures", "Updates that failed.", labels=["reason"]
-        )
+        failures = CounterMetricFamily("usage_exporter_update_failures", "Failed updates.", labels=["reason"])
         for reason, count in self.failures.items():
             failures.add_metric([reason], count)
         yield failures
         problem = GaugeMetricFamily(
-            "usage_exporter_problem", "Why the last update failed.", labels=["reason"]
+            "usage_exporter_problem", "Reason why the last update failed.", labels=["reason"]
         )
         if self.problem:
             problem.add_metric([self.problem], 1)
@@ -165,10 +167,10 @@ class Health(Collector):
 
 
 class Exposition:
-    """What a scrape gets: the latest snapshot, if it is not too old, and the health.
+    """The content of a scrape: the latest snapshot, if it is not too old, and the health.
 
     Args:
-        max_age: seconds after which a snapshot is no longer shown.
+        max_age: seconds after which a snapshot is no longer exported.
     """
 
     def __init__(self, max_age: float) -> None:
@@ -178,26 +180,28 @@ class Exposition:
         self._lock = Lock()
 
     def publish(self, snapshot: Snapshot) -> None:
-        """Show this from now on."""
+        """Replace the exported snapshot."""
         self._snapshot = snapshot
 
-    def fresh(self, now: float) -> bool:
-        """Whether there is a snapshot that is not too old; `now` is in seconds since the epoch."""
+    def is_fresh(self, now: float) -> bool:
+        """Return whether a snapshot exists and is not too old at ``now``, in seconds since the epoch."""
         return self._snapshot is not None and now - self._snapshot.taken <= self._max_age
 
     def render(self, now: float, *, compressed: bool) -> bytes:
-        """The whole page, in Prometheus' text format.
+        """Return all metrics in Prometheus' text format.
 
         Args:
             now: seconds since the epoch.
-            compressed: by gzip.
+            compressed: whether to compress them with gzip.
         """
-        shown = self._snapshot
+        snapshot = self._snapshot
         with self._lock:
-            self.health.fresh = self.fresh(now)
-            self.health.taken = shown.taken if shown else 0.0
-            own = _written(self.health)
-        if shown is None or not self.health.fresh:
-            return gzip.compress(own, _COMPRESSION) if compressed else own
-        # A gzip file may have several members (RFC 1952, 2.2): what does not change is compressed once.
-        return shown.compressed + gzip.compress(own, _COMPRESSION) if compressed else shown.text + own
+            self.health.fresh = self.is_fresh(now)
+            self.health.taken = snapshot.taken if snapshot else 0.0
+            health = _format(self.health)
+        if snapshot is None or not self.health.fresh:
+            return gzip.compress(health, _COMPRESSION) if compressed else health
+        if not compressed:
+            return snapshot.text + health
+        # A gzip file may have several members (RFC 1952, 2.2), so the snapshot is compressed only once.
+        return snapshot.compressed + gzip.compress(health, _COMPRESSION)

@@ -1,4 +1,4 @@
-"""Where weights and the start date come from: a file or an endpoint."""
+"""Read weights and the start date from a file or a URL."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from chrysaetos.usage.weights import Weights
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["fetched_start", "fetched_weights", "parsed_start", "today", "weights_of_file"]
+__all__ = ["fetch_start", "fetch_weights", "parse_start", "read_weights", "today"]
 
 _TIMEOUT = 30
 
 
-def weights_of_file(path: Path) -> Weights:
-    """The weights under ``weights`` in a TOML file.
+def read_weights(path: Path) -> Weights:
+    """Return the weights under ``weights`` in a TOML file.
 
     Raises:
-        UsageError: if there are none that can be read.
+        UsageError: the file cannot be read or has no valid weights.
     """
     document = load_toml(path)
     if "weights" not in document:
@@ -31,34 +31,36 @@ def weights_of_file(path: Path) -> Weights:
     return Weights.parse(document["weights"])
 
 
-def fetched_weights(url: str) -> Weights:
-    """The weights that an endpoint answers, as JSON.
+def fetch_weights(url: str) -> Weights:
+    """Return the weights that a URL returns as JSON.
 
     Raises:
-        UsageError: if it cannot be asked, or answers something else.
+        UsageError: the request failed, or the response has another form.
     """
-    return Weights.parse(_json(url, "weights"))
+    return Weights.parse(_fetch_json(url, "weights"))
 
 
-def fetched_start(url: str) -> float:
-    """The start date that an endpoint answers, as JSON: ``[{"start_date": "2026-01-01"}]``; in epoch seconds.
+def fetch_start(url: str) -> float:
+    """Return the start date that a URL returns as ``[{"start_date": "2026-01-01"}]``, in epoch seconds.
 
     Raises:
-        UsageError: if it cannot be asked, or answers something else.
+        UsageError: the request failed, or the response has another form.
     """
-    answer = _json(url, "start date")
-    if isinstance(answer, list) and answer and isinstance(answer[0], dict) and "start_date" in answer[0]:
-        return parsed_start(str(answer[0]["start_date"]))
+    document = _fetch_json(url, "start date")
+    if isinstance(document, list) and document and isinstance(document[0], dict):
+        start = document[0].get("start_date")
+        if start is not None:
+            return parse_start(str(start))
     raise UsageError(
-        'the start date endpoint does not answer [{"start_date": "YYYY-MM-DD"}]', reason="endpoint"
+        'the start date endpoint did not return [{"start_date": "YYYY-MM-DD"}]', reason="endpoint"
     )
 
 
-def parsed_start(text: str) -> float:
-    """A start date as people write it, in seconds since the epoch; without a zone it is UTC.
+def parse_start(text: str) -> float:
+    """Return a start date in seconds since the epoch. A date without a zone is UTC.
 
     Raises:
-        UsageError: if it is none.
+        UsageError: the text is not a date.
     """
     try:
         return epoch(text.strip())
@@ -67,18 +69,18 @@ def parsed_start(text: str) -> float:
 
 
 def today() -> float:
-    """The start of this day in UTC, in seconds since the epoch."""
+    """Return the start of the current day in UTC, in seconds since the epoch."""
     return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
 
 
-def _json(url: str, what: str) -> object:
+def _fetch_json(url: str, content: str) -> object:
     try:
-        answer = requests.get(url, timeout=_TIMEOUT)
-        answer.raise_for_status()
-        document: object = answer.json()
+        response = requests.get(url, timeout=_TIMEOUT)
+        response.raise_for_status()
+        document: object = response.json()
     except (requests.RequestException, ValueError) as error:
-        # The address may hold a password: it is in the options, not in the log.
+        # The URL may contain a password, so neither the URL nor the error's text is logged.
         raise UsageError(
-            f"the {what} endpoint cannot be used: {type(error).__name__}", reason="endpoint"
+            f"the {content} endpoint cannot be used: {type(error).__name__}", reason="endpoint"
         ) from error
     return document

@@ -1,4 +1,4 @@
-"""From what servers used to what projects used: the sums that are exported."""
+"""Add up the usage of servers to the totals of projects."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ if TYPE_CHECKING:
     from chrysaetos.usage.records import ServerUsage
     from chrysaetos.usage.weights import Weights
 
-__all__ = ["Key", "SimpleVM", "Totals", "tally"]
+__all__ = ["Key", "SimpleVMProject", "Totals", "tally"]
 
 _MB_PER_GIB = 1024
 
 
 class Key(NamedTuple):
-    """Whose sum it is.
+    """Identifies the project of a total.
 
     Attributes:
-        project_id: the project that owns the servers.
-        name: the name of the project within a SimpleVM project; None elsewhere: the project's own.
+        project_id: id of the project that owns the servers.
+        name: name of the project inside a SimpleVM project; None for all other projects.
     """
 
     project_id: str
     name: str | None = None
 
 
-class SimpleVM(NamedTuple):
-    """A project whose servers belong to projects of their own, by a tag in the server's metadata.
+class SimpleVMProject(NamedTuple):
+    """A project whose servers belong to several projects, named in the servers' metadata.
 
     Attributes:
-        project_id: the project that hosts them.
-        names: instance id → name of the project it belongs to; the hosting project keeps a server without.
+        project_id: id of the SimpleVM project.
+        names: the project name of each server, by instance id. Other servers belong to the SimpleVM project.
     """
 
     project_id: str
@@ -42,16 +42,16 @@ class SimpleVM(NamedTuple):
 
 
 class Totals:
-    """Sums of one project.
+    """The totals of a project.
 
     Attributes:
         vcpu_hours: hours * virtual CPUs * weight.
         mb_hours: hours * MB * weight.
         disk_gb_hours: hours * GB of local disk.
         server_hours: hours.
-        servers: how many servers there are now.
-        vcpus: their virtual CPUs.
-        memory_mb: their memory, in MB.
+        servers: number of current servers.
+        vcpus: virtual CPUs of the current servers.
+        memory_mb: memory of the current servers, in MB.
     """
 
     __slots__ = ("disk_gb_hours", "mb_hours", "memory_mb", "server_hours", "servers", "vcpu_hours", "vcpus")
@@ -71,20 +71,20 @@ def tally(
     usages: Iterable[ServerUsage],
     weights: Weights = UNWEIGHTED,
     *,
-    simple_vm: SimpleVM | None = None,
+    simple_vm: SimpleVMProject | None = None,
     whole_gib: bool = False,
 ) -> dict[Key, Totals]:
-    """Sum up by project.
+    """Add up usage by project.
 
     Args:
-        usages: what servers used; a server may occur several times, once for each window or flavor.
-        weights: what an hour counts.
-        simple_vm: the project that hosts others, if there is one.
-        whole_gib: cut memory to whole GiB, compare that with the weights' MB and count GiB for MB: the totals
-            of exporters that did so.
+        usages: the usage of servers; a server occurs once for each window and flavor.
+        weights: the weight of an hour.
+        simple_vm: the SimpleVM project, if there is one.
+        whole_gib: round memory down to whole GiB and use this number instead of MB, also to look up weights,
+            as older exporters did.
 
     Returns:
-        The sums of each project that has any.
+        The totals of each project with usage.
     """
     sums: dict[Key, Totals] = {}
     keys: dict[str, Key] = {}

@@ -1,4 +1,4 @@
-"""The loop: observe a site, add to the ledger, publish the sums. It never ends on an error; it backs off."""
+"""The update loop: observe a site, add its usage to the ledger, publish the totals. Retry after errors."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from chrysaetos.usage.records import UsageError
-from chrysaetos.usage.snapshot import snapshot
-from chrysaetos.usage.tally import SimpleVM, tally
+from chrysaetos.usage.snapshot import take_snapshot
+from chrysaetos.usage.tally import SimpleVMProject, tally
 from chrysaetos.usage.weights import UNWEIGHTED
 
 if TYPE_CHECKING:
@@ -24,27 +24,27 @@ if TYPE_CHECKING:
 
 __all__ = ["Updater"]
 
-_log = logging.getLogger(__name__)
-_FIRST_PAUSE = 5.0
-"""Seconds until the first try after a failure; each further one doubles it, up to the interval."""
+_LOG = logging.getLogger(__name__)
+_MIN_RETRY_SECONDS = 5.0
+"""The delay before the first retry; it doubles after each failure, up to the update interval."""
 _DAY = 86400
-_HOURS_OF_NOTE = 0.01
-"""Differences below are rounding: Nova gives seconds."""
+_MIN_DIFFERENCE_HOURS = 0.01
+"""Smaller differences come from rounding, since Nova reports seconds."""
 
 
 class Updater:
     """Keeps an exposition up to date.
 
     Args:
-        site: what is observed.
-        exposition: what is kept up to date.
+        site: the site to observe.
+        exposition: the exposition to update.
         start: the start date, in seconds since the epoch.
-        ledger: what has been counted; None to ask for everything since the start date each time.
-        weights: gives the weights when called; it may raise `UsageError`, then the last ones hold.
-        weights_every: it is called once in so many updates.
-        simple_vm: id of the project that hosts others, if there is one.
-        whole_gib: see `tally`.
-        clock: the time in seconds since the epoch.
+        ledger: the usage counted so far; None to request all usage since the start date at each update.
+        weights: returns the weights. If it raises ``UsageError``, the previous weights stay in use.
+        weights_every: number of updates between two calls of ``weights``.
+        simple_vm: id of the SimpleVM project, if there is one.
+        whole_gib: see ``tally``.
+        clock: returns the time in seconds since the epoch.
     """
 
     def __init__(
@@ -64,9 +64,9 @@ class Updater:
         self._exposition = exposition
         self._start = start
         self._ledger = ledger
-        self._ask_weights = weights
+        self._load_weights = weights
         self._weights_every = weights_every
-        self._until_weights = 0
+        self._updates_until_weights = 0
         self._weights: Weights = UNWEIGHTED
         self._simple_vm = simple_vm
         self._whole_gib = whole_gib
@@ -74,134 +74,137 @@ class Updater:
         self._names: dict[str, str] = ledger.names() if ledger else {}
         self._reconciled = clock()
 
-    def recall(self) -> None:
-        """Publish what the ledger has, before anything is asked for: a restart leaves no gap."""
+    def publish_ledger(self) -> None:
+        """Publish the usage in the ledger, so that a restart leaves no gap until the first update."""
         if self._ledger is None:
             return
         projects = self._ledger.projects()
         if projects:
-            self._renew_weights()
-            self._publish(self._ledger.counted, projects, self._ledger.usages())
+            self._refresh_weights()
+            self._publish(self._ledger.counted_until, projects, self._ledger.usages())
 
     def update(self) -> None:
-        """Observe and publish once.
+        """Observe the site and publish the totals.
 
         Raises:
-            UsageError: if the site cannot be observed, or the ledger cannot be written. In the second case
-                what was observed is published, and nothing is lost: the next window begins where the ledger
-                ends.
+            UsageError: the site cannot be observed, or the ledger cannot be written. If only the ledger
+                fails, the observed usage is published, and the next update requests it again.
         """
-        self._renew_weights()
+        self._refresh_weights()
         began = time.monotonic()
         now = self._clock()
-        since = self._ledger.counted if self._ledger else self._start
+        since = self._ledger.counted_until if self._ledger else self._start
         if now < since:
-            raise UsageError("the clock is before what is counted already: waiting for it", reason="clock")
+            raise UsageError("the clock was set back before the last update: waiting", reason="clock")
         try:
-            seen = self._site.observe(since, now)
+            observed = self._site.observe(since, now)
         finally:
             self._exposition.health.calls = self._site.calls
-        self._names.update(seen.names)
-        usages: Iterable[ServerUsage] = seen.usages
+        self._names.update(observed.names)
+        usages: Iterable[ServerUsage] = observed.usages
         if self._ledger:
             try:
-                self._ledger.add(now, seen.usages, seen.projects, seen.names)
+                self._ledger.add(now, observed.usages, observed.projects, observed.names)
             except UsageError:
-                self._publish(now, seen.projects, self._overlaid(self._ledger, seen))
+                self._publish(now, observed.projects, self._combine(self._ledger, observed))
                 raise
             usages = self._ledger.usages()
-        self._publish(now, seen.projects, usages)
+        self._publish(now, observed.projects, usages)
         health = self._exposition.health
         health.succeeded, health.duration = self._clock(), time.monotonic() - began
 
-    def _overlaid(self, ledger: Ledger, seen: Observation) -> Iterable[ServerUsage]:
-        """What is counted, and what was seen behind it; servers are there if they were seen."""
-        return chain((one._replace(exists=False) for one in ledger.usages()), seen.usages)
+    def _combine(self, ledger: Ledger, observed: Observation) -> Iterable[ServerUsage]:
+        """Return the usage of the ledger and of an observation. Only observed servers exist."""
+        return chain((usage._replace(exists=False) for usage in ledger.usages()), observed.usages)
 
     def _publish(self, until: float, projects: Iterable[Project], usages: Iterable[ServerUsage]) -> None:
-        hosting = SimpleVM(self._simple_vm, self._names) if self._simple_vm else None
-        sums = tally(usages, self._weights, simple_vm=hosting, whole_gib=self._whole_gib)
-        self._exposition.publish(snapshot(until, projects, sums))
+        simple_vm = SimpleVMProject(self._simple_vm, self._names) if self._simple_vm else None
+        totals = tally(usages, self._weights, simple_vm=simple_vm, whole_gib=self._whole_gib)
+        self._exposition.publish(take_snapshot(until, projects, totals))
 
-    def _renew_weights(self) -> None:
-        if self._ask_weights is None:
+    def _refresh_weights(self) -> None:
+        if self._load_weights is None:
             return
-        if self._until_weights == 0:
+        if self._updates_until_weights == 0:
             try:
-                self._weights = self._ask_weights()
+                self._weights = self._load_weights()
             except UsageError as error:
-                _log.warning("the weights stay as they are: %s", error)
-                self._exposition.health.failures["weights"] = (
-                    self._exposition.health.failures.get("weights", 0) + 1
-                )
+                _LOG.warning("keeping the previous weights: %s", error)
+                self._count_failure("weights")
                 return
-        self._until_weights = (self._until_weights + 1) % self._weights_every
+        self._updates_until_weights = (self._updates_until_weights + 1) % self._weights_every
 
     def reconcile(self) -> Mapping[str, float]:
-        """Compare what is counted with what Nova says of the whole time.
+        """Compare the counted usage with what Nova reports since the start date.
+
+        This changes no totals: usage that was counted while a server existed is correct.
 
         Returns:
-            Instance id → hours that Nova reports beyond what is counted (negative: it reports fewer), for all
-            that differ. Nothing is changed: what was counted when it was there is right.
+            For each server that differs, by instance id, the hours that Nova reports minus the counted hours.
 
         Raises:
-            UsageError: if the site cannot be observed.
+            UsageError: the site cannot be observed.
         """
         if self._ledger is None:
             return {}
-        until = self._ledger.counted
+        until = self._ledger.counted_until
         hours: dict[str, float] = {}
         for usage in self._site.observe(self._start, until).usages:
             hours[usage.instance_id] = hours.get(usage.instance_id, 0.0) + usage.hours
         for usage in self._ledger.usages():
             hours[usage.instance_id] = hours.get(usage.instance_id, 0.0) - usage.hours
-        differing = {one: value for one, value in hours.items() if abs(value) >= _HOURS_OF_NOTE}
+        differences = {
+            instance: difference
+            for instance, difference in hours.items()
+            if abs(difference) >= _MIN_DIFFERENCE_HOURS
+        }
         health = self._exposition.health
-        health.missing = sum(value for value in differing.values() if value > 0)
-        health.vanished = -sum(value for value in differing.values() if value < 0)
-        return differing
+        health.missing = sum(difference for difference in differences.values() if difference > 0)
+        health.vanished = -sum(difference for difference in differences.values() if difference < 0)
+        return differences
 
     def _reconcile_daily(self) -> None:
         now = self._clock()
         if self._ledger is None or now - self._reconciled < _DAY:
             return
-        differing = self.reconcile()
+        differences = self.reconcile()
         self._reconciled = now
-        if differing:
-            worst = sorted(differing, key=lambda one: -abs(differing[one]))[:10]
-            _log.warning(
-                "reconciliation: %d servers differ from what Nova reports, among them %s",
-                len(differing),
-                ", ".join(f"{one} by {differing[one]:+.2f} h" for one in worst),
+        if differences:
+            largest = sorted(differences, key=lambda instance: -abs(differences[instance]))[:10]
+            _LOG.warning(
+                "reconciliation: the usage of %d servers differs from Nova's report; largest differences: %s",
+                len(differences),
+                ", ".join(f"{instance} {differences[instance]:+.2f} h" for instance in largest),
             )
 
     def run(self, stop: Event, interval: float) -> None:
-        """Update until told to stop.
+        """Update until ``stop`` is set.
 
         Args:
-            stop: set to end.
-            interval: seconds from one update to the next.
+            stop: ends the loop.
+            interval: seconds between updates.
         """
-        pause = _FIRST_PAUSE
+        delay = _MIN_RETRY_SECONDS
         while not stop.is_set():
             health = self._exposition.health
             try:
                 self.update()
                 self._reconcile_daily()
             except UsageError as error:
-                _log.error("%s; trying again in %.0f s", error, min(pause, interval))
-                self._failed(error.reason)
-                wait, pause = min(pause, interval), pause * 2
-            except Exception:  # noqa: BLE001 - the loop is what must not end
-                _log.exception("unexpected; trying again in %.0f s", min(pause, interval))
-                self._failed("unexpected")
-                wait, pause = min(pause, interval), pause * 2
+                _LOG.error("%s; retrying in %.0f s", error, min(delay, interval))
+                health.problem = error.reason
+            except Exception:  # noqa: BLE001  # the loop must survive every error
+                _LOG.exception("unexpected error; retrying in %.0f s", min(delay, interval))
+                health.problem = "unexpected"
             else:
                 health.problem = None
-                wait, pause = interval, _FIRST_PAUSE
+            if health.problem is None:
+                wait, delay = interval, _MIN_RETRY_SECONDS
+            else:
+                self._count_failure(health.problem)
+                wait, delay = min(delay, interval), delay * 2
             stop.wait(wait)
 
-    def _failed(self, reason: str) -> None:
-        health = self._exposition.health
-        health.problem = reason
-        health.failures[reason] = health.failures.get(reason, 0) + 1
+    def _count_failure(self, reason: str) -> None:
+        failures = self._exposition.health.failures
+        failures[reason] = failures.get(reason, 0) + 1

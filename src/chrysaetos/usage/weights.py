@@ -1,7 +1,8 @@
-"""Weights: how much an hour of a small or a large server counts.
+"""Weights: how much an hour of a server counts, depending on the server's size.
 
-A weight set holds from its time on, for the servers that start while it is the latest. Within it, the first
-size that is at least the server's own decides; a server larger than all takes the weight of the largest.
+A weight set applies to all servers launched after its time and before the time of the next set. Within a set,
+a server has the weight of the smallest size that is not below the server's size. A server larger than all
+sizes has the weight of the largest size.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ _FORM = "a list of {resource_set_timestamp, memory_mb: [{value, weight}], vcpus:
 
 
 class _Steps:
-    """From a size to its weight.
+    """The weight of each size.
 
     Args:
-        steps: size → weight; none at all weighs 1.
+        steps: the weight of each size; if empty, every weight is 1.
     """
 
     __slots__ = ("_sizes", "_weights")
@@ -42,12 +43,12 @@ class _Steps:
 
 
 class WeightSet:
-    """The weights that are in force for servers started from a time on.
+    """The weights of servers launched since a time.
 
     Args:
         since: seconds since the epoch.
-        vcpus: number of virtual CPUs → weight.
-        memory_mb: memory in MB → weight.
+        vcpus: weight of each number of virtual CPUs.
+        memory_mb: weight of each size of memory in MB.
     """
 
     __slots__ = ("memory_mb", "since", "vcpus")
@@ -72,33 +73,36 @@ class Weights:
     """All weight sets of a site.
 
     Args:
-        sets: in any order; of two with the same time the last one holds.
+        sets: the weight sets in any order. If two have the same time, the last one is used.
     """
 
     __slots__ = ("_sets", "_times")
 
     def __init__(self, sets: Sequence[WeightSet] = ()) -> None:
-        by_time = {one.since: one for one in sets}
+        by_time = {weight_set.since: weight_set for weight_set in sets}
         self._times = sorted(by_time)
         self._sets = [by_time[time] for time in self._times]
 
     @classmethod
     def parse(cls, document: object) -> Weights:
-        """Read what a weights endpoint answers, or what stands under ``weights`` in a file.
+        """Parse the response of a weights endpoint, or the content of ``weights`` in a file.
 
         Args:
             document: a list of ``{resource_set_timestamp, memory_mb, vcpus}``, the last two lists of
                 ``{value, weight}``.
 
         Raises:
-            UsageError: if it is anything else, or a number in it is negative or none.
+            UsageError: the document has another form, or contains an invalid number.
         """
         if not isinstance(document, list):
             raise UsageError(f"the weights are not {_FORM}", reason="weights")
-        return cls([_weight_set(number, one) for number, one in enumerate(document, 1)])
+        return cls([_weight_set(number, entry) for number, entry in enumerate(document, 1)])
 
     def at(self, started_at: float) -> WeightSet:
-        """The set in force at a server's start, in seconds since the epoch; before the first, all weigh 1."""
+        """Return the weight set of a launch time, in seconds since the epoch.
+
+        Before the first set, every weight is 1.
+        """
         index = bisect_right(self._times, started_at)
         return self._sets[index - 1] if index else _ALL_ONE
 
@@ -109,7 +113,7 @@ class Weights:
 
 
 UNWEIGHTED = Weights()
-"""Every hour counts as it is."""
+"""Every weight is 1."""
 
 
 def _weight_set(number: int, document: object) -> WeightSet:
@@ -140,5 +144,5 @@ def _field(where: str, document: object, name: str) -> object:
 
 def _number(where: str, name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise UsageError(f"{where}: {name} is {value!r}, not a number of 0 or more")
+        raise UsageError(f"{where}: {name} is {value!r}, expected a number of at least 0")
     return float(value)
