@@ -13,6 +13,7 @@ import pytest
 import requests
 from tests.e2e.engines import PROMETHEUS
 from tests.e2e.stack import Stores, Tokens, Window, create_people, exemplar_target, store_text
+from tests.e2e.without_scoping import Unscoped
 
 from chrysaetos.demo.exporter import Exporter
 from chrysaetos.demo.gateway import Gateway
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.engines import Engine, VictoriaMetrics
     from tests.e2e.stack import GatewayFor, People, StoresOf, TextOf
+    from tests.e2e.without_scoping import UnscopedFor
 
 
 @pytest.fixture(scope="session")
@@ -182,3 +184,24 @@ def gateway_ab(gateway_for: GatewayFor, stores: Stores) -> Gateway:
 def gateway_a(gateway_for: GatewayFor, stores: Stores) -> Gateway:
     """The gateway over store A."""
     return gateway_for(stores.a)
+
+
+@pytest.fixture(scope="session")
+def unscoped(
+    servers: ExitStack, keystone: Keystone, people: People, tmp_path_factory: pytest.TempPathFactory
+) -> UnscopedFor:
+    """A factory: a gateway that does not scope, before a server, with options of ``[prometheus]``."""
+
+    def start(url: str, options: Mapping[str, str]) -> Gateway:
+        gateway = Unscoped(
+            tmp_path_factory.mktemp("unscoped"),
+            keystone_url=keystone.url,
+            prometheus_url=url,
+            user=people.gateway.user,
+            password=people.gateway.password,
+            options={"prometheus": options},
+        )
+        servers.enter_context(gateway)
+        return gateway
+
+    return start

@@ -7,8 +7,6 @@ scoping, queries are not even read: extensions of PromQL reach the engine.
 from __future__ import annotations
 
 import random
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,24 +18,24 @@ from tests.e2e.oracle import Oracle
 from tests.e2e.stack import store_text
 from tests.e2e.test_generated import NAMES, SEED
 from tests.e2e.test_victoria_metrics import NAME, ONLY_METRICSQL, OTHERWISE_READ
+from tests.e2e.without_scoping import UnreadOracle, Unscoped
 from tests.property.strategies import Grammar
 from tests.shared import shared_hostile
 
-from chrysaetos.demo.gateway import Gateway
 from chrysaetos.demo.processes import wait_for
 from chrysaetos.demo.prometheus import Prometheus
 from chrysaetos.tenancy.engine import hash_bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator
     from contextlib import ExitStack
+    from pathlib import Path
 
     from tests.e2e.engines import Engine
     from tests.e2e.stack import GatewayFor, People, Stores, StoresOf, Window
+    from tests.e2e.without_scoping import UnscopedFor
 
-    from chrysaetos.demo.keystone import Keystone
-
-    UnscopedFor = Callable[[str, Mapping[str, str]], Gateway]
+    from chrysaetos.demo.gateway import Gateway
 
 METHODS = ("GET", "POST")
 GENERATED = 150
@@ -48,46 +46,10 @@ WITHOUT = "without scoping"
 BOTH = "with scoping"
 
 
-class Unscoped(Gateway):
-    """A gateway that does not scope."""
-
-    def command(self) -> list[str]:
-        program = Path(__file__).with_name("unscoped.py")
-        return [sys.executable, str(program), "gateway", "--config-file", str(self.config_file)]
-
-
-class UnreadOracle(Oracle):
-    """An oracle for a gateway that sends texts as they came."""
-
-    def _for_store(self, pairs: Sequence[tuple[str, str | bytes]]) -> list[tuple[str, str | bytes]]:
-        return list(pairs)
-
-
 @pytest.fixture(scope="module", params=VICTORIA_METRICS, ids=str)
 def stores(request: pytest.FixtureRequest, stores_of: StoresOf) -> Stores:
     """Store AB and store A of VictoriaMetrics."""
     return stores_of(request.param)
-
-
-@pytest.fixture(scope="module")
-def unscoped(
-    servers: ExitStack, keystone: Keystone, people: People, tmp_path_factory: pytest.TempPathFactory
-) -> UnscopedFor:
-    """A factory: a gateway that does not scope, before a server, with options of ``[prometheus]``."""
-
-    def start(url: str, options: Mapping[str, str]) -> Gateway:
-        gateway = Unscoped(
-            tmp_path_factory.mktemp("unscoped"),
-            keystone_url=keystone.url,
-            prometheus_url=url,
-            user=people.gateway.user,
-            password=people.gateway.password,
-            options={"prometheus": options},
-        )
-        servers.enter_context(gateway)
-        return gateway
-
-    return start
 
 
 @pytest.fixture(scope="module", params=[WITHOUT, BOTH])
