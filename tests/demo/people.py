@@ -1,4 +1,4 @@
-"""Invented identities, without any Keystone."""
+"""Sample identities that need no Keystone."""
 
 from chrysaetos.demo.identities import Account, ApplicationCredential, Identities
 

@@ -9,7 +9,7 @@ from chrysaetos.demo.cloud import Cloud, Tenant
 from chrysaetos.demo.exporter import Exporter
 from chrysaetos.demo.processes import DemoError, free_port
 
-BIRTH = 1_700_000_000
+CREATED = 1_700_000_000
 TENANTS = (Tenant("aquila", "id-a", "user-a"), Tenant("bubo", "id-b", "user-b"))
 LINE = re.compile(r"^([a-z_A-Z0-9]+)\{(.*?)\} (\S+)(?: (\d+))?(?: # (\{.*))?$")
 
@@ -26,18 +26,18 @@ def samples(text: str) -> dict[tuple[str, str], list[float]]:
 
 @pytest.fixture
 def cloud() -> Cloud:
-    return Cloud(TENANTS, BIRTH)
+    return Cloud(TENANTS, CREATED)
 
 
-def test_the_same_cloud_says_the_same_at_the_same_time(cloud: Cloud) -> None:
-    again = Cloud(TENANTS, BIRTH)
+def test_values_depend_only_on_the_tenants_and_the_time(cloud: Cloud) -> None:
+    again = Cloud(TENANTS, CREATED)
     for target, other in zip(cloud.targets, again.targets, strict=True):
-        assert target.exposition(BIRTH + 77.5) == other.exposition(BIRTH + 77.5)
-    assert cloud.targets[0].exposition(BIRTH) != cloud.targets[0].exposition(BIRTH + 60)
+        assert target.exposition(CREATED + 77.5) == other.exposition(CREATED + 77.5)
+    assert cloud.targets[0].exposition(CREATED) != cloud.targets[0].exposition(CREATED + 60)
 
 
-def test_history_and_scrapes_are_one_curve(cloud: Cloud) -> None:
-    moment = BIRTH - 3600
+def test_history_and_scrapes_have_the_same_values(cloud: Cloud) -> None:
+    moment = CREATED - 3600
     history = samples("".join(cloud.history(moment, moment + 1, 60)))
     scraped = 0
     for target in cloud.targets:
@@ -51,7 +51,7 @@ def test_history_and_scrapes_are_one_curve(cloud: Cloud) -> None:
 def test_counters_grow_at_every_step(cloud: Cloud) -> None:
     counters = re.compile(r"_total$|_bucket$|_count$|_sum$|^ceilometer_cpu$|_bytes$")
     checked = 0
-    for (name, _), values in samples("".join(cloud.history(BIRTH - 86400, BIRTH, 600))).items():
+    for (name, _), values in samples("".join(cloud.history(CREATED - 86400, CREATED, 600))).items():
         assert len(values) == 144
         if counters.search(name) and not name.startswith(("node_memory", "node_filesystem")):
             assert all(before < after for before, after in pairwise(values)), name
@@ -62,14 +62,14 @@ def test_counters_grow_at_every_step(cloud: Cloud) -> None:
 def test_a_cpu_second_passes_every_second(cloud: Cloud) -> None:
     host = cloud.targets[0]
     spent: dict[float, float] = {}
-    for time in (BIRTH, BIRTH + 1000):
+    for time in (CREATED, CREATED + 1000):
         values = samples(host.exposition(time))
         spent[time] = sum(
             sum(value)
             for (name, labels), value in values.items()
             if name == "node_cpu_seconds_total" and 'cpu="0"' in labels
         )
-    assert spent[BIRTH + 1000] - spent[BIRTH] == pytest.approx(1000)
+    assert spent[CREATED + 1000] - spent[CREATED] == pytest.approx(1000)
 
 
 def test_hosts_have_an_fqdn_and_belong_to_no_project(cloud: Cloud) -> None:
@@ -77,7 +77,7 @@ def test_hosts_have_an_fqdn_and_belong_to_no_project(cloud: Cloud) -> None:
     assert len(hosts) == 3
     for host in hosts:
         assert host.labels["fqdn"].endswith(".example")
-        assert "project" not in host.exposition(BIRTH)
+        assert "project" not in host.exposition(CREATED)
 
 
 def test_each_instance_sample_names_its_project_and_resource(cloud: Cloud) -> None:
@@ -93,10 +93,10 @@ def test_each_instance_sample_names_its_project_and_resource(cloud: Cloud) -> No
 
 def test_a_family_is_named_once_in_an_exposition(cloud: Cloud) -> None:
     for target in cloud.targets:
-        types = re.findall(r"^# TYPE (\S+)", target.exposition(BIRTH), flags=re.M)
+        types = re.findall(r"^# TYPE (\S+)", target.exposition(CREATED), flags=re.M)
         assert types
         assert len(types) == len(set(types))
-        assert target.exposition(BIRTH).endswith("# EOF\n")
+        assert target.exposition(CREATED).endswith("# EOF\n")
 
 
 def test_the_exporter_serves_each_target_at_its_path(cloud: Cloud) -> None:
@@ -110,9 +110,9 @@ def test_the_exporter_serves_each_target_at_its_path(cloud: Cloud) -> None:
         for job in jobs.values():
             for config in job["static_configs"]:
                 url = f"http://{config['targets'][0]}{config['labels']['__metrics_path__']}"
-                with urllib.request.urlopen(url, timeout=5) as answer:
-                    assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
-                    assert answer.read().endswith(b"# EOF\n")
+                with urllib.request.urlopen(url, timeout=5) as response:
+                    assert response.headers["Content-Type"].startswith("application/openmetrics-text")
+                    assert response.read().endswith(b"# EOF\n")
         with pytest.raises(urllib.error.HTTPError, match="404") as refused:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)
         refused.value.close()

@@ -13,13 +13,13 @@ GATEWAY = "http://127.0.0.1:25001"
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    made = tmp_path / "a folder"
-    made.mkdir()
-    everybody = identities()
+    created = tmp_path / "a folder"
+    created.mkdir()
+    accounts = identities()
     write_credentials(
-        made, (*everybody.tenants, everybody.admin, everybody.service, everybody.stranger), KEYSTONE
+        created, (*accounts.tenants, accounts.admin, accounts.service, accounts.stranger), KEYSTONE
     )
-    return made
+    return created
 
 
 def commands(directory: Path) -> list[str]:
@@ -29,7 +29,7 @@ def commands(directory: Path) -> list[str]:
     ]
 
 
-def test_credentials_are_for_their_owner(directory: Path) -> None:
+def test_files_with_credentials_are_private(directory: Path) -> None:
     files = list(directory.iterdir())
     assert len(files) == 12
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
@@ -40,7 +40,7 @@ def test_each_command_is_a_shell_command_on_files_that_exist(directory: Path) ->
     assert len(found) >= 12
     for command in found:
         assert run(["sh", "-n", "-c", command]).out == ""
-        # The others find the gateway in the catalog.
+        # The other commands find the gateway in the catalog.
         named = GATEWAY in command or f"@{GATEWAY.removeprefix('http://')}" in command
         assert named or "openstack" in command or "&& chrysaetos " in command
         if " && " in command:
@@ -64,7 +64,7 @@ def test_no_secret_is_printed(directory: Path) -> None:
     assert "pass'word" not in text
 
 
-def test_an_openrc_replaces_every_variable_of_another_cloud(directory: Path) -> None:
+def test_an_openrc_replaces_the_variables_of_another_cloud(directory: Path) -> None:
     script = f". '{directory}/bubo.openrc'; env | grep -a '^OS_\\|^APPL' | sort"
     outside = {"PATH": "/usr/bin:/bin", "OS_CLOUD": "other", "OS_PROJECT_ID": "other"}
     shown = run(["sh", "-c", script], env=outside)
@@ -83,7 +83,7 @@ def test_an_openrc_replaces_every_variable_of_another_cloud(directory: Path) -> 
     ]
 
 
-def test_a_stranger_asks_for_a_token_without_a_project(directory: Path) -> None:
+def test_a_stranger_requests_a_token_without_a_project(directory: Path) -> None:
     body = json.loads((directory / "stranger.auth.json").read_text())
     assert body["auth"]["scope"] == "unscoped"
     assert "OS_PROJECT" not in (directory / "stranger.openrc").read_text().partition("\n")[2]

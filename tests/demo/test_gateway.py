@@ -25,7 +25,7 @@ def options(path: Path, section: str, *names: str) -> dict[str, str]:
     return {name: conf[section][name] for name in names}
 
 
-def test_the_configuration_is_what_oslo_config_reads(tmp_path: Path) -> None:
+def test_oslo_config_reads_the_configuration(tmp_path: Path) -> None:
     server = gateway(tmp_path)
     server.prepare()
     path = server.config_file
@@ -49,7 +49,7 @@ def test_the_configuration_is_what_oslo_config_reads(tmp_path: Path) -> None:
     }
 
 
-def test_a_policy_that_somebody_wrote_is_kept(tmp_path: Path) -> None:
+def test_an_existing_policy_is_kept(tmp_path: Path) -> None:
     server = gateway(tmp_path)
     server.prepare()
     server.policy_file.write_text('"telemetry:query": "!"\n')
@@ -57,7 +57,7 @@ def test_a_policy_that_somebody_wrote_is_kept(tmp_path: Path) -> None:
     assert server.policy_file.read_text() == '"telemetry:query": "!"\n'
 
 
-def test_the_command_is_this_interpreters_gateway(tmp_path: Path) -> None:
+def test_the_command_runs_the_gateway(tmp_path: Path) -> None:
     assert gateway(tmp_path).command()[1:] == [
         "-m",
         "chrysaetos",

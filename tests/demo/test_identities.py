@@ -6,8 +6,8 @@ from chrysaetos.demo.identities import Account, Identities, application_credenti
 
 
 def test_identities_survive_json() -> None:
-    everybody = identities()
-    assert Identities.from_json(json.loads(json.dumps(everybody.to_json()))) == everybody
+    accounts = identities()
+    assert Identities.from_json(json.loads(json.dumps(accounts.to_json()))) == accounts
 
 
 def test_a_user_without_a_role_has_no_project_in_json() -> None:
@@ -15,15 +15,15 @@ def test_a_user_without_a_role_has_no_project_in_json() -> None:
     assert stranger.to_json() == {"user": "stranger", "user_id": "1", "password": "p", "domain": "default"}
 
 
-def test_an_account_asks_for_a_token_of_its_project() -> None:
+def test_an_account_requests_a_token_for_its_project() -> None:
     assert account("bubo").auth()["auth"]["scope"] == {"project": {"id": "project-bubo"}}
 
 
-def test_without_a_scope_an_unscoped_token_is_asked_for() -> None:
+def test_without_a_scope_the_token_is_unscoped() -> None:
     assert password_auth("1", "p")["auth"]["scope"] == "unscoped"
 
 
-def test_an_application_credential_asks_without_a_scope() -> None:
+def test_a_request_with_an_application_credential_has_no_scope() -> None:
     credential = account("bubo").application_credential
     assert credential is not None
     assert application_credential_auth(credential) == {

@@ -10,7 +10,7 @@ import pytest
 
 from chrysaetos.demo import gateway, main
 
-STAND_IN = """
+FAKE_GATEWAY = """
 import http.server, sys
 class Ready(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -20,7 +20,7 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Ready).serve_forever()
 """
 
 
-ENDS_LATER = """
+EXITS_LATER = """
 import os, pathlib, sys, threading, time
 def end():
     while not pathlib.Path(sys.argv[2], "../demo.json").exists():
@@ -36,8 +36,8 @@ def parse(*arguments: str) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def left_behind(directory: Path) -> list[str]:
-    """Command lines of processes that work in a directory."""
+def running_processes(directory: Path) -> list[str]:
+    """Return the command lines of processes that use a directory."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -50,21 +50,21 @@ def left_behind(directory: Path) -> list[str]:
 
 
 @pytest.fixture
-def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def fake_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
     def command(self: gateway.Gateway) -> list[str]:
-        return [sys.executable, "-c", STAND_IN, str(self.port), str(self.directory)]
+        return [sys.executable, "-c", FAKE_GATEWAY, str(self.port), str(self.directory)]
 
     monkeypatch.setattr(gateway.Gateway, "command", command)
 
 
-@pytest.mark.usefixtures("stand_in")
-def test_two_starts_on_one_state(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("fake_gateway")
+def test_two_starts_with_the_same_state(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     state = tmp_path / "demo"
     assert main.run(parse("--state-dir", str(state), "--exit-after", "0")) == 0
     first = capsys.readouterr()
-    assert "history: 24.0 h" in first.err
+    assert "wrote 24.0 h of history" in first.err
     assert "As aquila" in first.out
-    assert left_behind(state) == []
+    assert running_processes(state) == []
 
     path = state / "demo.json"
     assert path.stat().st_mode & 0o777 == 0o600
@@ -73,8 +73,8 @@ def test_two_starts_on_one_state(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert demo["keystone_url"].endswith("/v3")
     assert {"gateway_url", "prometheus_url"} < set(demo)
     assert [tenant["user"] for tenant in demo["tenants"]] == ["aquila", "bubo", "corvus"]
-    for one in (*demo["tenants"], demo["admin"], demo["service"]):
-        assert set(one) == {
+    for account in (*demo["tenants"], demo["admin"], demo["service"]):
+        assert set(account) == {
             "user",
             "password",
             "project_id",
@@ -82,18 +82,18 @@ def test_two_starts_on_one_state(tmp_path: Path, capsys: pytest.CaptureFixture[s
             "application_credential",
             "domain",
         }
-        assert set(one["application_credential"]) == {"id", "secret"}
-        assert one["domain"] == "default"
+        assert set(account["application_credential"]) == {"id", "secret"}
+        assert account["domain"] == "default"
     assert set(demo["stranger"]) == {"user", "password", "domain"}
 
     assert main.run(parse("--state-dir", str(state), "--exit-after", "0")) == 0
     second = capsys.readouterr()
-    assert "history" not in second.err
+    assert "of history" not in second.err
     assert json.loads(path.read_text())["tenants"] == demo["tenants"]
-    assert left_behind(state) == []
+    assert running_processes(state) == []
 
 
-def test_a_gateway_that_ends_ends_everything(
+def test_the_exit_of_the_gateway_stops_the_demo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state = tmp_path / "demo"
@@ -104,22 +104,20 @@ def test_a_gateway_that_ends_ends_everything(
 
         monkeypatch.setattr(gateway.Gateway, "command", command)
         assert main.run(parse("--state-dir", str(state), "--exit-after", "30")) == 1
-        assert left_behind(state) == []
+        assert running_processes(state) == []
         return capsys.readouterr().err
 
     during_the_start = run_with("raise SystemExit('[prometheus] port: not a port')")
-    assert "Gateway ended with status 1" in during_the_start
+    assert "Gateway exited with status 1" in during_the_start
     assert "[prometheus] port: not a port" in during_the_start
     assert not (state / "demo.json").exists()
 
-    later = run_with(ENDS_LATER + STAND_IN)
-    assert "ready; Ctrl-C ends everything" in later
-    assert "Gateway ended with status 7" in later
+    later = run_with(EXITS_LATER + FAKE_GATEWAY)
+    assert "ready; press Ctrl-C to stop" in later
+    assert "Gateway exited with status 7" in later
 
 
-def test_a_signal_during_the_start_ends_everything(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_signal_during_the_start_stops_the_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(signal.SIGTERM)
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM))
     timer.start()
@@ -127,23 +125,21 @@ def test_a_signal_during_the_start_ends_everything(
         assert main.run(parse("--state-dir", str(tmp_path / "demo"))) == 130
     finally:
         timer.join()
-    assert "ended before everything was ready" in capsys.readouterr().err
-    assert left_behind(tmp_path) == []
+    assert "stopped before everything was ready" in capsys.readouterr().err
+    assert running_processes(tmp_path) == []
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_folder_of_somebody_else_is_one_clear_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_directory_with_other_files_is_rejected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "thesis.tex").touch()
     assert main.run(parse("--state-dir", str(tmp_path))) == 1
     assert capsys.readouterr().err == (
-        f"chrysaetos demo: {tmp_path}: is not empty, and not the state of a demo\n"
+        f"chrysaetos demo: {tmp_path}: is not empty and does not belong to a demo\n"
     )
 
 
 @pytest.mark.parametrize("seconds", ["-1", "soon", "nan", "inf"])
-def test_a_bad_time_is_one_clear_line(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_time_is_rejected(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as refused:
         parse(f"--exit-after={seconds}")
     assert refused.value.code == 2

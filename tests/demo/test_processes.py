@@ -31,7 +31,7 @@ def alive(pid: int) -> bool:
     return status.rpartition(")")[2].split()[0] != "Z"
 
 
-def test_a_preferred_port_is_kept_while_it_is_free() -> None:
+def test_a_preferred_port_is_used_if_it_is_free() -> None:
     port = free_port()
     assert free_port(port) == port
     assert free_port(port, taken=[port]) != port
@@ -41,7 +41,7 @@ def test_a_preferred_port_is_kept_while_it_is_free() -> None:
         assert free_port(port) != port
 
 
-def test_a_port_is_given_to_one_process_only() -> None:
+def test_a_port_is_reserved_for_one_process() -> None:
     mine = free_port()
     script = f"from chrysaetos.demo.processes import free_port; print(free_port({mine}) != {mine})"
     assert run([sys.executable, "-c", script]).out == "True\n"
@@ -57,10 +57,10 @@ def test_the_oldest_reservation_ends_when_there_are_many() -> None:
     assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == first
 
 
-def test_waiting_ends_with_the_condition_the_deadline_or_the_signal() -> None:
-    asked: list[int] = []
-    assert wait_for(lambda: bool(asked.append(1)) or len(asked) == 3, timeout=5)
-    assert len(asked) == 3
+def test_wait_for_ends_with_the_condition_the_timeout_or_the_event() -> None:
+    calls: list[int] = []
+    assert wait_for(lambda: bool(calls.append(1)) or len(calls) == 3, timeout=5)
+    assert len(calls) == 3
     assert not wait_for(lambda: False, timeout=0.1)
     stop = threading.Event()
     stop.set()
@@ -68,11 +68,11 @@ def test_waiting_ends_with_the_condition_the_deadline_or_the_signal() -> None:
         wait_for(lambda: False, timeout=5, stop=stop)
 
 
-def test_nobody_answers_on_a_free_port() -> None:
+def test_a_free_port_does_not_answer() -> None:
     assert not answers(f"http://127.0.0.1:{free_port()}/", timeout=0.5)
 
 
-def test_a_private_file_is_replaced_as_a_whole_and_is_for_its_owner(tmp_path: Path) -> None:
+def test_a_private_file_is_replaced_atomically(tmp_path: Path) -> None:
     path = tmp_path / "secret.json"
     write_private(path, "old")
     with path.open() as before:
@@ -83,9 +83,9 @@ def test_a_private_file_is_replaced_as_a_whole_and_is_for_its_owner(tmp_path: Pa
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_private_directory_is_for_its_owner(tmp_path: Path) -> None:
-    made = private_directory(tmp_path / "a" / "b")
-    assert made.stat().st_mode & 0o777 == 0o700
+def test_a_private_directory_is_accessible_by_its_owner_only(tmp_path: Path) -> None:
+    created = private_directory(tmp_path / "a" / "b")
+    assert created.stat().st_mode & 0o777 == 0o700
     (tmp_path / "file").touch()
     with pytest.raises(DemoError, match="file"):
         private_directory(tmp_path / "file")
@@ -100,7 +100,7 @@ time.sleep(60)
 """
 
 
-LEAVER = """
+ORPHANING = """
 import subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 child.returncode = 0
@@ -108,7 +108,7 @@ print(child.pid, flush=True)
 """
 
 
-def test_a_process_ends_with_its_children_even_when_it_ignores_sigterm(tmp_path: Path) -> None:
+def test_a_process_that_ignores_sigterm_is_killed_with_its_children(tmp_path: Path) -> None:
     process = Process("stubborn", [sys.executable, "-c", STUBBORN], log=tmp_path / "log")
     try:
         assert wait_for(lambda: process.log.read_text().endswith("\n"), timeout=10)
@@ -121,8 +121,8 @@ def test_a_process_ends_with_its_children_even_when_it_ignores_sigterm(tmp_path:
     assert wait_for(lambda: not alive(child), timeout=5)
 
 
-def test_children_left_behind_are_ended(tmp_path: Path) -> None:
-    process = Process("leaver", [sys.executable, "-c", LEAVER], log=tmp_path / "log")
+def test_children_of_an_exited_process_are_stopped(tmp_path: Path) -> None:
+    process = Process("leaver", [sys.executable, "-c", ORPHANING], log=tmp_path / "log")
     assert wait_for(lambda: process.status() is not None, timeout=10)
     child = int(process.log.read_text())
     assert alive(child)
@@ -139,19 +139,19 @@ def test_a_signal_to_the_terminal_does_not_reach_a_process(tmp_path: Path) -> No
         process.stop()
 
 
-def test_an_ended_process_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
+def test_an_exited_process_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
     script = "print('first'); [print(i) for i in range(50)]; print('the reason'); raise SystemExit(3)"
     process = Process("broken", [sys.executable, "-c", script], log=tmp_path / "log")
     assert wait_for(lambda: process.status() is not None, timeout=10)
     with pytest.raises(DemoError) as error:
         process.check()
     process.stop()
-    assert "broken ended with status 3" in str(error.value)
+    assert "broken exited with status 3" in str(error.value)
     assert "the reason" in str(error.value)
     assert "first" not in str(error.value)
 
 
-def test_a_program_that_is_missing_is_named(tmp_path: Path) -> None:
+def test_a_missing_program_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DemoError, match="no-such-program"):
         Process("ghost", ["no-such-program"], log=tmp_path / "log")
 
@@ -184,7 +184,7 @@ class Quitter(Sleeper):
     script: ClassVar[str] = "raise SystemExit('cannot go on')"
 
 
-def test_a_server_is_ready_inside_its_block_and_ended_behind_it(tmp_path: Path) -> None:
+def test_a_server_is_ready_inside_its_block_and_stopped_after_it(tmp_path: Path) -> None:
     with Listener(tmp_path / "it") as server:
         assert answers(server.root_url)
         assert (server.directory / "prepared").exists()
@@ -197,15 +197,15 @@ def test_a_server_is_ready_inside_its_block_and_ended_behind_it(tmp_path: Path) 
         server.check()
 
 
-def test_a_server_that_does_not_get_ready_is_ended(tmp_path: Path) -> None:
+def test_a_server_that_is_not_ready_in_time_is_stopped(tmp_path: Path) -> None:
     server = Sleeper(tmp_path / "it")
-    with pytest.raises(DemoError, match="did not get ready") as error, server:
+    with pytest.raises(DemoError, match="was not ready") as error, server:
         pytest.fail("it never answers")
     assert server.pid is None
     assert str(server.log) in str(error.value)
 
 
-def test_a_server_that_quits_is_not_waited_for(tmp_path: Path) -> None:
+def test_waiting_ends_when_a_server_exits(tmp_path: Path) -> None:
     begun = time.monotonic()
     with pytest.raises(DemoError, match="cannot go on"), Quitter(tmp_path / "it"):
         pytest.fail("it has quit")

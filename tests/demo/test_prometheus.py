@@ -15,12 +15,12 @@ def text(start: int, count: int) -> list[str]:
 
 
 def query(server: Prometheus, expression: str, moment: float) -> Any:
-    asked = {"query": expression, "time": str(moment)}
-    answer = requests.get(f"{server.url}/api/v1/query", params=asked, timeout=10)
-    return answer.json()["data"]["result"]
+    parameters = {"query": expression, "time": str(moment)}
+    response = requests.get(f"{server.url}/api/v1/query", params=parameters, timeout=10)
+    return response.json()["data"]["result"]
 
 
-def test_history_can_be_queried_and_is_found_again(tmp_path: Path) -> None:
+def test_history_can_be_queried_and_extended(tmp_path: Path) -> None:
     server = Prometheus(tmp_path)
     assert server.end_of_blocks() is None
     server.backfill(text(START, 300))
@@ -37,14 +37,14 @@ def test_history_can_be_queried_and_is_found_again(tmp_path: Path) -> None:
         assert [sample["value"][1] for sample in found] == ["310"]
 
 
-def test_text_that_promtool_refuses_is_reported(tmp_path: Path) -> None:
+def test_text_that_promtool_rejects_is_reported(tmp_path: Path) -> None:
     server = Prometheus(tmp_path)
     with pytest.raises(DemoError, match="promtool could not write the history"):
         server.backfill(["this is not a sample\n"])
     assert [path.name for path in tmp_path.glob("history-*")] == []
 
 
-def test_a_missing_prometheus_is_named_with_the_way_to_get_it(
+def test_a_missing_prometheus_is_reported_with_the_command_to_install_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))

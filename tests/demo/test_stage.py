@@ -21,17 +21,17 @@ class Sleeper(Server):
     script = "import time; time.sleep(60)"
 
     def prepare(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def command(self) -> list[str]:
         return [sys.executable, "-c", self.script]
 
 
-class Ending(Sleeper):
+class Exiting(Sleeper):
     script = "raise SystemExit(3)"
 
 
-def test_servers_end_with_the_stack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_servers_stop_with_the_stack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     server = Sleeper(tmp_path)
     with ExitStack() as stack:
         stage = Stage(stack, threading.Event())
@@ -43,15 +43,15 @@ def test_servers_end_with_the_stack(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err.endswith("s] begun\n")
 
 
-def test_a_server_that_ends_is_told(tmp_path: Path) -> None:
+def test_a_server_that_exits_is_reported(tmp_path: Path) -> None:
     with ExitStack() as stack:
         stage = Stage(stack, threading.Event())
-        stage.begin(Ending(tmp_path))
-        with pytest.raises(DemoError, match="Sleeper ended with status 3"):
+        stage.begin(Exiting(tmp_path))
+        with pytest.raises(DemoError, match="Sleeper exited with status 3"):
             stage.stay(30)
 
 
-def test_the_event_ends_the_stay_and_the_next_step() -> None:
+def test_the_event_ends_the_wait_and_the_next_step() -> None:
     with ExitStack() as stack:
         stop = threading.Event()
         stage = Stage(stack, stop)

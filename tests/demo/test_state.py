@@ -7,14 +7,14 @@ from chrysaetos.demo.processes import DemoError
 from chrysaetos.demo.state import State, open_state
 
 
-def test_a_temporary_folder_is_private_and_removed() -> None:
+def test_a_temporary_directory_is_private_and_removed() -> None:
     with open_state(None) as state:
         assert state.directory.stat().st_mode & 0o777 == 0o700
         state.save("a.json", [1])
     assert not state.directory.exists()
 
 
-def test_a_kept_folder_is_private_and_found_again(tmp_path: Path) -> None:
+def test_a_permanent_directory_is_private_and_reused(tmp_path: Path) -> None:
     with open_state(tmp_path / "demo") as state:
         state.save("a.json", {"b": 1})
         assert state.directory.stat().st_mode & 0o777 == 0o700
@@ -23,25 +23,25 @@ def test_a_kept_folder_is_private_and_found_again(tmp_path: Path) -> None:
         assert state.load("missing.json") is None
 
 
-def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_directory_with_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "keystone").mkdir()
     mode = tmp_path.stat().st_mode
-    with pytest.raises(DemoError, match="not the state of a demo"), open_state(tmp_path):
-        pytest.fail("it was taken")
+    with pytest.raises(DemoError, match="does not belong to a demo"), open_state(tmp_path):
+        pytest.fail("it was accepted")
     assert (tmp_path / "keystone").exists()
     assert tmp_path.stat().st_mode == mode
 
 
-def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
+def test_a_file_is_not_a_directory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DemoError, match="cannot be used as a folder"), open_state(tmp_path / "file"):
-        pytest.fail("it was taken")
+    with pytest.raises(DemoError, match="cannot be used as a directory"), open_state(tmp_path / "file"):
+        pytest.fail("it was accepted")
 
 
-def test_one_demo_at_a_time(tmp_path: Path) -> None:
+def test_only_one_demo_can_use_a_directory(tmp_path: Path) -> None:
     with (
         open_state(tmp_path / "demo"),
-        pytest.raises(DemoError, match="another demo runs here"),
+        pytest.raises(DemoError, match="another demo is running here"),
         open_state(tmp_path / "demo"),
     ):
         pytest.fail("two at once")
@@ -49,7 +49,7 @@ def test_one_demo_at_a_time(tmp_path: Path) -> None:
         pass
 
 
-def test_ports_are_those_of_the_last_start_where_they_are_free(tmp_path: Path) -> None:
+def test_free_ports_of_the_last_start_are_reused(tmp_path: Path) -> None:
     state = State(tmp_path)
     before = state.ports(("keystone", "gateway"))
     assert len(set(before.values())) == 2
@@ -62,7 +62,7 @@ def test_ports_are_those_of_the_last_start_where_they_are_free(tmp_path: Path) -
     assert after["gateway"] != before["gateway"]
 
 
-def test_what_is_forgotten_is_gone(tmp_path: Path) -> None:
+def test_forget_removes_files_and_directories(tmp_path: Path) -> None:
     state = State(tmp_path)
     state.save("a.json", 1)
     (tmp_path / "b" / "c").mkdir(parents=True)
@@ -70,7 +70,7 @@ def test_what_is_forgotten_is_gone(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_broken_file_is_named(tmp_path: Path) -> None:
+def test_an_invalid_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(DemoError, match=r"a\.json"):
         State(tmp_path).load("a.json")

@@ -1,7 +1,7 @@
-"""Requests that a gate for portals has to refuse, and odd ones that it has to answer, as bytes.
+"""Requests, as bytes, that a gate for portals must reject, and unusual requests that it must answer.
 
-``{token}`` stands for the token, of a portal that may see ``ALLOWED`` and nothing else. Whoever guards a
-Prometheus can be asked all of them: ``send`` needs an address alone.
+``{token}`` is replaced by the token of a portal that may read only ``ALLOWED``. ``send`` sends the requests
+to any gate, given its address.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ __all__ = ["ALLOWED", "ATTACKS", "BROADER", "GOOD", "HARMLESS", "Case", "send", 
 ALLOWED = '{job="project_usages",__name__=~"project_.*_usage"}'
 A = quote(ALLOWED, safe="")
 GOOD = f"/federate?match%5B%5D={A}"
-"""The target that sites and portals have agreed on."""
+"""The request target of the allowed query."""
 BEARER = b"Authorization: Bearer {token}"
 
 
 class Case(NamedTuple):
-    """One request.
+    """A request.
 
     Attributes:
-        name: what it tries.
+        name: what the request attempts.
         request: its bytes.
     """
 
@@ -34,7 +34,7 @@ class Case(NamedTuple):
     request: bytes
 
     def filled(self, token: str) -> bytes:
-        """The request with a token."""
+        """Return the request with a token."""
         secret = token.encode()
         return (
             self.request.replace(b"{token}", secret)
@@ -46,14 +46,14 @@ class Case(NamedTuple):
 
 
 def send(address: tuple[str, int], case: Case, token: str, timeout: float = 10.0) -> bytes:
-    """All that is answered to a request, until the connection is closed."""
+    """Send a request and return everything that is received until the connection is closed."""
     with Wire(address, timeout) as client:
         client.send(case.filled(token))
         return client.rest()
 
 
 def verdict(answer: bytes) -> str:
-    """``answered`` if any of the answers is good, else ``refused``."""
+    """Return ``answered`` if any of the responses is successful, else ``refused``."""
     return "answered" if any(status < 400 for status in statuses(answer)) else "refused"
 
 
@@ -64,13 +64,13 @@ def _request(
     return b"\r\n".join((*head, b"", b"")) + body
 
 
-def _asked(name: str, target: str, **more: object) -> Case:
-    """A request with the right token."""
+def _query(name: str, target: str, **more: object) -> Case:
+    """Return a request with the correct token."""
     return Case(name, _request(target, BEARER, **more))  # type: ignore[arg-type]
 
 
-def _shown(name: str, *lines: bytes) -> Case:
-    """The right request, with other credentials."""
+def _credentials(name: str, *lines: bytes) -> Case:
+    """Return the allowed request with other credentials."""
     return Case(f"credentials: {name}", _request(GOOD, *lines))
 
 
@@ -83,13 +83,13 @@ _SECOND = [
     case
     for spelling in SPELLINGS
     for case in (
-        _asked(f"second selector: {spelling} behind", f"{GOOD}&{spelling}=secret_total"),
-        _asked(f"second selector: {spelling} in front", f"/federate?{spelling}=secret_total&match[]={A}"),
+        _query(f"second selector: {spelling} behind", f"{GOOD}&{spelling}=secret_total"),
+        _query(f"second selector: {spelling} in front", f"/federate?{spelling}=secret_total&match[]={A}"),
     )
 ]
 
 _OTHER_NAMES = [
-    _asked(f"other name: {name}", f"{GOOD}&{name}=secret_total")
+    _query(f"other name: {name}", f"{GOOD}&{name}=secret_total")
     for name in (
         *("match", "match[0]", "match%5B0%5D", "match%255B%255D", "match%25255B%25255D", "Match[]"),
         *("MATCH%5B%5D", "match[]%00", "%00match[]", "match[]+", "+match[]", "match[]%20", "match[][]"),
@@ -107,7 +107,7 @@ _OTHER_NAMES = [
 ]
 
 _SEPARATORS = [
-    _asked(f"separator: {name}", target)
+    _query(f"separator: {name}", target)
     for name, target in (
         ("semicolon", f"{GOOD};match[]=secret_total"),
         ("semicolon in front", f"/federate?match[]=secret_total;match[]={A}"),
@@ -131,7 +131,7 @@ _SEPARATORS = [
 ]
 
 _SELECTORS = [
-    _asked(f"selector: {text}", f"/federate?match[]={quote(text, safe='')}")
+    _query(f"selector: {text}", f"/federate?match[]={quote(text, safe='')}")
     for text in (
         *("secret_total", '{__name__="secret_total"}', '{"secret_total"}', '{__name__="\\x73ecret_total"}'),
         *("{__name__=`secret_total`}", '{job="other"}', '{job="other",__name__=~"project_.*_usage"}', "up"),
@@ -148,12 +148,12 @@ _SELECTORS = [
 ]
 
 _NOTHING = [
-    _asked(f"no selector: {target}", target)
+    _query(f"no selector: {target}", target)
     for target in ("/federate", "/federate?", "/federate?&", "/federate?match[]", "/federate?match[]=")
 ]
 
 _PATHS = [
-    _asked(f"path: {path}", f"{path}?match%5B%5D={A}&query=secret_total")
+    _query(f"path: {path}", f"{path}?match%5B%5D={A}&query=secret_total")
     for path in (
         *("/", "/metrics", "/graph", "/classic/graph", "/targets", "/config", "/flags", "/status"),
         *("/api/v1/query", "/api/v1/query_range", "/api/v1/series", "/api/v1/labels", "/api/v1/rules"),
@@ -192,7 +192,7 @@ _PATHS = [
 
 _METHODS = [
     *(
-        _asked(f"method: {method}", GOOD, method=method)
+        _query(f"method: {method}", GOOD, method=method)
         for method in (
             *(
                 "HEAD",
@@ -253,54 +253,54 @@ def _bodies() -> list[Case]:
 
 
 _CREDENTIALS = [
-    _shown("none"),
-    _shown("twice", BEARER, BEARER),
-    _shown("wrong, then right", b"Authorization: Bearer wrong", BEARER),
-    _shown("right, then wrong", BEARER, b"Authorization: Bearer wrong"),
-    _shown("right, then Basic", BEARER, b"Authorization: Basic {basic}"),
-    _shown("empty", b"Authorization:"),
-    _shown("empty, then right", b"Authorization:", BEARER),
-    _shown("scheme alone", b"Authorization: Bearer"),
-    _shown("joined with a comma", b"Authorization: Bearer wrong, Bearer {token}"),
-    _shown("joined with a comma, right one first", b"Authorization: Bearer {token}, Bearer wrong"),
-    _shown("joined, without a space", b"Authorization: Bearer {token},wrong"),
-    _shown("something behind", b"Authorization: Bearer {token} x"),
-    _shown("a letter more", b"Authorization: Bearer {token}x"),
-    _shown("a letter less", b"Authorization: Bearer {shorter}"),
-    _shown("in the other case", b"Authorization: Bearer {swapped}"),
-    _shown("in quotes", b'Authorization: Bearer "{token}"'),
-    _shown("without scheme", b"Authorization: {token}"),
-    _shown("without space", b"Authorization: Bearer{token}"),
-    _shown("another scheme", b"Authorization: Token {token}"),
-    _shown("Basic", b"Authorization: Basic {basic}"),
-    _shown("its hash", b"Authorization: Bearer {sha256}"),
-    _shown("a prefix of it", b"Authorization: Bearer cft_"),
-    _shown("not ASCII", b"Authorization: Bearer {token}\xc3\xa9"),
-    _shown("in X-Auth-Token", b"X-Auth-Token: {token}"),
-    _shown("in a cookie", b"Cookie: Authorization=Bearer {token}"),
-    _shown("in Proxy-Authorization", b"Proxy-Authorization: Bearer {token}"),
-    _shown("in X-Forwarded-Authorization", b"X-Forwarded-Authorization: Bearer {token}"),
-    _shown("of the exporter's peer", b"X-Forwarded-For: 127.0.0.1", b"X-Real-IP: 127.0.0.1"),
+    _credentials("none"),
+    _credentials("twice", BEARER, BEARER),
+    _credentials("wrong, then right", b"Authorization: Bearer wrong", BEARER),
+    _credentials("right, then wrong", BEARER, b"Authorization: Bearer wrong"),
+    _credentials("right, then Basic", BEARER, b"Authorization: Basic {basic}"),
+    _credentials("empty", b"Authorization:"),
+    _credentials("empty, then right", b"Authorization:", BEARER),
+    _credentials("scheme alone", b"Authorization: Bearer"),
+    _credentials("joined with a comma", b"Authorization: Bearer wrong, Bearer {token}"),
+    _credentials("joined with a comma, right one first", b"Authorization: Bearer {token}, Bearer wrong"),
+    _credentials("joined, without a space", b"Authorization: Bearer {token},wrong"),
+    _credentials("something behind", b"Authorization: Bearer {token} x"),
+    _credentials("a letter more", b"Authorization: Bearer {token}x"),
+    _credentials("a letter less", b"Authorization: Bearer {shorter}"),
+    _credentials("in the other case", b"Authorization: Bearer {swapped}"),
+    _credentials("in quotes", b'Authorization: Bearer "{token}"'),
+    _credentials("without scheme", b"Authorization: {token}"),
+    _credentials("without space", b"Authorization: Bearer{token}"),
+    _credentials("another scheme", b"Authorization: Token {token}"),
+    _credentials("Basic", b"Authorization: Basic {basic}"),
+    _credentials("its hash", b"Authorization: Bearer {sha256}"),
+    _credentials("a prefix of it", b"Authorization: Bearer cft_"),
+    _credentials("not ASCII", b"Authorization: Bearer {token}\xc3\xa9"),
+    _credentials("in X-Auth-Token", b"X-Auth-Token: {token}"),
+    _credentials("in a cookie", b"Cookie: Authorization=Bearer {token}"),
+    _credentials("in Proxy-Authorization", b"Proxy-Authorization: Bearer {token}"),
+    _credentials("in X-Forwarded-Authorization", b"X-Forwarded-Authorization: Bearer {token}"),
+    _credentials("of the exporter's peer", b"X-Forwarded-For: 127.0.0.1", b"X-Real-IP: 127.0.0.1"),
     Case("credentials: in the URL", _request(f"{GOOD}&access_token={{token}}")),
     Case("credentials: in the authority", _request(f"http://portal:{{token}}@gate{GOOD}")),
 ]
 
 _FORMS = [
-    _asked("form: absolute, another server", f"http://127.0.0.1:9090{GOOD}"),
-    _asked("form: absolute, another path", "http://gate/api/v1/query?query=secret_total"),
-    _asked("form: absolute, TLS, another path", "https://gate/metrics"),
-    _asked("form: absolute, metadata service", "http://169.254.169.254/latest/meta-data"),
-    _asked("form: absolute, file", "file:///etc/passwd"),
-    _asked("form: authority", f"gate{GOOD}"),
-    _asked("form: no slash", f"federate?match[]={A}"),
-    _asked("HTTP/1.0: another path", "/metrics", version="HTTP/1.0"),
-    _asked("HTTP/1.0: second selector", f"{GOOD}&match[]=secret_total", version="HTTP/1.0"),
+    _query("form: absolute, another server", f"http://127.0.0.1:9090{GOOD}"),
+    _query("form: absolute, another path", "http://gate/api/v1/query?query=secret_total"),
+    _query("form: absolute, TLS, another path", "https://gate/metrics"),
+    _query("form: absolute, metadata service", "http://169.254.169.254/latest/meta-data"),
+    _query("form: absolute, file", "file:///etc/passwd"),
+    _query("form: authority", f"gate{GOOD}"),
+    _query("form: no slash", f"federate?match[]={A}"),
+    _query("HTTP/1.0: another path", "/metrics", version="HTTP/1.0"),
+    _query("HTTP/1.0: second selector", f"{GOOD}&match[]=secret_total", version="HTTP/1.0"),
     Case("HTTP/1.0: without Host, another path", b"GET /metrics HTTP/1.0\r\n" + BEARER + b"\r\n\r\n"),
     Case("HTTP/1.0: without token", b"GET " + GOOD.encode() + b" HTTP/1.0\r\n\r\n"),
     Case("HTTP/0.9", b"GET /metrics\r\n\r\n"),
-    _asked("HTTP/2 by name", GOOD, version="HTTP/2.0"),
-    _asked("HTTP/3 by name", GOOD, version="HTTP/3"),
-    _asked("HTTP/1.9", "/metrics", version="HTTP/1.9"),
+    _query("HTTP/2 by name", GOOD, version="HTTP/2.0"),
+    _query("HTTP/3 by name", GOOD, version="HTTP/3"),
+    _query("HTTP/1.9", "/metrics", version="HTTP/1.9"),
     Case("HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
 ]
 
@@ -412,7 +412,7 @@ ATTACKS: tuple[Case, ...] = (
 
 def _selecting(name: str, *texts: str) -> Case:
     pieces = "&".join(f"match%5B%5D={quote(text, safe='')}" for text in texts)
-    return _asked(f"selector: {name}", f"/federate?{pieces}")
+    return _query(f"selector: {name}", f"/federate?{pieces}")
 
 
 def _everything(text: str) -> str:
@@ -422,14 +422,14 @@ def _everything(text: str) -> str:
 _NAME = '__name__=~"project_.*_usage"'
 
 HARMLESS: tuple[Case, ...] = (
-    _asked("as it is", GOOD),
-    _asked(
+    _query("as it is", GOOD),
+    _query(
         "encoding: hexadecimal digits in lower case", GOOD.replace("%5B%5D", "%5b%5d").replace("%7B", "%7b")
     ),
-    _asked("encoding: as little as possible", "/federate?match[]=" + ALLOWED.replace('"', "%22")),
-    _asked("encoding: all of it", f"/federate?{_everything('match[]')}={_everything(ALLOWED)}"),
-    _asked("encoding: plus for space", "/federate?match[]=+" + A.replace("%2C", ",+")),
-    _asked("separator: ampersands around", f"/federate?&match%5B%5D={A}&"),
+    _query("encoding: as little as possible", "/federate?match[]=" + ALLOWED.replace('"', "%22")),
+    _query("encoding: all of it", f"/federate?{_everything('match[]')}={_everything(ALLOWED)}"),
+    _query("encoding: plus for space", "/federate?match[]=+" + A.replace("%2C", ",+")),
+    _query("separator: ampersands around", f"/federate?&match%5B%5D={A}&"),
     _selecting("reordered", f'{{{_NAME},job="project_usages"}}'),
     _selecting("spaces", f'  {{  job = "project_usages" ,\t{_NAME}  }}  '),
     _selecting("trailing comma", f'{{job="project_usages",{_NAME},}}'),
@@ -471,8 +471,8 @@ HARMLESS: tuple[Case, ...] = (
         "no body, with its type", _request(GOOD, BEARER, b"Content-Type: application/x-www-form-urlencoded")
     ),
     Case("empty line in front", b"\r\n" + _request(GOOD, BEARER)),
-    _asked("HTTP/1.0", GOOD, version="HTTP/1.0"),
-    _asked("absolute form of its own name", f"http://gate{GOOD}"),
+    _query("HTTP/1.0", GOOD, version="HTTP/1.0"),
+    _query("absolute form of its own name", f"http://gate{GOOD}"),
 )
 """What means the same as the allowed query, and has to be answered with all that is allowed."""
 

@@ -1,4 +1,4 @@
-"""A site for tests of federation: its store, the gate as a process, and tokens made by the command."""
+"""A site for tests of federation: the content of its TSDB, the gate as a process, and tokens."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 __all__ = ["FederationGate", "Labels", "federate_token", "new_token", "selected", "store_text"]
 
 Labels = frozenset[tuple[str, str]]
-"""A series: all its labels, ``__name__`` among them."""
+"""All labels of a series, including ``__name__``."""
 
 MINUTES = 90
 
 
 class FederationGate(Server):
-    """`chrysaetos federate`, started as an operator does.
+    """``chrysaetos federate``, started as by an operator.
 
     Args:
-        directory: its folder; the tokens are `tokens.json` in it, and have to be there.
-        upstream: root of the site's Prometheus.
-        arguments: further ones.
+        directory: its directory, which must contain the token file ``tokens.json`` at the start.
+        upstream: root URL of the site's Prometheus.
+        arguments: further arguments.
     """
 
     name: ClassVar[str] = "Gate"
@@ -43,11 +43,11 @@ class FederationGate(Server):
 
     @property
     def tokens(self) -> Path:
-        """The file with the tokens' hashes."""
+        """The token file."""
         return self.directory / "tokens.json"
 
     def prepare(self) -> None:
-        """Nothing: the tokens are made beforehand."""
+        """Do nothing: the token file already exists."""
 
     def command(self) -> list[str]:
         listening = ("--bind", LOOPBACK, "--port", str(self.port), "--metrics-port", str(self.metrics_port))
@@ -60,22 +60,22 @@ class FederationGate(Server):
 
 
 def federate_token(*arguments: str, tokens: Path) -> str:
-    """What `chrysaetos federate token` prints."""
+    """Run ``chrysaetos federate token`` and return its output."""
     command = [sys.executable, "-m", "chrysaetos", "federate", "token", *arguments, "--tokens", str(tokens)]
     return run(command).out
 
 
 def new_token(tokens: Path, *allow: str, name: str = "portal", expires: str = "90d") -> str:
-    """A new token that may see what the selectors select."""
+    """Generate a token that may read the series that the selectors select."""
     tokens.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     allowing = [word for selector in allow for word in ("--allow", selector)]
     return federate_token("new", name, *allowing, "--expires", expires, tokens=tokens).strip()
 
 
 def store_text(series: Iterable[Mapping[str, str]]) -> Iterator[str]:
-    """A store's content as OpenMetrics text: a sample a minute, until long behind the end of any test."""
+    """Yield a sample per minute as OpenMetrics text, until long after the end of any test."""
     now = int(time.time()) // 60 * 60
-    for labels in sorted(series, key=lambda one: one["__name__"]):
+    for labels in sorted(series, key=lambda series: series["__name__"]):
         pairs = ",".join(f"{name}={_quoted(value)}" for name, value in labels.items() if name != "__name__")
         lines = (f"{labels['__name__']}{{{pairs}}} 1 {now + 60 * tick}\n" for tick in range(-10, MINUTES))
         yield "".join(lines)
@@ -88,7 +88,7 @@ def _quoted(value: str) -> str:
 
 
 def selected(exposition: str) -> set[Labels]:
-    """The series of an answer of ``/federate``, which adds an empty ``instance`` to those without one."""
+    """Return the series in a response of ``/federate``, without the empty ``instance`` that it adds."""
     return {
         frozenset(
             (name, value) for name, value in (*sample.labels.items(), ("__name__", sample.name)) if value

@@ -1,4 +1,4 @@
-"""The gate for portals: alone, before a recorder and before a real Prometheus, and inside the gateway."""
+"""The gate alone, in front of a recorder and of a real Prometheus, and inside the gateway."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SERIES = [
     for location in ("here", "elsewhere")
 ] + [{"__name__": "up", "job": "project_usages", "instance": "exporter:8080"}]
 
-SHOWN = {
+ALLOWED_SERIES = {
     frozenset(labels.items())
     for labels in SERIES
     if labels["job"] == "project_usages" and labels["__name__"] in {"project_vcpu_usage", "project_mb_usage"}
@@ -52,7 +52,7 @@ SHOWN = {
 
 
 class Site:
-    """A gate, its token, and who stands behind it."""
+    """A gate and its token."""
 
     def __init__(self, gate: FederationGate, token: str) -> None:
         self.gate = gate
@@ -86,10 +86,10 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, prometheus: Prometheus) -> Iterator[Site]:
-    """In front of a real Prometheus."""
-    made = make_site(tmp_path_factory.mktemp("gate"), prometheus.url, *UNHURRIED)
-    with made.gate:
-        yield made
+    """A gate in front of a real Prometheus."""
+    created = make_site(tmp_path_factory.mktemp("gate"), prometheus.url, *UNHURRIED)
+    with created.gate:
+        yield created
 
 
 @pytest.fixture(scope="module")
@@ -100,17 +100,17 @@ def recorder() -> Iterator[Recorder]:
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder) -> Iterator[Site]:
-    """In front of a recorder."""
-    made = make_site(tmp_path_factory.mktemp("gate"), recorder.url, *UNHURRIED)
-    with made.gate:
-        yield made
+    """A gate in front of a recorder."""
+    created = make_site(tmp_path_factory.mktemp("gate"), recorder.url, *UNHURRIED)
+    with created.gate:
+        yield created
 
 
-# what is refused
+# rejected requests
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda case: case.name)
-def test_an_attack_is_refused_and_nothing_reaches_prometheus(
+def test_an_attack_is_rejected_and_does_not_reach_prometheus(
     guarded: Site, recorder: Recorder, attack: Case
 ) -> None:
     before = len(recorder.received)
@@ -122,7 +122,7 @@ def test_an_attack_is_refused_and_nothing_reaches_prometheus(
     assert guarded.token.encode() not in answer
 
 
-def test_there_are_enough_attacks_and_the_recorder_would_show_one(guarded: Site, recorder: Recorder) -> None:
+def test_there_are_enough_attacks_and_the_recorder_records(guarded: Site, recorder: Recorder) -> None:
     assert len(ATTACKS) >= 60
     before = len(recorder.received)
     assert verdict(send(guarded.address, HARMLESS[0], guarded.token)) == "answered"
@@ -139,7 +139,7 @@ def test_there_are_enough_attacks_and_the_recorder_would_show_one(guarded: Site,
         ("/federate?match%5b%5d={reordered}", 200),
     ],
 )
-def test_the_known_ways_around_a_gate_that_compares_texts(site: Site, target: str, status: int) -> None:
+def test_known_bypasses_of_gates_that_compare_text(site: Site, target: str, status: int) -> None:
     reordered = quote('{  __name__=~"project_.*_usage" , job = "project_usages" }').replace("%7B", "%7b")
     url = target.format(allowed=quote(ALLOWED, safe=""), reordered=reordered)
     with Wire(site.address) as client:
@@ -162,7 +162,7 @@ def test_the_known_ways_around_a_gate_that_compares_texts(site: Site, target: st
         ("GET", "/federate", 401),
     ],
 )
-def test_who_shows_no_token_learns_only_that_there_is_one_path(
+def test_without_a_token_only_the_existence_of_the_path_is_revealed(
     site: Site, method: str, path: str, status: int
 ) -> None:
     answer = requests.request(method, site.gate.root_url + path, timeout=10)
@@ -171,15 +171,15 @@ def test_who_shows_no_token_learns_only_that_there_is_one_path(
     assert answer.headers.get("WWW-Authenticate") == ('Bearer realm="federation"' if status == 401 else None)
 
 
-# what is answered
+# accepted requests
 
 
 @pytest.mark.parametrize("case", HARMLESS, ids=lambda case: case.name)
-def test_another_spelling_of_what_is_allowed_is_answered(site: Site, case: Case) -> None:
+def test_other_spellings_of_an_allowed_request_are_answered(site: Site, case: Case) -> None:
     answer = send(site.address, case, site.token)
     assert statuses(answer) == [200]
     _, _, body = answer.partition(b"\r\n\r\n")
-    assert selected(_unchunked(answer, body)) == SHOWN
+    assert selected(_unchunked(answer, body)) == ALLOWED_SERIES
 
 
 def _unchunked(answer: bytes, body: bytes) -> str:
@@ -204,79 +204,77 @@ def test_gzip_is_passed_through(site: Site) -> None:
         stream=True,
     )
     assert answer.headers["Content-Encoding"] == "gzip"
-    assert selected(gzip.decompress(answer.raw.read(decode_content=False)).decode()) == SHOWN
+    assert selected(gzip.decompress(answer.raw.read(decode_content=False)).decode()) == ALLOWED_SERIES
 
 
 @pytest.mark.parametrize("selector", BROADER)
-def test_a_broader_selector_gets_what_the_policy_selects_of_it(
+def test_a_broader_selector_is_restricted_to_the_policy(
     site: Site, prometheus: Prometheus, selector: str
 ) -> None:
     everything = requests.get(f"{prometheus.url}/federate", params={"match[]": selector}, timeout=10)
     answer = site.ask(selector)
     assert answer.status_code == 200
-    assert selected(answer.text) == selected(everything.text) & SHOWN
+    assert selected(answer.text) == selected(everything.text) & ALLOWED_SERIES
 
 
-def test_a_selector_without_matchers_stands_for_all_that_is_allowed(site: Site) -> None:
-    assert selected(site.ask("{}").text) == SHOWN
+def test_an_empty_selector_selects_everything_allowed(site: Site) -> None:
+    assert selected(site.ask("{}").text) == ALLOWED_SERIES
 
 
-def test_what_prometheus_refuses_is_passed_on(site: Site) -> None:
+def test_an_error_of_prometheus_is_passed_through(site: Site) -> None:
     answer = site.ask('{job=~"("}')
     assert (answer.status_code, answer.json()["errorType"]) == (400, "bad_data")
 
 
-def test_a_policy_of_several_selectors_shows_what_any_of_them_selects(
-    tmp_path: Path, prometheus: Prometheus
-) -> None:
-    here = make_site(tmp_path, prometheus.url, allow=(ALLOWED, 'up{job="project_usages"}'))
+def test_a_policy_of_several_selectors_allows_their_union(tmp_path: Path, prometheus: Prometheus) -> None:
+    site = make_site(tmp_path, prometheus.url, allow=(ALLOWED, 'up{job="project_usages"}'))
     up = {frozenset(SERIES[-1].items())}
-    with here.gate:
-        assert selected(here.ask('{__name__!=""}').text) == SHOWN | up
-        assert selected(here.ask("up").text) == up
-        assert selected(here.ask("project_vcpu_usage", "up").text) == up | {
-            one for one in SHOWN if ("__name__", "project_vcpu_usage") in one
+    with site.gate:
+        assert selected(site.ask('{__name__!=""}').text) == ALLOWED_SERIES | up
+        assert selected(site.ask("up").text) == up
+        assert selected(site.ask("project_vcpu_usage", "up").text) == up | {
+            series for series in ALLOWED_SERIES if ("__name__", "project_vcpu_usage") in series
         }
-        assert here.ask("up", "secret_total").status_code == 403
+        assert site.ask("up", "secret_total").status_code == 403
 
 
-# limits, and what is noted
+# limits, audit and metrics
 
 
-def test_unknown_tokens_are_throttled_and_known_ones_served(tmp_path: Path, recorder: Recorder) -> None:
-    here = make_site(tmp_path, recorder.url, "--requests-per-second", "0", "--failures-per-second", "0.1")
-    with here.gate:
-        refused = [here.ask(ALLOWED, token=f"cft_{number}").status_code for number in range(25)]
+def test_unknown_tokens_are_throttled_and_known_tokens_work(tmp_path: Path, recorder: Recorder) -> None:
+    site = make_site(tmp_path, recorder.url, "--requests-per-second", "0", "--failures-per-second", "0.1")
+    with site.gate:
+        refused = [site.ask(ALLOWED, token=f"cft_{number}").status_code for number in range(25)]
         assert refused[:20] == [401] * 20
         assert refused[-1] == 429
-        assert here.ask(ALLOWED).status_code == 200
+        assert site.ask(ALLOWED).status_code == 200
 
 
-def test_a_portal_has_a_rate(tmp_path: Path, recorder: Recorder) -> None:
-    here = make_site(tmp_path, recorder.url, "--requests-per-second", "0.5")
-    with here.gate:
-        answers = [here.ask(ALLOWED) for _ in range(4)]
+def test_the_request_rate_of_a_portal_is_limited(tmp_path: Path, recorder: Recorder) -> None:
+    site = make_site(tmp_path, recorder.url, "--requests-per-second", "0.5")
+    with site.gate:
+        answers = [site.ask(ALLOWED) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
     assert int(answers[-1].headers["Retry-After"]) >= 1
 
 
-def test_a_long_answer_is_refused(tmp_path: Path, prometheus: Prometheus) -> None:
-    here = make_site(tmp_path, prometheus.url, "--max-response-bytes", "300")
-    with here.gate:
-        response = here.ask(ALLOWED)
+def test_a_response_that_is_too_large_is_rejected(tmp_path: Path, prometheus: Prometheus) -> None:
+    site = make_site(tmp_path, prometheus.url, "--max-response-bytes", "300")
+    with site.gate:
+        response = site.ask(ALLOWED)
         assert response.status_code == 422
-        assert selected(here.ask('project_mb_usage{project_id="p1",location="here"}').text)
+        assert selected(site.ask('project_mb_usage{project_id="p1",location="here"}').text)
 
 
-def test_each_request_is_noted_without_secrets(tmp_path: Path, prometheus: Prometheus) -> None:
+def test_the_audit_has_all_requests_and_no_secrets(tmp_path: Path, prometheus: Prometheus) -> None:
     audit = tmp_path / "audit.log"
-    here = make_site(tmp_path, prometheus.url, "--audit-file", str(audit), "--audit-format", "json")
-    with here.gate:
-        here.ask("project_vcpu_usage")
-        here.ask("secret_total")
-        here.ask(ALLOWED, token="cft_guessed")
-        requests.get(f"{here.gate.root_url}/x?token={here.token}", timeout=10)
-        metrics = here.metrics()
+    site = make_site(tmp_path, prometheus.url, "--audit-file", str(audit), "--audit-format", "json")
+    with site.gate:
+        site.ask("project_vcpu_usage")
+        site.ask("secret_total")
+        site.ask(ALLOWED, token="cft_guessed")
+        requests.get(f"{site.gate.root_url}/x?token={site.token}", timeout=10)
+        metrics = site.metrics()
     lines = [json.loads(line) for line in audit.read_text().splitlines()]
     assert [(line["user_id"], line["status"]) for line in lines] == [
         ("portal:portal", 200),
@@ -291,15 +289,15 @@ def test_each_request_is_noted_without_secrets(tmp_path: Path, prometheus: Prome
         }
     ]
     assert lines[1]["queries"] == [{"query": "secret_total", "scoped": ""}]
-    written = audit.read_text() + here.gate.log.read_text() + metrics
-    assert here.token not in written
+    written = audit.read_text() + site.gate.log.read_text() + metrics
+    assert site.token not in written
     assert "cft_guessed" not in written
     assert 'chrysaetos_federation_requests_total{code="200",token="portal"} 1.0' in metrics
     assert 'chrysaetos_federation_requests_total{code="403",token="portal"} 1.0' in metrics
     assert 'chrysaetos_federation_answered_timestamp_seconds{token="portal"}' in metrics
 
 
-# its start
+# start
 
 
 @pytest.mark.parametrize(
@@ -312,7 +310,7 @@ def test_each_request_is_noted_without_secrets(tmp_path: Path, prometheus: Prome
         ('{"version": 1, "tokens": []}', 0o620, "has unsafe permissions"),
     ],
 )
-def test_it_does_not_start_without_a_token_that_is_kept_well(
+def test_the_gate_does_not_start_with_an_invalid_token_file(
     tmp_path: Path, content: str | None, mode: int, expected: str
 ) -> None:
     gate = FederationGate(tmp_path, "http://127.0.0.1:9")
@@ -326,7 +324,7 @@ def test_it_does_not_start_without_a_token_that_is_kept_well(
     assert expected in done.err
 
 
-def test_an_empty_or_ended_token_opens_nothing(tmp_path: Path) -> None:
+def test_the_gate_does_not_start_with_an_expired_token(tmp_path: Path) -> None:
     gate = FederationGate(tmp_path, "http://127.0.0.1:9")
     new_token(gate.tokens, ALLOWED, expires="1s")
     time.sleep(1.1)
@@ -342,35 +340,35 @@ def test_tls(tmp_path: Path, prometheus: Prometheus) -> None:
     certificate.cert_chain_pems[0].write_to_path(str(chain))
     certificate.private_key_pem.write_to_path(str(key))
     authority.cert_pem.write_to_path(str(ca))
-    here = make_site(tmp_path, prometheus.url, "--tls-cert", str(chain), "--tls-key", str(key))
-    with here.gate:
-        url = here.gate.root_url.replace("http:", "https:")
+    site = make_site(tmp_path, prometheus.url, "--tls-cert", str(chain), "--tls-key", str(key))
+    with site.gate:
+        url = site.gate.root_url.replace("http:", "https:")
         with requests.Session() as session:
-            session.headers["Authorization"] = f"Bearer {here.token}"
+            session.headers["Authorization"] = f"Bearer {site.token}"
             for _ in range(2):
                 answer = session.get(
                     f"{url}/federate", params={"match[]": ALLOWED}, verify=str(ca), timeout=10
                 )
-                assert selected(answer.text) == SHOWN
+                assert selected(answer.text) == ALLOWED_SERIES
             assert session.get(f"{url}/metrics", verify=str(ca), timeout=10).status_code == 404
-        with Wire(here.address) as client:
+        with Wire(site.address) as client:
             client.send(b"GET /federate HTTP/1.1\r\nHost: gate\r\n\r\n")
             assert statuses(client.rest()) == []
-        old = run(["openssl", "s_client", "-connect", f"{LOOPBACK}:{here.gate.port}", "-tls1_1"])
+        old = run(["openssl", "s_client", "-connect", f"{LOOPBACK}:{site.gate.port}", "-tls1_1"])
         assert "Cipher is (NONE)" in old.printed
-        # A renewed certificate is taken on SIGHUP, and a damaged one is not.
-        before = certificate_of(here.address, ca)
+        # SIGHUP reloads a renewed certificate, and ignores an invalid one.
+        before = certificate_of(site.address, ca)
         renewed = authority.issue_cert(LOOPBACK)
         renewed.cert_chain_pems[0].write_to_path(str(chain))
         renewed.private_key_pem.write_to_path(str(key))
-        assert here.gate.pid is not None
-        os.kill(here.gate.pid, signal.SIGHUP)
-        assert wait_for(lambda: certificate_of(here.address, ca) != before, timeout=10)
-        after = certificate_of(here.address, ca)
-        chain.write_text("damaged")
-        os.kill(here.gate.pid, signal.SIGHUP)
-        assert wait_for(lambda: "the one before stays in force" in here.gate.log.read_text(), timeout=10)
-        assert certificate_of(here.address, ca) == after
+        assert site.gate.pid is not None
+        os.kill(site.gate.pid, signal.SIGHUP)
+        assert wait_for(lambda: certificate_of(site.address, ca) != before, timeout=10)
+        after = certificate_of(site.address, ca)
+        chain.write_text("invalid")
+        os.kill(site.gate.pid, signal.SIGHUP)
+        assert wait_for(lambda: "the one before stays in force" in site.gate.log.read_text(), timeout=10)
+        assert certificate_of(site.address, ca) == after
 
 
 def certificate_of(address: tuple[str, int], ca: Path) -> str:
@@ -382,7 +380,7 @@ def certificate_of(address: tuple[str, int], ca: Path) -> str:
 
 
 class Portal:
-    """A real Prometheus that scrapes a gate every second, and where it reads its token."""
+    """A real Prometheus that scrapes a gate every second, and its token file."""
 
     def __init__(self, directory: Path, site: Site) -> None:
         self.credentials = directory / "token"
@@ -405,13 +403,13 @@ class Portal:
         )
 
     def use(self, token: str) -> None:
-        """Have it send this token from its next scrape on."""
-        beside = self.credentials.with_suffix(".new")
-        beside.write_text(token)
-        beside.replace(self.credentials)
+        """Use a token from the next scrape."""
+        temporary = self.credentials.with_suffix(".new")
+        temporary.write_text(token)
+        temporary.replace(self.credentials)
 
     def value(self, query: str) -> float | None:
-        """The value of a query that has one series, or none."""
+        """Return the value of a query with at most one series."""
         url = f"{self.server.url}/api/v1/query"
         result = requests.get(url, params={"query": query}, timeout=10).json()["data"]["result"]
         return float(result[0]["value"][1]) if result else None
@@ -419,12 +417,15 @@ class Portal:
     def settles(self, query: str, value: float | None) -> bool:
         return wait_for(lambda: self.value(query) == value, timeout=15)
 
-    def sees(self) -> bool:
-        """Whether it comes to have exactly what is allowed."""
-        return self.settles('count({job="project_usages"})', len(SHOWN)) and self.value('up{job="site"}') == 1
+    def receives_usage(self) -> bool:
+        """Wait until Prometheus has exactly the allowed series; return whether it does."""
+        return (
+            self.settles('count({job="project_usages"})', len(ALLOWED_SERIES))
+            and self.value('up{job="site"}') == 1
+        )
 
     def is_shut_out(self) -> bool:
-        """Whether its scrapes come to fail, and its series to end."""
+        """Wait until scrapes fail and the series end; return whether they do."""
         return self.settles('up{job="site"}', 0) and self.settles('count({job="project_usages"})', None)
 
 
@@ -434,66 +435,66 @@ SINCE_THE_START = "min_over_time(up{job='site'}[1h])"
 def test_a_token_is_rotated_without_a_failed_scrape_then_revoked(
     tmp_path: Path, prometheus: Prometheus
 ) -> None:
-    here = make_site(tmp_path, prometheus.url, *UNHURRIED)
-    portal = Portal(tmp_path, here)
-    with here.gate, portal.server:
-        assert portal.sees()
-        renewed = federate_token("rotate", "portal", "--grace", "4s", tokens=here.gate.tokens).strip()
+    site = make_site(tmp_path, prometheus.url, *UNHURRIED)
+    portal = Portal(tmp_path, site)
+    with site.gate, portal.server:
+        assert portal.receives_usage()
+        renewed = federate_token("rotate", "portal", "--grace", "4s", tokens=site.gate.tokens).strip()
         scrapes = portal.value("count_over_time(up{job='site'}[1h])") or 0
-        assert wait_for(lambda: here.ask(ALLOWED, token=renewed).status_code == 200, timeout=10)
+        assert wait_for(lambda: site.ask(ALLOWED, token=renewed).status_code == 200, timeout=10)
         portal.use(renewed)
-        assert wait_for(lambda: here.ask(ALLOWED).status_code == 401, timeout=15)
+        assert wait_for(lambda: site.ask(ALLOWED).status_code == 401, timeout=15)
         assert wait_for(
             lambda: (portal.value("count_over_time(up{job='site'}[1h])") or 0) > scrapes + 6, timeout=20
         )
         assert portal.value(SINCE_THE_START) == 1
-        federate_token("revoke", "portal", tokens=here.gate.tokens)
+        federate_token("revoke", "portal", tokens=site.gate.tokens)
         assert portal.is_shut_out()
-        portal.use(new_token(here.gate.tokens, ALLOWED))
-        assert portal.sees()
+        portal.use(new_token(site.gate.tokens, ALLOWED))
+        assert portal.receives_usage()
 
 
-def test_a_token_ends_while_it_is_used(tmp_path: Path, prometheus: Prometheus) -> None:
+def test_a_token_expires_while_it_is_used(tmp_path: Path, prometheus: Prometheus) -> None:
     gate = FederationGate(tmp_path, prometheus.url)
     site = Site(gate, new_token(gate.tokens, ALLOWED, expires="8s"))
-    ends = time.time() + 8
+    expires = time.time() + 8
     portal = Portal(tmp_path, site)
     with gate, portal.server:
-        assert portal.sees()
-        assert time.time() < ends
+        assert portal.receives_usage()
+        assert time.time() < expires
         assert portal.is_shut_out()
-        assert time.time() >= ends - 1
+        assert time.time() >= expires - 1
 
 
-def test_a_gate_that_was_stopped_and_started_is_scraped_again(tmp_path: Path, prometheus: Prometheus) -> None:
-    here = make_site(tmp_path, prometheus.url)
-    portal = Portal(tmp_path, here)
-    with here.gate, portal.server:
-        assert portal.sees()
-        here.gate.stop()
+def test_a_restarted_gate_is_scraped_again(tmp_path: Path, prometheus: Prometheus) -> None:
+    site = make_site(tmp_path, prometheus.url)
+    portal = Portal(tmp_path, site)
+    with site.gate, portal.server:
+        assert portal.receives_usage()
+        site.gate.stop()
         assert portal.is_shut_out()
-        here.gate.start()
-        here.gate.wait_ready()
-        assert portal.sees()
+        site.gate.start()
+        site.gate.wait_ready()
+        assert portal.receives_usage()
 
 
-def test_a_damaged_token_file_changes_nothing_and_is_told(tmp_path: Path, recorder: Recorder) -> None:
-    here = make_site(tmp_path, recorder.url, "--requests-per-second", "0")
-    with here.gate:
-        kept = here.gate.tokens.read_text()
-        here.gate.tokens.write_text(kept[:-20])
-        assert wait_for(lambda: "chrysaetos_federation_tokens_current 0.0" in here.metrics(), timeout=10)
-        assert here.ask(ALLOWED).status_code == 200
-        here.gate.tokens.write_text(kept)
-        assert wait_for(lambda: "chrysaetos_federation_tokens_current 1.0" in here.metrics(), timeout=10)
-        assert here.ask(ALLOWED).status_code == 200
-    assert "the previous tokens stay in force" in here.gate.log.read_text()
+def test_an_invalid_token_file_is_ignored_and_reported(tmp_path: Path, recorder: Recorder) -> None:
+    site = make_site(tmp_path, recorder.url, "--requests-per-second", "0")
+    with site.gate:
+        kept = site.gate.tokens.read_text()
+        site.gate.tokens.write_text(kept[:-20])
+        assert wait_for(lambda: "chrysaetos_federation_tokens_current 0.0" in site.metrics(), timeout=10)
+        assert site.ask(ALLOWED).status_code == 200
+        site.gate.tokens.write_text(kept)
+        assert wait_for(lambda: "chrysaetos_federation_tokens_current 1.0" in site.metrics(), timeout=10)
+        assert site.ask(ALLOWED).status_code == 200
+    assert "the previous tokens stay in force" in site.gate.log.read_text()
 
 
 # inside the gateway
 
 
-def test_the_gateway_has_the_same_door_beside_its_own(
+def test_the_gateway_serves_portals_and_its_own_users(
     tmp_path: Path, prometheus: Prometheus, gateway_for: GatewayFor, people: People, tokens: Tokens
 ) -> None:
     file = tmp_path / "tokens.json"
@@ -505,8 +506,8 @@ def test_the_gateway_has_the_same_door_beside_its_own(
     for case in HARMLESS:
         answer = send(address, case, token)
         assert statuses(answer) == [200], case.name
-        assert selected(_unchunked(answer, answer.partition(b"\r\n\r\n")[2])) == SHOWN, case.name
-    # The gateway's own users still have their own door, and a portal's token is none to it.
+        assert selected(_unchunked(answer, answer.partition(b"\r\n\r\n")[2])) == ALLOWED_SERIES, case.name
+    # The gateway's users can use /federate, and a portal's token works for no other path.
     url = f"{gateway.root_url}/federate"
     everything = requests.get(url, params={"match[]": '{__name__!=""}'}, headers=own, timeout=10)
     assert len(selected(everything.text)) == len(SERIES)
@@ -517,20 +518,18 @@ def test_the_gateway_has_the_same_door_beside_its_own(
     assert (unknown.status_code, unknown.headers["WWW-Authenticate"]) == (401, 'Bearer realm="federation"')
 
 
-class _Behind:
-    """A recorder as a Prometheus of which the gateway is told."""
+class _FakePrometheus:
+    """Gives the gateway a recorder as its Prometheus."""
 
     def __init__(self, recorder: Recorder) -> None:
         self.url = recorder.url
 
 
-def test_the_gateway_refuses_the_attacks_as_well(
-    tmp_path: Path, recorder: Recorder, gateway_for: GatewayFor
-) -> None:
+def test_the_gateway_rejects_the_attacks(tmp_path: Path, recorder: Recorder, gateway_for: GatewayFor) -> None:
     file = tmp_path / "tokens.json"
     token = new_token(file, ALLOWED)
     conf = {"tokens_file": str(file), "requests_per_second": "0", "failures_per_second": "0"}
-    gateway = gateway_for(_Behind(recorder), federation=conf)  # type: ignore[arg-type]
+    gateway = gateway_for(_FakePrometheus(recorder), federation=conf)  # type: ignore[arg-type]
     before = len(recorder.received)
     for attack in ATTACKS:
         answer = send((LOOPBACK, gateway.port), attack, token)

@@ -1,4 +1,4 @@
-"""The gate as a configuration of HAProxy: attacks are refused, and it is known what else is."""
+"""HAProxy as the gate: it rejects attacks, and some harmless requests that the gate accepts."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ REFUSED = {
     "HTTP/1.0",
     "absolute form of its own name",
 }
-"""Harmless requests that HAProxy refuses, and chrysaetos federate answers: docs/how-to/federation-site.md."""
+"""Harmless requests that HAProxy rejects and the gate accepts, see docs/how-to/federation-site.md."""
 
 LENIENT = "framing: tab in the request line"
-"""HAProxy takes a tab for the space that should be there, as RFC 9112, 3 allows, and sends on a space."""
+"""HAProxy accepts a tab instead of a space, as RFC 9112, 3 allows, and forwards a space."""
 
 
 class HAProxy(Server):
@@ -68,8 +68,8 @@ class HAProxy(Server):
     def __init__(self, directory: Path, upstream: str) -> None:
         super().__init__(directory)
         settings = SiteSettings("alpha", bind=LOOPBACK, port=self.port, prometheus=upstream)
-        (config,) = (one.text for one in site_files(settings) if one.name == "haproxy/haproxy.cfg")
-        # Its log comes to standard output, and only root can become another user.
+        (config,) = (file.text for file in site_files(settings) if file.name == "haproxy/haproxy.cfg")
+        # Log to standard output, and do not change the user unless root runs the test.
         config = config.replace("log /dev/log local0", "log stdout format raw local0 debug")
         if os.geteuid() != 0:
             config = re.sub(r"(?m)^    (user|group) haproxy\n", "", config)
@@ -78,7 +78,7 @@ class HAProxy(Server):
         write_tokens(self.directory, TOKEN)
 
     def prepare(self) -> None:
-        """Nothing: it is written."""
+        """Do nothing: the configuration already exists."""
 
     def command(self) -> list[str]:
         return ["/usr/sbin/haproxy", "-db", "-f", str(self.config)]
@@ -111,9 +111,9 @@ def haproxy(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder) -> Ite
 
 
 @pytest.mark.parametrize(
-    "attack", [one for one in ATTACKS if one.name != LENIENT], ids=lambda case: case.name
+    "attack", [attack for attack in ATTACKS if attack.name != LENIENT], ids=lambda case: case.name
 )
-def test_an_attack_is_refused_and_nothing_reaches_prometheus(
+def test_an_attack_is_rejected_and_does_not_reach_prometheus(
     haproxy: HAProxy, recorder: Recorder, attack: Case
 ) -> None:
     before = len(recorder.received)
@@ -123,10 +123,10 @@ def test_an_attack_is_refused_and_nothing_reaches_prometheus(
     assert TOKEN.encode() not in answer
 
 
-def test_a_request_that_is_read_leniently_is_sent_on_as_the_allowed_one(
+def test_a_request_parsed_leniently_is_forwarded_as_the_allowed_request(
     haproxy: HAProxy, recorder: Recorder
 ) -> None:
-    (case,) = (one for one in ATTACKS if one.name == LENIENT)
+    (case,) = (attack for attack in ATTACKS if attack.name == LENIENT)
     assert case.request.split(b"\r\n")[0].replace(b"\t", b" ") == f"GET {GOOD} HTTP/1.1".encode()
     begin = len(recorder.received)
     send((LOOPBACK, haproxy.port), case, TOKEN)
@@ -134,24 +134,24 @@ def test_a_request_that_is_read_leniently_is_sent_on_as_the_allowed_one(
 
 
 @pytest.mark.parametrize("case", HARMLESS, ids=lambda case: case.name)
-def test_what_is_harmless_is_answered_unless_it_is_known_to_be_refused(haproxy: HAProxy, case: Case) -> None:
+def test_harmless_requests_are_answered_except_known_rejections(haproxy: HAProxy, case: Case) -> None:
     answer = send((LOOPBACK, haproxy.port), case, TOKEN)
     assert verdict(answer) == ("refused" if case.name in REFUSED else "answered"), answer
 
 
-def test_the_known_refusals_are_cases() -> None:
+def test_the_known_rejections_are_cases() -> None:
     assert {case.name for case in HARMLESS} >= REFUSED
 
 
 @pytest.mark.parametrize("url", allowed_urls(ALLOWED))
-def test_each_usual_encoding_is_answered(haproxy: HAProxy, url: str) -> None:
+def test_each_common_encoding_is_answered(haproxy: HAProxy, url: str) -> None:
     lines = (f"GET {url} HTTP/1.1", "Host: gate", "Connection: close", "Authorization: Bearer {token}")
     case = Case(url, "\r\n".join((*lines, "", "")).encode())
     assert statuses(send((LOOPBACK, haproxy.port), case, TOKEN)) == [200]
 
 
-@pytest.mark.parametrize("engine", [None, "prometheus3"], ids=lambda one: one or "installed")
-def test_a_portal_scrapes_through_it(tmp_path: Path, engine: str | None) -> None:
+@pytest.mark.parametrize("engine", [None, "prometheus3"], ids=lambda name: name or "installed")
+def test_a_portal_scrapes_through_haproxy(tmp_path: Path, engine: str | None) -> None:
     with Prometheus(tmp_path / "site") as site, HAProxy(tmp_path / "haproxy", site.url) as haproxy:
         portal = PortalPrometheus(tmp_path / "portal")
         entry = Site("alpha", 1, haproxy.root_url, "token", match=(USAGE,))
@@ -163,16 +163,14 @@ def test_a_portal_scrapes_through_it(tmp_path: Path, engine: str | None) -> None
         with portal:
 
             def scraped() -> bool:
-                asked = {"query": 'up{job="site-alpha"} == 1'}
-                answer = requests.get(f"{portal.url}/api/v1/query", params=asked, timeout=10)
-                return len(answer.json()["data"]["result"]) == 1
+                parameters = {"query": 'up{job="site-alpha"} == 1'}
+                response = requests.get(f"{portal.url}/api/v1/query", params=parameters, timeout=10)
+                return len(response.json()["data"]["result"]) == 1
 
             assert wait_for(scraped, timeout=30)
 
 
-def test_nothing_of_a_portal_but_how_it_reads_the_answer_goes_on(
-    haproxy: HAProxy, recorder: Recorder
-) -> None:
+def test_only_accept_headers_are_forwarded(haproxy: HAProxy, recorder: Recorder) -> None:
     begin = len(recorder.received)
     url = allowed_urls(ALLOWED)[0]
     lines = (
@@ -194,7 +192,7 @@ def test_nothing_of_a_portal_but_how_it_reads_the_answer_goes_on(
     assert kept == {"host: prometheus", "accept: text/plain", "accept-encoding: gzip"}
 
 
-def test_the_log_has_neither_token_nor_query(haproxy: HAProxy) -> None:
+def test_the_log_contains_neither_token_nor_query(haproxy: HAProxy) -> None:
     send((LOOPBACK, haproxy.port), HARMLESS[0], TOKEN)
     send((LOOPBACK, haproxy.port), Case("", b"GET /x?token={token} HTTP/1.0\r\n\r\n"), TOKEN)
     log = haproxy.log.read_text()
@@ -203,7 +201,7 @@ def test_the_log_has_neither_token_nor_query(haproxy: HAProxy) -> None:
     assert "match" not in log
 
 
-def test_without_tokens_nobody_gets_in(tmp_path: Path, recorder: Recorder) -> None:
+def test_without_valid_tokens_all_requests_are_rejected(tmp_path: Path, recorder: Recorder) -> None:
     server = HAProxy(tmp_path, recorder.url)
     for tokens in ((), ("",), ("short",)):
         write_tokens(tmp_path, *tokens)
@@ -222,11 +220,11 @@ def test_without_tokens_nobody_gets_in(tmp_path: Path, recorder: Recorder) -> No
         ("::1", "http://[::1]:90"),
     ],
 )
-def test_haproxy_takes_the_configuration_with_tls(tmp_path: Path, bind: str, prometheus: str) -> None:
+def test_haproxy_accepts_the_configuration_with_tls(tmp_path: Path, bind: str, prometheus: str) -> None:
     settings = SiteSettings(
         "alpha", bind=bind, tls_cert="/etc/tls/gate.pem", tls_key="/etc/tls/gate.key", prometheus=prometheus
     )
-    (config,) = (one.text for one in site_files(settings) if one.name == "haproxy/haproxy.cfg")
+    (config,) = (file.text for file in site_files(settings) if file.name == "haproxy/haproxy.cfg")
     (tmp_path / "haproxy.cfg").write_text(config)
     write_tokens(tmp_path, TOKEN)
     trustme.CA().issue_cert("gate.example").private_key_and_cert_chain_pem.write_to_path(

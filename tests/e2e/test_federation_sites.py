@@ -1,4 +1,4 @@
-"""Two sites and a portal, all of them real: what the portal has, and what it has when something ends."""
+"""Two real sites and a real portal: what the portal stores, also while parts of a site are down."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.e2e.federation_stack import federate_token
 from tests.engines import program_of
 
 from chrysaetos.demo.processes import free_port, wait_for
-from chrysaetos.demo.sites import DemoSite, PortalPrometheus, usage_of, write_portal
+from chrysaetos.demo.sites import DemoSite, PortalPrometheus, sample_usage, write_portal
 from chrysaetos.federation.portal import installed_version
 from chrysaetos.federation.registry import FRESHNESS, USAGE
 
@@ -29,39 +29,39 @@ if TYPE_CHECKING:
 
 DAY = 86400
 INTERVAL = 1.0
-"""Seconds between scrapes, at sites and at the portal."""
+"""The scrape interval in seconds, at sites and at the portal."""
 LATE = 1.0
-"""Seconds that a scrape may be late on a busy machine."""
+"""The maximum delay of a scrape in seconds, on a busy machine."""
 
 Labels = frozenset[tuple[str, str]]
 
 
 class Portal(PortalPrometheus):
-    """The portal, and what one asks it."""
+    """The portal's Prometheus, with queries."""
 
     def series(self, selector: str) -> dict[Labels, float]:
-        """What there is now."""
-        found = self._ask("query", query=selector)["result"]
-        return {frozenset(one["metric"].items()): float(one["value"][1]) for one in found}
+        """Return the current values of series."""
+        found = self._query("query", query=selector)["result"]
+        return {frozenset(series["metric"].items()): float(series["value"][1]) for series in found}
 
     def last_seen(self, query: str, begin: float, end: float) -> float:
-        """When a query last had an answer, in steps of 0.1 seconds."""
-        found = self._ask("query_range", query=query, start=str(begin), end=str(end), step="0.1")["result"]
-        return max((float(moment) for one in found for moment, _ in one["values"]), default=begin)
+        """Return when a query last had a result, with a resolution of 0.1 seconds."""
+        found = self._query("query_range", query=query, start=str(begin), end=str(end), step="0.1")["result"]
+        return max((float(moment) for series in found for moment, _ in series["values"]), default=begin)
 
     def times(self, selector: str, since: float) -> list[float]:
-        """When a series has samples, in order."""
-        (found,) = self._ask("query", query=f"{selector}[{int(time.time() - since)}s]")["result"]
+        """Return the times of a series' samples, in order."""
+        (found,) = self._query("query", query=f"{selector}[{int(time.time() - since)}s]")["result"]
         return [float(moment) for moment, _ in found["values"]]
 
-    def _ask(self, path: str, **parameters: str) -> Any:
-        answer = requests.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=10)
-        assert answer.status_code == 200, answer.text
-        return answer.json()["data"]
+    def _query(self, path: str, **parameters: str) -> Any:
+        response = requests.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=10)
+        assert response.status_code == 200, response.text
+        return response.json()["data"]
 
 
 class Federation:
-    """Sites alpha and beta; beta says that it is alpha."""
+    """The sites alpha and beta. Beta labels its series as alpha's."""
 
     def __init__(self, directory: Path, program: str | None) -> None:
         self.start = float(int(time.time()) - 30 * DAY)
@@ -82,7 +82,7 @@ class Federation:
         ports: dict[str, int] = {}
         for kind in ("exporter", "prometheus", "gate", "metrics"):
             ports[kind] = free_port(taken=ports.values())
-        return DemoSite(name, directory / name, ports, usage=usage_of(number), start=self.start)
+        return DemoSite(name, directory / name, ports, usage=sample_usage(number), start=self.start)
 
     @property
     def servers(self) -> list[Server]:
@@ -92,30 +92,30 @@ class Federation:
         return self.portal.series(f'project_vcpu_usage{{location="{location}"}}')
 
     def complete(self) -> bool:
-        """Whether the portal has the usage of both."""
+        """Return whether the portal has the usage of both sites."""
         return len(self.usage("alpha")) == 5 and len(self.usage("beta")) == 5
 
 
-@pytest.fixture(scope="module", params=[None, "prometheus3"], ids=lambda one: one or "installed")
+@pytest.fixture(scope="module", params=[None, "prometheus3"], ids=lambda name: name or "installed")
 def federation(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Federation]:
-    """With the Prometheus on PATH, and with the one that the project follows as the portal's."""
+    """Run the portal with the Prometheus on PATH, and with the newest supported Prometheus."""
     program = None if request.param is None else program_of(request.param)
-    made = Federation(tmp_path_factory.mktemp("federation"), program)
+    started = Federation(tmp_path_factory.mktemp("federation"), program)
     with ExitStack() as stack:
-        for server in made.servers:
+        for server in started.servers:
             stack.enter_context(server)
-        eventually(made.complete, "the portal does not have the usage of both sites")
-        yield made
+        eventually(started.complete, "the portal does not have the usage of both sites")
+        yield started
 
 
-def eventually(condition: Callable[[], bool], what: str) -> None:
-    assert wait_for(condition, timeout=30), what
+def eventually(condition: Callable[[], bool], failure: str) -> None:
+    assert wait_for(condition, timeout=30), failure
 
 
 def exported(site: DemoSite) -> set[Labels]:
-    """The series of a site's exporter that are agreed on, as the portal has to have them."""
+    """Return the allowed series of a site's exporter, with the labels that the portal must store."""
     number = {"alpha": "1", "beta": "2"}[site.name]
     own = {
         "job": "project_usages",
@@ -133,69 +133,73 @@ def exported(site: DemoSite) -> set[Labels]:
     return found | {frozenset({**own, "__name__": "up"}.items())}
 
 
-def test_the_portal_has_exactly_what_was_agreed_on(federation: Federation) -> None:
-    wanted = exported(federation.alpha) | exported(federation.beta)
-    assert len(wanted) > 70
+def names(series: dict[Labels, float]) -> set[str]:
+    return {dict(labels)["__name__"] for labels in series}
+
+
+def test_the_portal_has_exactly_the_allowed_series(federation: Federation) -> None:
+    expected = exported(federation.alpha) | exported(federation.beta)
+    assert len(expected) > 70
     portal = federation.portal
-    eventually(lambda: set(portal.series('{job="project_usages"}')) == wanted, "not what was agreed on")
-    # Beside it, what each Prometheus says of its own scrapes, and what the rules record.
-    others = {dict(one)["__name__"] for one in portal.series('{__name__!="",job!="project_usages",job!=""}')}
+    eventually(
+        lambda: set(portal.series('{job="project_usages"}')) == expected, "the portal has other series"
+    )
+    # The only other series are those of Prometheus' own scrapes and those that the rules record.
+    others = names(portal.series('{__name__!="",job!="project_usages",job!=""}'))
     assert others >= {"up", "scrape_duration_seconds"}
     assert {name for name in others if not name.startswith(("scrape_", "ALERTS"))} == {"up"}
-    assert {
-        dict(one)["__name__"] for one in portal.series('{__name__=~".+",__name__!~".*:.*|ALERTS.*",job=""}')
-    } == set()
+    assert names(portal.series('{__name__=~".+",__name__!~".*:.*|ALERTS.*",job=""}')) == set()
 
 
-def test_there_are_no_alerts_while_all_is_well(federation: Federation) -> None:
+def test_no_alerts_fire_while_all_sites_work(federation: Federation) -> None:
     eventually(lambda: not federation.portal.series("ALERTS"), "there are alerts")
 
 
-def test_values_are_those_of_the_exporter(federation: Federation) -> None:
+def test_values_equal_those_of_the_exporter(federation: Federation) -> None:
     page = requests.get(f"{federation.beta.exporter.root_url}/metrics", timeout=10).text
-    shown = {
+    exposed = {
         sample.labels["project_id"]: sample.value
         for family in text_string_to_metric_families(page)
         for sample in family.samples
         if sample.name == "project_vcpu_usage"
     }
-    found = {dict(one)["project_id"]: value for one, value in federation.usage("beta").items()}
-    assert found == pytest.approx(shown, rel=1e-3)
+    found = {dict(labels)["project_id"]: value for labels, value in federation.usage("beta").items()}
+    assert found == pytest.approx(exposed, rel=1e-3)
 
 
 @pytest.mark.parametrize("name", ["project_vcpu_usage", "project:name:info"])
-def test_one_name_on_two_sites_stays_two(federation: Federation, name: str) -> None:
+def test_the_same_name_at_two_sites_stays_two_projects(federation: Federation, name: str) -> None:
     def found() -> set[tuple[str, str]]:
-        shown = map(dict, federation.portal.series(f'{name}{{project_name="weather"}}'))
-        return {(one["location"], one["project_id"]) for one in shown}
+        series = map(dict, federation.portal.series(f'{name}{{project_name="weather"}}'))
+        return {(labels["location"], labels["project_id"]) for labels in series}
 
     eventually(lambda: found() == {("alpha", "shared-name-0"), ("beta", "shared-name-1")}, name)
 
 
 @pytest.mark.parametrize("location", ["alpha", "beta"])
-def test_the_rules_say_what_is_used_now(federation: Federation, location: str) -> None:
+def test_the_rules_record_the_current_usage(federation: Federation, location: str) -> None:
     def value(query: str) -> float:
         return sum(federation.portal.series(query).values())
 
-    # The invented machines never stop: what is used is what there is.
-    there = value(f'sum(project_current_vcpu_usage{{location="{location}"}})')
-    assert there > 10
+    # The machines of the sample data never stop, so the current usage equals the number of vCPUs.
+    vcpus = value(f'sum(project_current_vcpu_usage{{location="{location}"}})')
+    assert vcpus > 10
     burning = f'location:vcpu_usage:burn1h{{location="{location}"}}'
-    eventually(lambda: value(burning) == pytest.approx(there, rel=0.1), "not what the machines use")
+    eventually(lambda: value(burning) == pytest.approx(vcpus, rel=0.1), "the recorded usage is wrong")
 
 
 @pytest.mark.parametrize("part", ["exporter", "prometheus", "gate"])
-def test_a_part_of_a_site_that_ends_and_comes_back(federation: Federation, part: str) -> None:
+def test_a_part_of_a_site_stops_and_restarts(federation: Federation, part: str) -> None:
     portal = federation.portal
     eventually(federation.complete, "not complete before")
-    before = {dict(one)["project_id"]: value for one, value in federation.usage("beta").items()}
+    before = {dict(labels)["project_id"]: value for labels, value in federation.usage("beta").items()}
     server: Server = getattr(federation.beta, part)
     server.stop()
-    ended = time.time()
-    eventually(lambda: not federation.usage("beta"), "the usage is still there")
+    stopped = time.time()
+    eventually(lambda: not federation.usage("beta"), "the usage is still exported")
     gone = time.time()
     query = 'project_vcpu_usage{location="beta"}'
-    assert portal.last_seen(query, ended - 3, gone) - ended <= 2 * INTERVAL + LATE
+    assert portal.last_seen(query, stopped - 3, gone) - stopped <= 2 * INTERVAL + LATE
     assert federation.usage("alpha")
     gate = portal.series('up{job="site-beta"}')
     assert list(gate.values()) == [1.0 if part == "exporter" else 0.0]
@@ -204,47 +208,47 @@ def test_a_part_of_a_site_that_ends_and_comes_back(federation: Federation, part:
 
     server.start()
     server.wait_ready()
-    eventually(federation.complete, "the usage has not come back")
+    eventually(federation.complete, "the usage does not reappear")
 
-    def more() -> bool:
-        after = {dict(one)["project_id"]: value for one, value in federation.usage("beta").items()}
+    def usage_grew() -> bool:
+        after = {dict(labels)["project_id"]: value for labels, value in federation.usage("beta").items()}
         return all(after.get(project, 0) > value for project, value in before.items())
 
-    eventually(more, "the usage does not go on")
-    # The other site goes on without a gap.
-    times = portal.times('project_vcpu_usage{location="alpha",project_name="weather"}', since=ended - 5)
+    eventually(usage_grew, "the usage does not grow")
+    # The other site has no gap.
+    times = portal.times('project_vcpu_usage{location="alpha",project_name="weather"}', since=stopped - 5)
     gaps = [later - earlier for earlier, later in pairwise(times)]
     assert len(gaps) >= 3
     assert max(gaps) <= 2 * INTERVAL + LATE
 
 
-def test_a_token_that_is_rotated_and_revoked_while_it_is_in_use(federation: Federation) -> None:
+def test_rotating_and_revoking_a_token_in_use(federation: Federation) -> None:
     portal, gate = federation.portal, federation.beta.gate
     eventually(federation.complete, "not complete before")
     begin = time.time()
-    place = portal.directory / "tokens" / "beta"
+    token_file = portal.directory / "tokens" / "beta"
     new = federate_token("rotate", "portal", "--grace", "3s", tokens=gate.tokens).strip()
-    place.write_text(new)
-    # Beyond the grace: the old one has ended.
+    token_file.write_text(new)
+    # After the grace period, the old token has expired.
     eventually(lambda: time.time() > begin + 5, "")
     failed = f'count_over_time((up{{job="site-beta"}} == 0)[{int(time.time() - begin)}s:1s])'
     assert not portal.series(failed)
 
     federate_token("revoke", "portal", tokens=gate.tokens)
-    eventually(lambda: not federation.usage("beta"), "the revoked token is still good")
+    eventually(lambda: not federation.usage("beta"), "the revoked token still works")
     assert list(portal.series('up{job="site-beta"}').values()) == [0.0]
 
     allowing = ("--allow", USAGE, "--allow", FRESHNESS)
-    place.write_text(federate_token("new", "portal", *allowing, "--expires", "5s", tokens=gate.tokens))
-    eventually(federation.complete, "the new token is not taken")
-    eventually(lambda: not federation.usage("beta"), "the token has not ended")
+    token_file.write_text(federate_token("new", "portal", *allowing, "--expires", "5s", tokens=gate.tokens))
+    eventually(federation.complete, "the new token does not work")
+    eventually(lambda: not federation.usage("beta"), "the token has not expired")
     federate_token("revoke", "portal", tokens=gate.tokens)
-    place.write_text(federate_token("new", "portal", *allowing, "--expires", "90d", tokens=gate.tokens))
-    eventually(federation.complete, "the last token is not taken")
+    token_file.write_text(federate_token("new", "portal", *allowing, "--expires", "90d", tokens=gate.tokens))
+    eventually(federation.complete, "the last token does not work")
 
 
-def left_behind(directory: Path) -> list[bytes]:
-    """Command lines of processes that work in a directory."""
+def running_processes(directory: Path) -> list[bytes]:
+    """Return the command lines of processes that use a directory."""
     lines = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
@@ -252,7 +256,7 @@ def left_behind(directory: Path) -> list[bytes]:
     return [line for line in lines if str(directory).encode() in line]
 
 
-def test_the_demo_runs_and_what_it_prints_works(tmp_path: Path) -> None:
+def test_the_commands_that_the_demo_prints_work(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
@@ -271,17 +275,21 @@ def test_the_demo_runs_and_what_it_prints_works(tmp_path: Path) -> None:
                 if "ready" in line:
                     break
             printed: list[tuple[str, str]] = []
-            seen = ""
+            comment = ""
             for line in demo.stdout:
                 if line.startswith("  # "):
-                    seen = line[4:].strip()
+                    comment = line[4:].strip()
                 elif line.startswith("  "):
-                    printed.append((seen, line.strip()))
-                if "another path" in seen and line.strip().startswith("curl"):
+                    printed.append((comment, line.strip()))
+                if "different path" in comment and line.strip().startswith("curl"):
                     break
-            for seen, line in printed:
-                wanted = {"attack": "HTTP/1.1 403", "path": "HTTP/1.1 404", "agreed": "project_vcpu_usage{"}
-                expected = next((value for key, value in wanted.items() if key in seen), "alpha")
+            for comment, line in printed:
+                outputs = {
+                    "an attack that fails": "HTTP/1.1 403",
+                    "different path": "HTTP/1.1 404",
+                    "the allowed selector": "project_vcpu_usage{",
+                }
+                expected = next((value for key, value in outputs.items() if key in comment), "alpha")
                 if line.startswith("echo"):
                     continue
 
@@ -295,7 +303,7 @@ def test_the_demo_runs_and_what_it_prints_works(tmp_path: Path) -> None:
             assert len(printed) == 9
         finally:
             demo.send_signal(signal.SIGINT)
-            _, said = demo.communicate(timeout=30)
-    assert "everything is ended" in said
+            _, messages = demo.communicate(timeout=30)
+    assert messages.endswith("stopped\n")
     assert demo.returncode == 0
-    assert not left_behind(tmp_path)
+    assert not running_processes(tmp_path)

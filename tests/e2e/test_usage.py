@@ -1,4 +1,4 @@
-"""The usage exporter, with a real Keystone, a Nova with paging and faults, and a real Prometheus."""
+"""The usage exporter with a real Keystone, a fake Nova with paging and errors, and a real Prometheus."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ SIZES = ((1, 512, 5), (2, 2048, 20), (8, 16384, 80))
 DOMAINS = ("science", "teaching", "guests")
 PROJECTS = 50
 BIG = 1500
-"""Servers of the largest project: more than Nova gives at once."""
+"""Servers of the largest project: more than Nova returns in one page."""
 
 
 class UsageExporter(Server):
-    """`chrysaetos usage`, started as an operator does."""
+    """``chrysaetos usage``, started as by an operator."""
 
     name: ClassVar[str] = "Usage"
     ready_path: ClassVar[str] = "/-/healthy"
@@ -43,7 +43,7 @@ class UsageExporter(Server):
         self._arguments = arguments
 
     def prepare(self) -> None:
-        """Nothing: its state is all it has."""
+        """Do nothing: the exporter needs no files."""
 
     def command(self) -> list[str]:
         state = ("--state", str(self.directory / "state"))
@@ -57,7 +57,7 @@ class UsageExporter(Server):
         return requests.get(f"{self.root_url}/metrics", timeout=30).text
 
     def metrics(self) -> dict[tuple[str, str], float]:
-        """Name and project id → value."""
+        """Return the value of each metric, by name and project id."""
         return {
             (sample.name, sample.labels.get("project_id", sample.labels.get("reason", ""))): sample.value
             for family in text_string_to_metric_families(self.page())
@@ -66,7 +66,7 @@ class UsageExporter(Server):
 
 
 class Cloud:
-    """A Keystone with projects, and their Nova."""
+    """A Keystone with projects, and a Nova with their servers."""
 
     def __init__(self, keystone: Keystone, nova: FakeNova, start: float) -> None:
         self.keystone = keystone
@@ -83,9 +83,9 @@ class Cloud:
             for server in range(BIG if number == 7 else 4):
                 cpus, memory, disk = SIZES[(number + server) % len(SIZES)]
                 launched = start - DAY + ((number * 7919 + server * 104729) % (2 * DAY - 7200))
-                ended = launched + 30000 if server % 5 == 4 else None
+                terminated = launched + 30000 if server % 5 == 4 else None
                 name = f"{number:03}-{server:04}"
-                nova.add(NovaServer(name, project, launched, ended, cpus, memory, disk))
+                nova.add(NovaServer(name, project, launched, terminated, cpus, memory, disk))
 
     def new_project(self, name: str, number: int) -> str:
         domain = self.domains[DOMAINS[number % len(DOMAINS)]]
@@ -104,19 +104,22 @@ class Cloud:
         }
 
     def expected(self, project: str, until: float) -> tuple[float, float, float]:
-        """CPU hours, MB hours and GB hours of a project, from its servers alone."""
-        own = [one for one in self.nova.servers.values() if one.project_id == project]
-        hours = [max(0.0, min(one.terminated or until, until) - max(one.launched, self.start)) for one in own]
+        """Calculate the CPU hours, MB hours and GB hours of a project from its servers."""
+        servers = [server for server in self.nova.servers.values() if server.project_id == project]
+        hours = [
+            max(0.0, min(server.terminated or until, until) - max(server.launched, self.start))
+            for server in servers
+        ]
         return (
-            sum(one.vcpus * each for one, each in zip(own, hours, strict=True)) / 3600,
-            sum(one.memory_mb * each for one, each in zip(own, hours, strict=True)) / 3600,
-            sum(one.local_gb * each for one, each in zip(own, hours, strict=True)) / 3600,
+            sum(server.vcpus * used for server, used in zip(servers, hours, strict=True)) / 3600,
+            sum(server.memory_mb * used for server, used in zip(servers, hours, strict=True)) / 3600,
+            sum(server.local_gb * used for server, used in zip(servers, hours, strict=True)) / 3600,
         )
 
 
 @pytest.fixture(scope="module")
 def keystone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keystone]:
-    """One of its own: it is stopped on the way."""
+    """A separate Keystone, since a test stops it."""
     with Keystone(tmp_path_factory.mktemp("usage-keystone")) as running:
         yield running
 
@@ -124,14 +127,14 @@ def keystone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keystone]:
 @pytest.fixture(scope="module")
 def cloud(keystone: Keystone) -> Iterator[Cloud]:
     with FakeNova() as nova:
-        made = Cloud(keystone, nova, float(int(time.time()) // 3600 * 3600 - DAY))
-        yield made
-        made.api.close()
+        created = Cloud(keystone, nova, float(int(time.time()) // 3600 * 3600 - DAY))
+        yield created
+        created.api.close()
 
 
 @pytest.fixture
 def start(tmp_path: Path, cloud: Cloud) -> Iterator[Callable[..., UsageExporter]]:
-    """Starts an exporter; one at a time has the state of a test."""
+    """Return a function that starts an exporter and stops the previous one, which has the same state."""
     running: list[UsageExporter] = []
 
     def run(*arguments: str, interval: str = "0.5") -> UsageExporter:
@@ -151,45 +154,46 @@ def start(tmp_path: Path, cloud: Cloud) -> Iterator[Callable[..., UsageExporter]
         running.pop().stop()
 
 
-def eventually(condition: Callable[[], bool], what: str) -> None:
-    assert wait_for(condition, timeout=40), what
+def eventually(condition: Callable[[], bool], failure: str) -> None:
+    assert wait_for(condition, timeout=40), failure
 
 
-def counted(exporter: UsageExporter) -> float:
+def counted_until(exporter: UsageExporter) -> float:
     return exporter.metrics()["usage_exporter_counted_until_timestamp_seconds", ""]
 
 
-def renewed(exporter: UsageExporter) -> None:
-    """Wait for an update that began after this call."""
+def wait_for_update(exporter: UsageExporter) -> None:
+    """Wait for an update that started after this call."""
     now = time.time()
-    eventually(lambda: counted(exporter) > now, "no update")
+    eventually(lambda: counted_until(exporter) > now, "no update")
 
 
-def test_totals_are_those_of_an_independent_computation(cloud, start):
+def test_totals_equal_an_independent_calculation(cloud, start):
     exporter = start()
-    renewed(exporter)
-    renewed(exporter)
+    wait_for_update(exporter)
+    wait_for_update(exporter)
     metrics = exporter.metrics()
     until = metrics["usage_exporter_counted_until_timestamp_seconds", ""]
     for project in cloud.projects:
         names = ("project_vcpu_usage", "project_mb_usage", "project_disk_gb_usage")
-        shown = tuple(metrics[name, project] for name in names)
-        assert shown == pytest.approx(cloud.expected(project, until), rel=1e-9, abs=1e-3)
+        totals = tuple(metrics[name, project] for name in names)
+        assert totals == pytest.approx(cloud.expected(project, until), rel=1e-9, abs=1e-3)
     big = cloud.projects[7]
-    there = sum(one.project_id == big and one.terminated is None for one in cloud.nova.servers.values())
-    assert metrics["project_current_server_usage", big] == there == BIG * 4 / 5
+    servers = cloud.nova.servers.values()
+    current = sum(server.project_id == big and server.terminated is None for server in servers)
+    assert metrics["project_current_server_usage", big] == current == BIG * 4 / 5
 
 
-def test_an_update_takes_few_calls(cloud, start):
+def test_an_update_needs_few_calls(cloud, start):
     exporter = start(interval="60")
     eventually(lambda: exporter.metrics()["usage_exporter_up", ""] == 1, "no update")
     pages = -(-len(cloud.nova.servers) // 1000)
     assert exporter.metrics()["usage_exporter_api_calls_total", ""] <= pages + 3
 
 
-def test_prometheus_scrapes_it(tmp_path, start):
+def test_prometheus_scrapes_the_exporter(tmp_path, start):
     exporter = start()
-    renewed(exporter)
+    wait_for_update(exporter)
     scrape = {
         "job_name": "project_usages",
         "scrape_interval": "1s",
@@ -199,49 +203,49 @@ def test_prometheus_scrapes_it(tmp_path, start):
 
         def count() -> int:
             query = {"query": 'count({job="project_usages",__name__=~"project_(vcpu|mb)_usage"})'}
-            answer = requests.get(f"{prometheus.url}/api/v1/query", params=query, timeout=10).json()
-            result = answer["data"]["result"]
+            response = requests.get(f"{prometheus.url}/api/v1/query", params=query, timeout=10).json()
+            result = response["data"]["result"]
             return int(result[0]["value"][1]) if result else 0
 
-        # Keystone's own project admin is one of them.
+        # PROJECTS, and Keystone's own project admin.
         eventually(lambda: count() == 2 * (PROJECTS + 1), "not all series were scraped")
 
 
-def test_only_projects_of_a_domain(cloud, start):
+def test_only_projects_of_a_domain_are_exported(cloud, start):
     exporter = start("--domain", "science")
-    renewed(exporter)
-    shown = {project for name, project in exporter.metrics() if name == "project_vcpu_usage"}
-    assert shown == {one for number, one in enumerate(cloud.projects) if number % 3 == 0}
+    wait_for_update(exporter)
+    exported = {project for name, project in exporter.metrics() if name == "project_vcpu_usage"}
+    assert exported == {project for number, project in enumerate(cloud.projects) if number % 3 == 0}
 
 
-def test_projects_that_are_renamed_or_deleted(cloud, start):
+def test_renamed_and_deleted_projects(cloud, start):
     exporter = start()
     project = cloud.new_project("short-lived", 0)
-    renewed(exporter)
+    wait_for_update(exporter)
     assert 'project_name="short-lived"' in exporter.page()
     cloud.api.call("PATCH", f"/projects/{project}", {"project": {"name": "renamed"}})
-    renewed(exporter)
+    wait_for_update(exporter)
     page = exporter.page()
     assert 'project_name="short-lived"' not in page
     assert 'project_name="renamed"' in page
     cloud.api.call("DELETE", f"/projects/{project}")
-    renewed(exporter)
+    wait_for_update(exporter)
     assert 'project_name="renamed"' not in exporter.page()
 
 
-def test_servers_that_are_resized_deleted_and_archived(cloud, start):
+def test_resized_deleted_and_archived_servers(cloud, start):
     project = cloud.new_project("changing", 0)
     launched = cloud.start
     cloud.nova.add(NovaServer("zz-resized", project, launched, vcpus=1, memory_mb=1024))
     cloud.nova.add(NovaServer("zz-archived", project, launched, vcpus=1, memory_mb=1024))
     exporter = start()
-    renewed(exporter)
+    wait_for_update(exporter)
     before = exporter.metrics()["project_vcpu_usage", project]
     cloud.nova.servers["zz-resized"].vcpus = 1000
     del cloud.nova.servers["zz-archived"]
-    renewed(exporter)
+    wait_for_update(exporter)
     after = exporter.metrics()["project_vcpu_usage", project]
-    # A thousand CPUs for some seconds, and not for the day before.
+    # A thousand CPUs count for some seconds, not for the day before.
     assert before <= after < before + 1000 * 60 / 3600
     exporter = start()
     assert exporter.metrics()["project_vcpu_usage", project] >= after
@@ -249,9 +253,9 @@ def test_servers_that_are_resized_deleted_and_archived(cloud, start):
     cloud.api.call("DELETE", f"/projects/{project}")
 
 
-def test_a_restart_shows_at_once_what_was_counted(cloud, start):
+def test_a_restart_immediately_exports_the_counted_usage(cloud, start):
     exporter = start()
-    renewed(exporter)
+    wait_for_update(exporter)
     exporter.stop()
     cloud.nova.failing = [503] * 1000
     try:
@@ -261,21 +265,21 @@ def test_a_restart_shows_at_once_what_was_counted(cloud, start):
         assert metrics["project_vcpu_usage", cloud.projects[0]] > 0
     finally:
         cloud.nova.failing = []
-    renewed(exporter)
+    wait_for_update(exporter)
 
 
 @pytest.mark.parametrize("status", [503, 429, 500])
-def test_a_nova_that_fails_for_a_while(cloud, start, status):
+def test_a_temporary_failure_of_nova(cloud, start, status):
     exporter = start()
-    renewed(exporter)
+    wait_for_update(exporter)
     cloud.nova.failing = [status] * 1000
     problem = ("usage_exporter_problem", "nova")
     try:
-        eventually(lambda: exporter.metrics().get(problem) == 1, "no problem is told")
+        eventually(lambda: exporter.metrics().get(problem) == 1, "no problem is reported")
         assert exporter.metrics()["project_vcpu_usage", cloud.projects[0]] > 0
     finally:
         cloud.nova.failing = []
-    renewed(exporter)
+    wait_for_update(exporter)
     metrics = exporter.metrics()
     until = metrics["usage_exporter_counted_until_timestamp_seconds", ""]
     assert metrics["project_vcpu_usage", cloud.projects[1]] == pytest.approx(
@@ -284,39 +288,40 @@ def test_a_nova_that_fails_for_a_while(cloud, start, status):
     assert problem not in metrics
 
 
-def test_what_is_too_old_goes(cloud, start):
+def test_old_usage_is_not_exported(cloud, start):
     exporter = start("--max-age", "3")
-    renewed(exporter)
+    wait_for_update(exporter)
     cloud.nova.failing = [503] * 1000
     try:
-        eventually(lambda: exporter.metrics()["usage_exporter_up", ""] == 0, "it is still shown")
+        eventually(lambda: exporter.metrics()["usage_exporter_up", ""] == 0, "the usage is still exported")
         assert ("project_vcpu_usage", cloud.projects[0]) not in exporter.metrics()
     finally:
         cloud.nova.failing = []
-    eventually(lambda: exporter.metrics()["usage_exporter_up", ""] == 1, "it did not come back")
+    eventually(lambda: exporter.metrics()["usage_exporter_up", ""] == 1, "the usage did not reappear")
 
 
-def test_a_keystone_that_stops_for_a_while(cloud, keystone, start):
+def test_a_temporary_failure_of_keystone(cloud, keystone, start):
     exporter = start()
-    renewed(exporter)
+    wait_for_update(exporter)
     keystone.stop()
     try:
         eventually(
-            lambda: exporter.metrics().get(("usage_exporter_problem", "keystone")) == 1, "no problem is told"
+            lambda: exporter.metrics().get(("usage_exporter_problem", "keystone")) == 1,
+            "no problem is reported",
         )
     finally:
         keystone.start()
         keystone.wait_ready()
-    renewed(exporter)
+    wait_for_update(exporter)
     exporter.check()
     assert cloud.projects[0] in exporter.page()
 
 
-def test_memory_and_time_limits_do_not_hang_a_slow_nova(cloud, start):
+def test_a_slow_nova(cloud, start):
     cloud.nova.delay = 0.3
     try:
         exporter = start()
-        renewed(exporter)
+        wait_for_update(exporter)
     finally:
         cloud.nova.delay = 0.0
 
@@ -325,7 +330,7 @@ def usage(cloud: Cloud, *arguments: str, **environ: str) -> Output:
     return run([sys.executable, "-m", "chrysaetos", "usage", *arguments], env=cloud.environ() | environ)
 
 
-def test_check_says_what_is_right_and_what_is_not(cloud):
+def test_check_reports_successes_and_failures(cloud):
     assert "scope admin, roles" in usage(cloud, "check").out
     cloud.nova.forbidden.add("/os-simple-tenant-usage")
     try:
@@ -341,7 +346,7 @@ def test_check_says_what_is_right_and_what_is_not(cloud):
     assert "wrong" not in password.printed + password.err
 
 
-def test_once_prints_and_ends(cloud, tmp_path):
+def test_once_prints_and_exits(cloud, tmp_path):
     done = usage(cloud, "--once", "--start", "2026-01-01", HOME=str(tmp_path))
     assert f'project_id="{cloud.projects[0]}"' in done.out
-    assert not (tmp_path / ".local").exists()  # where the ledger would be
+    assert not (tmp_path / ".local").exists()  # the default directory of the ledger

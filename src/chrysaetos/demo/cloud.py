@@ -1,9 +1,10 @@
-"""The sample cloud: which servers and hosts there are, and what their exporters say at any time.
+"""The sample cloud: its hosts and servers, and the metrics that their exporters expose at any time.
 
-Pure: everything follows from the tenants and the cloud's birth. Hosts look like node_exporter, with the
-target label `fqdn` that deployments give them, and belong to no project. Instances look like Ceilometer's
-own Prometheus exporter (`ceilometer/polling/prom_exporter.py`: labels `project`, `resource`, `unit`, …).
-Each tenant's web server also exports a histogram of its own with exemplars.
+This module is pure: all values follow from the tenants and the time when the cloud was created. Hosts expose
+the metrics of node_exporter, with the target label ``fqdn`` that deployments add, and belong to no project.
+Instances expose the metrics of Ceilometer's Prometheus exporter (``ceilometer/polling/prom_exporter.py``:
+labels ``project``, ``resource``, ``unit``, …). Each tenant's web server also exposes a histogram with
+exemplars.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ _CPUS = 4
 _HOST_MEMORY = 64 * _GIB
 _HOST_DISK = 480 * _GIB
 _AGE = 30 * 86400
-"""Seconds that hosts and servers had been running when the cloud was made."""
+"""Uptime of hosts and servers when the cloud was created, in seconds."""
 
 _SERVERS = (("web-0", 2, 4096, 20, 0.3), ("db-0", 4, 8192, 80, 0.45), ("batch-0", 1, 2048, 10, 0.55))
-"""Name, vCPUs, MiB of memory, GiB of disk, mean use of the vCPUs. The first tenant has three of them, the
-others have two."""
+"""Name, vCPUs, MiB of memory, GiB of disk, mean usage of the vCPUs. The first tenant has all three servers,
+the other tenants have the first two."""
 
 _BUCKETS = (("0.05", 0.55), ("0.1", 0.8), ("0.25", 0.93), ("0.5", 0.98), ("1", 0.995), ("+Inf", 1.0))
-"""Upper bound in seconds, and the part of all requests that is within."""
+"""Upper bound of each bucket in seconds, and the fraction of all requests in it."""
 
 _MEAN_LATENCY = 0.09
 _EXEMPLAR_SECONDS = 15
@@ -42,7 +43,7 @@ _EXEMPLAR_SECONDS = 15
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A project whose servers the cloud holds, and the user that owns them."""
+    """A project with servers in the cloud, and the user that owns them."""
 
     name: str
     project_id: str
@@ -51,9 +52,13 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One series of a family: sample name, labels, and its value at a time.
+    """A series of a family.
 
-    `exemplar` gives the text of the exemplar at a time, for a series that has any.
+    Attributes:
+        name: the sample name.
+        labels: the labels.
+        value: returns the value at a time.
+        exemplar: returns the exemplar at a time, in OpenMetrics text format; None for no exemplars.
     """
 
     name: str
@@ -62,7 +67,7 @@ class Series:
     exemplar: Callable[[float], str] | None = None
 
     def selector(self, extra: Mapping[str, str] | None = None) -> str:
-        """Name and labels as the exposition format writes them."""
+        """Return name and labels in the exposition format."""
         labels = {**self.labels, **(extra or {})}
         pairs = ",".join(f'{name}="{value}"' for name, value in labels.items())
         return f"{self.name}{{{pairs}}}"
@@ -78,19 +83,19 @@ class Family:
     series: tuple[Series, ...]
 
     def header(self) -> str:
-        """The lines that come before its samples."""
+        """Return the lines before the samples."""
         return f"# TYPE {self.name} {self.kind}\n# HELP {self.name} {self.help}\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What one scrape reads.
+    """A scrape target.
 
     Attributes:
         job: the scrape job.
         path: the metrics path, unique in the cloud.
-        labels: labels of the target, among them `instance`.
-        families: what it exposes.
+        labels: labels of the target, including ``instance``.
+        families: the exposed metric families.
     """
 
     job: str
@@ -99,7 +104,7 @@ class Target:
     families: tuple[Family, ...]
 
     def exposition(self, time: float) -> str:
-        """The scrape's answer at a time: OpenMetrics text without timestamps."""
+        """Return the response to a scrape at a time: OpenMetrics text without timestamps."""
         lines: list[str] = []
         for family in self.families:
             lines.append(family.header())
@@ -111,15 +116,15 @@ class Target:
 
 
 class Cloud:
-    """Three hosts and the servers of some tenants.
+    """Three hosts and the servers of the tenants.
 
     Args:
-        tenants: whose servers there are.
-        birth: when the cloud was made, in seconds since the epoch; counters start 30 days before.
+        tenants: the tenants.
+        created: when the cloud was created, in seconds since the epoch. Counters start 30 days earlier.
     """
 
-    def __init__(self, tenants: Sequence[Tenant], birth: float) -> None:
-        self._start = birth - _AGE
+    def __init__(self, tenants: Sequence[Tenant], created: float) -> None:
+        self._start = created - _AGE
         ceilometer = [
             family for index, tenant in enumerate(tenants) for family in self._instances(tenant, index)
         ]
@@ -130,11 +135,11 @@ class Cloud:
         )
 
     def history(self, start: int, end: int, step: int) -> Iterator[str]:
-        """What scrapes of all targets would have stored, as OpenMetrics text with timestamps.
+        """Yield the samples of all targets in a time range, as OpenMetrics text with timestamps.
 
         Args:
             start: time of the first sample, in seconds since the epoch.
-            end: time that no sample reaches.
+            end: time after the last sample.
             step: seconds between samples.
         """
         times = range(start, end, step)
@@ -154,7 +159,7 @@ class Cloud:
         disk = wave(f"{name}/disk", _HOST_DISK * 0.4, swing=0.1, ripple=0.0)
         received = wave(f"{name}/received", 4e6)
         start = self._start
-        # The parts of each mode add up to one: a CPU second passes every second.
+        # All modes together add up to one CPU second per second.
         modes = {"user": 1.0, "system": 0.25, "iowait": 0.02}
 
         def busy(cpu: int, part: float) -> Callable[[float], float]:
@@ -178,39 +183,39 @@ class Cloud:
             ]
         families = (
             Family("node_cpu_seconds", "counter", "Seconds the CPUs spent in each mode.", tuple(cpu_seconds)),
-            _one("node_memory_MemTotal_bytes", "gauge", "Memory.", {}, lambda _: float(_HOST_MEMORY)),
-            _one(
+            _family("node_memory_MemTotal_bytes", "gauge", "Memory.", {}, lambda _: float(_HOST_MEMORY)),
+            _family(
                 "node_memory_MemAvailable_bytes",
                 "gauge",
                 "Memory that can be given out.",
                 {},
                 lambda time: float(round(_HOST_MEMORY - memory.at(time))),
             ),
-            _one("node_load1", "gauge", "Load over 1 minute.", {}, load(1.0)),
-            _one("node_load5", "gauge", "Load over 5 minutes.", {}, load(0.8)),
-            _one("node_load15", "gauge", "Load over 15 minutes.", {}, load(0.5)),
-            _one(
+            _family("node_load1", "gauge", "Load over 1 minute.", {}, load(1.0)),
+            _family("node_load5", "gauge", "Load over 5 minutes.", {}, load(0.8)),
+            _family("node_load15", "gauge", "Load over 15 minutes.", {}, load(0.5)),
+            _family(
                 "node_filesystem_size_bytes",
                 "gauge",
                 "Size of the filesystem.",
                 filesystem,
                 lambda _: float(_HOST_DISK),
             ),
-            _one(
+            _family(
                 "node_filesystem_avail_bytes",
                 "gauge",
                 "Space that ordinary users can write to.",
                 filesystem,
                 lambda time: float(round(_HOST_DISK - disk.at(time))),
             ),
-            _one(
+            _family(
                 "node_network_receive_bytes_total",
                 "counter",
                 "Bytes received.",
                 {"device": "eth0"},
                 lambda time: float(round(received.total(start, time))),
             ),
-            _one("node_boot_time_seconds", "gauge", "When the host was started.", {}, lambda _: start),
+            _family("node_boot_time_seconds", "gauge", "When the host was started.", {}, lambda _: start),
         )
         return Target("node", f"/node/{name}", {"instance": f"{name}:9100", "fqdn": fqdn}, families)
 
@@ -233,7 +238,7 @@ class Cloud:
                 "user": tenant.user_id,
                 "vm_instance": f"{host}.cloud.example",
             }
-            # An OpenMetrics counter's samples end in _total, Ceilometer's cumulative meters do not.
+            # The names of OpenMetrics counters end in _total, Ceilometer's cumulative meters do not.
             meters: tuple[tuple[str, str, str, Callable[[float], float]], ...] = (
                 ("cpu", "unknown", "ns", _nanoseconds(used, self._start, vcpus)),
                 ("vcpus", "gauge", "vcpu", _constant(vcpus)),
@@ -249,8 +254,8 @@ class Cloud:
             )
             for counter, kind, unit, value in meters:
                 parts = counter.split(".")
-                # Ceilometer's exporter names a label after the meter's first part; its value is the
-                # meter's third part or the resource.
+                # Ceilometer's exporter adds a label named like the first part of the meter, whose value is
+                # the third part of the meter or the resource.
                 labels = {
                     parts[0]: parts[2] if len(parts) > 2 else resource,
                     "counter": counter,
@@ -259,7 +264,7 @@ class Cloud:
                     **common,
                 }
                 metric = f"ceilometer_{counter.replace('.', '_')}"
-                yield _one(metric, kind, f"Meter {counter}.", labels, value)
+                yield _family(metric, kind, f"Meter {counter}.", labels, value)
 
     def _application(self, tenant: Tenant) -> Target:
         resource = _server_id(tenant, "web-0")
@@ -294,7 +299,7 @@ class Cloud:
         return Target("web", f"/web/{tenant.name}", instance, (family,))
 
 
-def _one(
+def _family(
     name: str, kind: str, text: str, labels: Mapping[str, str], value: Callable[[float], float]
 ) -> Family:
     family = name.removesuffix("_total") if kind == "counter" else name
@@ -302,7 +307,7 @@ def _one(
 
 
 def _merge(families: Sequence[Family]) -> tuple[Family, ...]:
-    """Families of the same name as one: OpenMetrics allows each name once ("Overall Structure")."""
+    """Merge families of the same name: OpenMetrics allows each name once ("Overall Structure")."""
     merged: dict[str, Family] = {}
     for family in families:
         before = merged.get(family.name)
@@ -329,7 +334,7 @@ def _nanoseconds(used: Wave, start: float, vcpus: int) -> Callable[[float], floa
 
 def _exemplar(resource: str) -> Callable[[float], str]:
     def text(time: float) -> str:
-        # One for each quarter of a minute: scrapes in between repeat it, as real exporters do.
+        # The exemplar changes every 15 seconds; scrapes in between repeat it, as real exporters do.
         tick = int(time) - int(time) % _EXEMPLAR_SECONDS
         trace = uuid.uuid5(uuid.NAMESPACE_URL, f"{resource}/{tick}").hex
         return f'{{trace_id="{trace}"}} 0.083 {tick}'

@@ -1,4 +1,4 @@
-"""What people paste to try the demo: files with credentials, and a short list of commands."""
+"""Files with credentials, and a list of commands to paste into a shell to try the demo."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 __all__ = ["render_commands", "render_sections", "write_credentials"]
 
 _UNSET = """for name in $(env | sed -n 's/^\\(OS_[A-Z0-9_]*\\)=.*/\\1/p'); do unset "$name"; done"""
-"""Other clouds' variables would mix with these."""
+"""Unset the variables of other clouds."""
 
 
 def write_credentials(directory: Path, accounts: Iterable[Account], keystone_url: str) -> None:
-    """Write `<user>.openrc`, to be sourced, and `<user>.auth.json`, the body of a token request.
+    """Write ``<user>.openrc`` to source, and ``<user>.auth.json`` with the body of a token request.
 
     Args:
-        directory: where to.
-        accounts: for whom.
-        keystone_url: the v3 API.
+        directory: the directory to write to.
+        accounts: the accounts.
+        keystone_url: URL of Keystone's v3 API.
     """
     for account in accounts:
         variables = {
@@ -57,13 +57,13 @@ def write_credentials(directory: Path, accounts: Iterable[Account], keystone_url
 
 
 def render_commands(directory: Path, identities: Identities, *, keystone_url: str, gateway_url: str) -> str:
-    """The list of commands of this run; each works by itself in another shell.
+    """Return the list of commands for this run. Each command works in a new shell.
 
     Args:
-        directory: where `write_credentials` wrote to.
-        identities: everybody in the demo.
-        keystone_url: the v3 API.
-        gateway_url: the gateway's root.
+        directory: the directory that ``write_credentials`` wrote to.
+        identities: the accounts of the demo.
+        keystone_url: URL of Keystone's v3 API.
+        gateway_url: root URL of the gateway.
     """
     first, *others = identities.tenants
     servers = "count by (project_name) (ceilometer_cpu)"
@@ -102,23 +102,23 @@ def render_commands(directory: Path, identities: Identities, *, keystone_url: st
         importlib.util.find_spec("observabilityclient") and importlib.util.find_spec("openstackclient")
     )
     clients = [
-        ("the names of its own metrics; no node_… among them", openstack(first, "list")),
-        ("the vCPUs that its three servers use", openstack(first, f"query '{cpu}'")),
+        ("the names of its metrics, without node_…", openstack(first, "list")),
+        ("the vCPU usage of its three servers", openstack(first, f"query '{cpu}'")),
     ]
     sections: list[tuple[str, list[tuple[str, str]]]] = [
         (
             f"As {first.user} (role {first.role} in project {first.project_name})",
             [
-                ("is everything right?", own(first, "doctor")),
-                ("the vCPUs that its servers use, drawn", own(first, f"range '{cpu}' --start -3h --plot")),
-                ("what the gateway makes of a query", own(first, f"explain '{cpu}'")),
+                ("check the setup", own(first, "doctor")),
+                ("plot the vCPU usage of its servers", own(first, f"range '{cpu}' --start -3h --plot")),
+                ("show how the gateway rewrites a query", own(first, f"explain '{cpu}'")),
                 (f"only {first.project_name}: 3 servers", basic(first, servers)),
                 ("the same with a token", with_token(first, "/api/v1/query", f"query={servers}")),
-                ("the vCPUs that its three servers use", promtool(first, cpu)),
+                ("the vCPU usage of its three servers", promtool(first, cpu)),
                 *(clients if has_client else []),
                 ("nothing: hosts belong to no project", basic(first, "node_load1")),
                 (
-                    f"nothing: what belongs to {others[0].user} is not there for {first.user}",
+                    f"nothing: the servers of {others[0].user} are invisible to {first.user}",
                     basic(first, f'ceilometer_cpu{{project="{others[0].project_id}"}}'),
                 ),
             ],
@@ -146,10 +146,10 @@ def render_commands(directory: Path, identities: Identities, *, keystone_url: st
             "As stranger (a user without a role)",
             [
                 (
-                    "403: its token has no project",
+                    "403: the token has no project",
                     with_token(identities.stranger, "/api/v1/query", "query=up"),
                 ),
-                ("401: nobody asks", f"curl -sS -i {gateway_url}/api/v1/query?query=up"),
+                ("401: no credentials", f"curl -sS -i {gateway_url}/api/v1/query?query=up"),
             ],
         ),
     ]
@@ -157,14 +157,14 @@ def render_commands(directory: Path, identities: Identities, *, keystone_url: st
 
 
 def render_sections(sections: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> str:
-    """Commands as they are printed.
+    """Return commands with comments, as they are printed.
 
     Args:
-        sections: a title, and what is seen and the command that shows it.
+        sections: titles, each with comments and commands.
     """
     lines: list[str] = []
     for title, examples in sections:
         lines += ["", title]
-        for seen, command in examples:
-            lines += [f"  # {seen}", f"  {command}"]
+        for comment, command in examples:
+            lines += [f"  # {comment}", f"  {command}"]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""Exporters of the sample cloud: one small HTTP server, a path for each target."""
+"""The exporters of the sample cloud: an HTTP server with a path for each target."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
 class Exporter:
-    """Serves targets from threads of this process, inside a `with` block.
+    """Serves targets from threads of this process, inside a ``with`` block.
 
     Args:
-        targets: what to expose, each at its path.
+        targets: the targets, each served at its path.
         port: the port to listen on.
 
     Raises:
-        DemoError: the port is taken.
+        DemoError: the port is in use.
     """
 
     def __init__(self, targets: Sequence[Target], port: int) -> None:
         self._targets = targets
-        served = {target.path: target for target in targets}
+        by_path = {target.path: target for target in targets}
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                target = served.get(self.path)
+                target = by_path.get(self.path)
                 if target is None:
                     self.send_error(404)
                     return
@@ -49,8 +49,8 @@ class Exporter:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class' name
-                """Scrapes are not worth a line each."""
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class' name
+                """Do not log scrapes."""
 
         try:
             self._server = ThreadingHTTPServer((LOOPBACK, port), Handler)
@@ -62,10 +62,10 @@ class Exporter:
         )
 
     def scrape_configs(self, interval: str = "5s") -> list[dict[str, Any]]:
-        """Prometheus' scrape configuration for the targets.
+        """Return Prometheus' scrape configuration for the targets.
 
         Args:
-            interval: a Prometheus duration.
+            interval: the scrape interval, a Prometheus duration.
         """
         address = f"{LOOPBACK}:{self._server.server_address[1]}"
         jobs: dict[str, list[dict[str, Any]]] = {}

@@ -1,4 +1,4 @@
-"""The gateway as a server of its own: its configuration file, and `chrysaetos gateway`."""
+"""The gateway as a server: its configuration file, and the process ``chrysaetos gateway``."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["Gateway"]
 
 
 class Gateway(Server):
-    """The gateway in front of one Prometheus.
+    """The gateway in front of a Prometheus.
 
     Args:
-        directory: its folder; the configuration is `aetos.conf` in it.
-        keystone_url: Keystone's v3 API.
-        prometheus_url: Prometheus' root.
-        user: the service user that validates tokens, of the project `service`.
-        password: that user's password.
-        port: the port to listen on; a free one when None.
-        options: further settings, section → option → value.
+        directory: its directory, with the configuration ``aetos.conf``.
+        keystone_url: URL of Keystone's v3 API.
+        prometheus_url: root URL of Prometheus.
+        user: the service user that validates tokens, in the project ``service``.
+        password: the service user's password.
+        port: the port to listen on; a free port if None.
+        options: further options by section.
     """
 
     name: ClassVar[str] = "Gateway"
@@ -52,21 +52,21 @@ class Gateway(Server):
 
     @property
     def url(self) -> str:
-        """What the catalog holds as the endpoint of the service type `metric-storage`."""
+        """The endpoint of the service type ``metric-storage`` in the catalog."""
         return self.root_url
 
     @property
     def config_file(self) -> Path:
-        """The configuration file, an Aetos configuration with a `[gateway]` section."""
+        """The configuration file, an Aetos configuration with a section ``[gateway]``."""
         return self.directory / "aetos.conf"
 
     @property
     def policy_file(self) -> Path:
-        """Rules that differ from the defaults; the gateway reads it again when it changes."""
+        """The policy file, which the gateway reloads when it changes."""
         return self.directory / "policy.yaml"
 
     def prepare(self) -> None:
-        """Write aetos.conf, and a policy file without rules if there is none."""
+        """Write aetos.conf, and an empty policy file if there is none."""
         sections: dict[str, dict[str, str]] = {
             "DEFAULT": {},
             "gateway": {"host": LOOPBACK, "port": str(self.port)},
@@ -98,5 +98,5 @@ class Gateway(Server):
         write_private(self.config_file, render_config(sections))
 
     def command(self) -> list[str]:
-        """This interpreter with `chrysaetos gateway`."""
+        """Return the command line of ``chrysaetos gateway``."""
         return [sys.executable, "-m", "chrysaetos", "gateway", "--config-file", str(self.config_file)]

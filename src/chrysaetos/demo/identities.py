@@ -1,4 +1,4 @@
-"""Projects, users, roles and application credentials, made through Keystone's own API."""
+"""Projects, users, roles and application credentials, created through Keystone's API."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ __all__ = [
 ]
 
 DOMAIN = "default"
-"""The id of the domain that everything is in. Its name is `Default`."""
+"""The id of the domain of all users and projects. Its name is ``Default``."""
 
 _TENANTS = (("aquila", "member"), ("bubo", "reader"), ("corvus", "member"))
-"""Project, which is also its user's name, and that user's role in it."""
+"""The name of each project, which is also its user's name, and the user's role in the project."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApplicationCredential:
-    """An application credential with its secret, which Keystone tells once only."""
+    """An application credential with its secret, which Keystone returns only once."""
 
     id: str
     secret: str
@@ -43,16 +43,16 @@ class ApplicationCredential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A user, and the project that it has a role in.
+    """A user and the project in which the user has a role.
 
     Attributes:
-        user: its name.
-        user_id: its id.
-        password: its password.
-        project_id: the project's id; None for a user without any role, as the next three.
+        user: the user's name.
+        user_id: the user's id.
+        password: the user's password.
+        project_id: the project's id. This and the next three are None for a user without a role.
         project_name: the project's name.
         role: the role's name.
-        application_credential: one with the user's role in the project.
+        application_credential: an application credential with the user's role in the project.
         domain: the id of the domain of user and project.
     """
 
@@ -66,17 +66,17 @@ class Account:
     domain: str = DOMAIN
 
     def auth(self) -> dict[str, Any]:
-        """The body that asks Keystone for this account's token: of its project, or unscoped without one."""
+        """Return the body of a token request for the account's project; unscoped if it has no project."""
         scope = None if self.project_id is None else {"project": {"id": self.project_id}}
         return password_auth(self.user_id, self.password, scope)
 
     def to_json(self) -> dict[str, Any]:
-        """What of it is known, as JSON values."""
+        """Return the attributes that are set, as JSON values."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Account:
-        """The account that `to_json` wrote."""
+        """Return the account that ``to_json`` returned as JSON values."""
         credential = values.get("application_credential")
         restored = None if credential is None else ApplicationCredential(**credential)
         return cls(**{**values, "application_credential": restored})
@@ -84,13 +84,13 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """Everybody in the demo.
+    """The accounts of the demo.
 
     Attributes:
-        tenants: a user each in a project each.
-        admin: role admin in the project `admin`.
-        service: role service in the project `service`.
-        stranger: a user without a role anywhere.
+        tenants: users that have a project each.
+        admin: a user with the role admin in the project ``admin``.
+        service: a user with the role service in the project ``service``.
+        stranger: a user without any role.
         gateway: the user with which the gateway validates tokens.
     """
 
@@ -101,7 +101,7 @@ class Identities:
     gateway: Account
 
     def to_json(self) -> dict[str, Any]:
-        """All accounts as JSON values."""
+        """Return all accounts as JSON values."""
         singles = {
             name: getattr(self, name).to_json() for name in ("admin", "service", "stranger", "gateway")
         }
@@ -109,124 +109,126 @@ class Identities:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Identities:
-        """The identities that `to_json` wrote."""
+        """Return the identities that ``to_json`` returned as JSON values."""
         singles = {name: Account.from_json(value) for name, value in values.items() if name != "tenants"}
         return cls(tenants=tuple(Account.from_json(tenant) for tenant in values["tenants"]), **singles)
 
 
 def password_auth(user_id: str, password: str, scope: Any = None) -> dict[str, Any]:
-    """The body of a token request with a password.
+    """Return the body of a token request with a password.
 
     Args:
         user_id: the user's id.
-        password: its password.
-        scope: Keystone's scope object, such as `{"project": {"id": …}}`, `{"domain": {"id": …}}` or
-            `{"system": {"all": True}}`; None for an unscoped token.
+        password: the user's password.
+        scope: Keystone's scope object, such as ``{"project": {"id": …}}``, ``{"domain": {"id": …}}`` or
+            ``{"system": {"all": True}}``; None for an unscoped token.
     """
     identity = {"methods": ["password"], "password": {"user": {"id": user_id, "password": password}}}
-    # A user may have a default project; only this asks for a token without any.
+    # Without a scope, Keystone would issue a token for the user's default project.
     return {"auth": {"identity": identity, "scope": "unscoped" if scope is None else scope}}
 
 
 def application_credential_auth(credential: ApplicationCredential) -> dict[str, Any]:
-    """The body of a token request with an application credential."""
+    """Return the body of a token request with an application credential."""
     method = "application_credential"
     return {"auth": {"identity": {"methods": [method], method: asdict(credential)}}}
 
 
 class IdentityApi:
-    """Keystone's v3 API with the rights of `admin`.
+    """A client of Keystone's v3 API that authenticates as ``admin``.
 
     Args:
-        url: the v3 API.
-        password: the password of the user `admin`.
+        url: URL of the v3 API.
+        password: the password of the user ``admin``.
     """
 
     def __init__(self, url: str, password: str) -> None:
         self.url = url
         self._session = requests.Session()
-        # The environment's proxies are not for the loopback address.
+        # Do not use the environment's proxies for the loopback address.
         self._session.trust_env = False
         self._roles: dict[str, str] = {}
         user = {"name": "admin", "domain": {"id": DOMAIN}, "password": password}
         identity = {"methods": ["password"], "password": {"user": user}}
         scope = {"project": {"name": "admin", "domain": {"id": DOMAIN}}}
-        answer = self._send("POST", "/auth/tokens", {"auth": {"identity": identity, "scope": scope}}, None)
-        self.admin_token = answer.headers["X-Subject-Token"]
-        token = answer.json()["token"]
+        response = self._send("POST", "/auth/tokens", {"auth": {"identity": identity, "scope": scope}}, None)
+        self.admin_token = response.headers["X-Subject-Token"]
+        token = response.json()["token"]
         self.admin_user_id = str(token["user"]["id"])
         self.admin_project_id = str(token["project"]["id"])
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         self._session.close()
 
     def _send(self, method: str, path: str, body: Any, token: str | None) -> requests.Response:
         headers = {} if token is None else {"X-Auth-Token": token}
         try:
-            answer = self._session.request(method, self.url + path, json=body, headers=headers, timeout=30)
+            response = self._session.request(method, self.url + path, json=body, headers=headers, timeout=30)
         except requests.RequestException as error:
             raise DemoError(f"Keystone: {method} {path}: {type(error).__name__}") from error
-        if not answer.ok:
-            # The answer of Keystone names what it refuses; it never repeats the request's secrets.
-            raise DemoError(f"Keystone: {method} {path}: {answer.status_code} {answer.text.strip()[:300]}")
-        return answer
+        if not response.ok:
+            # Keystone's error messages never contain secrets of the request.
+            raise DemoError(
+                f"Keystone: {method} {path}: {response.status_code} {response.text.strip()[:300]}"
+            )
+        return response
 
     def call(self, method: str, path: str, body: Any = None, *, token: str | None = None) -> Any:
         """Send a request.
 
         Args:
             method: the HTTP method.
-            path: the path behind `/v3`, with its query.
-            body: sent as JSON.
-            token: whose rights to use; admin's when None.
+            path: the path after ``/v3``, with its query.
+            body: the body, sent as JSON.
+            token: the token to authenticate with; admin's if None.
 
         Returns:
-            The JSON of the answer, None when it has no body.
+            The decoded JSON of the response, None if it has no body.
 
         Raises:
-            DemoError: Keystone refused it.
+            DemoError: the request failed.
         """
-        answer = self._send(method, path, body, token or self.admin_token)
-        return answer.json() if answer.content else None
+        response = self._send(method, path, body, token or self.admin_token)
+        return response.json() if response.content else None
 
     def token(self, auth: Mapping[str, Any]) -> str:
-        """Issue a token for a body such as `password_auth` makes."""
+        """Issue a token for the body of a token request, such as ``password_auth`` returns."""
         return self._send("POST", "/auth/tokens", auth, None).headers["X-Subject-Token"]
 
     def revoke(self, token: str) -> None:
         """Revoke a token."""
-        answer = self._session.delete(
+        response = self._session.delete(
             f"{self.url}/auth/tokens",
             headers={"X-Auth-Token": self.admin_token, "X-Subject-Token": token},
             timeout=30,
         )
-        if not answer.ok:
-            raise DemoError(f"Keystone: the token could not be revoked: {answer.status_code}")
+        if not response.ok:
+            raise DemoError(f"Keystone: the token could not be revoked: {response.status_code}")
 
     def create_project(self, name: str) -> str:
-        """Make a project and return its id."""
+        """Create a project and return its id."""
         body = {"project": {"name": name, "domain_id": DOMAIN}}
         return str(self.call("POST", "/projects", body)["project"]["id"])
 
     def create_user(self, name: str, password: str) -> str:
-        """Make a user and return its id."""
+        """Create a user and return its id."""
         body = {"user": {"name": name, "domain_id": DOMAIN, "password": password}}
         return str(self.call("POST", "/users", body)["user"]["id"])
 
     def role_id(self, name: str) -> str:
-        """The id of a role that exists."""
+        """Return the id of an existing role."""
         if not self._roles:
             self._roles = {role["name"]: role["id"] for role in self.call("GET", "/roles")["roles"]}
         return self._roles[name]
 
     def grant(self, user_id: str, role: str, *, on: str) -> None:
-        """Give a user a role.
+        """Assign a role to a user.
 
         Args:
             user_id: the user's id.
             role: the role's name.
-            on: `/projects/ID`, `/domains/ID` or `/system`.
+            on: ``/projects/ID``, ``/domains/ID`` or ``/system``.
         """
         self.call("PUT", f"{on}/users/{user_id}/roles/{self.role_id(role)}")
 
@@ -240,30 +242,29 @@ class IdentityApi:
         access_rules: Sequence[Mapping[str, str]] | None = None,
         expires_at: datetime | None = None,
     ) -> ApplicationCredential:
-        """Make an application credential with all roles that a user has in a project.
+        """Create an application credential with all roles of a user in a project.
 
         Args:
-            user_id: whose it is.
-            password: that user's password: nobody else may make it.
-            project_id: the project it is for.
-            name: unique for the user.
-            access_rules: Keystone's access rules (`service`, `method`, `path`); anything goes when None.
-            expires_at: when it ends (UTC), and every token issued with it at the latest.
+            user_id: the user's id.
+            password: the user's password: only the user can create the credential.
+            project_id: the project's id.
+            name: the name of the credential, unique for the user.
+            access_rules: Keystone's access rules (``service``, ``method``, ``path``); None for no
+                restriction.
+            expires_at: when the credential expires (UTC); tokens issued with it expire at the latest then.
         """
         token = self.token(password_auth(user_id, password, {"project": {"id": project_id}}))
-        wanted: dict[str, Any] = {"name": name, "secret": new_secret()}
+        credential: dict[str, Any] = {"name": name, "secret": new_secret()}
         if access_rules is not None:
-            wanted["access_rules"] = [dict(rule) for rule in access_rules]
+            credential["access_rules"] = [dict(rule) for rule in access_rules]
         if expires_at is not None:
-            wanted["expires_at"] = expires_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            credential["expires_at"] = expires_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         path = f"/users/{user_id}/application_credentials"
-        made = self.call("POST", path, {"application_credential": wanted}, token=token)[
-            "application_credential"
-        ]
-        return ApplicationCredential(made["id"], wanted["secret"])
+        created = self.call("POST", path, {"application_credential": credential}, token=token)
+        return ApplicationCredential(created["application_credential"]["id"], credential["secret"])
 
     def create_account(self, name: str, project_id: str, project_name: str, role: str) -> Account:
-        """Make a user with a role in a project, and an application credential for both."""
+        """Create a user with a role in a project and an application credential."""
         password = new_secret()
         user_id = self.create_user(name, password)
         self.grant(user_id, role, on=f"/projects/{project_id}")
@@ -278,12 +279,12 @@ class IdentityApi:
         )
 
     def register_endpoint(self, service_type: str, name: str, url: str) -> None:
-        """Put a service into the catalog, or move its endpoints to a new URL.
+        """Add a service to the catalog, or update the URL of its endpoints.
 
         Args:
-            service_type: such as `metric-storage`.
+            service_type: the service type, such as ``metric-storage``.
             name: the service's name.
-            url: the URL of its public, internal and admin endpoint.
+            url: the URL of the public, internal and admin endpoint.
         """
         services = self.call("GET", f"/services?type={service_type}")["services"]
         if services:
@@ -296,20 +297,20 @@ class IdentityApi:
             for endpoint in self.call("GET", f"/endpoints?service_id={service_id}")["endpoints"]
         }
         for interface in ("public", "internal", "admin"):
-            known = endpoints.get(interface)
-            if known is None:
-                wanted = {"service_id": service_id, "interface": interface, "region_id": REGION, "url": url}
-                self.call("POST", "/endpoints", {"endpoint": wanted})
-            elif known["url"] != url:
-                self.call("PATCH", f"/endpoints/{known['id']}", {"endpoint": {"url": url}})
+            existing = endpoints.get(interface)
+            if existing is None:
+                endpoint = {"service_id": service_id, "interface": interface, "region_id": REGION, "url": url}
+                self.call("POST", "/endpoints", {"endpoint": endpoint})
+            elif existing["url"] != url:
+                self.call("PATCH", f"/endpoints/{existing['id']}", {"endpoint": {"url": url}})
 
 
 def create_identities(api: IdentityApi, admin_password: str) -> Identities:
-    """Make everybody in a Keystone that has only `admin`.
+    """Create all accounts in a Keystone that has only ``admin``.
 
     Args:
-        api: that Keystone.
-        admin_password: the password of `admin`.
+        api: the client of Keystone.
+        admin_password: the password of ``admin``.
     """
     tenants = tuple(api.create_account(name, api.create_project(name), name, role) for name, role in _TENANTS)
     service_project = api.create_project("service")

@@ -1,4 +1,4 @@
-"""A real Keystone: SQLite, Fernet keys, one process on the loopback address."""
+"""A real Keystone with SQLite and Fernet tokens, as a process that listens on the loopback address."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ REGION = "RegionOne"
 
 
 def render_config(sections: Mapping[str, Mapping[str, str]]) -> str:
-    """The text of an oslo.config file.
+    """Return the text of an oslo.config file.
 
     Args:
-        sections: section name → option → value.
+        sections: the values of options by section.
     """
     lines: list[str] = []
     for section, options in sections.items():
         lines.append(f"[{section}]")
-        # In oslo.config a dollar sign begins the name of another option.
+        # In oslo.config a dollar sign starts a reference to another option.
         lines += [f"{option} = {value.replace('$', '$$')}" for option, value in options.items()]
         lines.append("")
     return "\n".join(lines)
 
 
 class Keystone(Server):
-    """Keystone with the user and project `admin` and the roles admin, manager, member, reader, service.
+    """Keystone with the user and project ``admin`` and the roles admin, manager, member, reader and service.
 
-    A second start on the same directory finds what the first left there; where the port has changed,
-    the identity endpoints are brought up to date.
+    A restart in the same directory keeps all data. If the port has changed, it updates the identity
+    endpoints.
 
     Args:
-        directory: its folder.
-        port: the port to listen on; a free one when None.
-        options: further settings, section → option → value.
+        directory: its directory.
+        port: the port to listen on; a free port if None.
+        options: further options by section.
 
     Attributes:
-        admin_password: the password of the user `admin`.
+        admin_password: the password of the user ``admin``.
 
     Raises:
         DemoError: Keystone is not installed.
@@ -74,7 +74,7 @@ class Keystone(Server):
 
     @property
     def url(self) -> str:
-        """The v3 API, which is also what clients call the auth URL."""
+        """URL of the v3 API, which clients call the auth URL."""
         return f"{self.root_url}/v3"
 
     @property
@@ -88,16 +88,16 @@ class Keystone(Server):
             "DEFAULT": {"public_endpoint": self.root_url},
             "database": {
                 "connection": f"sqlite:///{self.directory / 'keystone.db'}",
-                # Nothing here has to survive a power cut, and each write would wait for the disk.
+                # Do not wait for the disk: the demo's data need not survive a power failure.
                 "sqlite_synchronous": "false",
             },
             "fernet_tokens": {"key_repository": keys["fernet"]},
             "fernet_receipts": {"key_repository": keys["fernet"]},
             "credential": {"key_repository": keys["credential"]},
-            # Every password here is random and long: slow hashing would only slow the demo.
-            # A tenth of the time for each token; one process needs no cache that others see.
+            # The cache makes issuing tokens ten times faster. A single process needs no shared cache.
             "cache": {"enabled": "true", "backend": "oslo_cache.dict"},
-            # 72 bytes is what bcrypt can hash; told so, Keystone does not warn at every password.
+            # All passwords are long and random, so a fast hash is safe. bcrypt hashes at most 72 bytes;
+            # without this limit, Keystone would log a warning for each password.
             "identity": {"password_hash_rounds": "4", "max_password_length": "72"},
             "oslo_policy": {"policy_file": str(self.directory / "policy.yaml")},
         }
@@ -107,12 +107,12 @@ class Keystone(Server):
         write_private(self._config_file, render_config(sections))
 
     def command(self) -> list[str]:
-        """This interpreter with `keystone_server`."""
+        """Return the command line of ``keystone_server``."""
         module = "chrysaetos.demo.keystone_server"
         return [sys.executable, "-m", module, str(self._config_file), str(self.port)]
 
     def environment(self) -> dict[str, str]:
-        """What `keystone-manage bootstrap` reads."""
+        """Return the variables for ``keystone-manage bootstrap``."""
         interfaces = ("PUBLIC", "INTERNAL", "ADMIN")
         return {
             "OS_BOOTSTRAP_USERNAME": "admin",

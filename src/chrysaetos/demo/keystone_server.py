@@ -1,10 +1,10 @@
-"""Keystone in one process: its management commands, then its WSGI application.
+"""Run Keystone's management commands and its WSGI application in one process.
 
     python -m chrysaetos.demo.keystone_server CONFIG_FILE PORT
 
-Importing Keystone takes most of its start. So each management command runs in a fork of this process,
-which has imported it all: a fresh state for the command, the import paid once.
-The bootstrap password and endpoints come from the environment, as for `keystone-manage bootstrap`.
+Importing Keystone takes most of the time of a start. Therefore each management command runs in a fork of this
+process: it has a fresh state, and Keystone is imported only once. The bootstrap password and endpoints are
+read from the environment, as by ``keystone-manage bootstrap``.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ _COMMANDS = (
     ("credential_setup", *_KEY_OWNER),
     ("bootstrap",),
 )
-"""All of them leave alone what is already there, and bootstrap brings the endpoints up to date."""
+"""None of these commands overwrites existing data, except that bootstrap updates the endpoints."""
 
 _THREADS = 8
 
 
 def main(arguments: list[str]) -> int:
-    """Bring the database up to date, then serve until the process is ended.
+    """Update the database, then serve until the process is stopped.
 
     Args:
         arguments: the configuration file and the port.
 
     Returns:
-        The exit status, when a management command fails.
+        The exit status 1 if a management command fails.
     """
     config_file, port = arguments
-    # The folder beside the file keeps the machine's own /etc/keystone/*.d out.
+    # With this directory, Keystone does not read the machine's own /etc/keystone/*.d.
     config = ["--config-file", config_file, "--config-dir", f"{config_file}.d"]
     with warnings.catch_warnings():
-        # oslo.messaging imports eventlet, which announces its own retirement.
+        # oslo.messaging imports eventlet, which emits a deprecation warning.
         warnings.simplefilter("ignore")
-        import waitress  # noqa: PLC0415  slow imports, and only where they are needed
-        from keystone.cmd import cli  # noqa: PLC0415
-        from keystone.server import wsgi  # noqa: PLC0415
+        import waitress  # noqa: PLC0415  # slow to import
+        from keystone.cmd import cli  # noqa: PLC0415  # slow to import
+        from keystone.server import wsgi  # noqa: PLC0415  # slow to import
 
     for command in _COMMANDS:
         child = os.fork()
@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> int:
             return 1
     os.environ.pop("OS_BOOTSTRAP_PASSWORD", None)
 
-    # Keystone reads its command line from here, as under any WSGI server.
+    # Keystone reads its command line from sys.argv under every WSGI server.
     sys.argv = ["keystone", *config]
     application = wsgi.initialize_public_application()
     waitress.serve(application, host="127.0.0.1", port=int(port), threads=_THREADS)

@@ -1,6 +1,6 @@
-"""`chrysaetos demo`: a Keystone, a Prometheus, a sample cloud and the gateway, until it is ended.
+"""``chrysaetos demo``: run a Keystone, a Prometheus, a sample cloud and the gateway.
 
-With `--sites` it is sites and a portal instead: `sites`.
+With ``--sites`` it runs sites and a portal instead, see ``sites``.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from chrysaetos.demo.identities import Account, Identities, IdentityApi, create_
 from chrysaetos.demo.keystone import Keystone
 from chrysaetos.demo.processes import LOOPBACK, DemoError, Interrupted
 from chrysaetos.demo.prometheus import Prometheus
-from chrysaetos.demo.sites import MOST_SITES, SitesDemo
-from chrysaetos.demo.stage import Stage, say
+from chrysaetos.demo.sites import MAX_SITES, SitesDemo
+from chrysaetos.demo.stage import Stage, report
 from chrysaetos.demo.state import State, open_state
 
 if TYPE_CHECKING:
@@ -34,30 +34,30 @@ __all__ = ["add_arguments", "run"]
 _DAY = 86400
 _STEP = 60
 _SEAMLESS_SECONDS = 240
-"""Prometheus bridges a gap of up to five minutes by itself (its look-back)."""
+"""A gap below this needs no history: Prometheus' lookback delta of five minutes bridges it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
+    """Add the command's options to a parser."""
     parser.add_argument(
         "--state-dir",
         type=Path,
         metavar="DIR",
-        help="keep everything in DIR, so that the next start is fast (default: a temporary folder); "
-        "DIR/demo.json then holds the URLs and credentials",
+        help="keep all data in DIR, so that the next start is fast (default: a temporary directory); "
+        "DIR/demo.json contains the URLs and credentials",
     )
     parser.add_argument(
         "--exit-after",
         type=_seconds,
         metavar="SECONDS",
-        help="end by itself so long after it was ready",
+        help="stop this many seconds after the demo was ready",
     )
     parser.add_argument(
         "--sites",
         type=int,
-        choices=range(1, MOST_SITES + 1),
+        choices=range(1, MAX_SITES + 1),
         metavar="N",
-        help="run so many sites with invented usage and a portal that collects it, in place of the cloud",
+        help="run N sites with sample usage and a portal that collects it, instead of the cloud",
     )
 
 
@@ -72,14 +72,14 @@ def _seconds(text: str) -> float:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Start everything and stay until a signal, the time of `--exit-after`, or the end of a server.
+    """Start all servers and run until a signal, the time of ``--exit-after``, or the exit of a server.
 
     Args:
-        args: the options of `add_arguments`.
+        args: the options added by ``add_arguments``.
 
     Returns:
-        The exit status: 0 after an ordinary end, 1 when something failed, 130 when a signal came before
-        everything was ready.
+        The exit status: 0 after a normal stop, 1 for an error, 130 after a signal before everything was
+        ready.
     """
     stop = threading.Event()
     try:
@@ -89,18 +89,18 @@ def run(args: argparse.Namespace) -> int:
             demo.start()
             stage.stay(args.exit_after)
     except Interrupted:
-        say("ended before everything was ready")
+        report("stopped before everything was ready")
         return 130
     except DemoError as error:
-        say(f"chrysaetos demo: {error}")
+        report(f"chrysaetos demo: {error}")
         return 1
-    say("everything is ended")
+    report("stopped")
     return 0
 
 
 @contextmanager
 def _signals(stop: threading.Event) -> Iterator[None]:
-    """Turn the signals that end a program into an event: nothing is then broken off in the middle."""
+    """Set an event on signals that stop the program, so that no step is interrupted in the middle."""
     before = {
         number: signal.signal(number, lambda *_: stop.set())
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -113,7 +113,7 @@ def _signals(stop: threading.Event) -> Iterator[None]:
 
 
 class _Demo:
-    """The order of things."""
+    """Starts the servers of the cloud in order."""
 
     def __init__(self, state: State, stage: Stage) -> None:
         self._state = state
@@ -127,14 +127,14 @@ class _Demo:
         prometheus = Prometheus(state.directory / "prometheus", port=ports["prometheus"])
         known = state.load("identities.json")
         if known is None:
-            # Left by a start that did not get this far.
+            # An earlier start did not get this far.
             state.forget("keystone", "prometheus", "cloud.json")
         self._stage.step("state, configuration and logs are in " + str(state.directory))
 
         keystone = Keystone(state.directory / "keystone", port=ports["keystone"])
         self._stage.begin(keystone)
         keystone.wait_ready(self._stop)
-        self._stage.step(f"Keystone answers at {keystone.url}")
+        self._stage.step(f"Keystone is ready at {keystone.url}")
         gateway_url, identities = self._identify(keystone, ports["gateway"], known)
 
         gateway = Gateway(
@@ -145,24 +145,24 @@ class _Demo:
             password=identities.gateway.password,
             port=ports["gateway"],
         )
-        # It gets ready while the history is written.
+        # The gateway starts while the history is written.
         self._stage.begin(gateway)
         self._fill(prometheus, identities, ports["cloud"])
         self._stage.begin(prometheus)
         prometheus.wait_ready(self._stop)
-        self._stage.step(f"Prometheus answers at {prometheus.url}")
+        self._stage.step(f"Prometheus is ready at {prometheus.url}")
         gateway.wait_ready(self._stop)
-        self._stage.step(f"the gateway answers at {gateway.url}")
+        self._stage.step(f"the gateway is ready at {gateway.url}")
 
-        everybody = (*identities.tenants, identities.admin, identities.service, identities.stranger)
-        write_credentials(state.directory, everybody, keystone.url)
+        accounts = (*identities.tenants, identities.admin, identities.service, identities.stranger)
+        write_credentials(state.directory, accounts, keystone.url)
         urls = {"gateway_url": gateway_url, "keystone_url": keystone.url, "prometheus_url": prometheus.url}
         state.save("demo.json", {**urls, **_public(identities)})
         print(
             render_commands(state.directory, identities, keystone_url=keystone.url, gateway_url=gateway.url),
             flush=True,
         )
-        self._stage.step("ready; Ctrl-C ends everything")
+        self._stage.step("ready; press Ctrl-C to stop")
 
     def _identify(self, keystone: Keystone, gateway_port: int, known: Any) -> tuple[str, Identities]:
         api = IdentityApi(keystone.url, keystone.admin_password)
@@ -170,25 +170,25 @@ class _Demo:
         if known is None:
             identities = create_identities(api, keystone.admin_password)
             self._state.save("identities.json", identities.to_json())
-            self._stage.step("projects, users and application credentials are made")
+            self._stage.step("created projects, users and application credentials")
         else:
             identities = Identities.from_json(known)
         url = f"http://{LOOPBACK}:{gateway_port}"
         api.register_endpoint("metric-storage", "aetos", url)
-        self._stage.step("the catalog names the gateway as metric-storage")
+        self._stage.step("registered the gateway in the catalog as metric-storage")
         return url, identities
 
     def _fill(self, prometheus: Prometheus, identities: Identities, port: int) -> None:
-        """Start the sample cloud, and give Prometheus the history that it has missed."""
+        """Start the sample cloud, and write the history that Prometheus has missed."""
         now = int(time.time())
         known = self._state.load("cloud.json")
-        birth = now if known is None else known["birth"]
-        # Before the history: a start that is broken off leaves blocks that count from this birth.
-        self._state.save("cloud.json", {"birth": birth})
+        created = now if known is None else known["birth"]
+        # Save this before writing the history, whose counters depend on it.
+        self._state.save("cloud.json", {"birth": created})
         tenants = [
             Tenant(tenant.user, tenant.project_id or "", tenant.user_id) for tenant in identities.tenants
         ]
-        cloud = Cloud(tenants, birth)
+        cloud = Cloud(tenants, created)
         exporter = self._stage.stack.enter_context(Exporter(cloud.targets, port))
         prometheus.scrape_configs = exporter.scrape_configs()
         end = prometheus.end_of_blocks()
@@ -196,17 +196,17 @@ class _Demo:
             start = now - _DAY if end is None else max(math.ceil(end), now - _DAY)
             prometheus.forget_head()
             prometheus.backfill(cloud.history(start, now, _STEP), self._stop)
-            self._stage.step(f"history: {(now - start) / 3600:.1f} h, one sample each {_STEP} s")
+            self._stage.step(f"wrote {(now - start) / 3600:.1f} h of history, one sample every {_STEP} s")
 
 
 def _public(identities: Identities) -> dict[str, Any]:
-    """What programs need to drive the demo."""
+    """Return the content of demo.json, for programs that use the demo."""
 
-    def account(one: Account) -> dict[str, Any]:
+    def public(account: Account) -> dict[str, Any]:
         hidden = {"user_id", "role"}
-        return {name: value for name, value in one.to_json().items() if name not in hidden}
+        return {name: value for name, value in account.to_json().items() if name not in hidden}
 
     return {
-        "tenants": [account(tenant) for tenant in identities.tenants],
-        **{name: account(getattr(identities, name)) for name in ("admin", "service", "stranger")},
+        "tenants": [public(tenant) for tenant in identities.tenants],
+        **{name: public(getattr(identities, name)) for name in ("admin", "service", "stranger")},
     }

@@ -38,38 +38,38 @@ __all__ = [
 ]
 
 LOOPBACK = "127.0.0.1"
-"""The only address that anything here listens on."""
+"""The only address that servers of the demo listen on."""
 
 _PORTS = (20000, 32767)
-"""Below Linux' ephemeral range (32768 to 60999): no outgoing connection takes one of these in between."""
+"""Below Linux' ephemeral range (32768 to 60999), so that no outgoing connection uses one of these ports."""
 
-_RESERVED = 64
-"""As many ports, the last ones, stay reserved: more than any start needs before its servers listen."""
+_MAX_RESERVATIONS = 64
+"""How many ports stay reserved: more than any start needs before its servers listen."""
 
 _POLL_SECONDS = 0.05
 _TAIL_LINES = 15
 
 
 class DemoError(ChrysaetosError):
-    """The demo cannot start or go on. The message says why and what to do."""
+    """The demo cannot start or continue. The message says why and how to fix it."""
 
 
 class Interrupted(DemoError):
-    """A signal asked for the end while something was being waited for."""
+    """A signal stopped the demo while it was waiting."""
 
 
 _reservations: dict[int, int] = {}
 
 
 def free_port(preferred: int | None = None, taken: Collection[int] = ()) -> int:
-    """Return a TCP port of the loopback address that nothing listens on, and reserve it.
+    """Reserve and return a free TCP port of the loopback address.
 
-    No other process gets the port from this function as long as it is reserved here: until 64 more were, or
-    this process ends.
+    No other process gets the same port from this function until this process has reserved 64 more ports or
+    exits.
 
     Args:
         preferred: the port to return if it is free.
-        taken: ports that are promised to somebody who does not listen yet.
+        taken: ports already assigned to servers that do not listen yet.
 
     Raises:
         DemoError: no free port was found.
@@ -85,10 +85,10 @@ def free_port(preferred: int | None = None, taken: Collection[int] = ()) -> int:
 
 
 def _reserve(port: int) -> bool:
-    """Claim a port among the processes that use this function; whether no other one has it.
+    """Reserve a port among the processes that use this function. Return whether it was available.
 
-    The claim is an abstract Unix socket (unix(7)): the kernel knows each name once, and forgets it with the
-    process, however that ends.
+    A reservation is an abstract Unix socket (unix(7)): its name is unique, and the kernel removes it when the
+    process exits.
     """
     if port in _reservations:
         return True
@@ -99,14 +99,14 @@ def _reserve(port: int) -> bool:
         claim.close()
         return False
     _reservations[port] = claim.detach()
-    if len(_reservations) > _RESERVED:
+    if len(_reservations) > _MAX_RESERVATIONS:
         os.close(_reservations.pop(next(iter(_reservations))))
     return True
 
 
 def _is_free(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
-        # As the servers do: a connection of an earlier run in TIME_WAIT does not occupy the port.
+        # As the servers do, ignore connections of an earlier run that are in TIME_WAIT.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind((LOOPBACK, port))
@@ -116,7 +116,7 @@ def _is_free(port: int) -> bool:
 
 
 def answers(url: str, timeout: float = 2.0) -> bool:
-    """Whether a GET of an http URL is answered with 200, asked without any proxy."""
+    """Return whether a GET of an http URL, without any proxy, returns 200."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or LOOPBACK, parts.port, timeout=timeout)
     try:
@@ -129,18 +129,18 @@ def answers(url: str, timeout: float = 2.0) -> bool:
 
 
 def wait_for(condition: Callable[[], bool], *, timeout: float, stop: threading.Event | None = None) -> bool:
-    """Ask until a condition holds.
+    """Wait until a condition holds.
 
     Args:
-        condition: asked every 50 ms; may raise to end the wait.
-        timeout: seconds until the answer is False.
-        stop: once set, the wait ends.
+        condition: called every 50 ms; it may raise an exception to end the wait.
+        timeout: maximum number of seconds to wait.
+        stop: an event that ends the wait.
 
     Returns:
         Whether the condition held in time.
 
     Raises:
-        Interrupted: `stop` was set.
+        Interrupted: ``stop`` was set.
     """
     deadline = time.monotonic() + timeout
     while not condition():
@@ -154,41 +154,41 @@ def wait_for(condition: Callable[[], bool], *, timeout: float, stop: threading.E
 
 
 def private_directory(path: Path) -> Path:
-    """Make a directory (with its parents) that only this user may enter.
+    """Create a directory (with its parents) that only this user can access.
 
     Raises:
-        DemoError: it cannot be made or used.
+        DemoError: the directory cannot be created or used.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.chmod(0o700)
     except OSError as error:
-        raise DemoError(f"{path}: cannot be used as a folder: {error.strerror}") from error
+        raise DemoError(f"{path}: cannot be used as a directory: {error.strerror}") from error
     return path
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file of mode 0600 in one step: a reader sees the old text or the new, never a part."""
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    """Replace a file atomically with one of mode 0600."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(text)
-        scratch.replace(path)
+        temporary.replace(path)
     finally:
-        scratch.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 class Process:
-    """A child process in a session of its own, writing to a log file.
+    """A child process in its own session that writes to a log file.
 
     Args:
-        name: what people call it.
-        command: the program, by path or found on PATH, and its arguments.
-        log: the file that takes its standard output and error; an old one is overwritten.
-        environment: variables to set beside those of this process.
+        name: the name in messages.
+        command: the program, as a path or a name on PATH, and its arguments.
+        log: the file for standard output and error; an existing file is overwritten.
+        environment: variables to add to those of this process.
 
     Raises:
-        DemoError: it cannot be started.
+        DemoError: the process cannot be started.
     """
 
     def __init__(
@@ -197,7 +197,7 @@ class Process:
         self.name = name
         self.log = log
         private_directory(log.parent)
-        # Everything is on loopback: a proxy for the outside world must not come between.
+        # All servers listen on loopback, so no proxy may be used.
         direct = {"NO_PROXY": "*", "no_proxy": "*"}
         with log.open("wb") as output:
             try:
@@ -214,15 +214,15 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """The process id, which is its process group's as well."""
+        """The process id, which is also the id of the process group."""
         return self._child.pid
 
     def status(self) -> int | None:
-        """The exit status (negative: ended by that signal), or None while it runs."""
+        """Return the exit status (negative: killed by that signal), None while the process runs."""
         return self._child.poll()
 
     def tail(self) -> str:
-        """The last lines of its log, indented."""
+        """Return the last lines of the log, indented."""
         try:
             lines = self.log.read_text(errors="replace").splitlines()
         except OSError:
@@ -230,37 +230,37 @@ class Process:
         return "\n".join(f"    {line}" for line in lines[-_TAIL_LINES:])
 
     def check(self) -> None:
-        """Make sure that it still runs.
+        """Check that the process is still running.
 
         Raises:
-            DemoError: it has ended; the message holds the tail of its log.
+            DemoError: the process has exited; the message contains the last lines of its log.
         """
         status = self.status()
         if status is not None:
-            how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
-            raise DemoError(f"{self.name} {how}; the end of {self.log}:\n{self.tail()}")
+            cause = f"was killed by signal {-status}" if status < 0 else f"exited with status {status}"
+            raise DemoError(f"{self.name} {cause}; the end of {self.log}:\n{self.tail()}")
 
     def stop(self, grace: float = 10.0) -> None:
-        """End it and whatever it started: SIGTERM, and SIGKILL after `grace` seconds."""
+        """Stop the process and its children: SIGTERM, and SIGKILL after ``grace`` seconds."""
         if self.status() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 self._child.wait(grace)
-        # The group outlives its leader when the leader left children behind.
+        # The process may have exited before its children.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._child.wait()
 
 
 class Server:
-    """A server on the loopback address that keeps everything in one directory.
+    """A server on the loopback address that keeps all its files in one directory.
 
-    As a context manager it is ready inside the block and ended behind it.
+    As a context manager, it starts, waits until it is ready, and stops at the end of the block.
 
     Args:
-        directory: its folder, made if missing; the log is `<name>.log` in it.
-        port: the port to listen on; a free one when None.
+        directory: its directory, created if missing, with the log ``<name>.log``.
+        port: the port to listen on; a free port if None.
     """
 
     name: ClassVar[str]
@@ -279,47 +279,46 @@ class Server:
 
     @property
     def log(self) -> Path:
-        """The file that its output goes to."""
+        """The log file."""
         return self.directory / f"{self.name.lower()}.log"
 
     @property
     def pid(self) -> int | None:
-        """Its process id while it is started."""
+        """The process id; None if the server is not started."""
         return None if self._process is None else self._process.pid
 
     def prepare(self) -> None:
-        """Write what it needs before its start."""
+        """Write the files that the server needs."""
         raise NotImplementedError
 
     def command(self) -> list[str]:
-        """Program and arguments."""
+        """Return the program and its arguments."""
         raise NotImplementedError
 
     def environment(self) -> dict[str, str]:
-        """Variables for its process alone."""
+        """Return variables to add to the server's environment."""
         return {}
 
     def start(self) -> None:
-        """Start it, without waiting until it is ready.
+        """Start the server without waiting until it is ready.
 
         Raises:
-            DemoError: it cannot be started.
+            DemoError: the server cannot be started.
         """
         self.prepare()
         self._process = Process(self.name, self.command(), log=self.log, environment=self.environment())
 
     def wait_ready(self, stop: threading.Event | None = None) -> None:
-        """Wait until it answers.
+        """Wait until the server is ready.
 
         Raises:
-            DemoError: it ended, or did not answer in time.
-            Interrupted: `stop` was set.
+            DemoError: the server exited, or was not ready in time.
+            Interrupted: ``stop`` was set.
         """
         if not wait_for(self._ready, timeout=self.ready_seconds, stop=stop):
             tail = self._process.tail() if self._process else ""
             raise DemoError(
-                f"{self.name} did not get ready within {self.ready_seconds:.0f} s; "
-                f"the end of {self.log}:\n{tail}"
+                f"{self.name} was not ready within {self.ready_seconds:.0f} s; the end of {self.log}:\n{tail}"
             )
 
     def _ready(self) -> bool:
@@ -327,17 +326,17 @@ class Server:
         return answers(self.root_url + self.ready_path)
 
     def check(self) -> None:
-        """Make sure that it still runs.
+        """Check that the server is still running.
 
         Raises:
-            DemoError: it does not; the message holds the tail of its log.
+            DemoError: the server is not running; the message contains the last lines of its log.
         """
         if self._process is None:
             raise DemoError(f"{self.name} is not started")
         self._process.check()
 
     def stop(self) -> None:
-        """End it; nothing happens when it is not started."""
+        """Stop the server. Do nothing if it is not started."""
         process, self._process = self._process, None
         if process is not None:
             process.stop()

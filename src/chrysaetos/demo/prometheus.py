@@ -1,4 +1,4 @@
-"""A real Prometheus on the loopback address, filled with history through promtool."""
+"""A real Prometheus on the loopback address, with history written by promtool."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Prometheus"]
 
-_BLOCKS = "36h"
-"""Longest block that promtool may write. It reads its whole input once for each block, two hours each when
-not told otherwise; this is also Prometheus' own limit at a retention of 15 days."""
+_MAX_BLOCK_DURATION = "36h"
+"""The longest block that promtool writes. promtool reads its whole input once for each block, and by default
+a block covers two hours. 36 h is also Prometheus' own limit with a retention of 15 days."""
 
 
 class Prometheus(Server):
     """Prometheus with the admin API and exemplars.
 
     Args:
-        directory: its folder; the store is `data` in it.
-        port: the port to listen on; a free one when None.
-        scrape_configs: the `scrape_configs` of prometheus.yml.
+        directory: its directory, with the TSDB in ``data``.
+        port: the port to listen on; a free port if None.
+        scrape_configs: the ``scrape_configs`` of prometheus.yml.
 
     Raises:
-        DemoError: `prometheus` or `promtool` is not on PATH.
+        DemoError: ``prometheus`` or ``promtool`` is not on PATH.
     """
 
     name: ClassVar[str] = "Prometheus"
@@ -54,32 +54,32 @@ class Prometheus(Server):
 
     @property
     def url(self) -> str:
-        """The root of its HTTP API."""
+        """The root URL of the HTTP API."""
         return self.root_url
 
     @property
     def data(self) -> Path:
-        """The folder of its store."""
+        """The directory of the TSDB."""
         return self.directory / "data"
 
     def backfill(self, text: Iterable[str], stop: threading.Event | None = None) -> None:
-        """Write OpenMetrics text with timestamps into the store, while Prometheus does not run.
+        """Write OpenMetrics text with timestamps into the TSDB. Prometheus must not be running.
 
         Args:
-            text: pieces of one OpenMetrics text, `# EOF` at its end.
-            stop: once set, the work is given up.
+            text: parts of an OpenMetrics text that ends with ``# EOF``.
+            stop: an event that cancels the work.
 
         Raises:
-            DemoError: promtool refused it.
-            Interrupted: `stop` was set.
+            DemoError: promtool rejects the text.
+            Interrupted: ``stop`` was set.
         """
         private_directory(self.data)
         with tempfile.TemporaryDirectory(dir=self.directory, prefix="history-") as folder:
             source = Path(folder) / "history.txt"
             with source.open("w") as file:
                 file.writelines(text)
-            size = f"--max-block-duration={_BLOCKS}"
-            command = [self._promtool, "tsdb", "create-blocks-from", size, "openmetrics", "--quiet"]
+            duration = f"--max-block-duration={_MAX_BLOCK_DURATION}"
+            command = [self._promtool, "tsdb", "create-blocks-from", duration, "openmetrics", "--quiet"]
             command += [str(source), str(self.data)]
             process = Process("promtool", command, log=self.directory / "promtool.log")
             try:
@@ -90,32 +90,32 @@ class Prometheus(Server):
                 process.stop()
 
     def end_of_blocks(self) -> float | None:
-        """When the newest block of the store ends, in seconds since the epoch; None without blocks."""
-        # Blocks that are still being written have a name with a dot.
+        """Return the end of the newest block, in seconds since the epoch; None if there are no blocks."""
+        # The names of blocks that are still being written contain a dot.
         metas = (meta for meta in self.data.glob("*/meta.json") if "." not in meta.parent.name)
         ends = [json.loads(meta.read_text())["maxTime"] for meta in metas]
         return max(ends) / 1000 if ends else None
 
     def last_write(self) -> float | None:
-        """When Prometheus last wrote to its write-ahead log, in seconds since the epoch."""
+        """Return the time of the last write to the write-ahead log, in seconds since the epoch."""
         return max((file.stat().st_mtime for file in self.data.glob("wal/*")), default=None)
 
     def forget_head(self) -> None:
-        """Drop what is not in a block yet, because a new block is to cover that time.
+        """Delete all samples that are not in a block, before a new block is written for the same time.
 
-        Prometheus drops samples of its write-ahead log that are older than its newest block.
+        Otherwise Prometheus would drop samples in its write-ahead log that are older than the new block.
         """
         for name in ("wal", "chunks_head"):
             shutil.rmtree(self.data / name, ignore_errors=True)
 
     def prepare(self) -> None:
-        """Write prometheus.yml (JSON, which is YAML)."""
+        """Write prometheus.yml as JSON, which is valid YAML."""
         private_directory(self.data)
         config = {"global": {"scrape_interval": "5s"}, "scrape_configs": self.scrape_configs}
         write_private(self.directory / "prometheus.yml", json.dumps(config, indent=2))
 
     def command(self) -> list[str]:
-        """The program with its options."""
+        """Return the command line of ``prometheus``."""
         return [
             self._program,
             f"--config.file={self.directory / 'prometheus.yml'}",

@@ -1,7 +1,7 @@
-"""`chrysaetos demo --sites N`: sites with invented usage, and a portal that collects it.
+"""``chrysaetos demo --sites N``: run sites with sample usage, and a portal that collects it.
 
-Each site has an exporter, a Prometheus and a gate. The portal's Prometheus has the files that
-`chrysaetos portal` writes, but for shorter intervals.
+Each site has an exporter, a Prometheus and a gate. The portal's Prometheus uses the files that
+``chrysaetos portal`` writes, with shorter intervals.
 """
 
 from __future__ import annotations
@@ -37,32 +37,32 @@ if TYPE_CHECKING:
     from chrysaetos.demo.state import State
 
 __all__ = [
-    "MOST_SITES",
+    "MAX_SITES",
     "DemoSite",
     "Gate",
     "PortalPrometheus",
     "SitesDemo",
     "UsageExporter",
     "render_sites",
-    "usage_of",
+    "sample_usage",
     "write_portal",
 ]
 
 _NAMES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta")
-MOST_SITES = len(_NAMES)
+MAX_SITES = len(_NAMES)
 _INTERVAL = "1s"
 _DAY = 86400
-_STARTED = 30
-"""Days before now that usage is counted from."""
+_USAGE_DAYS = 30
+"""How many days ago the usage starts."""
 
 
 class UsageExporter(Server):
-    """`chrysaetos usage` with an invented site.
+    """``chrysaetos usage`` with sample data.
 
     Args:
-        directory: its folder; the site is `site.toml` in it.
-        start: from when on usage counts, in seconds since the epoch.
-        port: the port to listen on; a free one when None.
+        directory: its directory, with the sample data in ``site.toml``.
+        start: the start date, in seconds since the epoch.
+        port: the port to listen on; a free port if None.
     """
 
     name: ClassVar[str] = "Exporter"
@@ -74,14 +74,14 @@ class UsageExporter(Server):
 
     @property
     def data(self) -> Path:
-        """The invented site; it is read again when it changes."""
+        """The file with the sample data, which is reloaded when it changes."""
         return self.directory / "site.toml"
 
     def prepare(self) -> None:
-        """Nothing: the site is written beforehand."""
+        """Do nothing: the sample data already exists."""
 
     def command(self) -> list[str]:
-        """This interpreter with `chrysaetos usage`."""
+        """Return the command line of ``chrysaetos usage``."""
         start = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self._start))
         listening = ("--bind", LOOPBACK, "--port", str(self.port))
         data = ("--dummy-data", str(self.data), "--start", start, "--interval", "1")
@@ -89,13 +89,13 @@ class UsageExporter(Server):
 
 
 class Gate(Server):
-    """`chrysaetos federate` in front of a Prometheus.
+    """``chrysaetos federate`` in front of a Prometheus.
 
     Args:
-        directory: its folder; the tokens' hashes are `tokens.json` in it.
-        upstream: the Prometheus' root.
-        metrics_port: port of its own metrics and health.
-        port: the port to listen on; a free one when None.
+        directory: its directory, with the token file ``tokens.json``.
+        upstream: root URL of the Prometheus.
+        metrics_port: port of the gate's metrics and health check.
+        port: the port to listen on; a free port if None.
     """
 
     name: ClassVar[str] = "Gate"
@@ -108,18 +108,18 @@ class Gate(Server):
 
     @property
     def tokens(self) -> Path:
-        """The file with the tokens' hashes."""
+        """The token file."""
         return self.directory / "tokens.json"
 
     def new_token(self, name: str, allow: Sequence[str]) -> str:
-        """Make a token for a portal, as an operator does it.
+        """Generate a token for a portal with the command that operators use.
 
         Args:
-            name: whose it is.
-            allow: selectors of what it may see.
+            name: the portal's name.
+            allow: the selectors that the portal may read.
 
         Raises:
-            DemoError: it could not be made.
+            DemoError: the command failed.
         """
         self.tokens.unlink(missing_ok=True)
         allowing = [word for selector in allow for word in ("--allow", selector)]
@@ -129,20 +129,20 @@ class Gate(Server):
         try:
             wait_for(lambda: process.status() is not None, timeout=60)
             if process.status() != 0:
-                raise DemoError(f"no token could be made:\n{process.tail()}")
+                raise DemoError(f"the token could not be generated:\n{process.tail()}")
         finally:
             process.stop()
-        shown = process.log.read_text()
+        output = process.log.read_text()
         process.log.unlink()
-        return next(line for line in shown.splitlines() if line.startswith("cft_"))
+        return next(line for line in output.splitlines() if line.startswith("cft_"))
 
     def prepare(self) -> None:
-        """Nothing: the tokens are made beforehand."""
+        """Do nothing: the token file already exists."""
 
     def command(self) -> list[str]:
-        """This interpreter with `chrysaetos federate`."""
+        """Return the command line of ``chrysaetos federate``."""
         listening = ("--bind", LOOPBACK, "--port", str(self.port), "--metrics-port", str(self._metrics_port))
-        # Scraped each second, by a portal and by who tries it: without limits to the rate.
+        # The portal scrapes every second, and users send requests with the same token.
         limits = ("--requests-per-second", "0")
         files = ("--tokens", str(self.tokens), "--upstream", self._upstream)
         return [sys.executable, "-m", "chrysaetos", "federate", *listening, *files, *limits]
@@ -153,10 +153,10 @@ class Gate(Server):
 
 
 class PortalPrometheus(Prometheus):
-    """A Prometheus with the files of `chrysaetos portal`, which are in its folder."""
+    """A Prometheus that uses the files of ``chrysaetos portal`` in its directory."""
 
     def prepare(self) -> None:
-        """Nothing but the place for its store: the configuration is written beforehand."""
+        """Create the directory of the TSDB. The configuration already exists."""
         private_directory(self.data)
 
 
@@ -164,11 +164,11 @@ class DemoSite:
     """A site: exporter, Prometheus and gate.
 
     Args:
-        name: its location.
-        directory: its folder.
-        ports: those of its servers, by the names exporter, prometheus, gate, metrics.
-        usage: its projects, as the TOML of `chrysaetos usage --dummy-data`.
-        start: from when on usage counts, in seconds since the epoch.
+        name: the site's name.
+        directory: its directory.
+        ports: the ports of its servers, by the names exporter, prometheus, gate and metrics.
+        usage: the sample data, as TOML for ``chrysaetos usage --dummy-data``.
+        start: the start date of the usage, in seconds since the epoch.
     """
 
     def __init__(
@@ -188,13 +188,13 @@ class DemoSite:
             "scrape_interval": _INTERVAL,
             "static_configs": [{"targets": [f"{LOOPBACK}:{self.exporter.port}"]}],
         }
-        # What a portal may not see: the metrics of Prometheus itself.
-        itself = {
+        # The metrics of Prometheus itself, which portals may not read.
+        prometheus_itself = {
             "job_name": "prometheus",
             "static_configs": [{"targets": [f"{LOOPBACK}:{ports['prometheus']}"]}],
         }
         self.prometheus = Prometheus(
-            directory / "prometheus", port=ports["prometheus"], scrape_configs=[scrape, itself]
+            directory / "prometheus", port=ports["prometheus"], scrape_configs=[scrape, prometheus_itself]
         )
         self.gate = Gate(
             directory / "gate", self.prometheus.url, metrics_port=ports["metrics"], port=ports["gate"]
@@ -203,20 +203,20 @@ class DemoSite:
 
     @property
     def servers(self) -> tuple[Server, ...]:
-        """In the order in which they start."""
+        """The servers in the order in which they start."""
         return (self.exporter, self.prometheus, self.gate)
 
 
 def write_portal(directory: Path, sites: Sequence[DemoSite], prometheus_version: str) -> None:
-    """Write the portal's files, as `chrysaetos portal` does.
+    """Write the portal's files, as ``chrysaetos portal`` does.
 
     Args:
-        directory: where to.
-        sites: those that it collects from.
-        prometheus_version: of the portal's Prometheus; empty when not known.
+        directory: the directory to write to.
+        sites: the sites to scrape.
+        prometheus_version: version of the portal's Prometheus; empty if unknown.
 
     Raises:
-        DemoError: they cannot be written.
+        DemoError: the files cannot be written.
     """
     private_directory(directory / "tokens")
     entries = []
@@ -236,11 +236,11 @@ def write_portal(directory: Path, sites: Sequence[DemoSite], prometheus_version:
         raise DemoError(str(error)) from error
 
 
-def usage_of(site: int) -> str:
-    """An invented site: projects that are like no other site's, and one of the same name on each.
+def sample_usage(site: int) -> str:
+    """Return sample data for a site. All sites have a project of the same name; all other names are unique.
 
     Args:
-        site: its number, from 0.
+        site: the number of the site, from 0.
     """
     projects = [(f"shared-name-{site}", "weather", 2 + site), (f"own-{site}", f"project-{_NAMES[site]}", 4)]
     projects += [(f"small-{site}-{number}", f"{_NAMES[site]}-{number}", number) for number in range(1, 4)]
@@ -258,12 +258,12 @@ def usage_of(site: int) -> str:
 
 
 class SitesDemo:
-    """The order of things.
+    """Starts the servers of sites and portal in order.
 
     Args:
-        state: where everything is kept.
-        stage: starts and ends the servers.
-        count: of sites.
+        state: the demo's directory.
+        stage: starts and stops the servers.
+        count: the number of sites.
     """
 
     def __init__(self, state: State, stage: Stage, count: int) -> None:
@@ -272,24 +272,24 @@ class SitesDemo:
         self._names = _NAMES[:count]
 
     def start(self) -> None:
-        """Start everything, and print what to try.
+        """Start all servers, and print commands to try.
 
         Raises:
-            DemoError: something failed.
-            Interrupted: the end was asked for.
+            DemoError: a server failed to start.
+            Interrupted: a signal stopped the demo.
         """
         state, stage = self._state, self._stage
         kinds = ("exporter", "prometheus", "gate", "metrics")
         ports = state.ports(["portal", *(f"{name}-{kind}" for name in self._names for kind in kinds)])
         stage.step(f"state, configuration and logs are in {state.directory}")
-        # Usage goes on from where it was, when the demo is started again.
+        # Keep the start date over restarts of the demo, so that totals do not fall.
         known = state.load("sites.json") or {}
-        start = known.get("start", float(int(time.time()) - _STARTED * _DAY))
+        start = known.get("start", float(int(time.time()) - _USAGE_DAYS * _DAY))
         state.save("sites.json", {"start": start})
         sites = []
         for number, name in enumerate(self._names):
             own = {kind: ports[f"{name}-{kind}"] for kind in kinds}
-            site = DemoSite(name, state.directory / name, own, usage=usage_of(number), start=start)
+            site = DemoSite(name, state.directory / name, own, usage=sample_usage(number), start=start)
             sites.append(site)
             for server in site.servers:
                 stage.begin(server)
@@ -299,21 +299,21 @@ class SitesDemo:
         for site in sites:
             for server in site.servers:
                 server.wait_ready(stage.stop)
-            stage.step(f"site {site.name}: the gate answers at {site.gate.root_url}")
+            stage.step(f"site {site.name}: the gate is ready at {site.gate.root_url}")
         portal.wait_ready(stage.stop)
-        stage.step(f"the portal answers at {portal.url}")
+        stage.step(f"the portal is ready at {portal.url}")
         print(render_sites(portal, sites), flush=True)
-        stage.step("ready; Ctrl-C ends everything")
+        stage.step("ready; press Ctrl-C to stop")
 
 
 def render_sites(portal: PortalPrometheus, sites: Sequence[DemoSite]) -> str:
-    """The list of commands of this run; each works by itself in another shell."""
+    """Return the list of commands for this run. Each command works in a new shell."""
     first = sites[0]
     token = shlex.quote(str(portal.directory / "tokens" / first.name))
     bearer = f'curl -sS -i -G -H "Authorization: Bearer $(cat {token})" {first.gate.root_url}'
     allowed = f"{bearer}/federate --data-urlencode {shlex.quote(f'match[]={USAGE}')}"
 
-    def ask(query: str) -> str:
+    def query_portal(query: str) -> str:
         return f"promtool query instant {portal.url} {shlex.quote(query)}"
 
     named = "* on (location, location_id, domain_id, project_id) group_left (project_name) project:name:info"
@@ -321,26 +321,35 @@ def render_sites(portal: PortalPrometheus, sites: Sequence[DemoSite]) -> str:
         (
             "At the portal",
             [
-                ("what each project has used, in vCPU hours since the start date", ask("project_vcpu_usage")),
                 (
-                    "one name, a project of its own on each site",
-                    ask('project_vcpu_usage{project_name="weather"}'),
+                    "usage of each project, in vCPU hours since the start date",
+                    query_portal("project_vcpu_usage"),
                 ),
-                ("what each site uses now, in vCPUs", ask("location:vcpu_usage:burn1h")),
-                ("who uses most, by name", ask(f"topk(3, project:vcpu_usage:burn1h {named})")),
-                ("which sites are fresh", ask("usage_exporter_up")),
+                (
+                    "a project name that exists at every site",
+                    query_portal('project_vcpu_usage{project_name="weather"}'),
+                ),
+                ("current usage of each site, in vCPUs", query_portal("location:vcpu_usage:burn1h")),
+                (
+                    "projects with the highest current usage",
+                    query_portal(f"topk(3, project:vcpu_usage:burn1h {named})"),
+                ),
+                ("sites with up-to-date usage", query_portal("usage_exporter_up")),
                 ("rules and alerts, in a browser", f"echo {portal.url}/rules {portal.url}/alerts"),
             ],
         ),
         (
             f"At the gate of {first.name}, with the portal's token",
             [
-                ("what was agreed on", allowed),
+                ("the allowed selector", allowed),
                 (
-                    "the attack that fails: another selector beside the allowed one",
+                    "an attack that fails: a second selector that is not allowed",
                     f"{allowed} --data-urlencode 'match[]=prometheus_build_info'",
                 ),
-                ("and another path", f"{bearer}/api/v1/query -d query=prometheus_build_info"),
+                (
+                    "the same for a different path",
+                    f"{bearer}/api/v1/query -d query=prometheus_build_info",
+                ),
             ],
         ),
     ]

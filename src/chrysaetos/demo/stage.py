@@ -1,4 +1,4 @@
-"""What every demo does: start servers one after the other, say so, stay, and end them in order."""
+"""Start the servers of a demo in order, report the progress, wait, and stop the servers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from chrysaetos.demo.processes import Server
 
-__all__ = ["Stage", "say"]
+__all__ = ["Stage", "report"]
 
 
-def say(text: str) -> None:
-    """Tell people, beside what goes to standard output."""
+def report(text: str) -> None:
+    """Print a message to standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -27,8 +27,8 @@ class Stage:
     """The servers of a demo.
 
     Args:
-        stack: takes whatever is started, and ends it.
-        stop: once set, everything ends.
+        stack: stops the servers at its end.
+        stop: an event that stops the demo.
     """
 
     def __init__(self, stack: ExitStack, stop: threading.Event) -> None:
@@ -38,30 +38,33 @@ class Stage:
         self._servers: list[Server] = []
 
     def step(self, text: str) -> None:
-        """Say what is done.
+        """Report a completed step.
 
         Raises:
-            Interrupted: `stop` was set.
+            Interrupted: ``stop`` was set.
         """
         if self.stop.is_set():
             raise Interrupted("interrupted")
-        say(f"[{time.monotonic() - self._begun:5.1f} s] {text}")
+        report(f"[{time.monotonic() - self._begun:5.1f} s] {text}")
 
     def begin(self, server: Server) -> None:
-        """Start a server, without waiting until it is ready.
+        """Start a server without waiting until it is ready.
 
         Raises:
-            DemoError: it cannot be started.
+            DemoError: the server cannot be started.
         """
         self.stack.callback(server.stop)
         server.start()
         self._servers.append(server)
 
     def stay(self, seconds: float | None) -> None:
-        """Wait for the end: the event, so many seconds, or a server that ends.
+        """Wait for the event or a number of seconds.
+
+        Args:
+            seconds: how long to wait; None for no limit.
 
         Raises:
-            DemoError: a server has ended.
+            DemoError: a server has exited.
         """
         deadline = math.inf if seconds is None else time.monotonic() + seconds
         while time.monotonic() < deadline:

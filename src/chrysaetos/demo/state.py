@@ -1,4 +1,4 @@
-"""The demo's folder: one demo at a time, kept or temporary, and what it remembers between starts."""
+"""The demo's directory, permanent or temporary, with the data kept between starts."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 __all__ = ["State", "open_state"]
 
-_MARK = ".chrysaetos-demo"
-"""The file that says that a folder is a demo's, and that a running demo holds locked."""
+_MARKER = ".chrysaetos-demo"
+"""The file that marks the directory of a demo. A running demo locks it."""
 
 
 class State:
-    """A folder with JSON files and servers' folders in it.
+    """A directory with JSON files and the directories of servers.
 
     Args:
-        directory: an existing folder.
+        directory: an existing directory.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
     def load(self, name: str) -> Any:
-        """What `save` wrote under a name, or None.
+        """Return the values that ``save`` wrote to a file; None if it does not exist.
 
         Raises:
-            DemoError: the file does not hold JSON.
+            DemoError: the file cannot be read or is not JSON.
         """
         path = self.directory / name
         try:
@@ -43,14 +43,14 @@ class State:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise DemoError(f"{path}: cannot be read; remove the folder to start afresh") from error
+            raise DemoError(f"{path}: cannot be read; remove the directory to start again") from error
 
     def save(self, name: str, values: Any) -> None:
-        """Write JSON values to a file of mode 0600, in one step."""
+        """Write values as JSON to a file, atomically and with mode 0600."""
         write_private(self.directory / name, json.dumps(values, indent=2) + "\n")
 
     def forget(self, *names: str) -> None:
-        """Remove files and folders, whether they exist or not."""
+        """Remove files and directories, if they exist."""
         for name in names:
             path = self.directory / name
             if path.is_dir():
@@ -59,7 +59,7 @@ class State:
                 path.unlink(missing_ok=True)
 
     def ports(self, names: Sequence[str]) -> dict[str, int]:
-        """A free port for each name: that of the last start wherever it is free."""
+        """Return a free port for each name: the port of the last start if it is still free."""
         known = self.load("ports.json") or {}
         chosen: dict[str, int] = {}
         for name in names:
@@ -70,14 +70,14 @@ class State:
 
 @contextmanager
 def open_state(directory: Path | None) -> Iterator[State]:
-    """Hold a state folder while the block runs.
+    """Lock the demo's directory while the block runs.
 
     Args:
-        directory: a folder that is missing, empty or an earlier demo's, to keep; None for a temporary one
-            that is removed behind the block.
+        directory: a directory that is missing, empty, or belongs to an earlier demo; None for a temporary
+            directory that is removed after the block.
 
     Raises:
-        DemoError: the folder is something else, cannot be used, or another demo runs in it.
+        DemoError: the directory contains other files, cannot be used, or is in use by another demo.
     """
     if directory is None:
         temporary = Path(tempfile.mkdtemp(prefix="chrysaetos-demo-"))
@@ -88,19 +88,19 @@ def open_state(directory: Path | None) -> Iterator[State]:
         return
     directory = directory.expanduser().absolute()
     try:
-        # Files of other people must neither be locked out of nor removed.
-        foreign = directory.exists() and any(directory.iterdir()) and not (directory / _MARK).exists()
+        # Do not change the permissions of a directory with other files, or remove its files.
+        foreign = directory.exists() and any(directory.iterdir()) and not (directory / _MARKER).exists()
     except OSError as error:
-        raise DemoError(f"{directory}: cannot be used as a folder: {error.strerror}") from error
+        raise DemoError(f"{directory}: cannot be used as a directory: {error.strerror}") from error
     if foreign:
-        raise DemoError(f"{directory}: is not empty, and not the state of a demo")
+        raise DemoError(f"{directory}: is not empty and does not belong to a demo")
     private_directory(directory)
     try:
-        with (directory / _MARK).open("a") as mark:
+        with (directory / _MARKER).open("a") as marker:
             try:
-                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise DemoError(f"{directory}: another demo runs here") from error
+                raise DemoError(f"{directory}: another demo is running here") from error
             yield State(directory)
     except PermissionError as error:
         raise DemoError(f"{directory}: {error.strerror}") from error

@@ -1,7 +1,7 @@
-"""Deterministic load: smooth functions of time whose integral is known.
+"""Deterministic load: smooth functions of time with a known integral.
 
-A gauge reads the wave, a counter reads its integral. So history written in one go and values scraped
-live are the same curve, whatever the step, and no counter ever goes back.
+A gauge has the value of the wave, a counter has its integral. Therefore history and scraped values lie on the
+same curve, whatever the step, and counters never fall.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ class Wave:
     ``at(t) = mean + swing sin(2π t / day + phase) + ripple sin(2π t / period + phase)``
 
     Attributes:
-        mean: the value around which it moves.
-        swing: amplitude over the day.
-        ripple: amplitude over `period`; `swing + ripple` may not exceed `mean`, so that it is never negative.
-        period: seconds of one ripple.
-        phase: where both begin, in radians.
+        mean: the mean value.
+        swing: amplitude of the daily oscillation.
+        ripple: amplitude of the oscillation with ``period``. ``swing + ripple`` may not exceed ``mean``, so
+            that the wave is never negative.
+        period: period of the ripple, in seconds.
+        phase: phase of both oscillations, in radians.
     """
 
     mean: float
@@ -40,7 +41,7 @@ class Wave:
             raise ValueError("a wave may not go below zero: swing + ripple > mean")
 
     def at(self, time: float) -> float:
-        """The value at a time, in seconds since the epoch."""
+        """Return the value at a time, in seconds since the epoch."""
         return (
             self.mean
             + self.swing * math.sin(math.tau * time / _DAY + self.phase)
@@ -48,7 +49,7 @@ class Wave:
         )
 
     def total(self, start: float, time: float) -> float:
-        """The integral from `start` to `time`."""
+        """Return the integral from ``start`` to ``time``."""
         return self._antiderivative(time) - self._antiderivative(start)
 
     def _antiderivative(self, time: float) -> float:
@@ -60,13 +61,13 @@ class Wave:
 
 
 def wave(name: str, mean: float, *, swing: float = 0.5, ripple: float = 0.2) -> Wave:
-    """A wave whose phase and period follow from a name, so that no two look alike.
+    """Return a wave whose phase and period depend on a name.
 
     Args:
-        name: what it belongs to.
-        mean: its mean value.
-        swing: amplitude over the day as a part of the mean.
-        ripple: the shorter amplitude as a part of the mean.
+        name: the name.
+        mean: the mean value.
+        swing: amplitude of the daily oscillation, as a fraction of the mean.
+        ripple: amplitude of the shorter oscillation, as a fraction of the mean.
     """
     seed = zlib.crc32(name.encode())
     return Wave(
