@@ -11,7 +11,8 @@ from oslo_config import cfg
 from chrysaetos.access.grants import PolicyAccess, get_enforcer
 from chrysaetos.errors import ConfigError, Forbidden, Unavailable
 from chrysaetos.identity.caller import Caller
-from chrysaetos.tenancy.endpoints import ENDPOINTS, Action, find
+from chrysaetos.tenancy.endpoints import ENDPOINTS, Action
+from chrysaetos.tenancy.paths import find
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 
 QUERY = find("GET", "/api/v1/query").endpoint

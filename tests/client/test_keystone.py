@@ -34,7 +34,7 @@ def fake_keystone():
     keystone.stop()
 
 
-def password(keystone, secret="secret"):  # noqa: S107
+def password(keystone, secret="secret"):  # noqa: S107  # an invented password
     return v3.Password(
         auth_url=f"{keystone.url}/v3",
         username="alice",

@@ -169,6 +169,11 @@ def test_the_store_of_both_would_show_more(gateway_ab: Gateway, people: People, 
 
 
 def test_the_expressions_of_prometheus_own_tests_see_the_own_project_alone(oracle: Oracle):
+    ask_for_own_expressions(oracle)
+
+
+def ask_for_own_expressions(oracle: Oracle) -> None:
+    """Ask for the expressions of Prometheus' own tests."""
     for query in shared_or_skip("accept.jsonl"):
         # They name metrics that no store here has: let them be ones that both tenants have.
         named = re.sub(r"\b(http_requests\w*|metric\w*|foo|some_metric|testmetric)\b", "cpu", query)

@@ -6,6 +6,7 @@ it.
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from collections import Counter
@@ -17,6 +18,7 @@ from tests.e2e.engines import VICTORIA_METRICS
 from tests.e2e.hostile import HOSTILE, REFUSED, SELECTORS
 from tests.e2e.oracle import Oracle
 from tests.e2e.test_generated import NAMES, SEED
+from tests.e2e.test_isolation import ask_for_own_expressions
 from tests.property.strategies import Grammar
 from tests.shared import shared_hostile
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from chrysaetos.demo.gateway import Gateway
 
 METHODS = ("GET", "POST")
-GENERATED = 150
+GENERATED = int(os.environ.get("CHRYSAETOS_E2E_QUERIES", "300")) // 2
 NAME = re.compile(rf"(?<![\w.\\\"'`])(?:{'|'.join(NAMES)})(?![\w\"'`])")
 
 OTHERWISE_READ = (
@@ -206,6 +208,10 @@ def test_endpoints_that_only_victoria_metrics_has_are_closed(gateway: Gateway, p
         answer = asker(path, [("match[]", '{__name__=~".+"}'), ("query", "cpu")], method=method)
         assert answer.status_code in {403, 404, 405}, answer.text
     asker.close()
+
+
+def test_the_expressions_of_prometheus_own_tests_see_the_own_project_alone(oracle: Oracle):
+    ask_for_own_expressions(oracle)
 
 
 def test_the_tenants_own_data_are_there(oracle: Oracle, people: People):

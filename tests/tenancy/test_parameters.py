@@ -6,8 +6,9 @@ import pytest
 
 from chrysaetos.errors import BadRequest, QueryError
 from chrysaetos.promql.parser import Bounds
-from chrysaetos.tenancy.endpoints import ENDPOINTS, Kind, find, find_path
+from chrysaetos.tenancy.endpoints import ENDPOINTS, Kind
 from chrysaetos.tenancy.parameters import Binder, Text
+from chrysaetos.tenancy.paths import find, find_path
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 
 A = Scope.of("project", "A")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chrysaetos.errors import QueryError
 from chrysaetos.promql.parser import parse
 from chrysaetos.promql.strings import unquote
 from chrysaetos.tenancy import enforce
@@ -110,6 +111,7 @@ def test_what_engines_would_read_otherwise_is_written_so_that_they_agree(text, e
         ),
         ('{"\\ufffd"}', '{__name__=~"\\ufffd"}'),
         ("{__name__='#\\xef\\xbf\\xbd.'}", '{__name__=~"#\\ufffd\\\\."}'),
+        ("{'a\\u0378',b='c'}", "{__name__=~\"a\u0378\",b='c'}"),
         ("{'\\xff'}", '{__name__!~"(?s).*"}'),
         ("{__name__='#\\377𐍈',a=\"b\"}", '{__name__!~"(?s).*",a="b"}'),
         ("{'cpu',__name__#\r= #=\r''}", "{'cpu',__name__=~\"\"}"),
@@ -118,6 +120,30 @@ def test_what_engines_would_read_otherwise_is_written_so_that_they_agree(text, e
 def test_a_name_that_cannot_be_printed_is_written_as_a_regular_expression(text, expected):
     assert portable(parse(text)) == expected
     assert portable(parse(expected)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ('up{""="x"}', 3, 9),
+        ("{a='b',''!~'x'}", 7, 14),
+        ("up{`a\u0378`='x'}", 3, 11),
+        ("up{'\\ufeff'='x'}", 3, 15),
+        ('sum by (a, "\\ue000") (up)', 11, 19),
+        ("up + on(a) group_left('\\U000F0000') up", 22, 34),
+        ("up / ignoring (`\u2028`) up", 15, 18),
+    ],
+)
+def test_a_label_with_an_empty_or_unprintable_name_is_refused(text, start, end):
+    with pytest.raises(QueryError, match="label with an empty or unprintable name") as caught:
+        scope_query(text, A)
+    assert (caught.value.start, caught.value.end) == (start, end)
+
+
+@pytest.mark.parametrize("name", ["a b", "\\x7f", "\\x00", "\u00ad", "é", "☃", "𐍈"])
+def test_other_quoted_labels_are_not_refused(name):
+    text = f'sum by ("{name}") (up{{"{name}"="x"}})'
+    assert scope_query(text, A) == text.replace("{", '{project="A",')
 
 
 def test_a_scoped_text_is_portable():

@@ -31,7 +31,7 @@ if _HAS_WATCHER:
         warnings.simplefilter("ignore")
         with suppress(ImportError):
             # From release 17, its tests choose the backend of services, and have to do so first.
-            import watcher.tests.unit  # noqa: F401
+            import watcher.tests.unit  # noqa: F401  # chooses the backend
         from keystoneauth1.session import Session
         from keystoneauth1.token_endpoint import Token
         from oslo_config import cfg

@@ -38,7 +38,7 @@ class MetricsCommand(Command):
         """Return the parser of the command's arguments."""
         parser = super().get_parser(prog_name)
         # argparse accepts arguments that look like negative numbers; this includes times such as -1h.
-        parser._negative_number_matcher = _SIGNED  # noqa: SLF001 - argparse has no public setting
+        parser._negative_number_matcher = _SIGNED  # noqa: SLF001  # argparse has no public setting
         self.add_arguments(parser)
         return parser
 

@@ -49,4 +49,4 @@ def run(arguments: Namespace) -> int:
 
 
 def _options(parser: ArgumentParser) -> str:
-    return " ".join(option for option in parser._option_string_actions if option.startswith("--"))  # noqa: SLF001 - argparse has no public list
+    return " ".join(option for option in parser._option_string_actions if option.startswith("--"))  # noqa: SLF001  # argparse has no public list

@@ -95,7 +95,7 @@ def run(name: str, command: type[Command], arguments: Sequence[str]) -> int:
         # Python flushes standard output once more at exit, and would print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
-    except Exception as error:  # noqa: BLE001 - every error is shown as one line
+    except Exception as error:  # noqa: BLE001  # every error is shown as one line
         if options.debug:
             traceback.print_exc()
         # Messages of a server are untrusted, like its labels.

@@ -123,7 +123,7 @@ class Connections:
         """
         options, url = self.options, self._url
         if url is None:
-            from chrysaetos.cli.clouds import create_client  # noqa: PLC0415 - slow to import
+            from chrysaetos.cli.clouds import create_client  # noqa: PLC0415  # slow to import
 
             return create_client(self.region, endpoint=options.os_endpoint_override, timeout=options.timeout)
         user, password = _login(options.user)
@@ -149,7 +149,7 @@ class Connections:
         Raises:
             CredentialsError: no cloud is configured, or a setting is missing.
         """
-        from chrysaetos.cli.clouds import find_region  # noqa: PLC0415 - slow to import
+        from chrysaetos.cli.clouds import find_region  # noqa: PLC0415  # slow to import
 
         names = [name.replace("-", "_") for name, _, _ in _KEYSTONE]
         given = {name: getattr(self.options, f"os_{name}") for name in names}
@@ -182,7 +182,7 @@ def _bearer_token(file: str | None) -> str | None:
     if file is None:
         return os.environ.get("CHRYSAETOS_TOKEN") or None
     try:
-        with open(file, encoding="ascii") as content:  # noqa: PTH123 - the argument is opened as given
+        with open(file, encoding="ascii") as content:  # noqa: PTH123  # the argument is opened as given
             return content.read().strip()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not an ASCII file"

@@ -82,7 +82,7 @@ class Doctor(MetricsCommand, Lister):
         super().run(parsed_args)
         return int(any(finding.state == "failed" for finding in self._findings))
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], list[tuple[Any, ...]]]:  # noqa: ARG002 - cliff's signature
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], list[tuple[Any, ...]]]:  # noqa: ARG002  # cliff's signature
         """Return a row for each step."""
         self._findings = _Checks(self.app).findings()
         return ["step", "state", "detail", "advice"], [astuple(finding) for finding in self._findings]
@@ -132,7 +132,7 @@ class _Checks:
         if self._direct:
             self._client = self._app.client_manager.chrysaetos
             return f"{self._client.endpoint} without Keystone", ""
-        from chrysaetos.cli.clouds import create_client, openstackclient_region  # noqa: PLC0415 - half a second
+        from chrysaetos.cli.clouds import create_client, openstackclient_region  # noqa: PLC0415  # half a second
 
         if hasattr(self._app, "cloud_config"):
             self._region = openstackclient_region(self._app)
@@ -170,12 +170,12 @@ class _Checks:
 
     def _gateway(self) -> tuple[str, str]:
         try:
-            answer = self._client.whoami()
+            response = self._client.whoami()
         except errors.NotSupported:
             if self._direct:
                 raise _Skip("not a gateway") from None
             return "responds, but is not a Chrysaetos gateway", ""
-        seen = describe_access(answer["rules"])
+        seen = describe_access(response["rules"])
         if seen == "nothing":
             raise _Failed(
                 "you are not allowed to query", "ask an administrator for the role reader in the project"
@@ -185,13 +185,13 @@ class _Checks:
     def _prometheus(self) -> tuple[str, str]:
         before = time.time()
         try:
-            answer: Any = self._client.query("vector(1)")
+            vector: Any = self._client.query("vector(1)")
         except errors.BadQuery:
             # Aetos cannot scope a query without a selector.
             raise _Skip(
                 "this server does not accept a query without a selector, so its clock is unknown"
             ) from None
-        skew = answer[0].time - (before + time.time()) / 2
+        skew = vector[0].time - (before + time.time()) / 2
         if abs(skew) > _MAX_SKEW:
             raise _Failed(
                 f"responds, but its clock is {abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}",

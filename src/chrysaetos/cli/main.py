@@ -36,7 +36,7 @@ class _Command:
     cliff_class: str | None = None
 
 
-def _metrics(help: str, module: str, cliff_class: str) -> _Command:  # noqa: A002 - argparse's own word
+def _metrics(help: str, module: str, cliff_class: str) -> _Command:  # noqa: A002  # argparse's own word
     return _Command(help, f"chrysaetos.cli.{module}", extra="cli", cliff_class=cliff_class)
 
 

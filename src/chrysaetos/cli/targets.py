@@ -77,7 +77,7 @@ class Rules(MetricsCommand, Lister):
 class Alerts(MetricsCommand, Lister):
     """List the alerts that are pending or firing."""
 
-    def take_action(self, parsed_args: argparse.Namespace) -> Table:  # noqa: ARG002 - cliff's signature
+    def take_action(self, parsed_args: argparse.Namespace) -> Table:  # noqa: ARG002  # cliff's signature
         """Return a row for each alert."""
         rows = [
             (

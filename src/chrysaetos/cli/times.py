@@ -135,7 +135,7 @@ def _zone(text: str, zone: str) -> tzinfo:
     try:
         if zone[0] in "+-":
             offset = datetime.strptime(zone, "%z").tzinfo
-            assert offset is not None  # noqa: S101 - %z always sets it
+            assert offset is not None  # noqa: S101  # %z always sets it
             return offset
         return ZoneInfo(zone)
     except (ValueError, OSError, LookupError) as error:

@@ -56,7 +56,7 @@ class MetricsClient(QueryCalls, MetadataCalls, ServerCalls):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         # Imported here so that importing the client loads neither requests nor keystoneauth1.
-        from chrysaetos.client.keystone import KeystoneTransport  # noqa: PLC0415
+        from chrysaetos.client.keystone import KeystoneTransport  # noqa: PLC0415  # see above
 
         transport = KeystoneTransport(
             session,
@@ -99,7 +99,7 @@ class MetricsClient(QueryCalls, MetadataCalls, ServerCalls):
             InvalidArgument: an argument is invalid.
         """
         # Imported here so that importing the client does not load requests.
-        from chrysaetos.client.direct import DirectTransport  # noqa: PLC0415
+        from chrysaetos.client.direct import DirectTransport  # noqa: PLC0415  # see above
 
         transport = DirectTransport(
             url,

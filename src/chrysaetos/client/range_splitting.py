@@ -81,8 +81,8 @@ def resolve_range_functions(query: str, start: int, end: int) -> str:
     if _RANGE_FUNCTIONS.search(query) is None:
         return query
     # Imported here so that importing the client does not load the parser.
-    from chrysaetos.promql import ast  # noqa: PLC0415
-    from chrysaetos.promql.parser import parse  # noqa: PLC0415
+    from chrysaetos.promql import ast  # noqa: PLC0415  # see above
+    from chrysaetos.promql.parser import parse  # noqa: PLC0415  # see above
 
     try:
         tree = parse(query).expr

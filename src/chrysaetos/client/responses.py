@@ -75,7 +75,7 @@ class Payload(NamedTuple):
 
 
 class _Error(NamedTuple):
-    """What an error response's body says.
+    """The content of an error response.
 
     Attributes:
         type: Prometheus' ``errorType``, None if there is none.

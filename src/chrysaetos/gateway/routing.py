@@ -12,7 +12,8 @@ from chrysaetos.gateway.own.openapi import document
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
 from chrysaetos.gateway.proxy.proxy import Proxy
 from chrysaetos.http.server.pages import respond
-from chrysaetos.tenancy.endpoints import Action, find_path
+from chrysaetos.tenancy.endpoints import Action
+from chrysaetos.tenancy.paths import find_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -120,7 +120,7 @@ def _database(layers: Layers) -> str:
 def _scope_states() -> type[ScopeStates]:
     """Import the class, which requires packages of CloudKitty's environment."""
     try:
-        from chrysaetos.migrate.scope_states import ScopeStates  # noqa: PLC0415 - needs SQLAlchemy
+        from chrysaetos.migrate.scope_states import ScopeStates  # noqa: PLC0415  # needs SQLAlchemy
     except ModuleNotFoundError as error:
         raise MigrateError(
             f"the database needs the package {error.name}; run this in CloudKitty's environment, which has it"

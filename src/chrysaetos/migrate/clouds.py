@@ -48,8 +48,8 @@ class Identity:
 def default_sources(project: str, program: str) -> list[tuple[str, str]]:
     """Return the default configuration files and directories of a program in oslo.config."""
     files = cfg.find_config_files(project=project, prog=program)
-    folders = cfg.find_config_dirs(project=project, prog=program)
-    return [*(("file", path) for path in files), *(("dir", path) for path in folders)]
+    directories = cfg.find_config_dirs(project=project, prog=program)
+    return [*(("file", path) for path in files), *(("dir", path) for path in directories)]
 
 
 def read_conf(project: str, paths: Sequence[Path], *, use_env: bool = True) -> Any:

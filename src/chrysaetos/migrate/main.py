@@ -97,7 +97,7 @@ class _Source(argparse.Action):
 
     def __call__(
         self,
-        parser: argparse.ArgumentParser,  # noqa: ARG002 - argparse's signature
+        parser: argparse.ArgumentParser,  # noqa: ARG002  # argparse's signature
         namespace: argparse.Namespace,
         values: Any,
         option_string: str | None = None,

@@ -97,14 +97,14 @@ def check_gateway(
 def check_roles(identity: Identity) -> Finding:
     """Check that the user may read the metrics of all projects."""
     roles = ", ".join(sorted(identity.roles)) or "none"
-    who = f"{identity.user} in project {identity.project or '(none)'}"
+    user = f"{identity.user} in project {identity.project or '(none)'}"
     if _ROLES.isdisjoint(identity.roles):
         return failed(
             "roles",
-            f"{who} has the roles: {roles}",
+            f"{user} has the roles: {roles}",
             f"openstack role add --user {identity.user} --project {identity.project or 'PROJECT'} service",
         )
-    return ok("roles", f"{who}: {roles}")
+    return ok("roles", f"{user}: {roles}")
 
 
 def check_hosts(client: MetricsClient, nova: Nova, label: str) -> Finding:

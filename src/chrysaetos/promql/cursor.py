@@ -27,6 +27,7 @@ class Cursor:
         index: index of the next token.
         fault: the first type error seen so far; raised once the syntax is known to be right.
         numeric_durations: literal durations that were written as numbers.
+        quoted_labels: the quoted labels of groupings: their spans and names.
     """
 
     __slots__ = (
@@ -39,6 +40,7 @@ class Cursor:
             "kinds",
             "numeric_durations",
             "parts",
+            "quoted_labels",
             "starts",
             "text",
         ),
@@ -49,6 +51,7 @@ class Cursor:
         self.index = 0
         self.fault: QueryError | None = None
         self.numeric_durations: list[Duration] = []
+        self.quoted_labels: list[tuple[int, int, str]] = []
         self._depth = depth
         self._level = 0
 

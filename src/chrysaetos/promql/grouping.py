@@ -96,6 +96,7 @@ def grouping_labels(cursor: Cursor) -> tuple[str, ...]:
             if not is_label_name(label):
                 reason = f"invalid label name for grouping: {shown(cursor.parts[index])}"
                 cursor.refuse(reason, *cursor.span(index))
+            cursor.quoted_labels.append((*cursor.span(index), label))
         elif kinds[index] not in _LABEL_WORDS:
             cursor.index = index
             cursor.unexpected("grouping opts", "label")

@@ -105,6 +105,7 @@ class Query:
         selectors: each vector selector without its modifiers, in the order of the text.
         infos: each call of ``info`` that has no label matchers: it selects series on its own.
         durations: each literal duration that is written as a number (``[300]``, ``offset 0x10``).
+        quoted_labels: each quoted label of a grouping: its span and its name.
     """
 
     text: str
@@ -112,6 +113,7 @@ class Query:
     selectors: tuple[VectorSelector, ...]
     infos: tuple[Call, ...] = ()
     durations: tuple[Duration, ...] = ()
+    quoted_labels: tuple[tuple[int, int, str], ...] = ()
 
 
 def parse(text: str, bounds: Bounds = DEFAULT_BOUNDS) -> Query:
@@ -142,7 +144,14 @@ def _parse(text: str, bounds: Bounds, production: Callable[[_Parser], Expr]) -> 
         # A conversion refused what the lexer has accepted: a defect here or in the interpreter. Refuse the
         # query.
         raise QueryError("the query cannot be read", text, 0, len(text)) from error
-    return Query(text, expr, tuple(parser.selectors), tuple(parser.infos), tuple(parser.numeric_durations))
+    return Query(
+        text,
+        expr,
+        tuple(parser.selectors),
+        tuple(parser.infos),
+        tuple(parser.numeric_durations),
+        tuple(parser.quoted_labels),
+    )
 
 
 def _tokens(text: str, bounds: Bounds) -> Tokens:

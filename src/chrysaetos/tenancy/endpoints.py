@@ -1,31 +1,27 @@
-"""The endpoint table: the only door.
+"""The endpoint table: each path that the gateway serves.
 
-Each path that the gateway answers stands here, with its methods, its policy rule, its parameters and what
-tenancy does with them. What is not here is 404. A path is looked up as the client sent it, undecoded: no
-percent-encoding, dot segment or doubled slash makes it another one. The only part of a path that is decoded
-is a label's name, after its place was found.
+A row has the path, its methods, policy rules and parameters, and what tenancy does with them. A path that is
+not in the table is 404.
 
 Source: Prometheus 3.16, ``web/api/v1/api.go`` (Register) and ``web/web.go``; documentation, "HTTP API".
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote_to_bytes
 
-from chrysaetos.errors import MethodNotAllowed, NotFound
+from chrysaetos.errors import MethodNotAllowed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ENDPOINTS", "Action", "Endpoint", "Kind", "Parameter", "Target", "find", "find_path"]
+__all__ = ["ENDPOINTS", "Action", "Endpoint", "Kind", "Parameter"]
 
 
 class Kind(Enum):
-    """What a parameter is, and so what is done with it for a scoped caller."""
+    """The kind of a parameter, which decides how it is scoped."""
 
     QUERY = "query"
     """An expression: scoped."""
@@ -42,7 +38,7 @@ class Kind(Enum):
 
 
 class Action(Enum):
-    """Who answers, and what a scoped caller gets."""
+    """Who responds, and what a scoped caller gets."""
 
     SCOPE = "scope"
     """The upstream answers; its parameters are scoped, so that its answer needs no look."""
@@ -62,14 +58,14 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter that a scoped caller may send. Parameters that the endpoint does not have are dropped.
+    """A parameter that a scoped caller may send. Other parameters are dropped.
 
     Attributes:
-        name: its name, to the letter.
-        kind: what it is.
-        required: whether it must be there.
-        repeated: whether it may be there more than once. A repeated selector that is not there at all
-            stands for the scope alone.
+        name: its exact name.
+        kind: its kind.
+        required: whether it must be given.
+        repeated: whether it may be given more than once. A repeated selector that is not given defaults to
+            the scope.
     """
 
     name: str
@@ -84,14 +80,14 @@ class Endpoint:
 
     Attributes:
         name: its name in policies, metrics and the audit log.
-        path: its path; ``{name}`` stands for a label's name.
-        methods: the methods it takes.
-        summary: what it gives or does, as the start of a sentence.
-        action: who answers.
-        parameters: what it takes, by name.
-        own_rule: the policy rule for callers who see their own project; None where there are none.
+        path: its path; ``{name}`` is the name of a label.
+        methods: the supported methods.
+        summary: what it returns or does, as the start of a sentence.
+        action: who responds.
+        parameters: its parameters by name.
+        own_rule: the policy rule for callers who see their own project; None if the endpoint is not for them.
         all_rule: the policy rule for callers who see everything.
-        idempotent: whether a request may be sent to the upstream a second time.
+        idempotent: whether a request may be sent to the upstream again after a failure.
     """
 
     name: str
@@ -106,43 +102,29 @@ class Endpoint:
 
     @property
     def rule(self) -> str:
-        """The least of the policy rules that let a caller in."""
+        """The weakest of the policy rules that admit a caller."""
         return self.own_rule or self.all_rule
 
     @property
     def rules(self) -> tuple[str, ...]:
-        """Its policy rules: first the one for callers who see their own project, where there are any."""
+        """Its policy rules. The one for callers who see their own project comes first, if there is one."""
         return (self.all_rule,) if self.own_rule is None else (self.own_rule, self.all_rule)
 
     @property
     def guarded(self) -> bool:
-        """Whether its rules decide who is let in. They do wherever the upstream answers."""
+        """Whether its rules decide who is admitted. They do if the upstream responds."""
         return self.action not in {Action.ABOUT, Action.OWN}
 
     def check_method(self, method: str) -> None:
-        """Check that it takes a method.
+        """Check that it supports a method.
 
         Raises:
-            MethodNotAllowed: it does not.
+            MethodNotAllowed: the method is not supported.
         """
         if method not in self.methods:
             raise MethodNotAllowed(
                 f"this path takes {' and '.join(self.methods)}, not this method", self.methods
             )
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A row of the table as one request means it.
-
-    Attributes:
-        endpoint: the row.
-        path: the path to ask the upstream for. It is the row's own, but for a label's name, which is one
-            segment, percent-encoded anew.
-    """
-
-    endpoint: Endpoint
-    path: str
 
 
 _TELEMETRY = "telemetry:"
@@ -167,7 +149,7 @@ _EVALUATION = (
     Parameter("max_samples_read", Kind.COUNT),
     Parameter("max_query_duration", Kind.DURATION),
 )
-"""What an evaluation read and took, ``stats`` and ``cost``, counts the series of the scoped query alone."""
+"""``stats`` and ``cost`` count only what the scoped query reads."""
 _INSTANT = (_QUERY, Parameter("time", Kind.TIME), *_EVALUATION)
 _RANGE = (
     _QUERY,
@@ -190,7 +172,7 @@ _SEARCH = (
     *_START_END,
     _LIMIT,
 )
-"""All but ``include_metadata``: a help text may be another tenant's."""
+"""Without ``include_metadata``: a help text may be another tenant's."""
 
 
 def _by_name(parameters: tuple[Parameter, ...]) -> Mapping[str, Parameter]:
@@ -200,18 +182,18 @@ def _by_name(parameters: tuple[Parameter, ...]) -> Mapping[str, Parameter]:
 def _row(
     name: str, path: str, methods: tuple[str, ...], summary: str, action: Action, *parameters: Parameter
 ) -> Endpoint:
-    """A row whose rules are its name, and that with ``:all_projects``."""
+    """Return a row whose rules are its name, and its name with ``:all_projects``."""
     rule = _TELEMETRY + name
     return Endpoint(name, path, methods, summary, action, _by_name(parameters), rule, f"{rule}:all_projects")
 
 
 def _operator(name: str, path: str, summary: str, rule: str | None = None) -> Endpoint:
-    """A row for those who run the cloud."""
+    """Return a row for operators."""
     return Endpoint(name, path, _GET, summary, Action.OPERATOR, {}, None, _TELEMETRY + (rule or name))
 
 
 def _admin(name: str, rule: str, summary: str) -> Endpoint:
-    """A row that changes the store, for those who run the cloud."""
+    """Return a row for operators that changes the store."""
     path = f"/api/v1/admin/tsdb/{name}"
     rule = _TELEMETRY + rule
     return Endpoint(name, path, _POST_PUT, summary, Action.OPERATOR, {}, None, rule, idempotent=False)
@@ -328,7 +310,7 @@ ENDPOINTS = (
         Parameter("group_next_token", Kind.TEXT),
     ),
     _row("alerts", "/api/v1/alerts", _GET, "Active alerts", Action.FILTER),
-    # Aetos has telemetry:targets, and who holds it sees all.
+    # Aetos has telemetry:targets, which shows all targets.
     Endpoint(
         "targets",
         "/api/v1/targets",
@@ -344,7 +326,7 @@ ENDPOINTS = (
     _operator("scrape_pools", "/api/v1/scrape_pools", "Names of all scrape pools"),
     _operator("scrape_pools_config", "/api/v1/scrape_pools/config", "Configuration of a scrape pool"),
     _operator("alertmanagers", "/api/v1/alertmanagers", "Alertmanagers that Prometheus knows"),
-    # The only one that Aetos has.
+    # The only status endpoint that Aetos has.
     _operator(
         "status_runtimeinfo", "/api/v1/status/runtimeinfo", "Runtime information of Prometheus", "status"
     ),
@@ -354,13 +336,13 @@ ENDPOINTS = (
     _operator("status_tsdb_blocks", "/api/v1/status/tsdb/blocks", "Blocks of the TSDB"),
     _operator("status_walreplay", "/api/v1/status/walreplay", "State of the replay of the write-ahead log"),
     _operator("status_self_metrics", "/api/v1/status/self_metrics", "Prometheus' own metrics"),
-    # It holds no tenant's data, but the address of Prometheus; the gateway has a document of its own.
+    # It contains no tenant's data, but Prometheus' address. The gateway has its own document.
     _operator("prometheus_openapi", "/api/v1/openapi.yaml", "The API of Prometheus as an OpenAPI document"),
     _operator("notifications", "/api/v1/notifications", "Notifications of Prometheus"),
     _operator(
         "notifications_live", "/api/v1/notifications/live", "Notifications of Prometheus, as they occur"
     ),
-    # Without a selector nothing is deleted: the scope alone would mean all of a project's series.
+    # The selector is required: with the scope alone, all series of a project would be deleted.
     Endpoint(
         "delete_series",
         "/api/v1/admin/tsdb/delete_series",
@@ -375,7 +357,7 @@ ENDPOINTS = (
     _admin("clean_tombstones", "admin_clean_tombstones", "Removal of deleted data from the disk"),
     _admin("snapshot", "admin_snapshot", "A snapshot of the TSDB, on the disk of Prometheus"),
     _row("whoami", "/-/whoami", _GET, "The caller, and what the policy allows", Action.ABOUT),
-    # And the PromQL texts of the path that it is asked about.
+    # It also takes the PromQL parameters of that path.
     _row(
         "explain",
         "/-/explain",
@@ -390,77 +372,3 @@ ENDPOINTS = (
     _row("healthy", "/-/healthy", _GET_HEAD, "Whether the process serves", Action.OWN),
     _row("ready", "/-/ready", _GET_HEAD, "Whether Keystone and Prometheus can be reached", Action.OWN),
 )
-
-# One segment of a path as clients may send it: visible ASCII, and whole escapes.
-_LABEL_VALUES = re.compile(r"/api/v1/label/((?:[!\"$&-.0->@-~]|%[0-9A-Fa-f]{2}){1,3072})/values")
-_LONGEST_NAME = 1024
-"""Bytes of a label's name."""
-_DOTS = {".": "U___2e_", "..": "U___2e__2e_"}
-"""Names that a server on the way may take for a dot segment even when they are percent-encoded (RFC 3986,
-6.2.2.2), in the form that means the same to Prometheus (proposal 2023-08-21, "UTF-8 support")."""
-
-
-def _fixed_paths() -> dict[str, Target]:
-    table: dict[str, Target] = {}
-    for endpoint in ENDPOINTS:
-        if "{" not in endpoint.path:
-            table[endpoint.path] = Target(endpoint, endpoint.path)
-            if endpoint.path.startswith("/api/"):
-                # Some clients end a path with a slash, and follow no redirect.
-                table[f"{endpoint.path}/"] = table[endpoint.path]
-    return table
-
-
-_FIXED = _fixed_paths()
-_LABEL = next(endpoint for endpoint in ENDPOINTS if endpoint.name == "label")
-
-
-def find_path(raw_path: str) -> Target:
-    """Look a path up.
-
-    Args:
-        raw_path: the path as it was sent, without the query and without the configured prefix.
-
-    Raises:
-        NotFound: no row has it.
-    """
-    target = _FIXED.get(raw_path)
-    if target is None:
-        match = _LABEL_VALUES.fullmatch(raw_path.removesuffix("/"))
-        name = None if match is None else _label_name(match[1])
-        if name is None:
-            raise NotFound("this path is not served here")
-        target = Target(_LABEL, f"/api/v1/label/{_DOTS.get(name) or quote(name, safe='')}/values")
-    return target
-
-
-def _label_name(segment: str) -> str | None:
-    """Return the label's name that a segment of a path spells, None if it spells none.
-
-    Prometheus 3 takes any UTF-8 (``web/api/v1/api.go``, ``labelValues``). It decodes the path before it finds
-    the segment, so a name with a slash can only be sent in the ``U__`` form, which is a name like any other
-    here.
-    """
-    raw = unquote_to_bytes(segment)
-    if len(raw) > _LONGEST_NAME or b"/" in raw or segment in {".", ".."}:
-        return None
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return None
-
-
-def find(method: str, raw_path: str) -> Target:
-    """Look a request up.
-
-    Args:
-        method: its method.
-        raw_path: its path, as for :func:`find_path`.
-
-    Raises:
-        NotFound: no row has this path.
-        MethodNotAllowed: the row does not take this method.
-    """
-    target = find_path(raw_path)
-    target.endpoint.check_method(method)
-    return target

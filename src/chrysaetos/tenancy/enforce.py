@@ -1,16 +1,16 @@
 """Text + Scope → scoped text.
 
 A query is scoped by splicing: the scope's matcher is inserted into each vector selector, in the caller's own
-text. Nothing is printed anew, so nothing can be printed wrongly, and all else stays as it was. (Some rare
-forms that engines read differently are written as all of them read them: see ``portable``.)
+text. The tree is never printed, so nothing can be printed wrongly, and everything else stays unchanged. (Some
+rare forms that engines read differently are rewritten: see ``portable``.)
 
 ``absent()`` and ``absent_over_time()`` give their result the labels that their selector fixes by equality
 (``promql/functions.go``, ``createLabelsForAbsentFunction``). So there the matcher is a regular expression,
 which gives no label, and it comes first: a label is also dropped at any matcher after its first equality.
 
-The result is then parsed again, and each selector of its tree is looked at. The two passes find selectors
-in different ways (the first as the parser meets them, the second by walking the tree), so a mistake in one
-shows in the other, and ends in a refusal.
+The result is parsed again, and each selector in its tree is checked. The two passes find selectors in
+different ways (the first while parsing, the second by walking the tree), so a mistake in one is found by the
+other, and the request is refused.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
 __all__ = ["EnforcementError", "conjoin_selector", "scope_query", "scope_selector", "scoping_edits"]
 
-# The bounds are the caller's text's. What is added opens no parenthesis, and is as long as it has to be.
+# The bounds apply to the caller's text. The additions open no parenthesis.
 _UNBOUNDED = Bounds(bytes=sys.maxsize, depth=sys.maxsize, tokens=sys.maxsize, matchers=sys.maxsize)
 
 
 class EnforcementError(ChrysaetosError):
-    """A scoped text does not carry its scope everywhere. A defect of this package, never the caller's."""
+    """A scoped text lacks its scope somewhere: a defect of this package, not an error of the caller."""
 
 
 def scope_query(text: str, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) -> str:
@@ -50,15 +50,15 @@ def scope_query(text: str, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) -> str
 
     Args:
         text: a PromQL expression.
-        scope: what may be seen.
-        bounds: how large the text may be.
+        scope: the caller's scope.
+        bounds: the maximum size of the text.
 
     Returns:
         The text with the scope's matcher in each selector; unchanged if the scope is unrestricted.
 
     Raises:
         QueryError: the text is not PromQL, or too large.
-        BadRequest: it has too many selectors for so many tenants.
+        BadRequest: there are too many selectors for the number of tenants in the scope.
         EnforcementError: the result would not be safe.
     """
     return _scope(text, scope, bounds, parse)
@@ -69,8 +69,8 @@ def scope_selector(text: str, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) -> 
 
     Args:
         text: a vector selector without modifiers.
-        scope: what may be seen.
-        bounds: how large the text may be.
+        scope: the caller's scope.
+        bounds: the maximum size of the text.
 
     Returns:
         The selector with the scope's matcher; unchanged if the scope is unrestricted.
@@ -84,16 +84,16 @@ def scope_selector(text: str, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) -> 
 
 
 def conjoin_selector(text: str, matchers: Sequence[str], bounds: Bounds = DEFAULT_BOUNDS) -> str:
-    """Restrict a ``match[]`` parameter to what matchers match as well.
+    """Add matchers to a ``match[]`` parameter.
 
     Args:
         text: a vector selector without modifiers.
-        matchers: in PromQL's syntax; of the metric's name too.
-        bounds: how large the text may be.
+        matchers: matchers in PromQL's syntax, also of the metric's name.
+        bounds: the maximum size of the text.
 
     Returns:
-        The selector with the matchers. A name before its braces becomes a matcher: beside one, Prometheus
-        takes no matcher of the name.
+        The selector with the matchers. A name before the braces becomes a matcher, since Prometheus does not
+        allow both.
 
     Raises:
         QueryError: the text is not a selector, or too large.
@@ -146,7 +146,7 @@ def scoping_edits(
         text: as :func:`scope_query` or :func:`scope_selector` took it.
         scope: what may be seen, not unrestricted.
         is_selector: whether it is a ``match[]`` parameter.
-        bounds: how large the text may be.
+        bounds: the maximum size of the text.
 
     Returns:
         The edits that make the text portable, and those that scope the result.
@@ -159,12 +159,12 @@ def scoping_edits(
 
 
 def _splice(query: Query, scope: Scope) -> str:
-    """The query's text with the matcher in each selector."""
+    """Return the query's text with the matcher in each selector."""
     return edited(query.text, _insertions(query, scope))
 
 
 def _insertions(query: Query, scope: Scope) -> list[Edit]:
-    """The edits that put the matcher into each selector."""
+    """Return the edits that insert the matcher into each selector."""
     insertions: list[Edit] = []
     label_sources = _label_sources(query)
     for selector in query.selectors:
@@ -177,7 +177,7 @@ def _insertions(query: Query, scope: Scope) -> list[Edit]:
             addition = f"{matcher}," if selector.matchers else matcher
             insertions.append((selector.brace, selector.brace, addition))
     if query.infos:
-        # info(v) selects target_info on its own. Given label matchers, it adds them to that selection.
+        # info(v) selects target_info on its own, with the matchers of its second argument.
         insertions += [(call.end - 1, call.end - 1, f",{{{scope.matcher}}}") for call in query.infos]
         insertions.sort(key=itemgetter(0))  # stable: a selector that ends at the parenthesis comes first
     check_added(scope, sum(len(addition) for _, _, addition in insertions))
@@ -185,7 +185,7 @@ def _insertions(query: Query, scope: Scope) -> list[Edit]:
 
 
 def _label_sources(query: Query) -> frozenset[int]:
-    """Starts of the selectors that ``absent()`` and ``absent_over_time()`` take labels from.
+    """Return the starts of the selectors from which ``absent()`` and ``absent_over_time()`` take labels.
 
     Some engines take them through a plus sign and from a subquery too.
     """
@@ -205,7 +205,7 @@ def _label_sources(query: Query) -> frozenset[int]:
 
 
 def _matcher(scope: Scope, selector: VectorSelector, label_sources: frozenset[int]) -> str:
-    """The matcher that a selector has to carry; empty if its metric is open to all tenants."""
+    """Return the matcher that a selector must carry; empty if its metric is open to all tenants."""
     metric = None if scope.labels is UNIFORM else fixed_metric(selector)
     matcher, regex_matcher = scope.matchers_for(metric)
     return regex_matcher if selector.start in label_sources else matcher
@@ -215,7 +215,7 @@ def _verify(query: Query, scope: Scope, expected: int) -> None:
     """Check that each selector carries the matcher of its metric.
 
     Raises:
-        EnforcementError: one does not, or there are more or fewer selectors than there should be.
+        EnforcementError: a selector lacks the matcher, or their number is not the expected one.
     """
     found = 0
     text = query.text

@@ -1,7 +1,7 @@
-"""Targets and metadata: what of the upstream's answer is within a scope.
+"""Filter targets and metadata by scope.
 
-Each answer is built anew from the fields that are known here. A field that a later Prometheus adds does not
-come through until somebody has looked at it.
+Each response is built from the fields that are known here. A field that a later Prometheus adds is left out
+until it has been reviewed.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ __all__ = ["filter_metadata", "filter_targets"]
 
 _STATES: Final = frozenset({"", "any", "active", "dropped"})
 
-# OpenMetrics 1.0, "Metric Types": what a family's series may have behind its name. Prometheus' text format
-# names a counter's family as its series, so the bare name counts everywhere.
+# OpenMetrics 1.0, "Metric Types": the suffixes of a family's series. In Prometheus' text format a counter's
+# family has the name of its series, so the name without a suffix is always valid.
 _SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
     "counter": ("_total", "_created"),
     "histogram": ("_bucket", "_count", "_sum", "_created"),
@@ -34,20 +34,19 @@ _SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def filter_targets(data: object, scope: Scope, asked: Asked) -> Object:
-    """The targets whose labels carry the scope.
+    """Return the targets whose labels carry the scope.
 
-    How a target was discovered and what its scrape's URL holds are the operator's (addresses inside the
-    cloud, credentials in parameters), as are the errors, which quote that URL. What was dropped belongs to
-    nobody.
+    The discovered labels, the scrape URL (internal addresses, credentials in parameters) and the errors,
+    which quote that URL, are for operators only. Dropped targets belong to no tenant.
 
     Args:
         data: ``data`` of the answer to ``/api/v1/targets?state=active``.
-        scope: what may be seen.
+        scope: the caller's scope.
         asked: the request's ``state`` and ``scrapePool``.
 
     Raises:
-        BadGateway: the data have an unexpected shape.
-        BadRequest: the state is none.
+        BadGateway: the data has an unexpected structure.
+        BadRequest: the state is unknown.
     """
     state = first(asked, "state").lower()
     if state not in _STATES:
@@ -74,7 +73,7 @@ def _target(target: Object) -> Object:
     return {
         "discoveredLabels": {},
         "labels": labels,
-        # Relabelling may have given the target another job; then the pool's name is news.
+        # If relabelling changed the job, the pool's name is not in the target's labels, so it stays hidden.
         "scrapePool": pool if pool == labels.get("job") else "",
         "scrapeUrl": url,
         "globalUrl": url,
@@ -88,7 +87,7 @@ def _target(target: Object) -> Object:
 
 
 def _address(url: str, instance: str | None) -> str:
-    """Scheme, host and path of a URL whose host is the label ``instance``, so known; else nothing."""
+    """Return scheme, host and path of a URL whose host is the label ``instance``; else an empty text."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -99,18 +98,18 @@ def _address(url: str, instance: str | None) -> str:
 
 
 def filter_metadata(data: object, names: Collection[str], asked: Asked) -> Object:
-    """The metadata of metrics that the scope has series of.
+    """Return the metadata of metrics that have series in the scope.
 
-    Prometheus merges what all targets say of a metric. Where they differ, one of the descriptions may be
-    another tenant's text, and which cannot be told: then only what they agree on is shown.
+    Prometheus merges the metadata of all targets. If they differ for a metric, one of the descriptions may be
+    another tenant's, so only what is equal in all is shown.
 
     Args:
         data: ``data`` of the answer to ``/api/v1/metadata``.
-        names: names of the metrics that the scope has series of.
-        asked: the request's ``limit`` and ``limit_per_metric``; they count what is shown.
+        names: names of the metrics that have series in the scope.
+        asked: the request's ``limit`` and ``limit_per_metric``, applied after the filter.
 
     Raises:
-        BadGateway: the data have an unexpected shape.
+        BadGateway: the data has an unexpected structure.
     """
     limit = first(asked, "limit")
     shown: Object = {}

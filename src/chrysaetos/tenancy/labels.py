@@ -1,8 +1,9 @@
-"""Which label holds the tenant, by metric.
+"""The label that holds the tenant, by metric.
 
-Exporters differ: one writes ``project``, another ``project_id`` or ``tenant_id``. And some metrics are for
-all. A table of names and prefixes says so. It counts for selectors whose metric is fixed; all others get the
-default label, so a table can only show more of what it names.
+Exporters differ: one writes ``project``, another ``project_id`` or ``tenant_id``, and some metrics are open
+    to all.
+A table of metric names and prefixes has these exceptions. It applies to selectors that fix the metric's name;
+all others get the default label, so a table can only give access to the metrics that it names.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["OPEN", "UNIFORM", "LabelTable", "fixed_metric"]
 
 OPEN = ""
-"""The label of a metric that everybody may see."""
+"""The label of a metric that is open to all tenants."""
 
 _PATTERN = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*\*?")
 
@@ -31,11 +32,11 @@ class LabelTable:
     """Labels by metric names.
 
     Args:
-        entries: pairs of a pattern and a label: a metric's name, or its beginning and ``*``; ``OPEN`` as the
-            label for metrics that are open to all tenants.
+        entries: pairs of a pattern and a label. A pattern is a metric's name, or a prefix and ``*``; the
+            label is ``OPEN`` for metrics that are open to all tenants.
 
     Raises:
-        ValueError: a pattern is neither, or is there twice.
+        ValueError: a pattern is invalid, or a duplicate.
     """
 
     entries: tuple[tuple[str, str], ...] = ()
@@ -46,9 +47,9 @@ class LabelTable:
         names: dict[str, str] = {}
         for pattern, label in self.entries:
             if _PATTERN.fullmatch(pattern) is None:
-                raise ValueError(f"{pattern!r} is neither a metric's name nor the beginning of one and *")
+                raise ValueError(f"{pattern!r} is not a metric name or a prefix with *")
             if pattern in names:
-                raise ValueError(f"{pattern!r} is there twice")
+                raise ValueError(f"{pattern!r} is a duplicate")
             names[pattern] = label
         prefixes = [(pattern[:-1], label) for pattern, label in names.items() if pattern.endswith("*")]
         prefixes.sort(key=lambda entry: -len(entry[0]))
@@ -57,17 +58,20 @@ class LabelTable:
 
     @classmethod
     def of(cls, labels: Mapping[str, str], open_metrics: Iterable[str] = ()) -> LabelTable:
-        """A table from labels by pattern, and patterns of metrics that are open to all tenants.
+        """Return a table of labels by pattern, and patterns of metrics that are open to all tenants.
 
         Raises:
-            ValueError: as the class does, and where a label is empty: nothing is open by an omission.
+            ValueError: as for the class, or a label is empty. A metric is open only if that is stated.
         """
         if not all(labels.values()):
-            raise ValueError("a label is missing")
+            raise ValueError("a label is empty")
         return cls((*labels.items(), *((pattern, OPEN) for pattern in open_metrics)))
 
     def label(self, metric: str) -> str | None:
-        """The label for a metric, None if there is none. Names win over beginnings, long ones over short."""
+        """Return the label for a metric, None for the default.
+
+        A name precedes a prefix, and a longer prefix a shorter one.
+        """
         label = self._names.get(metric)
         if label is not None:
             return label
@@ -78,11 +82,11 @@ class LabelTable:
 
 
 UNIFORM = LabelTable()
-"""The table that says nothing: every metric has the default label."""
+"""The empty table: every metric has the default label."""
 
 
 def fixed_metric(selector: VectorSelector) -> str | None:
-    """The metric's name, if a selector fixes it: before its braces, or by one equality inside them."""
+    """Return the name of the metric if a selector fixes it, before the braces or by an equality."""
     if selector.name is not None:
         return selector.name
     named = [matcher for matcher in selector.matchers if matcher.name == "__name__"]

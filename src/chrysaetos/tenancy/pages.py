@@ -1,7 +1,7 @@
-"""Which of the shown rule groups a request asks for.
+"""Apply the parameters of ``/api/v1/rules`` to the rule groups of a scope.
 
-The parameters of ``/api/v1/rules`` are applied here, behind the scope, as Prometheus applies them: before it,
-they would count and name what is not shown.
+They are applied after the scope, as Prometheus applies them. Before it, they would count and name hidden
+groups.
 
 Source: Prometheus 3.14, ``web/api/v1/api.go``: ``rules``, ``parseListRulesPaginationRequest``.
 """
@@ -31,10 +31,10 @@ _BOOLEANS: Final = {"": False, "0": False, "f": False, "false": False, "1": True
 
 
 def pick(groups: list[Object], asked: Asked) -> Object:
-    """The groups that a request asks for.
+    """Return the groups that a request selects.
 
     Args:
-        groups: groups as ``/api/v1/rules`` shows them. They are the caller's to change.
+        groups: groups as in the response of ``/api/v1/rules``. They are modified.
         asked: ``type``, ``rule_name[]``, ``rule_group[]``, ``file[]``, ``exclude_alerts``, ``group_limit``,
             ``group_next_token``.
 
@@ -42,7 +42,7 @@ def pick(groups: list[Object], asked: Asked) -> Object:
         ``groups``, and ``groupNextToken`` if there are more.
 
     Raises:
-        BadRequest: a parameter cannot be used.
+        BadRequest: a parameter is invalid.
     """
     if "match[]" in asked:
         raise BadRequest('the parameter "match[]" is not served here for one project: use "rule_name[]"')

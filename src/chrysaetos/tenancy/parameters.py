@@ -1,7 +1,7 @@
-"""A request's parameters → the parameters that the upstream gets.
+"""A request's parameters → the upstream's parameters.
 
-Parameters come in the query of the URL and in a form body, in one encoding (WHATWG URL, "application/
-x-www-form-urlencoded"). They are taken apart, decoded once, checked, scoped, and written afresh.
+Parameters are in the query of the URL and in a form body, in the same encoding (WHATWG URL,
+"application/x-www-form-urlencoded"). They are split, decoded once, checked, scoped, and encoded again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Binder", "Bound", "Text", "split_parameters"]
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-# Go's strconv.ParseFloat, without the forms that are no point in time; RFC 3339.
+# Go's strconv.ParseFloat without infinities and NaN; RFC 3339.
 _NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?"
 _TIME = re.compile(
     rf"{_NUMBER}|{'|'.join(map(re.escape, BOUNDARY_TIMES))}"
@@ -45,17 +45,17 @@ _FORMS = {
 }
 _PROMQL = frozenset({Kind.QUERY, Kind.SELECTOR})
 _LONGEST_KEPT = 64 * 1024
-"""Characters of the longest scoped text that is kept."""
+"""Maximum length in characters of a cached text."""
 _LONGEST_PLAIN_VALUE = 64
-"""Characters of the longest time, duration or count that anybody writes."""
+"""Maximum length in characters of a time, duration or count."""
 
 
 class Text(NamedTuple):
     """A PromQL text of a request.
 
     Attributes:
-        original: as the caller sent it, decoded.
-        sent: as the upstream gets it.
+        original: the caller's text, decoded.
+        sent: the text for the upstream.
     """
 
     original: str
@@ -63,7 +63,7 @@ class Text(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """Parameters as the upstream gets them.
+    """Parameters for the upstream.
 
     Attributes:
         url: the query of the URL, percent-encoded, without a question mark.
@@ -77,16 +77,17 @@ class Bound(NamedTuple):
 
 
 class Binder:
-    """Makes the upstream's parameters from a request's.
+    """Converts a request's parameters to the upstream's.
 
-    Scoping a text takes some hundred microseconds, and dashboards ask the same again and again, so the last
-    results are kept. The key is the scope and the value as it was sent: what is equal there is equal decoded.
+    Scoping a text takes some hundred microseconds, and dashboards repeat their queries, so the last results
+    are cached. The key is the scope and the encoded value.
 
     Args:
-        bounds: how large a query or selector may be.
-        size: how many scoped texts are kept.
-        reserved: names, in lower case, of parameters that the gateway itself sends for a scope. An
-            unrestricted caller's are dropped in any case; of a scoped caller's, only an endpoint's own pass.
+        bounds: the maximum size of a query or selector.
+        size: the number of cached texts.
+        reserved: names, in lower case, of parameters that the gateway itself sends for a scope. They are
+            dropped from requests of unrestricted callers; for scoped callers only an endpoint's own are
+            passed on.
     """
 
     def __init__(
@@ -101,16 +102,16 @@ class Binder:
         self._scoped: OrderedDict[tuple[str, Kind, bytes], tuple[bytes, Text]] = OrderedDict()
 
     def bind(self, endpoint: Endpoint, scope: Scope, url: bytes, body: bytes | None) -> Bound:
-        """The parameters to send for a request.
+        """Return the parameters to send for a request.
 
-        An unrestricted caller's are passed on as they are, written afresh. Of a scoped caller's, those that
-        the endpoint has are checked and scoped, wherever they came from, and the rest is dropped.
+        Those of an unrestricted caller are passed on unchanged. Those of a scoped caller are checked and
+        scoped if the endpoint has them, whether in the URL or in the body; all others are dropped.
 
         Args:
             endpoint: the row of the table.
-            scope: what the caller may see.
-            url: the query of the URL, as it was sent.
-            body: the form body, as it was sent; None for a request without one.
+            scope: the caller's scope.
+            url: the encoded query of the URL.
+            body: the encoded form body; None for a request without one.
 
         Raises:
             BadRequest: a parameter is malformed, missing, or given twice, a range has too many points, or
@@ -122,13 +123,13 @@ class Binder:
             new_url = self._rewritten(endpoint, url, texts)
             new_body = None if body is None else self._rewritten(endpoint, body, texts)
             return Bound(new_url, new_body, tuple(texts))
-        # Of several selectors, Go's Form has the body's first.
+        # The order of Go's Form: the body before the URL.
         pieces = self._pieces(endpoint, scope, (body or b"", url), texts)
         joined = b"&".join(pieces)
         return Bound(joined, None, tuple(texts)) if body is None else Bound(b"", joined, tuple(texts))
 
     def _rewritten(self, endpoint: Endpoint, encoded: bytes, texts: list[Text]) -> bytes:
-        """Parameters as they are, written afresh; the PromQL texts among them are added to the list."""
+        """Return parameters unchanged, encoded again. PromQL texts are appended to the list."""
         pieces: list[bytes] = []
         for name, raw in _split(encoded):
             value = _decoded(raw)
@@ -160,7 +161,7 @@ class Binder:
                     added += len(texts[-1].sent) - len(texts[-1].original)
                     check_added(scope, added)
                 elif value or parameter.required or parameter.kind is Kind.TEXT:
-                    # Prometheus takes an empty value of the other kinds for one that is not there.
+                    # For Prometheus an empty value of the other kinds is a missing one.
                     plain[name] = _checked(parameter, value)
                     pieces.append(_encoded(name, plain[name]))
         for name, parameter in endpoint.parameters.items():
@@ -176,7 +177,7 @@ class Binder:
         return pieces
 
     def _scoped_piece(self, parameter: Parameter, scope: Scope, value: bytes, texts: list[Text]) -> bytes:
-        """A query or a selector, scoped, as ``name=value``."""
+        """Return a scoped query or selector as ``name=value``."""
         kind = parameter.kind
         key = (scope.matcher, kind, value)
         kept = self._scoped.get(key)
@@ -184,7 +185,7 @@ class Binder:
             original = _decoded(value)
             sent = (scope_query if kind is Kind.QUERY else scope_selector)(original, scope, self._bounds)
             kept = (_encoded(parameter.name, sent), Text(original, sent))
-            # A text for many tenants would take the memory of thousands for one.
+            # A text for many tenants is as large as thousands of texts for one.
             if len(sent) <= _LONGEST_KEPT:
                 self._scoped[key] = kept
             if len(self._scoped) > self._size:
@@ -201,10 +202,10 @@ def _whole_scope(scope: Scope) -> str:
 
 
 def _checked(parameter: Parameter, value: bytes) -> str:
-    """The value of a parameter that is no PromQL, decoded.
+    """Return the decoded value of a parameter that is not PromQL.
 
     Raises:
-        BadRequest: it is not of its kind.
+        BadRequest: the value is not valid for its kind.
     """
     text = _decoded(value)
     if parameter.kind is not Kind.TEXT:
@@ -216,7 +217,7 @@ def _checked(parameter: Parameter, value: bytes) -> str:
 
 
 def split_parameters(encoded: bytes) -> Iterator[tuple[str, str]]:
-    """Names and values of a URL's query, decoded.
+    """Return the decoded names and values of a URL's query.
 
     Raises:
         BadRequest: a percent sign without two hexadecimal digits, or bytes that are not UTF-8.
@@ -226,7 +227,7 @@ def split_parameters(encoded: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _split(encoded: bytes) -> Iterator[tuple[str, bytes]]:
-    """Names, decoded, and values, as they were sent."""
+    """Yield the decoded names and the encoded values."""
     for pair in encoded.split(b"&"):
         if pair:
             name, _, value = pair.partition(b"=")

@@ -14,11 +14,12 @@ accepts:
 - a duration that a minus sign follows (``5m-sand``, ``5m-3m``): languages with negative parts of durations
   read one duration, ``5m-s`` or ``5m-3m``;
 - a plus sign after ``@``, an empty ``__name__`` beside another one (``{"cpu",__name__=""}``), and a name that
-  is not UTF-8: some engines print an expression to copy it, and cannot read these again.
+  is not UTF-8 or not printable: some engines print an expression to copy it, and cannot read these again.
 
 Each is written in the form that all engines read alike: a space before the dot or the minus sign, a line feed
 after the carriage return, the string in double quotes, the duration in seconds, the time without its plus
-sign, the name as a regular expression.
+sign, the name as a regular expression. A quoted label whose name is empty or not printable has no such form,
+and is refused.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from chrysaetos.errors import QueryError
 from chrysaetos.promql.strings import is_label_name, quote, regex_quote, unquote
 from chrysaetos.tenancy.edits import edited
 
@@ -49,6 +51,8 @@ _LEXEMES = re.compile(
 )
 _NO_NAME = '__name__!~"(?s).*"'
 """No series has a name that is not UTF-8."""
+_FIRST_WIDE = "\u0100"
+"""Unprintable characters of one byte are read alike: engines print them in hexadecimal."""
 _UNITS = frozenset("smhdwy")
 _PLAIN_SECONDS = re.compile(r"(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?")
 
@@ -61,13 +65,21 @@ def portable(query: Query) -> str:
 
     Returns:
         The query's text itself, if nothing had to be changed.
+
+    Raises:
+        QueryError: the name of a label has no form that all engines read alike.
     """
     return edited(query.text, portable_edits(query))
 
 
 def portable_edits(query: Query) -> list[Edit]:
-    """Return what :func:`portable` changes, in the order of the text."""
+    """Return what :func:`portable` changes, in the order of the text.
+
+    Raises:
+        QueryError: the name of a label has no form that all engines read alike.
+    """
     text = query.text
+    _check_labels(query)
     edits = [
         (duration.start, duration.end, _plain_seconds(duration))
         for duration in query.durations
@@ -111,6 +123,19 @@ def _lexemes(text: str) -> list[Edit]:
     return edits
 
 
+def _check_labels(query: Query) -> None:
+    labels = [matcher[:3] for selector in query.selectors for matcher in selector.matchers]
+    for start, end, name in (*labels, *query.quoted_labels):
+        if not name or _is_unprintable(name):
+            raise QueryError(
+                "a label with an empty or unprintable name is not supported", query.text, start, end
+            )
+
+
+def _is_unprintable(name: str) -> bool:
+    return not name.isascii() and any(c >= _FIRST_WIDE and not c.isprintable() for c in name)
+
+
 def _names(matchers: Sequence[Matcher]) -> Iterator[Edit]:
     """What to write for the names of a selector that some engines print wrongly, by span."""
     names = [matcher for matcher in matchers if matcher.name == "__name__"]
@@ -120,7 +145,7 @@ def _names(matchers: Sequence[Matcher]) -> Iterator[Edit]:
             continue
         if name and not is_label_name(name):
             yield start, end, _NO_NAME
-        elif name == "" or "\ufffd" in name:
+        elif name == "" or "\ufffd" in name or _is_unprintable(name):
             yield start, end, f"__name__=~{quote(regex_quote(name))}"
 
 

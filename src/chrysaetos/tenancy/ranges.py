@@ -1,4 +1,4 @@
-"""The range of a range query: what Prometheus would refuse is refused before it is asked.
+"""Check the range of a range query before Prometheus would refuse it.
 
 Source: Prometheus 3.16, ``web/api/v1/api.go``: ``queryRange``, ``parseTime``, ``parseDuration``.
 """
@@ -34,8 +34,8 @@ def check_range(start: str, end: str, step: str) -> None:
 
     Args:
         start: a time: seconds since the epoch, or RFC 3339.
-        end: as `start`.
-        step: a duration: seconds, or Prometheus' duration.
+        end: a time, as ``start``.
+        step: a duration: seconds, or in Prometheus' notation.
 
     Raises:
         BadRequest: a value is out of bounds, the end is before the start, the step is not positive, or there
@@ -57,7 +57,7 @@ def check_range(start: str, end: str, step: str) -> None:
 
 
 def _time(name: str, text: str) -> int:
-    """Nanoseconds since the epoch."""
+    """Return nanoseconds since the epoch."""
     boundary = BOUNDARY_TIMES.get(text)
     if boundary is not None:
         return boundary
@@ -80,7 +80,7 @@ def _rfc3339(name: str, text: str) -> int:
 
 
 def _duration(name: str, text: str) -> int:
-    """Nanoseconds."""
+    """Return nanoseconds."""
     try:
         seconds = float(text)
     except ValueError:

@@ -1,8 +1,7 @@
-"""Remote read: the scope's matcher in each query of a ``prometheus.ReadRequest``.
+"""Scope remote reads: insert the matcher into each query of a ``prometheus.ReadRequest``.
 
-The message is taken apart, each field of it by the schema, and written afresh. So the upstream reads what was
-understood here and nothing else: a field, an enumeration value or a wire type that the schema does not have
-might widen a query, and is refused.
+The message is decoded field by field and encoded again, so the upstream reads only what was understood here.
+A field, an enumeration value or a wire type that is not in the schema might widen a query, and is refused.
 
 Source: Prometheus 3.14, ``prompb/remote.proto`` and ``prompb/types.proto``; Protocol Buffers, "Encoding".
 """
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_QUERIES", "ReadRequest", "scope_read_request"]
 
 MOST_QUERIES: Final = 1000
-"""Queries of one message. Prometheus sends one; each grows by the scope's matcher."""
+"""Maximum number of queries of a message. Prometheus sends one; each grows by the scope's matcher."""
 
 _VARINT, _BYTES = 0, 2
 
@@ -53,13 +52,13 @@ class _Matcher(NamedTuple):
     value: bytes
 
     def encode(self) -> bytes:
-        """As a field of a query."""
+        """Return the matcher as a field of a query."""
         content = _field(_TYPE, self.kind) + _field(_NAME, self.name) + _field(_VALUE, self.value)
         return _field(_MATCHERS, content)
 
 
 class ReadRequest(NamedTuple):
-    """A remote read as the upstream gets it.
+    """A remote read for the upstream.
 
     Attributes:
         body: a ``prometheus.ReadRequest``, compressed.
@@ -75,15 +74,15 @@ def scope_read_request(body: bytes, scope: Scope, limit: int) -> ReadRequest:
 
     Args:
         body: a ``ReadRequest``, compressed.
-        scope: what may be seen.
-        limit: how long the message may be, decompressed.
+        scope: the caller's scope.
+        limit: maximum length of the decompressed message.
 
     Returns:
-        The message with the scope's matcher in each query; the body as it is if the scope is unrestricted,
-        whatever it holds.
+        The message with the scope's matcher in each query. For an unrestricted scope the body is returned
+        unchanged and unchecked.
 
     Raises:
-        BadRequest: the body is not such a message, or holds what the schema does not.
+        BadRequest: the body is not such a message, or has something that is not in the schema.
         ContentTooLarge: the message is longer than the limit.
     """
     texts: list[Text] = []
@@ -97,11 +96,11 @@ def scope_read_request(body: bytes, scope: Scope, limit: int) -> ReadRequest:
 
 
 def _scope_matchers(scope: Scope, metric: str | None) -> tuple[_Matcher, ...]:
-    """What the scope adds to a query for a metric; nothing if the metric is open to all tenants.
+    """Return the scope's matchers for a metric; none if the metric is open to all tenants.
 
-    It is a regular expression even for one value: an equality with one of Prometheus' external labels is
-    turned into "label not there" (``storage/remote/read_handler.go``, ``filterExtLabelsFromMatchers``), and
-    so would select what belongs to nobody.
+    The matcher is a regular expression even for one value. Prometheus replaces an equality with one of its
+    external labels by "label is missing" (``storage/remote/read_handler.go``,
+    ``filterExtLabelsFromMatchers``), which would select series of no tenant.
     """
     label = None if metric is None else scope.labels.label(metric)
     if scope.unrestricted or label == OPEN:
@@ -112,7 +111,7 @@ def _scope_matchers(scope: Scope, metric: str | None) -> tuple[_Matcher, ...]:
 
 
 def _request(message: bytes, scope: Scope, texts: list[Text]) -> bytes:
-    """The message, scoped; the selectors of its queries are added to the list."""
+    """Return the scoped message. The selectors of its queries are appended to the list."""
     pieces: list[bytes] = []
     queries = added = 0
     for number, value in _fields(message):
@@ -124,7 +123,7 @@ def _request(message: bytes, scope: Scope, texts: list[Text]) -> bytes:
             added += len(texts[-1].sent) - len(texts[-1].original)
             check_added(scope, added)
         elif number == _RESPONSE_TYPES:
-            # A repeated number may come one by one or packed.
+            # A repeated number may be packed or not.
             for one in _packed(value) if isinstance(value, bytes) else (value,):
                 if one not in _RESPONSE_TYPE_VALUES:
                     raise _unknown("ReadRequest")
@@ -156,7 +155,7 @@ def _query(message: bytes, scope: Scope, texts: list[Text]) -> bytes:
 
 
 def _selector(matchers: Iterable[_Matcher]) -> str:
-    """Matchers in PromQL's syntax."""
+    """Return matchers in PromQL's syntax."""
     written = []
     for kind, raw, value in matchers:
         name = raw.decode()
@@ -166,7 +165,7 @@ def _selector(matchers: Iterable[_Matcher]) -> str:
 
 
 def _matcher(message: bytes) -> _Matcher:
-    """Of a field that is there twice, the last counts."""
+    """Decode a matcher. The last of duplicate fields applies."""
     kind, name, text = _EQUAL, b"", b""
     for number, value in _fields(message):
         if isinstance(value, int):
@@ -195,7 +194,7 @@ def _hints(message: bytes) -> bytes:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Numbers and values of a message's fields, in their order."""
+    """Yield the numbers and values of a message's fields in their order."""
     position = 0
     while position < len(message):
         tag, position = _varint(message, position)
@@ -221,7 +220,7 @@ def _packed(value: bytes) -> Iterator[int]:
 
 
 def _varint(message: bytes, position: int) -> tuple[int, int]:
-    """A number of up to 64 bits, and the position behind it."""
+    """Return a number of up to 64 bits and the position after it."""
     result = 0
     for shift in range(0, 70, 7):
         if position == len(message):

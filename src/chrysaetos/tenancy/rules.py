@@ -1,16 +1,16 @@
-"""Rules and alerts: what of them is within a scope.
+"""Filter rules and alerts by scope.
 
-A rule is **whole** if every selector of its query carries an equality matcher with a value of the scope (but
-for metrics that are open to all tenants), and neither its labels say that it is another's nor its templates
-ask Prometheus for more. Nothing of others can be in what it computed, so it is shown as it is.
+A rule is **whole** if every selector in its query carries an equality matcher with a value of the scope
+(except for metrics that are open to all tenants), its labels do not name another tenant, and its templates
+run no queries. Its result cannot contain data of others, so it is shown unchanged.
 
-Any other rule is the operator's. Of it a tenant may know what Prometheus writes into the store with the
-tenant's label: a recording rule whose own labels carry the scope is a series, and an alert whose labels
-carry it is a sample of ``ALERTS``. Name, labels, state and time are shown. The query, annotations,
-errors, values, and alerts of others are not: they may quote what is not the tenant's.
+Any other rule is the operator's. A tenant may see what Prometheus stores with the tenant's label: a recording
+rule whose own labels carry the scope is a series, and an alert whose labels carry it is a sample of
+``ALERTS``. Name, labels, state and time are shown. The query, annotations, errors, values, and alerts of
+others are hidden, since they may quote data of others.
 
-A group, and a file, are shown by name if everything in them is whole. For that all rules have to be looked
-at, so the upstream is asked for all, and what the request asks for is picked here.
+The name of a group or a file is shown if everything in it is whole. That needs all rules, so the gateway
+requests all of them from the upstream and applies the request's parameters itself.
 """
 
 from __future__ import annotations
@@ -64,33 +64,33 @@ _ALERT: Final[Mapping[str, Callable[[object], Any]]] = {
 
 
 def filter_rules(data: object, scope: Scope, asked: Asked, bounds: Bounds = DEFAULT_BOUNDS) -> Object:
-    """What ``/api/v1/rules`` shows of a scope.
+    """Return the content of ``/api/v1/rules`` for a scope.
 
     Args:
-        data: ``data`` of the upstream's answer, to a request without parameters.
-        scope: what may be seen.
+        data: ``data`` of the upstream's response to a request without parameters.
+        scope: the caller's scope.
         asked: the request's parameters.
-        bounds: how large a query may be that is looked at; larger ones are not shown.
+        bounds: the maximum size of a query; rules with larger ones are hidden.
 
     Raises:
-        BadGateway: the data have an unexpected shape.
-        BadRequest: a parameter cannot be used.
+        BadGateway: the data has an unexpected structure.
+        BadRequest: a parameter is invalid.
     """
     return pick(_groups(data, scope, bounds), asked)
 
 
 def filter_alerts(data: object, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) -> Object:
-    """What ``/api/v1/alerts`` shows of a scope.
+    """Return the content of ``/api/v1/alerts`` for a scope.
 
-    The upstream's own list does not say which rule an alert is of, so this is made from the rules.
+    The upstream's list of alerts does not name their rules, so the result is built from the rules.
 
     Args:
-        data: ``data`` of the upstream's answer to ``/api/v1/rules?type=alert``.
-        scope: what may be seen.
+        data: ``data`` of the upstream's response to ``/api/v1/rules?type=alert``.
+        scope: the caller's scope.
         bounds: as in :func:`filter_rules`.
 
     Raises:
-        BadGateway: the data have an unexpected shape.
+        BadGateway: the data has an unexpected structure.
     """
     groups = _groups(data, scope, bounds)
     return {
@@ -99,13 +99,13 @@ def filter_alerts(data: object, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) -
 
 
 def is_whole_query(query: str, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) -> bool:
-    """Whether each selector of a query carries an equality matcher with a value of the scope.
+    """Return whether each selector of a query carries an equality matcher with a value of the scope.
 
-    Selectors of metrics that are open to all need none, but one has to carry it: a query of nothing else is
-    not the tenant's. Nor is one that cannot be parsed.
+    Selectors of metrics that are open to all need none, but at least one selector must carry it. A query that
+    cannot be parsed is not whole.
     """
     if not any(value in query for value in scope.values):
-        return False  # most rules are others', and parsing takes time
+        return False  # most rules are of others, and parsing takes time
     try:
         parsed = parse(query, bounds)
     except QueryError:
@@ -125,13 +125,13 @@ def is_whole_query(query: str, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) ->
 
 
 def _label_of(scope: Scope, metric: str | None) -> str:
-    """The label that holds the tenant in a metric; ``OPEN`` if it is open to all."""
+    """Return the label that holds the tenant in a metric; ``OPEN`` if the metric is open to all."""
     label = None if metric is None else scope.labels.label(metric)
     return scope.label if label is None else label
 
 
 def _groups(data: object, scope: Scope, bounds: Bounds) -> list[Object]:
-    """The groups that hold something to show, and of each what is to be shown."""
+    """Return the visible part of each group that has one."""
     groups = [as_object(group) for group in as_list(as_object(data).get("groups"))]
     whole: list[bool] = []
     mixed_files: set[str] = set()
@@ -186,20 +186,20 @@ def _whole(rule: Object, scope: Scope) -> Object:
     if not _is_alerting(rule):
         return shown | _known(rule, _RECORDING) | {"type": "recording"}
     label = _label_written(rule, scope)
-    # A label that was rewritten (label_replace) makes an alert another's.
+    # An alert with another tenant's label (label_replace) is not the tenant's.
     own = [alert for alert in _alerts(rule) if alert["labels"].get(label, scope.values[0]) in scope.values]
     return shown | _known(rule, _ALERTING) | {"alerts": own, "type": "alerting"}
 
 
 def _part(rule: Object, scope: Scope) -> Object | None:
-    """What of a rule that is not whole carries the scope; None for nothing."""
+    """Return the part of an operator's rule that carries the scope, None if nothing does."""
     labels = as_labels(rule.get("labels"))
     label = _label_written(rule, scope)
     carries = labels.get(label) in scope.values
     shown: Object = {
         "name": as_text(rule.get("name")),
         "query": "",
-        # A template's text is the operator's; all else is in the labels of each alert or series.
+        # A template's text is the operator's. Everything else is in the labels of the alerts or series.
         "labels": {name: text for name, text in labels.items() if "{{" not in text},
         "health": "unknown",
         "evaluationTime": 0,
@@ -211,7 +211,7 @@ def _part(rule: Object, scope: Scope) -> Object | None:
     if not own and not carries:
         return None
     for alert in own:
-        # The value was computed by the operator's query, and a client expects a number.
+        # The value is the result of the operator's query, but clients expect a number.
         alert |= {"annotations": {}, "value": "NaN"}
     states = {alert.get("state") for alert in own}
     return shown | {
@@ -229,7 +229,7 @@ def _alerts(rule: Object) -> list[Object]:
 
 
 def _label_written(rule: Object, scope: Scope) -> str:
-    """The label that holds the tenant in the series that a rule writes."""
+    """Return the label that holds the tenant in the series that a rule writes."""
     metric = "ALERTS" if _is_alerting(rule) else as_text(rule.get("name"))
     return _label_of(scope, metric) or scope.label
 
@@ -239,5 +239,5 @@ def _is_alerting(rule: Object) -> bool:
 
 
 def _known(fields: Object, checks: Mapping[str, Callable[[object], Any]]) -> Object:
-    """The fields that are known, each of its type."""
+    """Return the known fields, checked for their types."""
     return {name: check(fields[name]) for name, check in checks.items() if name in fields}

@@ -1,4 +1,4 @@
-"""What a caller may see: the series that carry certain values of one label, or everything."""
+"""Scopes: the series with certain values of one label, or all series."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ class Scope:
 
     Args:
         label: the label that holds the tenant.
-        values: its values, at least one; ``UNRESTRICTED`` is the only scope without a label.
+        values: its values, at least one. Only ``UNRESTRICTED`` has no label and no values.
         labels: the metrics that have the tenant in another label, or are open to all.
 
     Attributes:
-        matcher: the scope as a matcher in PromQL's syntax, empty for ``UNRESTRICTED``. One value makes
-            an equality, several an alternation, which Prometheus anchors. A value matches itself only.
-        regex_matcher: the same as a regular expression always: ``absent()`` takes labels from equalities.
+        matcher: the scope as a matcher in PromQL's syntax, empty for ``UNRESTRICTED``: an equality for one
+            value, an alternation for several, which Prometheus anchors. A value only matches itself.
+        regex_matcher: the same, but always a regular expression, since ``absent()`` takes labels from
+            equalities.
 
     Raises:
         ValueError: no label, ``__name__`` as the label, no value, or a value that is empty or not valid
@@ -51,14 +52,14 @@ class Scope:
 
     @classmethod
     def of(cls, label: str, *values: str) -> Scope:
-        """The scope of one or more tenants."""
+        """Return the scope of one or more tenants."""
         return cls(label, values)
 
     def matchers_for(self, metric: str | None) -> tuple[str, str]:
         """Return ``matcher`` and ``regex_matcher`` for a metric; both are empty if it is open to all tenants.
 
         Args:
-            metric: its name; None for a selector that does not fix it.
+            metric: its name; None for a selector that does not fix the name.
         """
         label = None if metric is None else self.labels.label(metric)
         return (self.matcher, self.regex_matcher) if label is None else self._others[label]
@@ -90,11 +91,11 @@ def _unrestricted() -> Scope:
 
 
 UNRESTRICTED = _unrestricted()
-"""The scope of callers who may see everything. Built here and nowhere else, so that no mistake yields it."""
+"""The scope of callers who may see everything. The constructor cannot create it."""
 
 
 def check_added(scope: Scope, characters: int) -> None:
-    """Check how much scoping adds to a request.
+    """Check how many characters scoping adds to a request.
 
     Raises:
         BadRequest: more than ``MOST_ADDED``.

@@ -1,7 +1,6 @@
-"""The shapes of the upstream's JSON, checked where it is taken apart.
+"""Check the structure of the upstream's JSON.
 
-What has another shape than Prometheus' documentation ("HTTP API") says is not understood, and what is not
-understood is not passed on.
+Data whose structure differs from Prometheus' documentation ("HTTP API") is not passed on.
 """
 
 from __future__ import annotations
@@ -20,15 +19,15 @@ Asked = Mapping[str, Sequence[str]]
 
 
 def first(asked: Asked, name: str) -> str:
-    """The first value of a parameter, as Go's ``Values.Get`` has it; empty if it was not sent."""
+    """Return the first value of a parameter, empty if it was not sent (Go, ``Values.Get``)."""
     return next(iter(asked.get(name, ())), "")
 
 
 def as_object(value: object) -> Object:
-    """A JSON object.
+    """Return a JSON object.
 
     Raises:
-        BadGateway: it is something else; so with the functions below.
+        BadGateway: the value is not an object. The functions below raise it likewise.
     """
     if isinstance(value, dict):
         return value
@@ -36,7 +35,7 @@ def as_object(value: object) -> Object:
 
 
 def as_list(value: object) -> list[Any]:
-    """A JSON array; null is an empty one, as Go writes a nil slice."""
+    """Return a JSON array. Null is an empty array: Go writes a nil slice as null."""
     if value is None:
         return []
     if isinstance(value, list):
@@ -45,21 +44,21 @@ def as_list(value: object) -> list[Any]:
 
 
 def as_text(value: object) -> str:
-    """A JSON string."""
+    """Return a JSON string."""
     if isinstance(value, str):
         return value
     raise _unexpected("a string")
 
 
 def as_number(value: object) -> float:
-    """A JSON number."""
+    """Return a JSON number."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
     raise _unexpected("a number")
 
 
 def as_labels(value: object) -> dict[str, str]:
-    """A JSON object of strings; null is an empty one."""
+    """Return a JSON object of strings. Null is an empty object."""
     if value is None:
         return {}
     return {name: as_text(text) for name, text in as_object(value).items()}

@@ -1,7 +1,7 @@
-"""Snappy's block format, as remote read uses it.
+"""Snappy's block format, which remote read uses.
 
 Source: google/snappy, ``format_description.txt``: the length of the content as a varint, then elements,
-each a literal or a copy of what came before.
+each a literal or a copy of earlier content.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ _LENGTH_BYTES = 5
 
 
 def decompress(block: bytes, limit: int) -> bytes:
-    """The content of a block.
+    """Return the content of a block.
 
-    The stated length is looked at before anything is unpacked, and no more than that is unpacked. So neither
-    memory nor work grow with what a block claims.
+    The stated length is checked first, and no more than that is decompressed. So memory and time are bounded
+    by the limit, not by the claims of a block.
 
     Args:
         block: the block.
-        limit: how long the content may be.
+        limit: maximum length of the content.
 
     Raises:
         ContentTooLarge: the content is longer than the limit.
-        BadRequest: this is no block of Snappy, or not a whole one.
+        BadRequest: the block is malformed or incomplete.
     """
     length, position = _stated_length(block)
     if length > limit:
@@ -62,7 +62,7 @@ def decompress(block: bytes, limit: int) -> bytes:
             position += width
         if not 0 < offset <= len(content) or size > length - len(content):
             raise _malformed()
-        # A copy may reach into itself: then what there is repeats.
+        # A copy may overlap its own output, which then repeats.
         start = len(content) - offset
         piece = content[start : start + size]
         content += (piece * (size // len(piece) + 1))[:size] if len(piece) < size else piece
@@ -72,7 +72,7 @@ def decompress(block: bytes, limit: int) -> bytes:
 
 
 def compress(content: bytes) -> bytes:
-    """A block that holds the content in literals, as long as it was."""
+    """Return a block that holds the content as literals, without compression."""
     block = bytearray()
     length = len(content)
     while length > 127:
@@ -81,14 +81,14 @@ def compress(content: bytes) -> bytes:
     block.append(length)
     for start in range(0, len(content), _LONGEST_LITERAL):
         piece = content[start : start + _LONGEST_LITERAL]
-        block.append(61 << 2)  # a literal whose length stands in the next two bytes
+        block.append(61 << 2)  # a literal whose length is in the next two bytes
         block += (len(piece) - 1).to_bytes(2, "little")
         block += piece
     return bytes(block)
 
 
 def _stated_length(block: bytes) -> tuple[int, int]:
-    """The length of the content, and the position behind it."""
+    """Return the stated length of the content and the position after it."""
     length = 0
     for position, byte in enumerate(block[:_LENGTH_BYTES]):
         length |= (byte & 127) << 7 * position

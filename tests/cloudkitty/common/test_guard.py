@@ -75,7 +75,7 @@ def test_the_scoping_of_chrysaetos_is_not_detected(tenant_label):
 @pytest.mark.skipif(find_spec("observabilityclient") is None, reason="CloudKitty brings it from 25 on")
 @pytest.mark.parametrize("tenant_label", ["project_id", "project"])
 def test_the_scoping_of_aetos_is_detected(tenant_label):
-    from observabilityclient.rbac import PromQLRbac  # noqa: PLC0415
+    from observabilityclient.rbac import PromQLRbac  # noqa: PLC0415  # not in every release
 
     guard = Guard('max(present_over_time(cpu{zone="a"}[60s])) by (project_id)', "project_id")
     scoped = PromQLRbac(None, "A", tenant_label).modify_query(guard.query, ["cpu", "memory"])

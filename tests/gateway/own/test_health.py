@@ -8,7 +8,7 @@ from tests.fakes.identity import FakeIdentity
 from chrysaetos.errors import Unavailable
 from chrysaetos.gateway.own.health import Health
 from chrysaetos.http.upstream.response import UpstreamResponse
-from chrysaetos.tenancy.endpoints import find
+from chrysaetos.tenancy.paths import find
 
 
 class Upstream:

@@ -22,7 +22,8 @@ from chrysaetos.gateway.telemetry.audit import Audit
 from chrysaetos.http.upstream.pool import Upstream, UpstreamOptions
 from chrysaetos.identity.caller import Caller
 from chrysaetos.promql.parser import DEFAULT_BOUNDS
-from chrysaetos.tenancy.endpoints import ENDPOINTS, Action, find
+from chrysaetos.tenancy.endpoints import ENDPOINTS, Action
+from chrysaetos.tenancy.paths import find
 from chrysaetos.tenancy.scope import Scope
 from chrysaetos.tenancy.snappy import compress, decompress
 

@@ -11,8 +11,8 @@ from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.asgi.exchange import Exchange
 from chrysaetos.gateway.telemetry.audit import LOGGER, Audit, open_log
 from chrysaetos.identity.caller import Caller
-from chrysaetos.tenancy.endpoints import find
 from chrysaetos.tenancy.parameters import Text
+from chrysaetos.tenancy.paths import find
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 
 NOW = 1_767_323_045.625  # a binary fraction

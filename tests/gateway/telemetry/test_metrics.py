@@ -14,7 +14,7 @@ from chrysaetos.http.upstream.pool import Upstream, UpstreamOptions
 from chrysaetos.http.upstream.replicas import Replicas
 from chrysaetos.identity.cache import CallerCache
 from chrysaetos.identity.caller import Caller
-from chrysaetos.tenancy.endpoints import find
+from chrysaetos.tenancy.paths import find
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 
 OWN = Scope.of("project", "A")

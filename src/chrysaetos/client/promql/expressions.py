@@ -249,8 +249,8 @@ def raw(text: str) -> Expression:
         InvalidArgument: the text is not PromQL; the message shows the position.
     """
     # Imported here so that importing the client does not load the parser.
-    from chrysaetos.promql.ast import Binary, Unary  # noqa: PLC0415
-    from chrysaetos.promql.parser import parse  # noqa: PLC0415
+    from chrysaetos.promql.ast import Binary, Unary  # noqa: PLC0415  # see above
+    from chrysaetos.promql.parser import parse  # noqa: PLC0415  # see above
 
     try:
         tree = parse(text).expr

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from oslo_config import cfg
 
 from chrysaetos.errors import ConfigError
-from chrysaetos.tenancy.endpoints import find
+from chrysaetos.tenancy.paths import find
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -20,8 +20,8 @@ from chrysaetos.identity.caller import Caller
 from chrysaetos.identity.throttle import Budget, network
 from chrysaetos.portals.gate import PATH, check_path
 from chrysaetos.portals.tokens import PREFIX
-from chrysaetos.tenancy.endpoints import find_path
 from chrysaetos.tenancy.parameters import Text
+from chrysaetos.tenancy.paths import find_path
 
 if TYPE_CHECKING:
     from chrysaetos.gateway.asgi.exchange import Exchange

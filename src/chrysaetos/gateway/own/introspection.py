@@ -17,8 +17,9 @@ from chrysaetos.gateway.proxy.proxy import admit
 from chrysaetos.identity.basic import parse_login
 from chrysaetos.identity.credentials import Kind as Credential
 from chrysaetos.identity.credentials import pick
-from chrysaetos.tenancy.endpoints import ENDPOINTS, Kind, find_path
+from chrysaetos.tenancy.endpoints import ENDPOINTS, Kind
 from chrysaetos.tenancy.parameters import Binder, Text
+from chrysaetos.tenancy.paths import find_path
 
 if TYPE_CHECKING:
     from chrysaetos.access.grants import Access

@@ -38,9 +38,10 @@ if TYPE_CHECKING:
     from chrysaetos.http.upstream.replicas import Pool
     from chrysaetos.identity.caller import Authenticator, Caller
     from chrysaetos.tenancy.edits import Edit
-    from chrysaetos.tenancy.endpoints import Endpoint, Target
+    from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.tenancy.engine import Additions
     from chrysaetos.tenancy.parameters import Bound
+    from chrysaetos.tenancy.paths import Target
     from chrysaetos.tenancy.scope import Scope
 
     class Identity(Authenticator, Protocol):

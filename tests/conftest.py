@@ -1,0 +1,11 @@
+"""Settings for all tests."""
+
+from importlib.util import find_spec
+
+# The environments of Watcher and CloudKitty do not have Hypothesis.
+if find_spec("hypothesis"):
+    from hypothesis import HealthCheck, settings
+
+    # A busy machine is not a failure: without this, an example fails after 200 ms.
+    settings.register_profile("no-time-limit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("no-time-limit")

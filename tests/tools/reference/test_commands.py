@@ -1,0 +1,37 @@
+"""Pages of commands."""
+
+import argparse
+
+from tools.reference.commands import _page
+
+
+def a_parser():
+    parser = argparse.ArgumentParser(prog="tool", description="keep tools")
+    parser.add_argument(
+        "--size", type=int, default=3, metavar="N", help="how many_of *them* (default: %(default)s)"
+    )
+    parser.add_argument("--hidden", help=argparse.SUPPRESS)
+    actions = parser.add_subparsers(metavar="ACTION")
+    actions.add_parser("new", description="make one").add_argument("name", help="its name!")
+    return parser
+
+
+def test_an_option_is_described_as_its_help_is_with_its_default_and_without_markup():
+    page = _page(a_parser())
+    assert ".. option:: --size N\n\n   How many\\_of \\*them\\* (default: 3).\n" in page
+    assert "Keep tools.\n" in page
+
+
+def test_what_the_help_does_not_show_is_not_shown():
+    page = _page(a_parser())
+    assert "--hidden" not in page
+    assert "--help" not in page
+
+
+def test_a_subcommand_has_its_own_heading_synopsis_and_arguments():
+    page = _page(a_parser())
+    _, found, own = page.partition("tool new\n----")
+    assert found
+    assert "   tool new [-h] name\n" in own
+    assert ".. program:: tool new\n" in own
+    assert ".. option:: name\n\n   Its name!\n" in own
