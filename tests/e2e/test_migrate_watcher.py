@@ -160,7 +160,7 @@ def test_from_prometheus_to_aetos_and_back(watcher, gateway, identity):
         ],
         "ok",
     )
-    assert found(report, "host CPU").startswith("3 of 3 by the label fqdn")
+    assert found(report, "host CPU").startswith("3 of 3 have data with the label fqdn")
 
     with FakeInfraOptim(["PENDING", "SUCCEEDED"]) as api:
         identity.register_endpoint("infra-optim", "watcher", api.url)

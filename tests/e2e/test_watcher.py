@@ -149,7 +149,7 @@ def test_the_check_at_the_start_is_logged(engines: Engines, site: Site) -> None:
         "interface public",
         "role service",
         "20 hosts by label fqdn",
-        "20 of 20 compute hosts matched",
+        "20 of 20 compute hosts have metrics",
     ):
         assert part in line
     assert "Datasource aetos" in engines.stock.log.read_text(), "the plugin is loaded, and says so"
