@@ -1,12 +1,11 @@
-"""The client beside python-observabilityclient: one Prometheus behind a Keystone catalog, one run.
+"""Compare the client with python-observabilityclient, on one Prometheus in a Keystone catalog.
 
     python -m bench.client [--seconds S] [--rounds N]
 
-Both ask over one keystoneauth1 session, at the endpoint in the catalog of a real Keystone, which is
-Prometheus itself: so what is measured is the clients' own work and one server's. Each round measures each
-client once, in turn; medians of the rounds are shown. "bare" is http.client, which decodes the answer and
-does nothing else: what is left of a query when the client costs nothing. The overhead is this process' CPU
-for a query beyond that. What means something are the ratios.
+Both use one keystoneauth1 session, and the endpoint in the catalog of a real Keystone, which is Prometheus
+itself, so only the work of the clients and of the server is measured. Each round measures each client once;
+the medians of the rounds are printed. "bare" is http.client, which only decodes the response. The overhead is
+the CPU time of this process per query, minus that of "bare". Compare the ratios, not the absolute figures.
 """
 
 from __future__ import annotations
@@ -41,17 +40,17 @@ THEIRS = "python-observabilityclient"
 BARE = "bare http.client"
 SERIES = 60
 
-Ask = Callable[[], int]
+Send = Callable[[], int]
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured.
+    """A measurement.
 
     Attributes:
-        title: what it is.
-        query: what is asked for.
-        threads: how many ask at a time.
+        title: its title.
+        query: the query.
+        threads: the number of concurrent threads.
     """
 
     title: str
@@ -61,14 +60,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Measure:
-    """One run: queries a second, and milliseconds of this process' CPU for one."""
+    """One run: queries per second, and milliseconds of CPU of this process per query."""
 
     rate: float
     cpu: float
 
 
 def _store(now: int) -> str:
-    """Sixty series, an hour of them and an hour to come."""
+    """Return sixty series, from an hour ago to an hour ahead."""
     lines = [
         f'cpu_seconds_total{{vm="vm-{vm}",project="p"}} {vm * 1.5 + tick} {now + tick * 60}'
         for vm in range(SERIES)
@@ -77,21 +76,21 @@ def _store(now: int) -> str:
     return "\n".join([*lines, "# EOF", ""])
 
 
-def _clients(session: Session, port: int) -> dict[str, Callable[[str], Ask]]:
+def _clients(session: Session, port: int) -> dict[str, Callable[[str], Send]]:
     ours = MetricsClient(session)
     theirs = Client(session)
     kept = threading.local()
 
-    def bare(query: str) -> Ask:
+    def bare(query: str) -> Send:
         target = f"/api/v1/query?query={quote(query)}"
 
-        def ask() -> int:
+        def send() -> int:
             if not hasattr(kept, "connection"):
                 kept.connection = http.client.HTTPConnection(LOOPBACK, port)
             kept.connection.request("GET", target)
             return len(json.loads(kept.connection.getresponse().read())["data"]["result"])
 
-        return ask
+        return send
 
     def values(query: str) -> int:
         return len([float(sample.value) for sample in theirs.prometheus_client.query(query)])
@@ -103,13 +102,13 @@ def _clients(session: Session, port: int) -> dict[str, Callable[[str], Ask]]:
     }
 
 
-def _measure(ask: Ask, threads: int, seconds: float) -> Measure:
+def _measure(send: Send, threads: int, seconds: float) -> Measure:
     done = [0] * threads
     end = time.perf_counter() + seconds
 
     def work(number: int) -> None:
         while time.perf_counter() < end:
-            ask()
+            send()
             done[number] += 1
 
     workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
@@ -124,7 +123,7 @@ def _measure(ask: Ask, threads: int, seconds: float) -> Measure:
 
 def _show(case: Case, runs: dict[str, list[Measure]]) -> None:
     def median(name: str, what: str) -> float:
-        return statistics.median(getattr(one, what) for one in runs[name])
+        return statistics.median(getattr(run, what) for run in runs[name])
 
     def overhead(name: str) -> float:
         return median(name, "cpu") - median(BARE, "cpu")
@@ -143,10 +142,10 @@ def _show(case: Case, runs: dict[str, list[Measure]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=0.5, help="length of each measurement")
-    parser.add_argument("--rounds", type=int, default=20, help="how often each client is measured")
+    parser.add_argument("--rounds", type=int, default=20, help="the number of measurements of each client")
     arguments = parser.parse_args()
     now = int(time.time())
-    print(f"{OURS} beside {THEIRS} {version(THEIRS)}, Python {sys.version.split()[0]}")
+    print(f"{OURS} and {THEIRS} {version(THEIRS)}, Python {sys.version.split()[0]}")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         keystone = stack.enter_context(Keystone(Path(folder) / "keystone"))
         api = IdentityApi(keystone.url, keystone.admin_password)
@@ -173,14 +172,14 @@ def main() -> None:
             )
             for threads in (1, 8)
         ):
-            asks = {name: make(case.query) for name, make in clients.items()}
-            found = {name: ask() for name, ask in asks.items()}
+            sends = {name: make(case.query) for name, make in clients.items()}
+            found = {name: send() for name, send in sends.items()}
             if len(set(found.values())) != 1:
-                sys.exit(f"the answers differ: {found}")
-            runs: dict[str, list[Measure]] = {name: [] for name in asks}
+                sys.exit(f"the results differ: {found}")
+            runs: dict[str, list[Measure]] = {name: [] for name in sends}
             for _ in range(arguments.rounds):
-                for name, ask in asks.items():
-                    runs[name].append(_measure(ask, case.threads, arguments.seconds))
+                for name, send in sends.items():
+                    runs[name].append(_measure(send, case.threads, arguments.seconds))
             _show(case, runs)
 
 

@@ -1,10 +1,10 @@
-"""CloudKitty 25.0.0 with its own collector and with ours, through the same gateway, in one run.
+"""Compare a rating cycle of CloudKitty 25.0.0 with its own collector and with ours, on the same gateway.
 
     make bench-cloudkitty      or      python -m bench.cloudkitty [--scopes N] [--rounds N]
 
-Three metrics and two periods of each scope are rated, in a fresh database each time. Both collectors go
-through the gateway. CloudKitty has no fetcher that does, so its own asks Prometheus. Each round measures both
-in turn; medians are shown. What both come to has to be the same. Most of a cycle is CloudKitty's own work.
+Each cycle rates three metrics and two periods of each scope, in a new database. Both collectors use the
+gateway. CloudKitty does not have a fetcher for it, so its own queries Prometheus. Each round measures both,
+and the medians are printed. Both have to rate the same amounts. Most of the time is CloudKitty's own work.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Watcher's strategies with its own Aetos datasource and with ours, on the same Prometheus, in one run.
+"""Compare Watcher's strategies with its own Aetos datasource and with ours, on the same Prometheus.
 
     .venvs/watcher-17/bin/python -m bench.watcher [--sizes 20x400,200x4000] [--delays 0,20]
 
-Each strategy runs alone, without daemon and database, on a model of a cloud with so many hosts and instances.
-Between it and Prometheus stands a proxy that counts the requests and holds each one back for so many
-milliseconds, as a network and a gateway do. Shown are the seconds of the whole strategy, its own work
-included, and the requests; and whether both propose the same.
+Each strategy runs without daemon and database, on a model of a cloud with the given numbers of hosts and
+instances. A proxy before Prometheus counts the requests and delays each one, like a network and a gateway.
+The output has the seconds of the whole strategy, including its own work, the number of requests, and whether
+both datasources lead to the same plan.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 with warnings.catch_warnings():
-    # What Watcher and its libraries say of themselves while they are imported.
+    # Warnings of Watcher and its libraries at import.
     warnings.simplefilter("ignore")
     from keystoneauth1.session import Session
     from keystoneauth1.token_endpoint import Token
     from oslo_config import cfg
     from tests.watcher.alone import PARAMETERS, actions, load
     from tests.watcher.sample import SampleCloud
-    from watcher.common import clients, service  # noqa: F401  # service registers options
+    from watcher.common import clients, service  # noqa: F401  # registers options
     from watcher.decision_engine.datasources.aetos import AetosHelper
 
     import chrysaetos.watcher.plugin  # noqa: F401  # installs the datasources
@@ -87,7 +87,7 @@ class Distance:
             do_GET = do_POST = pass_on  # noqa: N815  # the base class' names
 
             def log_message(self, *_: object) -> None:
-                """Thousands of lines are of no use."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -103,9 +103,9 @@ class Distance:
 
 
 def measure(name: str, cloud: SampleCloud, distance: Distance, kind: str) -> tuple[float, int, Any]:
-    """Seconds, requests, and what is proposed."""
+    """Return seconds, the number of requests, and the plan."""
     osc = clients.OpenStackClients()
-    osc._session = Session(auth=Token(distance.url, "token"))  # noqa: SLF001  # as Watcher's own tests do
+    osc._session = Session(auth=Token(distance.url, "token"))  # noqa: SLF001  # like Watcher's own tests
     strategy = load(name, cloud, osc)
     distance.requests = 0
     started = time.perf_counter()
@@ -135,7 +135,7 @@ def main() -> None:
         empty = Path(folder) / "watcher.conf"
         empty.write_text("")
         cfg.CONF(["--config-file", str(empty)], project="watcher")
-        # Loading a strategy reads the command line anew, in releases to 16.
+        # Up to release 16, loading a strategy reads the command line again.
         sys.argv = ["watcher", "--config-file", str(empty)]
         logging.disable(logging.CRITICAL)
         for size in arguments.sizes.split(","):

@@ -241,7 +241,7 @@ def test_watch_repeats_until_it_is_interrupted(run_on_server, server, monkeypatc
             raise KeyboardInterrupt
 
     monkeypatch.setattr(watch.time, "sleep", sleep)
-    server.answer = lambda _: next(answers)
+    server.replies = lambda _: next(answers)
     output = run_on_server("query", "up", "--watch", "2", "-f", "value")
     assert output.status == 130
     assert output.printed.split() == ["1", "2", "3"]
@@ -252,7 +252,7 @@ def test_watch_repeats_until_it_is_interrupted(run_on_server, server, monkeypatc
 def test_watch_ends_at_a_permanent_error(run_on_server, server, monkeypatch):
     answers = iter([success(matrix()), failed(403, "forbidden", "no more")])
     monkeypatch.setattr(watch.time, "sleep", lambda _: None)
-    server.answer = lambda _: next(answers)
+    server.replies = lambda _: next(answers)
     output = run_on_server("range", "up", "--watch")
     assert output.status == 1
     assert "no more" in output.err

@@ -204,7 +204,7 @@ def test_a_new_token_is_fetched_after_401(make, fake_keystone):
         transport = make(Session(auth=password(fake_keystone)), endpoint_override=server.url)
         assert transport.send("GET", "/x").status == 200
         assert len({request.headers["x-auth-token"] for request in server.requests}) == 2
-        server.answer = [failed(401, "unauthorized", "no")]
+        server.replies = [failed(401, "unauthorized", "no")]
         server.requests.clear()
         assert transport.send("GET", "/x").status == 401
         assert len(server.requests) == 2

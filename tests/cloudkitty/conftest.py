@@ -44,7 +44,7 @@ class Prometheus(MetricsServer):
     Attributes:
         items: the vector, or a function of the query that returns it.
         annotations: further members of the response, such as ``warnings``.
-        replies: replies to send first, in order.
+        first_replies: replies to send first, in order.
         visible_project: the only project whose series the caller can see; None for all projects.
         tenant_label: the gateway's label for the project.
     """
@@ -53,7 +53,7 @@ class Prometheus(MetricsServer):
         super().__init__(self._reply)
         self.items: list[Item] | Callable[[str], list[Item]] = []
         self.annotations: dict[str, Any] = {}
-        self.replies: list[Reply] = []
+        self.first_replies: list[Reply] = []
         self.visible_project: str | None = None
         self.tenant_label = "project"
 
@@ -63,8 +63,8 @@ class Prometheus(MetricsServer):
         return [request.parameters["query"] for request in self.requests]
 
     def _reply(self, request: Request) -> Reply:
-        if self.replies:
-            return self.replies.pop(0)
+        if self.first_replies:
+            return self.first_replies.pop(0)
         query = request.parameters["query"]
         items = self.items(query) if callable(self.items) else self.items
         return success({"resultType": "vector", "result": [*items, *self._guards(query)]}, **self.annotations)

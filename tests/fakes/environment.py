@@ -1,4 +1,4 @@
-"""An environment that tells a command nothing."""
+"""An environment without credentials."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["without_credentials"]
 
 
 def without_credentials(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    """No variable and no clouds.yaml but the test's own."""
+    """Remove the variables of OpenStack and Chrysaetos, and hide the clouds.yaml of the machine."""
     for name in list(os.environ):
         if name.startswith(("OS_", "CHRYSAETOS_")):
             monkeypatch.delenv(name)

@@ -1,4 +1,4 @@
-"""The part of Watcher's API that a test audit needs. A real HTTP server."""
+"""The part of Watcher's API that a test audit uses, as a real HTTP server."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _UUID = "5f0c1b9e-0000-4000-8000-000000000001"
 
 
 class FakeInfraOptim:
-    """Watcher's API with one audit. Use it in ``with``.
+    """Watcher's API with one audit. A context manager.
 
     Args:
-        states: of the audit, one for each time that it is shown; the last one stays.
-        plans: how many action plans it leads to.
+        states: the states of the audit, one for each request; the last one is repeated.
+        plans: the number of action plans of the audit.
 
     Attributes:
-        url: its endpoint.
-        created: the body of the request that made the audit.
-        refused: the message of a 400 to whoever makes one, if set.
+        url: the endpoint.
+        created: the body of the request that created the audit.
+        refused: the message of a 400 to a request that creates an audit, if set.
     """
 
     def __init__(self, states: list[str], plans: int = 1) -> None:
@@ -45,7 +45,7 @@ class FakeInfraOptim:
         self._server.server_close()
 
     def audit(self) -> dict[str, str]:
-        """The audit as it is now; the next time it is further."""
+        """Return the audit, and advance its state."""
         state = self.states[0]
         del self.states[: len(self.states) > 1]
         return {"uuid": _UUID, "state": state}
@@ -57,22 +57,22 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path != "/v1/audits":
-            self._answer(404, {})
+            self._reply(404, {})
         elif self.api.refused is not None:
-            self._answer(400, {"error_message": json.dumps({"faultstring": self.api.refused})})
+            self._reply(400, {"error_message": json.dumps({"faultstring": self.api.refused})})
         else:
             self.api.created = body
-            self._answer(201, self.api.audit())
+            self._reply(201, self.api.audit())
 
     def do_GET(self) -> None:
         if self.path == f"/v1/audits/{_UUID}":
-            self._answer(200, self.api.audit())
+            self._reply(200, self.api.audit())
         elif self.path == f"/v1/action_plans?audit_uuid={_UUID}":
-            self._answer(200, {"action_plans": [{"uuid": str(number)} for number in range(self.api.plans)]})
+            self._reply(200, {"action_plans": [{"uuid": str(number)} for number in range(self.api.plans)]})
         else:
-            self._answer(404, {})
+            self._reply(404, {})
 
-    def _answer(self, status: int, body: dict[str, Any]) -> None:
+    def _reply(self, status: int, body: dict[str, Any]) -> None:
         text = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -80,5 +80,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Stays silent."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class' name
+        """Log nothing."""

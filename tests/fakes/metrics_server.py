@@ -1,4 +1,4 @@
-"""A metrics service over real HTTP that answers what a test says, and keeps what it was asked."""
+"""A metrics service over real HTTP with given replies, which records its requests."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["MetricsServer", "Reply", "Request", "aetos", "failed", "success", "v
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked.
+    """A received request.
 
     Attributes:
         method: the HTTP method.
         path: the path, without the query.
-        pairs: the parameters, of the query or of the body.
-        headers: the headers, their names in lower case.
-        line: the request's target as it came.
+        pairs: the parameters of the query or of the body.
+        headers: the headers, with names in lower case.
+        line: the request's target, unchanged.
     """
 
     method: str
@@ -36,19 +36,19 @@ class Request:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The parameters by name; the last one where a name repeats."""
+        """The parameters by name; the last one if a name is repeated."""
         return dict(self.pairs)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What is answered.
+    """A response to send.
 
     Attributes:
         status: the HTTP status.
         body: the body.
-        headers: the headers beside Content-Length.
-        cut: bytes of the body after which the connection breaks off; None: never.
+        headers: the headers without Content-Length.
+        cut: the number of bytes of the body after which the connection is closed; None to send all.
     """
 
     status: int = 200
@@ -57,39 +57,39 @@ class Reply:
     cut: int | None = None
 
 
-def success(data: Any, **notes: Any) -> Reply:
-    """An answer in Prometheus' form."""
-    return Reply(body=json.dumps({"status": "success", "data": data, **notes}).encode())
+def success(data: Any, **annotations: Any) -> Reply:
+    """Return a response in Prometheus' format."""
+    return Reply(body=json.dumps({"status": "success", "data": data, **annotations}).encode())
 
 
 def vector(*values: str) -> Reply:
-    """A vector with one series for each value."""
+    """Return a vector with one series for each value."""
     result = [{"metric": {"n": str(n)}, "value": [1.5, value]} for n, value in enumerate(values)]
     return success({"resultType": "vector", "result": result})
 
 
 def failed(status: int, kind: str, message: str, **headers: str) -> Reply:
-    """An error in Prometheus' form."""
+    """Return an error in Prometheus' format."""
     body = json.dumps({"status": "error", "errorType": kind, "error": message}).encode()
     return Reply(status, body, {"Content-Type": "application/json", **headers})
 
 
 def aetos(request: Request) -> Reply:
-    """What Aetos 3.0.0 answers: no POST of queries, no range queries, errors of a form of its own."""
+    """Reply like Aetos 3.0.0: no POST of queries, no range queries, its own error format."""
     if request.path == "/api/v1/query":
         if request.method != "GET":
-            return _of_aetos(405, "Method Not Allowed")
+            return _aetos_error(405, "Method Not Allowed")
         if len(request.line) > 4000:
             return Reply(
                 400, b"<html>Bad Request: Request Line is too large</html>", {"Content-Type": "text/html"}
             )
         if request.parameters["query"] == "sum(":
-            return _of_aetos(400, "parse error: unclosed left parenthesis")
+            return _aetos_error(400, "parse error: unclosed left parenthesis")
         return vector("1")
-    return _of_aetos(404, "Not Found")
+    return _aetos_error(404, "Not Found")
 
 
-def _of_aetos(status: int, message: str) -> Reply:
+def _aetos_error(status: int, message: str) -> Reply:
     return Reply(status, json.dumps({"error_message": message}).encode())
 
 
@@ -97,18 +97,19 @@ class MetricsServer:
     """A server on a free port of the loopback interface. A context manager.
 
     Args:
-        answer: the reply to each request; or replies to give in turn, the last one for ever.
+        replies: a function that returns the reply to a request; or replies to send in order, of which the
+            last is repeated.
         tls: the context of an https server.
 
     Attributes:
-        requests: what was asked.
-        connections: how many connections were opened.
+        requests: the received requests.
+        connections: the number of connections that were opened.
     """
 
     def __init__(
-        self, answer: Callable[[Request], Reply] | list[Reply], tls: ssl.SSLContext | None = None
+        self, replies: Callable[[Request], Reply] | list[Reply], tls: ssl.SSLContext | None = None
     ) -> None:
-        self.answer = answer
+        self.replies = replies
         self.requests: list[Request] = []
         self.connections = 0
         self.lock = threading.Lock()
@@ -121,12 +122,12 @@ class MetricsServer:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     def reply(self, request: Request) -> Reply:
-        """What to answer, after it has been noted what was asked."""
+        """Record a request, and return the reply."""
         with self.lock:
             self.requests.append(request)
-            if isinstance(self.answer, list):
-                return self.answer.pop(0) if len(self.answer) > 1 else self.answer[0]
-        return self.answer(request)
+            if isinstance(self.replies, list):
+                return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+        return self.replies(request)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -143,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     server_of: MetricsServer
     protocol_version = "HTTP/1.1"
-    # The headers and the body are two writes, and must not wait for each other.
+    # Headers and body are two writes; Nagle's algorithm would delay the second.
     disable_nagle_algorithm = True
 
     def setup(self) -> None:
@@ -169,4 +170,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = _serve  # noqa: N815  # the base class' names
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""

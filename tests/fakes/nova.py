@@ -1,4 +1,4 @@
-"""The part of Nova's API that a check asks: hypervisors and servers, in pages. A real HTTP server."""
+"""The part of Nova's API that the checks use: pages of hypervisors and servers, as a real HTTP server."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ __all__ = ["FakeNova"]
 
 
 class FakeNova:
-    """Nova with hosts and servers. Use it in ``with``.
+    """Nova with hosts and servers. A context manager.
 
     Args:
-        hosts: the names of the hosts of its compute services.
+        hosts: the host names of the compute services.
         servers: the UUIDs of running servers.
-        largest_page: how many items a page has at most, whatever is asked for (its option ``max_limit``).
+        largest_page: the maximum number of items in a page (Nova's option ``max_limit``).
 
     Attributes:
-        url: its endpoint.
-        bare_metal: hosts of hypervisors of the type ironic.
-        asked: path and parameters of each request.
-        status: answered to everything, if set.
+        url: the endpoint.
+        bare_metal: the hosts of hypervisors of the type ironic.
+        requests: path and parameters of each request.
+        status: the status of every response, if set.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class FakeNova:
         self.servers = servers or []
         self.bare_metal: list[str] = []
         self.largest_page = largest_page
-        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.requests: list[tuple[str, dict[str, str]]] = []
         self.status: int | None = None
         handler = type("Handler", (_Handler,), {"nova": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -50,7 +50,7 @@ class FakeNova:
         self._server.server_close()
 
     def hypervisors(self) -> list[dict[str, Any]]:
-        """As in "List Hypervisors Details" from microversion 2.53 on."""
+        """Return the response of "List Hypervisors Details", microversion 2.53 or later."""
         kinds = [*((host, "QEMU") for host in self.hosts), *((host, "ironic") for host in self.bare_metal)]
         return [
             {
@@ -85,16 +85,16 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         asked = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-        self.nova.asked.append((parts.path, asked))
+        self.nova.requests.append((parts.path, asked))
         if self.nova.status is not None:
-            self._answer(self.nova.status, {"error": {"code": self.nova.status, "message": "out of order"}})
+            self._reply(self.nova.status, {"error": {"code": self.nova.status, "message": "out of order"}})
         elif self.headers["OpenStack-API-Version"] != "compute 2.56" or not self.headers["X-Auth-Token"]:
-            self._answer(400, {"badRequest": {"message": "which microversion, and who?"}})
+            self._reply(400, {"badRequest": {"message": "microversion or token missing"}})
         else:
             page = self.nova.page(parts.path, asked)
-            self._answer(404 if page is None else 200, page or {})
+            self._reply(404 if page is None else 200, page or {})
 
-    def _answer(self, status: int, body: dict[str, Any]) -> None:
+    def _reply(self, status: int, body: dict[str, Any]) -> None:
         text = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -102,5 +102,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Stays silent."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class' name
+        """Log nothing."""

@@ -24,15 +24,15 @@ def test_pages_are_followed_by_their_markers(largest_page):
     hosts = [f"compute-{number}" for number in range(5)]
     with FakeNova(hosts, largest_page=largest_page) as nova:
         assert client_of(nova).hosts(100) == hosts
-        markers = [asked.get("marker") for _, asked in nova.asked]
+        markers = [asked.get("marker") for _, asked in nova.requests]
     assert markers == [None, *(f"id-of-{hosts[n]}" for n in range(largest_page - 1, 4, largest_page))]
 
 
 def test_the_limit_is_sent():
     with FakeNova(servers=[str(number) for number in range(20)], largest_page=4) as nova:
         assert client_of(nova).servers(6) == ["0", "1", "2", "3", "4", "5"]
-        assert [asked["limit"] for _, asked in nova.asked] == ["6", "2"]
-        assert nova.asked[0][1]["status"] == "ACTIVE"
+        assert [asked["limit"] for _, asked in nova.requests] == ["6", "2"]
+        assert nova.requests[0][1]["status"] == "ACTIVE"
 
 
 def test_empty_results():

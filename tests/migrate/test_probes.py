@@ -25,14 +25,14 @@ class Metrics:
     def __init__(self, targets=(), answers=None):
         self._targets = targets
         self._answers = answers or {}
-        self.asked = []
+        self.queries = []
 
     def targets(self, state):
         assert state == "active"
         return {"activeTargets": [{"labels": labels} for labels in self._targets], "droppedTargets": []}
 
     def query_vector(self, query):
-        self.asked.append(str(query))
+        self.queries.append(str(query))
         found = next((labels for text, labels in self._answers.items() if text in query), [])
         return [SimpleNamespace(labels=labels) for labels in found]
 
@@ -113,10 +113,10 @@ def test_servers_are_queried_by_uuid_in_one_limited_query():
     client = Metrics(answers={"ceilometer_cpu": [{"resource": uuid} for uuid in servers]})
     found = check_servers(client, Cloud(servers=servers), "resource", "ceilometer_cpu")
     assert found.status is Status.OK
-    assert len(client.asked) == 1
-    assert 'ceilometer_cpu{resource=~"' in client.asked[0]
-    assert f"uuid-{MAX_SERVERS - 1}" in client.asked[0]
-    assert f"uuid-{MAX_SERVERS}" not in client.asked[0]
+    assert len(client.queries) == 1
+    assert 'ceilometer_cpu{resource=~"' in client.queries[0]
+    assert f"uuid-{MAX_SERVERS - 1}" in client.queries[0]
+    assert f"uuid-{MAX_SERVERS}" not in client.queries[0]
 
 
 def test_some_or_no_servers_without_metrics():
@@ -147,15 +147,15 @@ def test_metrics_of_existing_hosts_and_servers_are_queried():
         ("instance CPU", Status.OK),
         ("instance RAM", Status.FAILED),
     ]
-    assert "[300s]" in client.asked[0]
-    assert len(client.asked) == 4
+    assert "[300s]" in client.queries[0]
+    assert len(client.queries) == 4
 
 
 def test_no_queries_without_hosts_and_servers():
     client = Metrics()
     found = list(check_metrics(client, Cloud(), LABELS, METRICS, 300))
     assert [(f.check, f.status) for f in found] == [("hosts", Status.WARNING), ("instances", Status.OK)]
-    assert client.asked == []
+    assert client.queries == []
 
 
 @pytest.mark.parametrize(

@@ -68,11 +68,11 @@ def test_the_roles_of_the_token() -> None:
 
 
 def unauthorized(server: MetricsServer, _: Config) -> None:
-    server.answer = [failed(401, "unauthorized", "who?")]
+    server.replies = [failed(401, "unauthorized", "who?")]
 
 
 def forbidden(server: MetricsServer, _: Config) -> None:
-    server.answer = [failed(403, "forbidden", "not you")]
+    server.replies = [failed(403, "forbidden", "not you")]
 
 
 def no_label(_: MetricsServer, conf: Config) -> None:

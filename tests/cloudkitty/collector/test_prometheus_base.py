@@ -113,7 +113,7 @@ def test_a_filter_cannot_change_the_scope(collector, prometheus: Prometheus):
 
 
 def test_scopes_are_queried_separately_if_the_result_is_too_large(collector, prometheus: Prometheus, caplog):
-    prometheus.replies = [
+    prometheus.first_replies = [
         failed(422, "execution", "query processing would load too many samples into memory")
     ]
     prometheus.items = [item("1", project_id="a", vm="v")]
@@ -190,13 +190,13 @@ def test_a_missing_scope_label_is_the_scope(collector, prometheus: Prometheus):
     ],
 )
 def test_invalid_responses_are_errors(collector, prometheus: Prometheus, bulk, reply):
-    prometheus.replies = [reply] * 3
+    prometheus.first_replies = [reply] * 3
     with pytest.raises(CollectError):
         collector(bulk=bulk).retrieve("cpu", START, END, "a")
 
 
 def test_errors_have_the_message_of_prometheus(collector, prometheus: Prometheus):
-    prometheus.replies = [failed(400, "bad_data", "1:5: parse error: unexpected identifier")]
+    prometheus.first_replies = [failed(400, "bad_data", "1:5: parse error: unexpected identifier")]
     with pytest.raises(CollectError, match=r"bad_data: .*unexpected identifier"):
         collector().retrieve("cpu", START, END, "a")
 

@@ -51,7 +51,7 @@ def test_invalid_queries(client: AetosClient, prometheus: Prometheus, query: str
 
 
 def test_errors_have_the_message_of_the_gateway(client: AetosClient, prometheus: Prometheus):
-    prometheus.replies = [failed(403, "forbidden", "the policy does not allow telemetry:query")]
+    prometheus.first_replies = [failed(403, "forbidden", "the policy does not allow telemetry:query")]
     with pytest.raises(PrometheusResponseError, match="does not allow telemetry:query"):
         client.get_instant("cpu")
 

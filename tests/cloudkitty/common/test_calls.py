@@ -52,7 +52,7 @@ def test_a_restricted_result_is_rejected(client: MetricsClient, prometheus: Prom
     reply = success({"resultType": "matrix" if times else "vector", "result": []})
     for scope, rejected in (("all", False), ("restricted", True), ("unknown", True)):
         headers = {"Content-Type": "application/json", "X-Chrysaetos-Scope": scope}
-        prometheus.replies = [replace(reply, headers=headers)]
+        prometheus.first_replies = [replace(reply, headers=headers)]
         if rejected:
             with pytest.raises(NotPrivilegedError, match="do not have access to all projects"):
                 calls.send(client, endpoint, {"query": "cpu", **times})
@@ -67,7 +67,7 @@ def test_a_native_histogram_has_no_value(client: MetricsClient, prometheus: Prom
 
 
 def test_other_results_than_vectors_are_rejected(client: MetricsClient, prometheus: Prometheus):
-    prometheus.replies = [success({"resultType": "scalar", "result": [1, "2"]})]
+    prometheus.first_replies = [success({"resultType": "scalar", "result": [1, "2"]})]
     response = calls.send(client, "query", {"query": "scalar(cpu)"})
     assert response["data"] == {"resultType": "scalar", "result": [1, "2"]}
     with pytest.raises(PrometheusResponseError, match=r"expected a vector, got a scalar: scalar\(cpu\)"):
@@ -76,7 +76,7 @@ def test_other_results_than_vectors_are_rejected(client: MetricsClient, promethe
 
 def test_a_range(client: MetricsClient, prometheus: Prometheus):
     series = {"metric": {"vm": "a"}, "values": [[1795262400, "1"], [1795262460, "2"]]}
-    prometheus.replies = [success({"resultType": "matrix", "result": [series]})]
+    prometheus.first_replies = [success({"resultType": "matrix", "result": [series]})]
     response = calls.send(client, "query_range", {"query": "cpu", "start": NOON, "end": NOON, "step": 60})
     assert response["data"] == {"resultType": "matrix", "result": [series]}
 

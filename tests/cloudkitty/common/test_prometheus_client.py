@@ -76,7 +76,7 @@ def test_basic_authentication(prometheus: Prometheus):
     ],
 )
 def test_invalid_responses(client: PrometheusClient, prometheus: Prometheus, reply: Reply, message: str):
-    prometheus.replies = [reply]
+    prometheus.first_replies = [reply]
     with pytest.raises(PrometheusResponseError, match=message):
         client.get_instant("cpu")
 
@@ -93,7 +93,7 @@ def test_invalid_responses(client: PrometheusClient, prometheus: Prometheus, rep
 def test_queries_that_are_too_large_have_their_own_exception(
     client: PrometheusClient, prometheus: Prometheus, reply: Reply
 ):
-    prometheus.replies = [reply]
+    prometheus.first_replies = [reply]
     with pytest.raises(TooLargeError):
         client.get_instant("cpu")
 
@@ -118,7 +118,7 @@ def test_an_invalid_url(url: str, message: str):
 
 def test_a_range_query(client: PrometheusClient, prometheus: Prometheus):
     series = {"metric": {"vm": "a"}, "values": [[1795262400, "1"], [1795262460, "2"]]}
-    prometheus.replies = [success({"resultType": "matrix", "result": [series]})]
+    prometheus.first_replies = [success({"resultType": "matrix", "result": [series]})]
     asked = {"query": "cpu", "start": NOON, "end": NOON, "step": 60, "timeout": None}
     answer = client._get(client.RANGE_QUERY_ENDPOINT, asked)
     assert answer["data"] == {"resultType": "matrix", "result": [series]}

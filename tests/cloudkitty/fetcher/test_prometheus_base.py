@@ -77,7 +77,7 @@ def test_it_does_not_start_without_a_metric(direct, metric):
     ],
 )
 def test_invalid_responses(prometheus: Prometheus, reply, message):
-    prometheus.replies = [reply]
+    prometheus.first_replies = [reply]
     with pytest.raises(PrometheusFetcherError, match=message):
         PrometheusFetcher().get_tenants()
 
