@@ -17,12 +17,6 @@ from chrysaetos.client import errors
 from chrysaetos.client.direct import DirectTransport
 
 
-@pytest.fixture(autouse=True)
-def _no_proxies(monkeypatch):
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "REQUESTS_CA_BUNDLE"):
-        monkeypatch.delenv(name, raising=False)
-
-
 def failure(transport, **options):
     with closing(transport), pytest.raises(errors.MetricsError) as caught:
         transport.send("GET", "/api/v1/query?query=up", **options)

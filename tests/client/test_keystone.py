@@ -20,12 +20,6 @@ from chrysaetos.client import errors
 from chrysaetos.client.keystone import KeystoneTransport
 
 
-@pytest.fixture(autouse=True)
-def _no_proxies(monkeypatch):
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "REQUESTS_CA_BUNDLE"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture
 def fake_keystone():
     keystone = FakeKeystone()

@@ -1,15 +1,14 @@
-"""Results and samples: numbers, times, rows, frames."""
+"""Results: entries, rows, frames."""
 
 import math
 import sys
 from datetime import UTC, datetime
-from decimal import Decimal
 
 import pytest
 
 from chrysaetos.client.errors import MissingPackage, UnexpectedResult
 from chrysaetos.client.results import Listing, Matrix, Scalar, String, Vector
-from chrysaetos.client.samples import Bucket, Histogram, Row
+from chrysaetos.client.samples import Histogram, Row
 
 AT = 1435781451.781
 WHEN = datetime(2015, 7, 1, 20, 10, 51, 781000, tzinfo=UTC)
@@ -32,28 +31,6 @@ def test_a_vector():
     assert vector[-1].labels == {"vm": "b"}
     with pytest.raises(IndexError):
         vector[2]
-
-
-@pytest.mark.parametrize(
-    ("text", "exact"),
-    [
-        ("0.1", Decimal("0.1")),
-        ("123456789012345678901", Decimal("123456789012345678901")),
-        ("+Inf", Decimal("Infinity")),
-        ("-Inf", Decimal("-Infinity")),
-        ("1e-320", Decimal("1e-320")),
-        ("-0", Decimal("-0")),
-    ],
-)
-def test_exact_numbers_keep_all_digits(text, exact):
-    assert Vector([sample(text)], Decimal)[0].value == exact
-    assert Vector([sample(text)], float)[0].value == float(exact)
-    assert Scalar([AT, text], Decimal).value == exact
-
-
-def test_nan_as_float_and_decimal():
-    assert Vector([sample("NaN")], Decimal)[0].value.is_nan()
-    assert math.isnan(Scalar([AT, "NaN"]).value)
 
 
 def test_one_or_none():
@@ -84,24 +61,6 @@ def test_a_matrix():
     assert first.histograms == []
     assert matrix.by_label("vm")["b"].values == []
     assert list(matrix.rows("seconds")) == [Row({"vm": "a"}, AT, 1), Row({"vm": "a"}, AT + 60, math.inf)]
-
-
-def test_native_histograms():
-    vector = Vector([{"metric": {}, "histogram": [AT, HISTOGRAM]}], Decimal)
-    assert vector[0].value is None
-    assert vector[0].time == AT
-    histogram = vector[0].histogram
-    assert (histogram.count, histogram.sum) == (Decimal(3), Decimal("4.5"))
-    assert histogram.buckets == [
-        Bucket(0, Decimal(1), Decimal(2), Decimal(1)),
-        Bucket(1, Decimal("-Infinity"), Decimal("Infinity"), Decimal(2)),
-    ]
-    assert list(vector.rows()) == [Row({}, WHEN, Histogram(HISTOGRAM, Decimal))]
-    matrix = Matrix([{"metric": {}, "histograms": [[AT, HISTOGRAM]], "values": [[AT, "1"]]}])
-    assert len(matrix[0]) == 2
-    assert matrix[0].histograms == [(AT, Histogram(HISTOGRAM, float))]
-    assert [row.value for row in matrix.rows()] == [1.0, Histogram(HISTOGRAM, float)]
-    assert Histogram({"count": "0", "sum": "0"}, float).buckets == []
 
 
 def test_scalar_and_string():
@@ -140,12 +99,3 @@ def test_a_frame_without_pandas(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(MissingPackage, match="pip install pandas"):
         Vector([]).to_frame()
-
-
-def test_values_are_converted_when_they_are_read():
-    unreadable = [sample("no number")] * 100_000
-    vector = Vector(unreadable)
-    assert len(vector) == 100_000
-    assert vector[5].labels == {}
-    with pytest.raises(ValueError, match="could not convert"):
-        _ = vector[5].value
