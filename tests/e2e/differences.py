@@ -14,7 +14,6 @@ from tests.e2e.asking import close
 from chrysaetos.errors import QueryError
 from chrysaetos.promql.ast import Aggregate, Call, walk
 from chrysaetos.promql.parser import parse, parse_selector
-from chrysaetos.promql.words import KEYWORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -125,14 +124,6 @@ def _not_promql(asked: Asked, ours: Answer, theirs: Answer) -> bool:
     return asked.metricsql and theirs[0] == 200 and _error_type(ours) == "bad_data" and not asked.is_promql()
 
 
-def _word_as_name(asked: Asked, ours: Answer, theirs: Answer) -> bool:
-    if not asked.metricsql or ours[0] != 200 or theirs[0] not in _REFUSALS:
-        return False
-    queries = [parsed(*pair) for pair in asked.texts()]
-    selectors = [selector for query in queries if query is not None for selector in query.selectors]
-    return any(one.brace is None and str(one.name).lower() in KEYWORDS for one in selectors)
-
-
 def _ties(asked: Asked, ours: Answer, theirs: Answer) -> bool:
     if not asked.metricsql or ours[0] != 200 or theirs[0] != 200 or asked.path not in _QUERIES:
         return False
@@ -189,11 +180,6 @@ KNOWN = (
         "MetricsQL",
         "What is no PromQL is refused, since only what can be read can be scoped.",
         _not_promql,
-    ),
-    Known(
-        "words as names",
-        "MetricsQL takes a word such as sum for a metric's name only where braces follow it. The scope's do.",
-        _word_as_name,
     ),
     Known(
         "ties",

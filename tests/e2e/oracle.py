@@ -7,6 +7,7 @@ asked directly and unscoped: the same status, data and labels. ``differences.py`
 from __future__ import annotations
 
 import re
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e.asking import Asker, basic, meaning, out_of_time
@@ -83,7 +84,17 @@ class Oracle:
 
         def written(name: str, value: str | bytes) -> str | bytes:
             query = parsed(name, decoded(value)) if self._metricsql else None
-            return value if query is None else portable(query).encode()
+            if query is None:
+                return value
+            # MetricsQL takes a word such as max for a metric's name only if braces follow. If not, it refuses
+            # the text, and panics at "(max) or up".
+            text = query.text
+            for one in sorted(query.selectors, key=attrgetter("start"), reverse=True):
+                if one.brace is None:
+                    text = f"{text[: one.name_end]}{{}}{text[one.name_end :]}"
+            braced = parsed(name, text)
+            assert braced is not None, text
+            return portable(braced).encode()
 
         return [(name, written(name, value)) for name, value in pairs]
 
