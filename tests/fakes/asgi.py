@@ -1,4 +1,4 @@
-"""A client that calls an ASGI application without a server between them."""
+"""A client that calls an ASGI application directly, without a server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Answer", "AsgiClient"]
 
 @dataclass
 class Answer:
-    """What the application sent."""
+    """A response of the application."""
 
     status: int = 0
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -52,9 +52,9 @@ class AsgiClient:
         """Send a request.
 
         Args:
-            target: path and query, as they stand in a request line.
-            body: its pieces.
-            disconnect: whether the client goes away behind the pieces, before the end of its body.
+            target: path and query, as in a request line.
+            body: the pieces of the body.
+            disconnect: whether the client disconnects after the pieces, before the end of the body.
         """
         path, _, query = target.encode().partition(b"?")
         messages: list[dict[str, Any]] = [

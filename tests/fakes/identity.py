@@ -1,4 +1,4 @@
-"""An authenticator that knows the tokens that a test gives it."""
+"""A fake authenticator with the tokens that a test provides."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["FakeIdentity"]
 
 
 class FakeIdentity:
-    """Callers by the value of ``X-Auth-Token``.
+    """Identifies callers by the value of ``X-Auth-Token``.
 
     Attributes:
-        warm: tokens that are answered at once.
-        asked: method and path of each request that was not.
-        reachable: whether Keystone is.
-        closed: whether it was closed.
+        warm: tokens in the cache.
+        asked: method and path of each request whose token was not in the cache.
+        reachable: whether Keystone is reachable.
+        closed: whether ``close`` was called.
     """
 
     def __init__(self, callers: Mapping[str, Caller]) -> None:
@@ -40,7 +40,7 @@ class FakeIdentity:
         headers: Sequence[tuple[bytes, bytes]],
         method: str,
         path: str,
-        client: str = "",  # noqa: ARG002
+        client: str = "",  # noqa: ARG002  # the protocol's
     ) -> Caller:
         self.asked.append((method, path))
         try:

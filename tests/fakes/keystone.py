@@ -1,6 +1,6 @@
-"""A small Keystone over real HTTP: version discovery, ``/v3/auth/tokens``, and ``GET /v3/projects``.
+"""An HTTP server with a part of Keystone's API: versions, ``/v3/auth/tokens`` and ``GET /v3/projects``.
 
-It knows the service user ``gateway`` / ``service-secret``, and otherwise what a test tells it.
+It has the service user ``gateway`` with the password ``service-secret``, and the data that a test provides.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ SERVICE_USER = ("gateway", "service-secret")
 
 
 class FakeKeystone:
-    """Keystone, listening on a free port of the loopback interface.
+    """Keystone on a free port of the loopback interface.
 
     Attributes:
-        url: where it listens.
-        validations: subject tokens that it was asked about, in order.
-        exchanges: identities of the logins other than the service user's, in order.
+        url: the root URL.
+        validations: the subject tokens of all validations, in order.
+        exchanges: identities of all logins except the service user's, in order.
         queries: query strings of the validations.
-        delay: seconds that each answer takes.
-        hold: validations and logins other than the service user's wait until this is set.
-        status: answered to everything, if set.
+        delay: seconds before each response.
+        hold: validations and logins, except the service user's, wait until this is set.
+        status: if set, the status of all responses.
         passwords: password by (user, user's domain, project, project's domain).
-        application_credentials: (secret, token's properties) by id.
-        token_life: seconds that a token from a login lives.
-        service_type: of the service in the catalog beside Keystone, None for none.
-        behind: seconds that its clock is behind.
-        projects: the projects' ids by domain.
-        listings: queries of the lists of projects, in order.
-        page: how many projects a page of a list has.
+        application_credentials: secret and properties of the token, by id.
+        token_life: lifetime in seconds of tokens issued at login.
+        service_type: type of the second service in the catalog; None for no second service.
+        behind: how many seconds the clock is slow.
+        projects: ids of the projects, by domain.
+        listings: queries of the requests for projects, in order.
+        page: number of projects in a page.
         may_list: whether the service user may list projects.
-        changed: what becomes of the body of a list before it is sent.
+        changed: modifies the body of a list of projects before it is sent.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class FakeKeystone:
         self._thread.start()
 
     def stop(self) -> None:
-        """From now on connections are refused."""
+        """Stop the server, so that connections are refused."""
         if self._server is not None:
             self.hold.set()
             self._server.shutdown()
@@ -92,7 +92,7 @@ class FakeKeystone:
         expires_in: float = 3600.0,
         access_rules: list[dict[str, str]] | None = None,
     ) -> bytes:
-        """A new token for ``expires_in`` seconds; without project, domain and system it is unscoped."""
+        """Issue a token for ``expires_in`` seconds. Without project, domain and system it is unscoped."""
         token = token or new_secret()
         data: dict[str, Any] = {
             "methods": ["password"],
@@ -120,11 +120,11 @@ class FakeKeystone:
         return token.encode()
 
     def revoke(self, token: bytes) -> None:
-        """From now on the token is unknown."""
+        """Remove a token."""
         del self.tokens[token.decode()]
 
     def catalog(self) -> list[dict[str, Any]]:
-        """Keystone itself, and the service that the tokens are used for."""
+        """Return the catalog with Keystone and the second service."""
         services = [("identity", f"{self.url}/v3")]
         if self.service_type:
             services.append((self.service_type, "http://gateway.example"))
@@ -142,14 +142,15 @@ class FakeKeystone:
         ]
 
     def list_projects(self, query: dict[str, str]) -> dict[str, Any]:
-        """The body of a page; the marker is the last project of the page before it."""
+        """Return the body of a page. The marker is the last project of the previous page."""
         projects = self.projects.get(query["domain_id"], [])
         start = projects.index(query["marker"]) + 1 if "marker" in query else 0
         page = projects[start : start + self.page]
         rest = len(projects) > start + self.page
-        # The link is the public one, which the gateway may not be able to reach.
-        behind = urlencode({**query, "marker": page[-1]}) if rest else ""
-        following = f"https://public.example/v3/projects?{behind}" if rest else None
+        # The link is a public URL, which the gateway may not be able to reach.
+        following = None
+        if rest:
+            following = f"https://public.example/v3/projects?{urlencode({**query, 'marker': page[-1]})}"
         body: dict[str, Any] = {
             "projects": [{"id": project, "domain_id": query["domain_id"]} for project in page],
             "links": {"next": following, "self": "https://public.example/v3/projects", "previous": None},
@@ -160,7 +161,7 @@ class FakeKeystone:
         return body
 
     def log_in(self, auth: dict[str, Any]) -> bytes | None:
-        """The token for the body of ``POST /v3/auth/tokens``, None if it is wrong."""
+        """Return a token for the body of ``POST /v3/auth/tokens``, None if the credentials are wrong."""
         identity = auth["identity"]
         if identity["methods"] == ["application_credential"]:
             given = identity["application_credential"]
@@ -272,5 +273,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Stays silent."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class' name
+        """Do not log requests."""

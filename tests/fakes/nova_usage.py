@@ -1,6 +1,6 @@
-"""A Nova as far as usage goes: a real HTTP server with paging by instance, microversions, limits and faults.
+"""An HTTP server with Nova's usage API: paging by instance, microversions, limits and errors.
 
-It answers for its own Keystone, too, where a test does not use the real one.
+It also serves Keystone's lists of projects and domains, for tests without a real Keystone.
 
 Source: Compute API reference, "Usage reports (os-simple-tenant-usage)" and "Servers".
 """
@@ -23,7 +23,7 @@ _FORM = "%Y-%m-%dT%H:%M:%S.%f"
 
 @dataclass
 class Server:
-    """A server; times are seconds since the epoch."""
+    """A server. Times are in seconds since the epoch."""
 
     id: str
     project_id: str
@@ -40,17 +40,17 @@ class Server:
 
 
 class FakeNova:
-    """Runs within ``with``.
+    """Nova with servers. A context manager.
 
     Attributes:
-        servers: id → server. Taking one out is what Nova's archiving does.
-        projects, domains: what its own Keystone answers.
-        microversion: the highest that it has.
-        max_limit: where it cuts; silently without paging.
-        forbidden: paths that are answered with 403.
-        failing: statuses that the next requests are answered with, one after the other.
-        delay: seconds before each answer.
-        requests: the requests' paths, with their queries.
+        servers: the servers by id. Remove a server to simulate Nova's archiving.
+        projects, domains: the content of Keystone's lists.
+        microversion: the highest supported microversion.
+        max_limit: maximum number of servers in a response; without paging, the rest is dropped silently.
+        forbidden: paths for which the status is 403.
+        failing: the statuses of the next responses.
+        delay: seconds before each response.
+        requests: paths and queries of all requests.
     """
 
     def __init__(self, microversion: str = "2.96", max_limit: int = 1000) -> None:
@@ -70,7 +70,7 @@ class FakeNova:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True  # else each answer waits for an acknowledgement
+            disable_nagle_algorithm = True  # otherwise each response waits for an acknowledgement
 
             def do_GET(self) -> None:
                 time.sleep(nova.delay)
@@ -97,7 +97,7 @@ class FakeNova:
         self._http.server_close()
 
     def add(self, *servers: Server) -> None:
-        self.servers.update({one.id: one for one in servers})
+        self.servers.update({server.id: server for server in servers})
 
     def _answer(self, target: str, headers) -> tuple[int, dict]:
         parts = urlsplit(target)
@@ -106,7 +106,7 @@ class FakeNova:
             return 200, {"version": self._version()} if path else {"versions": [self._version()]}
         self.requests.append(target)
         if self.failing:
-            return self.failing.pop(0), {"error": {"message": "told to fail"}}
+            return self.failing.pop(0), {"error": {"message": "simulated failure"}}
         path = path.removeprefix("/v2.1").removeprefix("/v3")
         if path in self.forbidden:
             return 403, {"forbidden": {"code": 403, "message": "policy does not allow it"}}
@@ -116,14 +116,14 @@ class FakeNova:
         return 200, self._content(path, query, paged=paged)
 
     def _content(self, path: str, query: dict[str, str], *, paged: bool) -> dict:
-        servers = sorted(self.servers.values(), key=lambda one: one.id)
+        servers = sorted(self.servers.values(), key=lambda server: server.id)
         if path == "/servers/detail":
             return self._details(query)
         if path == "/os-simple-tenant-usage":
             tenants, links = self._usage(servers, query, paged=paged)
             return {"tenant_usages": tenants} | ({"tenant_usages_links": links} if links else {})
         if path.startswith("/os-simple-tenant-usage/"):
-            own = [one for one in servers if one.project_id == path.rpartition("/")[2]]
+            own = [server for server in servers if server.project_id == path.rpartition("/")[2]]
             tenants, links = self._usage(own, query, paged=paged)
             content = {"tenant_usage": tenants[0] if tenants else {}}
             return content | ({"tenant_usage_links": links} if links else {})
@@ -141,7 +141,7 @@ class FakeNova:
     def _page(self, servers: list, query: dict[str, str], *, paged: bool) -> tuple[list, str | None]:
         if not paged:
             return servers[: self.max_limit], None
-        ids = [one.id for one in servers]
+        ids = [server.id for server in servers]
         begin = ids.index(query["marker"]) + 1 if "marker" in query else 0
         limit = min(int(query.get("limit", self.max_limit)), self.max_limit)
         page = servers[begin : begin + limit]
@@ -151,43 +151,43 @@ class FakeNova:
         start, end = (
             datetime.strptime(query[name], _FORM).replace(tzinfo=UTC).timestamp() for name in ("start", "end")
         )
-        seen = [
-            one
-            for one in servers
-            if one.launched <= end and (one.terminated is None or one.terminated >= start)
+        existing = [
+            server
+            for server in servers
+            if server.launched <= end and (server.terminated is None or server.terminated >= start)
         ]
-        page, marker = self._page(seen, query, paged=paged)
+        page, marker = self._page(existing, query, paged=paged)
         tenants: dict[str, list] = defaultdict(list)
-        for one in page:
-            tenants[one.project_id].append(
+        for server in page:
+            tenants[server.project_id].append(
                 {
-                    "instance_id": one.id,
-                    "tenant_id": one.project_id,
-                    "vcpus": one.vcpus,
-                    "memory_mb": one.memory_mb,
-                    "local_gb": one.local_gb,
-                    "hours": one.hours(start, end),
-                    "started_at": datetime.fromtimestamp(one.launched, UTC).strftime(_FORM),
+                    "instance_id": server.id,
+                    "tenant_id": server.project_id,
+                    "vcpus": server.vcpus,
+                    "memory_mb": server.memory_mb,
+                    "local_gb": server.local_gb,
+                    "hours": server.hours(start, end),
+                    "started_at": datetime.fromtimestamp(server.launched, UTC).strftime(_FORM),
                     "ended_at": None
-                    if one.terminated is None
-                    else datetime.fromtimestamp(one.terminated, UTC).strftime(_FORM),
-                    "state": "active" if one.terminated is None else "terminated",
+                    if server.terminated is None
+                    else datetime.fromtimestamp(server.terminated, UTC).strftime(_FORM),
+                    "state": "active" if server.terminated is None else "terminated",
                 }
             )
         links = []
         if marker:
-            # As behind a proxy that Nova does not know of: the host is none that can be reached.
+            # The host is unreachable, as if Nova ran behind a proxy that it does not know.
             links = [{"rel": "next", "href": f"http://nova.internal/usage?limit=9&marker={marker}"}]
-        return [{"tenant_id": one, "server_usages": usages} for one, usages in tenants.items()], links
+        return [{"tenant_id": tenant, "server_usages": usages} for tenant, usages in tenants.items()], links
 
     def _details(self, query: dict[str, str]) -> dict:
         own = [
-            one
-            for one in sorted(self.servers.values(), key=lambda one: one.id)
-            if one.project_id == query["project_id"] and one.terminated is None
+            server
+            for server in sorted(self.servers.values(), key=lambda server: server.id)
+            if server.project_id == query["project_id"] and server.terminated is None
         ]
         page, marker = self._page(own, query, paged=True)
-        content: dict = {"servers": [{"id": one.id, "metadata": one.metadata} for one in page]}
+        content: dict = {"servers": [{"id": server.id, "metadata": server.metadata} for server in page]}
         if marker:
             content["servers_links"] = [{"rel": "next", "href": f"{self.url}/servers?marker={marker}"}]
         return content

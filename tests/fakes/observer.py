@@ -1,4 +1,4 @@
-"""An observer of the application."""
+"""An observer of the application that records exchanges."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["Watcher"]
 
 
 class Watcher:
-    """An observer that keeps what it was shown."""
+    """Records the exchanges that have ended."""
 
     def __init__(self) -> None:
         self.seen: list[Exchange] = []
 
     def begun(self, exchange: Exchange) -> None:
-        """Nothing is known yet."""
+        """Do nothing."""
 
     def ended(self, exchange: Exchange) -> None:
         self.seen.append(exchange)

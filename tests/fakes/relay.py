@@ -1,4 +1,4 @@
-"""A TCP relay in front of a real server, that can count, refuse, hang and cut."""
+"""A TCP relay in front of a real server that can record bytes, refuse connections and cut responses."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["Relay"]
 
 
 class Relay:
-    """Passes bytes on in both directions. A context manager.
+    """Forwards bytes in both directions. A context manager.
 
     Attributes:
         target: the port of the real server.
-        port: where it listens.
+        port: the port that the relay listens on.
         sent: all bytes that clients sent.
-        cut_after: bytes of answers on a connection after which both its sides are closed; None: never.
+        cut_after: number of response bytes after which a connection is closed on both sides; None for never.
     """
 
     def __init__(self, target: int) -> None:
@@ -32,7 +32,7 @@ class Relay:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of the relay."""
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
@@ -42,7 +42,7 @@ class Relay:
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def stop(self) -> None:
-        """Refuse connections, and end those that there are."""
+        """Refuse new connections, and close the existing ones."""
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""Remote read messages by hand: another reader and writer of the protobuf than the one that is tested."""
+"""A second implementation of remote read's protobuf messages, to test the first one."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def varint(value: int) -> bytes:
 
 
 def field(number: int, value: int | bytes) -> bytes:
-    """One field; a number as a varint, bytes with their length."""
+    """Encode a field: a number as a varint, bytes with their length."""
     if isinstance(value, int):
         return varint(number << 3) + varint(value)
     return varint(number << 3 | 2) + varint(len(value)) + value
 
 
 def query(matchers: Sequence[Matcher], start: int, end: int, more: bytes = b"") -> bytes:
-    """A query as a field of a ReadRequest; times in milliseconds."""
-    content = field(1, start) + field(2, end) + b"".join(field(3, one.encode()) for one in matchers)
+    """Encode a query as a field of a ReadRequest. Times are in milliseconds."""
+    content = field(1, start) + field(2, end) + b"".join(field(3, matcher.encode()) for matcher in matchers)
     return field(1, content + more)
 
 
 def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Numbers and values; doubles as their eight bytes."""
+    """Yield the number and value of each field. Doubles are returned as eight bytes."""
     rest = message
     while rest:
         tag, rest = take(rest)
@@ -67,18 +67,18 @@ def take(message: bytes) -> tuple[int, bytes]:
         shift += 7
         if byte < 128:
             return result, message[index + 1 :]
-    raise ValueError("cut")
+    raise ValueError("the message is truncated")
 
 
 def read_queries(message: bytes) -> list[list[Matcher]]:
-    """The matchers of each query of a ReadRequest."""
+    """Return the matchers of each query of a ReadRequest."""
     queries = []
     for number, content in fields(message):
         if number == 1:
             found = []
-            for inner, one in fields(content):
+            for inner, matcher in fields(content):
                 if inner == 3:
-                    parts = dict(fields(one))
+                    parts = dict(fields(matcher))
                     name, value = (parts.get(key, b"").decode() for key in (2, 3))
                     found.append(Matcher(parts.get(1, 0), name, value))
             queries.append(found)
@@ -86,15 +86,15 @@ def read_queries(message: bytes) -> list[list[Matcher]]:
 
 
 def read_series(message: bytes) -> list[tuple[dict[str, str], list[tuple[bytes, int]]]]:
-    """Labels and samples (value as its eight bytes, milliseconds) of all series of a ReadResponse."""
+    """Return labels and samples (value as eight bytes, milliseconds) of the series of a ReadResponse."""
     series = []
     for number, result in fields(message):
         assert number == 1
-        for inner, one in fields(result):
+        for inner, timeseries in fields(result):
             assert inner == 1
             labels: dict[str, str] = {}
             samples: list[tuple[bytes, int]] = []
-            for key, content in fields(one):
+            for key, content in fields(timeseries):
                 parts = dict(fields(content))
                 if key == 1:
                     labels[parts[1].decode()] = parts[2].decode()

@@ -1,6 +1,6 @@
-"""A TCP server that sends what a test says, byte for byte.
+"""A TCP server that sends exactly the bytes of a test's script.
 
-It is no HTTP server: it reads requests well enough to know where one ends, and the rest is the script's.
+It is not an HTTP server: it only detects the end of each request, and the script does the rest.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["Peer", "RawUpstream", "Script", "answer", "answering", "silence"]
 
 _STEP = 0.001
-"""Seconds between two pieces, so that they arrive as two."""
+"""Seconds between two pieces, so that they arrive separately."""
 
 
 class Peer:
-    """One accepted connection, as a script sees it."""
+    """An accepted connection, for use by a script."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, requests: list[bytes]
@@ -34,7 +34,7 @@ class Peer:
         self._requests = requests
 
     async def request(self) -> bytes:
-        """One whole request. Ends the script when the gateway has closed."""
+        """Receive a complete request. Ends the script if the gateway closes the connection."""
         head = await self._reader.readuntil(b"\r\n\r\n")
         length = 0
         for line in head.split(b"\r\n"):
@@ -46,7 +46,7 @@ class Peer:
         return request
 
     async def send(self, *pieces: bytes) -> None:
-        """Each piece in a segment of its own."""
+        """Send each piece in a separate segment."""
         for number, piece in enumerate(pieces):
             if number:
                 await asyncio.sleep(_STEP)
@@ -56,21 +56,21 @@ class Peer:
             await self._writer.drain()
 
     def send_now(self, data: bytes) -> None:
-        """Into the kernel, before the event loop gets a turn. Not with TLS."""
+        """Send bytes without waiting for the event loop. Does not work with TLS."""
         os.write(self._writer.get_extra_info("socket").fileno(), data)
 
     def close(self) -> None:
-        """An end in order (FIN) behind what was sent."""
+        """Close the connection in order (FIN) after sending all data."""
         self._writer.close()
 
     def reset(self) -> None:
-        """An end out of order (RST)."""
+        """Reset the connection (RST)."""
         sock = self._writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
     async def gone(self) -> bytes:
-        """Waits until the gateway has closed; what it sent until then."""
+        """Wait until the gateway has closed the connection; return what it sent until then."""
         try:
             return await self._reader.read()
         except ConnectionError:
@@ -81,14 +81,14 @@ Script = Callable[[Peer], Awaitable[None]]
 
 
 class RawUpstream:
-    """The server. ``async with`` it; each connection runs the script.
+    """The server, an async context manager. Each connection runs the script.
 
     Attributes:
-        port: where it listens, on 127.0.0.1.
-        requests: every whole request, in the order of arrival.
-        accepted: connections so far.
-        peak: connections that were open at once.
-        peers: each connection.
+        port: the port on 127.0.0.1.
+        requests: all complete requests, in the order of arrival.
+        accepted: number of connections so far.
+        peak: maximum number of open connections.
+        peers: all connections.
     """
 
     def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None) -> None:
@@ -132,8 +132,8 @@ class RawUpstream:
         try:
             await self._script(peer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the gateway has closed, or the test is over
-        except Exception as error:  # noqa: BLE001 - raised again in the test
+            pass  # the gateway closed the connection, or the test has ended
+        except Exception as error:  # noqa: BLE001  # raised again in the test
             self._failures.append(error)
         finally:
             self.open -= 1
@@ -146,7 +146,7 @@ class RawUpstream:
 def answer(
     body: bytes = b"", *, status: bytes = b"200 OK", headers: tuple[bytes, ...] = (), length: bool = True
 ) -> bytes:
-    """One answer, with its Content-Length."""
+    """Return a response with its Content-Length."""
     lines = [b"HTTP/1.1 " + status, *headers]
     if length:
         lines.append(b"Content-Length: %d" % len(body))
@@ -154,7 +154,7 @@ def answer(
 
 
 def answering(*answers: bytes) -> Script:
-    """A script: the first request of a connection gets the first answer, and so on; the last one repeats."""
+    """Return a script that sends the responses in turn on each connection; the last response repeats."""
 
     async def script(peer: Peer) -> None:
         number = 0
@@ -167,6 +167,6 @@ def answering(*answers: bytes) -> Script:
 
 
 async def silence(peer: Peer) -> None:
-    """A script: reads requests, never answers."""
+    """Run as a script that reads requests and never responds."""
     while True:
         await peer.request()

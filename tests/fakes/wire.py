@@ -1,4 +1,4 @@
-"""Both ends of a gateway as bytes: a client that sends what it is told, and a recording upstream."""
+"""A client that sends raw bytes to a server, and an upstream that records the bytes it receives."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 
 
 def statuses(answers: bytes) -> list[int]:
-    """The statuses of the answers in a stream."""
+    """Return the statuses of the responses in a stream."""
     return [int(number) for number in _STATUS.findall(answers)]
 
 
 class Wire:
-    """One connection of a client.
+    """A connection of a client.
 
     Args:
         address: host and port, or the path of a Unix socket.
@@ -40,14 +40,14 @@ class Wire:
             raise
 
     def send(self, *pieces: bytes, pause: float = 0.02) -> None:
-        """Each piece in a segment of its own."""
+        """Send each piece in a separate segment."""
         for number, piece in enumerate(pieces):
             if number:
                 time.sleep(pause)
             self.sock.sendall(piece)
 
     def answer(self) -> bytes:
-        """One answer with a Content-Length."""
+        """Receive a response with a Content-Length."""
         data = b""
         while b"\r\n\r\n" not in data:
             data += self._some(data)
@@ -58,12 +58,12 @@ class Wire:
         return head + b"\r\n\r\n" + body
 
     def exhaust(self) -> None:
-        """Read until the server closes; raises when it does so out of order."""
+        """Read until the server closes the connection. A reset raises an exception."""
         while self.sock.recv(65536):
             pass
 
     def rest(self) -> bytes:
-        """All that comes until the server closes."""
+        """Return everything received until the server closes the connection."""
         data = b""
         while True:
             try:
@@ -86,18 +86,18 @@ class Wire:
     def _some(self, before: bytes) -> bytes:
         piece = self.sock.recv(65536)
         if not piece:
-            raise ConnectionError(f"the server closed behind {before!r}")
+            raise ConnectionError(f"the server closed the connection after {before!r}")
         return piece
 
 
 class Recorder:
-    """An upstream that answers every request, and keeps each byte that reaches it. A context manager.
+    """An upstream that answers every request and records all bytes. A context manager.
 
     Attributes:
-        url: where it listens.
-        received: all bytes, of all connections.
-        open: connections that are open.
-        reply: what it does with a connection once a request's head has come; it may answer, or not.
+        url: the URL of the upstream.
+        received: the bytes received on all connections.
+        open: number of open connections.
+        reply: called with the connection after each request; it may send a response.
     """
 
     def __init__(self, reply: Callable[[socket.socket], None] | None = None) -> None:
@@ -157,7 +157,7 @@ class Recorder:
                     else:
                         self.reply(peer)
         except OSError:
-            pass  # the gateway has gone, or the test is over
+            pass  # the gateway closed the connection, or the test has ended
         finally:
             with self._lock:
                 self._peers.discard(peer)
