@@ -367,7 +367,9 @@ def test_tls(tmp_path: Path, prometheus: Prometheus) -> None:
         after = certificate_of(site.address, ca)
         chain.write_text("invalid")
         os.kill(site.gate.pid, signal.SIGHUP)
-        assert wait_for(lambda: "the one before stays in force" in site.gate.log.read_text(), timeout=10)
+        assert wait_for(
+            lambda: "the previous certificate stays in force" in site.gate.log.read_text(), timeout=10
+        )
         assert certificate_of(site.address, ca) == after
 
 

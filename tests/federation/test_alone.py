@@ -1,4 +1,4 @@
-"""The gate as an application of its own: what its settings may be."""
+"""The gate without a gateway: its settings and its application."""
 
 import ssl
 
@@ -22,13 +22,13 @@ from chrysaetos.portals.tokens import new_token, write_tokens
         ("HTTP://host/a/b-c", "host", 80, "/a/b-c"),
     ],
 )
-def test_where_prometheus_is(url, host, port, prefix):
+def test_the_url_of_prometheus(url, host, port, prefix):
     options = upstream_options(url)
     assert (options.host, options.port, options.path_prefix, options.tls) == (host, port, prefix, None)
     assert options.static_headers == ()
 
 
-def test_prometheus_behind_tls_and_basic_authentication(tmp_path):
+def test_prometheus_with_tls_and_basic_authentication(tmp_path):
     ca = tmp_path / "ca.pem"
     trustme.CA().cert_pem.write_to_path(str(ca))
     options = upstream_options("https://prometheus", ca=ca, user="gate", password="pässword")
@@ -42,23 +42,23 @@ def test_prometheus_behind_tls_and_basic_authentication(tmp_path):
 @pytest.mark.parametrize(
     ("url", "more", "message"),
     [
-        ("127.0.0.1:9090", {}, "should be such as"),
-        ("ftp://host", {}, "should be such as"),
-        ("http://", {}, "should be such as"),
-        ("http://host?x=y", {}, "should be such as"),
-        ("http://host#x", {}, "should be such as"),
+        ("127.0.0.1:9090", {}, "is not a URL such as"),
+        ("ftp://host", {}, "is not a URL such as"),
+        ("http://", {}, "is not a URL such as"),
+        ("http://host?x=y", {}, "is not a URL such as"),
+        ("http://host#x", {}, "is not a URL such as"),
         ("http://host/a?", {}, None),
-        ("http://host/../x y", {}, "should be such as"),
-        ("http://host:99999", {}, "is no URL"),
-        ("http://[::1", {}, "is no URL"),
-        ("http://user:secret@host", {}, "no credentials here"),
+        ("http://host/../x y", {}, "is not a URL such as"),
+        ("http://host:99999", {}, "is not a URL"),
+        ("http://[::1", {}, "is not a URL"),
+        ("http://user:secret@host", {}, "must not contain credentials"),
         ("http://host", {"user": "u"}, "both or neither"),
         ("http://host", {"password": "p"}, "both or neither"),
-        ("http://host", {"ca": "x"}, "with https"),
+        ("http://host", {"ca": "x"}, "requires an --upstream with https"),
         ("https://host", {"ca": "/nowhere/ca.pem"}, "--upstream-ca"),
     ],
 )
-def test_what_cannot_be_used_is_named(url, more, message):
+def test_invalid_settings_are_rejected(url, more, message):
     if message is None:
         assert upstream_options(url).path_prefix == "/a"
         return
@@ -85,10 +85,10 @@ def settings(directory, **more):
         ("POST", "/federate", 405),
         ("GET", "/federate?" + "x" * 34_000, 414),
         ("GET", "/federate", 403),
-        ("GET", "/federate?match[]=up", 503),  # its Prometheus is not there
+        ("GET", "/federate?match[]=up", 503),  # Prometheus is not running
     ],
 )
-async def test_the_gate_is_its_only_door(tmp_path, method, target, status):
+async def test_only_the_gate_is_served(tmp_path, method, target, status):
     secret, chosen = settings(tmp_path)
     service = build(chosen)
     credentials = (b"authorization", f"Bearer {secret}".encode())
@@ -99,7 +99,7 @@ async def test_the_gate_is_its_only_door(tmp_path, method, target, status):
     )
 
 
-def test_it_needs_a_token_and_a_place_for_the_audit(tmp_path):
+def test_the_gate_requires_a_token_and_a_writable_audit_file(tmp_path):
     with pytest.raises(ConfigError, match=r"^--audit-file: "):
         build(settings(tmp_path, audit_file=str(tmp_path / "nowhere" / "audit"))[1])
     _, chosen = settings(tmp_path)

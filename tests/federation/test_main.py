@@ -1,4 +1,4 @@
-"""``chrysaetos federate``: its arguments, and how it starts and ends."""
+"""``chrysaetos federate``: its arguments, its start and its stop."""
 
 import os
 import signal
@@ -35,7 +35,7 @@ def file(tmp_path):
         (["--tokens", "/nowhere/tokens.json"], "the token file /nowhere/tokens.json cannot be read"),
     ],
 )
-def test_a_setting_that_cannot_be_used_ends_the_start_with_one_line(file, capsys, arguments, message):
+def test_an_invalid_setting_is_reported_in_one_line(file, capsys, arguments, message):
     assert main(["federate", "--tokens", str(file), *arguments]) == 2
     shown = capsys.readouterr().err
     assert shown.startswith("chrysaetos federate: ")
@@ -43,7 +43,7 @@ def test_a_setting_that_cannot_be_used_ends_the_start_with_one_line(file, capsys
     assert shown.count("\n") == 1
 
 
-def test_a_port_that_is_taken_is_told(file, capsys):
+def test_a_port_in_use_is_reported(file, capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["federate", "--tokens", str(file), "--port", str(port)]) == 2
@@ -66,14 +66,14 @@ def test_a_port_that_is_taken_is_told(file, capsys):
         ["serve"],
     ],
 )
-def test_a_mistake_in_an_argument(capsys, arguments):
+def test_an_invalid_argument_is_rejected(capsys, arguments):
     with pytest.raises(SystemExit) as caught:
         main(["federate", *arguments])
     assert caught.value.code == 2
     assert "usage: chrysaetos federate" in capsys.readouterr().err
 
 
-def test_it_serves_tells_systemd_and_ends(file, tmp_path):
+def test_the_gate_serves_notifies_systemd_and_stops(file, tmp_path):
     password = tmp_path / "password"
     password.write_text("pass\n")
     port = free_port()
@@ -113,7 +113,7 @@ def test_it_serves_tells_systemd_and_ends(file, tmp_path):
             process.wait()
 
 
-def test_it_warns_where_tokens_could_be_read_on_their_way(file, tmp_path):
+def test_a_warning_is_logged_without_tls(file, tmp_path):
     log = tmp_path / "log"
     command = [sys.executable, "-m", "chrysaetos", "federate", "--tokens", str(file)]
     with log.open("w") as output:

@@ -1,4 +1,4 @@
-"""The gate alone: settings → an application whose only door is the gate."""
+"""The gate without a gateway: build an application that serves only the gate."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 __all__ = ["MAX_URL_BYTES", "Service", "Settings", "build", "upstream_options"]
 
 MAX_URL_BYTES = 33 * 1024
-"""The longest query that the gate reads, and its path."""
+"""The gate's maximum length of a query, plus the path."""
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the gate is told.
+    """The settings of the gate.
 
     Attributes:
-        tokens: the file with the tokens of portals.
+        tokens: the token file.
         upstream: the site's Prometheus.
-        limits: what a portal may ask for.
-        audit_file: where the audit goes; with the log if None.
-        audit_json: whether it is written as JSON.
+        limits: the limits on portals.
+        audit_file: file for the audit log; None for the log.
+        audit_json: whether the audit log is JSON.
         metrics: address and port of the gate's own metrics; None for none.
     """
 
@@ -85,10 +85,10 @@ class Service:
 
 
 def build(settings: Settings) -> Service:
-    """What settings describe, put together.
+    """Build the gate from its settings.
 
     Raises:
-        ConfigError: the token file or the audit's file cannot be used, or there is no valid token.
+        ConfigError: the token file is invalid or contains no valid token, or the audit file cannot be opened.
     """
     tokens = TokenFile(settings.tokens)
     options = settings.upstream
@@ -113,36 +113,39 @@ def build(settings: Settings) -> Service:
 def upstream_options(
     url: str, *, ca: Path | None = None, user: str | None = None, password: str | None = None
 ) -> UpstreamOptions:
-    """Where a Prometheus is.
+    """Return the options of the connections to the site's Prometheus.
 
     Args:
-        url: ``http`` or ``https``, host, port, and a path prefix.
-        ca: file with the authorities of its certificate; the system's if None.
+        url: an ``http`` or ``https`` URL with host, port and path prefix.
+        ca: file with CA certificates; the system's if None.
         user: user for Basic authentication.
-        password: that user's.
+        password: the user's password.
 
     Raises:
-        ConfigError: something cannot be used.
+        ConfigError: an argument is invalid.
     """
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise ConfigError(f"--upstream: {url!r} is no URL: {error}") from error
+        raise ConfigError(f"--upstream: {url!r} is not a URL: {error}") from error
     if parts.username is not None or parts.password is not None:
-        # Whoever lists the processes of a machine sees their arguments.
-        raise ConfigError("--upstream: no credentials here; use --upstream-user and --upstream-password-file")
+        # All users of a machine can list the arguments of processes.
+        raise ConfigError(
+            "--upstream: the URL must not contain credentials: "
+            "use --upstream-user and --upstream-password-file"
+        )
     prefix = parts.path.rstrip("/")
     good = parts.scheme in {"http", "https"} and parts.hostname and not (parts.query or parts.fragment)
     if not good or not _PREFIX.fullmatch(prefix):
         raise ConfigError(
-            f"--upstream: {url!r} should be such as http://127.0.0.1:9090 or https://host/prefix"
+            f"--upstream: {url!r} is not a URL such as http://127.0.0.1:9090 or https://host/prefix"
         )
     if (user is None) != (password is None):
         raise ConfigError("--upstream-user and --upstream-password-file: give both or neither")
     secure = parts.scheme == "https"
     if ca is not None and not secure:
-        raise ConfigError("--upstream-ca: this is for an --upstream with https")
+        raise ConfigError("--upstream-ca requires an --upstream with https")
     headers: tuple[tuple[str, str], ...] = ()
     if user is not None:
         credentials = base64.b64encode(f"{user}:{password}".encode()).decode("ascii")

@@ -1,4 +1,4 @@
-"""``chrysaetos federate``: the gate of a site alone, in front of its Prometheus; and its tokens."""
+"""``chrysaetos federate``: run the gate of a site without a gateway, and manage its tokens."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from chrysaetos.federation import token_command
 from chrysaetos.federation.alone import MAX_URL_BYTES, Settings, build, upstream_options
 from chrysaetos.federation.token_command import DEFAULT_FILE
 from chrysaetos.gateway.federate.handler import GateLimits
+from chrysaetos.gateway.federate.limits import LIMITS
 from chrysaetos.http.server.limits import FramingLimits, ServerLimits
 from chrysaetos.http.server.runner import StartFailed, serve
 from chrysaetos.http.server.sockets import describe, inherited, listen_tcp, load_certificate, tls_context
@@ -28,9 +29,8 @@ __all__ = ["add_arguments", "run"]
 
 _log = logging.getLogger(__name__)
 
-_LIMITS = GateLimits()
 _SERVER = ServerLimits(
-    # A URL that is a little too long, and a body that should not be there, get an answer that says so.
+    # Read URLs that are slightly too long, and bodies, so that the response can explain the error.
     framing=FramingLimits(line=MAX_URL_BYTES + 64, fields=16 * 1024, body=4 * 1024),
     connections=200,
     unfinished_bytes=4 * 1024 * 1024,
@@ -38,41 +38,53 @@ _SERVER = ServerLimits(
 _DRAIN_SECONDS = 10.0
 
 
-def _whole(first: int, last: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not text.isascii() or not text.isdecimal() or not first <= int(text) <= last:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {first} to {last}")
-        return int(text)
+def _number(
+    kind: type[int] | type[float], minimum: float, maximum: float = math.inf
+) -> Callable[[str], float]:
+    """Return a function that parses an argument as a number within bounds."""
 
-    return read
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not minimum <= value <= maximum or value == math.inf:
+            name = "an integer" if kind is int else "a number"
+            bounds = f"of at least {minimum:g}" if maximum == math.inf else f"from {minimum:g} to {maximum:g}"
+            raise argparse.ArgumentTypeError(f"{text!r} is not {name} {bounds}")
+        return value
+
+    return parse
 
 
-_PORT = _whole(0, 65535)
+_PORT = _number(int, 0, 65535)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the arguments."""
+    """Add the command's arguments to a parser."""
     actions = parser.add_subparsers(dest="action", metavar="[token]")
     token_command.add_arguments(
-        actions.add_parser("token", help="make, list, revoke and rotate the tokens of portals")
+        actions.add_parser("token", help="generate, list, revoke and rotate the tokens of portals")
     )
     parser.add_argument(
         "--tokens",
         type=Path,
         default=DEFAULT_FILE,
         metavar="FILE",
-        help="the file with the tokens' hashes; it is read again when it changes (default: %(default)s)",
+        help="the token file, which is reloaded when it changes (default: %(default)s)",
     )
     parser.add_argument(
         "--upstream",
         default="http://127.0.0.1:9090",
         metavar="URL",
-        help="the site's Prometheus, with its path prefix if it has one (default: %(default)s)",
+        help="URL of the site's Prometheus, with its path prefix if it has one (default: %(default)s)",
     )
-    parser.add_argument("--upstream-ca", type=Path, metavar="FILE", help="authorities of its certificate")
-    parser.add_argument("--upstream-user", metavar="NAME", help="user for Basic authentication there")
     parser.add_argument(
-        "--upstream-password-file", type=Path, metavar="FILE", help="file with that user's password"
+        "--upstream-ca", type=Path, metavar="FILE", help="CA certificates for Prometheus' certificate"
+    )
+    parser.add_argument("--upstream-user", metavar="NAME", help="user for Basic authentication to Prometheus")
+    parser.add_argument(
+        "--upstream-password-file", type=Path, metavar="FILE", help="file with the password of that user"
     )
     parser.add_argument(
         "--bind", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (default: %(default)s)"
@@ -80,12 +92,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=_PORT, default=9091, metavar="PORT", help="port to listen on (default: %(default)s)"
     )
-    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate, with its chain: HTTPS")
-    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key")
-    _add_limits(parser)
-    parser.add_argument("--audit-file", metavar="FILE", help="file for the audit (default: with the log)")
     parser.add_argument(
-        "--audit-format", choices=("text", "json"), default="text", help="how it is written (default: text)"
+        "--tls-cert", type=Path, metavar="FILE", help="certificate with its chain; enables HTTPS"
+    )
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="key of the certificate")
+    _add_limits(parser)
+    parser.add_argument("--audit-file", metavar="FILE", help="file for the audit log (default: the log)")
+    parser.add_argument(
+        "--audit-format",
+        choices=("text", "json"),
+        default="text",
+        help="format of the audit log (default: text)",
     )
     parser.add_argument(
         "--metrics-port",
@@ -98,54 +115,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--metrics-bind",
         default="127.0.0.1",
         metavar="ADDRESS",
-        help="address for them (default: %(default)s)",
+        help="address for --metrics-port (default: %(default)s)",
     )
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--timeout",
-        type=_seconds,
-        default=_LIMITS.timeout,
-        metavar="SECONDS",
-        help="to wait for Prometheus; a whole request may take twice that (default: %(default)g)",
-    )
-    parser.add_argument(
-        "--max-response-bytes",
-        type=_whole(0, 2**62),
-        default=_LIMITS.response_bytes,
-        metavar="BYTES",
-        help="longest answer, as it is sent; 0: any (default: %(default)d)",
-    )
-    parser.add_argument(
-        "--max-requests",
-        type=_whole(1, 10_000),
-        default=_LIMITS.requests,
-        metavar="N",
-        help="requests of one portal under way at once (default: %(default)d)",
-    )
-    parser.add_argument(
-        "--requests-per-second",
-        type=_number,
-        default=_LIMITS.requests_per_second,
-        metavar="N",
-        help="of one portal; 0: any number (default: %(default)g)",
-    )
-    parser.add_argument(
-        "--failures-per-second",
-        type=_number,
-        default=_LIMITS.failures_per_second,
-        metavar="N",
-        help="unknown tokens from one address, before it is told to wait; 0: any number "
-        "(default: %(default)g)",
-    )
+    notes = {"timeout": "; the whole request may take twice as long"}
+    for limit in LIMITS:
+        if limit.argument is None:
+            continue
+        default = getattr(GateLimits(), limit.field)
+        note = notes.get(limit.field, "") if limit.minimum else "; 0 for no limit"
+        parser.add_argument(
+            limit.argument,
+            dest=limit.field,
+            type=_number(type(default), limit.minimum),
+            default=default,
+            metavar=limit.metavar,
+            help=f"{limit.text}{note} (default: {str(default).removesuffix('.0')})",
+        )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do what was asked for: serve, or change tokens.
+    """Serve the gate, or manage tokens.
 
     Returns:
-        The exit status: 0, 1 when it failed, 2 for a setting that cannot be used.
+        The exit status: 0, 1 for an error, 2 for an invalid setting.
     """
     if options.action == "token":
         return token_command.run(options)
@@ -167,7 +162,7 @@ def _serve(options: argparse.Namespace) -> int:
     for sock in sockets:
         _log.info("listening on %s%s", describe(sock), "" if tls is None else " (TLS)")
     if tls is None and options.bind not in ("127.0.0.1", "::1", "localhost"):
-        _log.warning("without --tls-cert, tokens and answers can be read on their way")
+        _log.warning("without --tls-cert, tokens and responses are sent unencrypted")
     notifier = Notifier()
 
     def reload() -> None:
@@ -209,12 +204,8 @@ def _settings(options: argparse.Namespace) -> Settings:
             options.upstream, ca=options.upstream_ca, user=options.upstream_user, password=password
         ),
         limits=GateLimits(
-            timeout=options.timeout,
             total_seconds=2 * options.timeout,
-            response_bytes=options.max_response_bytes,
-            requests=options.max_requests,
-            requests_per_second=options.requests_per_second,
-            failures_per_second=options.failures_per_second,
+            **{limit.field: getattr(options, limit.field) for limit in LIMITS if limit.argument},
         ),
         audit_file=options.audit_file,
         audit_json=options.audit_format == "json",
@@ -223,25 +214,8 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _renew(tls: ssl.SSLContext, options: argparse.Namespace) -> None:
-    """Take the certificate that is there now."""
+    """Reload the certificate. Keep the current certificate if the files are invalid."""
     try:
         load_certificate(tls, options.tls_cert, options.tls_key)
     except ConfigError as error:
-        _log.error("%s; the one before stays in force", error)
-
-
-def _number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number, 0 or more")
-    return number
-
-
-def _seconds(text: str) -> float:
-    seconds = _number(text)
-    if not seconds:
-        raise argparse.ArgumentTypeError("this has to be more than 0")
-    return seconds
+        _log.error("%s; the previous certificate stays in force", error)
