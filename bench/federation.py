@@ -1,9 +1,10 @@
-"""A portal's scrape of 10,000 projects: directly, through HAProxy, through the gate.
+"""Compare a portal's scrape of 10,000 projects from Prometheus directly, through HAProxy and through the
+gate.
 
     python -m bench.federation [--projects N] [--rounds N]
 
-Each round scrapes each server once, in turn, over kept connections, so that whatever else the machine does
-falls on all of them; medians of the rounds are shown. What means something are the ratios.
+Each round scrapes each server once over a persistent connection, so that other load on the machine affects
+all servers. The result is the median of the rounds. Compare the ratios, not the absolute values.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ ALLOWED = '{job="project_usages",__name__=~"project_.*_usage"}'
 QUERY = f"match%5B%5D={quote(ALLOWED, safe='')}"
 DIRECT = "Prometheus directly"
 MINUTES = 25
-"""Of samples, from ten minutes ago."""
+"""Minutes of samples, from ten minutes ago."""
 
 
 class GuardingHAProxy(HAProxy):
-    """HAProxy that lets one fixed query with one fixed token through."""
+    """HAProxy that allows a fixed query with a fixed token."""
 
     token = ""
 
@@ -52,13 +53,14 @@ class GuardingHAProxy(HAProxy):
 
 @dataclass
 class Scraper:
-    """One portal's kept connection to one server.
+    """A portal's persistent connection to a server.
 
     Attributes:
-        name: whose.
-        server: what is scraped.
-        seconds: of each scrape.
-        length: bytes of the last answer.
+        name: name of the server.
+        server: the server to scrape.
+        token: the portal's token.
+        seconds: duration of each scrape.
+        length: size of the last response in bytes.
     """
 
     name: str
@@ -78,18 +80,18 @@ class Scraper:
         body = response.read()
         self.seconds.append(time.perf_counter() - began)
         if response.status != 200:
-            raise SystemExit(f"{self.name} answered {response.status}: {body[:500]!r}")
+            raise SystemExit(f"{self.name} returned {response.status}: {body[:500]!r}")
         self.length = len(body)
         return gzip.decompress(body) if encoding == "gzip" else body
 
     def memory(self, field_name: str) -> float:
-        """MiB from proc(5)'s ``status``: VmRSS is what it holds, VmHWM the most that it ever held."""
+        """Return MiB of memory from proc(5)'s ``status``: VmRSS (current) or VmHWM (maximum)."""
         status = Path(f"/proc/{self.server.pid}/status").read_text()
         return int(status.split(f"{field_name}:")[1].split()[0]) / 1024
 
 
 def store(projects: int) -> list[str]:
-    """Two metrics for each project, and as many series that are not for portals."""
+    """Return two series for each project, and one series that portals may not read."""
     now = int(time.time()) // 60 * 60
     moments = [now + 60 * tick for tick in range(-10, MINUTES)]
     lines = []
@@ -105,25 +107,25 @@ def store(projects: int) -> list[str]:
 
 
 def measure(scrapers: list[Scraper], encoding: str, rounds: int) -> None:
-    bodies = {one.name: one.scrape(encoding) for one in scrapers}
+    bodies = {scraper.name: scraper.scrape(encoding) for scraper in scrapers}
     if len({frozenset(body.splitlines()) for body in bodies.values()}) != 1:
-        raise SystemExit("the answers differ")
+        raise SystemExit("the responses differ")
     series = sum(not line.startswith(b"#") for line in bodies[DIRECT].splitlines())
-    before = {one.name: one.memory("VmRSS") for one in scrapers}
-    for one in scrapers:
-        one.seconds.clear()
+    before = {scraper.name: scraper.memory("VmRSS") for scraper in scrapers}
+    for scraper in scrapers:
+        scraper.seconds.clear()
     for _ in range(rounds):
-        for one in scrapers:
-            one.scrape(encoding)
+        for scraper in scrapers:
+            scraper.scrape(encoding)
     print(f"\n{series:,} series, {encoding}: {scrapers[0].length:,} bytes, {rounds} rounds")
     direct = scrapers[0]
-    for one in scrapers:
-        # Each round's ratio, so that a slow moment of the machine falls on both of its parts.
-        ratios = [own / other for own, other in zip(one.seconds, direct.seconds, strict=True)]
+    for scraper in scrapers:
+        # Compare the scrapes of the same round, which other load on the machine affects equally.
+        ratios = [own / other for own, other in zip(scraper.seconds, direct.seconds, strict=True)]
         print(
-            f"  {one.name:22} {statistics.median(one.seconds) * 1000:7.1f} ms a scrape"
+            f"  {scraper.name:22} {statistics.median(scraper.seconds) * 1000:7.1f} ms per scrape"
             f"  {statistics.median(ratios):5.2f} x direct"
-            f"  {before[one.name]:6.1f} MiB, at most {one.memory('VmHWM'):6.1f} MiB"
+            f"  {before[scraper.name]:6.1f} MiB, at most {scraper.memory('VmHWM'):6.1f} MiB"
         )
 
 

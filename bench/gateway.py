@@ -1,10 +1,11 @@
-"""The gateway beside its peers, in front of the same Prometheus, in one run.
+"""Compare the gateway with other proxies in front of the same Prometheus.
 
     make bench      or      python -m bench.gateway [--seconds S] [--rounds N]
 
-A small instant query by 1, 16 and 64 clients, the same by 16 clients with a thousand tokens, and a range
-query whose answer is 10 MiB. Each round measures each server once, in turn, so that whatever else the
-machine does falls on all of them; medians of the rounds are shown. What means something are the ratios.
+The cases are a small instant query by 1, 16 and 64 clients, the same query by 16 clients with a thousand
+tokens, and a range query with a response of 10 MiB. Each round measures each server once, so that other load
+on the machine affects all servers. The result is the median of the rounds. Compare the ratios, not the
+absolute values.
 """
 
 from __future__ import annotations
@@ -34,20 +35,20 @@ AETOS = "Aetos 3.0.0"
 MODES = ("user", "idle", "system", "iowait", "steal", "nice")
 SMALL = "/api/v1/query?" + urlencode({"query": 'cpu_seconds_total{mode="user"}'})
 MINUTES = 80
-"""Of samples, to both sides of now."""
+"""Minutes of samples before and after the start."""
 TOKENS = 1000
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured.
+    """A case to measure.
 
     Attributes:
-        title: what it is.
-        path: what is asked for.
-        clients: how many ask at a time.
-        tokens: file with the tokens to use in turn; the one of the headers if None.
-        without: servers that cannot answer it.
+        title: the title in the output.
+        path: the request target.
+        clients: number of concurrent clients.
+        tokens: file with tokens to use in turn; None for the token in the headers.
+        without: servers that do not support the request.
     """
 
     title: str
@@ -58,13 +59,13 @@ class Case:
 
 
 def _large(now: int) -> str:
-    """A range query with a step of a second over nearly all that is there: 60 series of 9,501 points."""
-    asked = {"query": "cpu_seconds_total", "start": now - 4750, "end": now + 4750, "step": 1}
-    return f"/api/v1/query_range?{urlencode(asked)}"
+    """Return a range query with a step of a second over nearly all samples: 60 series of 9,501 points."""
+    parameters = {"query": "cpu_seconds_total", "start": now - 4750, "end": now + 4750, "step": 1}
+    return f"/api/v1/query_range?{urlencode(parameters)}"
 
 
 def _store(project: str, now: int) -> str:
-    """Sixty series of a tenant with a sample a minute, of the time before now and of the time to come."""
+    """Return sixty series of a tenant with a sample per minute, before and after now."""
     lines = [
         f'cpu_seconds_total{{project="{project}",vm="vm-{vm}",mode="{mode}"}} {tick + 100} {now + tick * 60}'
         for vm in range(10)
@@ -76,7 +77,7 @@ def _store(project: str, now: int) -> str:
 
 @dataclass
 class Servers:
-    """What was started: URL and process by name, and the tenant's credentials."""
+    """The started servers: URLs and process ids by name, and the tenant's tokens."""
 
     urls: dict[str, str]
     pids: dict[str, int]
@@ -99,7 +100,7 @@ def _start(stack: ExitStack, directory: Path, now: int) -> Servers:
         prometheus_url=prometheus.url,
         user=validator.user,
         password=validator.password,
-        # All clients ask the same: sharing would answer them with a few requests to Prometheus.
+        # All clients send the same query, so coalescing would send only a few requests to Prometheus.
         options={"gateway": {"share_requests": "false", "max_requests_per_project": "0"}},
     )
     stack.enter_context(gateway)
@@ -116,18 +117,18 @@ def _start(stack: ExitStack, directory: Path, now: int) -> Servers:
 
 
 def _check(servers: Servers, case: Case) -> None:
-    """Make sure that all answer, and that they say the same."""
-    seen = {}
+    """Check that all servers return the same result."""
+    results = {}
     for name, url in servers.urls.items():
         if name not in case.without:
             response = requests.get(url + case.path, headers={"X-Auth-Token": servers.token}, timeout=60)
             response.raise_for_status()
-            # Their series; the bytes differ where one decodes and encodes them.
-            seen[name] = len(response.json()["data"]["result"])
+            # Compare the number of series, since some servers encode the response again.
+            results[name] = len(response.json()["data"]["result"])
             length = len(response.content)
-    if len(set(seen.values())) != 1:
-        sys.exit(f"the answers differ: {seen}")
-    print(f"\n{case.title}: {case.clients} client(s), an answer of {length:,} bytes")
+    if len(set(results.values())) != 1:
+        sys.exit(f"the results differ: {results}")
+    print(f"\n{case.title}: {case.clients} client(s), response of {length:,} bytes")
 
 
 def _measure(servers: Servers, case: Case, name: str, seconds: float) -> Measure:
@@ -143,8 +144,8 @@ def _measure(servers: Servers, case: Case, name: str, seconds: float) -> Measure
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seconds", type=float, default=4.0, help="length of each measurement")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each server is measured")
+    parser.add_argument("--seconds", type=float, default=4.0, help="duration of each measurement")
+    parser.add_argument("--rounds", type=int, default=5, help="number of measurements of each server")
     arguments = parser.parse_args()
     now = int(time.time())
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -161,7 +162,7 @@ def main() -> None:
             names = [name for name in servers.urls if name not in case.without]
             measures: dict[str, list[Measure]] = {name: [] for name in names}
             for name in names:
-                # Warm: a thousand tokens have to be seen once by Keystone.
+                # Warm up: Keystone must validate each of the thousand tokens once.
                 _measure(servers, case, name, 1.0 if case.tokens is None else 15.0)
             for _ in range(arguments.rounds):
                 for name in names:
@@ -170,8 +171,8 @@ def main() -> None:
 
 
 def _show(measures: dict[str, list[Measure]]) -> None:
-    def median(name: str, what: str) -> float:
-        return statistics.median(getattr(one, what) for one in measures[name])
+    def median(name: str, attribute: str) -> float:
+        return statistics.median(getattr(measure, attribute) for measure in measures[name])
 
     columns = (("requests/s", 12), ("ratio", 8), ("p50 ms", 9), ("ratio", 8), ("p99 ms", 9), ("ratio", 8))
     print(
@@ -181,12 +182,13 @@ def _show(measures: dict[str, list[Measure]]) -> None:
     )
     for name, runs in measures.items():
         row = f"{name:22}"
-        for what, digits in (("rate", 0), ("p50", 2), ("p99", 2)):
-            value = median(name, what)
-            row += f"{value:{12 if what == 'rate' else 9}.{digits}f}{value / median(DIRECT, what):8.3f}"
-        grown = max(one.memory for one in runs) - runs[0].memory_before
+        for attribute, digits in (("rate", 0), ("p50", 2), ("p99", 2)):
+            value = median(name, attribute)
+            width = 12 if attribute == "rate" else 9
+            row += f"{value:{width}.{digits}f}{value / median(DIRECT, attribute):8.3f}"
+        grown = max(run.memory for run in runs) - runs[0].memory_before
         row += f"{median(name, 'cpu_ms'):12.3f}{median(name, 'memory'):7.0f}{grown:7.1f}"
-        print(row + f"{sum(one.errors for one in runs):8}")
+        print(row + f"{sum(run.errors for run in runs):8}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Load from wrk, and what it measured."""
+"""Generate load with wrk and return its measurements."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One run.
+    """The result of a run.
 
     Attributes:
-        rate: requests a second.
+        rate: requests per second.
         p50, p99: latency in milliseconds.
-        errors: answers that were not 2xx, and connections that failed.
-        cpu_ms: milliseconds of CPU that the server's processes took for a request.
-        memory_before, memory: MiB that they held in memory before and behind it.
+        errors: responses other than 2xx, and failed connections.
+        cpu_ms: CPU milliseconds of the server's processes per request.
+        memory_before, memory: memory of the server's processes before and after the run, in MiB.
     """
 
     rate: float
@@ -48,15 +48,15 @@ def load(
     headers: Mapping[str, str] | None = None,
     tokens: Path | None = None,
 ) -> Measure:
-    """Keep a number of clients busy, each with one request at a time over a kept connection.
+    """Send requests from concurrent clients, each over one persistent connection.
 
     Args:
-        url: what is asked for.
-        clients: how many.
-        seconds: how long.
-        pid: the leader of the server's session, whose processes are measured.
-        headers: with each request.
-        tokens: a file with values of X-Auth-Token to use in turn, one a line.
+        url: the URL of the requests.
+        clients: number of clients.
+        seconds: duration.
+        pid: the leader of the session whose processes are measured.
+        headers: headers of each request.
+        tokens: file with values of X-Auth-Token to use in turn, one per line.
     """
     command = ["wrk", "--threads", "1", "--connections", str(clients), "--duration", f"{seconds:.0f}s"]
     command += ["--timeout", "30s", "--script", str(_SCRIPT)]
@@ -65,21 +65,21 @@ def load(
     environment = {**os.environ, "TOKENS": str(tokens or "")}
     cpu, memory = _usage(pid)
     out = subprocess.run([*command, url], check=True, capture_output=True, text=True, env=environment).stdout
-    cpu_behind, memory_behind = _usage(pid)
-    found = json.loads(out.splitlines()[-1])
+    cpu_after, memory_after = _usage(pid)
+    report = json.loads(out.splitlines()[-1])
     return Measure(
-        rate=found["requests"] / found["seconds"],
-        p50=found["p50"] / 1000,
-        p99=found["p99"] / 1000,
-        errors=found["errors"],
-        cpu_ms=(cpu_behind - cpu) * 1000 / max(1, found["requests"]),
+        rate=report["requests"] / report["seconds"],
+        p50=report["p50"] / 1000,
+        p99=report["p99"] / 1000,
+        errors=report["errors"],
+        cpu_ms=(cpu_after - cpu) * 1000 / max(1, report["requests"]),
         memory_before=memory,
-        memory=memory_behind,
+        memory=memory_after,
     )
 
 
 def _usage(session: int) -> tuple[float, float]:
-    """Seconds of CPU and MiB of memory of the processes of a session."""
+    """Return the CPU seconds and MiB of memory of the processes of a session."""
     cpu = memory = 0.0
     for fields, status in _processes(session):
         cpu += (int(fields[11]) + int(fields[12])) / _TICKS
@@ -88,7 +88,7 @@ def _usage(session: int) -> tuple[float, float]:
 
 
 def _processes(session: int) -> Iterator[tuple[list[str], str]]:
-    """The fields of proc(5)'s ``stat`` from the state on, and ``status``, of each process of a session."""
+    """Yield ``stat`` (the fields from the state) and ``status`` of proc(5) for each process of a session."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:

@@ -1,4 +1,4 @@
-"""The servers that a bench compares: each on loopback, each ended with it."""
+"""The servers that benchmarks compare with the gateway, on the loopback address."""
 
 from __future__ import annotations
 
@@ -52,16 +52,16 @@ backend prometheus
         )
 
     def command(self) -> list[str]:
-        """In the foreground."""
+        """Return the command line of HAProxy in the foreground."""
         return ["haproxy", "-db", "-f", str(self.directory / "haproxy.cfg")]
 
     def environment(self) -> dict[str, str]:
-        """Debian keeps it where only root's PATH leads."""
+        """Add /usr/sbin to PATH, where Debian installs HAProxy."""
         return {"PATH": "/usr/sbin:/usr/bin:/bin"}
 
 
 class Aetos(Server):
-    """Aetos under gunicorn, two processes of four threads, with the configuration of a gateway."""
+    """Aetos under gunicorn with two processes of four threads, using the configuration of a gateway."""
 
     name: ClassVar[str] = "Aetos"
     ready_path: ClassVar[str] = "/healthcheck"
@@ -72,15 +72,15 @@ class Aetos(Server):
         self._config = gateway.config_file
 
     def prepare(self) -> None:
-        """Put the configuration where Aetos and its middleware both look for it."""
+        """Write the configuration to the path from which both Aetos and its middleware read it."""
         write_private(private_directory(self.directory / ".aetos") / "aetos.conf", self._config.read_text())
 
     def environment(self) -> dict[str, str]:
-        """A home of its own."""
+        """Set a separate home directory."""
         return {"HOME": str(self.directory)}
 
     def command(self) -> list[str]:
-        """Gunicorn with threads and kept-alive connections."""
+        """Return the command line of gunicorn with threads and persistent connections."""
         return [
             *(str(self._python), "-m", "gunicorn", "--workers", "2", "--threads", "4"),
             *("--keep-alive", "75", "--bind", f"{LOOPBACK}:{self.port}", "aetos.wsgi.api:application"),
@@ -88,9 +88,9 @@ class Aetos(Server):
 
 
 def aetos_environment(directory: Path) -> Path:
-    """A virtual environment with Aetos, made if it is not there."""
+    """Create a virtual environment with Aetos if it does not exist, and return its path."""
     if not (directory / "ready").exists():
-        print("installing Aetos into a virtual environment of its own", file=sys.stderr)
+        print("installing Aetos into a virtual environment", file=sys.stderr)
         venv.create(directory, with_pip=True, clear=True)
         pip = [str(directory / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, *AETOS], check=True)

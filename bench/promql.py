@@ -1,10 +1,11 @@
-"""How long scoping takes.
+"""Measure the duration of scoping.
 
-``python bench/promql.py`` prints, all from one run on one core:
+``python bench/promql.py`` prints, all measured on one core:
 
-- the median time to scope 50 dashboard queries (``bench/queries``), beside the time that promql-parser takes
-  to parse the same (in Rust) and to walk its tree;
-- the time for 32 KiB over the time for 16 KiB, for texts of many shapes, each accepted and scoped as a whole;
+- the median time to scope 50 dashboard queries (``bench/queries``), and the time that promql-parser (in Rust)
+  takes to parse the same queries and to walk the tree;
+- the ratio of the times for 32 KiB and 16 KiB of query text, for texts of many shapes, which are all
+  accepted;
 - the slowest of these texts of 32 KiB.
 """
 
@@ -27,7 +28,7 @@ TARGET_GROWTH = 2.3
 
 
 def seconds(function, argument, *, repeats):
-    """The shortest of some runs, of as many calls as fill a millisecond."""
+    """Return the time of a call: the shortest of several runs, each of about a millisecond."""
     start = time.perf_counter()
     function(argument)
     once = time.perf_counter() - start
@@ -42,7 +43,7 @@ def seconds(function, argument, *, repeats):
 
 
 def parse_and_walk(text):
-    """What promql-parser is needed for here: each selector, from its tree."""
+    """Return all selectors of a query, as parsed by promql-parser."""
     found = []
     stack = [promql_parser.parse(text)]
     while stack:
@@ -83,7 +84,7 @@ def dashboards():
 
 
 def filled(size, part, *, start="", end="", between=""):
-    """As many parts as fit."""
+    """Return a text that repeats a part up to a size."""
     count = (size - len(start) - len(end) + len(between)) // (len(part) + len(between))
     return start + between.join([part] * count) + end
 

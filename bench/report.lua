@@ -1,4 +1,4 @@
--- For wrk: tokens in turn from the file that TOKENS names, and one line of JSON at the end.
+-- For wrk: send the tokens in the file $TOKENS in turn, and print one line of JSON at the end.
 local tokens = {}
 local file = os.getenv("TOKENS")
 if file and file ~= "" then

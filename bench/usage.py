@@ -1,7 +1,9 @@
-"""How long an update and a scrape take, and what they ask of Nova: python -m bench.usage [--quick].
+"""Measure the duration of updates and scrapes of the usage exporter, and its calls to Nova.
 
-The peer asks as exporters commonly do: the list of projects, and for each project its domain and its usage,
-one after the other (1 + 2N calls). Both ask the same fake Nova, which runs in a process of its own.
+    python -m bench.usage [--quick]
+
+The comparison requests the list of projects, and then the domain and the usage of each project in turn (1 +
+2N calls), as exporters commonly do. Both use the same fake Nova, which runs in a separate process.
 """
 
 from __future__ import annotations
@@ -32,18 +34,18 @@ if TYPE_CHECKING:
 NOW = time.time()
 START = NOW - 30 * 86400
 SAMPLE = 200
-"""Projects that the peer is timed with where all of them would take minutes; the rest is reckoned."""
+"""The comparison requests at most this many projects; the time for all projects is extrapolated."""
 
 
 class ManyProjects(FakeNova):
-    """Finds a project's servers without a look at all others."""
+    """Finds the servers of a project without iterating over all servers."""
 
     def _content(self, path, query, *, paged):
         if not path.startswith("/os-simple-tenant-usage/"):
             if path.startswith("/domains/"):
                 return {"domain": self.domains[0]}
             return super()._content(path, query, paged=paged)
-        tenants, _ = self._usage(self.of_project[path.rpartition("/")[2]], query, paged=False)
+        tenants, _ = self._usage(self.servers_by_project[path.rpartition("/")[2]], query, paged=False)
         return {"tenant_usage": tenants[0] if tenants else {}}
 
 
@@ -55,32 +57,32 @@ def serve(pipe: Connection, projects: int, servers: int, delay: float) -> None:
             for number in range(projects)
         ]
         nova.add(*(Server(f"{number:06}", f"p{number % projects}", START) for number in range(servers)))
-        nova.of_project = {f"p{number}": [] for number in range(projects)}
+        nova.servers_by_project = {f"p{number}": [] for number in range(projects)}
         for server in nova.servers.values():
-            nova.of_project[server.project_id].append(server)
+            nova.servers_by_project[server.project_id].append(server)
         pipe.send(nova.url)
         pipe.recv()
 
 
-def peers_way(url: str, projects: int) -> float:
-    """Seconds of 1 + 2N calls; of a sample, if N is large."""
+def call_per_project(url: str, projects: int) -> float:
+    """Return the duration of 1 + 2N calls, extrapolated from a sample if N is large."""
     count = min(projects, SAMPLE)
     began = time.perf_counter()
-    with requests.Session() as asking:
-        listed = asking.get(f"{url}/v3/projects", timeout=60).json()["projects"]
+    with requests.Session() as connections:
+        listed = connections.get(f"{url}/v3/projects", timeout=60).json()["projects"]
         first = time.perf_counter() - began
         for project in listed[:count]:
-            asking.get(f"{url}/v3/domains/{project['domain_id']}", timeout=60).json()
+            connections.get(f"{url}/v3/domains/{project['domain_id']}", timeout=60).json()
             path = f"{url}/v2.1/os-simple-tenant-usage/{project['id']}"
-            asking.get(path, params=window(START, NOW), timeout=60).json()
+            connections.get(path, params=window(START, NOW), timeout=60).json()
     return first + (time.perf_counter() - began - first) * projects / count
 
 
 def one_site(projects: int, servers: int, delay: float, directory: Path) -> None:
-    here, there = multiprocessing.Pipe()
-    process = multiprocessing.Process(target=serve, args=(there, projects, servers, delay))
+    pipe, server_pipe = multiprocessing.Pipe()
+    process = multiprocessing.Process(target=serve, args=(server_pipe, projects, servers, delay))
     process.start()
-    url = here.recv()
+    url = pipe.recv()
     own = session.Session(auth=noauth.NoAuth())
     cloud = Cloud(
         adapter.Adapter(own, service_type="identity", endpoint_override=f"{url}/v3"),
@@ -96,14 +98,14 @@ def one_site(projects: int, servers: int, delay: float, directory: Path) -> None
             updater.update()
             seconds.append(time.perf_counter() - began)
     calls = cloud.calls // 3
-    peer = peers_way(url, projects)
-    here.send("end")
+    comparison = call_per_project(url, projects)
+    pipe.send("end")
     process.join()
-    reckoned = " (reckoned)" if projects > SAMPLE else ""
+    extrapolated = " (extrapolated)" if projects > SAMPLE else ""
     print(
-        f"{projects:6} projects {servers:6} servers {delay * 1000:3.0f} ms a call: "
+        f"{projects:6} projects {servers:6} servers {delay * 1000:3.0f} ms per call: "
         f"first update {seconds[0]:6.2f} s, further {min(seconds[1:]):6.2f} s, {calls} calls; "
-        f"1 + 2N calls {peer:7.1f} s{reckoned}: {peer / min(seconds[1:]):.0f} times"
+        f"1 + 2N calls {comparison:7.1f} s{extrapolated}: {comparison / min(seconds[1:]):.0f} times"
     )
 
 
@@ -115,7 +117,7 @@ def write_dummy(path: Path, projects: int) -> None:
             file.write(
                 f'[[default.projects]]\nproject_name = "p{number}"\nproject_id = "{number}"\nmachines = [\n'
             )
-            file.writelines(machine.format(2 + one % 3, f"{number}-{one}") + "\n" for one in range(5))
+            file.writelines(machine.format(2 + index % 3, f"{number}-{index}") + "\n" for index in range(5))
             file.write("]\n")
 
 
@@ -130,22 +132,22 @@ def dummy(path: Path) -> None:
     scrapes = []
     for _ in range(5):
         began = time.perf_counter()
-        packed = exposition.render(time.time(), compressed=True)
+        compressed = exposition.render(time.time(), compressed=True)
         scrapes.append(time.perf_counter() - began)
-    text = gzip.decompress(packed)
+    text = gzip.decompress(compressed)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"dummy file {path.name}: first update {seconds[0]:.2f} s, "
         f"further {statistics.median(seconds[1:]):.2f} s; "
         f"scrape {statistics.median(scrapes) * 1000:.1f} ms, {len(text) / 1e6:.1f} MB "
-        f"({len(packed) / 1e6:.2f} MB compressed); memory at most {memory:.0f} MB"
+        f"({len(compressed) / 1e6:.2f} MB compressed); memory at most {memory:.0f} MB"
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="2,000 projects alone")
-    parser.add_argument("--dummy", type=Path, help="a dummy file in place of the one made here")
+    parser.add_argument("--quick", action="store_true", help="measure only 2,000 projects")
+    parser.add_argument("--dummy", type=Path, help="use this dummy file instead of a generated file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
