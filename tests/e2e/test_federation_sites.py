@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.e2e.federation_stack import federate_token
 from tests.engines import program_of
 
-from chrysaetos.demo.processes import free_port, wait_for
+from chrysaetos.demo.processes import free_port, wait_for, write_private
 from chrysaetos.demo.sites import DemoSite, PortalPrometheus, sample_usage, write_portal
 from chrysaetos.federation.portal import installed_version
 from chrysaetos.federation.registry import FRESHNESS, USAGE
@@ -226,11 +226,20 @@ def test_rotating_and_revoking_a_token_in_use(federation: Federation) -> None:
     portal, gate = federation.portal, federation.beta.gate
     eventually(federation.complete, "not complete before")
     begin = time.time()
-    token_file = portal.directory / "tokens" / "beta"
-    new = federate_token("rotate", "portal", "--grace", "3s", tokens=gate.tokens).strip()
-    token_file.write_text(new)
+
+    def use(token: str) -> None:
+        """Replace the portal's token atomically, once the gate accepts it."""
+        headers = {"Authorization": f"Bearer {token}"}
+        url = f"{gate.root_url}/federate"
+        eventually(
+            lambda: requests.get(url, {"match[]": USAGE}, headers=headers, timeout=10).status_code == 200,
+            "the gate does not accept the token",
+        )
+        write_private(portal.directory / "tokens" / "beta", token)
+
+    use(federate_token("rotate", "portal", "--grace", "4s", tokens=gate.tokens).strip())
     # After the grace period, the old token has expired.
-    eventually(lambda: time.time() > begin + 5, "")
+    eventually(lambda: time.time() > begin + 7, "")
     failed = f'count_over_time((up{{job="site-beta"}} == 0)[{int(time.time() - begin)}s:1s])'
     assert not portal.series(failed)
 
@@ -239,11 +248,11 @@ def test_rotating_and_revoking_a_token_in_use(federation: Federation) -> None:
     assert list(portal.series('up{job="site-beta"}').values()) == [0.0]
 
     allowing = ("--allow", USAGE, "--allow", FRESHNESS)
-    token_file.write_text(federate_token("new", "portal", *allowing, "--expires", "5s", tokens=gate.tokens))
+    use(federate_token("new", "portal", *allowing, "--expires", "5s", tokens=gate.tokens).strip())
     eventually(federation.complete, "the new token does not work")
     eventually(lambda: not federation.usage("beta"), "the token has not expired")
     federate_token("revoke", "portal", tokens=gate.tokens)
-    token_file.write_text(federate_token("new", "portal", *allowing, "--expires", "90d", tokens=gate.tokens))
+    use(federate_token("new", "portal", *allowing, "--expires", "90d", tokens=gate.tokens).strip())
     eventually(federation.complete, "the last token does not work")
 
 
