@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
+
+from tests.fakes.json_server import JsonHandler, JsonServer
 
 __all__ = ["FakeInfraOptim"]
 
 _UUID = "5f0c1b9e-0000-4000-8000-000000000001"
 
 
-class FakeInfraOptim:
+class FakeInfraOptim(JsonServer):
     """Watcher's API with one audit. A context manager.
 
     Args:
@@ -30,19 +30,8 @@ class FakeInfraOptim:
         self.plans = plans
         self.created: dict[str, Any] | None = None
         self.refused: str | None = None
-        handler = type("Handler", (_Handler,), {"api": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(_Handler, api=self)
+        self.url = self.root_url
 
     def audit(self) -> dict[str, str]:
         """Return the audit, and advance its state."""
@@ -51,10 +40,10 @@ class FakeInfraOptim:
         return {"uuid": _UUID, "state": state}
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
     api: FakeInfraOptim
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802  # the base class' name
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path != "/v1/audits":
             self._reply(404, {})
@@ -64,21 +53,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.api.created = body
             self._reply(201, self.api.audit())
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802  # the base class' name
         if self.path == f"/v1/audits/{_UUID}":
             self._reply(200, self.api.audit())
         elif self.path == f"/v1/action_plans?audit_uuid={_UUID}":
             self._reply(200, {"action_plans": [{"uuid": str(number)} for number in range(self.api.plans)]})
         else:
             self._reply(404, {})
-
-    def _reply(self, status: int, body: dict[str, Any]) -> None:
-        text = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class' name
-        """Log nothing."""

@@ -9,9 +9,10 @@ import json
 import threading
 import time
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
+
+from tests.fakes.json_server import JsonHandler, JsonServer
 
 from chrysaetos.secret import new_secret
 
@@ -65,19 +66,15 @@ class FakeKeystone:
         self.page = 1000
         self.may_list = True
         self.changed: Callable[[dict[str, Any]], None] = lambda _: None
-        handler = type("Handler", (_Handler,), {"keystone": self})
-        self._server: ThreadingHTTPServer | None = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
+        self._server: JsonServer | None = JsonServer(_Handler, keystone=self)
+        self._server.start()
+        self.url = self._server.root_url
 
     def stop(self) -> None:
         """Stop the server, so that connections are refused."""
         if self._server is not None:
             self.hold.set()
-            self._server.shutdown()
-            self._thread.join()
-            self._server.server_close()
+            self._server.stop()
             self._server = None
 
     def issue(
@@ -180,10 +177,10 @@ def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
     keystone: FakeKeystone
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802  # the base class' name
         keystone = self.keystone
         if self._broken():
             return
@@ -196,9 +193,9 @@ class _Handler(BaseHTTPRequestHandler):
                 "media-types": [],
             }
             if path.startswith("/v3"):
-                self._answer(200, {"version": version})
+                self._reply(200, {"version": version})
             else:
-                self._answer(300, {"versions": {"values": [version]}})
+                self._reply(300, {"versions": {"values": [version]}})
             return
         if path == "/v3/projects":
             self._list(query)
@@ -219,7 +216,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._error(404, "the service does not know access rules")
         else:
             catalog = {} if "nocatalog" in query else {"catalog": keystone.catalog()}
-            self._answer(200, {"token": {**data, **catalog}})
+            self._reply(200, {"token": {**data, **catalog}})
 
     def _list(self, query: str) -> None:
         keystone = self.keystone
@@ -231,9 +228,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif not keystone.may_list:
             self._error(403, "You are not authorized to perform identity:list_projects.")
         else:
-            self._answer(200, keystone.list_projects(asked))
+            self._reply(200, keystone.list_projects(asked))
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802  # the base class' name
         keystone = self.keystone
         auth = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["auth"]
         if self._broken():
@@ -252,7 +249,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._error(401, "The request you have made requires authentication.")
         else:
             body = {"token": {**keystone.tokens[token.decode()], "catalog": keystone.catalog()}}
-            self._answer(201, body, {"X-Subject-Token": token.decode()})
+            self._reply(201, body, {"X-Subject-Token": token.decode()})
 
     def _broken(self) -> bool:
         time.sleep(self.keystone.delay)
@@ -262,16 +259,4 @@ class _Handler(BaseHTTPRequestHandler):
         return True
 
     def _error(self, status: int, message: str) -> None:
-        self._answer(status, {"error": {"code": status, "title": "error", "message": message}})
-
-    def _answer(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
-        text = json.dumps(body).encode()
-        self.send_response(status)
-        for name, value in {**(headers or {}), "Content-Type": "application/json"}.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class' name
-        """Do not log requests."""
+        self._reply(status, {"error": {"code": status, "title": "error", "message": message}})

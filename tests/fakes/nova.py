@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.fakes.json_server import JsonHandler, JsonServer
 
 __all__ = ["FakeNova"]
 
 
-class FakeNova:
+class FakeNova(JsonServer):
     """Nova with hosts and servers. A context manager.
 
     Args:
@@ -35,19 +34,8 @@ class FakeNova:
         self.largest_page = largest_page
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.status: int | None = None
-        handler = type("Handler", (_Handler,), {"nova": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v2.1"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(_Handler, nova=self)
+        self.url = self.root_url + "/v2.1"
 
     def hypervisors(self) -> list[dict[str, Any]]:
         """Return the response of "List Hypervisors Details", microversion 2.53 or later."""
@@ -65,7 +53,7 @@ class FakeNova:
         ]
 
     def page(self, path: str, asked: dict[str, str]) -> dict[str, Any] | None:
-        """The answer to a path, None for one that is not there."""
+        """Return the response for a path, None if the path does not exist."""
         if path == "/v2.1/os-hypervisors/detail":
             key, found = "hypervisors", self.hypervisors()
         elif path == "/v2.1/servers/detail" and asked.get("all_tenants") == "1":
@@ -79,10 +67,10 @@ class FakeNova:
         return {key: found[start:end], **({f"{key}_links": more} if more else {})}
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
     nova: FakeNova
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802  # the base class' name
         parts = urlsplit(self.path)
         asked = {key: values[-1] for key, values in parse_qs(parts.query).items()}
         self.nova.requests.append((parts.path, asked))
@@ -93,14 +81,3 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             page = self.nova.page(parts.path, asked)
             self._reply(404 if page is None else 200, page or {})
-
-    def _reply(self, status: int, body: dict[str, Any]) -> None:
-        text = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class' name
-        """Log nothing."""
