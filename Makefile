@@ -12,12 +12,25 @@ BIN := $(VENV)/bin
 LOCK := requirements/lock.txt
 DEMO_ARGS ?=
 TEST_ARGS ?=
-CLOUDKITTY := 25 24
+# The releases that make test runs; make test-deep runs all that are in requirements/.
+CLOUDKITTY := 25
 WATCHER := 17 15
+ALL_CLOUDKITTY := $(patsubst requirements/cloudkitty-%.txt,%,$(wildcard requirements/cloudkitty-*.txt))
+ALL_WATCHER := $(patsubst requirements/watcher-%.txt,%,$(wildcard requirements/watcher-*.txt))
+RELEASES = $(CLOUDKITTY:%=cloudkitty-%) $(WATCHER:%=watcher-%)
+export CHRYSAETOS_CLOUDKITTY := $(CLOUDKITTY)
+export CHRYSAETOS_WATCHER := $(WATCHER)
 SERVERS := prometheus:prometheus promtool:prometheus memcached:memcached victoria-metrics:victoria-metrics \
     haproxy:haproxy curl:curl
 # What is tested on every Python of the machine.
 PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http property))
+
+# What takes seconds: without what starts servers, asks promtool, or mutates and fuzzes.
+UNIT := $(filter-out tests/test_docs.py $(addprefix tests/,cloudkitty demo e2e fakes federation property support watcher), \
+    $(patsubst %/,%,$(wildcard tests/*/)) $(wildcard tests/test_*.py))
+# A set of servers for each worker; the tests of a file share it.
+PYTEST = $(BIN)/pytest --numprocesses auto --dist loadfile
+SIDE_BY_SIDE := --jobs $(shell nproc) --output-sync
 
 # A virtual environment belongs to the interpreter that made it: for another one it is made anew.
 MADE_BY := $(shell $(PYTHON) -c 'import re, sys; \
@@ -30,25 +43,31 @@ demo: $(VENV)/demo
 	@exec $(BIN)/chrysaetos demo $(DEMO_ARGS)
 
 # The tests come last, and run when a part before them has failed as well.
-test: $(VENV)/dev
+test: $(VENV)/dev $(RELEASES:%=.venvs/%/made)
 	@tools/need.sh $(SERVERS)
 	@# Where they cannot be built, what needs them is skipped, with the reason.
 	@-tools/engines.py build prometheus3 prometheus3_parser
 	@failed=0; \
-	$(MAKE) --keep-going lint pythons cloudkitty watcher || failed=1; \
-	$(BIN)/pytest $(TEST_ARGS) || failed=1; \
+	$(MAKE) $(SIDE_BY_SIDE) --keep-going lint pythons $(RELEASES:%=test-%) || failed=1; \
+	$(PYTEST) $(TEST_ARGS) || failed=1; \
 	exit $$failed
 
-test-deep: $(VENV)/dev
+test-deep: export CHRYSAETOS_CLOUDKITTY := $(ALL_CLOUDKITTY)
+test-deep: export CHRYSAETOS_WATCHER := $(ALL_WATCHER)
+test-deep: $(VENV)/dev $(ALL_CLOUDKITTY:%=test-cloudkitty-%) $(ALL_WATCHER:%=test-watcher-%)
 	@tools/need.sh $(SERVERS)
 	tools/engines.py build prometheus3 prometheus3_parser victoriametrics thanos
 	CHRYSAETOS_E2E_QUERIES=5000 CHRYSAETOS_REALWORLD=2500 CHRYSAETOS_PARSER_TEXTS=1000000 \
 	    CHRYSAETOS_EXAMPLES=2000 CHRYSAETOS_FUZZ_SECONDS=60 \
-	    $(BIN)/pytest --timeout=3600 $(TEST_ARGS) tests/property tests/e2e
+	    $(PYTEST) --timeout=3600 $(TEST_ARGS) tests/property tests/e2e
 	PATH="$$(dirname $$(tools/engines.py path prometheus3)):$$PATH" \
-	    $(BIN)/pytest --timeout=3600 $(TEST_ARGS) tests/e2e
+	    $(PYTEST) --timeout=3600 $(TEST_ARGS) tests/e2e
 
-check: lint
+check: $(VENV)/dev
+	@$(MAKE) $(SIDE_BY_SIDE) lint unit
+
+unit: $(VENV)/dev
+	$(PYTEST) --quiet $(UNIT)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check
@@ -65,8 +84,10 @@ docs: $(VENV)/docs
 	@echo "build/docs/html/index.html, and man pages in build/docs/man"
 
 # What belongs to CloudKitty is tested where CloudKitty is: in a virtual environment for each release.
-cloudkitty: $(CLOUDKITTY:%=.venvs/cloudkitty-%/made)
-	for release in $(CLOUDKITTY); do .venvs/cloudkitty-$$release/bin/python -m pytest tests/cloudkitty || exit; done
+cloudkitty: $(CLOUDKITTY:%=test-cloudkitty-%)
+
+test-cloudkitty-%: .venvs/cloudkitty-%/made
+	.venvs/cloudkitty-$*/bin/python -m pytest --quiet tests/cloudkitty
 
 .venvs/cloudkitty-%/made: .venvs/cloudkitty-%/$(MADE_BY) requirements/cloudkitty-%.txt \
     addons/cloudkitty-aetos/pyproject.toml pyproject.toml
@@ -75,9 +96,11 @@ cloudkitty: $(CLOUDKITTY:%=.venvs/cloudkitty-%/made)
 	@touch $@
 
 # The same for Watcher. The end-to-end tests run the decision engines of these environments.
-watcher: $(WATCHER:%=.venvs/watcher-%/made)
+watcher: $(WATCHER:%=test-watcher-%)
+
+test-watcher-%: .venvs/watcher-%/made
 	@tools/need.sh prometheus:prometheus promtool:prometheus
-	for release in $(WATCHER); do .venvs/watcher-$$release/bin/python -m pytest tests/watcher || exit; done
+	.venvs/watcher-$*/bin/python -m pytest --quiet tests/watcher
 
 .venvs/watcher-%/made: .venvs/watcher-%/$(MADE_BY) requirements/watcher-%.txt pyproject.toml
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement requirements/watcher-$*.txt \

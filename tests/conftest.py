@@ -2,6 +2,10 @@
 
 from importlib.util import find_spec
 
+from tests.support.leftovers import pytest_configure
+
+__all__ = ["pytest_configure"]
+
 # The environments of Watcher and CloudKitty do not have Hypothesis.
 if find_spec("hypothesis"):
     from hypothesis import HealthCheck, settings

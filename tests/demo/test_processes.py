@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from tests.support.cleanup import alive
 from tests.support.commands import run
 
 from chrysaetos.demo.processes import (
@@ -21,14 +22,6 @@ from chrysaetos.demo.processes import (
     wait_for,
     write_private,
 )
-
-
-def alive(pid: int) -> bool:
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 def test_a_preferred_port_is_used_if_it_is_free() -> None:
@@ -128,6 +121,17 @@ def test_children_of_an_exited_process_are_stopped(tmp_path: Path) -> None:
     assert alive(child)
     process.stop()
     assert wait_for(lambda: not alive(child), timeout=5)
+
+
+def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
+    script = (
+        "import os; from pathlib import Path; from chrysaetos.demo.processes import Process; "
+        f"print(Process('it', ['sleep', '60'], log=Path({str(tmp_path / 'log')!r})).pid, flush=True); "
+        "os.kill(os.getpid(), 9)"
+    )
+    killed = run([sys.executable, "-c", script])
+    assert killed.status == -signal.SIGKILL, killed.err
+    assert wait_for(lambda: not alive(int(killed.printed)), timeout=10)
 
 
 def test_a_signal_to_the_terminal_does_not_reach_a_process(tmp_path: Path) -> None:

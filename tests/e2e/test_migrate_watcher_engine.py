@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.test_watcher import Site, engine, in_order, site
 from tests.e2e.watcher_engine import Engine, environment_of
 from tests.support.commands import run
+from tests.support.releases import WATCHER
 
 from chrysaetos.demo.processes import wait_for
 
@@ -45,7 +46,7 @@ def audited(watcher: Engine) -> list[str]:
         return in_order(watcher.audit("workload_balance", {})["actions"])
 
 
-@pytest.mark.parametrize("release", ["17", "15"])
+@pytest.mark.parametrize("release", [str(release) for release in WATCHER])
 def test_the_plan_is_the_same_before_and_after_the_move_and_back(
     release: str, site: Site, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.e2e.watcher_engine import Emulator, Engine
+from tests.support.releases import WATCHER
 from tests.watcher.sample import SampleCloud
 
 from chrysaetos.demo.gateway import Gateway
@@ -99,7 +100,7 @@ class Engines:
     ours: Engine
 
 
-@pytest.fixture(scope="module", params=["17", "15"])
+@pytest.fixture(scope="module", params=[str(release) for release in WATCHER])
 def engines(
     site: Site, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engines]:

@@ -1,14 +1,17 @@
 """Servers that the demo starts: ports, log files, readiness, and an end by process id.
 
 Every server gets a session of its own, so that Ctrl-C in the terminal reaches the demo alone and it can
-end them in order. Only process groups made here are ever signalled.
+end them in order; when the demo is killed, the kernel sends them SIGTERM. Only process
+groups made here are ever signalled.
 """
 
 from __future__ import annotations
 
+import errno
 import http.client
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -57,6 +60,9 @@ class DemoError(ChrysaetosError):
 class Interrupted(DemoError):
     """A signal stopped the demo while it was waiting."""
 
+
+# Without this a demo that is killed would leave its servers behind (util-linux; see prctl(2)).
+_ENDS_WITH_ITS_PARENT = ("setpriv", "--pdeathsig", "TERM", "--") if shutil.which("setpriv") else ()
 
 _reservations: dict[int, int] = {}
 
@@ -197,12 +203,14 @@ class Process:
         self.name = name
         self.log = log
         private_directory(log.parent)
+        if shutil.which(command[0]) is None:
+            raise DemoError(f"{name} cannot be started: {command[0]}: {os.strerror(errno.ENOENT)}")
         # All servers listen on loopback, so no proxy may be used.
         direct = {"NO_PROXY": "*", "no_proxy": "*"}
         with log.open("wb") as output:
             try:
                 self._child = subprocess.Popen(
-                    command,
+                    [*_ENDS_WITH_ITS_PARENT, *command],
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.fakes.wire import Recorder, Wire, statuses
+from tests.support.cleanup import alive
 
 from chrysaetos.demo.processes import wait_for
 
@@ -77,14 +78,6 @@ def service(directory, listener=None, reply=None, **options):
             yield running
         finally:
             running.end()
-
-
-def runs(pid):
-    """Whether there is such a process, and it is not merely waiting to be buried (proc_pid_stat(5))."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def ask(address, request=ALIVE):
@@ -163,7 +156,7 @@ def test_workers_end_when_their_watcher_is_killed(tmp_path):
         assert running.told() == "READY=1"
         workers = running.workers()
         running.process.kill()
-        assert wait_for(lambda: not any(map(runs, workers)), timeout=10)
+        assert wait_for(lambda: not any(map(alive, workers)), timeout=10)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
