@@ -30,7 +30,7 @@ POISON = answer(b"of somebody else")
 
 
 def on_both_loops(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Runs a test on uvloop, as the gateway does, and on asyncio; nothing may be left open behind it."""
+    """Run a test on uvloop, like the gateway, and on asyncio; nothing may be left open afterwards."""
 
     @functools.wraps(test)
     def run(loop: str, **arguments: Any) -> None:
@@ -52,7 +52,7 @@ def on_both_loops(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..
 async def serving(
     script: Script, *, server_tls: ssl.SSLContext | None = None, **options: Any
 ) -> AsyncIterator[tuple[RawUpstream, Upstream]]:
-    """A server with this script, and a pool in front of it that has lost nothing when the block ends."""
+    """Run a server with this script and a pool, which must have lost no slot when the block ends."""
     async with RawUpstream(script, tls=server_tls) as server:
         upstream = Upstream(UpstreamOptions(**{"host": "127.0.0.1", "port": server.port, **options}))
         try:
@@ -96,7 +96,7 @@ async def echo(peer: Peer) -> None:
         await peer.send(answer(path_of(await peer.request())))
 
 
-# the way of a request
+# the path of a request
 
 
 @on_both_loops
@@ -111,7 +111,7 @@ async def test_connections_are_kept_and_counted() -> None:
 
 
 @on_both_loops
-async def test_the_request_arrives_as_it_should() -> None:
+async def test_request_arrives_with_its_method_headers_and_body() -> None:
     options: dict[str, Any] = {
         "path_prefix": "/prom",
         "static_headers": (("X-Scope-OrgID", "cloud"),),
@@ -126,7 +126,7 @@ async def test_the_request_arrives_as_it_should() -> None:
 
 
 @on_both_loops
-async def test_a_body_can_be_iterated_however_it_came() -> None:
+async def test_a_body_can_be_iterated_in_any_framing() -> None:
     async with serving(answering(answer(b"whole"), answer(), CHUNKED + b"2\r\nab\r\n0\r\n\r\n")) as (
         _,
         upstream,
@@ -163,7 +163,7 @@ async def test_byte_by_byte(data: bytes, kept: bool) -> None:
 
 
 @on_both_loops
-async def test_what_has_arrived_meanwhile_is_whole() -> None:
+async def test_body_that_arrived_in_the_meantime_is_complete() -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.send(CHUNKED, b"2\r\nab\r\n", b"0\r\n\r\n")
@@ -198,7 +198,7 @@ async def test_head() -> None:
 
 
 @on_both_loops
-async def test_interim_answers_are_passed_over() -> None:
+async def test_interim_responses_are_skipped() -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.send(b"HTTP/1.1 100 Continue\r\n\r\n", answer(status=b"103 Early Hints", length=False))
@@ -211,7 +211,7 @@ async def test_interim_answers_are_passed_over() -> None:
 
 
 @on_both_loops
-async def test_a_redirect_is_an_answer() -> None:
+async def test_redirect_is_not_followed() -> None:
     redirect = answer(status=b"302 Found", headers=(b"Location: http://127.0.0.1:1/",))
     async with serving(answering(redirect)) as (server, upstream):
         assert (await get(upstream)).status == 302
@@ -219,7 +219,7 @@ async def test_a_redirect_is_an_answer() -> None:
 
 
 @on_both_loops
-async def test_content_codings_are_left_alone() -> None:
+async def test_content_codings_are_not_decoded() -> None:
     async with serving(answering(answer(b"\x1f\x8b\0\xff", headers=(b"Content-Encoding: gzip",)))) as (
         _,
         upstream,
@@ -230,7 +230,7 @@ async def test_content_codings_are_left_alone() -> None:
 
 
 @on_both_loops
-async def test_what_cannot_be_sent_opens_no_connection() -> None:
+async def test_invalid_request_opens_no_connection() -> None:
     async with serving(echo) as (server, upstream):
         with pytest.raises(ValueError, match="header"):
             await get(upstream, headers=[(b"A", b"b\r\nX-Scope-OrgID: c")])
@@ -239,7 +239,7 @@ async def test_what_cannot_be_sent_opens_no_connection() -> None:
         assert server.accepted == 0
 
 
-# answers that are not whole, or not answers
+# incomplete and malformed responses
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
@@ -254,7 +254,7 @@ async def test_what_cannot_be_sent_opens_no_connection() -> None:
     ],
 )
 @on_both_loops
-async def test_a_cut_body_is_never_a_short_one(data: bytes, how: str) -> None:
+async def test_cut_off_body_is_an_error(data: bytes, how: str) -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.send(data)
@@ -272,7 +272,7 @@ async def test_a_cut_body_is_never_a_short_one(data: bytes, how: str) -> None:
 
 
 @on_both_loops
-async def test_a_body_that_is_cut_at_once_is_no_short_one_either() -> None:
+async def test_body_cut_off_with_its_first_read_is_an_error() -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhell")
@@ -286,7 +286,7 @@ async def test_a_body_that_is_cut_at_once_is_no_short_one_either() -> None:
 
 
 @on_both_loops
-async def test_a_body_without_a_length_that_is_reset() -> None:
+async def test_reset_of_a_body_without_a_length_is_an_error() -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.send(CLOSING + b"hell")
@@ -299,14 +299,14 @@ async def test_a_body_without_a_length_that_is_reset() -> None:
 
 
 @on_both_loops
-async def test_malformed_chunks_break_the_body() -> None:
+async def test_malformed_chunk_fails_the_body() -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.send(CHUNKED + b"2\r\nab\r\n", b"zz\r\n")
         await peer.gone()
 
     async with serving(script) as (_, upstream):
-        with pytest.raises(UpstreamBroken, match="understood"):
+        with pytest.raises(UpstreamBroken, match="malformed"):
             await read(await get(upstream))
 
 
@@ -324,7 +324,7 @@ async def test_malformed_chunks_break_the_body() -> None:
     ],
 )
 @on_both_loops
-async def test_a_malformed_head_is_a_bad_gateway(data: bytes) -> None:
+async def test_malformed_headers_are_a_bad_gateway(data: bytes) -> None:
     async with serving(answering(data)) as (server, upstream):
         with pytest.raises(BadGateway) as caught:
             await get(upstream, b"/?s=private", headers=[(b"A", b"private")])
@@ -334,7 +334,7 @@ async def test_a_malformed_head_is_a_bad_gateway(data: bytes) -> None:
 
 @pytest.mark.parametrize("drip", [b"A: b\r\n" * 200, b"A" * 1000])
 @on_both_loops
-async def test_an_endless_head_is_cut_off(drip: bytes) -> None:
+async def test_endless_headers_are_cut_off(drip: bytes) -> None:
     sent = 0
 
     async def script(peer: Peer) -> None:
@@ -351,12 +351,12 @@ async def test_an_endless_head_is_cut_off(drip: bytes) -> None:
         assert sent < 5_000_000
 
 
-# bytes out of turn
+# unexpected bytes
 
 
 @pytest.mark.parametrize("excess", [b"x", POISON])
 @on_both_loops
-async def test_bytes_behind_an_answer_spoil_it(excess: bytes) -> None:
+async def test_bytes_after_a_response_reject_it(excess: bytes) -> None:
     async with serving(answering(answer(b"mine") + excess)) as (_, upstream):
         with pytest.raises(BadGateway, match="behind the end"):
             await get(upstream)
@@ -364,7 +364,7 @@ async def test_bytes_behind_an_answer_spoil_it(excess: bytes) -> None:
 
 
 @on_both_loops
-async def test_bytes_behind_a_streamed_answer_break_it() -> None:
+async def test_bytes_after_a_streamed_response_fail_its_body() -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmi", b"ne" + POISON)
@@ -377,7 +377,7 @@ async def test_bytes_behind_a_streamed_answer_break_it() -> None:
 
 @pytest.mark.parametrize("excess", [b"x", b"\r\n", POISON])
 @on_both_loops
-async def test_a_byte_on_a_resting_connection_closes_it(excess: bytes) -> None:
+async def test_byte_on_an_idle_connection_closes_it(excess: bytes) -> None:
     async with serving(echo) as (server, upstream):
         assert (await get(upstream, b"/1")).body == b"/1"
         await server.peers[0].send(excess)
@@ -387,7 +387,7 @@ async def test_a_byte_on_a_resting_connection_closes_it(excess: bytes) -> None:
 
 
 @on_both_loops
-async def test_bytes_that_the_loop_has_not_read_yet_are_no_answer() -> None:
+async def test_bytes_that_the_loop_has_not_read_are_not_taken_for_a_response() -> None:
     async with serving(echo) as (server, upstream):
         assert (await get(upstream, b"/1")).body == b"/1"
         server.peers[0].send_now(POISON)
@@ -397,7 +397,7 @@ async def test_bytes_that_the_loop_has_not_read_yet_are_no_answer() -> None:
 
 
 @on_both_loops
-async def test_a_connection_that_is_handed_over_is_checked_too() -> None:
+async def test_connection_passed_to_a_waiting_request_is_checked() -> None:
     async def script(peer: Peer) -> None:
         request = await peer.request()
         await asyncio.sleep(0.02)
@@ -422,7 +422,7 @@ async def test_a_connection_that_is_handed_over_is_checked_too() -> None:
 
 
 @on_both_loops
-async def test_an_answer_before_the_request_is_written_ends_the_connection() -> None:
+async def test_response_before_the_request_is_written_closes_the_connection() -> None:
     async def script(peer: Peer) -> None:
         await peer.send(answer(status=b"413 Content Too Large"))
         await peer.gone()
@@ -433,11 +433,11 @@ async def test_an_answer_before_the_request_is_written_ends_the_connection() -> 
         assert upstream.idle == 0
 
 
-# connections that have died
+# connections that were closed
 
 
 def dying(alive: int, data: bytes = b"", how: str = "close") -> Script:
-    """Answers so many requests on each connection; the next one gets this data and the end."""
+    """Respond to so many requests on each connection; send this data to the next one and close."""
 
     async def script(peer: Peer) -> None:
         for _ in range(alive):
@@ -458,7 +458,7 @@ def dying(alive: int, data: bytes = b"", how: str = "close") -> Script:
     ids=["GET", "query by POST"],
 )
 @on_both_loops
-async def test_a_read_is_sent_again_over_a_new_connection(request_: dict[str, Any], how: str) -> None:
+async def test_read_is_retried_over_a_new_connection(request_: dict[str, Any], how: str) -> None:
     async with serving(dying(1, how=how)) as (server, upstream):
         await get(upstream, b"/1")
         assert (await get(upstream, b"/2", **request_)).body == b"/2"
@@ -468,7 +468,7 @@ async def test_a_read_is_sent_again_over_a_new_connection(request_: dict[str, An
 
 
 @on_both_loops
-async def test_the_second_try_does_not_take_another_old_connection() -> None:
+async def test_retry_does_not_use_an_idle_connection() -> None:
     async with serving(dying(1), max_connections=3) as (server, upstream):
         await asyncio.gather(*(get(upstream, b"/old") for _ in range(3)))
         assert upstream.idle == 3
@@ -478,7 +478,7 @@ async def test_the_second_try_does_not_take_another_old_connection() -> None:
 
 
 @on_both_loops
-async def test_a_read_is_sent_again_only_once() -> None:
+async def test_read_is_retried_only_once() -> None:
     async with serving(dying(0, how="reset")) as (server, upstream):
         with pytest.raises(BadGateway):
             await get(upstream)
@@ -487,10 +487,10 @@ async def test_a_read_is_sent_again_only_once() -> None:
 
 
 @on_both_loops
-async def test_what_changes_something_is_not_sent_again() -> None:
+async def test_write_is_not_retried() -> None:
     async with serving(dying(1)) as (server, upstream):
         await get(upstream)
-        with pytest.raises(BadGateway, match="without an answer"):
+        with pytest.raises(BadGateway, match="without a response"):
             await get(upstream, method="POST", body=b"x")
         assert len(server.requests) == 2
         assert upstream.retried == 0
@@ -498,16 +498,16 @@ async def test_what_changes_something_is_not_sent_again() -> None:
 
 @pytest.mark.parametrize("data", [b"H", b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 100 Continue\r\n\r\n"])
 @on_both_loops
-async def test_nothing_is_sent_again_behind_the_first_byte(data: bytes) -> None:
+async def test_no_retry_after_the_first_byte(data: bytes) -> None:
     async with serving(dying(1, data)) as (server, upstream):
         await get(upstream)
-        with pytest.raises(BadGateway, match="head"):
+        with pytest.raises(BadGateway, match="headers"):
             await get(upstream)
         assert len(server.requests) == 2
 
 
 @on_both_loops
-async def test_a_connection_that_closes_while_it_rests_is_dropped() -> None:
+async def test_idle_connection_that_closes_is_dropped() -> None:
     async with serving(answering(answer(b"x"))) as (server, upstream):
         await get(upstream)
         server.peers[0].close()
@@ -517,7 +517,7 @@ async def test_a_connection_that_closes_while_it_rests_is_dropped() -> None:
 
 
 @on_both_loops
-async def test_refused() -> None:
+async def test_connection_refused() -> None:
     async with RawUpstream(silence) as server:
         port = server.port
     upstream = Upstream(UpstreamOptions(host="127.0.0.1", port=port))
@@ -529,7 +529,7 @@ async def test_refused() -> None:
 
 
 @on_both_loops
-async def test_closed_as_soon_as_it_is_made() -> None:
+async def test_connection_closed_immediately() -> None:
     async def script(peer: Peer) -> None:
         peer.close()
 
@@ -539,17 +539,17 @@ async def test_closed_as_soon_as_it_is_made() -> None:
 
         async def late(*arguments: Any, **options: Any) -> Any:
             transport, connection = await connect(*arguments, **options)
-            await until(lambda: connection.shut)
+            await until(lambda: connection.closed)
             return transport, connection
 
         vars(loop)["create_connection"] = late
-        with pytest.raises(Unavailable, match="at once"):
+        with pytest.raises(Unavailable, match="immediately"):
             await get(upstream)
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 70 + ".invalid"])
 @on_both_loops
-async def test_a_name_that_has_no_address(host: str) -> None:
+async def test_name_without_an_address(host: str) -> None:
     upstream = Upstream(UpstreamOptions(host=host, port=80))
     with pytest.raises(Unavailable):
         await get(upstream)
@@ -560,7 +560,7 @@ async def test_a_name_that_has_no_address(host: str) -> None:
 
 
 @on_both_loops
-async def test_no_answer_in_time() -> None:
+async def test_no_response_in_time() -> None:
     async with serving(silence) as (server, upstream):
         with pytest.raises(GatewayTimeout, match=r"0\.1 seconds"):
             await get(upstream, timeout=0.1)
@@ -568,7 +568,7 @@ async def test_no_answer_in_time() -> None:
 
 
 @on_both_loops
-async def test_a_dripping_head_does_not_move_the_deadline() -> None:
+async def test_slow_headers_do_not_extend_the_deadline() -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.send(b"HTTP/1.1 200 OK\r\n")
@@ -610,7 +610,7 @@ async def test_a_longer_deadline_follows_a_shorter_one() -> None:
 
 
 @on_both_loops
-async def test_a_silent_body_is_broken() -> None:
+async def test_paused_body_times_out() -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.send(CHUNKED + b"2\r\nab\r\n")
@@ -639,11 +639,11 @@ async def test_a_body_may_take_longer_than_the_timeout() -> None:
 
 
 @on_both_loops
-async def test_a_connection_that_cannot_be_made_in_time() -> None:
+async def test_connection_timeout() -> None:
     async def script(peer: Peer) -> None:
         await peer.gone()
 
-    # it accepts and never answers the TLS greeting
+    # accepts, but never continues the TLS handshake
     async with serving(script, tls=ssl.create_default_context(), connect_timeout=0.1) as (server, upstream):
         with pytest.raises(Unavailable, match="too long"):
             await get(upstream)
@@ -662,7 +662,7 @@ async def test_no_slot_in_time() -> None:
 
 
 @on_both_loops
-async def test_resting_connections_grow_old() -> None:
+async def test_idle_connections_expire() -> None:
     async with serving(echo, idle_seconds=0.1) as (server, upstream):
         await get(upstream)
         assert upstream.idle == 1
@@ -672,18 +672,18 @@ async def test_resting_connections_grow_old() -> None:
 
 
 @on_both_loops
-async def test_no_more_connections_rest_than_allowed() -> None:
+async def test_no_more_idle_connections_than_allowed() -> None:
     async with serving(echo, max_idle=2) as (_, upstream):
         await asyncio.gather(*(get(upstream) for _ in range(5)))
         assert upstream.opened == 5
         assert upstream.idle == 2
 
 
-# callers who go away
+# cancelled callers
 
 
 @on_both_loops
-async def test_cancelled_while_it_waits_for_a_slot() -> None:
+async def test_cancelled_while_waiting_for_a_slot() -> None:
     async with serving(echo, max_connections=1) as (server, upstream):
         holder = asyncio.create_task(upstream._lease(asyncio.get_running_loop().time() + 5, fresh=False))
         connection = await holder
@@ -698,7 +698,7 @@ async def test_cancelled_while_it_waits_for_a_slot() -> None:
 
 
 @on_both_loops
-async def test_cancelled_in_the_moment_a_slot_is_given() -> None:
+async def test_cancelled_at_the_moment_a_slot_is_assigned() -> None:
     async with serving(echo, max_connections=1) as (server, upstream):
         connection = await upstream._lease(asyncio.get_running_loop().time() + 5, fresh=False)
         waiters = [asyncio.create_task(get(upstream, b"/%d" % number)) for number in range(2)]
@@ -710,7 +710,7 @@ async def test_cancelled_in_the_moment_a_slot_is_given() -> None:
 
 
 @on_both_loops
-async def test_cancelled_while_it_connects() -> None:
+async def test_cancelled_while_connecting() -> None:
     async with serving(echo) as (_, upstream):
         for turns in range(8):
             task = asyncio.create_task(get(upstream))
@@ -722,7 +722,7 @@ async def test_cancelled_while_it_connects() -> None:
 
 
 @on_both_loops
-async def test_cancelled_while_it_waits_for_the_head() -> None:
+async def test_cancelled_while_waiting_for_the_headers() -> None:
     gone = asyncio.Event()
 
     async def script(peer: Peer) -> None:
@@ -741,7 +741,7 @@ async def test_cancelled_while_it_waits_for_the_head() -> None:
 @pytest.mark.parametrize("first", ["answer", "cancel"])
 @pytest.mark.parametrize("data", [answer(b"late"), CHUNKED + b"2\r\nab\r\n", b"garbage"])
 @on_both_loops
-async def test_cancelled_in_the_moment_the_answer_arrives(data: bytes, first: str) -> None:
+async def test_cancelled_at_the_moment_the_response_arrives(data: bytes, first: str) -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.gone()
@@ -761,7 +761,7 @@ async def test_cancelled_in_the_moment_the_answer_arrives(data: bytes, first: st
 
 
 @on_both_loops
-async def test_cancelled_while_it_waits_for_the_body() -> None:
+async def test_cancelled_while_waiting_for_the_body() -> None:
     gone = asyncio.Event()
 
     async def script(peer: Peer) -> None:
@@ -780,7 +780,7 @@ async def test_cancelled_while_it_waits_for_the_body() -> None:
 
 
 @on_both_loops
-async def test_an_aborted_body_closes_its_connection() -> None:
+async def test_aborted_body_closes_its_connection() -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.send(CHUNKED + b"2\r\nab\r\n")
@@ -791,7 +791,7 @@ async def test_an_aborted_body_closes_its_connection() -> None:
         response.abort()
         response.abort()
         assert (upstream.in_use, upstream.idle) == (0, 0)
-        with pytest.raises(UpstreamBroken, match="given up"):
+        with pytest.raises(UpstreamBroken, match="aborted"):
             await read(response)
 
 
@@ -799,7 +799,7 @@ async def test_an_aborted_body_closes_its_connection() -> None:
 
 
 @on_both_loops
-async def test_a_slow_reader_stalls_the_upstream() -> None:
+async def test_slow_reader_pauses_the_upstream() -> None:
     total, piece = 50 * 1024 * 1024, bytes(range(256)) * 256
     sent = 0
     digest = hashlib.sha256()
@@ -814,7 +814,7 @@ async def test_a_slow_reader_stalls_the_upstream() -> None:
         await peer.gone()
 
     async with serving(script) as (_, upstream):
-        # far longer than the timeout: what the reader does not take is not held against the upstream
+        # Far longer than the timeout: a slow reader must not count as a silent upstream.
         response = await get(upstream, timeout=0.3)
         first = await anext(response)
         digest.update(first)
@@ -835,7 +835,7 @@ async def test_a_slow_reader_stalls_the_upstream() -> None:
 
 
 @on_both_loops
-async def test_a_connection_reads_on_behind_a_paused_answer() -> None:
+async def test_connection_is_read_again_after_a_paused_response() -> None:
     body = bytes(3 * 1024 * 1024)
     async with serving(answering(answer(body), answer(b"next"))) as (server, upstream):
         response = await get(upstream)
@@ -847,7 +847,7 @@ async def test_a_connection_reads_on_behind_a_paused_answer() -> None:
 
 
 @on_both_loops
-async def test_a_paused_connection_that_is_kept_is_read_again() -> None:
+async def test_paused_connection_that_is_reused_is_read_again() -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.send(answer(b"hello")[:-1])
@@ -856,7 +856,7 @@ async def test_a_paused_connection_that_is_kept_is_read_again() -> None:
     async with serving(script) as (server, upstream):
         response = await get(upstream)
         (connection,) = upstream._open
-        # a transport may still deliver what it had read before it was paused
+        # A transport may still deliver what it had read before it was paused.
         connection._transport.pause_reading()
         connection._paused = True
         connection.data_received(b"o")
@@ -870,7 +870,7 @@ async def test_a_paused_connection_that_is_kept_is_read_again() -> None:
 
 
 def certified(name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """A server's context with a certificate for the name, and a client's that trusts its authority."""
+    """Return a server's context with a certificate for the name, and a client's that trusts its CA."""
     authority = trustme.CA()
     server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(name).configure_cert(server_side)
@@ -893,7 +893,7 @@ async def test_tls() -> None:
 
 
 @on_both_loops
-async def test_tls_streams_and_breaks_like_tcp() -> None:
+async def test_tls_streams_and_fails_like_tcp() -> None:
     theirs, ours = certified("prom.example")
     body = bytes(range(256)) * 40_000
 
@@ -919,7 +919,7 @@ async def test_tls_streams_and_breaks_like_tcp() -> None:
     ("named", "trusted"), [("other.example", True), ("prom.example", False)], ids=["name", "authority"]
 )
 @on_both_loops
-async def test_a_certificate_that_is_not_the_upstreams(named: str, trusted: bool) -> None:
+async def test_certificate_of_another_server(named: str, trusted: bool) -> None:
     theirs, ours = certified(named)
     if not trusted:
         ours = certified(named)[1]
@@ -946,7 +946,7 @@ async def test_more_requests_than_connections() -> None:
 
 
 @on_both_loops
-async def test_who_waits_longest_is_served_first() -> None:
+async def test_longest_waiting_request_is_served_first() -> None:
     async with serving(echo, max_connections=1) as (server, upstream):
         await asyncio.gather(*(get(upstream, b"/%d" % number) for number in range(20)))
         assert [path_of(request) for request in server.requests] == [b"/%d" % number for number in range(20)]
@@ -964,8 +964,8 @@ async def test_the_connection_used_last_is_taken_first() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 @on_both_loops
-async def test_no_mix_of_faults_loses_a_slot_or_an_answer(seed: int) -> None:
-    dice = random.Random(seed)  # noqa: S311 - dice, no secrets
+async def test_no_mix_of_faults_loses_a_slot_or_a_response(seed: int) -> None:
+    dice = random.Random(seed)  # noqa: S311 - no secrets
 
     async def script(peer: Peer) -> None:
         while True:
@@ -1011,11 +1011,11 @@ async def test_no_mix_of_faults_loses_a_slot_or_an_answer(seed: int) -> None:
     assert min(outcomes.values()) > 5
 
 
-# the end
+# closing
 
 
 @on_both_loops
-async def test_close_ends_what_is_under_way() -> None:
+async def test_close_fails_requests_in_flight() -> None:
     async def script(peer: Peer) -> None:
         if path_of(await peer.request()) == b"/body":
             await peer.send(CHUNKED + b"2\r\nab\r\n")
@@ -1038,7 +1038,7 @@ async def test_close_ends_what_is_under_way() -> None:
 
 
 @on_both_loops
-async def test_close_while_a_connection_is_made() -> None:
+async def test_close_while_connecting() -> None:
     async with serving(echo) as (server, upstream):
         task = asyncio.create_task(get(upstream))
         await asyncio.sleep(0)

@@ -7,7 +7,7 @@ from chrysaetos.http.upstream.replicas import Replicas
 
 
 class Pool:
-    """A replica that answers its name, or raises what it is told to."""
+    """A replica that responds with its name, or raises its error."""
 
     def __init__(self, name):
         self.name = name
@@ -51,14 +51,14 @@ async def ask(replicas, *, idempotent=True):
     return await replicas.request("GET", b"/", timeout=1, idempotent=idempotent)
 
 
-async def test_the_first_is_asked_as_long_as_it_answers(replicas, pools):
+async def test_first_replica_is_used_while_it_responds(replicas, pools):
     assert [await ask(replicas) for _ in range(3)] == ["a"] * 3
     assert [pool.asked for pool in pools] == [3, 0, 0]
     assert replicas.failovers == 0
 
 
 @pytest.mark.parametrize("error", [Unavailable("down"), BadGateway("nonsense")])
-async def test_a_read_goes_to_the_next_and_the_failed_one_rests(replicas, pools, clock, error):
+async def test_read_goes_to_the_next_replica_and_the_failed_one_is_tried_last(replicas, pools, clock, error):
     pools[0].error = error
     assert [await ask(replicas) for _ in range(3)] == ["b"] * 3
     assert [pool.asked for pool in pools] == [1, 3, 0]
@@ -70,7 +70,7 @@ async def test_a_read_goes_to_the_next_and_the_failed_one_rests(replicas, pools,
     assert await ask(replicas) == "a"
 
 
-async def test_when_all_rest_all_are_asked_and_the_last_error_is_told(replicas, pools):
+async def test_if_all_fail_the_last_error_is_raised(replicas, pools):
     for pool in pools:
         pool.error = Unavailable(f"{pool.name} is down")
     for _ in range(2):
@@ -79,7 +79,7 @@ async def test_when_all_rest_all_are_asked_and_the_last_error_is_told(replicas, 
     assert [pool.asked for pool in pools] == [2, 2, 2]
 
 
-async def test_a_replica_that_answers_again_rests_no_longer(replicas, pools):
+async def test_replica_that_responds_again_is_tried_first(replicas, pools):
     pools[0].error = pools[1].error = pools[2].error = Unavailable("down")
     with pytest.raises(Unavailable):
         await ask(replicas)
@@ -89,14 +89,14 @@ async def test_a_replica_that_answers_again_rests_no_longer(replicas, pools):
     assert await ask(replicas) == "a"
 
 
-async def test_a_read_whose_time_is_over_is_not_tried_elsewhere(replicas, pools):
+async def test_read_that_timed_out_is_not_tried_elsewhere(replicas, pools):
     pools[0].error = GatewayTimeout("slow")
     with pytest.raises(GatewayTimeout):
         await ask(replicas)
     assert await ask(replicas) == "b"
 
 
-async def test_what_is_no_read_goes_on_only_if_nothing_was_reached(replicas, pools):
+async def test_write_goes_to_the_next_replica_only_if_the_first_was_not_reached(replicas, pools):
     pools[0].error = Unavailable("down")
     assert await ask(replicas, idempotent=False) == "b"
     pools[1].error = BadGateway("broke off")
@@ -105,6 +105,6 @@ async def test_what_is_no_read_goes_on_only_if_nothing_was_reached(replicas, poo
     assert pools[2].asked == 0
 
 
-async def test_all_are_closed(replicas, pools):
+async def test_close_closes_all_replicas(replicas, pools):
     await replicas.close()
     assert all(pool.closed for pool in pools)

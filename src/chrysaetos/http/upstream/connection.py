@@ -1,19 +1,19 @@
-"""One connection to the upstream, and what comes out of it.
+"""A connection to the upstream, which carries one request at a time.
 
 Theory of operation. A connection is in one of four states:
 
-    resting     in the pool; not one byte may arrive
-    handed over a request has it and has not been written yet
-    busy        one request is written, its answer is being read
-    shut        closed for good; everything it held is given back
+    idle     in the pool; no byte may arrive
+    leased   assigned to a request that has not been written yet
+    busy     a request has been written and its response is being read
+    closed   closed for good; its slot has been released
 
-``resting → handed over → busy → resting`` is the way of a complete answer, and only of that. All else ends
-in *shut*: an end or a byte out of turn, an answer that is malformed or cut, a deadline, a request that was
-not wholly written when its answer ended, a caller who went away.
+``idle → leased → busy → idle`` is the path of a complete response, and only of that. Anything else ends in
+*closed*: the upstream closes the connection or sends a byte unexpectedly, the response is malformed or cut
+off, a deadline passes, the request was not fully written when its response ended, or the caller is cancelled.
 
-The transport is read by callbacks alone. An answer that arrives in one read costs one future, no task and no
-queue. Deadlines share one timer for each connection: it is set again only when it would fire too late, or
-fired too early, so that a request does not pay for one.
+The transport is read by callbacks only. A response that arrives in one read costs one future, no task and no
+queue. All deadlines of a connection share one timer. It is set again only if it would fire too late, or after
+it fired too early, so most requests set no timer.
 """
 
 from __future__ import annotations
@@ -27,42 +27,42 @@ from chrysaetos.errors import ApiError, BadGateway, GatewayTimeout
 from chrysaetos.http.upstream.http1 import ProtocolError, ResponseReader
 from chrysaetos.http.upstream.response import BodyStream, UpstreamBroken, UpstreamResponse
 
-__all__ = ["Connection", "Owner", "Unanswered"]
+__all__ = ["Connection", "NoResponse", "Owner"]
 
 _HIGH_WATER = 256 * 1024
-"""Bytes of a body that wait for their reader before the transport is paused."""
+"""Bytes of a body that are buffered before the transport is paused."""
 
 _TIMER_SLACK = 0.001
 """Seconds; the resolution of the event loop's clock."""
 
 
-class Unanswered(Exception):
-    """The connection ended before the first byte of an answer."""
+class NoResponse(Exception):
+    """The connection was closed before the first byte of a response."""
 
 
 class Owner(Protocol):
-    """What a connection tells its pool."""
+    """The callbacks of a connection's pool."""
 
-    def on_free(self, connection: Connection) -> None:
-        """The answer was complete and the connection can carry another request."""
+    def on_complete(self, connection: Connection) -> None:
+        """Reuse the connection: its response was complete."""
 
-    def on_shut(self, connection: Connection, *, busy: bool) -> None:
-        """The connection is of no more use; ``busy``: it held a slot for a request."""
+    def on_closed(self, connection: Connection, *, busy: bool) -> None:
+        """Drop a connection that was closed; if it was ``busy``, release its slot."""
 
-    def on_broken(self) -> None:
-        """A body broke off behind its head."""
+    def on_cut_off(self) -> None:
+        """Count a body that was cut off after the headers."""
 
-    def on_gone(self, connection: Connection) -> None:
-        """The socket is closed."""
+    def on_socket_closed(self, connection: Connection) -> None:
+        """Forget a connection whose socket is closed."""
 
 
 class Connection(asyncio.Protocol):
-    """One connection, one request at a time.
+    """A connection that carries one request at a time.
 
     Args:
         owner: the pool.
         loop: the running loop.
-        max_header_bytes: limit for the head of an answer.
+        max_header_bytes: limit for the status line and headers of a response.
     """
 
     __slots__ = (
@@ -80,13 +80,13 @@ class Connection(asyncio.Protocol):
         "_timer_due",
         "_transport",
         "_waiter",
-        "shut",
+        "closed",
     )
 
     _transport: asyncio.Transport
 
     def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop, max_header_bytes: int) -> None:
-        self.shut = False
+        self.closed = False
         self._owner = owner
         self._loop = loop
         self._max_header_bytes = max_header_bytes
@@ -101,29 +101,30 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = math.inf
 
-    # what the pool asks for
+    # called by the pool
 
     def usable(self) -> bool:
-        """Whether a request may be written.
+        """Return whether a request may be written.
 
-        The kernel is asked, too: bytes or an end that the loop has not read yet would become the next
-        request's answer.
+        This also asks the kernel: bytes that the event loop has not read yet would be taken for the response
+        to the next request.
         """
-        return not self.shut and not self._poll.poll(0)
+        return not self.closed and not self._poll.poll(0)
 
     def send(
         self, request: bytes, *, head_only: bool, deadline: float, timeout: float
     ) -> asyncio.Future[UpstreamResponse]:
-        """Writes one request.
+        """Write a request.
 
         Args:
-            request: the whole of it.
-            head_only: it is a HEAD.
-            deadline: loop time by which the head of the answer must be there.
-            timeout: seconds without a byte of the body after which it counts as broken.
+            request: the complete request.
+            head_only: whether its method is HEAD.
+            deadline: loop time by which the response's headers must have arrived.
+            timeout: seconds without a byte of the body after which the response fails.
 
         Returns:
-            The answer, as soon as its head is read. It fails with ``Unanswered`` or an ``ApiError``.
+            A future of the response, done once its headers are read. It fails with ``NoResponse`` or an
+            ``ApiError``.
         """
         self._busy = True
         self._reader = ResponseReader(head_only=head_only, max_header_bytes=self._max_header_bytes)
@@ -133,49 +134,49 @@ class Connection(asyncio.Protocol):
         self._transport.write(request)
         return waiter
 
-    def give_up(self, waiter: asyncio.Future[UpstreamResponse]) -> None:
-        """The task that waited for this answer has gone."""
+    def cancel(self, waiter: asyncio.Future[UpstreamResponse]) -> None:
+        """Close the connection because the task that waited for this response was cancelled."""
         if self._waiter is waiter:
             self.abort()
 
-    def rest(self, seconds: float) -> None:
-        """The connection is in the pool, for as many seconds at most."""
+    def set_idle(self, seconds: float) -> None:
+        """Close the connection unless it is used again within so many seconds."""
         self._expire_at(self._loop.time() + seconds)
 
     def abort(self, error: ApiError | None = None) -> None:
-        """Closes at once, on our side's wish. A request in flight fails with the error, when one is given."""
+        """Close the connection at once. A request in flight fails with the error, if one is given."""
         waiter, stream = self._waiter, self._stream
-        self._shut()
+        self._close()
         if stream is not None:
-            stream.finish(UpstreamBroken("The body was given up."))
+            stream.finish(UpstreamBroken("The response was aborted."))
         elif error is not None and waiter is not None and not waiter.done():
             waiter.set_exception(error)
 
     def resume(self) -> None:
-        """The body's reader has taken all that was there."""
+        """Read from the transport again, because the buffered part of the body was consumed."""
         if self._paused:
             self._paused = False
             self._transport.resume_reading()
             self._expire_at(self._loop.time() + self._timeout)
 
-    # what the transport tells
+    # called by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection, with its TLS where there is some, stands."""
+        """Keep the transport. With TLS, the handshake is complete."""
         self._transport = cast("asyncio.Transport", transport)
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes: a part of the answer, or something that was not asked for."""
+        """Read a part of the response. Bytes without a request close the connection."""
         reader = self._reader
         if reader is None:
-            self._shut()
+            self._close()
             return
         try:
             piece = reader.feed(data)
         except ProtocolError as error:
-            refusal = BadGateway(f"Prometheus cannot be understood: {error}.")
-            self._fail(refusal, f"The body cannot be understood: {error}.")
+            refusal = BadGateway(f"Prometheus sent a malformed response: {error}.")
+            self._fail(refusal, f"The body of the response is malformed: {error}.")
             return
         if reader.complete:
             self._complete(reader, piece, reuse=reader.keep_alive)
@@ -183,31 +184,31 @@ class Connection(asyncio.Protocol):
             self._partial(reader, piece)
 
     def eof_received(self) -> None:
-        """The upstream has closed in order. The transport closes its own side."""
+        """Handle an orderly close by the upstream. The transport then closes its own side."""
         if self._reader is not None and self._reader.feed_eof():
             self._complete(self._reader, b"", reuse=False)
         else:
             self._ended()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the end counts, not its cause
-        """The socket is closed, by either side."""
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the cause makes no difference
+        """Handle a socket that was closed by either side."""
         self._ended()
-        self._owner.on_gone(self)
+        self._owner.on_socket_closed(self)
 
-    # what follows from it
+    # state changes
 
     def _complete(self, reader: ResponseReader, piece: bytes, *, reuse: bool) -> None:
         waiter, stream = self._waiter, self._stream
         self._reader = self._stream = self._waiter = None
-        # an unwritten rest of the request would be read by the upstream as the start of the next one
+        # The upstream would read the unwritten rest of the request as the start of the next one.
         if reuse and not self._transport.get_write_buffer_size() and not self._transport.is_closing():
             if self._paused:
                 self._paused = False
                 self._transport.resume_reading()
             self._busy = False
-            self._owner.on_free(self)
+            self._owner.on_complete(self)
         else:
-            self._shut()
+            self._close()
         if stream is not None:
             if piece:
                 stream.push(piece)
@@ -222,7 +223,7 @@ class Connection(asyncio.Protocol):
         if stream is None:
             waiter = self._waiter
             if waiter is None or waiter.done():
-                self._shut()
+                self._close()
                 return
             self._stream = stream = BodyStream(self)
             waiter.set_result(
@@ -234,40 +235,42 @@ class Connection(asyncio.Protocol):
             if not self._paused:
                 self._paused = True
                 self._transport.pause_reading()
-            # a slow reader is no fault of the upstream
+            # A slow client must not count as a silent upstream.
             self._deadline = math.inf
         else:
             self._expire_at(self._loop.time() + self._timeout)
 
     def _ended(self) -> None:
         if self._reader is None or self._reader.status:
-            self._fail(None, "The body was cut before its end.")
+            self._fail(None, "The body was cut off.")
         elif self._reader.started:
-            self._fail(BadGateway("Prometheus broke off in the middle of its answer's head."), "")
+            self._fail(
+                BadGateway("Prometheus closed the connection in the middle of the response headers."), ""
+            )
         else:
-            self._fail(Unanswered(), "")
+            self._fail(NoResponse(), "")
 
     def _fail(self, error: Exception | None, broken: str) -> None:
-        """Shuts by the upstream's fault, and tells who waits: for the head (error) or the body (broken)."""
+        """Close after a fault of the upstream; ``error`` is for the headers, ``broken`` for the body."""
         waiter, stream = self._waiter, self._stream
-        self._shut()
+        self._close()
         if stream is not None:
-            self._owner.on_broken()
+            self._owner.on_cut_off()
             stream.finish(UpstreamBroken(broken))
         elif waiter is not None and not waiter.done() and error is not None:
             waiter.set_exception(error)
 
-    def _shut(self) -> None:
-        if self.shut:
+    def _close(self) -> None:
+        if self.closed:
             return
-        self.shut = True
+        self.closed = True
         busy, self._busy = self._busy, False
         self._reader = self._stream = self._waiter = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._transport.abort()
-        self._owner.on_shut(self, busy=busy)
+        self._owner.on_closed(self, busy=busy)
 
     # deadlines
 
@@ -286,6 +289,6 @@ class Connection(asyncio.Protocol):
                 self._expire_at(self._deadline)
             return
         self._fail(
-            GatewayTimeout(f"Prometheus did not answer within {self._timeout:g} seconds."),
-            f"No byte of the body came for {self._timeout:g} seconds.",
+            GatewayTimeout(f"Prometheus did not respond within {self._timeout:g} seconds."),
+            f"No byte of the body arrived for {self._timeout:g} seconds.",
         )

@@ -1,16 +1,16 @@
-"""The upstream: a pool of kept-alive connections to one Prometheus.
+"""The upstream: a pool of persistent connections to one Prometheus.
 
-What must never happen, and what stands against it:
+What must never happen, and what prevents it:
 
-- *An answer reaches the wrong caller.* A connection goes back to the pool only behind a complete answer; a
-  byte that arrives out of turn closes it; before each reuse the kernel is asked whether one is waiting.
-  Requests are never pipelined.
-- *A request is carried out twice.* Only reads are sent again, once, before the first byte of an answer.
-- *A slot is lost.* Each request holds one of ``max_connections`` slots from ``_lease`` to the end of its
-  answer, whatever ends it: its end, an error, a deadline, the cancellation of the task.
+- *A response reaches the wrong caller.* A connection returns to the pool only after a complete response. A
+  byte that arrives without a request closes it, and before each reuse the kernel is asked whether one is
+  waiting. Requests are never pipelined.
+- *A request is executed twice.* Only reads are retried, once, and only before the first byte of a response.
+- *A slot is lost.* Each request holds one of ``max_connections`` slots from ``_lease`` until its response
+  ends, whether by completion, an error, a deadline or the cancellation of the task.
 
-The connection that was used last is taken first, so that those which are not needed grow old and close. Who
-waits for a slot is served in the order of arrival.
+The most recently used connection is taken first, so surplus connections stay idle and are closed. Requests
+that wait for a slot are served in order of arrival.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from chrysaetos import __version__
 from chrysaetos.errors import ApiError, BadGateway, Unavailable
-from chrysaetos.http.upstream.connection import Connection, Unanswered
+from chrysaetos.http.upstream.connection import Connection, NoResponse
 from chrysaetos.http.upstream.http1 import RequestEncoder
 from chrysaetos.http.upstream.response import UpstreamBroken, UpstreamResponse
 
@@ -40,21 +40,22 @@ _CLOSED = "The gateway is shutting down."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamOptions:
-    """Where the upstream is, and how much of it is used.
+    """Where the upstream is, and how many connections to it are used.
 
     Attributes:
-        host: name or address; an IPv6 address without brackets.
+        host: its name or address; an IPv6 address has no brackets.
         port: TCP port.
-        tls: context for HTTPS, with its CA and client certificate; None speaks plain HTTP.
-        server_hostname: name that the upstream's certificate must have; the host when None.
-        path_prefix: path in front of each target, as ``/prometheus``.
-        static_headers: fields that each request carries, as ``X-Scope-OrgID``; they win over a caller's.
-        default_headers: fields that a request carries unless it has one of the same name.
+        tls: context for HTTPS, with its CA and client certificate; None for plain HTTP.
+        server_hostname: name that the upstream's certificate must have; the host if None.
+        path_prefix: prefix of each target, such as ``/prometheus``.
+        static_headers: headers of every request, such as ``X-Scope-OrgID``; they override a caller's.
+        default_headers: headers of every request that has none of the same name.
         connect_timeout: seconds for name resolution, connection and TLS handshake together.
-        max_connections: requests that are under way at once; further ones wait.
-        max_idle: connections that are kept without a request.
-        idle_seconds: how long each of them is kept; less than the upstream does (Prometheus: 5 minutes).
-        max_header_bytes: limit for the head of an answer.
+        max_connections: concurrent requests; further ones wait.
+        max_idle: idle connections that are kept open.
+        idle_seconds: how long an idle connection is kept; must be less than the upstream's own limit
+            (Prometheus: 5 minutes).
+        max_header_bytes: limit for the status line and headers of a response.
     """
 
     host: str
@@ -75,16 +76,16 @@ class Upstream:
     """A client of one upstream, for one event loop.
 
     Args:
-        options: where it is.
+        options: where the upstream is.
 
     Attributes:
         opened: connections that were opened.
-        reused: requests that were sent over a kept one.
-        retried: reads that were sent a second time.
-        errors: requests that ended in an error and bodies that broke off; cancelled ones are not among them.
+        reused: requests that were sent over an idle connection.
+        retried: reads that were retried.
+        errors: requests that failed and bodies that were cut off, without cancelled requests.
 
     Raises:
-        ValueError: a part of the options cannot be sent as HTTP.
+        ValueError: an option cannot be sent as HTTP.
     """
 
     def __init__(self, options: UpstreamOptions) -> None:
@@ -104,7 +105,7 @@ class Upstream:
         self._open: set[Connection] = set()
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self._closed = False
-        self._all_gone: asyncio.Future[None] | None = None
+        self._all_closed: asyncio.Future[None] | None = None
         self.opened = 0
         self.reused = 0
         self.retried = 0
@@ -112,17 +113,17 @@ class Upstream:
 
     @property
     def in_use(self) -> int:
-        """Slots that requests hold now."""
+        """The number of slots that requests hold."""
         return self._in_use
 
     @property
     def idle(self) -> int:
-        """Kept connections without a request."""
+        """The number of idle connections."""
         return len(self._idle)
 
     @property
     def waiting(self) -> int:
-        """Requests that wait for a slot."""
+        """The number of requests that wait for a slot."""
         return sum(not waiter.done() for waiter in self._waiting)
 
     async def request(
@@ -130,31 +131,33 @@ class Upstream:
         method: str,
         target: bytes,
         *,
-        timeout: float,  # noqa: ASYNC109 - it bounds silence in the body too, which no scope around the call can
+        timeout: float,  # noqa: ASYNC109 - it also limits pauses in the body, after the call has returned
         body: bytes = b"",
         headers: Sequence[tuple[bytes, bytes]] = (),
         idempotent: bool = False,
     ) -> UpstreamResponse:
-        """Sends one request and returns when the head of its answer is there.
+        """Send a request and return when the headers of its response have arrived.
 
         Args:
             method: GET, HEAD, POST, PUT, DELETE, OPTIONS or PATCH.
-            target: raw path and query, percent-encoded; the path prefix comes in front of it.
-            timeout: seconds for a slot, the connection and the head together; then, for the body, seconds
-                without a byte while one is awaited.
+            target: raw path and query, percent-encoded, without the path prefix.
+            timeout: seconds for the slot, the connection and the response's headers together; then, for the
+                body, seconds without a byte while the caller waits for one.
             body: the content.
-            headers: further fields. ``Host``, ``User-Agent``, ``Content-Length`` and those of the connection
-                are written here and refused there.
-            idempotent: it may be sent a second time, as a query by POST. GET, HEAD and OPTIONS always may.
+            headers: further headers. ``Host``, ``User-Agent``, ``Content-Length`` and the connection's
+                headers are added here and must not be among them.
+            idempotent: whether the request may be retried, such as a query by POST. GET, HEAD and OPTIONS
+                always may.
 
         Returns:
-            The answer, whatever its status; redirects are not followed.
+            The response, with any status; redirects are not followed.
 
         Raises:
             ValueError: the method, the target or a header cannot be sent as it is.
-            Unavailable: no connection, or no free slot in time.
-            GatewayTimeout: no head of an answer in time.
-            BadGateway: the answer's head is malformed or broke off, or the connection ended without one.
+            Unavailable: the connection failed, or no slot was free in time.
+            GatewayTimeout: the response's headers did not arrive in time.
+            BadGateway: the response's headers are malformed or incomplete, or the connection was closed
+                without a response.
         """
         request = self._encoder.encode(method, target, headers, body)
         deadline = asyncio.get_running_loop().time() + timeout
@@ -168,11 +171,11 @@ class Upstream:
                 )
                 try:
                     return await waiter
-                except Unanswered:
+                except NoResponse:
                     if not may_retry:
-                        raise BadGateway("Prometheus closed the connection without an answer.") from None
+                        raise BadGateway("Prometheus closed the connection without a response.") from None
                 except asyncio.CancelledError:
-                    connection.give_up(waiter)
+                    connection.cancel(waiter)
                     raise
                 may_retry, fresh = False, True
                 self.retried += 1
@@ -181,7 +184,7 @@ class Upstream:
             raise
 
     async def close(self) -> None:
-        """Closes every connection and waits until the sockets are closed. Requests under way fail."""
+        """Close every connection and wait until the sockets are closed. Requests in flight fail."""
         self._closed = True
         while self._waiting:
             waiter = self._waiting.popleft()
@@ -190,17 +193,18 @@ class Upstream:
         for connection in tuple(self._open):
             connection.abort(Unavailable(_CLOSED))
         if self._open:
-            self._all_gone = asyncio.get_running_loop().create_future()
-            await self._all_gone
+            self._all_closed = asyncio.get_running_loop().create_future()
+            await self._all_closed
 
     # slots
 
     async def _lease(self, deadline: float, *, fresh: bool) -> Connection:
-        """A connection that can be written to, and the slot that goes with it.
+        """Take a slot and return a connection that a request can be written to.
 
         Args:
             deadline: loop time.
-            fresh: a resting connection will not do: the last one had died in its rest, and so may all have.
+            fresh: whether to open a new connection: the last idle one was closed by the upstream, so the
+                others may be closed as well.
         """
         if self._closed:
             raise Unavailable(_CLOSED)
@@ -222,11 +226,11 @@ class Upstream:
         try:
             return await self._connect(deadline)
         except BaseException:
-            self._free_slot()
+            self._release_slot()
             raise
 
     async def _wait(self, deadline: float) -> Connection | None:
-        """Waits for a slot; with it may come the connection of the request that has just ended."""
+        """Wait for a slot; return the connection that the previous request leaves, if it can be reused."""
         waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
@@ -243,8 +247,8 @@ class Upstream:
             raise
 
     def _pass_on(self, connection: Connection | None) -> None:
-        """Gives a slot, and the connection that may come with it, to who has waited longest, or keeps it."""
-        if connection is not None and connection.shut:
+        """Pass a slot and its connection, if any, to the longest waiting request, or free the slot."""
+        if connection is not None and connection.closed:
             connection = None
         while self._waiting:
             waiter = self._waiting.popleft()
@@ -258,9 +262,9 @@ class Upstream:
             connection.abort()
         else:
             self._idle.append(connection)
-            connection.rest(self._options.idle_seconds)
+            connection.set_idle(self._options.idle_seconds)
 
-    def _free_slot(self) -> None:
+    def _release_slot(self) -> None:
         self._pass_on(None)
 
     async def _connect(self, deadline: float) -> Connection:
@@ -277,37 +281,37 @@ class Upstream:
                 )
         except TimeoutError as error:
             raise Unavailable("Prometheus cannot be reached: the connection took too long.") from error
-        except (OSError, UnicodeError) as error:  # UnicodeError: a name that is none to IDNA
+        except (OSError, UnicodeError) as error:  # UnicodeError: the name is invalid in IDNA
             raise Unavailable("Prometheus cannot be reached.") from error
         if self._closed:
             connection.abort()
             raise Unavailable(_CLOSED)
-        if connection.shut:
-            raise Unavailable("Prometheus cannot be reached: it closed the connection at once.")
-        # not earlier: uvloop never reports the loss of a connection that was cancelled in its last step
+        if connection.closed:
+            raise Unavailable("Prometheus cannot be reached: it closed the connection immediately.")
+        # Not earlier: uvloop never reports the loss of a connection that was cancelled in its last step.
         self._open.add(connection)
         self.opened += 1
         return connection
 
-    # what the connections tell
+    # called by the connections
 
-    def on_free(self, connection: Connection) -> None:
-        """The answer was complete and the connection can carry another request."""
+    def on_complete(self, connection: Connection) -> None:
+        """Reuse the connection: its response was complete."""
         self._pass_on(connection)
 
-    def on_shut(self, connection: Connection, *, busy: bool) -> None:
-        """The connection is of no more use; ``busy``: it held a slot for a request."""
+    def on_closed(self, connection: Connection, *, busy: bool) -> None:
+        """Drop a connection that was closed; if it was ``busy``, release its slot."""
         if busy:
-            self._free_slot()
+            self._release_slot()
         elif connection in self._idle:
             self._idle.remove(connection)
 
-    def on_broken(self) -> None:
-        """A body broke off behind its head."""
+    def on_cut_off(self) -> None:
+        """Count a body that was cut off after the headers."""
         self.errors += 1
 
-    def on_gone(self, connection: Connection) -> None:
-        """The socket is closed."""
+    def on_socket_closed(self, connection: Connection) -> None:
+        """Forget a connection whose socket is closed."""
         self._open.discard(connection)
-        if self._all_gone is not None and not self._open and not self._all_gone.done():
-            self._all_gone.set_result(None)
+        if self._all_closed is not None and not self._open and not self._all_closed.done():
+            self._all_closed.set_result(None)

@@ -1,8 +1,8 @@
-"""Several upstreams that hold the same series: the first that answers is asked.
+"""Several upstreams with the same series: requests go to the first that is available.
 
-A replica that cannot be reached, or gives a request up before the first byte of its answer, is left alone
-for a while, and the next one is asked instead, if the request is a read. What a replica answers is its
-answer, an error of PromQL as well: only what the connection to it raises counts as a failure.
+If a replica cannot be reached, or fails before the first byte of its response, it is tried last for a while,
+and a read is sent to the next replica. Any response counts as success, even an error of PromQL: only
+exceptions of the connection count as failures.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Pool", "Replicas"]
 
-_REST_SECONDS = 5.0
-"""How long a replica that failed is asked last."""
+_TRY_LAST_SECONDS = 5.0
+"""How long a replica that failed is tried last."""
 
 
 class Pool(Protocol):
@@ -31,7 +31,7 @@ class Pool(Protocol):
         method: str,
         target: bytes,
         *,
-        timeout: float,  # noqa: ASYNC109  # the upstream's own; see Upstream.request
+        timeout: float,  # noqa: ASYNC109 - see Upstream.request
         body: bytes = b"",
         headers: Sequence[tuple[bytes, bytes]] = (),
         idempotent: bool = False,
@@ -45,38 +45,38 @@ class Pool(Protocol):
 
 
 class Replicas:
-    """One upstream out of several.
+    """Sends each request to one of several replicas.
 
     Args:
         pools: the replicas, the preferred one first.
-        clock: seconds, monotonic.
+        clock: monotonic time in seconds.
 
     Attributes:
         pools: the replicas.
-        failovers: requests that another replica than the first choice was asked for.
+        failovers: how often a request was sent to the next replica.
     """
 
     def __init__(self, pools: Sequence[Pool], *, clock: Callable[[], float] = time.monotonic) -> None:
         self.pools = tuple(pools)
         self.failovers = 0
         self._clock = clock
-        self._rests_until = [0.0] * len(self.pools)
+        self._failed_until = [0.0] * len(self.pools)
 
     async def request(
         self,
         method: str,
         target: bytes,
         *,
-        timeout: float,  # noqa: ASYNC109  # the upstream's own; see Upstream.request
+        timeout: float,  # noqa: ASYNC109 - see Upstream.request
         body: bytes = b"",
         headers: Sequence[tuple[bytes, bytes]] = (),
         idempotent: bool = False,
     ) -> UpstreamResponse:
-        """Send one request to the first replica that takes it.
+        """Send a request to the first replica that is available.
 
         Raises:
-            Unavailable, BadGateway, GatewayTimeout: as the last replica that was asked raised it. A read that
-                a replica was too slow for is not tried elsewhere: its time is over.
+            Unavailable, BadGateway, GatewayTimeout: the error of the last replica that was tried. After a
+                timeout no other replica is tried, because the request has no time left.
         """
         order = self._order()
         for number, index in enumerate(order):
@@ -85,21 +85,21 @@ class Replicas:
                     method, target, timeout=timeout, body=body, headers=headers, idempotent=idempotent
                 )
             except (Unavailable, BadGateway, GatewayTimeout) as error:
-                self._rests_until[index] = self._clock() + _REST_SECONDS
+                self._failed_until[index] = self._clock() + _TRY_LAST_SECONDS
                 reached = not isinstance(error, Unavailable)
                 last = number == len(order) - 1
                 if last or isinstance(error, GatewayTimeout) or (reached and not idempotent):
                     raise
                 self.failovers += 1
             else:
-                self._rests_until[index] = 0.0
+                self._failed_until[index] = 0.0
                 return response
         raise Unavailable("no upstream is configured")
 
     def _order(self) -> list[int]:
-        """The replicas in the order in which they are asked: those that rest come last."""
+        """Return the replicas' indexes in the order to try them: those that failed recently come last."""
         now = self._clock()
-        return sorted(range(len(self.pools)), key=lambda index: self._rests_until[index] > now)
+        return sorted(range(len(self.pools)), key=lambda index: self._failed_until[index] > now)
 
     async def close(self) -> None:
         """Close every connection to every replica."""

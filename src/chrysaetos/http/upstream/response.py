@@ -1,4 +1,4 @@
-"""An answer of the upstream, and the buffer between its connection and the one task that takes its body."""
+"""A response of the upstream, and the buffer between its connection and the task that reads the body."""
 
 from __future__ import annotations
 
@@ -14,35 +14,37 @@ __all__ = ["BodyStream", "Source", "UpstreamBroken", "UpstreamResponse"]
 
 
 class UpstreamBroken(ChrysaetosError):
-    """A body ended before its end.
+    """The body of a response was cut off.
 
-    Its status may have been passed on already: this is no answer, the transfer itself has to be broken off.
+    Its status may already have been sent to the client, so the connection to the client has to be aborted.
     """
 
 
 class Source(Protocol):
-    """Where a body comes from."""
+    """The connection that a body comes from."""
 
     def resume(self) -> None:
-        """All that had arrived was taken."""
+        """Continue reading: everything that had arrived was consumed."""
 
     def abort(self) -> None:
-        """Nothing more is wanted."""
+        """Close the connection: the rest of the body is not needed."""
 
 
 class UpstreamResponse:
-    """An answer of the upstream: its head, and its body as the bytes that were sent.
+    """A response of the upstream: its status, its headers, and its body as the bytes that were sent.
 
-    Iterate over it for the body, once, in one task. Whoever takes a response reads it to its end or calls
-    ``abort``: until then it holds a connection. Cancelling a task that waits for the body aborts.
+    Iterate over it to read the body, once, in one task. The caller must read the body to its end or call
+    ``abort``: until then the response holds a connection. Cancelling a task that waits for the body aborts
+    it.
 
-    An answer that is ended by closing the connection (HTTP/1.0, or ``Connection: close`` without a length)
-    cannot be told from a cut one (RFC 9112, 8): it counts as whole when the connection was closed in order.
+    A response that ends when the connection is closed (HTTP/1.0, or ``Connection: close`` without a length)
+    cannot be told from one that was cut off (RFC 9112, 8). It counts as complete if the close was orderly.
 
     Attributes:
         status: 200 to 599.
-        headers: end-to-end fields, names in lower case, in their order; hop-by-hop fields are left out.
-        content_length: as the upstream stated it (for HEAD and 304: of the body that was not sent), or None.
+        headers: end-to-end headers in their order, with names in lower case; hop-by-hop headers are removed.
+        content_length: the upstream's Content-Length (for HEAD and 304, of the body that is not sent), or
+            None.
     """
 
     __slots__ = ("_body", "_stream", "content_length", "headers", "status")
@@ -63,17 +65,18 @@ class UpstreamResponse:
 
     @property
     def body(self) -> bytes | None:
-        """The whole body, if it has arrived before any of it was taken; None: iterate."""
+        """The complete body if it has arrived and none of it was read, otherwise None."""
         return self._body if self._stream is None else self._stream.whole()
 
     def __aiter__(self) -> UpstreamResponse:
         return self
 
     async def __anext__(self) -> bytes:
-        """The next bytes of the body, never empty; all that has arrived.
+        """Return all bytes of the body that have arrived, at least one.
 
         Raises:
-            UpstreamBroken: the body was cut, malformed or given up, or silent for the request's ``timeout``.
+            UpstreamBroken: the body was cut off, malformed or aborted, or paused for longer than the
+                request's ``timeout``.
         """
         if self._stream is None:
             piece, self._body = self._body, None
@@ -84,13 +87,13 @@ class UpstreamResponse:
         return piece
 
     def abort(self) -> None:
-        """Gives the body up: what is still open is closed. Nothing happens when it was already complete."""
+        """Close the connection, unless the body is already complete."""
         if self._stream is not None:
             self._stream.abort()
 
 
 class BodyStream:
-    """The buffer between a connection that is read by callbacks and the one task that takes the body."""
+    """The buffer between a connection, which is read by callbacks, and the task that reads the body."""
 
     __slots__ = ("_connection", "_error", "_pieces", "_reader", "_taken", "size")
 
@@ -103,13 +106,13 @@ class BodyStream:
         self._taken = False
 
     def push(self, piece: bytes) -> None:
-        """Bytes have arrived."""
+        """Add bytes that have arrived."""
         self._pieces.append(piece)
         self.size += len(piece)
         self._wake()
 
     def finish(self, error: UpstreamBroken | None = None) -> None:
-        """Nothing more will arrive. After an error what has not been taken is dropped."""
+        """End the body. An error discards the bytes that were not read."""
         self._connection = None
         self._error = error
         if error is not None:
@@ -117,13 +120,13 @@ class BodyStream:
         self._wake()
 
     def whole(self) -> bytes | None:
-        """The body, if it is complete and nothing has been taken."""
+        """Return the body if it is complete and none of it was read, otherwise None."""
         if self._connection is not None or self._taken or self._error is not None:
             return None
         return b"".join(self._pieces)
 
     async def read(self) -> bytes:
-        """All that has arrived; empty at the end."""
+        """Return all bytes that have arrived; none at the end."""
         self._taken = True
         while not self._pieces:
             if self._error is not None:
@@ -146,7 +149,7 @@ class BodyStream:
         return piece
 
     def abort(self) -> None:
-        """The reader has gone."""
+        """Close the connection because the reader is gone."""
         if self._connection is not None:
             self._connection.abort()
 
