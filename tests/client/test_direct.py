@@ -15,11 +15,12 @@ from tests.fakes.metrics_server import MetricsServer, Reply, success, vector
 
 from chrysaetos.client import errors
 from chrysaetos.client.direct import DirectTransport
+from chrysaetos.client.transport import Request
 
 
 def failure(transport, **options):
     with closing(transport), pytest.raises(errors.MetricsError) as caught:
-        transport.send("GET", "/api/v1/query?query=up", **options)
+        transport.send(Request("GET", "/api/v1/query?query=up"), **options)
     return caught.value
 
 
@@ -28,9 +29,9 @@ def test_a_get_and_a_post():
         MetricsServer([success(1)]) as server,
         closing(DirectTransport(f"{server.url}/prefix/")) as transport,
     ):
-        answer = transport.send("GET", "/api/v1/query?query=a%20b", compressed=False)
-        transport.send("POST", "/api/v1/query", form="query=%C3%A9")
-        transport.send("POST", "/api/v1/admin")
+        answer = transport.send(Request("GET", "/api/v1/query?query=a%20b", compressed=False))
+        transport.send(Request("POST", "/api/v1/query", form="query=%C3%A9"))
+        transport.send(Request("POST", "/api/v1/admin"))
     assert (answer.status, json.loads(answer.body)["data"]) == (200, 1)
     assert answer.url == f"{server.url}/prefix/api/v1/query"
     assert answer.headers["content-type"] == "application/json"
@@ -47,7 +48,7 @@ def test_a_get_and_a_post():
 def test_a_compressed_response():
     reply = Reply(body=gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"})
     with MetricsServer([reply]) as server, closing(DirectTransport(server.url)) as transport:
-        assert transport.send("GET", "/").body == b"{}"
+        assert transport.send(Request("GET", "/")).body == b"{}"
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_credentials(options, authorization):
         MetricsServer([success(1)]) as server,
         closing(DirectTransport(server.url, headers={"X-Scope": "a"}, **options)) as transport,
     ):
-        transport.send("GET", "/")
+        transport.send(Request("GET", "/"))
     assert server.requests[0].headers.get("authorization") == authorization
     assert server.requests[0].headers["x-scope"] == "a"
 
@@ -73,7 +74,7 @@ def test_credentials_in_the_url_are_sent_but_not_shown():
         url = server.url.replace("http://", "http://user:s%40cret@")
         with closing(DirectTransport(url)) as transport:
             assert "cret" not in transport.endpoint()
-            assert "cret" not in transport.send("GET", "/").url
+            assert "cret" not in transport.send(Request("GET", "/")).url
     expected = "Basic " + base64.b64encode(b"user:s@cret").decode()
     assert server.requests[0].headers["authorization"] == expected
 
@@ -86,7 +87,7 @@ def test_netrc_is_ignored(tmp_path, monkeypatch):
         MetricsServer([success(1)]) as server,
         closing(DirectTransport(server.url, token="mine")) as transport,
     ):
-        transport.send("GET", "/")
+        transport.send(Request("GET", "/"))
     assert server.requests[0].headers["authorization"] == "Bearer mine"
 
 
@@ -95,7 +96,7 @@ def test_a_redirect_is_not_followed():
         MetricsServer([Reply(302, b"", {"Location": "/elsewhere"})]) as server,
         closing(DirectTransport(server.url)) as transport,
     ):
-        assert transport.send("GET", "/").status == 302
+        assert transport.send(Request("GET", "/")).status == 302
     assert len(server.requests) == 1
 
 
@@ -189,7 +190,7 @@ def test_a_ca_passed_as_verify(authority, tls, tmp_path):
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     with MetricsServer([success(1)], tls) as server:
         with closing(DirectTransport(server.url, verify=str(tmp_path / "ca.pem"))) as transport:
-            assert transport.send("GET", "/").status == 200
+            assert transport.send(Request("GET", "/")).status == 200
         error = failure(DirectTransport(server.url))
         assert type(error) is errors.Unreachable
         assert not error.retryable
@@ -205,7 +206,7 @@ def test_a_ca_from_the_environment(authority, tls, tmp_path, monkeypatch):
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
     with MetricsServer([success(1)], tls) as server, closing(DirectTransport(server.url)) as transport:
-        assert transport.send("GET", "/").status == 200
+        assert transport.send(Request("GET", "/")).status == 200
 
 
 def test_https_to_a_plain_http_port():
@@ -222,7 +223,7 @@ def test_eight_threads_share_a_transport():
         closing(DirectTransport(server.url)) as transport,
         ThreadPoolExecutor(8) as pool,
     ):
-        bodies = list(pool.map(lambda n: transport.send("GET", f"/x?n={n}").body, range(200)))
+        bodies = list(pool.map(lambda n: transport.send(Request("GET", f"/x?n={n}")).body, range(200)))
         assert [json.loads(body)["data"]["result"][0]["value"][1] for body in bodies] == list(
             map(str, range(200))
         )

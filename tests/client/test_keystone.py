@@ -18,6 +18,7 @@ from tests.fakes.metrics_server import MetricsServer, Reply, failed, success
 
 from chrysaetos.client import errors
 from chrysaetos.client.keystone import KeystoneTransport
+from chrysaetos.client.transport import Request
 
 
 @pytest.fixture
@@ -57,16 +58,16 @@ def make():
 
 def failure(transport, **options):
     with pytest.raises(errors.MetricsError) as caught:
-        transport.send("GET", "/api/v1/query?query=up", **options)
+        transport.send(Request("GET", "/api/v1/query?query=up"), **options)
     return caught.value
 
 
 def test_a_request_carries_the_token(make):
     with MetricsServer([success(1)]) as server:
         transport = make(Session(auth=Token(f"{server.url}/prefix/", "abc")), headers={"X-Own": "1"})
-        answer = transport.send("GET", "/x?a=b", compressed=False)
-        transport.send("POST", "/x", form="a=b", timeout=5)
-        transport.send("POST", "/x", idempotent=False)
+        answer = transport.send(Request("GET", "/x?a=b", compressed=False))
+        transport.send(Request("POST", "/x", form="a=b"), timeout=5)
+        transport.send(Request("POST", "/x", idempotent=False))
         assert transport.endpoint() == f"{server.url}/prefix"
         assert (answer.status, answer.url) == (200, f"{server.url}/prefix/x")
         assert json.loads(answer.body) == {"status": "success", "data": 1}
@@ -88,8 +89,8 @@ def test_settings_of_the_session_are_used(make):
         collect_timing=True,
     )
     with MetricsServer([success(1)]) as server:
-        make(session, endpoint_override=server.url).send("GET", "/x")
-        make(session, endpoint_override=server.url).send("GET", "/y")
+        make(session, endpoint_override=server.url).send(Request("GET", "/x"))
+        make(session, endpoint_override=server.url).send(Request("GET", "/y"))
     headers = server.requests[0].headers
     assert headers["user-agent"].startswith("mine ")
     assert headers["forwarded"].startswith("for=192.0.2.1;")
@@ -108,7 +109,7 @@ def test_the_session_is_not_modified(make):
         adapters = dict(inner.adapters)
         transport = make(session)
         for timeout in (None, 3.0):
-            transport.send("GET", "/x", timeout=timeout)
+            transport.send(Request("GET", "/x"), timeout=timeout)
         transport.close()
         assert vars(session) == before
         assert vars(inner) == inner_before
@@ -124,9 +125,9 @@ def test_later_changes_of_the_session_are_used(make):
     with MetricsServer([success(1)]) as server:
         session = Session(auth=Token(server.url, "abc"))
         transport = make(session)
-        transport.send("GET", "/x")
+        transport.send(Request("GET", "/x"))
         session.auth = Token(server.url, "def")
-        transport.send("GET", "/x")
+        transport.send(Request("GET", "/x"))
     assert [request.headers["x-auth-token"] for request in server.requests] == ["abc", "def"]
 
 
@@ -141,9 +142,9 @@ def test_settings_of_an_adapter_are_used(make):
             client_version="5",
         )
         before = dict(vars(adapter))
-        make(adapter).send("GET", "/x")
+        make(adapter).send(Request("GET", "/x"))
         # An adapter over another one.
-        make(Adapter(adapter)).send("GET", "/x")
+        make(Adapter(adapter)).send(Request("GET", "/x"))
         assert vars(adapter) == before
     for request in server.requests:
         assert request.headers["x-auth-token"] == "abc"
@@ -158,8 +159,8 @@ def test_hooks_of_the_requests_session_run(make):
     inner.hooks["response"].append(lambda response, **_: seen.append(response.status_code))
     with MetricsServer([success(1), Reply(302, b"", {"Location": "/y"})]) as server:
         transport = make(Session(session=inner, auth=Token(server.url, "abc")))
-        assert json.loads(transport.send("GET", "/x").body)["data"] == 1
-        assert transport.send("GET", "/x").status == 302
+        assert json.loads(transport.send(Request("GET", "/x")).body)["data"] == 1
+        assert transport.send(Request("GET", "/x")).status == 302
     assert seen == [200, 302]
 
 
@@ -170,9 +171,9 @@ def test_netrc_is_ignored(make, tmp_path, monkeypatch):
     inner = requests.Session()
     with MetricsServer([success(1)]) as server:
         transport = make(Session(session=inner, auth=Token(server.url, "abc")))
-        transport.send("GET", "/x")
+        transport.send(Request("GET", "/x"))
         inner.auth = ("u", "p")
-        transport.send("GET", "/x")
+        transport.send(Request("GET", "/x"))
     without, own = server.requests
     assert "authorization" not in without.headers
     assert own.headers["authorization"] == "Basic dTpw"
@@ -189,18 +190,18 @@ def test_mounted_adapters_are_used(make):
     with MetricsServer([success(1)]) as server:
         session = Session(auth=Token(server.url, "abc"))
         session.mount(server.url, Counting())
-        make(session).send("GET", "/x")
+        make(session).send(Request("GET", "/x"))
     assert Counting.sent == 1
 
 
 def test_a_new_token_is_fetched_after_401(make, fake_keystone):
     with MetricsServer([failed(401, "unauthorized", "expired"), success(1)]) as server:
         transport = make(Session(auth=password(fake_keystone)), endpoint_override=server.url)
-        assert transport.send("GET", "/x").status == 200
+        assert transport.send(Request("GET", "/x")).status == 200
         assert len({request.headers["x-auth-token"] for request in server.requests}) == 2
         server.replies = [failed(401, "unauthorized", "no")]
         server.requests.clear()
-        assert transport.send("GET", "/x").status == 401
+        assert transport.send(Request("GET", "/x")).status == 401
         assert len(server.requests) == 2
 
 
@@ -298,7 +299,7 @@ def test_the_time_limit_includes_the_login(make, fake_keystone):
     with MetricsServer([success(1)]) as server:
         session = Session(auth=password(fake_keystone))
         session.mount("http://", Recording())
-        make(session, endpoint_override=server.url).send("GET", "/x", timeout=30)
+        make(session, endpoint_override=server.url).send(Request("GET", "/x"), timeout=30)
     (first, login), *_, (last, query) = given
     assert (first, last) == ("POST", "GET")
     assert login <= 30
@@ -337,7 +338,7 @@ def test_the_endpoint_is_looked_up_again_after_a_failure(make):
         transport = make(session)
         failure(transport)
         session.auth = Token(server.url, "abc")
-        assert transport.send("GET", "/x").status == 200
+        assert transport.send(Request("GET", "/x")).status == 200
 
 
 def test_a_response_that_is_cut_off(make):
@@ -365,7 +366,7 @@ def test_a_certificate_that_the_session_does_not_trust(make, tmp_path):
     authority.issue_cert("127.0.0.1").configure_cert(context)
     with MetricsServer([success(1)], context) as server:
         session = Session(auth=Token(server.url, "abc"), verify=str(tmp_path / "ca.pem"))
-        assert make(session).send("GET", "/x").status == 200
+        assert make(session).send(Request("GET", "/x")).status == 200
         assert session.verify == str(tmp_path / "ca.pem")
         error = failure(make(Session(auth=Token(server.url, "abc"))))
     assert type(error) is errors.Unreachable

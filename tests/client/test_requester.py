@@ -6,7 +6,7 @@ import pytest
 
 from chrysaetos.client import errors, requester
 from chrysaetos.client.requester import Requester
-from chrysaetos.client.transport import Response
+from chrysaetos.client.transport import Request, Response
 
 GOOD = Response(200, {}, b'{"status": "success", "data": 1}', "http://a")
 
@@ -28,8 +28,8 @@ class Scripted:
     def endpoint(self, timeout):
         raise NotImplementedError
 
-    def send(self, method, target, **options):
-        self.sent.append((method, target, options))
+    def send(self, request, timeout):
+        self.sent.append((request, timeout))
         step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
         if isinstance(step, Exception):
             raise step
@@ -50,15 +50,15 @@ def pauses(monkeypatch):
 def test_a_read_is_a_get():
     transport = Scripted(GOOD)
     assert Requester(transport, timeout=5, retries=0).read("/x", [("a", "b c"), ("a", "d")]).data == 1
-    ((method, target, options),) = transport.sent
-    assert (method, target) == ("GET", "/x?a=b+c&a=d")
-    assert 4 < options["timeout"] <= 5
+    ((request, timeout),) = transport.sent
+    assert request == Request("GET", "/x?a=b+c&a=d")
+    assert 4 < timeout <= 5
 
 
 def test_no_time_limit():
     transport = Scripted(GOOD)
     Requester(transport, timeout=None, retries=0).read("/x", [])
-    assert transport.sent[0][1:] == ("/x", {"timeout": None, "compressed": True})
+    assert transport.sent == [(Request("GET", "/x"), None)]
 
 
 def test_long_parameters_are_sent_as_a_form():
@@ -66,8 +66,9 @@ def test_long_parameters_are_sent_as_a_form():
     sender = Requester(transport, timeout=5, retries=0)
     sender.read("/x", [("query", "a" * 4000)], form=True)
     sender.read("/x", [("query", "a" * 4000)])
-    assert [(method, len(target)) for method, target, _ in transport.sent] == [("POST", 2), ("GET", 4009)]
-    assert transport.sent[0][2]["form"] == "query=" + "a" * 4000
+    (post, _), (get, _) = transport.sent
+    assert post == Request("POST", "/x", form="query=" + "a" * 4000)
+    assert (get.method, len(get.target)) == ("GET", 4009)
 
 
 def test_get_is_used_after_post_was_rejected():
@@ -75,7 +76,7 @@ def test_get_is_used_after_post_was_rejected():
     sender = Requester(transport, timeout=5, retries=0)
     for _ in range(2):
         assert sender.read("/x", [("query", "a" * 4000)], form=True).data == 1
-    assert [method for method, *_ in transport.sent] == ["POST", "GET", "GET"]
+    assert [request.method for request, _ in transport.sent] == ["POST", "GET", "GET"]
 
 
 @pytest.mark.parametrize("status", [400, 413, 414, 431])
@@ -134,7 +135,7 @@ def test_a_write_is_sent_once(step, pauses):
     transport = Scripted(step)
     with pytest.raises(errors.MetricsError):
         Requester(transport, timeout=60, retries=5).write("/x", [("a", "b")])
-    assert transport.sent[0][2]["idempotent"] is False
+    assert transport.sent[0][0] == Request("POST", "/x", form="a=b", idempotent=False)
     assert (len(transport.sent), pauses) == (1, [])
 
 

@@ -16,6 +16,8 @@ from chrysaetos.client.transport import Response, request_headers
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from chrysaetos.client.transport import Request
+
 __all__ = ["DirectTransport", "ignore_netrc"]
 
 _MAX_IDLE_CONNECTIONS = 32
@@ -84,28 +86,19 @@ class DirectTransport:
         """Return the URL that paths are appended to."""
         return self._url
 
-    def send(
-        self,
-        method: str,
-        target: str,
-        *,
-        form: str | None = None,
-        compressed: bool = True,
-        timeout: float | None = None,
-        idempotent: bool = True,  # noqa: ARG002  # the protocol's; no request is repeated here
-    ) -> Response:
-        """Send one request and return the response, whatever its status.
+    def send(self, request: Request, timeout: float | None = None) -> Response:
+        """Send a request and return the response, whatever its status.
 
         Raises:
             MetricsError: there was no response.
         """
-        url = self._url + target
+        url = self._url + request.target
         try:
             response = self._session.request(
-                method,
+                request.method,
                 url,
-                headers=request_headers(self._headers, form, compressed=compressed),
-                data=form,
+                headers=request_headers(self._headers, request),
+                data=request.form,
                 verify=self._verify,
                 cert=self._cert,
                 timeout=timeout,

@@ -32,6 +32,8 @@ from chrysaetos.client.transport import Response, request_headers
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from chrysaetos.client.transport import Request
+
 __all__ = ["KeystoneTransport"]
 
 _KEYSTONEAUTH_LOG = logging.getLogger("keystoneauth.session")
@@ -98,25 +100,16 @@ class KeystoneTransport:
         """
         return self._endpoint or self._find_endpoint(*self._view(timeout), timeout)
 
-    def send(
-        self,
-        method: str,
-        target: str,
-        *,
-        form: str | None = None,
-        compressed: bool = True,
-        timeout: float | None = None,
-        idempotent: bool = True,
-    ) -> Response:
-        """Send one request and return the response, whatever its status.
+    def send(self, request: Request, timeout: float | None = None) -> Response:
+        """Send a request and return the response, whatever its status.
 
         Raises:
             MetricsError: there was no response.
         """
         view, sender = self._view(timeout)
         endpoint = self._endpoint or self._find_endpoint(view, sender, timeout)
-        options: dict[str, Any] = {} if form is None else {"data": form}
-        if not idempotent:
+        options: dict[str, Any] = {} if request.form is None else {"data": request.form}
+        if not request.idempotent:
             options["connect_retries"] = options["status_code_retries"] = 0
         if isinstance(self._session, Session):
             # An Adapter has its own client name, and may have its own logger.
@@ -125,9 +118,9 @@ class KeystoneTransport:
         try:
             # Redirects are not followed: the token would be sent along.
             response = view.request(
-                endpoint + target,
-                method,
-                headers=request_headers(self._headers, form, compressed=compressed),
+                endpoint + request.target,
+                request.method,
+                headers=request_headers(self._headers, request),
                 raise_exc=False,
                 redirect=False,
                 **options,
@@ -138,7 +131,7 @@ class KeystoneTransport:
                 # The endpoint may have moved: look it up again next time.
                 self._endpoint = None
             raise mapped from error
-        url = strip_url(endpoint) + target.partition("?")[0]
+        url = strip_url(endpoint) + request.target.partition("?")[0]
         return Response(response.status_code, response.headers, response.content, url)
 
     def _view(self, timeout: float | None) -> tuple[Any, _TimeLimitedSession]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from chrysaetos.client.errors import (
@@ -17,6 +17,7 @@ from chrysaetos.client.errors import (
     Unreachable,
 )
 from chrysaetos.client.responses import Payload, decode
+from chrysaetos.client.transport import Request
 
 if TYPE_CHECKING:
     from chrysaetos.client.transport import Response, Transport
@@ -110,12 +111,12 @@ class Requester:
         encoded = _encode(parameters)
         deadline = self._deadline(timeout)
         if form and len(encoded) > _MAX_GET and not self._get_only:
-            response = self._retry("POST", path, deadline, query, form=encoded, compressed=compressed)
+            response = self._retry(Request("POST", path, encoded, compressed), deadline, query)
             if response.status != 405:
                 return decode(response, path=path, query=query)
             self._get_only = True
         target = f"{path}?{encoded}" if encoded else path
-        response = self._retry("GET", target, deadline, query, compressed=compressed)
+        response = self._retry(Request("GET", target, compressed=compressed), deadline, query)
         try:
             return decode(response, path=path, query=query)
         except (TooLarge, NotPrometheus) as error:
@@ -138,17 +139,14 @@ class Requester:
         Raises:
             MetricsError: the call failed.
         """
-        response = self._send(
-            "POST", path, self._deadline(timeout), query, form=_encode(parameters) or None, idempotent=False
-        )
+        request = Request("POST", path, _encode(parameters) or None, idempotent=False)
+        response = self._send(request, self._deadline(timeout), query)
         return decode(response, path=path, query=query)
 
     def _deadline(self, timeout: float | None) -> _Deadline:
         return _Deadline(self.timeout if timeout is None else check_timeout(timeout))
 
-    def _retry(
-        self, method: str, target: str, deadline: _Deadline, query: str | None, **options: Any
-    ) -> Response:
+    def _retry(self, request: Request, deadline: _Deadline, query: str | None) -> Response:
         """Send a request until a response is final, or retries or time run out."""
         attempt = 0
         while True:
@@ -156,7 +154,7 @@ class Requester:
             last = attempt == self._retries
             attempt += 1
             try:
-                response = self._send(method, target, deadline, query, **options)
+                response = self._send(request, deadline, query)
             except (Unreachable, Unavailable) as error:
                 pause = _pause(error, pause)
                 if last or not error.retryable or not deadline.allows(pause):
@@ -165,7 +163,7 @@ class Requester:
                 if last or response.status not in _RETRIED_STATUSES:
                     return response
                 try:
-                    decode(response, path=target.partition("?")[0])
+                    decode(response, path=request.target.partition("?")[0])
                 except Unavailable as error:
                     pause = _pause(error, pause)
                     if not deadline.allows(pause):
@@ -175,11 +173,9 @@ class Requester:
                     return response
             time.sleep(pause)
 
-    def _send(
-        self, method: str, target: str, deadline: _Deadline, query: str | None, **options: Any
-    ) -> Response:
+    def _send(self, request: Request, deadline: _Deadline, query: str | None) -> Response:
         try:
-            return self.transport.send(method, target, timeout=deadline.remaining(), **options)
+            return self.transport.send(request, deadline.remaining())
         except MetricsError as error:
             error.query = query
             raise

@@ -7,7 +7,25 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Response", "Transport", "request_headers"]
+__all__ = ["Request", "Response", "Transport", "request_headers"]
+
+
+class Request(NamedTuple):
+    """An HTTP request.
+
+    Attributes:
+        method: the HTTP method.
+        target: path and query, percent-encoded.
+        form: the body, URL-encoded; None for a request without a body.
+        compressed: whether to accept a compressed response.
+        idempotent: False for a request that must not be sent twice.
+    """
+
+    method: str
+    target: str
+    form: str | None = None
+    compressed: bool = True
+    idempotent: bool = True
 
 
 class Response(NamedTuple):
@@ -40,25 +58,12 @@ class Transport(Protocol):
         """
         ...
 
-    def send(
-        self,
-        method: str,
-        target: str,
-        *,
-        form: str | None = None,
-        compressed: bool = True,
-        timeout: float | None = None,
-        idempotent: bool = True,
-    ) -> Response:
-        """Send one request and return the response, whatever its status.
+    def send(self, request: Request, timeout: float | None = None) -> Response:
+        """Send a request and return the response, whatever its status.
 
         Args:
-            method: the HTTP method.
-            target: path and query, percent-encoded.
-            form: the body, URL-encoded.
-            compressed: whether to accept a compressed response.
+            request: the request.
             timeout: seconds, or None for no limit.
-            idempotent: False for a request that must not be sent twice.
 
         Raises:
             MetricsError: there was no response.
@@ -70,17 +75,11 @@ class Transport(Protocol):
         ...
 
 
-def request_headers(base: Mapping[str, str], form: str | None, *, compressed: bool) -> dict[str, str]:
-    """Return the headers of one request.
-
-    Args:
-        base: the headers of every request.
-        form: the body, None for a request without one.
-        compressed: whether to accept a compressed response.
-    """
+def request_headers(base: Mapping[str, str], request: Request) -> dict[str, str]:
+    """Return the headers of a request, including those of every request."""
     headers = dict(base)
-    if form is not None:
+    if request.form is not None:
         headers["Content-Type"] = "application/x-www-form-urlencoded"
-    if not compressed:
+    if not request.compressed:
         headers["Accept-Encoding"] = "identity"
     return headers
