@@ -83,8 +83,8 @@ _SECOND = [
     case
     for spelling in SPELLINGS
     for case in (
-        _query(f"second selector: {spelling} behind", f"{GOOD}&{spelling}=secret_total"),
-        _query(f"second selector: {spelling} in front", f"/federate?{spelling}=secret_total&match[]={A}"),
+        _query(f"second selector: {spelling} after", f"{GOOD}&{spelling}=secret_total"),
+        _query(f"second selector: {spelling} before", f"/federate?{spelling}=secret_total&match[]={A}"),
     )
 ]
 
@@ -264,7 +264,7 @@ _CREDENTIALS = [
     _credentials("joined with a comma", b"Authorization: Bearer wrong, Bearer {token}"),
     _credentials("joined with a comma, right one first", b"Authorization: Bearer {token}, Bearer wrong"),
     _credentials("joined, without a space", b"Authorization: Bearer {token},wrong"),
-    _credentials("something behind", b"Authorization: Bearer {token} x"),
+    _credentials("text after the token", b"Authorization: Bearer {token} x"),
     _credentials("a letter more", b"Authorization: Bearer {token}x"),
     _credentials("a letter less", b"Authorization: Bearer {shorter}"),
     _credentials("in the other case", b"Authorization: Bearer {swapped}"),
@@ -305,52 +305,50 @@ _FORMS = [
 ]
 
 
-def _lines(*lines: bytes, end: bytes = b"\r\n", behind: bytes = b"") -> bytes:
-    return end.join((*lines, b"", b"")) + behind
+def _lines(*lines: bytes, end: bytes = b"\r\n", body: bytes = b"") -> bytes:
+    return end.join((*lines, b"", b"")) + body
 
 
 def _framing() -> list[Case]:
-    """Where a request ends, or what a line is, is said in two ways."""
+    """Return requests whose end or whose lines are ambiguous."""
     good, host = f"GET {GOOD} HTTP/1.1".encode(), b"Host: gate"
     bad = b"GET /metrics HTTP/1.1"
     inner = _lines(b"GET /api/v1/query?query=secret_total HTTP/1.1", host, BEARER)
     both = (b"Content-Length: %d" % (5 + len(inner)), b"Transfer-Encoding: chunked")
     return [
-        Case("framing: length and coding", _lines(good, host, BEARER, *both, behind=b"0\r\n\r\n" + inner)),
+        Case("framing: length and coding", _lines(good, host, BEARER, *both, body=b"0\r\n\r\n" + inner)),
         Case(
-            "framing: coding and length", _lines(good, host, BEARER, *both[::-1], behind=b"0\r\n\r\n" + inner)
+            "framing: coding and length", _lines(good, host, BEARER, *both[::-1], body=b"0\r\n\r\n" + inner)
         ),
         Case(
             "framing: two lengths",
-            _lines(
-                good, host, BEARER, b"Content-Length: 0", b"Content-Length: %d" % len(inner), behind=inner
-            ),
+            _lines(good, host, BEARER, b"Content-Length: 0", b"Content-Length: %d" % len(inner), body=inner),
         ),
         Case(
             "framing: length with a sign",
-            _lines(good, host, BEARER, b"Content-Length: +%d" % len(inner), behind=inner),
+            _lines(good, host, BEARER, b"Content-Length: +%d" % len(inner), body=inner),
         ),
         Case(
             "framing: two lengths in one",
-            _lines(good, host, BEARER, b"Content-Length: 0, %d" % len(inner), behind=inner),
+            _lines(good, host, BEARER, b"Content-Length: 0, %d" % len(inner), body=inner),
         ),
         Case(
             "framing: coding misspelled",
-            _lines(good, host, BEARER, b"Transfer-Encoding: xchunked", behind=b"0\r\n\r\n" + inner),
+            _lines(good, host, BEARER, b"Transfer-Encoding: xchunked", body=b"0\r\n\r\n" + inner),
         ),
         Case(
             "framing: coding with space before the colon",
-            _lines(good, host, BEARER, b"Transfer-Encoding : chunked", behind=b"0\r\n\r\n" + inner),
+            _lines(good, host, BEARER, b"Transfer-Encoding : chunked", body=b"0\r\n\r\n" + inner),
         ),
         Case(
             "framing: coding with a tab",
-            _lines(good, host, BEARER, b"Transfer-Encoding:\x0bchunked", behind=b"0\r\n\r\n" + inner),
+            _lines(good, host, BEARER, b"Transfer-Encoding:\x0bchunked", body=b"0\r\n\r\n" + inner),
         ),
         Case("framing: bare LF", _lines(bad, host, BEARER, b"Connection: close", end=b"\n")),
         Case("framing: bare CR", _lines(bad, host, BEARER, b"Connection: close", end=b"\r")),
         Case("framing: LF in a value", _lines(good, host, BEARER, b"X: a\nAuthorization: Bearer wrong")),
         Case("framing: folded token", _lines(good, host, b"Authorization: Bearer", b" {token}")),
-        Case("framing: folded behind the token", _lines(good, host, BEARER, b" wrong")),
+        Case("framing: folded after the token", _lines(good, host, BEARER, b" wrong")),
         Case("framing: space before the colon", _lines(good, host, b"Authorization : Bearer {token}")),
         Case("framing: NUL in a value", _lines(good, host, BEARER + b"\x00")),
         Case("framing: NUL in the target", _lines(good.replace(b"?", b"?\x00"), host, BEARER)),
@@ -363,7 +361,7 @@ def _framing() -> list[Case]:
             "framing: Host with a path",
             _lines(good, b"Host: gate/api/v1/query?x=", BEARER, b"Connection: close"),
         ),
-        Case("framing: two bad requests at once", _lines(bad, host, BEARER, behind=inner + _close(bad))),
+        Case("framing: two bad requests at once", _lines(bad, host, BEARER, body=inner + _close(bad))),
         Case(
             "framing: the path in other headers",
             _lines(bad, host, BEARER, b"Connection: close", f"X-Original-URL: {GOOD}".encode()),
@@ -383,7 +381,7 @@ def _close(line: bytes) -> bytes:
 
 
 def _closing(cases: list[Case]) -> list[Case]:
-    """The same, and the connection ends behind the answer."""
+    """Return the cases with a header that closes the connection after the response."""
     return [
         case
         if b"Connection: close" in case.request or case.name in _ENDED
@@ -407,7 +405,7 @@ ATTACKS: tuple[Case, ...] = (
     *_FORMS,
     *_closing(_framing()),
 )
-"""What has to be refused, and may not make anything reach Prometheus."""
+"""Requests that a gate must reject without sending anything to Prometheus."""
 
 
 def _selecting(name: str, *texts: str) -> Case:
@@ -474,7 +472,7 @@ HARMLESS: tuple[Case, ...] = (
     _query("HTTP/1.0", GOOD, version="HTTP/1.0"),
     _query("absolute form of its own name", f"http://gate{GOOD}"),
 )
-"""What means the same as the allowed query, and has to be answered with all that is allowed."""
+"""Requests that are equivalent to the allowed query, and must be answered with all allowed series."""
 
 BROADER: tuple[str, ...] = (
     '{__name__=~".*"}',
@@ -494,4 +492,4 @@ BROADER: tuple[str, ...] = (
     '{location="elsewhere"}',
     '{job="project_usages",__name__!~"project_.*_usage"}',
 )
-"""Selectors that select more, or something else as well: answered with what both select."""
+"""Selectors that select other series; the response must contain only those that are also allowed."""

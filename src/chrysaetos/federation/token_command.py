@@ -161,7 +161,7 @@ def _generate(
     # Only the token goes to standard output, so that it can be redirected to a file.
     print(secret)
     print(
-        f"This is the token of {token.name}, {_format_expiry(token)}. It is not shown again: store it in "
+        f"This is the token of {token.name}; it {_format_expiry(token)}. It is not shown again: store it in "
         "the portal's credentials_file.",
         file=sys.stderr,
     )
