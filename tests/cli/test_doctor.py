@@ -95,7 +95,7 @@ def test_a_project_without_metrics_is_not_a_failure(run_on_server, healthy):
 @pytest.mark.parametrize(
     ("reply", "advice"),
     [
-        (failed(401, "unauthorized", "who are you?"), "check the credentials"),
+        (failed(401, "unauthorized", "unknown token"), "check the credentials"),
         (failed(403, "forbidden", "not you"), "role reader"),
         (Reply(200, b"<html>welcome</html>", HTML), "it belongs to another server"),
         (failed(500, "internal", "oops"), "ask the operator"),

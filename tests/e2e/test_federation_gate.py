@@ -59,7 +59,7 @@ class Site:
         self.token = token
         self.address = (LOOPBACK, gate.port)
 
-    def ask(self, *selectors: str, token: str | None = None) -> requests.Response:
+    def request(self, *selectors: str, token: str | None = None) -> requests.Response:
         return requests.get(
             f"{self.gate.root_url}/federate",
             params={"match[]": selectors},
@@ -212,17 +212,17 @@ def test_a_broader_selector_is_restricted_to_the_policy(
     site: Site, prometheus: Prometheus, selector: str
 ) -> None:
     everything = requests.get(f"{prometheus.url}/federate", params={"match[]": selector}, timeout=10)
-    answer = site.ask(selector)
+    answer = site.request(selector)
     assert answer.status_code == 200
     assert selected(answer.text) == selected(everything.text) & ALLOWED_SERIES
 
 
 def test_an_empty_selector_selects_everything_allowed(site: Site) -> None:
-    assert selected(site.ask("{}").text) == ALLOWED_SERIES
+    assert selected(site.request("{}").text) == ALLOWED_SERIES
 
 
 def test_an_error_of_prometheus_is_passed_through(site: Site) -> None:
-    answer = site.ask('{job=~"("}')
+    answer = site.request('{job=~"("}')
     assert (answer.status_code, answer.json()["errorType"]) == (400, "bad_data")
 
 
@@ -230,12 +230,12 @@ def test_a_policy_of_several_selectors_allows_their_union(tmp_path: Path, promet
     site = make_site(tmp_path, prometheus.url, allow=(ALLOWED, 'up{job="project_usages"}'))
     up = {frozenset(SERIES[-1].items())}
     with site.gate:
-        assert selected(site.ask('{__name__!=""}').text) == ALLOWED_SERIES | up
-        assert selected(site.ask("up").text) == up
-        assert selected(site.ask("project_vcpu_usage", "up").text) == up | {
+        assert selected(site.request('{__name__!=""}').text) == ALLOWED_SERIES | up
+        assert selected(site.request("up").text) == up
+        assert selected(site.request("project_vcpu_usage", "up").text) == up | {
             series for series in ALLOWED_SERIES if ("__name__", "project_vcpu_usage") in series
         }
-        assert site.ask("up", "secret_total").status_code == 403
+        assert site.request("up", "secret_total").status_code == 403
 
 
 # limits, audit and metrics
@@ -244,16 +244,16 @@ def test_a_policy_of_several_selectors_allows_their_union(tmp_path: Path, promet
 def test_unknown_tokens_are_throttled_and_known_tokens_work(tmp_path: Path, recorder: Recorder) -> None:
     site = make_site(tmp_path, recorder.url, "--requests-per-second", "0", "--failures-per-second", "0.1")
     with site.gate:
-        refused = [site.ask(ALLOWED, token=f"cft_{number}").status_code for number in range(25)]
+        refused = [site.request(ALLOWED, token=f"cft_{number}").status_code for number in range(25)]
         assert refused[:20] == [401] * 20
         assert refused[-1] == 429
-        assert site.ask(ALLOWED).status_code == 200
+        assert site.request(ALLOWED).status_code == 200
 
 
 def test_the_request_rate_of_a_portal_is_limited(tmp_path: Path, recorder: Recorder) -> None:
     site = make_site(tmp_path, recorder.url, "--requests-per-second", "0.5")
     with site.gate:
-        answers = [site.ask(ALLOWED) for _ in range(4)]
+        answers = [site.request(ALLOWED) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
     assert int(answers[-1].headers["Retry-After"]) >= 1
 
@@ -261,18 +261,18 @@ def test_the_request_rate_of_a_portal_is_limited(tmp_path: Path, recorder: Recor
 def test_a_response_that_is_too_large_is_rejected(tmp_path: Path, prometheus: Prometheus) -> None:
     site = make_site(tmp_path, prometheus.url, "--max-response-bytes", "300")
     with site.gate:
-        response = site.ask(ALLOWED)
+        response = site.request(ALLOWED)
         assert response.status_code == 422
-        assert selected(site.ask('project_mb_usage{project_id="p1",location="here"}').text)
+        assert selected(site.request('project_mb_usage{project_id="p1",location="here"}').text)
 
 
 def test_the_audit_has_all_requests_and_no_secrets(tmp_path: Path, prometheus: Prometheus) -> None:
     audit = tmp_path / "audit.log"
     site = make_site(tmp_path, prometheus.url, "--audit-file", str(audit), "--audit-format", "json")
     with site.gate:
-        site.ask("project_vcpu_usage")
-        site.ask("secret_total")
-        site.ask(ALLOWED, token="cft_guessed")
+        site.request("project_vcpu_usage")
+        site.request("secret_total")
+        site.request(ALLOWED, token="cft_guessed")
         requests.get(f"{site.gate.root_url}/x?token={site.token}", timeout=10)
         metrics = site.metrics()
     lines = [json.loads(line) for line in audit.read_text().splitlines()]
@@ -443,9 +443,9 @@ def test_a_token_is_rotated_without_a_failed_scrape_then_revoked(
         assert portal.receives_usage()
         renewed = federate_token("rotate", "portal", "--grace", "4s", tokens=site.gate.tokens).strip()
         scrapes = portal.value("count_over_time(up{job='site'}[1h])") or 0
-        assert wait_for(lambda: site.ask(ALLOWED, token=renewed).status_code == 200, timeout=10)
+        assert wait_for(lambda: site.request(ALLOWED, token=renewed).status_code == 200, timeout=10)
         portal.use(renewed)
-        assert wait_for(lambda: site.ask(ALLOWED).status_code == 401, timeout=15)
+        assert wait_for(lambda: site.request(ALLOWED).status_code == 401, timeout=15)
         assert wait_for(
             lambda: (portal.value("count_over_time(up{job='site'}[1h])") or 0) > scrapes + 6, timeout=20
         )
@@ -486,10 +486,10 @@ def test_an_invalid_token_file_is_ignored_and_reported(tmp_path: Path, recorder:
         kept = site.gate.tokens.read_text()
         site.gate.tokens.write_text(kept[:-20])
         assert wait_for(lambda: "chrysaetos_federation_tokens_current 0.0" in site.metrics(), timeout=10)
-        assert site.ask(ALLOWED).status_code == 200
+        assert site.request(ALLOWED).status_code == 200
         site.gate.tokens.write_text(kept)
         assert wait_for(lambda: "chrysaetos_federation_tokens_current 1.0" in site.metrics(), timeout=10)
-        assert site.ask(ALLOWED).status_code == 200
+        assert site.request(ALLOWED).status_code == 200
     assert "the previous tokens stay in force" in site.gate.log.read_text()
 
 

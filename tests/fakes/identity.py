@@ -46,7 +46,7 @@ class FakeIdentity:
         try:
             return self._callers[_token(headers)]
         except KeyError:
-            raise Unauthorized("who are you?", ("Keystone",)) from None
+            raise Unauthorized("unknown token", ("Keystone",)) from None
 
     async def probe(self) -> None:
         if not self.reachable:

@@ -39,7 +39,7 @@ class FakeKeystone:
         application_credentials: secret and properties of the token, by id.
         token_life: lifetime in seconds of tokens issued at login.
         service_type: type of the second service in the catalog; None for no second service.
-        behind: how many seconds the clock is slow.
+        clock_lag: how many seconds the clock is slow.
         projects: ids of the projects, by domain.
         listings: queries of the requests for projects, in order.
         page: number of projects in a page.
@@ -59,7 +59,7 @@ class FakeKeystone:
         self.passwords: dict[tuple[str, str, str, str], str] = {}
         self.application_credentials: dict[str, tuple[str, dict[str, Any]]] = {}
         self.token_life = 3600.0
-        self.behind = 0.0
+        self.clock_lag = 0.0
         self.service_type: str | None = "metric-storage"
         self.projects: dict[str, list[str]] = {}
         self.listings: list[dict[str, str]] = []
@@ -205,7 +205,7 @@ class _Handler(JsonHandler):
         keystone.queries.append(query)
         keystone.hold.wait(10)
         data = keystone.tokens.get(token)
-        now = _iso(time.time() - keystone.behind)
+        now = _iso(time.time() - keystone.clock_lag)
         if self.headers["X-Auth-Token"] not in keystone.tokens:
             self._error(401, "the service's own token is not valid")
         elif data is None or (data["expires_at"] < now and "allow_expired" not in query):
@@ -220,15 +220,15 @@ class _Handler(JsonHandler):
 
     def _list(self, query: str) -> None:
         keystone = self.keystone
-        asked = dict(parse_qsl(query))
-        keystone.listings.append(asked)
+        parameters = dict(parse_qsl(query))
+        keystone.listings.append(parameters)
         keystone.hold.wait(10)
         if self.headers["X-Auth-Token"] not in keystone.tokens:
             self._error(401, "the service's own token is not valid")
         elif not keystone.may_list:
             self._error(403, "You are not authorized to perform identity:list_projects.")
         else:
-            self._reply(200, keystone.list_projects(asked))
+            self._reply(200, keystone.list_projects(parameters))
 
     def do_POST(self) -> None:  # noqa: N802  # the base class' name
         keystone = self.keystone
@@ -242,9 +242,9 @@ class _Handler(JsonHandler):
             keystone.exchanges.append(auth)
             keystone.hold.wait(10)
             token = keystone.log_in(auth)
-        asked = auth["identity"].get("application_credential", {}).get("id")
-        if asked is not None and asked not in keystone.application_credentials:
-            self._error(404, f"Could not find Application Credential: {asked}.")
+        credential_id = auth["identity"].get("application_credential", {}).get("id")
+        if credential_id is not None and credential_id not in keystone.application_credentials:
+            self._error(404, f"Could not find Application Credential: {credential_id}.")
         elif token is None:
             self._error(401, "The request you have made requires authentication.")
         else:

@@ -52,17 +52,17 @@ class FakeNova(JsonServer):
             for host, kind in kinds
         ]
 
-    def page(self, path: str, asked: dict[str, str]) -> dict[str, Any] | None:
+    def page(self, path: str, query: dict[str, str]) -> dict[str, Any] | None:
         """Return the response for a path, None if the path does not exist."""
         if path == "/v2.1/os-hypervisors/detail":
             key, found = "hypervisors", self.hypervisors()
-        elif path == "/v2.1/servers/detail" and asked.get("all_tenants") == "1":
+        elif path == "/v2.1/servers/detail" and query.get("all_tenants") == "1":
             key, found = "servers", [{"id": uuid, "name": uuid, "links": []} for uuid in self.servers]
         else:
             return None
         ids = [item["id"] for item in found]
-        start = ids.index(asked["marker"]) + 1 if "marker" in asked else 0
-        end = start + min(int(asked["limit"]), self.largest_page)
+        start = ids.index(query["marker"]) + 1 if "marker" in query else 0
+        end = start + min(int(query["limit"]), self.largest_page)
         more = [{"rel": "next", "href": "http://wrong.example/"}] if end < len(found) else []
         return {key: found[start:end], **({f"{key}_links": more} if more else {})}
 
@@ -72,12 +72,12 @@ class _Handler(JsonHandler):
 
     def do_GET(self) -> None:  # noqa: N802  # the base class' name
         parts = urlsplit(self.path)
-        asked = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-        self.nova.requests.append((parts.path, asked))
+        query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+        self.nova.requests.append((parts.path, query))
         if self.nova.status is not None:
             self._reply(self.nova.status, {"error": {"code": self.nova.status, "message": "out of order"}})
         elif self.headers["OpenStack-API-Version"] != "compute 2.56" or not self.headers["X-Auth-Token"]:
             self._reply(400, {"badRequest": {"message": "microversion or token missing"}})
         else:
-            page = self.nova.page(parts.path, asked)
+            page = self.nova.page(parts.path, query)
             self._reply(404 if page is None else 200, page or {})

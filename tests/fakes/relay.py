@@ -71,8 +71,8 @@ class Relay:
                 continue
             with self._lock:
                 self._open |= {client, server}
-            for one, other, answers in ((client, server, False), (server, client, True)):
-                threading.Thread(target=self._pass, args=(one, other, answers), daemon=True).start()
+            for source, sink, answers in ((client, server, False), (server, client, True)):
+                threading.Thread(target=self._pass, args=(source, sink, answers), daemon=True).start()
 
     def _pass(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
         passed = 0

@@ -138,7 +138,7 @@ def test_the_installed_version_is_read(
 
 
 @pytest.mark.parametrize(
-    ("installed", "wanted", "can"),
+    ("installed", "required", "sufficient"),
     [
         ("2.42.0", "", True),
         ("2.42.0", "2.42.0", True),
@@ -147,11 +147,11 @@ def test_the_installed_version_is_read(
     ],
 )
 def test_an_older_promtool_is_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: str, wanted: str, *, can: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: str, required: str, *, sufficient: bool
 ) -> None:
     program = fake_program(tmp_path, f"echo 'promtool, version {installed} (branch: HEAD)'")
     monkeypatch.setattr(portal.shutil, "which", lambda _: program)
-    assert can_check(Registry(prometheus_version=wanted)) == can
+    assert can_check(Registry(prometheus_version=required)) == sufficient
 
 
 def test_the_version_is_empty_without_prometheus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

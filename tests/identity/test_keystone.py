@@ -260,7 +260,7 @@ async def test_an_answer_lives_no_longer_than_either_token(tokens, keystone, clo
 
 
 async def test_a_token_that_keystone_holds_for_unexpired_is_refused_all_the_same(tokens, keystone):
-    keystone.behind = 60
+    keystone.clock_lag = 60
     assert await refusal(tokens, keystone.issue(expires_in=-5), None, "GET", "/") is Refusal.TOKEN
     restricted = keystone.issue(expires_in=-5, access_rules=QUERY_ONLY)
     assert await refusal(tokens, restricted, None, "GET", "/api/v1/query") is Refusal.TOKEN

@@ -123,8 +123,8 @@ def entry(**changes):
         '{"version": 1, "tokens": 5}',
         '{"version": 1, "tokens": [5]}',
         *(
-            json.dumps({"version": 1, "tokens": [one]})
-            for one in (
+            json.dumps({"version": 1, "tokens": [invalid]})
+            for invalid in (
                 {},
                 entry(more=1),
                 entry(name=""),
@@ -227,12 +227,19 @@ def test_locking_requires_the_directory(file):
 
 
 def test_a_token_is_found_by_its_secret(file):
-    (first, one), (second, other) = make_token("a"), make_token("b")
-    write_tokens(file, [one, other])
+    (first, first_token), (second, second_token) = make_token("a"), make_token("b")
+    write_tokens(file, [first_token, second_token])
     known = TokenFile(file, clock=Clock())
     assert known.find(first.encode()).name == "a"
     assert known.find(second.encode()).name == "b"
-    for wrong in (b"", b"cft_", first.encode()[:-1], first.encode() + b"x", one.sha256.encode(), b"\xff"):
+    for wrong in (
+        b"",
+        b"cft_",
+        first.encode()[:-1],
+        first.encode() + b"x",
+        first_token.sha256.encode(),
+        b"\xff",
+    ):
         assert known.find(wrong) is None
 
 
@@ -242,9 +249,9 @@ def test_each_hash_is_compared_in_constant_time(file, monkeypatch):
     known = TokenFile(file, clock=Clock())
     compared = []
 
-    def compare(one, other):
-        compared.append((one, other))
-        return hmac.compare_digest(one, other)
+    def compare(stored, presented):
+        compared.append((stored, presented))
+        return hmac.compare_digest(stored, presented)
 
     class Watched:
         compare_digest = staticmethod(compare)
@@ -275,11 +282,11 @@ def test_a_file_without_a_valid_token_is_rejected_at_the_start(file):
 
 def test_a_changed_file_is_reloaded(file):
     clock = Clock()
-    first, one = make_token("a")
-    write_tokens(file, [one])
+    first, first_token = make_token("a")
+    write_tokens(file, [first_token])
     known = TokenFile(file, clock=clock)
-    second, other = make_token("b")
-    write_tokens(file, [other])
+    second, second_token = make_token("b")
+    write_tokens(file, [second_token])
     assert known.find(first.encode()) is not None  # the file is checked at most once a second
     clock.now += 1.0
     assert known.find(first.encode()) is None
@@ -287,7 +294,7 @@ def test_a_changed_file_is_reloaded(file):
     write_tokens(file, [])
     clock.now += 1.0
     assert known.find(second.encode()) is None
-    write_tokens(file, [one])
+    write_tokens(file, [first_token])
     clock.now += 1.0
     assert known.find(first.encode()) is not None
 
