@@ -52,7 +52,7 @@ class FakeIdentity:
         if not self.reachable:
             raise Unavailable("Keystone is down")
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self.closed = True
 
 

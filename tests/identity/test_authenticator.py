@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import closing
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -99,7 +99,7 @@ async def test_created_from_a_configuration_and_closed(make_conf, keystone, cloc
     assert authenticator.cached(headers) is not None
     clock.now += 1
     assert authenticator.cached(headers) is None
-    authenticator.close()
+    await authenticator.close()
     left = {
         thread
         for thread in set(threading.enumerate()) - before
@@ -137,9 +137,11 @@ async def test_every_part_counts_the_times_that_keystone_could_not_be_asked(auth
 
 
 async def test_the_address_counts_for_each_form_of_credential(make_conf, clock, encode):
-    with closing(
-        create_authenticator(make_conf(), failures_burst=1, failures_per_second=0.1, clock=clock)
-    ) as authenticator:
+    async with AsyncExitStack() as stack:
+        authenticator = create_authenticator(
+            make_conf(), failures_burst=1, failures_per_second=0.1, clock=clock
+        )
+        stack.push_async_callback(authenticator.close)
         with pytest.raises(Unauthorized):
             await authenticator.identify([(b"x-auth-token", b"bad")], "GET", "/", "192.0.2.7")
         for headers in ([(b"x-auth-token", b"T")], [(b"authorization", b"Basic " + encode("ac:secret"))]):

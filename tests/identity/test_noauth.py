@@ -22,4 +22,4 @@ async def test_everybody_is_an_administrator_and_the_log_is_loud(caplog):
     clock.now = 61.0
     identity.cached([])
     assert caplog.text.count("NOT authenticated") == 2
-    identity.close()
+    await identity.close()

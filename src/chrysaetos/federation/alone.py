@@ -6,15 +6,16 @@ import base64
 import re
 import ssl
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.asgi.application import Application
-from chrysaetos.gateway.asgi.exchange import Exchange
 from chrysaetos.gateway.asgi.request import Request
 from chrysaetos.gateway.federate.handler import GateDoor, GateLimits
 from chrysaetos.gateway.federate.metrics import GateMetrics
+from chrysaetos.gateway.service import Service
 from chrysaetos.gateway.telemetry.audit import Audit, open_log
 from chrysaetos.gateway.telemetry.metrics import Telemetry
 from chrysaetos.gateway.telemetry.metrics_server import MetricsServer
@@ -25,11 +26,10 @@ from chrysaetos.portals.tokens import TokenFile
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chrysaetos.errors import Headers
-    from chrysaetos.http.server.server import HttpServer, RefusedRequest
+    from chrysaetos.gateway.asgi.exchange import Exchange
     from chrysaetos.http.types import Message, Receive, Send
 
-__all__ = ["MAX_URL_BYTES", "Service", "Settings", "build", "upstream_options"]
+__all__ = ["MAX_URL_BYTES", "Settings", "build", "upstream_options"]
 
 MAX_URL_BYTES = 33 * 1024
 """The gate's maximum length of a query, plus the path."""
@@ -57,33 +57,6 @@ class Settings:
     metrics: tuple[str, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    """What settings describe.
-
-    Attributes:
-        application: the ASGI application.
-        tokens: who may ask; read again on SIGHUP.
-        telemetry: the metrics, which the server's own numbers belong to as well.
-        audit: the audit.
-    """
-
-    application: Application
-    tokens: TokenFile
-    telemetry: Telemetry
-    audit: Audit
-
-    def watch(self, server: HttpServer) -> None:
-        """Count what does not get as far as the application, too."""
-        self.telemetry.watch(server)
-
-    def on_refused(self, request: RefusedRequest) -> Headers:
-        """Audit a request that the server refused, and return the header field with its id."""
-        exchange = Exchange.of_refused(request)
-        self.audit.ended(exchange)
-        return [exchange.id_header]
-
-
 def build(settings: Settings) -> Service:
     """Build the gate from its settings.
 
@@ -94,20 +67,20 @@ def build(settings: Settings) -> Service:
     options = settings.upstream
     upstream = Upstream(options)
     telemetry = Telemetry(upstreams={f"{options.host}:{options.port}": upstream})
-    portals = GateMetrics(tokens)
-    telemetry.registry.register(portals)
     log = open_log(settings.audit_file, "--audit-file") if settings.audit_file else None
-    audit = Audit(as_json=settings.audit_json, logger=log)
-    listeners: tuple[MetricsServer, ...] = ()
+    metrics: tuple[MetricsServer, ...] = ()
     if settings.metrics is not None:
         host, port = settings.metrics
-        listeners = (MetricsServer(telemetry.render, host, (port,), ("--metrics-bind", "--metrics-port")),)
-    application = Application(
-        _OnlyDoor(GateDoor(Gate(tokens), upstream, settings.limits)),
-        observers=(telemetry, portals, audit),
-        companions=(_Closing(upstream), *listeners, audit),
+        metrics = (MetricsServer(telemetry.render, host, (port,), ("--metrics-bind", "--metrics-port")),)
+    door = _OnlyDoor(GateDoor(Gate(tokens), upstream, settings.limits))
+    return Service.observed(
+        partial(Application, door, on_close=(upstream.close,)),
+        telemetry=telemetry,
+        portals=(GateMetrics(tokens),),
+        audit=(Audit(as_json=settings.audit_json, logger=log),),
+        metrics=metrics,
+        reload=tokens.reload,
     )
-    return Service(application, tokens, telemetry, audit)
 
 
 def upstream_options(
@@ -186,16 +159,3 @@ class _OnlyDoor:
         request = Request(scope, self._limits)
         exchange.path = request.path
         await self._gate.answer(request, exchange, send)
-
-
-class _Closing:
-    """The upstream, as something that ends with the application."""
-
-    def __init__(self, upstream: Upstream) -> None:
-        self._upstream = upstream
-
-    async def start(self) -> None:
-        """It begins with the first request."""
-
-    async def close(self) -> None:
-        await self._upstream.close()

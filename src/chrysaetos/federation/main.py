@@ -16,7 +16,7 @@ from chrysaetos.federation.token_command import DEFAULT_FILE
 from chrysaetos.gateway.federate.handler import GateLimits
 from chrysaetos.gateway.federate.limits import LIMITS
 from chrysaetos.http.server.limits import FramingLimits, ServerLimits
-from chrysaetos.http.server.runner import StartFailed, serve
+from chrysaetos.http.server.runner import serve
 from chrysaetos.http.server.sockets import describe, inherited, listen_tcp, load_certificate, tls_context
 from chrysaetos.http.server.systemd import Notifier
 from chrysaetos.promql.selftest import InterpreterError, check_interpreter
@@ -166,29 +166,22 @@ def _serve(options: argparse.Namespace) -> int:
     notifier = Notifier()
 
     def reload() -> None:
-        notifier.reloading()
-        service.tokens.reload()
+        service.reload()
         if tls is not None:
             _renew(tls, options)
-        notifier.ready()
 
-    try:
-        serve(
-            service.application,
-            sockets,
-            limits=_SERVER,
-            drain_seconds=_DRAIN_SECONDS,
-            reload=reload,
-            ready=notifier.ready,
-            stopping=notifier.stopping,
-            watch=service.watch,
-            on_refused=service.on_refused,
-            tls=tls,
-        )
-    except StartFailed as error:
-        _log.error("%s", error)
-        return 1
-    return 0
+    return serve(
+        service.application,
+        sockets,
+        limits=_SERVER,
+        drain_seconds=_DRAIN_SECONDS,
+        reload=notifier.around(reload),
+        ready=notifier.ready,
+        stopping=notifier.stopping,
+        watch=service.telemetry.watch,
+        on_refused=service.on_refused,
+        tls=tls,
+    )
 
 
 def _settings(options: argparse.Namespace) -> Settings:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.gateway.asgi.cors import load_cors
-from chrysaetos.gateway.asgi.exchange import Exchange
 from chrysaetos.gateway.federate.options import load_gate
 from chrysaetos.gateway.options import load_labels, load_options
 from chrysaetos.gateway.proxy.coalescing import Sharing
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
 from chrysaetos.gateway.routing import create_app
+from chrysaetos.gateway.service import Service
 from chrysaetos.gateway.telemetry.audit import Audit, open_log
 from chrysaetos.gateway.telemetry.metrics import Telemetry
 from chrysaetos.gateway.telemetry.metrics_server import MetricsServer
@@ -24,39 +24,7 @@ from chrysaetos.identity.noauth import NoAuthenticator
 if TYPE_CHECKING:
     from oslo_config import cfg
 
-    from chrysaetos.errors import Headers
-    from chrysaetos.gateway.asgi.application import Application
-    from chrysaetos.http.server.server import HttpServer, RefusedRequest
-
-__all__ = ["Service", "build"]
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """What a configuration describes.
-
-    Attributes:
-        application: the ASGI application.
-        access: whose rules are read again on SIGHUP.
-        telemetry: the metrics, which the server's own numbers belong to as well.
-        audit: the audit, or nothing if it is off.
-    """
-
-    application: Application
-    access: PolicyAccess
-    telemetry: Telemetry
-    audit: tuple[Audit, ...]
-
-    def watch(self, server: HttpServer) -> None:
-        """Count what does not get as far as the application, too."""
-        self.telemetry.watch(server)
-
-    def on_refused(self, request: RefusedRequest) -> Headers:
-        """Audit a request that the server refused, and return the header field with its id."""
-        exchange = Exchange.of_refused(request)
-        for audit in self.audit:
-            audit.ended(exchange)
-        return [exchange.id_header]
+__all__ = ["build"]
 
 
 def build(conf: cfg.ConfigOpts) -> Service:
@@ -93,24 +61,24 @@ def build(conf: cfg.ConfigOpts) -> Service:
     )
     audit = _audit(conf)
     gate, portals = load_gate(conf, pool)
-    for metrics in portals:
-        telemetry.registry.register(metrics)
-    return Service(
-        create_app(
-            application,
-            identity=identity,
-            access=access,
-            upstream=pool,
-            limits=limits,
-            sharing=sharing,
-            gate=gate,
-            cors=load_cors(conf),
-            observers=(telemetry, *portals, *audit),
-            companions=(*_metrics(conf, telemetry), *audit),
-        ),
-        access,
-        telemetry,
-        audit,
+    create = partial(
+        create_app,
+        application,
+        identity=identity,
+        access=access,
+        upstream=pool,
+        limits=limits,
+        sharing=sharing,
+        gate=gate,
+        cors=load_cors(conf),
+    )
+    return Service.observed(
+        create,
+        telemetry=telemetry,
+        portals=portals,
+        audit=audit,
+        metrics=_metrics(conf, telemetry),
+        reload=access.reload,
     )
 
 

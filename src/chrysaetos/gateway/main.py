@@ -7,7 +7,7 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 from oslo_log import log
@@ -16,7 +16,7 @@ from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.build import build
 from chrysaetos.gateway.options import command_parser, load_conf
 from chrysaetos.http.server.limits import FramingLimits, ServerLimits
-from chrysaetos.http.server.runner import StartFailed, serve
+from chrysaetos.http.server.runner import serve
 from chrysaetos.http.server.sockets import describe, inherited, listen_tcp, listen_unix
 from chrysaetos.http.server.systemd import Notifier
 from chrysaetos.http.server.workers import Workers
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
-    from chrysaetos.access.grants import PolicyAccess
-    from chrysaetos.gateway.build import Service
+    from chrysaetos.gateway.service import Service
 
 __all__ = ["parser", "run"]
 
@@ -70,7 +69,14 @@ def run(arguments: Sequence[str]) -> int:
     notifier = Notifier()
     try:
         if conf.gateway.workers == 1:
-            return _serve_alone(conf, service, sockets, notifier)
+            return _serve(
+                conf,
+                service,
+                sockets,
+                reload=notifier.around(lambda: _reload(conf, service)),
+                ready=notifier.ready,
+                stopping=notifier.stopping,
+            )
         return _serve_with_workers(conf, arguments, sockets, notifier)
     finally:
         if conf.gateway.unix_socket:
@@ -88,17 +94,6 @@ def _listen(conf: cfg.ConfigOpts) -> list[socket.socket]:
     return listen_tcp(conf.gateway.host, conf.gateway.port)
 
 
-def _serve_alone(
-    conf: cfg.ConfigOpts, service: Service, sockets: list[socket.socket], notifier: Notifier
-) -> int:
-    def reload() -> None:
-        notifier.reloading()
-        _reload(conf, service.access)
-        notifier.ready()
-
-    return _serve(conf, service, sockets, reload=reload, ready=notifier.ready, stopping=notifier.stopping)
-
-
 def _serve_with_workers(
     conf: cfg.ConfigOpts, arguments: Sequence[str], sockets: list[socket.socket], notifier: Notifier
 ) -> int:
@@ -114,7 +109,7 @@ def _serve_with_workers(
             own,
             service,
             sockets,
-            reload=lambda: _reload(own, service.access),
+            reload=lambda: _reload(own, service),
             ready=ready,
             lifeline=lifeline,
         )
@@ -139,33 +134,16 @@ def _serve_with_workers(
     ).run()
 
 
-def _serve(
-    conf: cfg.ConfigOpts,
-    service: Service,
-    sockets: list[socket.socket],
-    *,
-    reload: Callable[[], None],
-    ready: Callable[[], None],
-    stopping: Callable[[], None] = lambda: None,
-    lifeline: int | None = None,
-) -> int:
-    try:
-        serve(
-            service.application,
-            sockets,
-            limits=_limits(conf),
-            drain_seconds=conf.gateway.drain_seconds,
-            reload=reload,
-            ready=ready,
-            stopping=stopping,
-            watch=service.watch,
-            on_refused=service.on_refused,
-            lifeline=lifeline,
-        )
-    except StartFailed as error:
-        _log.error("%s", error)
-        return 1
-    return 0
+def _serve(conf: cfg.ConfigOpts, service: Service, sockets: list[socket.socket], **process: Any) -> int:
+    return serve(
+        service.application,
+        sockets,
+        limits=_limits(conf),
+        drain_seconds=conf.gateway.drain_seconds,
+        watch=service.telemetry.watch,
+        on_refused=service.on_refused,
+        **process,
+    )
 
 
 def _limits(conf: cfg.ConfigOpts) -> ServerLimits:
@@ -184,10 +162,10 @@ def _limits(conf: cfg.ConfigOpts) -> ServerLimits:
     )
 
 
-def _reload(conf: cfg.ConfigOpts, access: PolicyAccess) -> None:
+def _reload(conf: cfg.ConfigOpts, service: Service) -> None:
     """Read again what can be read again: the log level, and the policy."""
     _mutate(conf)
-    access.reload()
+    service.reload()
 
 
 def _mutate(conf: cfg.ConfigOpts) -> None:

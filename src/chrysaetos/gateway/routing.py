@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     class FullIdentity(Identity, IdentityProbe, Protocol):
         """All that the application asks of an authenticator."""
 
-        def close(self) -> None:
+        async def close(self) -> None:
             """End what it started."""
             ...
 
@@ -84,23 +84,13 @@ def create_app(
         gate=gate,
         cors=cors,
     )
-    parts = _Parts(identity, upstream)
-    return Application(doors, cors=cors, observers=observers, companions=(parts, *companions))
-
-
-class _Parts:
-    """What the application was given, as something that ends with it."""
-
-    def __init__(self, identity: FullIdentity, upstream: Pool) -> None:
-        self._identity = identity
-        self._upstream = upstream
-
-    async def start(self) -> None:
-        """They begin with the first request."""
-
-    async def close(self) -> None:
-        await self._upstream.close()
-        self._identity.close()
+    return Application(
+        doors,
+        cors=cors,
+        observers=observers,
+        companions=companions,
+        on_close=(upstream.close, identity.close),
+    )
 
 
 class _Doors:

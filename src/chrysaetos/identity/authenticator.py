@@ -107,7 +107,7 @@ class KeystoneAuthenticator:
         """
         await self._basic.probe()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Stop the threads after the current calls to Keystone have finished."""
         self.projects.close()
         self._basic.close()

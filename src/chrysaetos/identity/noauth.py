@@ -55,5 +55,5 @@ class NoAuthenticator:
     async def probe(self) -> None:
         """Do nothing: there is no Keystone."""
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Do nothing."""

@@ -101,7 +101,7 @@ class Companion:
         self._calls.append(f"{self._name} ends")
 
 
-async def lifespan(*companions):
+async def lifespan(*companions, on_close=()):
     messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
     sent = []
 
@@ -111,17 +111,22 @@ async def lifespan(*companions):
     async def send(message):
         sent.append(message["type"].removeprefix("lifespan."))
 
-    await Application(Door(None), companions=companions)({"type": "lifespan"}, receive, send)
+    application = Application(Door(None), companions=companions, on_close=on_close)
+    await application({"type": "lifespan"}, receive, send)
     return sent
 
 
-async def test_companions_end_in_the_other_order():
+async def test_companions_end_in_the_other_order_and_what_they_use_after_them():
     calls = []
-    assert await lifespan(Companion("a", calls), Companion("b", calls)) == [
+
+    async def close():
+        calls.append("closed")
+
+    assert await lifespan(Companion("a", calls), Companion("b", calls), on_close=[close]) == [
         "startup.complete",
         "shutdown.complete",
     ]
-    assert calls == ["a starts", "b starts", "b ends", "a ends"]
+    assert calls == ["a starts", "b starts", "b ends", "a ends", "closed"]
 
 
 async def test_a_companion_that_cannot_start_ends_the_start():

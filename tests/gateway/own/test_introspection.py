@@ -187,7 +187,10 @@ async def test_the_kind_of_credential_is_told_and_nothing_of_the_credential(head
     conf = cfg.ConfigOpts()
     conf([])
     app = create_app(
-        GatewayOptions(), identity=Everybody({}), access=PolicyAccess(conf, "project"), upstream=None
+        GatewayOptions(),
+        identity=Everybody({}),
+        access=PolicyAccess(conf, "project"),
+        upstream=Upstream(UpstreamOptions(host="127.0.0.1", port=1)),
     )
     response = await AsgiClient(app).request("GET", "/-/whoami", headers=headers)
     assert (response.json["data"]["credential"], response.json["data"]["access_rules"]) == (kind, True)

@@ -37,3 +37,11 @@ def test_without_a_manager_nothing_happens():
 def test_a_manager_that_has_gone_is_not_an_error(tmp_path, caplog):
     Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).ready()
     assert "READY=1" in caplog.text
+
+
+def test_a_reload_is_told_before_and_after(manager):
+    sock, name = manager
+    done = []
+    Notifier({"NOTIFY_SOCKET": name}).around(lambda: done.append(sock.recv(1000)))()
+    assert done[0].startswith(b"RELOADING=1\n")
+    assert sock.recv(1000) == b"READY=1"

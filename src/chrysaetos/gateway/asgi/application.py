@@ -13,7 +13,7 @@ from chrysaetos.gateway.asgi.request import ClientGone
 from chrysaetos.http.server.pages import respond
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from typing import Protocol
 
     from chrysaetos.gateway.asgi.cors import Cors
@@ -61,6 +61,7 @@ class Application:
         cors: what pages of other origins may do; None for nothing.
         observers: who is told of each request.
         companions: what starts and ends with the application.
+        on_close: called in turn at the end, after the companions have ended.
     """
 
     def __init__(
@@ -70,11 +71,13 @@ class Application:
         cors: Cors | None = None,
         observers: Sequence[Observer] = (),
         companions: Sequence[Companion] = (),
+        on_close: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self._door = door
         self._cors = cors
         self._observers = tuple(observers)
         self._companions = tuple(companions)
+        self._on_close = tuple(on_close)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one connection scope of ASGI."""
@@ -129,6 +132,8 @@ class Application:
         await receive()
         for companion in reversed(self._companions):
             await companion.close()
+        for close in self._on_close:
+            await close()
         await send({"type": "lifespan.shutdown.complete"})
 
 

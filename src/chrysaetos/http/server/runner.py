@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from chrysaetos.http.server.server import OnRefused
     from chrysaetos.http.types import Application
 
-__all__ = ["AT_ONCE", "StartFailed", "serve"]
+__all__ = ["AT_ONCE", "serve"]
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ AT_ONCE = signal.SIGUSR1
 _MAX_FILES = 65536
 
 
-class StartFailed(ChrysaetosError):
+class _StartFailed(ChrysaetosError):
     """The application did not start. Its log says why."""
 
 
@@ -52,7 +52,7 @@ def serve(
     on_refused: OnRefused = lambda _: [],
     lifeline: int | None = None,
     tls: ssl.SSLContext | None = None,
-) -> None:
+) -> int:
     """Serve until a signal ends it.
 
     Args:
@@ -69,26 +69,31 @@ def serve(
             a second SIGTERM are then left to whoever holds the other end, who sends ``AT_ONCE``.
         tls: for HTTPS; None serves plain HTTP.
 
-    Raises:
-        StartFailed: the application did not start.
+    Returns:
+        The exit status of the process: 0, or 1 if the application did not start.
     """
     _raise_file_limit()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(
-            _serve(
-                app,
-                sockets,
-                limits=limits,
-                drain_seconds=drain_seconds,
-                reload=reload,
-                ready=ready,
-                stopping=stopping,
-                watch=watch,
-                on_refused=on_refused,
-                lifeline=lifeline,
-                tls=tls,
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(
+                _serve(
+                    app,
+                    sockets,
+                    limits=limits,
+                    drain_seconds=drain_seconds,
+                    reload=reload,
+                    ready=ready,
+                    stopping=stopping,
+                    watch=watch,
+                    on_refused=on_refused,
+                    lifeline=lifeline,
+                    tls=tls,
+                )
             )
-        )
+    except _StartFailed as error:
+        _log.error("%s", error)
+        return 1
+    return 0
 
 
 async def _serve(
@@ -174,7 +179,7 @@ class _Lifespan:
         """Tells the application that requests will come."""
         self._task = asyncio.create_task(self._run())
         if await self._tell("startup") != "lifespan.startup.complete":
-            raise StartFailed("the application did not start; the log says why")
+            raise _StartFailed("the application did not start; the log says why")
 
     async def stop(self) -> None:
         """Tells it that no more will come."""

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["Notifier"]
 
@@ -38,6 +38,16 @@ class Notifier:
     def reloading(self) -> None:
         """The configuration is being read again; ``ready`` follows."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+
+    def around(self, reload: Callable[[], None]) -> Callable[[], None]:
+        """Return a function that calls another one between ``reloading`` and ``ready``."""
+
+        def told() -> None:
+            self.reloading()
+            reload()
+            self.ready()
+
+        return told
 
     def stopping(self) -> None:
         """No new connections are accepted."""

@@ -1,0 +1,72 @@
+"""An application with what the server tells it: the gateway, or the gate without one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chrysaetos.gateway.asgi.exchange import Exchange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Self
+
+    from chrysaetos.errors import Headers
+    from chrysaetos.gateway.asgi.application import Application
+    from chrysaetos.gateway.federate.metrics import GateMetrics
+    from chrysaetos.gateway.telemetry.audit import Audit
+    from chrysaetos.gateway.telemetry.metrics import Telemetry
+    from chrysaetos.gateway.telemetry.metrics_server import MetricsServer
+    from chrysaetos.http.server.server import RefusedRequest
+
+__all__ = ["Service"]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """An application that is ready to be served.
+
+    Attributes:
+        application: the ASGI application.
+        telemetry: the metrics, with those of the server.
+        audit: the audit, or nothing if it is off.
+        reload: reads again what can be read again: the policy, or the tokens.
+    """
+
+    application: Application
+    telemetry: Telemetry
+    audit: Sequence[Audit]
+    reload: Callable[[], None]
+
+    @classmethod
+    def observed(
+        cls,
+        create: Callable[..., Application],
+        *,
+        telemetry: Telemetry,
+        portals: Sequence[GateMetrics],
+        audit: Sequence[Audit],
+        metrics: Sequence[MetricsServer],
+        reload: Callable[[], None],
+    ) -> Self:
+        """Create an application whose requests are counted and audited.
+
+        Args:
+            create: creates the application; it gets ``observers`` and ``companions``.
+            telemetry: counts requests.
+            portals: counts the requests of portals.
+            audit: writes requests.
+            metrics: shows what is counted.
+            reload: as the attribute.
+        """
+        for each in portals:
+            telemetry.registry.register(each)
+        application = create(observers=(telemetry, *portals, *audit), companions=(*metrics, *audit))
+        return cls(application, telemetry, audit, reload)
+
+    def on_refused(self, request: RefusedRequest) -> Headers:
+        """Audit a request that the server refused, and return the header field with its id."""
+        exchange = Exchange.of_refused(request)
+        for audit in self.audit:
+            audit.ended(exchange)
+        return [exchange.id_header]

@@ -1,0 +1,38 @@
+"""An application with its observers."""
+
+from tests.fakes.observer import Watcher
+
+from chrysaetos.errors import HeadersTooLarge
+from chrysaetos.gateway.service import Service
+from chrysaetos.gateway.telemetry.metrics import Telemetry
+from chrysaetos.http.server.server import RefusedRequest
+
+
+def service(*audit):
+    created = {}
+    telemetry = Telemetry()
+    made = Service.observed(
+        lambda **arguments: created.update(arguments) or "application",
+        telemetry=telemetry,
+        portals=(),
+        audit=audit,
+        metrics=("listener",),
+        reload=list,
+    )
+    return made, created
+
+
+def test_the_application_gets_all_that_observes_it_and_all_that_runs_with_it():
+    audit = Watcher()
+    made, created = service(audit)
+    assert made.application == "application"
+    assert created == {"observers": (made.telemetry, audit), "companions": ("listener", audit)}
+
+
+def test_a_refused_request_is_audited_and_its_answer_has_the_id():
+    audit = Watcher()
+    made, _ = service(audit)
+    headers = made.on_refused(RefusedRequest(HeadersTooLarge("too much"), "192.0.2.1", "", "", 70))
+    (exchange,) = audit.seen
+    assert (exchange.status, exchange.reason) == (431, "too much")
+    assert headers == [exchange.id_header]
