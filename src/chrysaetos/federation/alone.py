@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 import ssl
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from chrysaetos.gateway.service import Service
 from chrysaetos.gateway.telemetry.audit import Audit, open_log
 from chrysaetos.gateway.telemetry.metrics import Telemetry
 from chrysaetos.gateway.telemetry.metrics_server import MetricsServer
+from chrysaetos.http.abnf import PATH_PREFIX
 from chrysaetos.http.upstream.pool import Upstream, UpstreamOptions
 from chrysaetos.portals.gate import Gate
 from chrysaetos.portals.tokens import TokenFile
@@ -33,7 +33,6 @@ __all__ = ["MAX_URL_BYTES", "Settings", "build", "upstream_options"]
 
 MAX_URL_BYTES = 33 * 1024
 """The gate's maximum length of a query, plus the path."""
-_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +109,7 @@ def upstream_options(
         )
     prefix = parts.path.rstrip("/")
     good = parts.scheme in {"http", "https"} and parts.hostname and not (parts.query or parts.fragment)
-    if not good or not _PREFIX.fullmatch(prefix):
+    if not good or not PATH_PREFIX.fullmatch(prefix):
         raise ConfigError(
             f"--upstream: {url!r} is not a URL such as http://127.0.0.1:9090 or https://host/prefix"
         )

@@ -8,7 +8,6 @@ An Aetos configuration works as it is: its sections ``[DEFAULT]``, ``[prometheus
 from __future__ import annotations
 
 import base64
-import re
 import ssl
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -22,6 +21,7 @@ from chrysaetos.gateway.asgi.cors import CORS_OPTIONS, load_cors
 from chrysaetos.gateway.federate.options import FEDERATION_OPTIONS
 from chrysaetos.gateway.proxy.engine_options import ENGINE_OPTIONS, load_engine
 from chrysaetos.gateway.proxy.options import GatewayOptions
+from chrysaetos.http.abnf import PATH_PREFIX
 from chrysaetos.http.upstream.pool import UpstreamOptions
 from chrysaetos.promql.parser import Bounds
 from chrysaetos.tenancy.labels import LabelTable
@@ -307,7 +307,6 @@ _AUTH_MODE = cfg.StrOpt(
 )
 
 _PROG = "chrysaetos gateway"
-_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
@@ -378,7 +377,7 @@ def load_options(conf: cfg.ConfigOpts) -> tuple[GatewayOptions, tuple[UpstreamOp
     """
     gateway, prometheus = conf.gateway, conf.prometheus
     for group, section in (("gateway", gateway), ("prometheus", prometheus)):
-        if not _PREFIX.fullmatch(section.path_prefix):
+        if not PATH_PREFIX.fullmatch(section.path_prefix):
             raise ConfigError(
                 f"[{group}] path_prefix: {section.path_prefix!r} must start with a slash and not end with one"
             )

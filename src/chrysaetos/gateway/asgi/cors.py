@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from oslo_config import cfg
 
 from chrysaetos.errors import ConfigError
+from chrysaetos.http.abnf import TCHAR
 from chrysaetos.tenancy.paths import find
 
 if TYPE_CHECKING:
@@ -83,8 +84,7 @@ _ORIGIN = re.compile(
 )
 _OWN_PORTS = {("http", "80"), ("https", "443")}
 _METHOD = re.compile(r"[A-Z][A-Z-]*")
-# RFC 9110, 5.6.2
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TOKEN = re.compile(TCHAR.decode("ascii") + "+")
 
 
 class Cors:

@@ -21,22 +21,23 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import BadRequest, ContentTooLarge, ExpectationFailed, HeadersTooLarge, UriTooLong
+from chrysaetos.http.abnf import ADDRESS, NAME, TCHAR, VALUE, VCHAR
 
 if TYPE_CHECKING:
     from chrysaetos.http.server.limits import FramingLimits
 
 __all__ = ["Head", "RequestReader"]
 
-_REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) ([\x21\x22\x24-\x7e]+) HTTP/1\.([01])")
+_REQUEST_LINE = re.compile(rb"(" + TCHAR + rb"{1,32}) (" + VCHAR + rb"+) HTTP/1\.([01])")
 """method SP request-target SP HTTP-version (RFC 9112, 3); the target as visible ASCII, without a fragment."""
 
-_FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t ]*([\t\x20-\x7e\x80-\xff]*)")
+_FIELD = re.compile(rb"(" + TCHAR + rb"+):[\t ]*(" + VALUE + rb")")
 """field-line without folding (RFC 9112, 5)."""
 
 _ABSOLUTE = re.compile(rb"https?://([^/?]+)(.*)", re.IGNORECASE)
 """absolute-form (RFC 9112, 3.2.2)."""
 
-_HOST = re.compile(rb"(?:[0-9A-Za-z._\-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{0,5})?")
+_HOST = re.compile(rb"(?:" + NAME + rb"{1,255}|\[" + ADDRESS + rb"{2,45}\])(?::[0-9]{0,5})?")
 """uri-host [":" port] (RFC 9110, 7.2), names as they occur in DNS."""
 
 _LENGTH = re.compile(rb"[0-9]{1,15}")

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import httptools
 
+from chrysaetos.http.abnf import ADDRESS, NAME, TCHAR, VALUE, VCHAR
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,20 +27,17 @@ __all__ = ["Headers", "ProtocolError", "RequestEncoder", "ResponseReader"]
 
 Headers = list[tuple[bytes, bytes]]
 
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-"""token = 1*tchar (RFC 9110, 5.6.2)."""
+_TOKEN = re.compile(TCHAR + rb"+")
 
-_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
-"""field-value without line folding: VCHAR, obs-text, SP, HTAB (RFC 9110, 5.5). reason-phrase is the same."""
+_VALUE = re.compile(VALUE)
 
-_TARGET = re.compile(rb"/[\x21-\x22\x24-\x7e]*")
-"""origin-form (RFC 9112, 3.2.1), as loosely as is safe: visible ASCII, no fragment."""
+_TARGET = re.compile(rb"/" + VCHAR + rb"*")
+"""origin-form (RFC 9112, 3.2.1)."""
 
-_PREFIX = re.compile(rb"(?:/[\x21-\x22\x24-\x3e\x40-\x7e]*)?")
+_PREFIX = re.compile(rb"(?:/(?:(?!\?)" + VCHAR + rb")*)?")
 """A path alone: as a target, without a query."""
 
-_HOST = re.compile(r"[0-9A-Za-z._\-]+|[0-9A-Fa-f:.]+")
-"""A name or an address (RFC 3986, 3.2.2), an IPv6 address without its brackets."""
+_HOST = re.compile(NAME + rb"+|" + ADDRESS + rb"+")
 
 _METHODS = {
     name: name.encode() + b" " for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
@@ -97,7 +96,7 @@ class RequestEncoder:
         static_headers: Sequence[tuple[str, str]],
         default_headers: Sequence[tuple[str, str]] = (),
     ) -> None:
-        if not _HOST.fullmatch(host):
+        if not _HOST.fullmatch(host.encode()):
             raise ValueError("The upstream's host must be a name or an address.")
         authority = f"[{host}]" if ":" in host else host
         if port is not None:
