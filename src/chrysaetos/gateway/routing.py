@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.asgi.exchange import Exchange, Observer
     from chrysaetos.gateway.federate.handler import GateDoor
     from chrysaetos.gateway.own.health import IdentityProbe
+    from chrysaetos.gateway.proxy.admission import Identity
     from chrysaetos.gateway.proxy.coalescing import Sharing
     from chrysaetos.gateway.proxy.options import GatewayOptions
-    from chrysaetos.gateway.proxy.proxy import Identity
     from chrysaetos.http.types import Message, Receive, Send
     from chrysaetos.http.upstream.replicas import Pool
 

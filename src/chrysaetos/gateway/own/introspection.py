@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 from chrysaetos.errors import ApiError, BadRequest, Forbidden, NotFound, QueryError
 from chrysaetos.gateway.own.health import json_answer
-from chrysaetos.gateway.proxy.proxy import admit
+from chrysaetos.gateway.proxy.admission import grant, identify
 from chrysaetos.identity.basic import parse_login
 from chrysaetos.identity.credentials import Kind as Credential
 from chrysaetos.identity.credentials import pick
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from chrysaetos.errors import Headers
     from chrysaetos.gateway.asgi.exchange import Exchange
     from chrysaetos.gateway.asgi.request import Request
-    from chrysaetos.gateway.proxy.proxy import Identity
+    from chrysaetos.gateway.proxy.admission import Identity
     from chrysaetos.http.server.pages import Answer
     from chrysaetos.http.types import Receive
     from chrysaetos.identity.caller import Caller
@@ -72,12 +72,7 @@ class About:
                 about would get, but for a path that the upstream does not answer.
             ClientGone: there is nobody to answer.
         """
-        caller = self._identity.cached(request.headers)
-        if caller is None:
-            caller = await self._identity.identify(
-                request.headers, request.method, request.path, exchange.client
-            )
-        exchange.caller = caller
+        caller = await identify(self._identity, request, exchange)
         if endpoint.name == "whoami":
             data = await self._whoami(caller, request.headers)
         else:
@@ -117,8 +112,7 @@ class About:
     async def _reach(self, caller: Caller, endpoint: Endpoint) -> str:
         """How far a caller gets at an endpoint."""
         try:
-            scope = await self._access.grant(caller, endpoint)
-            admit(scope, endpoint)
+            scope = await grant(self._access, caller, endpoint)
         except Forbidden:
             return "none"
         if scope.unrestricted:
@@ -130,8 +124,7 @@ class About:
     ) -> dict[str, Any]:
         form = await request.form(receive) if request.method == "POST" else b""
         endpoint = _explained(request.query, form)
-        exchange.scope = scope = await self._access.grant(caller, endpoint)
-        admit(scope, endpoint)
+        exchange.scope = scope = await grant(self._access, caller, endpoint)
         texts_of = self._texts_of[endpoint]
         try:
             bound = self._binder.bind(texts_of, scope, request.query, form)

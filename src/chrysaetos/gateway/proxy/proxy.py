@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from chrysaetos.errors import Forbidden, QueryError
+from chrysaetos.errors import QueryError
+from chrysaetos.gateway.proxy.admission import grant, identify
 from chrysaetos.gateway.proxy.coalescing import Key
 from chrysaetos.gateway.proxy.filtering import Filtered
 from chrysaetos.gateway.proxy.limits import account
@@ -25,18 +26,17 @@ from chrysaetos.tenancy.remote_read import scope_read_request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from typing import Protocol
 
     from chrysaetos.access.grants import Access
     from chrysaetos.gateway.asgi.exchange import Exchange
     from chrysaetos.gateway.asgi.request import Request
+    from chrysaetos.gateway.proxy.admission import Identity
     from chrysaetos.gateway.proxy.coalescing import Sharing
     from chrysaetos.gateway.proxy.limits import Limits
     from chrysaetos.gateway.proxy.options import GatewayOptions
     from chrysaetos.http.types import Receive, Send
     from chrysaetos.http.upstream.pool import UpstreamResponse
     from chrysaetos.http.upstream.replicas import Pool
-    from chrysaetos.identity.caller import Authenticator, Caller
     from chrysaetos.tenancy.edits import Edit
     from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.tenancy.engine import Additions
@@ -44,15 +44,7 @@ if TYPE_CHECKING:
     from chrysaetos.tenancy.paths import Target
     from chrysaetos.tenancy.scope import Scope
 
-    class Identity(Authenticator, Protocol):
-        """An authenticator that can answer at once for callers it has just seen."""
-
-        def cached(self, headers: list[tuple[bytes, bytes]]) -> Caller | None:
-            """The caller, or None when ``identify`` has to be awaited."""
-            ...
-
-
-__all__ = ["Proxy", "admit"]
+__all__ = ["Proxy"]
 
 _FORM_HEADER = (b"content-type", b"application/x-www-form-urlencoded")
 # Prometheus, storage/remote/client.go: what a remote read says of itself.
@@ -112,15 +104,9 @@ class Proxy:
             ClientGone: there is nobody to answer.
         """
         endpoint = target.endpoint
-        caller = self._identity.cached(request.headers)
-        if caller is None:
-            caller = await self._identity.identify(
-                request.headers, request.method, request.path, exchange.client
-            )
-        exchange.caller = caller
-        exchange.scope = scope = await self._access.grant(caller, endpoint)
+        caller = await identify(self._identity, request, exchange)
+        exchange.scope = scope = await grant(self._access, caller, endpoint)
         scoped = not scope.unrestricted
-        admit(scope, endpoint)
         additions = self._options.engine.additions(scope)
         try:
             bound = await self._bind(request, endpoint, scope, receive)
@@ -204,16 +190,6 @@ class Proxy:
             return await ask()
         key = Key(request.method, wanted, body, scope.matcher, tuple(headers))
         return await self._sharing.fetch(key, ask)
-
-
-def admit(scope: Scope, endpoint: Endpoint) -> None:
-    """Check that a scope is one that an endpoint can answer.
-
-    Raises:
-        Forbidden: the endpoint's answers are for those who see everything.
-    """
-    if endpoint.action is Action.OPERATOR and not scope.unrestricted:
-        raise Forbidden("this is for callers who may see all projects")
 
 
 def _request_headers(request: Request, endpoint: Endpoint, *, has_body: bool) -> list[tuple[bytes, bytes]]:

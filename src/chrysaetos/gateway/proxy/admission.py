@@ -1,0 +1,54 @@
+"""Who sends a request, and what they may see at its endpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chrysaetos.errors import Forbidden
+from chrysaetos.tenancy.endpoints import Action
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from chrysaetos.access.grants import Access
+    from chrysaetos.gateway.asgi.exchange import Exchange
+    from chrysaetos.gateway.asgi.request import Request
+    from chrysaetos.identity.caller import Authenticator, Caller
+    from chrysaetos.tenancy.endpoints import Endpoint
+    from chrysaetos.tenancy.scope import Scope
+
+    class Identity(Authenticator, Protocol):
+        """An authenticator that can answer at once for callers it has just seen."""
+
+        def cached(self, headers: list[tuple[bytes, bytes]]) -> Caller | None:
+            """The caller, or None when ``identify`` has to be awaited."""
+            ...
+
+
+__all__ = ["grant", "identify"]
+
+
+async def identify(identity: Identity, request: Request, exchange: Exchange) -> Caller:
+    """Return the caller of a request, and record it on the exchange.
+
+    Raises:
+        ApiError: the caller is not known, or Keystone cannot be asked.
+    """
+    caller = identity.cached(request.headers)
+    if caller is None:
+        caller = await identity.identify(request.headers, request.method, request.path, exchange.client)
+    exchange.caller = caller
+    return caller
+
+
+async def grant(access: Access, caller: Caller, endpoint: Endpoint) -> Scope:
+    """Return what a caller may see at an endpoint.
+
+    Raises:
+        Forbidden: nothing; or one project, where the endpoint answers only callers who see everything.
+        Unavailable: Keystone does not tell the projects of the caller's domain.
+    """
+    scope = await access.grant(caller, endpoint)
+    if endpoint.action is Action.OPERATOR and not scope.unrestricted:
+        raise Forbidden("this is for callers who may see all projects")
+    return scope

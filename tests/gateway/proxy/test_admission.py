@@ -1,0 +1,59 @@
+"""Who sends a request, and what they may see."""
+
+import pytest
+from tests.fakes.identity import FakeIdentity
+
+from chrysaetos.errors import Forbidden, Unauthorized
+from chrysaetos.gateway.asgi.exchange import Exchange
+from chrysaetos.gateway.asgi.request import Request
+from chrysaetos.gateway.proxy.admission import grant, identify
+from chrysaetos.gateway.proxy.options import GatewayOptions
+from chrysaetos.identity.caller import Caller
+from chrysaetos.tenancy.paths import find_path
+from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
+
+CALLER = Caller(user_id="u", project_id="A", roles=("member",))
+
+
+def request(token):
+    scope = {
+        "method": "GET",
+        "raw_path": b"/api/v1/query",
+        "query_string": b"",
+        "headers": [(b"x-auth-token", token)],
+    }
+    return Request(scope, GatewayOptions())
+
+
+async def test_a_caller_who_is_known_is_not_asked_for_again():
+    identity = FakeIdentity({"t": CALLER})
+    for asked in ([("GET", "/api/v1/query")], [("GET", "/api/v1/query")]):
+        exchange = Exchange("GET", "")
+        assert await identify(identity, request(b"t"), exchange) is CALLER
+        assert exchange.caller is CALLER
+        assert identity.asked == asked
+        identity.warm.add("t")
+
+
+async def test_an_unknown_caller_is_not_on_the_exchange():
+    exchange = Exchange("GET", "")
+    with pytest.raises(Unauthorized):
+        await identify(FakeIdentity({}), request(b"t"), exchange)
+    assert exchange.caller is None
+
+
+class Access:
+    def __init__(self, scope):
+        self._scope = scope
+
+    async def grant(self, caller, endpoint):  # noqa: ARG002
+        return self._scope
+
+
+async def test_one_project_is_not_enough_where_the_answer_is_about_all():
+    own = Scope("project", ("A",))
+    operator, tenant = find_path("/api/v1/status/config").endpoint, find_path("/api/v1/query").endpoint
+    assert await grant(Access(own), CALLER, tenant) is own
+    assert await grant(Access(UNRESTRICTED), CALLER, operator) is UNRESTRICTED
+    with pytest.raises(Forbidden):
+        await grant(Access(own), CALLER, operator)
