@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote_plus
 
 from chrysaetos.errors import BadGateway, Unavailable
-from chrysaetos.http.upstream.response import UpstreamBroken
+from chrysaetos.http.upstream.response import BodyTooLong, UpstreamBroken
 from chrysaetos.tenancy.engine import NOTHING
 from chrysaetos.tenancy.filters import filter_metadata, filter_targets
 from chrysaetos.tenancy.rules import filter_alerts, filter_rules
@@ -110,6 +110,8 @@ class Filtered:
         )
         try:
             return await self._whole(response)
+        except BodyTooLong as error:
+            _refuse(str(error))
         except UpstreamBroken:
             _refuse("it broke off")
         finally:
@@ -123,16 +125,7 @@ class Filtered:
         for name, value in response.headers:
             if name == b"content-encoding" and value.lower() != b"identity":
                 _refuse("it is compressed")
-        if (response.content_length or 0) > self._limit:
-            _refuse(f"it is longer than {self._limit} bytes")
-        pieces: list[bytes] = []
-        size = 0
-        async for piece in response:
-            size += len(piece)
-            if size > self._limit:
-                _refuse(f"it is longer than {self._limit} bytes")
-            pieces.append(piece)
-        return b"".join(pieces)
+        return await response.read(self._limit)
 
 
 async def _made(body: bytes, keep: Callable[[Any], Any]) -> bytes:

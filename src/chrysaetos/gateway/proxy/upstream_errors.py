@@ -14,7 +14,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.errors import BadGateway, UpstreamRefusal
-from chrysaetos.http.upstream.response import UpstreamBroken, UpstreamResponse
+from chrysaetos.http.upstream.response import BodyTooLong, UpstreamBroken, UpstreamResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -49,22 +49,16 @@ async def checked_error(
         UpstreamRefusal: it does not have Prometheus' form.
         BadGateway: it broke off.
     """
-    pieces: list[bytes] = []
-    size = 0
+    whole = True
     try:
-        async for piece in response:
-            pieces.append(piece)
-            size += len(piece)
-            if size > MAX_ERROR_BYTES:
-                break
+        body = await response.read(MAX_ERROR_BYTES)
+    except BodyTooLong as error:
+        whole, body = False, error.beginning
     except UpstreamBroken as error:
         _log.error("%s: an error of Prometheus broke off: %s", request_id, error)
         raise BadGateway("Prometheus' answer broke off") from None
-    finally:
-        response.abort()
-    body = b"".join(pieces)
     content = _decoded(body, response.headers)
-    fields = _envelope(content) if size <= MAX_ERROR_BYTES else None
+    fields = _envelope(content) if whole else None
     if fields is None:
         shown = ascii(content[:_LOGGED].decode("utf-8", "replace"))
         _log.warning("%s: Prometheus answered %d: %s", request_id, response.status, shown)

@@ -10,7 +10,7 @@ from chrysaetos.errors import ChrysaetosError
 if TYPE_CHECKING:
     from chrysaetos.http.upstream.http1 import Headers
 
-__all__ = ["BodyStream", "Source", "UpstreamBroken", "UpstreamResponse"]
+__all__ = ["BodyStream", "BodyTooLong", "Source", "UpstreamBroken", "UpstreamResponse"]
 
 
 class UpstreamBroken(ChrysaetosError):
@@ -18,6 +18,19 @@ class UpstreamBroken(ChrysaetosError):
 
     Its status may already have been sent to the client, so the connection to the client has to be aborted.
     """
+
+
+class BodyTooLong(ChrysaetosError):
+    """A body is longer than its reader allows.
+
+    Args:
+        limit: the bytes that it may have.
+        beginning: the part of it that has arrived.
+    """
+
+    def __init__(self, limit: int, beginning: bytes) -> None:
+        super().__init__(f"it is longer than {limit} bytes")
+        self.beginning = beginning
 
 
 class Source(Protocol):
@@ -85,6 +98,28 @@ class UpstreamResponse:
         if not piece:
             raise StopAsyncIteration
         return piece
+
+    async def read(self, limit: int) -> bytes:
+        """Read the whole body, and release the connection.
+
+        Args:
+            limit: the bytes that it may have. A longer body is given up as soon as that is known.
+
+        Raises:
+            BodyTooLong: the body is longer.
+            UpstreamBroken: as for ``__anext__``.
+        """
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            async for piece in self:
+                pieces.append(piece)
+                size += len(piece)
+                if max(size, self.content_length or 0) > limit:
+                    raise BodyTooLong(limit, b"".join(pieces))
+        finally:
+            self.abort()
+        return b"".join(pieces)
 
     def abort(self) -> None:
         """Close the connection, unless the body is already complete."""
