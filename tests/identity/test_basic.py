@@ -331,7 +331,9 @@ async def test_no_secret_is_logged_or_kept(basic, keystone, good, encode, caplog
     with pytest.raises(Unavailable):
         await identify(basic, encode("ac1:l0st"))
     token = keystone.validations[0]
-    kept = repr([basic._kept._entries, basic._wrong._entries, basic._throttle._attempts._entries])
+    caches = (basic._kept, basic._wrong, basic._throttle._attempts)
+    assert all(caches)
+    kept = repr([cache._entries._entries for cache in caches])
     for secret in ("s3cret", "wr0ng", "l0st", good.decode(), token):
         assert secret not in caplog.text
         assert secret not in kept

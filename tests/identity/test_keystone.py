@@ -329,7 +329,7 @@ async def test_the_operators_memcached_is_used(make_conf, keystone, clock, monke
 async def test_nothing_of_a_token_is_kept_in_the_cache(tokens, keystone):
     token = keystone.issue()
     await tokens.identify(token, None, "GET", "/")
-    entries = tokens.cache._confirmed._entries
+    entries = tokens.cache._confirmed._entries._entries
     assert list(entries) == [token_key(token)]
     assert token.decode() not in repr(entries)
 

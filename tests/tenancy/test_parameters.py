@@ -331,4 +331,4 @@ def test_a_long_scoped_text_is_not_kept():
     binder = Binder()
     for query in ("a", "a+%2B+b"):
         bind("/api/v1/query", f"query={query}", scope=MANY, binder=binder)
-    assert [key[2] for key in binder._scoped] == [b"a"]
+    assert len(binder._scoped) == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import OrderedDict
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,6 +13,7 @@ from oslo_policy import opts, policy
 
 from chrysaetos.access.policies import list_rules
 from chrysaetos.errors import ConfigError, Forbidden
+from chrysaetos.lru import Lru
 from chrysaetos.tenancy.labels import UNIFORM, LabelTable
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 
@@ -100,11 +100,10 @@ class PolicyAccess:
         self._conf = conf
         self._label = label
         self._labels = labels
-        self._size = size
         self._clock = clock
         self._domains = domains
-        self._decisions: OrderedDict[tuple[object, ...], Scope | _Verdict] = OrderedDict()
-        self._domain_scopes: OrderedDict[str, tuple[tuple[str, ...], Scope]] = OrderedDict()
+        self._decisions: Lru[tuple[object, ...], Scope | _Verdict] = Lru(size)
+        self._domain_scopes: Lru[str, tuple[tuple[str, ...], Scope]] = Lru(_MOST_DOMAINS)
         opts.set_defaults(conf)
         self._looked = clock()
         self._fingerprint = _fingerprint(conf)
@@ -134,12 +133,10 @@ class PolicyAccess:
             caller.roles,
             caller.service_roles,
         )
-        try:
-            decision = self._decisions[key]
-        except KeyError:
-            decision = self._decisions[key] = self._decide(caller, endpoint)
-            if len(self._decisions) > self._size:
-                self._decisions.popitem(last=False)
+        decision = self._decisions.get(key)
+        if decision is None:
+            decision = self._decide(caller, endpoint)
+            self._decisions.put(key, decision)
         if isinstance(decision, Scope):
             return decision
         if decision is _Verdict.DOMAIN and self._domains is not None and caller.domain_id is not None:
@@ -172,9 +169,7 @@ class PolicyAccess:
         if kept is not None and kept[0] is projects:
             return kept[1]
         scope = Scope(self._label, projects, self._labels)
-        self._domain_scopes[domain_id] = (projects, scope)
-        if len(self._domain_scopes) > _MOST_DOMAINS:
-            self._domain_scopes.popitem(last=False)
+        self._domain_scopes.put(domain_id, (projects, scope))
         return scope
 
     def _decide(self, caller: Caller, endpoint: Endpoint) -> Scope | _Verdict:

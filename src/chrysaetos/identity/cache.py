@@ -9,9 +9,10 @@ Everything here runs in the thread of the event loop, so there are no locks.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from hashlib import sha256
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from chrysaetos.lru import Lru
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,12 +48,11 @@ class ExpiringLru(Generic[V]):
         clock: seconds since the epoch.
     """
 
-    __slots__ = ("_clock", "_entries", "_size")
+    __slots__ = ("_clock", "_entries")
 
     def __init__(self, size: int, clock: Callable[[], float] = time.time) -> None:
-        self._size = size
         self._clock = clock
-        self._entries: OrderedDict[bytes, tuple[V, float, float]] = OrderedDict()
+        self._entries: Lru[bytes, tuple[V, float, float]] = Lru(size)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -65,9 +65,8 @@ class ExpiringLru(Generic[V]):
         value, since, until = entry
         # The lower bound: after the clock was set back, an entry would live longer than intended.
         if since <= self._clock() < until:
-            self._entries.move_to_end(key)
             return value
-        del self._entries[key]
+        self._entries.drop(key)
         return None
 
     def put(self, key: bytes, value: V, until: float) -> None:
@@ -80,16 +79,13 @@ class ExpiringLru(Generic[V]):
         """
         now = self._clock()
         if until <= now:
-            self._entries.pop(key, None)
-            return
-        self._entries[key] = (value, now, until)
-        self._entries.move_to_end(key)
-        if len(self._entries) > self._size:
-            self._entries.popitem(last=False)
+            self._entries.drop(key)
+        else:
+            self._entries.put(key, (value, now, until))
 
     def drop(self, key: bytes) -> None:
         """Remove a key if it exists."""
-        self._entries.pop(key, None)
+        self._entries.drop(key)
 
 
 class CallerCache(Generic[R]):

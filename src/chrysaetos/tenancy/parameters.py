@@ -7,11 +7,11 @@ Parameters are in the query of the URL and in a form body, in the same encoding 
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote_plus, unquote_to_bytes
 
 from chrysaetos.errors import BadRequest
+from chrysaetos.lru import Lru
 from chrysaetos.promql import units
 from chrysaetos.promql.parser import DEFAULT_BOUNDS
 from chrysaetos.tenancy.endpoints import Kind
@@ -98,8 +98,7 @@ class Binder:
     ) -> None:
         self._bounds = bounds
         self._reserved = reserved
-        self._size = size
-        self._scoped: OrderedDict[tuple[str, Kind, bytes], tuple[bytes, Text]] = OrderedDict()
+        self._scoped: Lru[tuple[str, Kind, bytes], tuple[bytes, Text]] = Lru(size)
 
     def bind(self, endpoint: Endpoint, scope: Scope, url: bytes, body: bytes | None) -> Bound:
         """Return the parameters to send for a request.
@@ -187,11 +186,7 @@ class Binder:
             kept = (_encoded(parameter.name, sent), Text(original, sent))
             # A text for many tenants is as large as thousands of texts for one.
             if len(sent) <= _LONGEST_KEPT:
-                self._scoped[key] = kept
-            if len(self._scoped) > self._size:
-                self._scoped.popitem(last=False)
-        else:
-            self._scoped.move_to_end(key)
+                self._scoped.put(key, kept)
         texts.append(kept[1])
         return kept[0]
 
