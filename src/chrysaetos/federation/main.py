@@ -16,7 +16,7 @@ from chrysaetos.federation.token_command import DEFAULT_FILE
 from chrysaetos.gateway.federate.handler import GateLimits
 from chrysaetos.gateway.federate.limits import LIMITS
 from chrysaetos.http.server.limits import FramingLimits, ServerLimits
-from chrysaetos.http.server.runner import serve
+from chrysaetos.http.server.runner import Process
 from chrysaetos.http.server.sockets import describe, inherited, listen_tcp, load_certificate, tls_context
 from chrysaetos.http.server.systemd import Notifier
 from chrysaetos.promql.selftest import InterpreterError, check_interpreter
@@ -170,9 +170,9 @@ def _serve(options: argparse.Namespace) -> int:
         if tls is not None:
             _renew(tls, options)
 
-    return serve(
-        service.application,
-        sockets,
+    return Process(
+        app=service.application,
+        sockets=sockets,
         limits=_SERVER,
         drain_seconds=_DRAIN_SECONDS,
         reload=notifier.around(reload),
@@ -181,7 +181,7 @@ def _serve(options: argparse.Namespace) -> int:
         watch=service.telemetry.watch,
         on_refused=service.on_refused,
         tls=tls,
-    )
+    ).run()
 
 
 def _settings(options: argparse.Namespace) -> Settings:

@@ -16,7 +16,7 @@ from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.build import build
 from chrysaetos.gateway.options import command_parser, load_conf
 from chrysaetos.http.server.limits import FramingLimits, ServerLimits
-from chrysaetos.http.server.runner import serve
+from chrysaetos.http.server.runner import Process
 from chrysaetos.http.server.sockets import describe, inherited, listen_tcp, listen_unix
 from chrysaetos.http.server.systemd import Notifier
 from chrysaetos.http.server.workers import Workers
@@ -135,15 +135,15 @@ def _serve_with_workers(
 
 
 def _serve(conf: cfg.ConfigOpts, service: Service, sockets: list[socket.socket], **process: Any) -> int:
-    return serve(
-        service.application,
-        sockets,
+    return Process(
+        app=service.application,
+        sockets=sockets,
         limits=_limits(conf),
         drain_seconds=conf.gateway.drain_seconds,
         watch=service.telemetry.watch,
         on_refused=service.on_refused,
         **process,
-    )
+    ).run()
 
 
 def _limits(conf: cfg.ConfigOpts) -> ServerLimits:

@@ -11,6 +11,7 @@ import logging
 import resource
 import signal
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.errors import ChrysaetosError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from chrysaetos.http.server.server import OnRefused
     from chrysaetos.http.types import Application
 
-__all__ = ["AT_ONCE", "serve"]
+__all__ = ["AT_ONCE", "Process"]
 
 _log = logging.getLogger(__name__)
 
@@ -39,23 +40,11 @@ class _StartFailed(ChrysaetosError):
     """The application did not start. Its log says why."""
 
 
-def serve(
-    app: Application,
-    sockets: Sequence[socket.socket],
-    *,
-    limits: ServerLimits,
-    drain_seconds: float,
-    reload: Callable[[], None],
-    ready: Callable[[], None],
-    stopping: Callable[[], None] = lambda: None,
-    watch: Callable[[HttpServer], None] = lambda _: None,
-    on_refused: OnRefused = lambda _: [],
-    lifeline: int | None = None,
-    tls: ssl.SSLContext | None = None,
-) -> int:
-    """Serve until a signal ends it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One serving process.
 
-    Args:
+    Attributes:
         app: the ASGI application.
         sockets: what clients connect to. They are closed at the end.
         limits: what a client may do.
@@ -68,82 +57,74 @@ def serve(
         lifeline: of a worker: a descriptor; when it is readable the process ends as on SIGTERM. SIGINT and
             a second SIGTERM are then left to whoever holds the other end, who sends ``AT_ONCE``.
         tls: for HTTPS; None serves plain HTTP.
-
-    Returns:
-        The exit status of the process: 0, or 1 if the application did not start.
     """
-    _raise_file_limit()
-    try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(
-                _serve(
-                    app,
-                    sockets,
-                    limits=limits,
-                    drain_seconds=drain_seconds,
-                    reload=reload,
-                    ready=ready,
-                    stopping=stopping,
-                    watch=watch,
-                    on_refused=on_refused,
-                    lifeline=lifeline,
-                    tls=tls,
-                )
-            )
-    except _StartFailed as error:
-        _log.error("%s", error)
-        return 1
-    return 0
 
+    app: Application
+    sockets: Sequence[socket.socket]
+    limits: ServerLimits
+    drain_seconds: float
+    reload: Callable[[], None]
+    ready: Callable[[], None]
+    watch: Callable[[HttpServer], None]
+    on_refused: OnRefused
+    stopping: Callable[[], None] = lambda: None
+    lifeline: int | None = None
+    tls: ssl.SSLContext | None = None
 
-async def _serve(
-    app: Application,
-    sockets: Sequence[socket.socket],
-    *,
-    limits: ServerLimits,
-    drain_seconds: float,
-    reload: Callable[[], None],
-    ready: Callable[[], None],
-    stopping: Callable[[], None],
-    watch: Callable[[HttpServer], None],
-    on_refused: OnRefused,
-    lifeline: int | None,
-    tls: ssl.SSLContext | None,
-) -> None:
-    loop = asyncio.get_running_loop()
-    end, at_once = asyncio.Event(), asyncio.Event()
+    def run(self) -> int:
+        """Serve until a signal ends it.
 
-    def ending() -> None:
-        (at_once if end.is_set() else end).set()
+        Returns:
+            The exit status: 0, or 1 if the application did not start.
+        """
+        _raise_file_limit()
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(self._serve())
+        except _StartFailed as error:
+            _log.error("%s", error)
+            return 1
+        return 0
 
-    loop.add_signal_handler(signal.SIGHUP, reload)
-    if lifeline is None:
-        loop.add_signal_handler(signal.SIGTERM, ending)
-        loop.add_signal_handler(signal.SIGINT, ending)
-    else:
-        # One SIGTERM for the whole group comes together with the lifeline's end: it is no second one.
-        loop.add_signal_handler(signal.SIGTERM, end.set)
-        loop.add_signal_handler(AT_ONCE, at_once.set)
-        loop.add_reader(lifeline, end.set)
-    lifespan = _Lifespan(app)
-    await lifespan.start()
-    clients = HttpServer(app, limits, loop, on_refused=on_refused)
-    watch(clients)
-    await clients.accept([sock.dup() for sock in sockets], tls)
-    ready()
-    await end.wait()
-    if lifeline is not None:
-        loop.remove_reader(lifeline)
-    stopping()
-    _log.info("ending: %d connections are open", len(clients.connections))
-    clients.stop_accepting()
-    for sock in sockets:
-        if tls is None:  # with it, their handshakes would have to be waited for
-            await _accept_the_rest(sock, clients)
-        sock.close()
-    await _first(clients.drain(drain_seconds), at_once.wait())
-    clients.close()
-    await lifespan.stop()
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        end, at_once = asyncio.Event(), asyncio.Event()
+        self._handle_signals(loop, end, at_once)
+        lifespan = _Lifespan(self.app)
+        await lifespan.start()
+        clients = HttpServer(self.app, self.limits, loop, on_refused=self.on_refused)
+        self.watch(clients)
+        await clients.accept([sock.dup() for sock in self.sockets], self.tls)
+        self.ready()
+        await end.wait()
+        if self.lifeline is not None:
+            loop.remove_reader(self.lifeline)
+        self.stopping()
+        _log.info("ending: %d connections are open", len(clients.connections))
+        clients.stop_accepting()
+        for sock in self.sockets:
+            if self.tls is None:  # with it, their handshakes would have to be waited for
+                await _accept_the_rest(sock, clients)
+            sock.close()
+        await _first(clients.drain(self.drain_seconds), at_once.wait())
+        clients.close()
+        await lifespan.stop()
+
+    def _handle_signals(
+        self, loop: asyncio.AbstractEventLoop, end: asyncio.Event, at_once: asyncio.Event
+    ) -> None:
+        def ending() -> None:
+            (at_once if end.is_set() else end).set()
+
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        if self.lifeline is None:
+            loop.add_signal_handler(signal.SIGTERM, ending)
+            loop.add_signal_handler(signal.SIGINT, ending)
+        else:
+            # One SIGTERM for the whole group comes together with the lifeline's end: it is no second one.
+            loop.add_signal_handler(signal.SIGTERM, end.set)
+            loop.add_signal_handler(AT_ONCE, at_once.set)
+            loop.add_reader(self.lifeline, end.set)
 
 
 async def _accept_the_rest(sock: socket.socket, clients: HttpServer) -> None:
