@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.gateway.asgi.cors import load_cors
 from chrysaetos.gateway.federate.options import load_gate
-from chrysaetos.gateway.options import load_labels, load_options
 from chrysaetos.gateway.proxy.coalescing import Sharing
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
 from chrysaetos.gateway.routing import create_app
 from chrysaetos.gateway.service import Service
+from chrysaetos.gateway.settings import load_labels, load_options
 from chrysaetos.gateway.telemetry.audit import Audit, open_log
 from chrysaetos.gateway.telemetry.metrics import Telemetry
 from chrysaetos.gateway.telemetry.metrics_server import MetricsServer

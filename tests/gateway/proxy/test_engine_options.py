@@ -3,7 +3,8 @@
 import pytest
 
 from chrysaetos.errors import ConfigError
-from chrysaetos.gateway.options import load_conf, load_options
+from chrysaetos.gateway.options import load_conf
+from chrysaetos.gateway.settings import load_options
 from chrysaetos.tenancy.engine import NOTHING
 from chrysaetos.tenancy.labels import LabelTable
 from chrysaetos.tenancy.scope import Scope

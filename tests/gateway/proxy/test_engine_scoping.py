@@ -11,8 +11,8 @@ from tests.fakes.remote_read import EQ, Matcher, query
 from tests.fakes.upstream import RawUpstream, answer
 
 from chrysaetos.access.grants import PolicyAccess
-from chrysaetos.gateway.options import GatewayOptions
 from chrysaetos.gateway.proxy.coalescing import Sharing
+from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.gateway.routing import create_app
 from chrysaetos.http.upstream.pool import Upstream, UpstreamOptions
 from chrysaetos.identity.caller import Caller
