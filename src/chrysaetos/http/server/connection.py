@@ -80,26 +80,6 @@ class Owner(Protocol):
 class ClientConnection(asyncio.Protocol):
     """One client, and the ASGI side of the request that it waits for."""
 
-    __slots__ = (
-        "_answer",
-        "_backlog",
-        "_begun",
-        "_body",
-        "_client",
-        "_drained",
-        "_head",
-        "_held",
-        "_lost",
-        "_reader",
-        "_reading",
-        "_server",
-        "_since",
-        "_state",
-        "_task",
-        "_transport",
-        "deadline",
-    )
-
     _transport: asyncio.Transport
     _head: Head
     _answer: Answer
