@@ -1,4 +1,4 @@
-"""One connection, with a transport and an owner that record what they are told."""
+"""One connection, with a fake transport and a fake owner that record their calls."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ GET = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
 class Transport:
-    """Keeps what is written."""
+    """Records the bytes that are written."""
 
     def __init__(self):
         self.written = b""
@@ -67,7 +67,7 @@ async def never(_scope, _receive, _send):
     await asyncio.get_running_loop().create_future()
 
 
-async def test_a_request_that_is_cancelled_aborts_its_connection():
+async def test_cancelled_request_aborts_its_connection():
     owner, transport, connection = connected(never)
     connection.data_received(GET)
     await asyncio.sleep(0)
@@ -78,7 +78,7 @@ async def test_a_request_that_is_cancelled_aborts_its_connection():
     assert connection not in owner.waiting
 
 
-async def test_a_lost_connection_cancels_its_request_and_is_forgotten_after_it():
+async def test_lost_connection_cancels_its_request_and_is_then_forgotten():
     owner, _, connection = connected(never)
     connection.data_received(GET)
     await asyncio.sleep(0)
@@ -88,7 +88,7 @@ async def test_a_lost_connection_cancels_its_request_and_is_forgotten_after_it()
     assert owner.forgotten == [connection]
 
 
-async def test_a_connection_without_a_request_is_forgotten_at_once():
+async def test_connection_without_a_request_is_forgotten_at_once():
     owner, _, connection = connected(never)
     connection.data_received(GET[:-2])
     assert owner.unfinished == len(GET) - 2

@@ -1,18 +1,18 @@
-"""Answers as they are written."""
+"""Responses as they are encoded."""
 
 import pytest
 
 from chrysaetos.http.server.limits import FramingLimits
 from chrysaetos.http.server.request_reader import RequestReader
-from chrysaetos.http.server.response_writer import Answer, closing_answer
+from chrysaetos.http.server.response_writer import ResponseWriter, closing_response
 
 DATE = b"date: now\r\n"
 
 
-def answer_to(method="GET", version="1.1", fields=""):
+def writer_for(method="GET", version="1.1", fields=""):
     reader = RequestReader(FramingLimits())
     reader.feed(f"{method} / HTTP/{version}\r\nHost: h\r\n{fields}\r\n".encode())
-    return Answer(reader.head())
+    return ResponseWriter(reader.head())
 
 
 def start(*headers, status=200):
@@ -23,8 +23,8 @@ def body(content=b"", *, more=False):
     return {"type": "http.response.body", "body": content, "more_body": more}
 
 
-def written(answer, *messages):
-    return b"".join(piece for message in messages for piece in answer.encode(message, DATE))
+def written(writer, *messages):
+    return b"".join(piece for message in messages for piece in writer.encode(message, DATE))
 
 
 HEAD = b"HTTP/1.1 200 OK\r\ndate: now\r\n"
@@ -68,17 +68,17 @@ LENGTH_2 = (b"content-length", b"2")
         ),
     ],
 )
-def test_an_answer_is_framed(request_, messages, expected):
-    answer = answer_to(**request_)
-    assert written(answer, *messages) == expected
-    assert answer.complete
+def test_framing(request_, messages, expected):
+    writer = writer_for(**request_)
+    assert written(writer, *messages) == expected
+    assert writer.complete
 
 
-def test_the_head_waits_for_the_body():
-    answer = answer_to()
-    assert written(answer, start()) == b""
-    assert answer.begun
-    assert not answer.complete
+def test_headers_are_written_with_the_body():
+    writer = writer_for()
+    assert written(writer, start()) == b""
+    assert writer.begun
+    assert not writer.complete
 
 
 @pytest.mark.parametrize(
@@ -94,23 +94,23 @@ def test_the_head_waits_for_the_body():
         [start((b"a", b"b\0")), body()],
     ],
 )
-def test_what_would_not_be_one_answer_is_an_error(messages):
-    answer = answer_to()
+def test_invalid_messages_are_errors(messages):
+    writer = writer_for()
     with pytest.raises(RuntimeError):
-        written(answer, *messages)
-    assert not answer.complete or len(messages) == 3
+        written(writer, *messages)
+    assert not writer.complete or len(messages) == 3
 
 
-def test_an_unfinished_answer_has_at_least_a_head():
-    answer = answer_to()
-    written(answer, start())
-    assert answer.unfinished(DATE) == [HEAD + b"transfer-encoding: chunked\r\n\r\n"]
-    assert answer.unfinished(DATE) == []
+def test_incomplete_response_has_at_least_headers():
+    writer = writer_for()
+    written(writer, start())
+    assert writer.unfinished(DATE) == [HEAD + b"transfer-encoding: chunked\r\n\r\n"]
+    assert writer.unfinished(DATE) == []
 
 
-def test_a_closing_answer_is_whole_and_ends_the_connection():
-    answer = closing_answer((431, [(b"content-length", b"8")], b"too much"), DATE)
-    assert answer == (
+def test_closing_response_is_complete_and_closes_the_connection():
+    writer = closing_response((431, [(b"content-length", b"8")], b"too much"), DATE)
+    assert writer == (
         b"HTTP/1.1 431 Request Header Fields Too Large\r\ndate: now\r\n"
         b"content-length: 8\r\nconnection: close\r\n\r\ntoo much"
     )

@@ -1,4 +1,4 @@
-"""Connections of clients, over real sockets, to small ASGI applications."""
+"""Client connections over real sockets to small ASGI applications."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ def quick(monkeypatch):
 
 
 async def echo(scope, receive, send):
-    """Answers with the method, path and body of the request."""
+    """Respond with the method, path and body of the request."""
     message = await receive()
     content = b" ".join((scope["method"].encode(), scope["raw_path"], message["body"]))
     await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -30,7 +30,7 @@ async def echo(scope, receive, send):
 
 
 class Held:
-    """An application whose answers wait until they are let go."""
+    """An application whose responses wait until they are released."""
 
     def __init__(self):
         self.go = asyncio.Event()
@@ -55,7 +55,7 @@ class Client:
         self.writer.write(data)
 
     async def answer(self):
-        """Head and content of one answer with a length."""
+        """Return headers and body of a response with Content-Length."""
         head = await self.reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
         return head, await self.reader.readexactly(length)
@@ -97,11 +97,11 @@ async def running(app=echo, on_refused=lambda _: [], **limits):
 
 async def until(condition):
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - what is waited for tells nobody
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.005)
 
 
-async def test_requests_are_served_one_after_another_in_their_order():
+async def test_pipelined_requests_are_served_in_order():
     async with running() as here:
         client = await here.client()
         client.send(GET + b"POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello" + GET)
@@ -109,7 +109,7 @@ async def test_requests_are_served_one_after_another_in_their_order():
         assert len(here.server.connections) == 1
 
 
-async def test_the_application_is_called_with_a_whole_request_only():
+async def test_application_gets_only_complete_requests():
     calls = []
 
     async def app(scope, receive, send):
@@ -125,7 +125,7 @@ async def test_the_application_is_called_with_a_whole_request_only():
         assert (await client.answer())[1] == b"POST /b hello"
 
 
-async def test_more_is_not_read_while_one_request_is_served():
+async def test_reading_pauses_while_a_request_is_served():
     app = Held()
     async with running(app) as here:
         client = await here.client()
@@ -141,7 +141,7 @@ async def test_more_is_not_read_while_one_request_is_served():
         assert app.calls == 20_000
 
 
-async def test_a_silent_connection_is_closed_without_a_word():
+async def test_idle_connection_is_closed_without_a_response():
     async with running(idle_seconds=0.1, head_seconds=0.1) as here:
         client = await here.client()
         assert await client.rest() == b""
@@ -155,7 +155,7 @@ async def test_a_silent_connection_is_closed_without_a_word():
     "part",
     [b"G", GET[:-1], b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhell", GET + b"GET /"],
 )
-async def test_a_slow_request_is_answered_408(part):
+async def test_slow_request_gets_408(part):
     async with running(head_seconds=0.1, body_seconds=0.1) as here:
         client = await here.client()
         client.send(part)
@@ -165,7 +165,7 @@ async def test_a_slow_request_is_answered_408(part):
         assert here.server.refusals == {408: 1}
 
 
-async def test_dribbling_does_not_buy_time():
+async def test_sending_byte_by_byte_does_not_extend_the_deadline():
     async with running(head_seconds=0.2) as here:
         client = await here.client()
 
@@ -179,7 +179,7 @@ async def test_dribbling_does_not_buy_time():
         task.cancel()
 
 
-async def test_a_refusal_can_be_read_by_a_client_that_goes_on_sending():
+async def test_client_that_keeps_sending_can_read_the_error():
     async with running(framing=FramingLimits(body=100)) as here:
         client = await here.client()
         client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999\r\n\r\n" + b"a" * 3_000_000)
@@ -203,7 +203,7 @@ POST = b"POST /b?q=1 HTTP/1.1\r\nHost: h\r\n"
         ),
     ],
 )
-async def test_the_callback_gets_each_refused_request_and_adds_headers_to_the_answer(sent, told):
+async def test_on_refused_gets_each_rejected_request_and_adds_headers(sent, told):
     seen = []
 
     def on_refused(request):
@@ -229,7 +229,7 @@ async def test_the_callback_gets_each_refused_request_and_adds_headers_to_the_an
     assert b"\r\nx-id: 1\r\n" in head
 
 
-async def test_a_good_request_is_not_refused():
+async def test_valid_request_is_not_rejected():
     async with running(on_refused=pytest.fail) as here:
         client = await here.client()
         client.send(GET)
@@ -240,7 +240,7 @@ async def test_a_good_request_is_not_refused():
 PART = POST + b"Content-Length: 1000\r\n\r\n" + b"a" * 600
 
 
-async def test_unfinished_requests_have_a_room_in_common():
+async def test_incomplete_requests_share_a_limit():
     async with running(unfinished_bytes=1000) as here:
         first, second, third = [await here.client() for _ in range(3)]
         first.send(PART)
@@ -264,7 +264,7 @@ async def test_unfinished_requests_have_a_room_in_common():
     "part",
     [GET[:-1], POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n5", PART],
 )
-async def test_all_that_is_held_of_a_request_counts_until_its_client_goes(part):
+async def test_bytes_of_an_incomplete_request_count_until_its_client_disconnects(part):
     async with running() as here:
         client = await here.client()
         client.send(part)
@@ -274,7 +274,7 @@ async def test_all_that_is_held_of_a_request_counts_until_its_client_goes(part):
         assert here.server.unfinished == 0
 
 
-async def test_nothing_is_read_ahead_when_the_room_is_taken():
+async def test_pipelined_requests_are_not_read_at_the_limit():
     app = Held()
     async with running(app, unfinished_bytes=100) as here:
         client = await here.client()
@@ -290,7 +290,7 @@ async def test_nothing_is_read_ahead_when_the_room_is_taken():
         assert here.server.unfinished == 0
 
 
-async def test_one_connection_too_many_takes_the_place_of_the_one_that_waits_longest():
+async def test_connection_over_the_limit_replaces_the_longest_waiting():
     app = Held()
     async with running(app, connections=3) as here:
         busy, first, second = [await here.client() for _ in range(3)]
@@ -305,7 +305,7 @@ async def test_one_connection_too_many_takes_the_place_of_the_one_that_waits_lon
             assert (await client.answer())[1] == b"GET /a "
 
 
-async def test_one_connection_too_many_is_turned_away_when_all_are_busy():
+async def test_connection_over_the_limit_is_rejected_if_all_are_busy():
     app = Held()
     async with running(app, connections=1) as here:
         busy = await here.client()
@@ -318,7 +318,7 @@ async def test_one_connection_too_many_is_turned_away_when_all_are_busy():
         assert (await busy.answer())[1] == b"GET /a "
 
 
-async def test_a_client_that_goes_cancels_its_request():
+async def test_disconnect_cancels_the_request():
     app = Held()
     async with running(app) as here:
         client = await here.client()
@@ -329,7 +329,7 @@ async def test_a_client_that_goes_cancels_its_request():
         await until(lambda: not here.server.connections)
 
 
-async def test_whoever_waits_for_the_client_to_go_is_cancelled():
+async def test_disconnect_cancels_an_application_that_waits_for_it():
     ends = []
 
     async def app(scope, receive, send):  # noqa: ARG001
@@ -348,7 +348,7 @@ async def test_whoever_waits_for_the_client_to_go_is_cancelled():
         assert ends == [True]
 
 
-async def test_a_failure_of_the_application_is_500():
+async def test_exception_of_the_application_is_500():
     async def app(scope, receive, send):  # noqa: ARG001
         raise ZeroDivisionError
 
@@ -363,7 +363,7 @@ async def test_a_failure_of_the_application_is_500():
 @pytest.mark.parametrize("stated", [True, False])
 @pytest.mark.parametrize("pieces", [0, 1])
 @pytest.mark.parametrize("raises", [True, False])
-async def test_an_answer_that_is_not_finished_is_a_broken_transfer(stated, pieces, raises):
+async def test_incomplete_response_is_recognizable(stated, pieces, raises):
     async def app(scope, receive, send):  # noqa: ARG001
         headers = [(b"content-length", b"10")] if stated else []
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -388,7 +388,7 @@ async def test_an_answer_that_is_not_finished_is_a_broken_transfer(stated, piece
                 await client.rest()
 
 
-async def test_a_client_that_does_not_read_holds_the_application_back_and_is_dropped_in_the_end():
+async def test_client_that_does_not_read_pauses_the_application_and_is_disconnected():
     sent = []
 
     async def app(scope, receive, send):  # noqa: ARG001
@@ -412,7 +412,7 @@ async def test_a_client_that_does_not_read_holds_the_application_back_and_is_dro
             await client.rest()
 
 
-async def test_a_client_that_reads_slowly_gets_its_answer():
+async def test_slow_client_gets_the_complete_response():
     size = 8_000_000
 
     async def app(scope, receive, send):  # noqa: ARG001
@@ -432,7 +432,7 @@ async def test_a_client_that_reads_slowly_gets_its_answer():
         assert read == size
 
 
-async def test_the_end_closes_silent_connections_and_finishes_requests():
+async def test_drain_closes_idle_connections_and_finishes_requests():
     app = Held()
     async with running(app) as here:
         silent, busy, partial = [await here.client() for _ in range(3)]
@@ -454,7 +454,7 @@ async def test_the_end_closes_silent_connections_and_finishes_requests():
         await ending
 
 
-async def test_the_end_waits_a_moment_for_a_client_that_is_about_to_ask():
+async def test_drain_waits_briefly_for_the_next_request():
     async with running() as here:
         client = await here.client()
         client.send(GET)
@@ -467,7 +467,7 @@ async def test_the_end_waits_a_moment_for_a_client_that_is_about_to_ask():
         await ending
 
 
-async def test_the_end_cuts_off_what_takes_too_long():
+async def test_drain_aborts_slow_requests():
     app = Held()
     async with running(app) as here:
         client = await here.client()

@@ -19,7 +19,7 @@ def close(sockets):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_a_tcp_socket_listens(host):
+def test_tcp_socket_listens(host):
     sockets = listen_tcp(host, 0)
     for sock in sockets:
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
@@ -28,7 +28,7 @@ def test_a_tcp_socket_listens(host):
     close(sockets)
 
 
-def test_an_address_that_is_taken_is_named():
+def test_address_in_use_is_named():
     sockets = listen_tcp("127.0.0.1", 0)
     port = sockets[0].getsockname()[1]
     with pytest.raises(ConfigError, match=rf"\[gateway\] host and port: .* 127.0.0.1 port {port}"):
@@ -36,12 +36,12 @@ def test_an_address_that_is_taken_is_named():
     close(sockets)
 
 
-def test_a_host_without_an_address_is_named():
+def test_host_without_an_address_is_named():
     with pytest.raises(ConfigError, match=r"\[gateway\] host: 'nowhere.invalid'"):
         listen_tcp("nowhere.invalid", 0)
 
 
-def test_a_unix_socket_is_for_user_and_group(tmp_path):
+def test_unix_socket_is_for_user_and_group(tmp_path):
     path = tmp_path / "s"
     (sock,) = listen_unix(str(path))
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
@@ -52,7 +52,7 @@ def test_a_unix_socket_is_for_user_and_group(tmp_path):
     close(listen_unix(str(path)))
 
 
-def test_what_is_not_a_socket_is_left_alone(tmp_path):
+def test_other_files_are_not_removed(tmp_path):
     path = tmp_path / "file"
     path.write_text("mine")
     with pytest.raises(ConfigError, match="unix_socket"):
@@ -70,7 +70,7 @@ def test_what_is_not_a_socket_is_left_alone(tmp_path):
         {"LISTEN_FDS": "", "LISTEN_PID": str(os.getpid())},
     ],
 )
-def test_sockets_for_somebody_else_are_not_taken(environment):
+def test_sockets_for_another_process_are_not_used(environment):
     before = dict(environment)
     assert inherited(environment) == []
     assert environment == before
@@ -78,20 +78,20 @@ def test_sockets_for_somebody_else_are_not_taken(environment):
 
 @pytest.fixture
 def certified(tmp_path):
-    """A certificate and its key, as files."""
+    """Return the paths of a certificate and its key."""
     issued = trustme.CA().issue_cert("127.0.0.1")
     issued.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
     issued.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
     return tmp_path / "cert.pem", tmp_path / "key.pem"
 
 
-def test_https_has_tls_1_2_at_least(certified):
+def test_https_requires_tls_1_2(certified):
     context = tls_context(*certified)
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     assert context.verify_mode is ssl.CERT_NONE
 
 
-def test_a_certificate_that_cannot_be_used_is_named(certified, tmp_path):
+def test_invalid_certificate_is_named(certified, tmp_path):
     certificate, key = certified
     other = tmp_path / "other.pem"
     trustme.CA().issue_cert("x").private_key_pem.write_to_path(str(other))

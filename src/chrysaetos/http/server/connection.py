@@ -1,19 +1,19 @@
-"""One client's connection: its requests to the ASGI application, and the answers back.
+"""A client's connection: passes its requests to the ASGI application and writes the responses.
 
 Theory of operation. A connection is in one of four states:
 
     waiting    for a request, or for the rest of one
-    serving    a request is whole and the application is at it
-    lingering  a refusal was sent; what the client still sends is thrown away, so that it can read the refusal
+    serving    a request is complete and the application handles it
+    lingering  an error was sent; further bytes are discarded, so that the client can read the error
     closed
 
-``waiting → serving → waiting`` is the way of a good request. The application is called once a request is
-whole and sound to its last byte, so that nothing of a malformed one gets any further. Requests that are sent
-without waiting for the answer (RFC 9112, 9.3.2) are served in their order, one after another.
+``waiting → serving → waiting`` is the path of a valid request. The application is called only when a request
+is complete and valid, so no part of a malformed request reaches it. Pipelined requests (RFC 9112, 9.3.2) are
+served in order, one at a time.
 
-What has been read and is no whole request yet counts against a limit that all connections share.
+Bytes of incomplete requests count against a limit that all connections share.
 
-A client that goes away cancels the application's task: whatever that was waiting for is given up.
+If the client disconnects, the task of its request is cancelled.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from urllib.parse import unquote_to_bytes
 
 from chrysaetos.errors import ApiError, RequestTimeout, Unavailable
 from chrysaetos.http.server.request_reader import RequestReader
-from chrysaetos.http.server.response_writer import Answer
+from chrysaetos.http.server.response_writer import ResponseWriter
 
 if TYPE_CHECKING:
     from chrysaetos.http.server.limits import ServerLimits
@@ -39,15 +39,15 @@ if TYPE_CHECKING:
 
 __all__ = ["ClientConnection", "Owner"]
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _LINGER_SECONDS = 2.0
 _RECENT = 0.5
-"""A connection that was used so many seconds ago may carry the next request at any moment."""
+"""Seconds after a response in which the client probably sends the next request."""
 _AHEAD = 64 * 1024
-"""Bytes of further requests that are read while one is served."""
+"""Bytes of pipelined requests that are read while a request is served."""
 _JOIN = 16 * 1024
-"""Bytes that are cheaper to copy than to hand to the kernel in pieces."""
+"""Below so many bytes, joining the pieces is cheaper than writing each of them."""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -60,7 +60,7 @@ class _State(Enum):
 
 
 class Owner(Protocol):
-    """The server, as its connections see it. ``HttpServer`` describes each attribute and method."""
+    """The part of ``HttpServer`` that its connections use."""
 
     app: Application
     limits: ServerLimits
@@ -71,18 +71,18 @@ class Owner(Protocol):
     date: bytes
 
     @property
-    def full(self) -> bool: ...  # noqa: D102
-    def admit(self, connection: ClientConnection) -> bool: ...  # noqa: D102
-    def forget(self, connection: ClientConnection) -> None: ...  # noqa: D102
-    def refuse(self, error: ApiError, client: str, head: Head | None) -> bytes: ...  # noqa: D102
+    def full(self) -> bool: ...  # noqa: D102 - see HttpServer
+    def admit(self, connection: ClientConnection) -> bool: ...  # noqa: D102 - see HttpServer
+    def forget(self, connection: ClientConnection) -> None: ...  # noqa: D102 - see HttpServer
+    def refuse(self, error: ApiError, client: str, head: Head | None) -> bytes: ...  # noqa: D102 - see HttpServer
 
 
 class ClientConnection(asyncio.Protocol):
-    """One client, and the ASGI side of the request that it waits for."""
+    """The connection of a client, and the ASGI callables for its current request."""
 
     _transport: asyncio.Transport
     _head: Head
-    _answer: Answer
+    _answer: ResponseWriter
 
     def __init__(self, server: Owner) -> None:
         self.deadline = math.inf
@@ -91,19 +91,21 @@ class ClientConnection(asyncio.Protocol):
         self._reader = RequestReader(server.limits.framing)
         self._reading = True
         self._client: tuple[str, int] | None = None
-        self._since = 0.0  # when it was opened, or its last answer ended
-        self._begun = True  # the deadline for a head runs
-        self._body: bytearray | None = None  # None: no head is read, or the application has the body
-        self._held = 0  # bytes that are counted in the server's unfinished ones
+        self._since = 0.0  # when the connection was opened, or its last response ended
+        self._begun = True  # whether the deadline for the headers is running
+        self._body: bytearray | None = (
+            None  # None: the headers are incomplete, or the application has the body
+        )
+        self._held = 0  # this connection's part of the server's unfinished bytes
         self._task: asyncio.Task[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._backlog = 0
         self._lost = False
 
-    # what the transport tells
+    # called by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client has connected."""
+        """Start the deadline of the first request, or reject the client if the server is full."""
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):
@@ -115,7 +117,7 @@ class ClientConnection(asyncio.Protocol):
             self._close()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of a request, or of several."""
+        """Read bytes of one or more requests."""
         if self._state is _State.WAITING:
             self._reader.feed(data)
             self._read()
@@ -127,12 +129,12 @@ class ClientConnection(asyncio.Protocol):
                 self._transport.pause_reading()
 
     def eof_received(self) -> None:
-        """The client sends nothing more. That it still reads is not to be assumed (RFC 9112, 9.5)."""
+        """Abort: a client that closes its side cannot be assumed to still read (RFC 9112, 9.5)."""
         if self._state is _State.SERVING:
             self.abort()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the end counts, not its cause
-        """The socket is closed, by either side."""
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the cause makes no difference
+        """Release everything and cancel the request after either side has closed the socket."""
         self._lost = True
         self._state = _State.CLOSED
         self._drop()
@@ -144,19 +146,19 @@ class ClientConnection(asyncio.Protocol):
             self._task.cancel()
 
     def pause_writing(self) -> None:
-        """The client takes its answer more slowly than it comes."""
+        """Make ``_send`` wait until the client has read more of the response."""
         self._drained = self._server.loop.create_future()
 
     def resume_writing(self) -> None:
-        """The client has taken what was written."""
+        """Let ``_send`` continue."""
         drained, self._drained = self._drained, None
         if drained is not None and not drained.done():
             drained.set_result(None)
 
-    # what the server asks for
+    # called by the server
 
     def drain(self) -> None:
-        """The process ends."""
+        """Close if no request is in progress, because the process is stopping."""
         if not self._idle:
             return
         if self._server.loop.time() - self._since < _RECENT:
@@ -165,7 +167,7 @@ class ClientConnection(asyncio.Protocol):
             self._close_if_silent()
 
     def expire(self) -> None:
-        """The deadline has passed."""
+        """Act on a deadline that has passed."""
         if self._idle:
             self._close_if_silent()
         elif self._state is _State.WAITING:
@@ -176,7 +178,7 @@ class ClientConnection(asyncio.Protocol):
             self.abort()
 
     def abort(self) -> None:
-        """Close at once; what has not been sent is dropped."""
+        """Close at once and discard unsent bytes."""
         self._state = _State.CLOSED
         self.deadline = math.inf
         self._server.waiting.pop(self, None)
@@ -187,13 +189,13 @@ class ClientConnection(asyncio.Protocol):
         return self._state is _State.WAITING and self._body is None and not self._reader.waiting
 
     def _takes(self) -> bool:
-        """Whether the client has taken something of what is written since the last time."""
+        """Return whether the client has read a part of the response since the last call."""
         backlog = self._transport.get_write_buffer_size()
         before, self._backlog = self._backlog, backlog
         return backlog < before
 
     def _close_if_silent(self) -> None:
-        # Bytes that wait in the kernel are a request that the client believes to be under way.
+        # Unread bytes in the kernel belong to a request that the client expects to be served.
         poll = select.poll()
         poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
         if poll.poll(0):
@@ -202,7 +204,7 @@ class ClientConnection(asyncio.Protocol):
             self._close()
 
     def _close(self) -> None:
-        """Close behind what has been written."""
+        """Close after the written bytes have been sent."""
         self._state = _State.CLOSED
         self._drop()
         self._server.waiting.pop(self, None)
@@ -211,14 +213,14 @@ class ClientConnection(asyncio.Protocol):
         self._transport.close()
 
     def _refuse(self, error: ApiError) -> None:
-        """Answer an error and read no more requests."""
+        """Send an error and read no more requests."""
         answer = self._refusal(error)
         self._drop()
         self._server.waiting.pop(self, None)
         self._state = _State.LINGERING
         self.deadline = self._server.loop.time() + _LINGER_SECONDS
         self._transport.write(answer)
-        # Closing while the client sends would reset the connection and take the answer from it
+        # Closing while the client sends would reset the connection before it can read the response
         # (RFC 9112, 9.6).
         if not self._reading:
             self._transport.resume_reading()
@@ -230,12 +232,12 @@ class ClientConnection(asyncio.Protocol):
         return self._server.refuse(error, self._client[0] if self._client else "", head)
 
     def _hold(self, held: int) -> None:
-        """Count what is held of unfinished requests."""
+        """Update the number of bytes held for incomplete requests."""
         self._server.unfinished += held - self._held
         self._held = held
 
     def _drop(self) -> None:
-        """Hold nothing that was read any more."""
+        """Discard the bytes of incomplete requests."""
         self._reader.drop()
         self._body = None
         self._hold(0)
@@ -243,7 +245,7 @@ class ClientConnection(asyncio.Protocol):
     # requests
 
     def _read(self) -> None:
-        """Reads as far as it goes, and calls the application when a request is whole."""
+        """Parse the buffered bytes and call the application when a request is complete."""
         try:
             whole = self._read_request()
         except ApiError as error:
@@ -255,9 +257,7 @@ class ClientConnection(asyncio.Protocol):
             return
         self._hold(self._reader.waiting + len(self._body or b""))
         if self._server.full:
-            self._refuse(
-                Unavailable("requests that have not arrived whole take all the room (max_unfinished_bytes)")
-            )
+            self._refuse(Unavailable("incomplete requests hold too much memory (max_unfinished_bytes)"))
 
     def _read_request(self) -> bool:
         reader, server = self._reader, self._server
@@ -283,7 +283,7 @@ class ClientConnection(asyncio.Protocol):
         self._state = _State.SERVING
         self.deadline = math.inf
         server.waiting.pop(self, None)
-        self._answer = Answer(head)
+        self._answer = ResponseWriter(head)
         scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -301,13 +301,13 @@ class ClientConnection(asyncio.Protocol):
         self._task = server.loop.create_task(self._run(scope))
 
     async def _run(self, scope: dict[str, Any]) -> None:
-        """The task of one request: the application, and what follows from its answer."""
+        """Call the application for a request and act on the end of its response."""
         try:
             await self._server.app(scope, self._receive, self._send)
         except asyncio.CancelledError:
             self.abort()
-        except Exception:  # noqa: BLE001 - the application has a place of its own for what it expects
-            _log.exception("the application failed")
+        except Exception:  # noqa: BLE001 - the application handles the exceptions that it expects
+            _LOG.exception("the application failed")
         self._task = None
         self._body = None
         if self._lost:
@@ -319,17 +319,17 @@ class ClientConnection(asyncio.Protocol):
                 self._break_off()
 
     async def _receive(self) -> Message:
-        """ASGI's receive: the body in one piece, then nothing until the client goes."""
+        """Return the body in one message; later calls wait until the client disconnects (ASGI)."""
         body, self._body = self._body, None
         if body is not None:
             return {"type": "http.request", "body": bytes(body), "more_body": False}
         if self._state is _State.SERVING and not self._answer.complete:
-            # Whoever waits here is cancelled when the client goes.
+            # The task is cancelled when the client disconnects.
             await self._server.loop.create_future()
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Message) -> None:
-        """ASGI's send. It waits while the client takes its answer more slowly than it comes."""
+        """Write a message; wait while the client reads more slowly than the application sends (ASGI)."""
         if self._state is not _State.SERVING:
             return
         if self._server.draining:
@@ -351,7 +351,7 @@ class ClientConnection(asyncio.Protocol):
             self.deadline = math.inf
 
     def _next(self) -> None:
-        """The answer is sent: on to the next request."""
+        """Continue with the next request, or close, after a complete response."""
         if not self._head.keep_alive:
             self._close()
             return
@@ -368,14 +368,14 @@ class ClientConnection(asyncio.Protocol):
             self._read()
 
     def _break_off(self) -> None:
-        """The application ended before its answer did. The client must not take it for a whole one."""
+        """End an incomplete response so that the client cannot take it for a complete one."""
         answer = self._answer
         if not answer.begun:
-            self._refuse(ApiError("an internal error; the server's log has more"))
+            self._refuse(ApiError("internal error; see the server's log"))
             return
         self._transport.write(b"".join(answer.unfinished(self._server.date)))
         if answer.ends_with_connection:
-            # Only a reset tells a cut from an end (RFC 9112, 8).
+            # Only a reset distinguishes an incomplete response from a complete one (RFC 9112, 8).
             sock = self._transport.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.abort()

@@ -1,4 +1,4 @@
-"""What clients may send, and how long they may take."""
+"""Limits on the size of requests, and on how long clients may take."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ __all__ = ["MONITORING", "FramingLimits", "ServerLimits"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FramingLimits:
-    """How large a request may be.
+    """Limits on the size of a request.
 
     Attributes:
         line: bytes of the request line.
-        fields: bytes of all fields together.
-        count: number of fields.
-        body: bytes of the body, without its chunked framing.
+        fields: bytes of all headers together.
+        count: number of headers.
+        body: bytes of the body, without chunk headers.
     """
 
     line: int = 128 * 1024 + 64
@@ -26,17 +26,19 @@ class FramingLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerLimits:
-    """What a client may do.
+    """Limits on clients and their requests.
 
     Attributes:
-        framing: how large a request may be.
-        connections: open at once. One more takes the place of the one that has waited longest.
-        unfinished_bytes: of requests that have not arrived whole, of all clients together. Whose request
-            goes beyond is refused.
-        head_seconds: for the head of a request, from its first byte, or from the connection's beginning.
-        body_seconds: for its body.
-        idle_seconds: without a request.
-        write_seconds: without the client's taking anything of an answer.
+        framing: limits on the size of a request.
+        connections: number of open connections. A further one replaces the connection that has waited longest
+            for a request.
+        unfinished_bytes: bytes of incomplete requests, of all clients together. The request that exceeds the
+            limit is rejected.
+        head_seconds: time for the request line and headers, from the first byte, or from the connection's
+            start for the first request.
+        body_seconds: time for the body.
+        idle_seconds: how long an idle connection is kept.
+        write_seconds: how long a client may pause before it reads more of a response.
     """
 
     framing: FramingLimits = field(default_factory=FramingLimits)
@@ -54,4 +56,4 @@ MONITORING = ServerLimits(
     unfinished_bytes=1024 * 1024,
     idle_seconds=150.0,  # longer than the usual scrape intervals
 )
-"""The limits of servers that only monitoring uses."""
+"""Limits of servers that only monitoring uses."""

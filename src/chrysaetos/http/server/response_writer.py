@@ -1,4 +1,4 @@
-"""Answers as they go to clients: ASGI's messages in, HTTP/1.1 out. Pure, no sockets."""
+"""Encode ASGI's response messages as HTTP/1.1. Pure, no sockets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from chrysaetos.http.server.request_reader import Head
     from chrysaetos.http.types import Message
 
-__all__ = ["Answer", "closing_answer"]
+__all__ = ["ResponseWriter", "closing_response"]
 
 _REASONS = {int(status): status.phrase for status in HTTPStatus}
 _STATUS_LINES = {code: f"HTTP/1.1 {code} {_REASONS.get(code, '')}\r\n".encode() for code in range(200, 600)}
@@ -18,19 +18,19 @@ _BODILESS = frozenset({204, 304})
 _CLOSE = b"connection: close\r\n"
 
 
-class Answer:
-    """One answer.
+class ResponseWriter:
+    """Encodes a response.
 
-    A length that the application states is kept to the byte. Without one the answer is chunked, for HTTP/1.0
-    it ends with the connection.
+    The body must be exactly as long as the application's Content-Length. Without Content-Length the response
+    is chunked; for HTTP/1.0 it ends when the connection is closed.
 
     Args:
-        head: of the request. Its ``keep_alive`` may become false until the answer's head is written.
+        head: the request line and headers. ``keep_alive`` may become false until the headers are encoded.
 
     Attributes:
-        begun: the application has said its status.
-        complete: the application has ended it.
-        ends_with_connection: nothing but the end of the connection tells where it ends.
+        begun: whether the application has sent the status.
+        complete: whether the application has sent the whole body.
+        ends_with_connection: whether only closing the connection ends the response.
     """
 
     __slots__ = ("_chunked", "_head", "_left", "_start", "begun", "complete", "ends_with_connection")
@@ -45,23 +45,27 @@ class Answer:
         self._left = 0
 
     def encode(self, message: Message, date: bytes) -> list[bytes]:
-        """What to write for a message. The head waits for the first piece of the body, so both go together.
+        """Return the bytes to write for a message.
+
+        The status and headers are written together with the first part of the body.
 
         Args:
             message: ``http.response.start`` or ``http.response.body``.
-            date: the header line ``Date``.
+            date: the ``Date`` header line.
 
         Raises:
-            RuntimeError: the message is out of turn, or the body is not as long as it was said to be.
+            RuntimeError: the message is not allowed now, or the body's length differs from Content-Length.
         """
         if message["type"] == "http.response.start":
             if self.begun:
-                raise RuntimeError("an answer began twice")
+                raise RuntimeError("http.response.start was sent twice")
             self.begun = True
             self._start = message
             return []
         if not self.begun or self.complete:
-            raise RuntimeError("a body came out of turn")
+            raise RuntimeError(
+                "http.response.body was sent before http.response.start, or after the end of the body"
+            )
         body = message.get("body", b"")
         more = message.get("more_body", False)
         pieces = []
@@ -80,17 +84,17 @@ class Answer:
             if not self.ends_with_connection:
                 self._left -= len(body)
                 if self._left < 0 or (self._left and not more):
-                    raise RuntimeError("a body is not as long as its Content-Length")
+                    raise RuntimeError("the length of the body differs from Content-Length")
         self.complete = not more
         return pieces
 
     def unfinished(self, date: bytes) -> list[bytes]:
-        """What to write before the connection is closed on an answer that is not complete."""
+        """Return the bytes to write before the connection is closed on an incomplete response."""
         start, self._start = self._start, None
         return [] if start is None else [self._write_head(start, date, None)]
 
     def _write_head(self, start: Message, date: bytes, whole: int | None) -> bytes:
-        """The head; ``whole`` is the length of a body that comes in one piece."""
+        """Return the status line and headers; ``whole`` is the length of a body in a single message."""
         headers: Headers = start["headers"]
         status: int = start["status"]
         request = self._head
@@ -116,17 +120,17 @@ class Answer:
             lines.append(_CLOSE)
         head = b"".join(lines)
         if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
-            raise RuntimeError("a header of the answer holds control characters")
+            raise RuntimeError("a response header contains control characters")
         return head + b"\r\n"
 
 
-def closing_answer(answer: tuple[int, Headers, bytes], date: bytes) -> bytes:
-    """Return a whole answer that ends its connection.
+def closing_response(response: tuple[int, Headers, bytes], date: bytes) -> bytes:
+    """Return a complete response that closes its connection.
 
     Args:
-        answer: status, headers and body.
-        date: the header line ``Date``.
+        response: status, headers and body.
+        date: the ``Date`` header line.
     """
-    status, headers, body = answer
+    status, headers, body = response
     fields = [b"%b: %b\r\n" % header for header in headers]
     return b"".join([_STATUS_LINES[status], date, *fields, _CLOSE, b"\r\n", body])

@@ -1,6 +1,6 @@
-"""All connections of clients in one process: how many, for how long, and how they end.
+"""All client connections of a process: their number, their deadlines and how they are closed.
 
-Deadlines are looked at twice a second, for all connections at once: a request does not pay for a timer.
+Deadlines are checked twice a second for all connections at once, so no request needs a timer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from chrysaetos.errors import render
 from chrysaetos.http.server.connection import ClientConnection
-from chrysaetos.http.server.response_writer import closing_answer
+from chrysaetos.http.server.response_writer import closing_response
 
 if TYPE_CHECKING:
     import socket
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
 
 __all__ = ["HttpServer", "RefusedRequest"]
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _TICK = 0.5
-"""Seconds between two looks at the deadlines."""
+"""Seconds between two checks of the deadlines."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedRequest:
-    """A request that the server refused before it reached the application.
+    """A request that was rejected before it reached the application.
 
     Attributes:
-        error: the reason, which is also the answer.
-        client: address of the peer, "" for a Unix socket.
-        method: its method, "" if its head could not be read.
-        path: its path as it was sent, "" if its head could not be read.
-        answer_bytes: length of the answer's body.
+        error: the reason, which is sent as the response.
+        client: the client's address, "" for a Unix socket.
+        method: its method, "" if the headers could not be read.
+        path: its path as sent, "" if the headers could not be read.
+        answer_bytes: length of the response's body.
     """
 
     error: ApiError
@@ -56,21 +56,21 @@ class RefusedRequest:
 
 
 class HttpServer:
-    """All connections of one process.
+    """Accepts and manages all client connections of a process.
 
     Args:
         app: the ASGI application.
-        limits: what a client may do.
-        loop: the loop that it runs in.
-        on_refused: called with each request that does not reach the application; the header fields that it
-            returns are added to the answer.
+        limits: limits on clients and their requests.
+        loop: the event loop.
+        on_refused: called with each request that is rejected before it reaches the application; returns
+            headers to add to the response.
 
     Attributes:
-        connections: those that are open.
-        waiting: those that wait for a request or the rest of one; who has waited longest is first.
-        unfinished: bytes that were read and belong to no whole request yet.
-        refusals: requests that were refused before they reached the application, by status.
-        date: the header line ``Date``.
+        connections: the open connections.
+        waiting: connections that wait for a request or the rest of one, the longest waiting first.
+        unfinished: bytes of incomplete requests.
+        refusals: requests that were rejected before they reached the application, by status.
+        date: the current ``Date`` header line.
     """
 
     def __init__(
@@ -98,19 +98,19 @@ class HttpServer:
 
     @property
     def full(self) -> bool:
-        """Whether there is no room for more of unfinished requests."""
+        """Whether incomplete requests hold more bytes than allowed."""
         return self.unfinished > self.limits.unfinished_bytes
 
     def protocol(self) -> asyncio.Protocol:
-        """The protocol for a new connection."""
+        """Return the protocol of a new connection."""
         return ClientConnection(self)
 
     async def accept(self, sockets: Iterable[socket.socket], tls: ssl.SSLContext | None = None) -> None:
-        """Serve the clients that connect from now on.
+        """Start to accept connections.
 
         Args:
-            sockets: the sockets that they connect to. They are closed by ``stop_accepting``.
-            tls: for HTTPS; None serves plain HTTP.
+            sockets: the listening sockets. ``stop_accepting`` closes them.
+            tls: the context for HTTPS; None for plain HTTP.
         """
         handshake = None if tls is None else self.limits.head_seconds
         for sock in sockets:
@@ -121,34 +121,38 @@ class HttpServer:
             )
 
     def stop_accepting(self) -> None:
-        """Close the sockets that clients connect to."""
+        """Close the listening sockets."""
         for listening in self._listening:
             listening.close()
 
     async def stop(self) -> None:
-        """Close everything at once."""
+        """Close the listening sockets and all connections at once."""
         self.stop_accepting()
         await self._abort()
         self.close()
 
     async def drain(self, seconds: float) -> None:
-        """Serve the requests under way, and those that arrive at this moment, and close every connection.
+        """Finish the requests in progress, and those that are just arriving, and close every connection.
 
-        Connections without a request are closed at once. Answers end their connection from now on.
+        Connections without a request are closed at once, the others after their response.
 
         Args:
-            seconds: until what is not done by then is cancelled.
+            seconds: after which requests that are still in progress are cancelled.
         """
         self.draining = True
         for connection in tuple(self.connections):
             connection.drain()
         await self._until_empty(seconds)
         if self.connections:
-            _log.warning("%d requests were cut off after %g seconds", len(self.connections), seconds)
+            _LOG.warning(
+                "aborted %d requests that were still in progress after %g seconds",
+                len(self.connections),
+                seconds,
+            )
             await self._abort()
 
     def close(self) -> None:
-        """Look at no deadline any more."""
+        """Stop checking deadlines."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -164,7 +168,7 @@ class HttpServer:
             await asyncio.wait((self._empty,), timeout=seconds)
 
     def admit(self, connection: ClientConnection) -> bool:
-        """A client has connected. Whether there is room for it."""
+        """Add a connection; return False if there are too many and none of them can be closed."""
         self.connections.add(connection)
         if len(self.connections) > self.limits.connections:
             oldest = next(iter(self.waiting), None)
@@ -175,33 +179,33 @@ class HttpServer:
         return True
 
     def forget(self, connection: ClientConnection) -> None:
-        """A connection has ended, and its request's task too."""
+        """Remove a connection that has ended, along with the task of its request."""
         self.connections.discard(connection)
         self.waiting.pop(connection, None)
         if self._empty is not None and not self.connections and not self._empty.done():
             self._empty.set_result(None)
 
     def refuse(self, error: ApiError, client: str, head: Head | None) -> bytes:
-        """Take note of a request that does not reach the application.
+        """Record a request that is rejected before it reaches the application.
 
         Args:
-            error: why.
-            client: address of the peer.
-            head: of the request, if it could be read.
+            error: the reason.
+            client: the client's address.
+            head: the request line and headers, None if they could not be read.
 
         Returns:
-            The whole answer.
+            The complete response.
         """
         method, path = ("", "") if head is None else (head.method, head.path.decode("latin-1"))
-        _log.debug("refused a request of %s: %s", client, error)
+        _LOG.debug("rejected a request from %s: %s", client, error)
         self.refusals[error.status] += 1
         status, headers, body = render(error)
         headers += self._on_refused(RefusedRequest(error, client, method, path, len(body)))
-        return closing_answer((status, headers, body), self.date)
+        return closing_response((status, headers, body), self.date)
 
     def _tick(self) -> None:
         self._timer = self.loop.call_later(_TICK, self._tick)
         self.date = f"date: {formatdate(usegmt=True)}\r\n".encode()
         now = self.loop.time()
-        for connection in [one for one in self.connections if one.deadline < now]:
+        for connection in [each for each in self.connections if each.deadline < now]:
             connection.expire()

@@ -1,4 +1,4 @@
-"""What clients connect to: sockets from systemd, a TCP address, or a path; and the certificate they see."""
+"""Create listening sockets (from systemd, TCP or Unix) and the TLS context of the server."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _FIRST_FD = 3
 
 
 def inherited(environment: MutableMapping[str, str] = os.environ) -> list[socket.socket]:
-    """The sockets that systemd hands over (socket activation), none when it does not.
+    """Return the sockets that systemd passes on (socket activation), none without socket activation.
 
-    The variables are taken out of the environment: they are for this process alone.
+    The variables are removed from the environment because they are meant for this process only.
 
     Raises:
-        ConfigError: what was handed over does not listen.
+        ConfigError: a descriptor is not a listening socket.
     """
     pid, count = environment.get("LISTEN_PID"), environment.get("LISTEN_FDS")
     if pid != str(os.getpid()) or not count or not count.isdecimal():
@@ -51,15 +51,15 @@ def inherited(environment: MutableMapping[str, str] = os.environ) -> list[socket
 def listen_tcp(
     host: str, port: int, options: tuple[str, str] = ("[gateway] host", "port")
 ) -> list[socket.socket]:
-    """One socket for each address of a host.
+    """Return a listening socket for each address of a host.
 
     Args:
         host: name or address.
         port: TCP port.
-        options: what names them, for the error.
+        options: the names of the options for host and port, for the error.
 
     Raises:
-        ConfigError: the host has no address, or one of them is taken.
+        ConfigError: the host has no address, or an address is in use.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -71,14 +71,14 @@ def listen_tcp(
         sockets.append(sock)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            # An IPv4 address is in the list by itself.
+            # IPv4 addresses have a socket of their own.
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         try:
             sock.bind(address)
             sock.listen(_BACKLOG)
         except OSError as error:
-            for one in sockets:
-                one.close()
+            for opened in sockets:
+                opened.close()
             raise ConfigError(
                 f"{' and '.join(options)}: cannot listen on {address[0]} port {port}: {error.strerror}"
             ) from error
@@ -87,10 +87,10 @@ def listen_tcp(
 
 
 def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """What serves HTTPS, with TLS 1.2 at least (RFC 8996).
+    """Return a context to serve HTTPS with TLS 1.2 or later (RFC 8996).
 
     Raises:
-        ConfigError: a file cannot be used.
+        ConfigError: the certificate or its key is missing or invalid.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -100,15 +100,16 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
 
 
 def load_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
-    """Take a certificate and its key for new connections.
+    """Load a certificate and its key for new connections.
 
     Raises:
-        ConfigError: a file cannot be used. What the context had before stays in force.
+        ConfigError: the certificate or its key is missing or invalid. The context keeps its previous ones.
     """
     try:
-        # A pair that does not match would leave half of itself behind.
-        for one in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), context):
-            one.load_cert_chain(certificate, key, password=str)  # a key with one: there is nobody to ask
+        # Checked in a new context first: a key that does not match would leave its certificate behind.
+        for target in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), context):
+            # An empty password: OpenSSL must not prompt for that of an encrypted key.
+            target.load_cert_chain(certificate, key, password=str)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(
             f"the certificate {certificate} or its key {key} cannot be used: {error}"
@@ -116,10 +117,10 @@ def load_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> N
 
 
 def listen_unix(path: str) -> list[socket.socket]:
-    """A Unix socket for this user and group.
+    """Return a Unix socket that this user and group can connect to.
 
     Raises:
-        ConfigError: the path cannot be used, or somebody listens there.
+        ConfigError: the path is invalid, or another process listens on it.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o117)
@@ -137,13 +138,13 @@ def listen_unix(path: str) -> list[socket.socket]:
 
 
 def describe(sock: socket.socket) -> str:
-    """The socket's address, for the log."""
+    """Return the socket's address, for the log."""
     address = sock.getsockname()
     return f"{address[0]} port {address[1]}" if isinstance(address, tuple) else str(address)
 
 
 def _remove_stale(path: str) -> None:
-    """Removes a socket that nobody listens on any more; whatever else is there makes ``bind`` fail."""
+    """Remove a socket that no process listens on; any other file makes ``bind`` fail."""
     if not Path(path).is_socket():
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
