@@ -402,7 +402,7 @@ def test_keystone_restarts(tmp_path: Path, stores: Stores, window: Window, sessi
         stack.enter_context(gateway)
         api.register_endpoint("metric-storage", "aetos", gateway.url)
         session = session_for(plugin(keystone.url, account))
-        client = MetricsClient(session, retries=8)
+        client = MetricsClient(session, retries=10, timeout=240)  # a busy machine starts Keystone slowly
         assert len(client.query_vector("cpu", window.now)) == 5
         keystone.stop()
         with pytest.raises(errors.Unreachable, match=r"^the request to Keystone at .*/v3/auth/tokens failed"):
