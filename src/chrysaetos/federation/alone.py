@@ -71,9 +71,9 @@ def build(settings: Settings) -> Service:
     if settings.metrics is not None:
         host, port = settings.metrics
         metrics = (MetricsServer(telemetry.render, host, (port,), ("--metrics-bind", "--metrics-port")),)
-    door = _OnlyDoor(GateDoor(Gate(tokens), upstream, settings.limits))
+    handler = _GateOnly(GateDoor(Gate(tokens), upstream, settings.limits))
     return Service.observed(
-        partial(Application, door, on_close=(upstream.close,)),
+        partial(Application, handler, on_close=(upstream.close,)),
         telemetry=telemetry,
         portals=(GateMetrics(tokens),),
         audit=(Audit(as_json=settings.audit_json, logger=log),),
@@ -146,15 +146,15 @@ class _RequestLimits:
     max_body_bytes = 0
 
 
-class _OnlyDoor:
-    """Takes every request to the gate."""
+class _GateOnly:
+    """Passes every request to the gate."""
 
     def __init__(self, gate: GateDoor) -> None:
         self._gate = gate
         self._limits = _RequestLimits()
 
-    async def answer(self, scope: Message, exchange: Exchange, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the gate takes no body
-        """Answer a request."""
+    async def answer(self, scope: Message, exchange: Exchange, receive: Receive, send: Send) -> None:  # noqa: ARG002  # the gate reads no body
+        """Respond to a request."""
         request = Request(scope, self._limits)
         exchange.path = request.path
         await self._gate.answer(request, exchange, send)

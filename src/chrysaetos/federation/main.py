@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["add_arguments", "run"]
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
-_SERVER = ServerLimits(
+_SERVER_LIMITS = ServerLimits(
     # Read URLs that are slightly too long, and bodies, so that the response can explain the error.
     framing=FramingLimits(line=MAX_URL_BYTES + 64, fields=16 * 1024, body=4 * 1024),
     connections=200,
@@ -160,20 +160,20 @@ def _serve(options: argparse.Namespace) -> int:
     service = build(_settings(options))
     sockets = inherited() or listen_tcp(options.bind, options.port, ("--bind", "--port"))
     for sock in sockets:
-        _log.info("listening on %s%s", describe(sock), "" if tls is None else " (TLS)")
+        _LOG.info("listening on %s%s", describe(sock), "" if tls is None else " (TLS)")
     if tls is None and options.bind not in ("127.0.0.1", "::1", "localhost"):
-        _log.warning("without --tls-cert, tokens and responses are sent unencrypted")
+        _LOG.warning("without --tls-cert, tokens and responses are sent unencrypted")
     notifier = Notifier()
 
     def reload() -> None:
         service.reload()
         if tls is not None:
-            _renew(tls, options)
+            _reload_certificate(tls, options)
 
     return Process(
         app=service.application,
         sockets=sockets,
-        limits=_SERVER,
+        limits=_SERVER_LIMITS,
         drain_seconds=_DRAIN_SECONDS,
         reload=notifier.around(reload),
         ready=notifier.ready,
@@ -206,9 +206,9 @@ def _settings(options: argparse.Namespace) -> Settings:
     )
 
 
-def _renew(tls: ssl.SSLContext, options: argparse.Namespace) -> None:
+def _reload_certificate(tls: ssl.SSLContext, options: argparse.Namespace) -> None:
     """Reload the certificate. Keep the current certificate if the files are invalid."""
     try:
         load_certificate(tls, options.tls_cert, options.tls_key)
     except ConfigError as error:
-        _log.error("%s; the previous certificate stays in force", error)
+        _LOG.error("%s; the previous certificate stays in force", error)
