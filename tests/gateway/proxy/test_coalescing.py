@@ -1,4 +1,4 @@
-"""Reads that share a request."""
+"""Coalescing of identical reads."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ HEADERS = [(b"content-type", b"application/json")]
 
 
 class Upstream:
-    """Answers when it is told to.
+    """Responds when the test tells it to.
 
     Attributes:
         asked: how many requests it got.
@@ -36,7 +36,7 @@ class Upstream:
             raise
 
     async def answer(self, outcome):
-        """Answer the oldest request, and let everybody who waits for it go on."""
+        """Respond to the oldest request, and let all callers that wait for it continue."""
         future = self.pending.pop(0)
         if isinstance(outcome, Exception):
             future.set_exception(outcome)
@@ -46,7 +46,7 @@ class Upstream:
 
 
 class Connection:
-    """What a body's stream tells its connection."""
+    """Records what a body calls on its connection."""
 
     def resume(self):
         pass
@@ -74,7 +74,7 @@ async def started(sharing, upstream, number, key=KEY):
     return tasks
 
 
-async def test_one_request_answers_all_who_ask_at_once():
+async def test_concurrent_callers_share_one_request():
     sharing, upstream = Sharing(), Upstream()
     tasks = await started(sharing, upstream, 5)
     await upstream.answer(whole())
@@ -86,7 +86,7 @@ async def test_one_request_answers_all_who_ask_at_once():
     assert (sharing.shared, sharing.alone, len(sharing)) == (4, 0, 0)
 
 
-async def test_each_gets_a_copy_of_its_own():
+async def test_each_caller_gets_its_own_copy():
     sharing, upstream = Sharing(), Upstream()
     tasks = await started(sharing, upstream, 3)
     await upstream.answer(whole())
@@ -98,7 +98,7 @@ async def test_each_gets_a_copy_of_its_own():
     assert [piece async for piece in leader] == [b"{}"]
 
 
-async def test_a_body_that_has_arrived_in_pieces_is_shared():
+async def test_body_that_arrived_in_pieces_is_shared():
     sharing, upstream = Sharing(), Upstream()
     tasks = await started(sharing, upstream, 2)
     stream = BodyStream(Connection())
@@ -110,7 +110,7 @@ async def test_a_body_that_has_arrived_in_pieces_is_shared():
     assert upstream.asked == 1
 
 
-async def test_an_answer_is_not_kept():
+async def test_response_is_not_cached():
     sharing, upstream = Sharing(), Upstream()
     for number in (1, 2):
         (task,) = await started(sharing, upstream, 1)
@@ -131,7 +131,7 @@ async def test_an_answer_is_not_kept():
         KEY._replace(headers=((b"accept-encoding", b"gzip"), (b"x-scope-orgid", b"B"))),
     ],
 )
-async def test_what_differs_is_not_shared(other):
+async def test_different_requests_are_not_shared(other):
     sharing, upstream = Sharing(), Upstream()
     (one,) = await started(sharing, upstream, 1)
     (two,) = await started(sharing, upstream, 1, other)
@@ -143,7 +143,7 @@ async def test_what_differs_is_not_shared(other):
     assert sharing.shared == 0
 
 
-async def test_a_streamed_answer_is_for_the_one_who_asked():
+async def test_streamed_response_is_not_shared():
     sharing, upstream = Sharing(), Upstream()
     tasks = await started(sharing, upstream, 3)
     first = streamed()
@@ -156,7 +156,7 @@ async def test_a_streamed_answer_is_for_the_one_who_asked():
     assert (sharing.shared, sharing.alone, len(sharing)) == (0, 2, 0)
 
 
-async def test_the_others_are_answered_when_the_one_who_asked_goes_away():
+async def test_cancelling_the_first_caller_does_not_affect_the_others():
     sharing, upstream = Sharing(), Upstream()
     leader, *others = await started(sharing, upstream, 4)
     leader.cancel()
@@ -169,7 +169,7 @@ async def test_the_others_are_answered_when_the_one_who_asked_goes_away():
     assert (upstream.asked, len(sharing)) == (2, 0)
 
 
-async def test_one_who_waits_and_goes_away_touches_nobody_else():
+async def test_cancelling_a_waiting_caller_does_not_affect_the_others():
     sharing, upstream = Sharing(), Upstream()
     leader, gone, stays = await started(sharing, upstream, 3)
     gone.cancel()
@@ -180,7 +180,7 @@ async def test_one_who_waits_and_goes_away_touches_nobody_else():
     assert (upstream.asked, upstream.cancelled) == (1, 0)
 
 
-async def test_all_may_go_away():
+async def test_all_callers_are_cancelled():
     sharing, upstream = Sharing(), Upstream()
     tasks = await started(sharing, upstream, 3)
     for task in tasks:
@@ -199,7 +199,7 @@ async def test_an_error_is_shared(failure):
     assert (upstream.asked, sharing.shared, len(sharing)) == (1, 2, 0)
 
 
-async def test_a_request_that_was_sent_long_ago_is_not_joined():
+async def test_old_request_is_not_joined():
     now = 100.0
     sharing, upstream = Sharing(max_age=1.0, clock=lambda: now), Upstream()
     (old,) = await started(sharing, upstream, 1)
@@ -211,7 +211,7 @@ async def test_a_request_that_was_sent_long_ago_is_not_joined():
     assert upstream.asked == 2
     await upstream.answer(whole(b"old"))
     assert (old.result().body, joined.result().body) == (b"old", b"old")
-    (late,) = await started(sharing, upstream, 1)  # the end of the old one has not hidden the new one
+    (late,) = await started(sharing, upstream, 1)  # the end of the old request did not remove the new one
     await upstream.answer(whole(b"new"))
     assert [task.result().body for task in (new, follower, late)] == [b"new"] * 3
     assert upstream.asked == 2

@@ -1,4 +1,4 @@
-"""Limits: never more than allowed, never a slot lost, and nobody starves."""
+"""Limits: never exceeded, no slot is lost, and no project starves."""
 
 import asyncio
 import random
@@ -30,7 +30,7 @@ async def settle():
 
 
 async def waiting(these, *projects):
-    """Tasks that wait for a slot, one for each project, in this order."""
+    """Start a task that waits for a slot for each project, in this order."""
     tasks = [asyncio.create_task(these.acquire(project)) for project in projects]
     await settle()
     assert not any(task.done() for task in tasks)
@@ -44,7 +44,7 @@ def assert_nothing_left(these):
     assert not these._turns
 
 
-async def test_slots_are_taken_and_given_back():
+async def test_slots_are_taken_and_released():
     these = limits(total=3, each=2)
     assert [these.try_acquire(project) for project in "AAABB"] == [True, True, False, True, False]
     assert (these.in_use, these.running("A"), these.running("B"), these.projects) == (3, 2, 1, 2)
@@ -55,7 +55,7 @@ async def test_slots_are_taken_and_given_back():
     assert_nothing_left(these)
 
 
-async def test_a_slot_that_was_not_taken_cannot_be_given_back():
+async def test_slot_that_was_not_taken_cannot_be_released():
     these = limits()
     these.try_acquire("A")
     with pytest.raises(KeyError):
@@ -63,19 +63,19 @@ async def test_a_slot_that_was_not_taken_cannot_be_given_back():
     assert these.in_use == 1
 
 
-async def test_no_limit_is_no_limit():
+async def test_no_limit():
     these = limits(total=0, each=0)
     assert all(these.try_acquire("A") for _ in range(10_000))
     assert these.in_use == 10_000
 
 
-async def test_a_free_slot_needs_no_wait():
+async def test_free_slot_is_taken_without_waiting():
     these = limits()
     await these.acquire("A")
     assert (these.in_use, these.waited) == (1, 0)
 
 
-async def test_a_project_waits_for_itself_first_come_first_served():
+async def test_requests_of_a_project_are_served_in_order():
     these = limits(total=10, each=1)
     assert these.try_acquire("A")
     one, two = await waiting(these, "A", "A")
@@ -94,7 +94,7 @@ async def test_a_project_waits_for_itself_first_come_first_served():
     assert_nothing_left(these)
 
 
-async def test_a_newcomer_does_not_overtake():
+async def test_new_request_does_not_overtake():
     these = limits(total=1, each=1)
     these.try_acquire("A")
     (task,) = await waiting(these, "B")
@@ -106,7 +106,7 @@ async def test_a_newcomer_does_not_overtake():
     assert_nothing_left(these)
 
 
-async def test_one_request_among_a_thousand_of_another_is_next():
+async def test_single_request_is_next_despite_a_thousand_of_another_project():
     these = limits(total=2, each=2, waiting=2000)
     these.try_acquire("busy")
     these.try_acquire("busy")
@@ -157,7 +157,7 @@ async def test_among_n_projects_each_is_served_within_n_turns(seed, each):
     assert_nothing_left(these)
 
 
-async def test_a_project_at_its_own_limit_does_not_hold_up_the_others():
+async def test_project_at_its_limit_does_not_block_the_others():
     these = limits(total=3, each=1)
     these.try_acquire("A")
     blocked = await waiting(these, "A", "A")
@@ -182,7 +182,7 @@ async def test_waiting_too_long_for_the_project_is_too_many_requests():
     these = limits(total=10, each=1, seconds=0.02)
     these.try_acquire("A")
     with pytest.raises(
-        TooManyRequests, match=r"max_requests_per_project.* none ended within 0\.02 s"
+        TooManyRequests, match=r"max_requests_per_project.* no slot became free within 0\.02 s"
     ) as raised:
         await these.acquire("A")
     assert raised.value.headers() == [(b"retry-after", b"1")]
@@ -194,7 +194,7 @@ async def test_waiting_too_long_for_the_project_is_too_many_requests():
 async def test_waiting_too_long_for_the_others_is_unavailable():
     these = limits(total=1, each=1, seconds=0.02)
     these.try_acquire("A")
-    with pytest.raises(Unavailable, match=r"1 requests at once \(max_requests\), and none ended") as raised:
+    with pytest.raises(Unavailable, match=r"1 concurrent requests \(max_requests\), and no slot") as raised:
         await these.acquire("B")
     assert raised.value.headers() == [(b"retry-after", b"1")]
     assert (these.refused, these.refused_in_all) == (0, 1)
@@ -205,12 +205,12 @@ async def test_waiting_too_long_for_the_others_is_unavailable():
 @pytest.mark.parametrize(
     ("total", "who", "error", "text"),
     [
-        (10, "A", TooManyRequests, "2 of the project wait already .max_waiting_per_project"),
+        (10, "A", TooManyRequests, "2 of its requests are already waiting .max_waiting_per_project"),
         (1, "A", TooManyRequests, "max_requests_per_project"),
-        (1, "B", Unavailable, "2 wait already .max_waiting."),
+        (1, "B", Unavailable, "2 requests are already waiting .max_waiting."),
     ],
 )
-async def test_a_full_queue_refuses_at_once(total, who, error, text):
+async def test_full_queue_rejects_at_once(total, who, error, text):
     these = limits(total=total, each=1, waiting=2, waiting_each=2)
     these.try_acquire("A")
     tasks = await waiting(these, "A", "A")
@@ -224,15 +224,18 @@ async def test_a_full_queue_refuses_at_once(total, who, error, text):
     assert_nothing_left(these)
 
 
-async def test_nobody_waits_where_nobody_may():
+async def test_no_request_waits_if_none_may():
     these = limits(total=1, each=1, waiting=0)
     these.try_acquire("A")
     for project in "AB":
-        with pytest.raises((TooManyRequests, Unavailable), match="0 wait already"):
+        with pytest.raises(
+            (TooManyRequests, Unavailable),
+            match=r"0 (of its )?requests are already waiting",
+        ):
             await these.acquire(project)
 
 
-async def test_who_goes_away_while_waiting_leaves_nothing_behind():
+async def test_cancelled_while_waiting():
     these = limits(total=1, each=1)
     these.try_acquire("A")
     one, two = await waiting(these, "B", "C")
@@ -245,7 +248,7 @@ async def test_who_goes_away_while_waiting_leaves_nothing_behind():
     assert_nothing_left(these)
 
 
-async def test_who_goes_away_in_the_moment_of_the_turn_gives_the_slot_back():
+async def test_cancelled_when_a_slot_is_assigned_releases_it():
     these = limits(total=1, each=1)
     these.try_acquire("A")
     one, two = await waiting(these, "B", "C")
@@ -259,7 +262,7 @@ async def test_who_goes_away_in_the_moment_of_the_turn_gives_the_slot_back():
     assert_nothing_left(these)
 
 
-async def test_who_has_gone_but_not_woken_up_gets_no_slot():
+async def test_cancelled_waiter_gets_no_slot():
     these = limits(total=1, each=1)
     these.try_acquire("A")
     one, two = await waiting(these, "B", "C")
@@ -272,7 +275,7 @@ async def test_who_has_gone_but_not_woken_up_gets_no_slot():
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_whatever_happens_the_limits_hold_and_no_slot_is_lost(seed):
+async def test_random_operations_keep_the_limits_and_lose_no_slot(seed):
     chance = random.Random(seed)  # noqa: S311
     total, each = chance.randint(1, 6), chance.randint(1, 4)
     these = limits(total, each, waiting=25, waiting_each=10, seconds=chance.choice([60.0, 0.0, 0.002]))
@@ -303,7 +306,7 @@ async def test_whatever_happens_the_limits_hold_and_no_slot_is_lost(seed):
         assert 0 <= these.in_use <= total
         assert these.in_use == sum(these._running.values())
         assert these.waiting == sum(map(len, these._queues.values())) <= 25
-        # Whoever waits is at the limit of the project, or all slots are taken.
+        # A request waits only if its project is at its limit or all slots are taken.
         assert these.in_use == total or all(these.running(project) == each for project in these._queues)
     results = await asyncio.gather(*tasks, return_exceptions=True)
     kinds = Counter(type(result) for result in results)
@@ -323,18 +326,18 @@ async def test_whatever_happens_the_limits_hold_and_no_slot_is_lost(seed):
         ({}, "user U"),
     ],
 )
-def test_a_request_goes_on_the_account_of_the_project(known, name):
+def test_account(known, name):
     assert account(Caller(user_id="U", **known)) == name
 
 
 @pytest.mark.parametrize("name", ["max_requests", "max_waiting", "wait_seconds"])
-def test_a_limit_is_not_negative(name):
+def test_limit_must_not_be_negative(name):
     with pytest.raises(ValueError, match=f"{name} must not be negative"):
         LimitOptions(**{name: -1})
 
 
 class Connection:
-    """What a body's stream tells its connection."""
+    """Records what a body calls on its connection."""
 
     def __init__(self):
         self.aborted = False
@@ -347,7 +350,7 @@ class Connection:
 
 
 def answer(*pieces, content_length=None):
-    """An answer that is streamed, with what has arrived of it; and its connection."""
+    """Return a streamed response with the bytes that have arrived, and its connection."""
     connection = Connection()
     stream = BodyStream(connection)
     for piece in pieces:
@@ -355,7 +358,7 @@ def answer(*pieces, content_length=None):
     return UpstreamResponse(200, [], content_length, None, stream), stream, connection
 
 
-async def test_an_answer_within_the_limit_is_not_changed():
+async def test_response_within_the_limit_is_unchanged():
     response, stream, connection = answer(b"1234")
     body = Capped(response, 8)
     assert await anext(body) == b"1234"
@@ -366,12 +369,12 @@ async def test_an_answer_within_the_limit_is_not_changed():
     assert not connection.aborted
 
 
-async def test_a_whole_answer_within_the_limit_is_passed():
+async def test_complete_response_within_the_limit():
     body = Capped(UpstreamResponse(200, [], 4, b"1234", None), 4)
     assert [piece async for piece in body] == [b"1234"]
 
 
-async def test_an_answer_that_says_it_is_too_long_is_an_error():
+async def test_content_length_over_the_limit_is_an_error():
     response, _, connection = answer(content_length=9)
     with pytest.raises(AnswerTooLong, match=r"longer than 8 bytes \(max_response_bytes\)") as raised:
         Capped(response, 8)
@@ -379,12 +382,12 @@ async def test_an_answer_that_says_it_is_too_long_is_an_error():
     assert connection.aborted
 
 
-async def test_a_whole_answer_that_is_too_long_is_an_error():
+async def test_complete_response_over_the_limit_is_an_error():
     with pytest.raises(AnswerTooLong):
         Capped(UpstreamResponse(200, [], None, b"123456789", None), 8)
 
 
-async def test_an_answer_that_turns_out_too_long_is_broken_off():
+async def test_streamed_response_over_the_limit_is_aborted():
     response, stream, connection = answer(b"1234")
     body = Capped(response, 8)
     assert await anext(body) == b"1234"

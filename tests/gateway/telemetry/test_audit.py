@@ -1,4 +1,4 @@
-"""The audit: what a line says, and that it is always one line."""
+"""The audit log: the content of a record, and that it is always a single line."""
 
 import json
 import logging
@@ -42,7 +42,7 @@ def an_exchange(**known):
 
 
 def fields(line):
-    """The fields of a line of text; all of the line has to be fields."""
+    """Return the fields of a line of text; the line may contain nothing else."""
     found = FIELD.findall(line)
     assert " ".join(f"{name}={value}" for name, value in found) == line
     assert len({name for name, _ in found}) == len(found)
@@ -59,14 +59,14 @@ def as_json(exchange, **options):
 
 def own_logger(level=logging.INFO):
     records = []
-    logger = logging.Logger("test", level)  # noqa: LOG001 - so that no other test meets it
+    logger = logging.Logger("test", level)  # noqa: LOG001 - so that it is independent of other tests
     handler = logging.Handler()
     handler.emit = records.append
     logger.addHandler(handler)
     return logger, records
 
 
-def test_a_line_of_text_says_who_did_what():
+def test_text():
     assert Audit(clock=lambda: NOW).line(an_exchange()) == (
         'time="2026-01-02T03:04:05.625Z" request_id="req-1" client="10.0.0.1" user_id="u1" user_name="Ann" '
         'project_id="A" project_name="demo" roles="member,reader" endpoint="query" method="GET" '
@@ -75,7 +75,7 @@ def test_a_line_of_text_says_who_did_what():
     )
 
 
-def test_a_line_of_json_says_the_same():
+def test_json():
     assert as_json(an_exchange()) == {
         "time": "2026-01-02T03:04:05.625Z",
         "request_id": "req-1",
@@ -100,7 +100,7 @@ def test_a_line_of_json_says_the_same():
     }
 
 
-def test_what_is_not_known_is_said_to_be_so():
+def test_unknown_values():
     nothing = an_exchange(
         endpoint=None, caller=None, scope=None, texts=(), upstream_seconds=None, client="", status=0,
         complete=False, error="not_found", path="",
@@ -138,7 +138,7 @@ def test_the_scope_of_a_domains_token_is_the_domain():
     assert as_text(an_exchange(caller=domain, scope=UNRESTRICTED))["scope"] == "all"
 
 
-def test_several_texts_are_told_apart():
+def test_several_texts_are_numbered():
     texts = tuple(Text(f"m{number}", f"s{number}") for number in range(10))
     text = as_text(an_exchange(texts=texts))
     assert [text["query"], text["scoped"]] == ["m0", "s0"]
@@ -187,7 +187,7 @@ def test_hostile_roles_scopes_and_texts_stay_in_their_fields():
     assert as_json(exchange)["queries"] == [{"query": HOSTILE, "scoped": f"{HOSTILE}!"}]
 
 
-def test_what_is_too_long_is_cut_and_says_so():
+def test_long_values_are_cut_and_marked():
     exchange = an_exchange(texts=(Text("q" * 20, "s" * 12),), path="/" * 5000)
     shown = as_text(exchange, max_text=10)
     assert shown["query"] == "q" * 10 + "...[10 more]"
@@ -196,14 +196,14 @@ def test_what_is_too_long_is_cut_and_says_so():
     assert as_text(exchange, max_text=20)["query"] == "q" * 20
 
 
-def test_the_time_goes_on():
+def test_time_advances():
     times = iter([NOW, NOW + 0.125, NOW + 1, NOW - 1])
     audit = Audit(clock=lambda: next(times))
     shown = [fields(audit.line(an_exchange()))["time"][-7:] for _ in range(4)]
     assert shown == ["05.625Z", "05.750Z", "06.625Z", "04.625Z"]
 
 
-def test_a_line_goes_to_the_log_as_information(caplog):
+def test_lines_have_level_info(caplog):
     caplog.set_level(logging.INFO, logger=LOGGER)
     audit = Audit(clock=lambda: NOW)
     exchange = an_exchange(path="/100%s")
@@ -215,7 +215,7 @@ def test_a_line_goes_to_the_log_as_information(caplog):
     assert record.getMessage() == audit.line(exchange)
 
 
-def test_nothing_is_done_when_the_log_is_off():
+def test_disabled_log_costs_nothing():
     logger, records = own_logger(logging.WARNING)
 
     def clock():
@@ -226,7 +226,7 @@ def test_nothing_is_done_when_the_log_is_off():
 
 
 @pytest.mark.parametrize("path", ["/", "/openapi.json", "/healthcheck", "/-/healthy", "/-/ready"])
-def test_what_the_gateway_answers_on_its_own_is_written_on_request(path):
+def test_own_endpoints_are_logged_if_enabled(path):
     logger, records = own_logger()
     exchange = an_exchange(endpoint=find("GET", path).endpoint)
     Audit(logger=logger).ended(exchange)
@@ -235,7 +235,7 @@ def test_what_the_gateway_answers_on_its_own_is_written_on_request(path):
     assert len(records) == 1
 
 
-async def test_lines_wait_for_each_other_until_the_end():
+async def test_lines_are_collected_until_close():
     logger, records = own_logger()
     audit = Audit(logger=logger)
     await audit.start()
@@ -246,13 +246,13 @@ async def test_lines_wait_for_each_other_until_the_end():
     assert len(records) == 2
 
 
-def test_what_is_not_in_the_table_is_written():
+def test_unknown_paths_are_logged():
     logger, records = own_logger()
     Audit(logger=logger).ended(an_exchange(endpoint=None, status=404))
     assert len(records) == 1
 
 
-def test_a_file_of_its_own_holds_the_lines_and_nothing_else(tmp_path, caplog):
+def test_audit_file_contains_only_the_lines(tmp_path, caplog):
     path = tmp_path / "audit.log"
     logger = open_log(str(path))
     audit = Audit(logger=logger, clock=lambda: NOW)
@@ -266,6 +266,6 @@ def test_a_file_of_its_own_holds_the_lines_and_nothing_else(tmp_path, caplog):
     assert caplog.records == []
 
 
-def test_a_file_that_cannot_be_written_ends_the_start(tmp_path):
+def test_unwritable_file_fails_the_start(tmp_path):
     with pytest.raises(ConfigError, match=r"^\[gateway\] audit_file: .*nowhere"):
         open_log(str(tmp_path / "nowhere" / "audit.log"))

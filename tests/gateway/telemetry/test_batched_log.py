@@ -1,4 +1,4 @@
-"""Lines that are written together: what arrives, in which order, and when."""
+"""Lines that are written in batches: their content, order and time."""
 
 import asyncio
 import io
@@ -12,11 +12,11 @@ import pytest
 from oslo_log.formatters import JSONFormatter
 
 from chrysaetos.gateway.telemetry import batched_log
-from chrysaetos.gateway.telemetry.batched_log import LineLog
+from chrysaetos.gateway.telemetry.batched_log import BatchedLog
 
 
 class Stream(io.StringIO):
-    """Remembers each write."""
+    """Records each write."""
 
     def __init__(self):
         super().__init__()
@@ -55,27 +55,27 @@ def to_stream(stream, form="[%(levelname)s %(name)s] %(message)s <"):
 
 
 def logger_with(*handlers, level=logging.INFO):
-    logger = logging.Logger("lines", level)  # noqa: LOG001 - so that no other test meets it
+    logger = logging.Logger("lines", level)  # noqa: LOG001 - so that it is independent of other tests
     for handler in handlers:
         logger.addHandler(handler)
     return logger
 
 
 def started(*handlers):
-    log = LineLog(logger_with(*handlers))
+    log = BatchedLog(logger_with(*handlers))
     log.start()
     return log
 
 
-def test_a_line_is_written_at_once_before_the_start():
+def test_line_is_written_at_once_before_start():
     stream = Stream()
-    log = LineLog(logger_with(to_stream(stream)))
+    log = BatchedLog(logger_with(to_stream(stream)))
     log.write("a")
     log.write("b")
     assert stream.writes == ["[INFO lines] a <\n", "[INFO lines] b <\n"]
 
 
-async def test_lines_wait_and_go_together_in_their_order(monkeypatch):
+async def test_lines_are_written_together_in_order(monkeypatch):
     monkeypatch.setattr(batched_log, "_SECONDS", 0.01)
     stream = Stream()
     log = started(to_stream(stream))
@@ -83,7 +83,7 @@ async def test_lines_wait_and_go_together_in_their_order(monkeypatch):
         log.write(line)
     assert stream.writes == []
     async with asyncio.timeout(5):
-        while not stream.writes:  # noqa: ASYNC110 - what is waited for tells nobody
+        while not stream.writes:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.005)
     log.write("d")
     log.close()
@@ -93,7 +93,7 @@ async def test_lines_wait_and_go_together_in_their_order(monkeypatch):
     ]
 
 
-async def test_the_end_writes_what_waits_and_lets_nothing_wait_any_more():
+async def test_close_writes_waiting_lines_and_later_ones_at_once():
     stream = Stream()
     log = started(to_stream(stream))
     log.write("a")
@@ -102,8 +102,8 @@ async def test_the_end_writes_what_waits_and_lets_nothing_wait_any_more():
     assert stream.getvalue() == "[INFO lines] a <\n[INFO lines] b <\n"
 
 
-async def test_many_bytes_do_not_wait(monkeypatch):
-    monkeypatch.setattr(batched_log, "_MOST_BYTES", 10)
+async def test_lines_over_the_size_limit_do_not_wait(monkeypatch):
+    monkeypatch.setattr(batched_log, "_MAX_BYTES", 10)
     stream = Stream()
     log = started(to_stream(stream, "%(message)s"))
     log.write("123456789")
@@ -113,7 +113,7 @@ async def test_many_bytes_do_not_wait(monkeypatch):
     log.close()
 
 
-async def test_a_handler_without_a_stream_gets_a_record_for_each_line():
+async def test_handler_without_a_stream_gets_a_record_for_each_line():
     recorder = Recorder()
     log = started(recorder)
     log.write("a")
@@ -122,7 +122,7 @@ async def test_a_handler_without_a_stream_gets_a_record_for_each_line():
     assert recorder.messages == ["a", "b %s"]
 
 
-async def test_a_format_that_escapes_gets_a_record_for_each_line():
+async def test_formatter_that_escapes_gets_a_record_for_each_line():
     stream = Stream()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JSONFormatter())
@@ -133,7 +133,7 @@ async def test_a_format_that_escapes_gets_a_record_for_each_line():
     assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ['a="1"', 'a="2"']
 
 
-async def test_what_stays_together_in_a_pipe_is_not_exceeded():
+async def test_writes_to_a_pipe_are_atomic():
     read, write = os.pipe()
     with os.fdopen(read) as reader, os.fdopen(write, "w") as writer:
         sizes = []
@@ -150,7 +150,7 @@ async def test_what_stays_together_in_a_pipe_is_not_exceeded():
     assert len(sizes) == 3
 
 
-async def test_a_file_takes_all_at_once_and_may_be_rotated(tmp_path):
+async def test_file_gets_all_lines_at_once_and_can_be_rotated(tmp_path):
     path = tmp_path / "log"
     handler = logging.handlers.WatchedFileHandler(path)
     log = started(handler)
@@ -164,7 +164,7 @@ async def test_a_file_takes_all_at_once_and_may_be_rotated(tmp_path):
     assert (tmp_path / "log.1").read_text() == ""
 
 
-async def test_a_log_that_cannot_be_written_takes_nothing_from_others():
+async def test_failing_handler_does_not_affect_others():
     broken, recorder = Broken(), Recorder()
     log = started(broken, recorder)
     log.write("a")
@@ -174,7 +174,7 @@ async def test_a_log_that_cannot_be_written_takes_nothing_from_others():
     assert recorder.messages == ["a", "b"]
 
 
-async def test_a_file_that_has_become_unwritable_is_told_and_not_raised(tmp_path, capsys):
+async def test_unwritable_file_is_reported_and_not_raised(tmp_path, capsys):
     folder = tmp_path / "folder"
     folder.mkdir()
     handler = logging.handlers.WatchedFileHandler(folder / "log")
@@ -186,34 +186,34 @@ async def test_a_file_that_has_become_unwritable_is_told_and_not_raised(tmp_path
     assert "kept elsewhere" in capsys.readouterr().err
 
 
-def test_a_format_that_fails_is_told_and_not_raised(capsys):
-    log = LineLog(logger_with(to_stream(Stream(), "%(nothing)s")))
+def test_failing_formatter_is_reported_and_not_raised(capsys):
+    log = BatchedLog(logger_with(to_stream(Stream(), "%(nothing)s")))
     log.write("a")
     assert "nothing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("propagate", [True, False])
-def test_lines_go_where_the_logger_sends_its_records(propagate):
+def test_lines_reach_the_same_handlers_as_records(propagate):
     above, here, deaf = Recorder(), Recorder(), Recorder(logging.WARNING)
     parent = logger_with(above)
     child = logger_with(here, deaf, level=logging.NOTSET)
     child.parent, child.propagate = parent, propagate
-    LineLog(child).write("a")
+    BatchedLog(child).write("a")
     assert here.messages == ["a"]
     assert above.messages == (["a"] if propagate else [])
     assert deaf.messages == []
 
 
-def test_what_the_logger_filters_is_not_written():
+def test_filtered_lines_are_not_written():
     recorder = Recorder()
     logger = logger_with(recorder)
     logger.addFilter(lambda record: "no" not in record.getMessage())
-    log = LineLog(logger)
+    log = BatchedLog(logger)
     log.write("no")
     log.write("yes")
     assert recorder.messages == ["yes"]
 
 
 @pytest.mark.parametrize(("level", "enabled"), [(logging.INFO, True), (logging.WARNING, False)])
-def test_it_says_whether_lines_are_wanted(level, enabled):
-    assert LineLog(logger_with(level=level)).enabled is enabled
+def test_enabled(level, enabled):
+    assert BatchedLog(logger_with(level=level)).enabled is enabled

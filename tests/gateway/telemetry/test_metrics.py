@@ -34,7 +34,7 @@ def count(telemetry, method="GET", path="/api/v1/query", **known):
 
 
 def samples(telemetry):
-    """Every sample of the gateway's own, by name and the values of its labels, which are sorted by name."""
+    """Return the samples of the gateway's own metrics, by name and label values (sorted by label name)."""
     families = text_string_to_metric_families(telemetry.render().decode())
     return {
         (sample.name.removeprefix("chrysaetos_"), *sample.labels.values()): sample.value
@@ -63,7 +63,7 @@ def test_requests_are_counted_by_endpoint_method_status_and_scope():
     }
 
 
-def test_clients_make_no_series():
+def test_clients_cannot_create_series():
     telemetry = Telemetry()
     for number in range(100):
         count(telemetry, f"M{number}", None, status=404, scope=None)
@@ -71,14 +71,14 @@ def test_clients_make_no_series():
     assert len(telemetry._requests) == 1
 
 
-def test_a_request_that_ended_without_an_answer_has_no_status():
+def test_request_without_a_response_has_no_status():
     telemetry = Telemetry()
     count(telemetry, status=0, complete=False)
     assert named(telemetry, "requests_total") == {("none", "query", "GET", "own"): 1}
     assert named(telemetry, "responses_incomplete_total") == {("query",): 1}
 
 
-def test_the_gateways_time_and_the_upstreams_are_apart():
+def test_times_of_gateway_and_upstream_are_separate():
     telemetry = Telemetry()
     count(telemetry, upstream_seconds=0.25)
     count(telemetry, upstream_seconds=0.49)
@@ -93,14 +93,14 @@ def test_the_gateways_time_and_the_upstreams_are_apart():
     assert [gateway["query", le] for le in ("0.005", "0.025", "0.25", "0.5", "+Inf")] == [0, 1, 2, 3, 3]
 
 
-def test_a_time_beyond_all_bounds_is_counted():
+def test_time_above_all_buckets_is_counted():
     telemetry = Telemetry()
     count(telemetry, ended=1000.0)
     buckets = named(telemetry, "gateway_seconds_bucket")
     assert (buckets["query", "120.0"], buckets["query", "+Inf"]) == (0, 1)
 
 
-def test_bytes_and_broken_answers_are_counted():
+def test_bytes_and_incomplete_responses_are_counted():
     telemetry = Telemetry()
     count(telemetry, sent=1000)
     count(telemetry, sent=24, complete=False)
@@ -108,7 +108,7 @@ def test_bytes_and_broken_answers_are_counted():
     assert named(telemetry, "responses_incomplete_total") == {("query",): 1}
 
 
-def test_requests_under_way_are_shown():
+def test_requests_in_flight():
     telemetry = Telemetry()
     one, two = Exchange("GET", ""), Exchange("GET", "")
     telemetry.begun(one)
@@ -119,13 +119,13 @@ def test_requests_under_way_are_shown():
     assert samples(telemetry)["requests_in_flight",] == 0
 
 
-def test_nothing_is_told_of_a_tenant():
+def test_metrics_contain_nothing_of_a_tenant():
     telemetry = Telemetry()
     count(telemetry, caller=Caller(user_id="secret-user", project_id="secret-project"))
     assert b"secret" not in telemetry.render()
 
 
-def test_projects_are_counted_when_that_is_switched_on_up_to_a_bound():
+def test_projects_are_counted_if_enabled_up_to_a_limit():
     telemetry = Telemetry(per_project=True, max_projects=3)
     count(telemetry, caller=None)
     for project in ("A", "B", "C", "A", "D", None):
@@ -138,7 +138,7 @@ def test_projects_are_counted_when_that_is_switched_on_up_to_a_bound():
     }
 
 
-def test_the_counters_of_the_other_parts_are_shown_as_they_are_when_asked_for():
+def test_counters_of_other_parts_are_read_at_scrape_time():
     cache = CallerCache(clock=lambda: 0.0)
     upstream = Upstream(UpstreamOptions(host="localhost", port=9090))
     limits = Limits(LimitOptions(max_requests=3))
@@ -196,7 +196,7 @@ def test_the_counters_of_the_other_parts_are_shown_as_they_are_when_asked_for():
     assert {key: shown[key] for key in expected} == expected
 
 
-def test_what_the_server_refused_is_shown_once_there_is_one():
+def test_rejected_requests_of_the_server():
     telemetry = Telemetry()
     assert named(telemetry, "refused_requests_total") == {}
     server = SimpleNamespace(refusals={400: 3})
@@ -206,7 +206,7 @@ def test_what_the_server_refused_is_shown_once_there_is_one():
     assert named(telemetry, "refused_requests_total") == {("400",): 3, ("408",): 1}
 
 
-def test_the_scope_of_a_domain_is_a_kind_of_its_own():
+def test_scope_of_a_domain():
     telemetry = Telemetry()
     domain = Caller(user_id="u", domain_id="D")
     count(telemetry, caller=domain)
@@ -221,11 +221,11 @@ def test_the_scope_of_a_domain_is_a_kind_of_its_own():
     }
 
 
-def test_the_version_is_shown():
+def test_version():
     assert [version for _, version in named(Telemetry(), "build_info")] == [__version__]
 
 
-def test_two_gateways_in_one_process_do_not_meet():
+def test_two_gateways_in_one_process_are_independent():
     one, two = Telemetry(), Telemetry()
     count(one)
     assert named(two, "requests_total") == {}

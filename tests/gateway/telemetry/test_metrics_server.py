@@ -1,4 +1,4 @@
-"""The listener that shows the metrics."""
+"""The listener for the metrics."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ async def serving(render=lambda: b"up 1\n", ports=(0,)):
 
 
 async def exchange(server, request=GET):
-    """The answer to a request: its lines, and its body."""
+    """Return the header lines and the body of the response to a request."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
     async with asyncio.timeout(5):
@@ -46,12 +46,12 @@ async def test_the_metrics_are_served():
     assert b"chrysaetos_requests_in_flight 0.0" in body
 
 
-async def test_it_says_that_it_lives():
+async def test_healthy():
     async with serving() as server:
         assert (await exchange(server, GET.replace(b"/metrics", b"/-/healthy")))[1] == b"OK\n"
 
 
-async def test_metrics_that_cannot_be_made_are_an_error(caplog):
+async def test_failing_metrics_are_an_error(caplog):
     async with serving(lambda: 1 // 0) as server:
         (line, *_), body = await exchange(server)
     assert line == b"HTTP/1.1 500 Internal Server Error"
@@ -59,7 +59,7 @@ async def test_metrics_that_cannot_be_made_are_an_error(caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_many_clients_that_say_nothing_write_nothing_and_do_not_stop_a_scrape(caplog):
+async def test_many_silent_clients_do_not_block_a_scrape_or_fill_the_log(caplog):
     async with serving() as server:
         held = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(700)]
         assert (await exchange(server))[1] == b"up 1\n"
@@ -69,7 +69,7 @@ async def test_many_clients_that_say_nothing_write_nothing_and_do_not_stop_a_scr
     assert not caplog.records
 
 
-async def test_the_end_closes_every_connection():
+async def test_close_closes_every_connection():
     async with serving() as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(GET)
@@ -82,7 +82,7 @@ async def test_the_end_closes_every_connection():
 
 
 def two_free_ports():
-    """Two adjacent ports below the range from which the kernel takes ports for outgoing connections."""
+    """Return two adjacent ports below the kernel's range for outgoing connections."""
     start = 20_000 + os.getpid() % 10_000
     for first in range(start, start + 1000):
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
@@ -92,7 +92,7 @@ def two_free_ports():
     raise AssertionError("no two adjacent ports are free")
 
 
-async def test_each_worker_takes_a_port_of_its_own():
+async def test_each_worker_uses_its_own_port():
     ports = two_free_ports()
     async with serving(ports=ports) as one, serving(ports=ports) as two:
         assert sorted([one.port, two.port]) == list(ports)

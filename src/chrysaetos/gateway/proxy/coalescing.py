@@ -1,16 +1,16 @@
-"""Identical reads that are under way at once, and share one request to the upstream.
+"""Coalesce identical concurrent reads into one request to the upstream.
 
-The first one asks; those that come while it waits get a copy of its answer. This holds for answers that have
-arrived whole with their head, which nearly all small ones do. A longer one is streamed to whoever asked for
-it, at the pace of that client; the others then ask for themselves.
+The first caller sends the request; callers that arrive before its response get a copy of it. Only responses
+whose body has already arrived are shared, which is true of nearly all small ones. A longer response is
+streamed to the first caller, at the pace of its client; the others then send requests of their own.
 
-What must never happen, and what stands against it:
+What must never happen, and what prevents it:
 
-- *An answer reaches another scope.* The scope is part of the key, and so is every byte of the request that
+- *A response reaches another scope.* The scope is part of the key, and so is every byte of the request that
   the upstream gets.
-- *A client that goes away takes others with it.* When the one who asked is cancelled, those who waited begin
-  anew: one of them asks. Each waits on a future of its own, so its cancellation touches nobody else.
-- *An answer is old.* One that was asked for longer than ``max_age`` ago is not waited for.
+- *A client that disconnects affects others.* If the first caller is cancelled, the others start again, and
+  one of them sends the request. Each waits on its own future, so cancelling it affects no other caller.
+- *A response is stale.* No caller joins a request that was sent more than ``max_age`` seconds ago.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Key", "Sharing"]
 
 
 class Key(NamedTuple):
-    """What makes two reads the same.
+    """The key of a read: reads with equal keys are identical.
 
     Attributes:
         method: the method.
@@ -46,18 +46,18 @@ class Key(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...]
 
 
-class _Turn(Enum):
-    """What those who waited do, when there is no answer for them."""
+class _Instead(Enum):
+    """What waiting callers do if there is no response to share."""
 
     ALONE = "alone"
     AGAIN = "again"
 
 
-_Outcome = UpstreamResponse | Exception | _Turn
+_Outcome = UpstreamResponse | Exception | _Instead
 
 
-class _Flight:
-    """A request under way, and who waits for its answer."""
+class _InFlight:
+    """A request in request and the callers that wait for its response."""
 
     __slots__ = ("since", "waiters")
 
@@ -67,81 +67,81 @@ class _Flight:
 
 
 class Sharing:
-    """Lets identical reads share one request.
+    """Coalesces identical reads.
 
     Args:
-        max_age: seconds since a request was sent after which nobody joins it any more. An instant query
-            without a time is answered for the moment when it was sent.
-        clock: seconds, monotonic.
+        max_age: seconds after which no further caller joins a request. An instant query without a time is
+            evaluated when it was sent.
+        clock: monotonic time in seconds.
 
     Attributes:
-        shared: requests that were answered with somebody else's answer or error.
-        alone: requests that waited for an answer which turned out to be streamed.
+        shared: reads that got the response or error of another caller's request.
+        alone: reads that waited and then sent their own request, because the response was streamed.
     """
 
     def __init__(self, *, max_age: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._max_age = max_age
         self._clock = clock
-        self._flights: dict[Key, _Flight] = {}
+        self._requests: dict[Key, _InFlight] = {}
         self.shared = 0
         self.alone = 0
 
     def __len__(self) -> int:
-        """Requests under way that can be joined."""
-        return len(self._flights)
+        """Return the number of requests in request that callers can join."""
+        return len(self._requests)
 
-    async def fetch(self, key: Key, ask: Callable[[], Awaitable[UpstreamResponse]]) -> UpstreamResponse:
-        """The answer to a read.
+    async def fetch(self, key: Key, send: Callable[[], Awaitable[UpstreamResponse]]) -> UpstreamResponse:
+        """Return the response to a read.
 
         Args:
-            key: what it is. Only for what is safe to be asked once for many: reads.
-            ask: sends it.
+            key: the key of the read. Requests that change anything must not be coalesced.
+            send: sends the request.
 
         Returns:
-            The answer. Each caller gets one of its own, and reads it to its end or aborts it.
+            A response for this caller, which must read it to its end or abort it.
 
         Raises:
-            Exception: whatever ``ask`` raises, to all who share it.
+            Exception: any exception of ``send``, for each caller that shares the request.
         """
         while True:
             now = self._clock()
-            flight = self._flights.get(key)
-            if flight is None or now - flight.since > self._max_age:
+            request = self._requests.get(key)
+            if request is None or now - request.since > self._max_age:
                 break
             waiter: asyncio.Future[_Outcome] = asyncio.get_running_loop().create_future()
-            flight.waiters.append(waiter)
+            request.waiters.append(waiter)
             outcome = await waiter
-            if outcome is _Turn.AGAIN:
+            if outcome is _Instead.AGAIN:
                 continue
-            if outcome is _Turn.ALONE:
+            if outcome is _Instead.ALONE:
                 self.alone += 1
-                return await ask()
+                return await send()
             self.shared += 1
             if isinstance(outcome, UpstreamResponse):
                 return outcome
             raise outcome
 
-        self._flights[key] = flight = _Flight(now)
+        self._requests[key] = request = _InFlight(now)
         response: UpstreamResponse | None = None
         failure: Exception | None = None
         try:
-            response = await ask()
+            response = await send()
         except Exception as error:
             failure = error
             raise
         finally:
-            # A flight that had grown too old may have been followed by another one.
-            if self._flights.get(key) is flight:
-                del self._flights[key]
-            if flight.waiters:
-                _tell(flight.waiters, response, failure)
+            # If this request was too old to join, another one may have replaced it.
+            if self._requests.get(key) is request:
+                del self._requests[key]
+            if request.waiters:
+                _share(request.waiters, response, failure)
         return response
 
 
-def _tell(
+def _share(
     waiters: list[asyncio.Future[_Outcome]], response: UpstreamResponse | None, failure: Exception | None
 ) -> None:
-    """Give everyone who waited, and still does, an answer of their own, or say what to do without."""
+    """Give each caller that still waits its own copy of the response, or what to do instead."""
     body = None if response is None else response.body
     for waiter in waiters:
         if waiter.done():
@@ -149,9 +149,9 @@ def _tell(
         if failure is not None:
             waiter.set_result(failure)
         elif response is None:
-            waiter.set_result(_Turn.AGAIN)
+            waiter.set_result(_Instead.AGAIN)
         elif body is None:
-            waiter.set_result(_Turn.ALONE)
+            waiter.set_result(_Instead.ALONE)
         else:
             headers = list(response.headers)
             copy = UpstreamResponse(response.status, headers, response.content_length, body, None)

@@ -1,14 +1,14 @@
-"""How much may be under way at once, in all and for each project, and how long an answer may be.
+"""Limit concurrent requests, in total and for each project, and the length of responses.
 
-What must never happen, and what stands against it:
+What must never happen, and what prevents it:
 
-- *One tenant starves the others.* Each project waits in a queue of its own, first come, first served. A slot
-  that becomes free goes to the waiting projects in turn, so among N of them a single request waits for N
-  slots at most, however many requests another project has queued.
-- *A slot is lost, or given out twice.* A slot is counted where it is handed over, never where the waiter
-  wakes up; a waiter that was cancelled in between gives it back.
-- *A newcomer overtakes.* Whenever a project can be served, it has been: who waits does so because its project
-  is at its limit or because all slots are taken, and in both cases a newcomer has to wait too.
+- *One tenant starves the others.* Each project has its own queue, first come, first served. A free slot goes
+  to the waiting projects in turn, so with N waiting projects a request at the head of its queue waits for at
+  most N slots, however many requests another project has queued.
+- *A slot is lost or assigned twice.* A slot is counted when it is assigned, not when the waiter wakes up; a
+  waiter that was cancelled in between releases it.
+- *A new request overtakes.* A request waits only if its project is at its limit or if all slots are taken. In
+  both cases a new request has to wait as well.
 
 Everything runs in one event loop, so there are no locks, and each step is O(1).
 """
@@ -35,14 +35,14 @@ _Waiter = asyncio.Future[None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitOptions:
-    """How many requests may be under way and may wait, in one worker.
+    """Limits on the requests of a worker.
 
     Attributes:
-        max_requests: requests under way; 0 for any number.
-        max_requests_per_project: of one project; 0 for any number.
-        max_waiting: requests that wait for one of these to end; 0 if none may.
-        max_waiting_per_project: of one project.
-        wait_seconds: how long they wait.
+        max_requests: concurrent requests; 0 for no limit.
+        max_requests_per_project: concurrent requests of a project; 0 for no limit.
+        max_waiting: requests that wait for a slot; 0 to reject them instead.
+        max_waiting_per_project: requests of a project that wait for a slot.
+        wait_seconds: the longest time that a request waits.
 
     Raises:
         ValueError: a value is negative.
@@ -61,7 +61,7 @@ class LimitOptions:
 
 
 def account(caller: Caller) -> str:
-    """On whose account a caller's requests go: the project's; without one the domain's or the user's."""
+    """Return the key for counting a caller's requests: its project, or else its domain or user."""
     if caller.project_id is not None:
         return caller.project_id
     if caller.domain_id is not None:
@@ -70,17 +70,17 @@ def account(caller: Caller) -> str:
 
 
 class Limits:
-    """Counts requests under way and makes those that are too many wait.
+    """Limits concurrent requests; further ones wait for a slot.
 
     Args:
         options: the limits.
 
     Attributes:
-        in_use: requests under way.
-        waiting: requests that wait.
-        waited: requests that had to wait, whatever became of them.
-        refused: requests that were refused for their project's limit.
-        refused_in_all: requests that were refused for the limit of all.
+        in_use: requests that hold a slot.
+        waiting: requests that wait for a slot.
+        waited: requests that have waited for a slot, whether they got it or not.
+        refused: requests that were rejected because of their project's limit.
+        refused_in_all: requests that were rejected because of the limit on all requests.
     """
 
     def __init__(self, options: LimitOptions) -> None:
@@ -89,7 +89,7 @@ class Limits:
         self._each = options.max_requests_per_project or sys.maxsize
         self._running: dict[str, int] = {}
         self._queues: dict[str, OrderedDict[_Waiter, None]] = {}
-        # Projects that have a queue and are below their own limit, in the order of their turns.
+        # Projects with waiting requests that are below their own limit, in the order of their turns.
         self._turns: OrderedDict[str, None] = OrderedDict()
         self.in_use = 0
         self.waiting = 0
@@ -99,21 +99,21 @@ class Limits:
 
     @property
     def projects(self) -> int:
-        """Projects that have a request under way."""
+        """The number of projects that hold a slot."""
         return len(self._running)
 
     def running(self, project: str) -> int:
-        """Requests of one project under way."""
+        """Return the number of slots that a project holds."""
         return self._running.get(project, 0)
 
     def try_acquire(self, project: str) -> bool:
-        """Take a slot if there is one.
+        """Take a slot if one is free.
 
         Args:
-            project: from ``account``.
+            project: the key from ``account``.
 
         Returns:
-            Whether a slot was taken. Each is given back by ``release``.
+            Whether a slot was taken. Call ``release`` to release it.
         """
         running = self._running.get(project, 0)
         if running >= self._each or self.in_use >= self._total:
@@ -123,18 +123,18 @@ class Limits:
         return True
 
     async def acquire(self, project: str) -> None:
-        """Take a slot, and wait for it if need be. It is given back by ``release``.
+        """Take a slot, waiting for one if necessary. Call ``release`` to release it.
 
         Args:
-            project: from ``account``.
+            project: the key from ``account``.
 
         Raises:
-            TooManyRequests: the project has too many requests under way.
-            Unavailable: all slots are taken, or too many requests wait.
+            TooManyRequests: the project is at its limit, and waiting failed.
+            Unavailable: all slots are taken, and waiting failed.
         """
         if self.try_acquire(project):
             return
-        self._check_room(project)
+        self._check_queues(project)
         waiter: _Waiter = asyncio.get_running_loop().create_future()
         self._queues.setdefault(project, OrderedDict())[waiter] = None
         self.waiting += 1
@@ -148,17 +148,17 @@ class Limits:
             if waiter.done() and not waiter.cancelled():
                 self.release(project)
             else:
-                self._leave(project, waiter)
+                self._remove_waiter(project, waiter)
             if isinstance(error, TimeoutError):
                 seconds = self._options.wait_seconds
-                raise self._refusal(project, f"none ended within {seconds:g} s") from None
+                raise self._refusal(project, f"no slot became free within {seconds:g} s") from None
             raise
 
     def release(self, project: str) -> None:
-        """Give a slot back. Whoever's turn it is gets it.
+        """Release a slot and assign it to the next waiting request.
 
         Args:
-            project: what it was taken for.
+            project: the key that the slot was taken with.
         """
         left = self._running[project] - 1
         if left:
@@ -169,10 +169,10 @@ class Limits:
         if self.waiting:
             if project in self._queues:
                 self._turns[project] = None
-            self._hand_over()
+            self._assign_slots()
 
-    def _hand_over(self) -> None:
-        """Give the free slots to those whose turn it is."""
+    def _assign_slots(self) -> None:
+        """Assign the free slots to the projects whose turn it is."""
         while self._turns and self.in_use < self._total:
             project, _ = self._turns.popitem(last=False)
             queue = self._queues[project]
@@ -189,8 +189,8 @@ class Limits:
             elif self.running(project) < self._each:
                 self._turns[project] = None
 
-    def _leave(self, project: str, waiter: _Waiter) -> None:
-        """A waiter has gone before its turn."""
+    def _remove_waiter(self, project: str, waiter: _Waiter) -> None:
+        """Remove a waiter that got no slot."""
         queue = self._queues.get(project)
         if queue is None or waiter not in queue:
             return
@@ -200,41 +200,43 @@ class Limits:
             del self._queues[project]
             self._turns.pop(project, None)
 
-    def _check_room(self, project: str) -> None:
-        """Refuse a request for which there is no room to wait."""
+    def _check_queues(self, project: str) -> None:
+        """Raise an error if the request may not wait."""
         options = self._options
         if len(self._queues.get(project, ())) >= options.max_waiting_per_project:
-            most = options.max_waiting_per_project
-            raise self._refusal(project, f"{most} of the project wait already (max_waiting_per_project)")
+            maximum = options.max_waiting_per_project
+            raise self._refusal(
+                project, f"{maximum} of its requests are already waiting (max_waiting_per_project)"
+            )
         if self.waiting >= options.max_waiting:
-            raise self._refusal(project, f"{options.max_waiting} wait already (max_waiting)")
+            raise self._refusal(project, f"{options.max_waiting} requests are already waiting (max_waiting)")
 
     def _refusal(self, project: str, reason: str) -> ApiError:
-        """The answer for a request that cannot be served, which names the limit."""
+        """Return the error for a request that got no slot. It names the limit."""
         if self.running(project) >= self._each:
             self.refused += 1
             return TooManyRequests(
-                f"the project may have {self._each} requests under way at once (max_requests_per_project), "
-                f"and {reason}: send fewer at once, or try again later"
+                f"the project may have {self._each} concurrent requests (max_requests_per_project), "
+                f"and {reason}: send fewer concurrent requests, or retry later"
             )
         self.refused_in_all += 1
         return Unavailable(
-            f"the gateway serves {self._total} requests at once (max_requests), and {reason}: try again later"
+            f"the gateway serves {self._total} concurrent requests (max_requests), and {reason}: retry later"
         )
 
 
 class Capped:
-    """The body of an answer, up to a number of bytes as they are sent.
+    """The body of a response, limited to a number of bytes as they are sent.
 
-    What is known to be too long before its first byte was taken becomes an error that the client can read;
-    what turns out to be so later can only be broken off.
+    If the body is known to be too long before its first byte is sent, the client gets an error. If it turns
+    out to be too long later, the response can only be aborted.
 
     Args:
-        response: the answer.
-        limit: bytes, more than 0.
+        response: the response.
+        limit: the maximum number of bytes, greater than 0.
 
     Raises:
-        AnswerTooLong: it is longer. It has been given up.
+        AnswerTooLong: the body is known to be longer. The response has been aborted.
     """
 
     __slots__ = ("_left", "_limit", "_response")
@@ -245,8 +247,8 @@ class Capped:
         if size is not None and size > limit:
             response.abort()
             raise AnswerTooLong(
-                f"the answer is longer than {limit} bytes (max_response_bytes): "
-                "ask for fewer series, a shorter time or a longer step"
+                f"the response is longer than {limit} bytes (max_response_bytes): "
+                "request fewer series, a shorter time range or a longer step"
             )
         self._response = response
         self._limit = self._left = limit
@@ -255,14 +257,14 @@ class Capped:
         return self
 
     async def __anext__(self) -> bytes:
-        """The next bytes of the body.
+        """Return the next bytes of the body.
 
         Raises:
-            UpstreamBroken: the body is longer than the limit, or broke off by itself.
+            UpstreamBroken: the body is longer than the limit, or was cut off.
         """
         piece = await anext(self._response)
         self._left -= len(piece)
         if self._left < 0:
             self._response.abort()
-            raise UpstreamBroken(f"The answer is longer than {self._limit} bytes (max_response_bytes).")
+            raise UpstreamBroken(f"The response is longer than {self._limit} bytes (max_response_bytes).")
         return piece

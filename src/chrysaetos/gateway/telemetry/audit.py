@@ -1,13 +1,13 @@
-"""The audit: one line for each request, when it has ended.
+"""The audit log: one line for each request, written when the request has ended.
 
-A line is printable ASCII. Every value that comes from outside stands in quotes, as a string of JSON in which
-all control characters and all that is not ASCII are escaped (RFC 8259, 7). So a line is always one line, no
-value can pass for another field, and a terminal that shows it is safe. In the text form a value that is not
-known is ``-``, in JSON ``null``.
+A line is printable ASCII. Every untrusted value is written as a JSON string, in quotes, in which control
+characters and non-ASCII characters are escaped (RFC 8259, 7). A record is therefore always a single line, no
+value can imitate another field, and the log is safe to show in a terminal. An unknown value is ``-`` in text
+and ``null`` in JSON.
 
-Lines are written many at a time, 50 ms after the first of them at the latest, and at the end of the process.
+Lines are written in batches, at most 50 ms after the first line of a batch, and when the process stops.
 
-An exchange holds no headers, so there is no token or password that could be written.
+An exchange contains no headers, so no token or password can be written.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from logging.handlers import WatchedFileHandler
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import ConfigError
-from chrysaetos.gateway.telemetry.batched_log import LineLog
+from chrysaetos.gateway.telemetry.batched_log import BatchedLog
 from chrysaetos.tenancy.endpoints import Action
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["FIELDS", "LOGGER", "Audit", "open_log"]
 
 LOGGER = "chrysaetos.audit"
-"""The logger's name."""
+"""The name of the logger."""
 
 FIELDS = {
     "time": "when the request ended: RFC 3339, UTC, with milliseconds",
@@ -47,53 +47,54 @@ FIELDS = {
     "method": "the method of the request",
     "path": "the path of the request, without the configured prefix",
     "scope": "what the caller may see: ``all``, ``project=`` and ids, or ``domain=`` and an id",
-    "status": "the status of the answer; 499 if the client disconnected before the answer began",
-    "error": "the ``errorType`` of an error that the gateway itself answered",
+    "status": "the status of the response; 499 if the client disconnected before the response began",
+    "error": "the ``errorType`` of an error response of the gateway itself",
     "reason": "why the request was rejected while it was received",
-    "bytes": "bytes of the answer's body, as sent",
-    "ms": "milliseconds from the arrival of the request to the end of the answer",
-    "upstream_ms": "milliseconds from asking Prometheus until the headers of its answer",
-    "complete": "whether the answer was sent completely",
+    "bytes": "bytes of the response's body, as sent",
+    "ms": "milliseconds from the arrival of the request to the end of the response",
+    "upstream_ms": "milliseconds from sending the request to Prometheus until the headers of its response",
+    "complete": "whether the response was sent completely",
 }
-"""The fields of a line in their order, and what each one is. The PromQL texts follow them."""
+"""The fields of a line in their order, with descriptions. The PromQL texts follow them."""
 _AS_TEXT = " ".join(f"{name}=%s" for name in FIELDS) + "%s"
 _AS_JSON = "{" + ",".join(f'"{name}":%s' for name in FIELDS) + ',"queries":%s}'
 
-_LONGEST_NAME = 1024
-"""Characters of a path, a name, a list of roles or of projects."""
-_MOST_TEXTS = 8
-"""PromQL texts of one request that are written; a URL has room for thousands of selectors."""
+_MAX_NAME = 1024
+"""Maximum length of a path, a name, or a list of roles or projects."""
+_MAX_TEXTS = 8
+"""Maximum number of PromQL texts for a request; a URL can contain thousands of selectors."""
 
 
 def open_log(path: str, option: str = "[gateway] audit_file") -> logging.Logger:
-    """A logger that writes lines to a file of their own, and to no other place.
+    """Return a logger that writes lines to a file, and nowhere else.
 
-    Whole lines are appended, so several workers can share the file; it is opened again when it was rotated.
+    Whole lines are appended, so several workers can share the file. It is reopened after it was rotated.
 
     Args:
-        path: the file.
-        option: what names it, for the error.
+        path: the path of the file.
+        option: the name of the option, for the error.
 
     Raises:
-        ConfigError: it cannot be written.
+        ConfigError: the file cannot be opened for writing.
     """
     try:
         handler = WatchedFileHandler(path, encoding="ascii")
     except OSError as error:
         raise ConfigError(f"{option}: {error}") from error
-    logger = logging.Logger(LOGGER, logging.INFO)  # noqa: LOG001 - apart from all others
+    logger = logging.Logger(LOGGER, logging.INFO)  # noqa: LOG001 - independent of the other loggers
     logger.addHandler(handler)
     return logger
 
 
 class Audit:
-    """An observer that writes a line for each request, and a companion of the application.
+    """Writes a line for each request: an observer and a lifespan service of the application.
 
     Args:
-        as_json: one JSON object a line instead of ``key=value``.
-        own_endpoints: whether requests for what the gateway answers on its own, as its health, are written.
-        max_text: characters of a PromQL text that are written; a longer one is cut, and says so.
-        logger: where to; ``LOGGER`` when None, whose lines go where the process' log goes.
+        as_json: whether a line is a JSON object instead of ``key=value`` pairs.
+        own_endpoints: whether to include endpoints that the gateway serves without credentials, such as
+            health.
+        max_text: characters of a PromQL text to write; a longer text is cut and marked.
+        logger: the logger to write to. None for ``LOGGER``, which is part of the process's log.
         clock: seconds since the epoch.
     """
 
@@ -109,7 +110,7 @@ class Audit:
         self._as_json = as_json
         self._own_endpoints = own_endpoints
         self._max_text = max_text
-        self._log = LineLog(logging.getLogger(LOGGER) if logger is None else logger)
+        self._log = BatchedLog(logging.getLogger(LOGGER) if logger is None else logger)
         self._clock = clock
         self._absent = "null" if as_json else "-"
         self._template = _AS_JSON if as_json else _AS_TEXT
@@ -117,25 +118,25 @@ class Audit:
         self._stamp = ""
 
     async def start(self) -> None:
-        """Write lines together from now on."""
+        """Start to write lines in batches."""
         self._log.start()
 
     async def close(self) -> None:
-        """Write what is left."""
+        """Write the remaining lines."""
         self._log.close()
 
     def begun(self, exchange: Exchange) -> None:
-        """Nothing is written yet."""
+        """Do nothing: the line is written at the end."""
 
     def ended(self, exchange: Exchange) -> None:
-        """Write the line."""
+        """Write the line of an exchange."""
         endpoint = exchange.endpoint
         own = endpoint is not None and endpoint.action is Action.OWN
         if self._log.enabled and (self._own_endpoints or not own):
             self._log.write(self.line(exchange))
 
     def line(self, exchange: Exchange) -> str:
-        """What is written of an exchange, without a line's end."""
+        """Return the line of an exchange, without a line break."""
         absent, name = self._absent, self._name
         endpoint, seconds = exchange.endpoint, exchange.upstream_seconds
         return self._template % (
@@ -158,7 +159,7 @@ class Audit:
         )
 
     def _time(self) -> str:
-        """RFC 3339, UTC, with milliseconds. What does not change within a second is kept."""
+        """Return the time: RFC 3339, UTC, with milliseconds. The part up to the second is cached."""
         now = self._clock()
         second = int(now)
         if second != self._second:
@@ -169,10 +170,10 @@ class Audit:
     def _name(self, value: str | None) -> str:
         if not value:
             return self._absent
-        return _quoted(value, _LONGEST_NAME)
+        return _quoted(value, _MAX_NAME)
 
     def _caller(self, caller: Caller | None) -> tuple[str, str, str, str, str]:
-        """User id and name, project id and name, roles."""
+        """Return user id and name, project id and name, and roles."""
         absent, name = self._absent, self._name
         if caller is None:
             return absent, absent, absent, absent, absent
@@ -185,22 +186,22 @@ class Audit:
         )
 
     def _scope(self, exchange: Exchange) -> str:
-        """The projects; of a domain's token the domain, as it may have thousands."""
+        """Return the projects, or the domain for a domain's token: it may have thousands of projects."""
         scope, caller = exchange.scope, exchange.caller
         if scope is None:
             return self._absent
         if scope.unrestricted:
             return '"all"'
         if caller is not None and caller.domain_id is not None:
-            return _quoted(f"domain={caller.domain_id}", _LONGEST_NAME)
-        return _quoted(f"project={','.join(scope.values)}", _LONGEST_NAME)
+            return _quoted(f"domain={caller.domain_id}", _MAX_NAME)
+        return _quoted(f"project={','.join(scope.values)}", _MAX_NAME)
 
     def _texts(self, texts: tuple[Text, ...]) -> str:
-        """The PromQL texts: in JSON a list of objects, as text numbered from the second on."""
+        """Return the PromQL texts: a list of objects in JSON, fields numbered from the second in text."""
         if self._as_json:
-            written = [f'{{"query":{one},"scoped":{other}}}' for one, other in self._pairs(texts)]
-            if len(texts) > _MOST_TEXTS:
-                written.append(f'{{"left_out":{len(texts) - _MOST_TEXTS}}}')
+            written = [f'{{"query":{query},"scoped":{scoped}}}' for query, scoped in self._pairs(texts)]
+            if len(texts) > _MAX_TEXTS:
+                written.append(f'{{"left_out":{len(texts) - _MAX_TEXTS}}}')
             return f"[{','.join(written)}]"
         if len(texts) == 1:
             ((query, scoped),) = self._pairs(texts)
@@ -211,19 +212,20 @@ class Audit:
         for number, (query, scoped) in enumerate(self._pairs(texts), start=1):
             mark = "" if number == 1 else f"_{number}"
             written.append(f" query{mark}={query} scoped{mark}={scoped}")
-        if len(texts) > _MOST_TEXTS:
-            written.append(f" queries_left_out={len(texts) - _MOST_TEXTS}")
+        if len(texts) > _MAX_TEXTS:
+            written.append(f" queries_left_out={len(texts) - _MAX_TEXTS}")
         return "".join(written)
 
     def _pairs(self, texts: tuple[Text, ...]) -> list[tuple[str, str]]:
-        longest = self._max_text
+        max_length = self._max_text
         return [
-            (_quoted(text.original, longest), _quoted(text.sent, longest)) for text in texts[:_MOST_TEXTS]
+            (_quoted(text.original, max_length), _quoted(text.sent, max_length))
+            for text in texts[:_MAX_TEXTS]
         ]
 
 
-def _quoted(value: str, longest: int) -> str:
-    """A value in quotes, escaped, and cut where it is too long."""
-    if len(value) > longest:
-        value = f"{value[:longest]}...[{len(value) - longest} more]"
+def _quoted(value: str, max_length: int) -> str:
+    """Return a value in quotes and escaped, cut if it is too long."""
+    if len(value) > max_length:
+        value = f"{value[:max_length]}...[{len(value) - max_length} more]"
     return encode_basestring_ascii(value)

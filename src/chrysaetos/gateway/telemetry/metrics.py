@@ -1,10 +1,12 @@
 """The gateway's own metrics.
 
-Clients cannot make series: an endpoint's name is one of the table's or ``none``, a method is a known one or
-``other``. Nothing is counted per project unless that is switched on, and then for a bounded number.
+Clients cannot create series: ``endpoint`` is a name of the endpoint table or ``none``, ``method`` is a known
+method or ``other``. Requests are counted per project only if that is enabled, and for a limited number of
+projects.
 
-A request costs a few additions: the counts are plain numbers that the event loop's thread alone changes, and
-become Prometheus' metrics when they are asked for. So do the counters that the other parts keep.
+A request costs a few additions: counts are plain numbers that only the event loop's thread changes. They
+    become
+Prometheus metrics when they are scraped, and so do the counters of the other parts.
 """
 
 from __future__ import annotations
@@ -44,26 +46,26 @@ L = TypeVar("L", bound=tuple[str, ...])
 
 
 class PoolCounters(Protocol):
-    """What is shown of a pool of connections. ``Upstream`` says what each one is."""
+    """The counters of a pool of connections, described in ``Upstream``."""
 
     @property
-    def opened(self) -> int: ...  # noqa: D102
+    def opened(self) -> int: ...  # noqa: D102 - see Upstream
     @property
-    def reused(self) -> int: ...  # noqa: D102
+    def reused(self) -> int: ...  # noqa: D102 - see Upstream
     @property
-    def retried(self) -> int: ...  # noqa: D102
+    def retried(self) -> int: ...  # noqa: D102 - see Upstream
     @property
-    def errors(self) -> int: ...  # noqa: D102
+    def errors(self) -> int: ...  # noqa: D102 - see Upstream
     @property
-    def in_use(self) -> int: ...  # noqa: D102
+    def in_use(self) -> int: ...  # noqa: D102 - see Upstream
     @property
-    def idle(self) -> int: ...  # noqa: D102
+    def idle(self) -> int: ...  # noqa: D102 - see Upstream
     @property
-    def waiting(self) -> int: ...  # noqa: D102
+    def waiting(self) -> int: ...  # noqa: D102 - see Upstream
 
 
 class DomainCounters(Protocol):
-    """What is shown of the lists of domains' projects. ``DomainProjects`` says what each one is."""
+    """The counters of the cached projects of domains, described in ``DomainProjects``."""
 
     @property
     def hits(self) -> int: ...
@@ -72,7 +74,7 @@ class DomainCounters(Protocol):
 
 
 class KeystoneCounters(Protocol):
-    """What is shown of identity. ``KeystoneAuthenticator`` says what each one is."""
+    """The counters of authentication, described in ``KeystoneAuthenticator``."""
 
     @property
     def cache(self) -> CallerCache[Any]: ...
@@ -83,21 +85,21 @@ class KeystoneCounters(Protocol):
 
 
 class ReplicaCounters(Protocol):
-    """What is shown of several upstreams as one. ``Replicas`` says what it is."""
+    """The counters of replicas, described in ``Replicas``."""
 
     @property
     def failovers(self) -> int: ...
 
 
 class ServerCounters(Protocol):
-    """What is shown of the server. ``HttpServer`` says what it is."""
+    """The counters of the server, described in ``HttpServer``."""
 
     @property
     def refusals(self) -> Mapping[int, int]: ...
 
 
 class _Times:
-    """A histogram of seconds."""
+    """A histogram of durations in seconds."""
 
     __slots__ = ("counts", "total")
 
@@ -114,7 +116,7 @@ class _Times:
 
 
 class _Endpoint:
-    """What is counted for an endpoint."""
+    """The counters of an endpoint."""
 
     __slots__ = ("broken", "bytes", "gateway", "upstream")
 
@@ -126,20 +128,21 @@ class _Endpoint:
 
 
 class Telemetry:
-    """An observer that counts, and the collector of what it and the other parts have counted.
+    """Counts requests as an observer, and collects the metrics of the gateway.
 
     Args:
-        keystone: identity, where Keystone is asked.
-        upstreams: the pools of connections, each by the name that its metrics carry, as ``localhost:9090``.
-        replicas: the pools as one, where there are several.
-        limits: the limits.
-        sharing: where reads share requests.
-        per_project: whether requests are counted by project id, too.
-        max_projects: how many ids; all further ones are counted together as ``other``.
+        keystone: the authenticator, if Keystone is used.
+        upstreams: the pools of connections, by the value of the label ``upstream``, such as
+            ``localhost:9090``.
+        replicas: the replicas, if there are several.
+        limits: the limits on concurrent requests.
+        sharing: the coalescing of identical reads.
+        per_project: whether to count requests by project id as well.
+        max_projects: the number of project ids; further ones are counted as ``other``.
 
     Attributes:
-        registry: where the metrics are.
-        in_flight: requests under way.
+        registry: the registry of the metrics.
+        in_flight: requests in progress.
     """
 
     def __init__(
@@ -170,15 +173,15 @@ class Telemetry:
         ProcessCollector(registry=self.registry)
 
     def watch(self, server: ServerCounters) -> None:
-        """Show the counters of the server, too, which is there last of all."""
+        """Add the counters of the server, which is created after everything else."""
         self._server = server
 
-    def begun(self, exchange: Exchange) -> None:  # noqa: ARG002
-        """Count it as under way."""
+    def begun(self, exchange: Exchange) -> None:  # noqa: ARG002 - only the number counts
+        """Count a request as in progress."""
         self.in_flight += 1
 
     def ended(self, exchange: Exchange) -> None:
-        """Count it."""
+        """Count a request that has ended."""
         self.in_flight -= 1
         endpoint = exchange.endpoint
         name = _NONE if endpoint is None else endpoint.name
@@ -207,20 +210,20 @@ class Telemetry:
             self._count_project(exchange)
 
     def render(self) -> bytes:
-        """The metrics in Prometheus' text format 0.0.4."""
+        """Return the metrics in Prometheus' text format 0.0.4."""
         return generate_latest(self.registry)
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics, for the registry."""
+        """Yield the metrics, for the registry."""
         build = {(__version__, platform.python_version()): 1}
-        yield _gauge("build_info", "The version that runs.", ("version", "python"), build)
+        yield _gauge("build_info", "The running version.", ("version", "python"), build)
         yield _gauge("requests_in_flight", "Requests in progress.", (), {(): self.in_flight})
         yield _counter(
             "requests",
             "Requests by scope: own for the caller's project, domain for the projects of its domain, all, or "
             "none if the scope was not decided.",
             ("endpoint", "method", "code", "scope"),
-            # No status: neither an answer nor the end of its client came before its end.
+            # No status: the request ended without a response, and its client did not disconnect.
             {
                 (name, method, str(status) if status else _NONE, kind): count
                 for (name, method, status, kind), count in self._requests.items()
@@ -256,7 +259,7 @@ class Telemetry:
         )
         upstream = HistogramMetricFamily(
             "chrysaetos_upstream_seconds",
-            "Time from asking Prometheus until the headers of its answer.",
+            "Time from sending a request to Prometheus until the headers of its response.",
             labels=("endpoint",),
         )
         for name, counts in self._endpoints.items():
@@ -267,8 +270,8 @@ class Telemetry:
         sent = {(name,): counts.bytes for name, counts in self._endpoints.items()}
         broken = {(name,): counts.broken for name, counts in self._endpoints.items()}
         label = ("endpoint",)
-        yield _counter("response_bytes", "Bytes of the answers' bodies, as sent.", label, sent)
-        yield _counter("responses_incomplete", "Answers that were not sent completely.", label, broken)
+        yield _counter("response_bytes", "Bytes of the responses' bodies, as sent.", label, sent)
+        yield _counter("responses_incomplete", "Responses that were not sent completely.", label, broken)
 
     def _of_identity(self) -> Iterator[Metric]:
         if self._keystone is None:
@@ -322,7 +325,7 @@ class Telemetry:
         if self._sharing is not None:
             shared = {(): self._sharing.shared}
             yield _counter(
-                "shared_requests", "Requests answered with the answer to an identical request.", (), shared
+                "shared_requests", "Requests that got the response to an identical request.", (), shared
             )
 
 

@@ -1,8 +1,8 @@
-"""The listener that shows the gateway's metrics.
+"""The listener for the gateway's metrics.
 
-It is separate from the gateway's own listener, so that tenants cannot reach the metrics. With several workers
-each has its own numbers and its own port: the first free one among as many consecutive ports as there are
-workers. Each of them is a target to scrape.
+It is separate from the gateway's own listener, so that tenants cannot reach the metrics. Each worker has its
+own metrics and its own port: the first free port of a range with as many ports as workers. Each is a scrape
+    target.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ __all__ = ["MetricsServer"]
 
 
 class MetricsServer:
-    """Serve ``/metrics``, and ``/-/healthy``.
+    """Serves ``/metrics`` and ``/-/healthy``.
 
     Args:
         render: returns the metrics as text.
         host: address to listen on.
-        ports: the first free one is used; 0 is any. With several workers: as many as there are.
-        options: the names of both options, for the error.
+        ports: the ports to try, one for each worker; 0 for any free port.
+        options: the names of the options for host and port, for the error.
 
     Attributes:
-        port: the port that it listens on; 0 before ``start``.
+        port: the port of the listener; 0 before ``start``.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class MetricsServer:
         self.port = 0
 
     async def start(self) -> None:
-        """Listen.
+        """Listen on the first free port.
 
         Raises:
-            OSError: none of the ports is free.
+            OSError: no port is free.
         """
         failure = ""
         for port in self._ports:
@@ -70,6 +70,6 @@ class MetricsServer:
         raise OSError(failure)
 
     async def close(self) -> None:
-        """Stop listening, and close all connections."""
+        """Stop listening and close all connections."""
         if self._server is not None:
             await self._server.stop()
