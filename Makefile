@@ -23,7 +23,7 @@ export CHRYSAETOS_WATCHER := $(WATCHER)
 SERVERS := prometheus:prometheus promtool:prometheus memcached:memcached victoria-metrics:victoria-metrics \
     haproxy:haproxy curl:curl
 # What is tested on every Python of the machine.
-PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http property))
+PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http/server property))
 
 # What takes seconds: without what starts servers, asks promtool, or mutates and fuzzes.
 UNIT := $(filter-out tests/test_docs.py $(addprefix tests/,cloudkitty demo e2e fakes federation property support watcher), \

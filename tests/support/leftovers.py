@@ -58,8 +58,8 @@ class Leftovers:
         self._config = config
         self._mark = uuid.uuid4().hex
         # Where pytest makes the directories of tmp_path, which it keeps for a while when tests fail.
-        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
-        self._directory = Path(tempfile.mkdtemp(prefix="tests-"))
+        root = os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+        self._directory = Path(tempfile.mkdtemp(prefix="tests-", dir=root))
         self._found: list[str] = []
         self._watcher = subprocess.Popen(
             [sys.executable, "-I", cleanup.__file__],
