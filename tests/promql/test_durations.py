@@ -269,3 +269,24 @@ REFUSED = [
 @pytest.mark.parametrize(("text", "reason", "carets"), REFUSED)
 def test_what_is_no_duration_is_refused(text, reason, carets):
     assert_refused(text, reason, carets)
+
+
+@pytest.mark.parametrize(
+    ("written", "postfix"),
+    [
+        ("5m", ()),
+        ("step()", ("step",)),
+        ("1m+2m*3", (60, 120, 3, "*", "+")),
+        ("(1m+2m)*3", (60, 120, "+", 3, "*")),
+        ("2^3^4", (2, 3, 4, "^", "^")),
+        ("-2^2", (2, 2, "^", "neg")),
+        ("9-4-1", (9, 4, "-", 1, "-")),
+        ("-step()+max_of(1,-range())", ("step", "neg", 1, "range", "neg", "max_of", "+")),
+        ("+min_of(1%2,3)/4", (1, 2, "%", 3, "min_of", 4, "/")),
+    ],
+)
+def test_an_expression_is_kept_in_postfix_notation(written, postfix):
+    subquery = parse(f"x[{written}:1ms+{written}]").expr
+    assert subquery.range.postfix == postfix
+    if postfix:
+        assert subquery.step.postfix[:2] == (0.001, *postfix[:1])

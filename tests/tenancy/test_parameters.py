@@ -244,6 +244,18 @@ def test_a_range_of_too_many_points_is_refused(pairs):
     assert Binder().bind(endpoint, UNRESTRICTED, text, None).url == text
 
 
+def test_subqueries_of_too_many_points_are_refused():
+    binder = Binder()
+    few = {"query": "max_over_time(up[1h:1s])", "start": "0", "end": "3600", "step": "60"}
+    for _ in range(2):
+        bind("/api/v1/query_range", urlencode(few), binder=binder)
+        for pairs in (few | {"end": "1e8", "step": "1e6"}, few | {"query": "rate(up[5m])[1y:1ms]"}):
+            with pytest.raises(BadRequest, match="points per timeseries"):
+                bind("/api/v1/query_range", urlencode(pairs), binder=binder)
+        with pytest.raises(BadRequest, match="points per timeseries"):
+            bind("/api/v1/query", urlencode({"query": "rate(up[5m])[1y:1ms]"}), binder=binder)
+
+
 @pytest.mark.parametrize("place", ["URL", "body"])
 def test_series_to_delete_have_to_be_named(place):
     endpoint = find("POST", "/api/v1/admin/tsdb/delete_series").endpoint

@@ -61,11 +61,14 @@ class Duration(NamedTuple):
 
     Attributes:
         seconds: the value of a literal; None for a duration expression.
+        postfix: the expression of a range or step in postfix notation: seconds, operators, and ``step``,
+            ``range``, ``max_of``, ``min_of`` and ``neg``; empty for a literal.
     """
 
     start: int
     end: int
     seconds: float | None
+    postfix: tuple[float | str, ...] = ()
 
 
 class At(NamedTuple):

@@ -27,6 +27,7 @@ class Cursor:
         index: index of the next token.
         fault: the first type error seen so far; raised once the syntax is known to be right.
         numeric_durations: literal durations that were written as numbers.
+        postfix: the duration expression that is being read, in postfix notation.
         quoted_labels: the quoted labels of groupings: their spans and names.
     """
 
@@ -40,6 +41,7 @@ class Cursor:
             "kinds",
             "numeric_durations",
             "parts",
+            "postfix",
             "quoted_labels",
             "starts",
             "text",
@@ -51,6 +53,7 @@ class Cursor:
         self.index = 0
         self.fault: QueryError | None = None
         self.numeric_durations: list[Duration] = []
+        self.postfix: list[float | str] = []
         self.quoted_labels: list[tuple[int, int, str]] = []
         self._depth = depth
         self._level = 0

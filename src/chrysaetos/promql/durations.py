@@ -91,10 +91,11 @@ def positive_duration(cursor: Cursor) -> Duration:
         QueryError: the next tokens are not a duration, or are a literal not greater than 0.
     """
     alone = cursor.kinds[cursor.index + 1] in {"]", ":"}
+    cursor.postfix.clear()
     result = _operand(cursor) if alone else _expression(cursor)
     if result.seconds is not None and result.seconds <= 0:
         cursor.refuse("duration must be greater than 0", result.start, result.end)
-    return result
+    return result if result.seconds is not None else result._replace(postfix=tuple(cursor.postfix))
 
 
 def offset(cursor: Cursor) -> Duration:
@@ -113,7 +114,7 @@ def offset(cursor: Cursor) -> Duration:
         if following not in {"+", "-"}:
             start = cursor.starts[cursor.index]
             cursor.index += 1
-            return _signed(kind, start, _operand(cursor))
+            return _signed(cursor, kind, start, _operand(cursor))
     elif kind != "(":
         return _operand(cursor)
     return _expression(cursor)
@@ -137,7 +138,9 @@ def _expression(cursor: Cursor) -> Duration:
             _, operator, sign = operators.pop()
             rhs = operands.pop()
             operands.append(
-                _computed(cursor, operands.pop(), operator, rhs) if sign < 0 else _signed(operator, sign, rhs)
+                _computed(cursor, operands.pop(), operator, rhs)
+                if sign < 0
+                else _signed(cursor, operator, sign, rhs)
             )
         if not precedence:
             return operands[0]
@@ -154,6 +157,7 @@ def _operand(cursor: Cursor) -> Duration:
         seconds = number(cursor)
         if seconds > _MAX_SECONDS:
             cursor.refuse("duration out of range", start, end)
+        cursor.postfix.append(seconds)
         literal = Duration(start, end, seconds)
         if kind == NUMBER:
             cursor.numeric_durations.append(literal)
@@ -172,12 +176,15 @@ def _operand(cursor: Cursor) -> Duration:
             cursor.expect(",", "a duration expression", '","')
             _expression(cursor)
         end = cursor.leave("a duration expression")
+        cursor.postfix.append(kind)
     else:
         cursor.unexpected("a duration", "a number, a duration, step() or range()")
     return Duration(start, end, None)
 
 
-def _signed(operator: str, start: int, operand: Duration) -> Duration:
+def _signed(cursor: Cursor, operator: str, start: int, operand: Duration) -> Duration:
+    if operator == "-":
+        cursor.postfix.append("neg")
     seconds = operand.seconds
     return Duration(start, operand.end, -seconds if operator == "-" and seconds is not None else seconds)
 
@@ -185,4 +192,5 @@ def _signed(operator: str, start: int, operand: Duration) -> Duration:
 def _computed(cursor: Cursor, lhs: Duration, operator: str, rhs: Duration) -> Duration:
     if operator in {"/", "%"} and rhs.seconds == 0:
         cursor.refuse("division by zero in a duration expression", rhs.start, rhs.end)
+    cursor.postfix.append(operator)
     return Duration(lhs.start, rhs.end, None)

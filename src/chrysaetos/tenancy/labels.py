@@ -90,4 +90,7 @@ def fixed_metric(selector: VectorSelector) -> str | None:
     if selector.name is not None:
         return selector.name
     named = [matcher for matcher in selector.matchers if matcher.name == "__name__"]
-    return unquote(named[0].raw) if len(named) == 1 and named[0].op == "=" else None
+    if len(named) != 1 or named[0].op != "=":
+        return None
+    # Engines differ in some escapes, so a name with one may be another metric's to them.
+    return None if "\\" in named[0].raw else unquote(named[0].raw)

@@ -18,6 +18,7 @@ from chrysaetos.tenancy.endpoints import Kind
 from chrysaetos.tenancy.enforce import scope_query, scope_selector
 from chrysaetos.tenancy.ranges import BOUNDARY_TIMES, check_range
 from chrysaetos.tenancy.scope import check_added
+from chrysaetos.tenancy.subqueries import check_subqueries, find_subqueries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from chrysaetos.promql.parser import Bounds
     from chrysaetos.tenancy.endpoints import Endpoint, Parameter
     from chrysaetos.tenancy.scope import Scope
+    from chrysaetos.tenancy.subqueries import Nested
 
 __all__ = ["Binder", "Bound", "Text", "split_parameters"]
 
@@ -76,6 +78,20 @@ class Bound(NamedTuple):
     texts: tuple[Text, ...] = ()
 
 
+class _Scoped(NamedTuple):
+    """A scoped text.
+
+    Attributes:
+        piece: the parameter as ``name=value``.
+        text: the text.
+        subqueries: the subqueries of a query.
+    """
+
+    piece: bytes
+    text: Text
+    subqueries: tuple[Nested, ...]
+
+
 class Binder:
     """Converts a request's parameters to the upstream's.
 
@@ -98,7 +114,7 @@ class Binder:
     ) -> None:
         self._bounds = bounds
         self._reserved = reserved
-        self._scoped: Lru[tuple[str, Kind, bytes], tuple[bytes, Text]] = Lru(size)
+        self._scoped: Lru[tuple[str, Kind, bytes], _Scoped] = Lru(size)
 
     def bind(self, endpoint: Endpoint, scope: Scope, url: bytes, body: bytes | None) -> Bound:
         """Return the parameters to send for a request.
@@ -113,8 +129,8 @@ class Binder:
             body: the encoded form body; None for a request without one.
 
         Raises:
-            BadRequest: a parameter is malformed, missing, or given twice, a range has too many points, or
-                there are too many selectors for so many tenants.
+            BadRequest: a parameter is malformed, missing, or given twice, a range or subquery has too many
+                points, or there are too many selectors for so many tenants.
             QueryError: a query or a selector is refused.
         """
         texts: list[Text] = []
@@ -146,6 +162,7 @@ class Binder:
         pieces: list[bytes] = []
         seen: set[str] = set()
         plain: dict[str, str] = {}
+        subqueries: tuple[Nested, ...] = ()
         added = 0
         for encoded in places:
             for name, value in _split(encoded):
@@ -156,7 +173,10 @@ class Binder:
                     raise BadRequest(f'the parameter "{name}" is given more than once: send it once')
                 seen.add(name)
                 if parameter.kind in _PROMQL:
-                    pieces.append(self._scoped_piece(parameter, scope, value, texts))
+                    piece, text, nested = self._scoped_piece(parameter, scope, value)
+                    pieces.append(piece)
+                    texts.append(text)
+                    subqueries += nested
                     added += len(texts[-1].sent) - len(texts[-1].original)
                     check_added(scope, added)
                 elif value or parameter.required or parameter.kind is Kind.TEXT:
@@ -171,24 +191,27 @@ class Binder:
                     sent = _whole_scope(scope)
                     pieces.append(_encoded(name, sent))
                     texts.append(Text("", sent))
+        length = step = 0.0
         if "step" in endpoint.parameters:
-            check_range(plain["start"], plain["end"], plain["step"])
+            length, step = check_range(plain["start"], plain["end"], plain["step"])
+        check_subqueries(subqueries, length, step)
         return pieces
 
-    def _scoped_piece(self, parameter: Parameter, scope: Scope, value: bytes, texts: list[Text]) -> bytes:
-        """Return a scoped query or selector as ``name=value``."""
+    def _scoped_piece(self, parameter: Parameter, scope: Scope, value: bytes) -> _Scoped:
+        """Return a scoped query or selector."""
         kind = parameter.kind
         key = (scope.matcher, kind, value)
         kept = self._scoped.get(key)
         if kept is None:
             original = _decoded(value)
-            sent = (scope_query if kind is Kind.QUERY else scope_selector)(original, scope, self._bounds)
-            kept = (_encoded(parameter.name, sent), Text(original, sent))
+            is_query = kind is Kind.QUERY
+            sent = (scope_query if is_query else scope_selector)(original, scope, self._bounds)
+            nested = find_subqueries(original, self._bounds) if is_query else ()
+            kept = _Scoped(_encoded(parameter.name, sent), Text(original, sent), nested)
             # A text for many tenants is as large as thousands of texts for one.
             if len(sent) <= _LONGEST_KEPT:
                 self._scoped.put(key, kept)
-        texts.append(kept[1])
-        return kept[0]
+        return kept
 
 
 def _whole_scope(scope: Scope) -> str:

@@ -29,13 +29,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_DURATION = 2**63 - 1
 
 
-def check_range(start: str, end: str, step: str) -> None:
+def check_range(start: str, end: str, step: str) -> tuple[float, float]:
     """Check the range of a range query.
 
     Args:
         start: a time: seconds since the epoch, or RFC 3339.
         end: a time, as ``start``.
         step: a duration: seconds, or in Prometheus' notation.
+
+    Returns:
+        The seconds from the start to the end, and those between two points.
 
     Raises:
         BadRequest: a value is out of bounds, the end is before the start, the step is not positive, or there
@@ -54,6 +57,7 @@ def check_range(start: str, end: str, step: str) -> None:
             f"exceeded maximum resolution of {MOST_POINTS:,} points per timeseries. "
             "Try decreasing the query resolution (?step=XX)"
         )
+    return (ends - begins) / _SECOND, width / _SECOND
 
 
 def _time(name: str, text: str) -> int:
