@@ -1,4 +1,4 @@
-"""The framing of requests. What is refused end to end is in tests/e2e/test_framing.py."""
+"""Parsing of requests. tests/e2e/test_framing.py has the rejections end to end."""
 
 import itertools
 
@@ -19,7 +19,7 @@ CHUNKED = (
 
 
 def read(pieces, **limits):
-    """Each request: method, path, query, and its body."""
+    """Return method, path, query and body of each request."""
     reader = RequestReader(FramingLimits(**limits))
     found, head, body = [], None, b""
     for piece in pieces:
@@ -48,7 +48,7 @@ STREAM = [
 
 
 @given(st.lists(st.sampled_from(STREAM), max_size=4), st.data())
-def test_requests_are_the_same_however_they_are_cut(stream, data):
+def test_requests_do_not_depend_on_how_they_are_split(stream, data):
     raw = b"".join(request for request, _ in stream)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(raw)), max_size=20)) | {0, len(raw)})
     pieces = [raw[start:end] for start, end in itertools.pairwise(cuts)]
@@ -56,7 +56,7 @@ def test_requests_are_the_same_however_they_are_cut(stream, data):
 
 
 @given(st.sampled_from([request for request, _ in STREAM]), st.data())
-def test_a_request_with_another_byte_is_the_same_kind_of_request_or_refused(raw, data):
+def test_request_with_a_changed_byte_is_valid_or_rejected(raw, data):
     place = data.draw(st.integers(0, len(raw) - 1))
     other = data.draw(st.binary(min_size=1, max_size=2))
     reader = RequestReader(FramingLimits())
@@ -77,7 +77,7 @@ def test_a_request_with_another_byte_is_the_same_kind_of_request_or_refused(raw,
     assert names.count(b"content-length") + names.count(b"transfer-encoding") <= 1
 
 
-def test_a_head_byte_by_byte_is_looked_at_once():
+def test_headers_sent_byte_by_byte_are_searched_once():
     reader = RequestReader(FramingLimits())
     for byte in GET[:-1]:
         reader.feed(bytes([byte]))
@@ -100,7 +100,7 @@ def test_a_head_byte_by_byte_is_looked_at_once():
         (b"GET /a HTTP/1.1\r\nA: " + b"b" * 300, HeadersTooLarge),
     ],
 )
-def test_what_will_not_become_a_head_is_refused_before_its_end(piece, error):
+def test_malformed_headers_are_rejected_before_their_end(piece, error):
     reader = RequestReader(FramingLimits(line=64, fields=200))
     reader.feed(piece)
     with pytest.raises(error):
@@ -127,8 +127,8 @@ def test_what_will_not_become_a_head_is_refused_before_its_end(piece, error):
         b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
     ],
 )
-def test_a_request_whose_length_is_ambiguous_is_refused(fields):
-    """RFC 9112, 6.1 and 6.3: two readers could split the connection at different places."""
+def test_request_with_ambiguous_length_is_rejected(fields):
+    """RFC 9112, 6.1 and 6.3: two parsers could split the connection at different places."""
     reader = RequestReader(FramingLimits())
     reader.feed(b"POST /a HTTP/1.1\r\nHost: h\r\n" + fields + b"\r\n\r\n0\r\n\r\n")
     with pytest.raises(ApiError):
@@ -150,13 +150,13 @@ def test_limits(raw, error):
         read([raw], line=64, fields=200, count=8, body=8)
 
 
-def test_what_is_exactly_at_the_limit_is_fine():
+def test_request_at_the_limit_is_accepted():
     line, _, rest = LENGTH.partition(b"\r\n")
     fields = rest.partition(b"\r\n\r\n")[0]
     assert read([LENGTH], line=len(line), fields=len(fields), count=2, body=5)
 
 
-def test_the_fields_of_one_request_are_not_those_of_the_next():
+def test_headers_of_a_request_do_not_affect_the_next():
     reader = RequestReader(FramingLimits())
     reader.feed(GET + GET + GET.replace(b"X-A: b", b"X-A: c"))
     first, second, third = reader.head(), reader.head(), reader.head()
@@ -176,7 +176,7 @@ def test_the_fields_of_one_request_are_not_those_of_the_next():
         (b"1.0", b"Connection: keep-alive\r\n", False),
     ],
 )
-def test_whether_the_connection_is_kept(line, fields, kept):
+def test_keep_alive(line, fields, kept):
     reader = RequestReader(FramingLimits())
     reader.feed(b"GET / HTTP/" + line + b"\r\nHost: h\r\n" + fields + b"\r\n")
     head = reader.head()
@@ -196,14 +196,14 @@ def test_whether_the_connection_is_kept(line, fields, kept):
         (b"HTTPS://h?b", b"/", b"b"),
     ],
 )
-def test_the_target_is_taken_apart_and_not_decoded(target, path, query):
+def test_target_is_split_and_not_decoded(target, path, query):
     reader = RequestReader(FramingLimits())
     reader.feed(b"GET " + target + b" HTTP/1.1\r\nHost: h\r\n\r\n")
     head = reader.head()
     assert (head.path, head.query) == (path, query)
 
 
-def test_names_with_an_underscore_are_dropped():
+def test_headers_with_an_underscore_are_removed():
     reader = RequestReader(FramingLimits())
     reader.feed(b"GET / HTTP/1.1\r\nHost: h\r\nX_Auth_Token: t\r\nContent_Length: 9\r\n\r\n")
     assert reader.head().headers == [(b"host", b"h")]

@@ -192,11 +192,14 @@ POST = b"POST /b?q=1 HTTP/1.1\r\nHost: h\r\n"
 @pytest.mark.parametrize(
     ("sent", "told"),
     [
-        (b"GET / HTTP/1.1\nHost: h\n\n", (400, "bad_data", "lines end with CR and LF", "", "")),
-        (b"\x1b[31m / HTTP/1.1\r\n\r\n", (400, "bad_data", "the request line is not", "", "")),
+        (b"GET / HTTP/1.1\nHost: h\n\n", (400, "bad_data", "lines must end with CRLF", "", "")),
+        (b"\x1b[31m / HTTP/1.1\r\n\r\n", (400, "bad_data", "the request line is malformed", "", "")),
         (POST + b"Content-Length: 9999\r\n\r\n", (413, "bad_data", "the body is longer than 100", "", "")),
         (POST + b"Transfer-Encoding: chunked\r\n\r\nx\r\n", (400, "bad_data", "the size of a", "POST", "/b")),
-        (POST + b"Cookie: secret\r\n" * 101 + b"\r\n", (431, "bad_data", "there are more than 100", "", "")),
+        (
+            POST + b"Cookie: secret\r\n" * 101 + b"\r\n",
+            (431, "bad_data", "the request has more than 100", "", ""),
+        ),
         (
             POST + b"Content-Length: 9\r\n\r\nhell",
             (408, "timeout", "the request did not", "POST", "/b"),

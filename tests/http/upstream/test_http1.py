@@ -44,7 +44,7 @@ def feed(data: bytes, step: int | None = None, *, head_only: bool = False) -> tu
 # requests
 
 
-def test_a_request_on_the_wire() -> None:
+def test_bytes_of_a_request() -> None:
     subject = encoder(path_prefix="/prom/", static_headers=(("X-Scope-OrgID", "cloud"),))
     assert subject.encode("GET", b"/api/v1/query?query=up", [(b"Accept", b"*/*")], b"") == (
         b"GET /prom/api/v1/query?query=up HTTP/1.1\r\nHost: prom:9090\r\nUser-Agent: test/1\r\n"
@@ -62,7 +62,7 @@ def test_a_request_on_the_wire() -> None:
         ("GET", b"", b"\r\nUser-Agent: test/1\r\n\r\n"),
     ],
 )
-def test_a_body_has_its_length_stated(method: str, body: bytes, end: bytes) -> None:
+def test_body_has_a_content_length(method: str, body: bytes, end: bytes) -> None:
     assert encoder().encode(method, b"/", [], body).endswith(end)
 
 
@@ -86,7 +86,7 @@ def test_a_static_header_replaces_the_callers() -> None:
     assert b"another" not in sent
 
 
-def test_the_callers_header_replaces_a_default_one() -> None:
+def test_header_of_the_caller_replaces_a_default() -> None:
     subject = encoder(static_headers=(("A", "b"),), default_headers=(("X-Scope-OrgID", "all"),))
     assert b"\r\nA: b\r\nX-Scope-OrgID: all\r\n" in subject.encode("GET", b"/", [], b"")
     sent = subject.encode("GET", b"/", [(b"x-scope-orgid", b"one")], b"")
@@ -109,13 +109,13 @@ def test_the_callers_header_replaces_a_default_one() -> None:
         b"http://other/",
     ],
 )
-def test_a_target_that_could_be_read_otherwise_is_refused(target: bytes) -> None:
+def test_ambiguous_target_is_rejected(target: bytes) -> None:
     with pytest.raises(ValueError, match="target"):
         encoder().encode("GET", target, [], b"")
 
 
 @pytest.mark.parametrize("method", ["CONNECT", "TRACE", "get", "GET /x HTTP/1.1\r\nA: b\r\n\r\nGET", ""])
-def test_a_method_that_is_not_ours_is_refused(method: str) -> None:
+def test_unsupported_method_is_rejected(method: str) -> None:
     with pytest.raises(ValueError, match="method"):
         encoder().encode(method, b"/", [], b"")
 
@@ -138,25 +138,25 @@ def test_a_method_that_is_not_ours_is_refused(method: str) -> None:
         (b"Expect", b"100-continue"),
     ],
 )
-def test_a_header_that_could_forge_is_refused_and_not_repeated(name: bytes, value: bytes) -> None:
+def test_header_injection_is_rejected_and_not_quoted(name: bytes, value: bytes) -> None:
     with pytest.raises(ValueError, match="header") as caught:
         encoder().encode("GET", b"/", [(name, value)], b"")
     assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("prefix", ["prom", "/a?b", "/a#b", "/a b", "/a\r\nb", "/\u00e9"])
-def test_a_bad_prefix_is_refused(prefix: str) -> None:
+def test_invalid_prefix_is_rejected(prefix: str) -> None:
     with pytest.raises(ValueError, match=r"prefix|ascii"):
         encoder(path_prefix=prefix)
 
 
 @pytest.mark.parametrize("host", ["", "a b", "a\r\nX: y", "a/b", "a@b", "[::1]"])
-def test_a_bad_host_is_refused(host: str) -> None:
+def test_invalid_host_is_rejected(host: str) -> None:
     with pytest.raises(ValueError, match="host"):
         encoder(host)
 
 
-def test_a_bad_static_header_is_refused() -> None:
+def test_invalid_static_header_is_rejected() -> None:
     with pytest.raises(ValueError, match="header"):
         encoder(static_headers=(("A", "b\r\nc"),))
     with pytest.raises(ValueError, match="header"):
@@ -165,7 +165,7 @@ def test_a_bad_static_header_is_refused() -> None:
 
 @given(st.binary(max_size=12), st.lists(st.tuples(st.binary(max_size=8), st.binary(max_size=12)), max_size=3))
 @example(b"/a", [(b"A", b"b")])
-def test_whatever_is_accepted_reads_as_one_request(tail: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+def test_accepted_input_is_exactly_one_request(tail: bytes, headers: list[tuple[bytes, bytes]]) -> None:
     target = b"/" + tail
     try:
         sent = encoder().encode("POST", target, headers, b"GET / HTTP/1.1\r\n\r\n")
@@ -208,7 +208,7 @@ WHOLE = {
 
 @pytest.mark.parametrize("step", [None, 1, 2, 7])
 @pytest.mark.parametrize("name", WHOLE)
-def test_an_answer_however_it_is_cut_up(name: str, step: int | None) -> None:
+def test_response_does_not_depend_on_how_it_is_split(name: str, step: int | None) -> None:
     subject, body = feed(WHOLE[name], step)
     assert subject.complete
     assert subject.keep_alive
@@ -217,7 +217,7 @@ def test_an_answer_however_it_is_cut_up(name: str, step: int | None) -> None:
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_no_beginning_of_an_answer_is_a_whole_one(name: str) -> None:
+def test_truncated_response_is_incomplete(name: str) -> None:
     for end in range(1, len(WHOLE[name])):
         subject, _ = feed(WHOLE[name][:end])
         assert not subject.complete, end
@@ -228,15 +228,15 @@ def test_no_beginning_of_an_answer_is_a_whole_one(name: str) -> None:
     "excess", [b"x", b"HTTP/1.1 200 OK\r\n\r\n", b"\0", b"HTTP/1.1 100 Continue\r\n\r\n"]
 )
 @pytest.mark.parametrize("name", WHOLE)
-def test_bytes_behind_the_end_are_refused(name: str, excess: bytes) -> None:
+def test_bytes_after_the_end_are_rejected(name: str, excess: bytes) -> None:
     with pytest.raises(ProtocolError):
         feed(WHOLE[name] + excess)
     subject, _ = feed(WHOLE[name])
-    with pytest.raises(ProtocolError, match="behind the end"):
+    with pytest.raises(ProtocolError, match="follow the end"):
         subject.feed(excess)
 
 
-def test_fields_are_cleaned() -> None:
+def test_hop_by_hop_headers_are_removed() -> None:
     subject, _ = feed(
         OK + b"Content-Type: a/b \t\r\nEMPTY:\r\nKeep-Alive: timeout=5\r\nConnection: keep-alive, X-Hop\r\n"
         b"x-hop: 1\r\nVary: a\r\nVary: b\r\nTrailer: X\r\nContent-Length: 0\r\n\r\n",
@@ -260,7 +260,7 @@ def test_fields_are_cleaned() -> None:
         (OK + b"Connection: x, Close\r\n\r\n", b""),
     ],
 )
-def test_an_answer_that_the_close_ends(head: bytes, body: bytes) -> None:
+def test_response_that_ends_with_the_connection(head: bytes, body: bytes) -> None:
     subject, got = feed(head + body, 1)
     assert got == body
     assert not subject.complete
@@ -277,12 +277,12 @@ def test_an_answer_that_the_close_ends(head: bytes, body: bytes) -> None:
         OK + b"Connection: keep-alive\r\nConnection: CLOSE\r\nContent-Length: 1\r\n\r\nx",
     ],
 )
-def test_a_connection_that_will_close_is_not_kept(data: bytes) -> None:
+def test_connection_that_will_close_is_not_reused(data: bytes) -> None:
     subject, body = feed(data)
     assert (subject.complete, subject.keep_alive, body) == (True, False, b"x")
 
 
-def test_an_answer_to_head_ends_behind_its_head() -> None:
+def test_response_to_head_ends_after_its_headers() -> None:
     for data in (OK + b"Content-Length: 5\r\n\r\n", OK + CHUNKED + b"\r\n", OK + b"\r\n"):
         subject, body = feed(data, 1, head_only=True)
         assert (subject.complete, subject.keep_alive, body) == (True, False, b"")
@@ -340,7 +340,7 @@ MALFORMED = {
 
 @pytest.mark.parametrize("step", [None, 1])
 @pytest.mark.parametrize("name", MALFORMED)
-def test_a_malformed_head_is_refused(name: str, step: int | None) -> None:
+def test_malformed_headers_are_rejected(name: str, step: int | None) -> None:
     data = MALFORMED[name]
     with pytest.raises(ProtocolError):
         feed(data, step)
@@ -361,7 +361,7 @@ def test_a_malformed_head_is_refused(name: str, step: int | None) -> None:
         b"2;\0\r\nab\r\n0\r\n\r\n",
     ],
 )
-def test_malformed_chunks_are_refused(chunks: bytes) -> None:
+def test_malformed_chunks_are_rejected(chunks: bytes) -> None:
     with pytest.raises(ProtocolError):
         feed(OK + CHUNKED + b"\r\n" + chunks)
 
@@ -380,14 +380,14 @@ def test_malformed_chunks_are_refused(chunks: bytes) -> None:
         (OK + CHUNKED + b"\r\n1\r\nx\r\n0\r\nA: ", b"b"),
     ],
 )
-def test_what_is_no_body_is_limited(start: bytes, drip: bytes, step: int) -> None:
+def test_bytes_outside_the_body_are_limited(start: bytes, drip: bytes, step: int) -> None:
     subject = reader(max_header_bytes=10_000)
     data = start + drip * (30_000 // len(drip))
     with pytest.raises(ProtocolError, match="too large"):
         deque((subject.feed(data[at : at + step]) for at in range(0, len(data), step)), maxlen=0)
 
 
-def test_a_long_body_in_single_bytes_is_not_taken_for_a_head() -> None:
+def test_long_body_in_single_bytes_does_not_count_as_headers() -> None:
     subject = reader(max_header_bytes=200)
     head = OK + CHUNKED + b"\r\n"
     body = b""
@@ -397,7 +397,7 @@ def test_a_long_body_in_single_bytes_is_not_taken_for_a_head() -> None:
     assert body == b"x" * 500
 
 
-def test_a_head_at_the_limit_passes() -> None:
+def test_headers_at_the_limit_are_accepted() -> None:
     data = OK + b"A: " + b"b" * 900 + b"\r\nContent-Length: 0\r\n\r\n"
     subject = reader(max_header_bytes=1000)
     subject.feed(data)
@@ -407,7 +407,7 @@ def test_a_head_at_the_limit_passes() -> None:
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=6), st.data())
-def test_any_split_of_any_chunks_gives_the_same_body(chunks: list[bytes], data: st.DataObject) -> None:
+def test_body_does_not_depend_on_how_chunks_are_split(chunks: list[bytes], data: st.DataObject) -> None:
     framed = OK + CHUNKED + b"\r\n" + b"".join(b"%x\r\n%b\r\n" % (len(c), c) for c in chunks) + b"0\r\n\r\n"
     cuts = sorted(data.draw(st.sets(st.integers(1, len(framed) - 1), max_size=8)))
     subject = reader()
@@ -418,7 +418,7 @@ def test_any_split_of_any_chunks_gives_the_same_body(chunks: list[bytes], data: 
 
 
 @given(st.binary(max_size=60))
-def test_no_bytes_make_the_reader_fail_otherwise(tail: bytes) -> None:
+def test_any_bytes_raise_only_protocol_errors(tail: bytes) -> None:
     for data in (tail, OK + tail, OK + CHUNKED + b"\r\n" + tail):
         if data:
             subject = reader()

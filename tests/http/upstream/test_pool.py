@@ -358,7 +358,7 @@ async def test_endless_headers_are_cut_off(drip: bytes) -> None:
 @on_both_loops
 async def test_bytes_after_a_response_reject_it(excess: bytes) -> None:
     async with serving(answering(answer(b"mine") + excess)) as (_, upstream):
-        with pytest.raises(BadGateway, match="behind the end"):
+        with pytest.raises(BadGateway, match="follow the end"):
             await get(upstream)
         assert upstream.idle == 0
 
@@ -371,7 +371,7 @@ async def test_bytes_after_a_streamed_response_fail_its_body() -> None:
         await peer.gone()
 
     async with serving(script) as (_, upstream):
-        with pytest.raises(UpstreamBroken, match="behind the end"):
+        with pytest.raises(UpstreamBroken, match="follow the end"):
             await read(await get(upstream))
 
 

@@ -1,4 +1,4 @@
-"""A body that is read whole."""
+"""Reading a complete body."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from chrysaetos.http.upstream.response import BodyStream, BodyTooLong, UpstreamB
 
 
 class Connection:
-    """Where a body comes from; it notes that it was given up."""
+    """A fake connection that records whether it was aborted."""
 
     def __init__(self):
         self.aborted = False
@@ -26,7 +26,7 @@ def response(*pieces, content_length=None):
     return UpstreamResponse(200, [], content_length, None, stream), stream, connection
 
 
-async def test_a_body_is_read_to_its_end():
+async def test_body_is_read_to_its_end():
     answer, stream, connection = response(b"ab")
     stream.push(b"cd")
     stream.finish()
@@ -37,7 +37,7 @@ async def test_a_body_is_read_to_its_end():
 
 
 @pytest.mark.parametrize("content_length", [None, 5])
-async def test_a_body_that_is_too_long_is_given_up_as_soon_as_that_is_known(content_length):
+async def test_body_that_is_too_long_is_aborted_early(content_length):
     answer, _, connection = response(b"ab" if content_length else b"abcde", content_length=content_length)
     with pytest.raises(BodyTooLong, match="longer than 4 bytes") as caught:
         await answer.read(4)
@@ -45,7 +45,7 @@ async def test_a_body_that_is_too_long_is_given_up_as_soon_as_that_is_known(cont
     assert connection.aborted
 
 
-async def test_a_body_that_breaks_off_is_no_body():
+async def test_body_that_is_cut_off_is_an_error():
     answer, stream, _ = response(b"ab")
     stream.finish(UpstreamBroken("cut"))
     with pytest.raises(UpstreamBroken):

@@ -1,17 +1,16 @@
-"""HTTP/1.1 as clients speak it to the gateway: pure, bytes in and requests out, no sockets.
+"""Parse HTTP/1.1 requests. Pure: bytes in, requests out, no sockets.
 
-What must never happen, and what stands against it:
+What must never happen, and what prevents it:
 
-- *Two readings of where a request ends* (RFC 9112, 11.2). Lines end with CRLF and nothing else. A request
-  has one framing, stated once: one ``Content-Length`` of digits, or one ``Transfer-Encoding: chunked``, never
-  both.
-- *A name that somebody else reads differently.* No space before the colon, no folded lines, no control
-  characters, one ``Host``. A field with an underscore in its name is dropped: CGI and WSGI make no difference
-  between that and a hyphen.
-- *A client that never comes to an end.* Each line, each head, each body and each trailer section has a limit.
+- *Two parsers disagree about where a request ends* (RFC 9112, 11.2). Lines end with CRLF only. A request
+  states its framing once: one ``Content-Length`` of digits or one ``Transfer-Encoding: chunked``, never both.
+- *Two parsers disagree about a header.* Spaces before the colon, folded lines, control characters and a
+  second ``Host`` are rejected. A header with an underscore in its name is removed, because CGI and WSGI do
+  not distinguish it from one with a hyphen.
+- *A request never ends.* The request line, the headers, the body and the trailers have limits.
 
-Whatever is not exactly in the grammar is refused, and behind a refusal nothing more is read: where the next
-request would begin is not known.
+Anything that does not match the grammar exactly is rejected. After that nothing more is read, because the
+start of the next request is unknown.
 """
 
 from __future__ import annotations
@@ -38,25 +37,25 @@ _ABSOLUTE = re.compile(rb"https?://([^/?]+)(.*)", re.IGNORECASE)
 """absolute-form (RFC 9112, 3.2.2)."""
 
 _HOST = re.compile(rb"(?:" + NAME + rb"{1,255}|\[" + ADDRESS + rb"{2,45}\])(?::[0-9]{0,5})?")
-"""uri-host [":" port] (RFC 9110, 7.2), names as they occur in DNS."""
+"""uri-host [":" port] (RFC 9110, 7.2), with the characters that DNS allows."""
 
 _LENGTH = re.compile(rb"[0-9]{1,15}")
 
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})(?:;[\t\x20-\x7e]*)?")
-"""chunk-size [ chunk-ext ] (RFC 9112, 7.1). Extensions are not read, as 7.1.1 asks."""
+"""chunk-size [ chunk-ext ] (RFC 9112, 7.1). Extensions are ignored, as 7.1.1 requires."""
 
-_STRAY = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-"""What no line may hold: a bare LF, a bare CR, other control characters."""
+_FORBIDDEN = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+"""Bytes that no line may contain: a bare LF, a bare CR, other control characters."""
 
 _MAX_CHUNK_LINE = 256
 _MAX_TRAILER = 4096
 
 _SINGLE = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
-"""Fields that mean something to this module: each may be there once."""
+"""Headers that this module interprets. Each may occur once."""
 
 
 class _Fields:
-    """The fields of a head, and what they say about the message."""
+    """The headers of a request, and its framing."""
 
     __slots__ = ("chunked", "close", "expects", "host", "length", "pairs")
 
@@ -67,13 +66,13 @@ class _Fields:
         for line in lines:
             match = _FIELD.fullmatch(line)
             if match is None:
-                raise BadRequest("a header field is malformed")
+                raise BadRequest("a header is malformed")
             name, value = match.groups()
             name = name.lower()
             value = value.rstrip(b"\t ")
             if name in _SINGLE:
                 if name in single:
-                    raise BadRequest(f"{name.decode('ascii')} is there twice")
+                    raise BadRequest(f"duplicate header {name.decode('ascii')}")
                 single[name] = value
             elif name == b"connection":
                 options.update(option.strip(b"\t ").lower() for option in value.split(b","))
@@ -90,18 +89,18 @@ class _Fields:
     def _expects(single: dict[bytes, bytes]) -> bool:
         expectation = single.get(b"expect")
         if expectation is not None and expectation.lower() != b"100-continue":
-            raise ExpectationFailed("the only expectation that can be met is 100-continue")
+            raise ExpectationFailed("Expect must be 100-continue")
         return expectation is not None
 
     @staticmethod
     def _framing(single: dict[bytes, bytes]) -> tuple[bool, int]:
-        """Whether the body is chunked, and its length otherwise (RFC 9112, 6.3)."""
+        """Return whether the body is chunked, and otherwise its length (RFC 9112, 6.3)."""
         length, coding = single.get(b"content-length"), single.get(b"transfer-encoding")
         if coding is not None:
             if length is not None:
-                raise BadRequest("Content-Length and Transfer-Encoding are both there")
+                raise BadRequest("the request has both Content-Length and Transfer-Encoding")
             if coding.lower() != b"chunked":
-                raise BadRequest("the only transfer coding that is understood is chunked")
+                raise BadRequest("Transfer-Encoding must be chunked")
             return True, 0
         if length is None:
             return False, 0
@@ -111,14 +110,14 @@ class _Fields:
 
 
 class Head:
-    """The head of a request.
+    """The request line and headers of a request.
 
     Attributes:
-        method: its method; any token.
-        path: its path as it was sent; ``*`` for ``OPTIONS *``.
-        query: what follows the first question mark.
+        method: the method; any token.
+        path: the path as sent; ``*`` for ``OPTIONS *``.
+        query: the part of the target after the first question mark.
         version: "1.0" or "1.1".
-        headers: names in lower case, and values, in their order. Not to be changed.
+        headers: names in lower case, and values, in their order. Must not be modified.
         keep_alive: whether the connection may carry another request.
         expects: whether the client waits for ``100 Continue``.
     """
@@ -130,13 +129,13 @@ class Head:
         self.path, _, self.query = target.partition(b"?")
         self.version = version
         self.headers = fields.pairs
-        # HTTP/1.0 has no way to end a body whose length is not known but to close.
+        # HTTP/1.0 can end a body of unknown length only by closing the connection.
         self.keep_alive = version == "1.1" and not fields.close
         self.expects = fields.expects and version == "1.1"
 
 
 class _Part(Enum):
-    """What of a request comes next."""
+    """The part of a request that comes next."""
 
     HEAD = 1
     LENGTH = 2
@@ -147,19 +146,19 @@ class _Part(Enum):
 
 
 _LINES = {_Part.CHUNK_SIZE: _MAX_CHUNK_LINE, _Part.CHUNK_END: 0, _Part.TRAILER: _MAX_TRAILER}
-"""Bytes that a line of the chunked framing may have."""
+"""Maximum length of the lines of a chunked body."""
 
 
 class RequestReader:
-    """Reads the requests of one connection: ``head``, then ``body`` until it is complete, and so on.
+    """Parses the requests of a connection: ``head``, then ``body`` until it is complete, and so on.
 
-    Behind an error it is of no more use.
+    It cannot be used any more after an error.
 
     Args:
-        limits: how large they may be.
+        limits: the limits on the size of a request.
 
     Attributes:
-        complete: no request is begun, or the body of the current one was taken to its end.
+        complete: whether no request has begun, or the body of the current one was read to its end.
     """
 
     __slots__ = (
@@ -169,62 +168,62 @@ class RequestReader:
         "_limits",
         "_line_checked",
         "_part",
-        "_quiet",
+        "_searched",
         "_skipped",
-        "_sound",
         "_total",
+        "_trailer_bytes",
     )
 
     def __init__(self, limits: FramingLimits) -> None:
         self._limits = limits
         self._buffer = bytearray()
         self._part = _Part.HEAD
-        self._skipped = False  # an empty line in front of the head was passed over
+        self._skipped = False  # whether an empty line before the request line was skipped
         self._line_checked = False
-        self._sound = 0  # bytes of the buffer that were looked at and do not end what is waited for
-        self._left = 0  # bytes of the body, or of the chunk, that are still to come
+        self._searched = 0  # bytes of the buffer that were already searched for the end of the headers
+        self._left = 0  # remaining bytes of the body or of the chunk
         self._total = 0  # bytes of the body so far
-        self._quiet = 0  # bytes of trailer fields
+        self._trailer_bytes = 0  # bytes of trailers
         self._fields: tuple[bytes, _Fields] | None = None
 
     @property
     def complete(self) -> bool:
-        """See above."""
+        """Whether no request has begun, or the body of the current one was read to its end."""
         return self._part is _Part.HEAD
 
     @property
     def waiting(self) -> int:
-        """Bytes that were fed and are not read yet."""
+        """The number of bytes that were fed and not parsed yet."""
         return len(self._buffer)
 
     def feed(self, data: bytes) -> None:
-        """Takes the next bytes from the connection."""
+        """Add the next bytes of the connection."""
         self._buffer += data
 
     def drop(self) -> None:
-        """Forgets what was fed and is not read. Behind this the reader is of no more use."""
+        """Discard the bytes that were not parsed. The reader cannot be used afterwards."""
         self._buffer.clear()
 
     def head(self) -> Head | None:
-        """The head of the next request; None: more bytes are needed.
+        """Return the head of the next request, or None if more bytes are needed.
 
         Raises:
-            ApiError: it is refused.
+            ApiError: the request is rejected.
         """
         buffer = self._buffer
-        # RFC 9112, 2.2: at least one empty line in front of a request line is passed over.
+        # RFC 9112, 2.2: at least one empty line before a request line is ignored.
         if not self._skipped and buffer.startswith(b"\r\n"):
             del buffer[:2]
             self._skipped = True
-            self._sound = 0
-        end = buffer.find(b"\r\n\r\n", max(0, self._sound - 3))
+            self._searched = 0
+        end = buffer.find(b"\r\n\r\n", max(0, self._searched - 3))
         if end < 0:
             self._check_part_of_head()
             return None
         block = bytes(buffer[:end])
         del buffer[: end + 4]
         self._skipped = self._line_checked = False
-        self._sound = 0
+        self._searched = 0
         line, _, rest = block.partition(b"\r\n")
         method, target, version = self._request_line(line)
         fields = self._read_fields(rest)
@@ -232,15 +231,15 @@ class RequestReader:
         if fields.host is None and version == "1.1":
             raise BadRequest("Host is missing")
         if fields.chunked and version == "1.0":
-            raise BadRequest("HTTP/1.0 has no transfer coding")
+            raise BadRequest("HTTP/1.0 does not allow Transfer-Encoding")
         self._begin_body(fields)
         return head
 
     def body(self) -> bytes:
-        """What of the body has arrived, without its chunked framing. Afterwards see ``complete``.
+        """Return the bytes of the body that have arrived, decoded; ``complete`` says whether it has ended.
 
         Raises:
-            ApiError: it is refused.
+            ApiError: the request is rejected.
         """
         pieces: list[bytes] = []
         while self._part is not _Part.HEAD and self._step(pieces):
@@ -250,39 +249,39 @@ class RequestReader:
     # the head
 
     def _check_part_of_head(self) -> None:
-        """Refuses early what would not become a head, and what goes on for too long."""
+        """Reject incomplete headers that are already malformed or too long."""
         buffer, limits = self._buffer, self._limits
-        if _STRAY.search(buffer, max(0, self._sound - 1)):
-            raise BadRequest("lines end with CR and LF, and hold no control characters")
+        if _FORBIDDEN.search(buffer, max(0, self._searched - 1)):
+            raise BadRequest("lines must end with CRLF and must not contain control characters")
         if not self._line_checked:
-            end = buffer.find(b"\r\n", max(0, self._sound - 1))
+            end = buffer.find(b"\r\n", max(0, self._searched - 1))
             if end >= 0:
                 self._request_line(bytes(buffer[:end]))
                 self._line_checked = True
             elif len(buffer) > limits.line:
                 raise UriTooLong(f"the request line is longer than {limits.line} bytes")
         if len(buffer) > limits.line + limits.fields:
-            raise HeadersTooLarge(f"the header fields are longer than {limits.fields} bytes")
-        self._sound = len(buffer)
+            raise HeadersTooLarge(f"the headers are longer than {limits.fields} bytes")
+        self._searched = len(buffer)
 
     def _request_line(self, line: bytes) -> tuple[str, bytes, str]:
         if len(line) > self._limits.line:
             raise UriTooLong(f"the request line is longer than {self._limits.line} bytes")
         match = _REQUEST_LINE.fullmatch(line)
         if match is None:
-            raise BadRequest("the request line is not one of HTTP/1.1")
+            raise BadRequest("the request line is malformed")
         method, target, minor = match.groups()
         return method.decode("ascii"), target, "1.1" if minor == b"1" else "1.0"
 
     def _read_fields(self, block: bytes) -> _Fields:
-        # A client sends the same fields again and again.
+        # Clients send the same headers with each request.
         if self._fields is not None and self._fields[0] == block:
             return self._fields[1]
         if len(block) > self._limits.fields:
-            raise HeadersTooLarge(f"the header fields are longer than {self._limits.fields} bytes")
+            raise HeadersTooLarge(f"the headers are longer than {self._limits.fields} bytes")
         lines = block.split(b"\r\n") if block else []
         if len(lines) > self._limits.count:
-            raise HeadersTooLarge(f"there are more than {self._limits.count} header fields")
+            raise HeadersTooLarge(f"the request has more than {self._limits.count} headers")
         fields = _Fields(lines)
         self._fields = (block, fields)
         return fields
@@ -292,7 +291,7 @@ class RequestReader:
     def _begin_body(self, fields: _Fields) -> None:
         if fields.length > self._limits.body:
             raise self._too_large()
-        self._total = self._quiet = 0
+        self._total = self._trailer_bytes = 0
         self._left = fields.length
         if fields.chunked:
             self._part = _Part.CHUNK_SIZE
@@ -300,7 +299,7 @@ class RequestReader:
             self._part = _Part.LENGTH
 
     def _step(self, pieces: list[bytes]) -> bool:
-        """Reads one part of the body. Whether there may be more to read."""
+        """Parse one part of the body; return whether the buffer may contain another."""
         if self._part is _Part.LENGTH or self._part is _Part.CHUNK:
             return self._take(pieces)
         line = self._line()
@@ -320,12 +319,12 @@ class RequestReader:
                 raise BadRequest("a chunk is longer than its size")
             self._part = _Part.CHUNK_SIZE
         elif line:
-            # Trailer fields are dropped (RFC 9110, 6.5.1).
-            self._quiet += len(line)
-            if self._quiet > _MAX_TRAILER:
-                raise HeadersTooLarge(f"the trailer fields are longer than {_MAX_TRAILER} bytes")
+            # Trailers are ignored (RFC 9110, 6.5.1).
+            self._trailer_bytes += len(line)
+            if self._trailer_bytes > _MAX_TRAILER:
+                raise HeadersTooLarge(f"the trailers are longer than {_MAX_TRAILER} bytes")
             if not _FIELD.fullmatch(line):
-                raise BadRequest("a trailer field is malformed")
+                raise BadRequest("a trailer is malformed")
         else:
             self._part = _Part.HEAD
         return True
@@ -343,13 +342,13 @@ class RequestReader:
         return True
 
     def _line(self) -> bytes | None:
-        """The next line of the chunked framing; None: more bytes are needed."""
+        """Return the next line of a chunked body, or None if more bytes are needed."""
         buffer = self._buffer
         limit = _LINES[self._part]
         end = buffer.find(b"\r\n", 0, limit + 2)
         if end < 0:
-            if len(buffer) > limit + 1 or _STRAY.search(buffer):
-                raise BadRequest("the chunked framing of the body is malformed")
+            if len(buffer) > limit + 1 or _FORBIDDEN.search(buffer):
+                raise BadRequest("the chunked body is malformed")
             return None
         line = bytes(buffer[:end])
         del buffer[: end + 2]
@@ -360,17 +359,17 @@ class RequestReader:
 
 
 def _origin_form(method: str, target: bytes, host: bytes | None) -> bytes:
-    """The target as path and query (RFC 9112, 3.2).
+    """Return the target as path and query (RFC 9112, 3.2).
 
-    The gateway has one name for itself, the one in ``Host``. A target that says another one was meant for
-    another server, or to deceive this one.
+    The host of an absolute target must equal ``Host``: otherwise the request is meant for another server, or
+    is an attack.
     """
     if target.startswith(b"/") or (target == b"*" and method == "OPTIONS"):
         return target
     match = _ABSOLUTE.fullmatch(target)
     if match is None:
-        raise BadRequest("the target of the request is not a path")
+        raise BadRequest("the request target is not a path")
     authority, path = match.groups()
     if host is None or authority.lower() != host.lower():
-        raise BadRequest("the target of the request and Host name two servers")
+        raise BadRequest("the request target and Host name different servers")
     return path if path.startswith(b"/") else b"/" + path

@@ -1,7 +1,8 @@
-"""One serving process: its event loop, the application's lifespan, signals, and an end without loss.
+"""A serving process: its event loop, the application's lifespan, signals and graceful shutdown.
 
-SIGTERM and SIGINT end it in order: no new connections, requests under way are answered. A second one does not
-wait for them. SIGHUP reads again what can be read again.
+SIGTERM and SIGINT shut it down gracefully: it accepts no new connections and finishes the requests in
+    progress.
+A second signal aborts them. SIGHUP reloads the configuration.
 """
 
 from __future__ import annotations
@@ -28,35 +29,36 @@ if TYPE_CHECKING:
 
 __all__ = ["AT_ONCE", "Process"]
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 AT_ONCE = signal.SIGUSR1
-"""Tells a worker that is ending not to wait for its requests."""
+"""Tells a worker that is shutting down to abort its requests."""
 
 _MAX_FILES = 65536
 
 
 class _StartFailed(ChrysaetosError):
-    """The application did not start. Its log says why."""
+    """The application did not start, for the reason in the log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """One serving process.
+    """A serving process.
 
     Attributes:
         app: the ASGI application.
-        sockets: what clients connect to. They are closed at the end.
-        limits: what a client may do.
-        drain_seconds: how long requests under way may take at the end.
+        sockets: the listening sockets. They are closed at shutdown.
+        limits: limits on clients and their requests.
+        drain_seconds: how long requests in progress may take at shutdown.
         reload: called on SIGHUP.
         ready: called once requests are served.
-        stopping: called when the end begins.
-        watch: is given the server, whose counters are of interest, before it serves.
-        on_refused: called with each request that does not reach the application, for ``HttpServer``.
-        lifeline: of a worker: a descriptor; when it is readable the process ends as on SIGTERM. SIGINT and
-            a second SIGTERM are then left to whoever holds the other end, who sends ``AT_ONCE``.
-        tls: for HTTPS; None serves plain HTTP.
+        stopping: called when the shutdown begins.
+        watch: called with the server, for its counters, before it serves.
+        on_refused: called with each request that is rejected before it reaches the application; see
+            ``HttpServer``.
+        lifeline: for a worker, a pipe's descriptor. When it becomes readable the process shuts down as on
+            SIGTERM. SIGINT and a second SIGTERM are handled by the supervisor, which sends ``AT_ONCE``.
+        tls: the context for HTTPS; None for plain HTTP.
     """
 
     app: Application
@@ -72,7 +74,7 @@ class Process:
     tls: ssl.SSLContext | None = None
 
     def run(self) -> int:
-        """Serve until a signal ends it.
+        """Serve until a signal stops the process.
 
         Returns:
             The exit status: 0, or 1 if the application did not start.
@@ -82,7 +84,7 @@ class Process:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(self._serve())
         except _StartFailed as error:
-            _log.error("%s", error)
+            _LOG.error("%s", error)
             return 1
         return 0
 
@@ -100,10 +102,10 @@ class Process:
         if self.lifeline is not None:
             loop.remove_reader(self.lifeline)
         self.stopping()
-        _log.info("ending: %d connections are open", len(clients.connections))
+        _LOG.info("shutting down: %d connections are open", len(clients.connections))
         clients.stop_accepting()
         for sock in self.sockets:
-            if self.tls is None:  # with it, their handshakes would have to be waited for
+            if self.tls is None:  # with TLS, this would have to wait for handshakes
                 await _accept_the_rest(sock, clients)
             sock.close()
         await _first(clients.drain(self.drain_seconds), at_once.wait())
@@ -121,14 +123,15 @@ class Process:
             loop.add_signal_handler(signal.SIGTERM, ending)
             loop.add_signal_handler(signal.SIGINT, ending)
         else:
-            # One SIGTERM for the whole group comes together with the lifeline's end: it is no second one.
+            # A SIGTERM to the whole process group arrives along with the lifeline's end, and is not a second
+            # one.
             loop.add_signal_handler(signal.SIGTERM, end.set)
             loop.add_signal_handler(AT_ONCE, at_once.set)
             loop.add_reader(self.lifeline, end.set)
 
 
 async def _accept_the_rest(sock: socket.socket, clients: HttpServer) -> None:
-    """Takes the connections that the kernel has made already: closing the socket would reset them."""
+    """Accept the connections that wait in the kernel: closing the socket would reset them."""
     loop = asyncio.get_running_loop()
     while True:
         try:
@@ -140,7 +143,7 @@ async def _accept_the_rest(sock: socket.socket, clients: HttpServer) -> None:
 
 
 async def _first(*awaitables: Any) -> None:
-    tasks = [asyncio.ensure_future(one) for one in awaitables]
+    tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()
@@ -157,13 +160,13 @@ class _Lifespan:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Tells the application that requests will come."""
+        """Start the application."""
         self._task = asyncio.create_task(self._run())
         if await self._tell("startup") != "lifespan.startup.complete":
-            raise _StartFailed("the application did not start; the log says why")
+            raise _StartFailed("the application did not start; see the log")
 
     async def stop(self) -> None:
-        """Tells it that no more will come."""
+        """Stop the application."""
         await self._tell("shutdown")
         if self._task is not None:
             await self._task
@@ -176,13 +179,13 @@ class _Lifespan:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}
         try:
             await self._app(scope, self._events.get, self._send)
-        except Exception:  # noqa: BLE001 - whatever it is, the process ends in order
-            _log.exception("the application failed")
+        except Exception:  # noqa: BLE001 - the process shuts down gracefully after any error
+            _LOG.exception("the application failed")
         self._answers.put_nowait("ended")
 
     async def _send(self, message: Any) -> None:
         if message.get("message"):
-            _log.error("%s", message["message"])
+            _LOG.error("%s", message["message"])
         self._answers.put_nowait(message["type"])
 
 
@@ -195,7 +198,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 def _raise_file_limit() -> None:
-    """Each client is a descriptor; the usual soft limit of 1024 is there for programs that use select(2)."""
+    """Raise the soft limit of open files: the usual 1024 only protects programs that use select(2)."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:

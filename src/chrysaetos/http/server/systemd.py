@@ -1,6 +1,6 @@
-"""What systemd is told of the service's state: the protocol of sd_notify(3).
+"""Report the state of the service to systemd, with the protocol of sd_notify(3).
 
-Without ``NOTIFY_SOCKET`` in the environment nobody wants to know, and nothing is sent.
+Without ``NOTIFY_SOCKET`` in the environment, nothing is sent.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Notifier"]
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 class Notifier:
-    """Tells the service manager how far the service is.
+    """Reports the state of the service to the service manager.
 
     Args:
-        environment: where ``NOTIFY_SOCKET`` is looked for.
+        environment: the environment variables.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
@@ -32,11 +32,11 @@ class Notifier:
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
 
     def ready(self) -> None:
-        """Requests are served, from the start or again."""
+        """Report that requests are served, after a start or a reload."""
         self._send("READY=1")
 
     def reloading(self) -> None:
-        """The configuration is being read again; ``ready`` follows."""
+        """Report that the configuration is being reloaded; ``ready`` follows."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def around(self, reload: Callable[[], None]) -> Callable[[], None]:
@@ -50,7 +50,7 @@ class Notifier:
         return told
 
     def stopping(self) -> None:
-        """No new connections are accepted."""
+        """Report that the service is shutting down."""
         self._send("STOPPING=1")
 
     def _send(self, state: str) -> None:
@@ -60,4 +60,4 @@ class Notifier:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
                 sock.sendto(state.encode(), self._address)
         except OSError as error:
-            _log.warning("systemd could not be told of %s: %s", state.partition("\n")[0], error)
+            _LOG.warning("cannot report %s to systemd: %s", state.partition("\n")[0], error)

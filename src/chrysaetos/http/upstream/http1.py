@@ -1,14 +1,17 @@
-"""HTTP/1.1 as the gateway speaks it to the upstream: pure, bytes in and bytes out, no sockets.
+"""Encode requests to the upstream and parse its responses. Pure: bytes in, bytes out, no sockets.
 
-What must never happen, and what stands against it:
+What must never happen, and what prevents it:
 
-- *A client's bytes become protocol.* ``RequestEncoder`` refuses what could end a line or forge framing.
-- *Two readings of where an answer ends* (RFC 9112, 6.3 and 11.2). ``ResponseReader`` accepts one framing per
-  answer, stated once, and fails at the first byte behind the end.
-- *An answer read as whole that was cut.* Nothing is complete until its framing says so.
+- *A client injects a header or a request.* ``RequestEncoder`` rejects bytes that could end a line or change
+  the framing.
+- *Two parsers disagree about where a response ends* (RFC 9112, 6.3 and 11.2). ``ResponseReader`` requires
+  that a response states its framing once, and fails at the first byte after its end.
+- *A response that was cut off is taken for a complete one.* A response is complete only when its framing says
+  so.
 
-llhttp, through httptools, does the parsing. The reader adds what llhttp leaves open: other protocols and
-versions than HTTP/1.0 and 1.1, codings other than ``chunked``, answers without any framing, and size limits.
+llhttp, through httptools, does the parsing. The reader adds checks that llhttp leaves to its user: it rejects
+protocols other than HTTP/1.0 and 1.1, codings other than ``chunked`` and responses without framing, and
+limits their size.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ _TARGET = re.compile(rb"/" + VCHAR + rb"*")
 """origin-form (RFC 9112, 3.2.1)."""
 
 _PREFIX = re.compile(rb"(?:/(?:(?!\?)" + VCHAR + rb")*)?")
-"""A path alone: as a target, without a query."""
+"""A path without a query."""
 
 _HOST = re.compile(NAME + rb"+|" + ADDRESS + rb"+")
 
@@ -44,44 +47,44 @@ _METHODS = {
 }
 
 _BODY_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
-"""Methods that state a Content-Length even for an empty body (RFC 9110, 8.6)."""
+"""Methods that have a Content-Length even for an empty body (RFC 9110, 8.6)."""
 
 _OWN = frozenset(
     b"host user-agent content-length transfer-encoding connection keep-alive proxy-connection te trailer"
     b" upgrade expect".split()
 )
-"""Request fields that this module alone writes, or that would change how the connection works."""
+"""Request headers that only this module adds, or that would change how the connection works."""
 
 _HOP_BY_HOP = frozenset(
     b"transfer-encoding connection keep-alive proxy-connection te trailer upgrade".split()
 )
-"""Response fields that end at this connection (RFC 9110, 7.6.1)."""
+"""Response headers that apply only to this connection (RFC 9110, 7.6.1)."""
 
-_EXCESS = "there is more behind the end of its answer"
-_FLOOD = "the head of its answer is too large"
+_EXCESS = "bytes follow the end of the response"
+_TOO_LARGE = "the headers are too large"
 
 
 class ProtocolError(Exception):
-    """The upstream sent something that is not one well-formed answer. The message holds none of its bytes."""
+    """The upstream sent a malformed response. The message contains none of its bytes."""
 
 
 class _HeadOnly(Exception):
-    """Ends the parsing of an answer to HEAD behind its head: llhttp would wait for the body."""
+    """Stops llhttp after the headers of a response to HEAD: it would wait for the body."""
 
 
 class RequestEncoder:
-    """Writes requests to one upstream.
+    """Encodes requests to an upstream.
 
     Args:
-        host: name or address of the upstream, as ``Host`` says it; an IPv6 address without brackets.
-        port: its port; None leaves it out of ``Host`` (the scheme's own port).
-        path_prefix: path in front of each target, with a leading and without a trailing slash; may be empty.
-        user_agent: value of ``User-Agent``.
-        static_headers: fields that each request carries; a caller's field of the same name is left out.
-        default_headers: fields that each request carries that has none of the same name.
+        host: name or address of the upstream, for ``Host``; an IPv6 address without brackets.
+        port: the port, for ``Host``; None for the scheme's default port.
+        path_prefix: prefix of each target, with a leading and without a trailing slash; may be empty.
+        user_agent: the value of ``User-Agent``.
+        static_headers: headers of every request; a caller's header of the same name is removed.
+        default_headers: headers of every request that has none of the same name.
 
     Raises:
-        ValueError: a part cannot be sent as HTTP.
+        ValueError: an argument cannot be sent as HTTP.
     """
 
     __slots__ = ("_defaults", "_fixed", "_prefix", "_static")
@@ -104,7 +107,7 @@ class RequestEncoder:
         self._prefix = path_prefix.rstrip("/").encode("ascii")
         if not _PREFIX.fullmatch(self._prefix):
             raise ValueError(
-                "The path prefix must start with '/' and hold visible ASCII without '?' and '#'."
+                "The path prefix must start with '/' and contain only visible ASCII without '?' and '#'."
             )
         start = f" HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {user_agent}\r\n".encode("ascii")
         static = [_line(field) for field in static_headers]
@@ -115,25 +118,26 @@ class RequestEncoder:
     def encode(
         self, method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes
     ) -> bytes:
-        """One whole request.
+        """Return a complete request.
 
         Args:
-            method: one of the seven that carry a plain request.
-            target: path and query, percent-encoded, from ``/``.
-            headers: further fields; none of those that this module writes.
-            body: the content; its length is stated.
+            method: GET, HEAD, POST, PUT, DELETE, OPTIONS or PATCH.
+            target: path and query, percent-encoded, starting with ``/``.
+            headers: further headers, without those that this module adds.
+            body: the content.
 
         Returns:
-            Head and body as one string of bytes.
+            The bytes of the request line, the headers and the body.
 
         Raises:
-            ValueError: a part could be read as something else than it is. The message holds none of it.
+            ValueError: an argument could change the meaning of the request. The message contains no part of
+                it.
         """
         start = _METHODS.get(method)
         if start is None:
-            raise ValueError("The method is not one that is sent upstream.")
+            raise ValueError("The method is not supported.")
         if not _TARGET.fullmatch(target):
-            raise ValueError("The target must start with '/' and hold only visible ASCII without '#'.")
+            raise ValueError("The target must start with '/' and contain only visible ASCII without '#'.")
         parts = [start, self._prefix, target, self._fixed]
         if self._defaults:
             sent = {name.lower() for name, _ in headers}
@@ -152,7 +156,7 @@ class RequestEncoder:
 
 
 def _line(field: tuple[str, str]) -> tuple[bytes, bytes]:
-    """The name in lower case, and the line."""
+    """Return the name in lower case and the header line."""
     name, value = field[0].encode("ascii"), field[1].encode("latin-1")
     _check_field(name, value)
     return name.lower(), b"%b: %b\r\n" % (name, value)
@@ -162,28 +166,30 @@ def _check_field(name: bytes, value: bytes) -> None:
     if name.lower() in _OWN:
         raise ValueError("A header of the request would change its framing or its routing.")
     if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
-        raise ValueError("A header of the request holds characters that no header can.")
+        raise ValueError("A header of the request contains invalid characters.")
 
 
 class ResponseReader:
-    """Reads the one answer to one request. A new reader for each: no state outlives an answer.
+    """Parses the response to a request. Each request has a new reader, so no state outlives a response.
 
-    Interim answers (1xx) are passed over, 101 is refused. Trailer fields are dropped (RFC 9110, 6.5.1).
+    Interim responses (1xx) are skipped, except 101, which is an error. Trailers are ignored (RFC 9110,
+    6.5.1).
 
-    Empty lines behind an answer, in the same read, are the one excess that is not seen: llhttp skips them as
-    RFC 9112, 2.2 allows, and they carry nothing.
+    Empty lines after a response, in the same read, are the only extra bytes that are not detected: llhttp
+        skips
+    them, as RFC 9112, 2.2 allows.
 
     Args:
-        head_only: the request was HEAD.
-        max_header_bytes: limit for the heads, interim ones and trailers too, in bytes.
+        head_only: whether the request was HEAD.
+        max_header_bytes: limit for all headers, including those of interim responses and trailers.
 
     Attributes:
-        status: 0 until the final head is read.
-        headers: the end-to-end fields, names in lower case, values without outer white space.
-        content_length: as stated; None when it is not.
-        started: a byte has been read.
-        complete: the answer is whole.
-        keep_alive: when complete: the connection may carry another request.
+        status: the status; 0 until the final headers are read.
+        headers: the end-to-end headers, with names in lower case and values without surrounding white space.
+        content_length: the Content-Length, None without it.
+        started: whether a byte has been read.
+        complete: whether the response is complete.
+        keep_alive: whether the connection can carry another request after a complete response.
     """
 
     __slots__ = (
@@ -194,9 +200,9 @@ class ResponseReader:
         "_head_only",
         "_interim",
         "_limit",
+        "_overhead",
         "_parser",
         "_pieces",
-        "_quiet",
         "_until_close",
         "complete",
         "content_length",
@@ -215,8 +221,10 @@ class ResponseReader:
         self.keep_alive = False
         self._head_only = head_only
         self._limit = max_header_bytes
-        self._fields = 0  # bytes of header and trailer fields
-        self._quiet = 0  # bytes since the last one of the body: heads, chunk sizes, extensions, trailers
+        self._fields = 0  # bytes of headers and trailers
+        self._overhead = (
+            0  # bytes since the last byte of the body: headers, chunk sizes, extensions, trailers
+        )
         self._connection: bytes | None = None
         self._codings: bytes | None = None
         self._interim = False
@@ -226,21 +234,21 @@ class ResponseReader:
         self._parser = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> bytes:
-        """Takes the next bytes from the connection.
+        """Parse the next bytes of the connection.
 
         Args:
             data: at least one byte.
 
         Returns:
-            What of the body they hold, without its chunked framing; may be empty.
+            The part of the body that they contain, decoded; may be empty.
 
         Raises:
-            ProtocolError: this is not one well-formed answer, or there is more than one.
+            ProtocolError: the response is malformed, or bytes follow its end.
         """
         if not self.started:
-            # llhttp would skip empty lines here, and takes RTSP and ICE for HTTP
+            # llhttp would skip empty lines here, and accepts RTSP and ICE as HTTP.
             if data[0] != 0x48:
-                raise ProtocolError("its answer does not begin with a status line")
+                raise ProtocolError("the response does not start with a status line")
             self.started = True
         elif self.complete:
             raise ProtocolError(_EXCESS)
@@ -248,29 +256,29 @@ class ResponseReader:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not (self.complete and self._head_only):
-                raise ProtocolError(self._fault or f"its answer is not HTTP: {error}") from None
+                raise ProtocolError(self._fault or f"the response is not HTTP: {error}") from None
         pieces = self._pieces
         if self.complete:
-            # the parser holds this reader's methods: an answered request leaves no cycle behind
+            # The parser refers to this reader's methods: deleting it breaks the reference cycle.
             del self._parser
         if not pieces:
-            self._quiet += len(data)
-            if self._quiet > self._limit and not self.complete:
-                raise ProtocolError(_FLOOD)
+            self._overhead += len(data)
+            if self._overhead > self._limit and not self.complete:
+                raise ProtocolError(_TOO_LARGE)
             return b""
-        self._quiet = 0
+        self._overhead = 0
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         return body
 
     def feed_eof(self) -> bool:
-        """Takes the end of the connection.
+        """Handle the end of the connection.
 
-        Only an answer that is framed by it ends here (RFC 9112, 6.3, rule 8). Whether such an answer is whole
-        cannot be known.
+        This completes only a response without other framing (RFC 9112, 6.3, rule 8). It is impossible to know
+        whether such a response was cut off.
 
         Returns:
-            Whether the answer is complete.
+            Whether the response is complete.
         """
         if self._until_close and not self.complete:
             self.complete = True
@@ -278,20 +286,20 @@ class ResponseReader:
         return self.complete
 
     def on_message_begin(self) -> None:
-        """A status line follows: after an interim answer, or where nothing may follow."""
+        """Reject a second final response."""
         if self.complete:
             self._refuse(_EXCESS)
 
     def on_status(self, reason: bytes) -> None:
-        """The reason phrase, in one or more pieces. llhttp lets control characters through."""
+        """Check a part of the reason phrase: llhttp allows control characters in it."""
         if not _VALUE.fullmatch(reason):
-            self._refuse("its status line holds control characters")
+            self._refuse("the status line contains control characters")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One field of a head, or of the trailer section."""
+        """Add a header, or count a trailer."""
         self._fields += len(name) + len(value) + 4
         if self._fields > self._limit:
-            self._refuse(_FLOOD)
+            self._refuse(_TOO_LARGE)
         if self.status:
             return
         name = name.lower()
@@ -307,14 +315,14 @@ class ResponseReader:
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Decides how the answer is framed (RFC 9112, 6.3)."""
+        """Determine the framing of the response (RFC 9112, 6.3)."""
         status = self._parser.get_status_code()
         version = self._parser.get_http_version()
         if version not in {"1.1", "1.0"} or not 100 <= status <= 599:
-            self._refuse("its status line has a version or a status that HTTP/1.1 does not know")
+            self._refuse("the status line has an unknown version or status")
         if status < 200:
             if status == 101:
-                self._refuse("it changed to another protocol")
+                self._refuse("it switches to another protocol")
             self._interim = True
             self.headers.clear()
             self.content_length = self._connection = self._codings = None
@@ -324,32 +332,32 @@ class ResponseReader:
         if self._codings is not None and (
             version == "1.0" or self._codings.lower() != b"chunked" or self.content_length is not None
         ):
-            self._refuse("its answer is framed in more than one way, or in an unknown one")
+            self._refuse("the response has ambiguous or unknown framing")
         bodiless = self._head_only or status in {204, 304}
         if self._codings is None and self.content_length is None and not bodiless:
             if not closes:
-                self._refuse("its answer does not say where it ends")
+                self._refuse("the response has neither Content-Length nor Transfer-Encoding")
             self._until_close = True
         self.status = status
-        # behind an answer to HEAD the parser is stopped, so that excess bytes would not be seen
+        # The parser stops after a response to HEAD, so extra bytes would not be detected.
         self.keep_alive = not closes and not self._head_only
         if self._head_only:
             self.complete = True
             raise _HeadOnly
 
     def on_body(self, piece: bytes) -> None:
-        """A part of the body."""
+        """Add a part of the body."""
         self._pieces.append(piece)
 
     def on_message_complete(self) -> None:
-        """The end of an answer, interim or final."""
+        """End an interim or final response."""
         if self._interim:
             self._interim = False
         else:
             self.complete = True
 
     def _connection_options(self) -> frozenset[bytes]:
-        """The options of ``Connection``; fields that they name end here too and are removed."""
+        """Return the options of ``Connection``, and remove the headers that they name."""
         if self._connection is None:
             return frozenset()
         options = frozenset(option.strip(b" \t").lower() for option in self._connection.split(b","))
@@ -358,6 +366,6 @@ class ResponseReader:
         return options
 
     def _refuse(self, fault: str) -> None:
-        # httptools hides what its callbacks raise: feed() raises it again by its name
+        # httptools hides exceptions of its callbacks, so feed() raises the error again.
         self._fault = fault
         raise ProtocolError(fault)

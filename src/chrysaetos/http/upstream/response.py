@@ -21,10 +21,10 @@ class UpstreamBroken(ChrysaetosError):
 
 
 class BodyTooLong(ChrysaetosError):
-    """A body is longer than its reader allows.
+    """A body is longer than the limit of its reader.
 
     Args:
-        limit: the bytes that it may have.
+        limit: the limit in bytes.
         beginning: the part of it that has arrived.
     """
 
@@ -103,7 +103,7 @@ class UpstreamResponse:
         """Read the whole body, and release the connection.
 
         Args:
-            limit: the bytes that it may have. A longer body is given up as soon as that is known.
+            limit: the limit in bytes. A longer body is given up as soon as that is known.
 
         Raises:
             BodyTooLong: the body is longer.
