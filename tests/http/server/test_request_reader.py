@@ -108,6 +108,32 @@ def test_malformed_headers_are_rejected_before_their_end(piece, error):
 
 
 @pytest.mark.parametrize(
+    "raw",
+    [
+        b"GET /a HTTP/1.1\r\n\r\n",
+        b"GET http://other/a HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET http://h/a HTTP/1.0\r\n\r\n",
+        b"POST /a HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n",
+        b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\n0\r\n\r\n",
+        b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\na\r\n0\r\n\r\n",
+        b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA\r\n\r\n",
+    ],
+)
+def test_a_request_without_one_host_or_with_broken_chunks_is_refused(raw):
+    """RFC 9112, 3.2 and 7.1."""
+    reader = RequestReader(FramingLimits())
+    reader.feed(raw)
+
+    def read_all():
+        reader.head()
+        reader.body()
+
+    with pytest.raises(ApiError):
+        read_all()
+
+
+@pytest.mark.parametrize(
     "fields",
     [
         b"Content-Length: 5\r\nTransfer-Encoding: chunked",

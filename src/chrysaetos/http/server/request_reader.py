@@ -315,8 +315,7 @@ class RequestReader:
                 raise self._too_large()
             self._part = _Part.CHUNK if self._left else _Part.TRAILER
         elif self._part is _Part.CHUNK_END:
-            if line:
-                raise BadRequest("a chunk is longer than its size")
+            # The line is empty: more bytes than _LINES allows are refused.
             self._part = _Part.CHUNK_SIZE
         elif line:
             # Trailers are ignored (RFC 9110, 6.5.1).
