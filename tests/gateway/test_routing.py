@@ -13,7 +13,7 @@ from tests.fakes.upstream import RawUpstream, answer, answering, silence
 
 from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.gateway.own.openapi import document
-from chrysaetos.gateway.proxy.coalescing import Sharing
+from chrysaetos.gateway.proxy.coalescing import Coalescer
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
 from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.gateway.routing import create_app
@@ -91,7 +91,7 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway(script=None, *, limits=None, sharing=None, **options):
+async def gateway(script=None, *, limits=None, coalescer=None, **options):
     conf = cfg.ConfigOpts()
     conf([])
     async with RawUpstream(script or answering(ANSWER)) as server:
@@ -103,7 +103,7 @@ async def gateway(script=None, *, limits=None, sharing=None, **options):
             access=PolicyAccess(conf, "project"),
             upstream=upstream,
             limits=limits,
-            sharing=sharing,
+            coalescer=coalescer,
             observers=[watcher := Watcher()],
         )
         gateway = Gateway(app, identity, upstream, server)
@@ -309,7 +309,7 @@ async def test_a_position_in_an_error_is_that_of_the_callers_text(target, sent, 
 async def test_an_error_of_another_form_is_told_to_those_alone_who_see_everything(*, shared, caplog):
     body = b'remoteAddr: "10.0.0.7:1"; requestURI: "/federate?match[]=..."; a reason'
     script = answering(answer(body, status=b"400 Bad Request", headers=(b"Content-Type: text/plain",)))
-    async with gateway(script, sharing=Sharing() if shared else None) as g:
+    async with gateway(script, coalescer=Coalescer() if shared else None) as g:
         for path in ("/federate?match[]=up", "/api/v1/status/buildinfo", "/api/v1/query?query=up"):
             response = await g.get(path)
             assert (response.status, response.json["errorType"]) == (400, "bad_data")
@@ -456,7 +456,7 @@ async def test_the_gateway_says_who_is_not_ready():
         assert response.json == {
             "ready": False,
             "keystone": "Keystone cannot be reached",
-            "prometheus": "Prometheus answered 503",
+            "prometheus": "Prometheus returned 503",
         }
 
 
@@ -549,7 +549,7 @@ async def test_identical_reads_of_one_scope_share_a_request():
             await asyncio.sleep(0.05)
             await peer.send(ANSWER)
 
-    async with gateway(slow, sharing=Sharing()) as g:
+    async with gateway(slow, coalescer=Coalescer()) as g:
         asked = [("tenant", "up")] * 5 + [("admin", "up"), ("tenant", "down")]
         answers = await asyncio.gather(*(g.get(f"/api/v1/query?query={query}", who) for who, query in asked))
         assert [answer.body for answer in answers] == [BODY] * 7
@@ -576,7 +576,7 @@ async def test_an_answer_that_is_too_long_is_an_error_or_broken_off():
 
 
 async def test_what_runs_beside_starts_and_ends_with_the_application():
-    class Companion:
+    class LifespanService:
         def __init__(self, name, failure=None):
             self.name = name
             self.failure = failure
@@ -591,13 +591,13 @@ async def test_what_runs_beside_starts_and_ends_with_the_application():
 
     log = []
 
-    async def live(*companions):
+    async def live(*services):
         app = create_app(
             GatewayOptions(),
             identity=FakeIdentity({}),
             access=None,
             upstream=Upstream(UpstreamOptions(host="127.0.0.1", port=9)),
-            companions=companions,
+            services=services,
         )
         messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
         sent = []
@@ -611,12 +611,12 @@ async def test_what_runs_beside_starts_and_ends_with_the_application():
         await app({"type": "lifespan"}, receive, send)
         return sent
 
-    assert [message["type"] for message in await live(Companion("one"), Companion("two"))] == [
+    assert [message["type"] for message in await live(LifespanService("one"), LifespanService("two"))] == [
         "lifespan.startup.complete",
         "lifespan.shutdown.complete",
     ]
     assert log == ["one starts", "two starts", "two ends", "one ends"]
-    (failed,) = (await live(Companion("bad", OSError("port 1 is taken"))))[:1]
+    (failed,) = (await live(LifespanService("bad", OSError("port 1 is taken"))))[:1]
     assert failed == {"type": "lifespan.startup.failed", "message": "port 1 is taken"}
 
 

@@ -26,7 +26,7 @@ def test_the_application_gets_all_that_observes_it_and_all_that_runs_with_it():
     audit = Watcher()
     made, created = service(audit)
     assert made.application == "application"
-    assert created == {"observers": (made.telemetry, audit), "companions": ("listener", audit)}
+    assert created == {"observers": (made.telemetry, audit), "services": ("listener", audit)}
 
 
 def test_a_refused_request_is_audited_and_its_answer_has_the_id():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tools.reference.rst import escaped, heading, literal, table
 
 from chrysaetos.gateway.federate.metrics import GateMetrics
-from chrysaetos.gateway.proxy.coalescing import Sharing
+from chrysaetos.gateway.proxy.coalescing import Coalescer
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
 from chrysaetos.gateway.telemetry.audit import FIELDS
 from chrysaetos.gateway.telemetry.metrics import Telemetry
@@ -47,7 +47,7 @@ def _gateway() -> Telemetry:
         keystone=_nothing(cache=lookups, projects=lookups, keystone_errors=0),
         replicas=_nothing(failovers=0),
         limits=Limits(LimitOptions()),
-        sharing=Sharing(),
+        coalescer=Coalescer(),
         per_project=True,
     )
     telemetry.watch(_nothing(refusals={}))

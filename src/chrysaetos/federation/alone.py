@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.asgi.application import Application
 from chrysaetos.gateway.asgi.request import Request
-from chrysaetos.gateway.federate.handler import GateDoor, GateLimits
+from chrysaetos.gateway.federate.handler import GateLimits, PortalHandler
 from chrysaetos.gateway.federate.metrics import GateMetrics
 from chrysaetos.gateway.service import Service
 from chrysaetos.gateway.telemetry.audit import Audit, open_log
@@ -71,7 +71,7 @@ def build(settings: Settings) -> Service:
     if settings.metrics is not None:
         host, port = settings.metrics
         metrics = (MetricsServer(telemetry.render, host, (port,), ("--metrics-bind", "--metrics-port")),)
-    handler = _GateOnly(GateDoor(Gate(tokens), upstream, settings.limits))
+    handler = _GateOnly(PortalHandler(Gate(tokens), upstream, settings.limits))
     return Service.observed(
         partial(Application, handler, on_close=(upstream.close,)),
         telemetry=telemetry,
@@ -149,12 +149,12 @@ class _RequestLimits:
 class _GateOnly:
     """Passes every request to the gate."""
 
-    def __init__(self, gate: GateDoor) -> None:
+    def __init__(self, gate: PortalHandler) -> None:
         self._gate = gate
         self._limits = _RequestLimits()
 
-    async def answer(self, scope: Message, exchange: Exchange, receive: Receive, send: Send) -> None:  # noqa: ARG002  # the gate reads no body
+    async def handle(self, scope: Message, exchange: Exchange, receive: Receive, send: Send) -> None:  # noqa: ARG002  # the gate reads no body
         """Respond to a request."""
         request = Request(scope, self._limits)
         exchange.path = request.path
-        await self._gate.answer(request, exchange, send)
+        await self._gate.handle(request, exchange, send)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.gateway.asgi.cors import load_cors
 from chrysaetos.gateway.federate.options import load_gate
-from chrysaetos.gateway.proxy.coalescing import Sharing
+from chrysaetos.gateway.proxy.coalescing import Coalescer
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
 from chrysaetos.gateway.routing import create_app
 from chrysaetos.gateway.service import Service
@@ -49,13 +49,13 @@ def build(conf: cfg.ConfigOpts) -> Service:
             wait_seconds=section.wait_seconds,
         )
     )
-    sharing = Sharing(max_age=section.share_max_age) if section.share_requests else None
+    coalescer = Coalescer(max_age=section.share_max_age) if section.share_requests else None
     telemetry = Telemetry(
         keystone=keystone,
         upstreams=pools,
         replicas=pool if isinstance(pool, Replicas) else None,
         limits=limits,
-        sharing=sharing,
+        coalescer=coalescer,
         per_project=section.metrics_per_project,
         max_projects=section.metrics_max_projects,
     )
@@ -68,7 +68,7 @@ def build(conf: cfg.ConfigOpts) -> Service:
         access=access,
         upstream=pool,
         limits=limits,
-        sharing=sharing,
+        coalescer=coalescer,
         gate=gate,
         cors=load_cors(conf),
     )

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["parser", "run"]
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _LINE_OVERHEAD = 64
 """Bytes of a request line beside the URL: a URL that is a little too long gets an answer that says so."""
@@ -65,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
         return 2
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again
     for sock in sockets:
-        _log.info("listening on %s", describe(sock))
+        _LOG.info("listening on %s", describe(sock))
     notifier = Notifier()
     try:
         if conf.gateway.workers == 1:
@@ -103,7 +103,7 @@ def _serve_with_workers(
             log.setup(own, "chrysaetos")
             service = build(own)
         except ConfigError as error:
-            _log.error("a worker cannot start: %s", error)
+            _LOG.error("a worker cannot start: %s", error)
             return 2
         return _serve(
             own,
@@ -172,4 +172,4 @@ def _mutate(conf: cfg.ConfigOpts) -> None:
     try:
         conf.mutate_config_files()
     except (cfg.Error, OSError, ValueError) as error:
-        _log.error("the changed configuration cannot be used, the one before it stays in force: %s", error)
+        _LOG.error("the changed configuration cannot be used, the one before it stays in force: %s", error)

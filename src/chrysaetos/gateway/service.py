@@ -1,4 +1,4 @@
-"""An application with what the server tells it: the gateway, or the gate without one."""
+"""An application with its metrics and audit log: the gateway, or the gate alone."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Service:
     Attributes:
         application: the ASGI application.
         telemetry: the metrics, with those of the server.
-        audit: the audit, or nothing if it is off.
-        reload: reads again what can be read again: the policy, or the tokens.
+        audit: the audit log, empty if it is off.
+        reload: reloads the policy or the tokens.
     """
 
     application: Application
@@ -52,21 +52,21 @@ class Service:
         """Create an application whose requests are counted and audited.
 
         Args:
-            create: creates the application; it gets ``observers`` and ``companions``.
+            create: creates the application; it gets ``observers`` and ``services``.
             telemetry: counts requests.
             portals: counts the requests of portals.
-            audit: writes requests.
-            metrics: shows what is counted.
-            reload: as the attribute.
+            audit: writes the audit log.
+            metrics: serves the metrics.
+            reload: see the attribute.
         """
         for each in portals:
             telemetry.registry.register(each)
-        application = create(observers=(telemetry, *portals, *audit), companions=(*metrics, *audit))
+        application = create(observers=(telemetry, *portals, *audit), services=(*metrics, *audit))
         return cls(application, telemetry, audit, reload)
 
     def on_refused(self, request: RefusedRequest) -> Headers:
-        """Audit a request that the server refused, and return the header field with its id."""
-        exchange = Exchange.of_refused(request)
+        """Audit a request that the server rejected, and return the header with its id."""
+        exchange = Exchange.of_rejected(request)
         for audit in self.audit:
             audit.ended(exchange)
         return [exchange.id_header]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from chrysaetos.http.server.pages import Answer
+    from chrysaetos.http.server.pages import Response
     from chrysaetos.http.types import Application, Message
     from chrysaetos.usage.snapshot import Exposition
 
@@ -43,7 +43,7 @@ def application(
     """
     expected = f"{credentials[0]}:{credentials[1]}".encode() if credentials else None
 
-    def metrics(scope: Message) -> Answer:
+    def metrics(scope: Message) -> Response:
         headers = dict(scope["headers"])
         if expected is not None and not _allowed(headers.get(b"authorization", b""), expected):
             return text(
@@ -54,7 +54,7 @@ def application(
         body = exposition.render(clock(), compressed=compressed)
         return 200, [EXPOSITION, (b"vary", b"accept-encoding"), *encoding], body
 
-    def ready(_: Message) -> Answer:
+    def ready(_: Message) -> Response:
         if exposition.is_fresh(clock()):
             return text(200, "ready")
         return text(503, "there is no usage yet, or it is too old: see /metrics")

@@ -1,4 +1,4 @@
-"""The application around a door."""
+"""The application around a handler."""
 
 import asyncio
 
@@ -7,16 +7,16 @@ from tests.fakes.asgi import AsgiClient
 
 from chrysaetos.errors import Forbidden
 from chrysaetos.gateway.asgi.application import Application
-from chrysaetos.gateway.asgi.exchange import CLIENT_GONE
-from chrysaetos.gateway.asgi.request import ClientGone
-from chrysaetos.http.server.pages import respond
+from chrysaetos.gateway.asgi.exchange import CLIENT_DISCONNECTED
+from chrysaetos.gateway.asgi.request import ClientDisconnected
+from chrysaetos.http.server.pages import send_response
 
 
-class Door:
+class Handler:
     def __init__(self, outcome):
         self._outcome = outcome
 
-    async def answer(self, scope, exchange, receive, send):  # noqa: ARG002
+    async def handle(self, scope, exchange, receive, send):  # noqa: ARG002
         if isinstance(self._outcome, BaseException):
             raise self._outcome
         await self._outcome(send)
@@ -35,14 +35,14 @@ class Watcher:
 
 async def asked(outcome):
     watcher = Watcher()
-    answer = await AsgiClient(Application(Door(outcome), observers=[watcher])).request("GET", "/")
+    answer = await AsgiClient(Application(Handler(outcome), observers=[watcher])).request("GET", "/")
     (exchange,) = watcher.seen
     return answer, exchange
 
 
 async def test_what_the_door_sends_is_counted_and_has_an_id():
     async def outcome(send):
-        await respond(send, (200, [(b"a", b"b")], b"body"))
+        await send_response(send, (200, [(b"a", b"b")], b"body"))
 
     answer, exchange = await asked(outcome)
     assert (answer.status, answer.body, answer.complete) == (200, b"body", True)
@@ -74,19 +74,19 @@ async def test_a_defect_behind_the_beginning_of_an_answer_leaves_it_unfinished()
 
 
 async def test_a_client_that_has_gone_gets_nothing():
-    answer, exchange = await asked(ClientGone())
-    assert (answer.status, exchange.status) == (0, CLIENT_GONE)
+    answer, exchange = await asked(ClientDisconnected())
+    assert (answer.status, exchange.status) == (0, CLIENT_DISCONNECTED)
 
 
 async def test_a_cancelled_request_is_told_and_stays_cancelled():
     watcher = Watcher()
-    client = AsgiClient(Application(Door(asyncio.CancelledError()), observers=[watcher]))
+    client = AsgiClient(Application(Handler(asyncio.CancelledError()), observers=[watcher]))
     with pytest.raises(asyncio.CancelledError):
         await client.request("GET", "/")
-    assert watcher.seen[0].status == CLIENT_GONE
+    assert watcher.seen[0].status == CLIENT_DISCONNECTED
 
 
-class Companion:
+class LifespanService:
     def __init__(self, name, calls, *, fails=False):
         self._name = name
         self._calls = calls
@@ -101,7 +101,7 @@ class Companion:
         self._calls.append(f"{self._name} ends")
 
 
-async def lifespan(*companions, on_close=()):
+async def lifespan(*services, on_close=()):
     messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
     sent = []
 
@@ -111,7 +111,7 @@ async def lifespan(*companions, on_close=()):
     async def send(message):
         sent.append(message["type"].removeprefix("lifespan."))
 
-    application = Application(Door(None), companions=companions, on_close=on_close)
+    application = Application(Handler(None), services=services, on_close=on_close)
     await application({"type": "lifespan"}, receive, send)
     return sent
 
@@ -122,7 +122,7 @@ async def test_companions_end_in_the_other_order_and_what_they_use_after_them():
     async def close():
         calls.append("closed")
 
-    assert await lifespan(Companion("a", calls), Companion("b", calls), on_close=[close]) == [
+    assert await lifespan(LifespanService("a", calls), LifespanService("b", calls), on_close=[close]) == [
         "startup.complete",
         "shutdown.complete",
     ]
@@ -130,4 +130,4 @@ async def test_companions_end_in_the_other_order_and_what_they_use_after_them():
 
 
 async def test_a_companion_that_cannot_start_ends_the_start():
-    assert await lifespan(Companion("a", [], fails=True)) == ["startup.failed"]
+    assert await lifespan(LifespanService("a", [], fails=True)) == ["startup.failed"]

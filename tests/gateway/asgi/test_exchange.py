@@ -7,9 +7,9 @@ from chrysaetos.http.server.server import RefusedRequest
 
 def test_a_refused_request_is_an_exchange_that_has_ended():
     refused = RefusedRequest(HeadersTooLarge("too much"), "192.0.2.1", "POST", "/b", answer_bytes=70)
-    exchange = Exchange.of_refused(refused)
+    exchange = Exchange.of_rejected(refused)
     assert (exchange.client, exchange.method, exchange.path) == ("192.0.2.1", "POST", "/b")
     assert (exchange.status, exchange.error, exchange.reason) == (431, "bad_data", "too much")
     assert (exchange.sent, exchange.complete, exchange.seconds) == (70, True, 0.0)
     assert exchange.id_header == (b"x-openstack-request-id", exchange.request_id.encode("ascii"))
-    assert exchange.request_id != Exchange.of_refused(refused).request_id
+    assert exchange.request_id != Exchange.of_rejected(refused).request_id

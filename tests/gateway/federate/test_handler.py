@@ -1,4 +1,4 @@
-"""The gate as a door of an application, with a real connection to a scripted upstream."""
+"""The gate as a handler of an application, with a real connection to a scripted upstream."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -10,7 +10,7 @@ from tests.fakes.upstream import RawUpstream, answer, answering, silence
 
 from chrysaetos.gateway.asgi.application import Application
 from chrysaetos.gateway.asgi.request import Request
-from chrysaetos.gateway.federate.handler import GateDoor, GateLimits, Portal
+from chrysaetos.gateway.federate.handler import GateLimits, Portal, PortalHandler
 from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.http.upstream.pool import Upstream, UpstreamOptions
 from chrysaetos.portals.gate import Gate
@@ -23,16 +23,16 @@ ANSWER = answer(BODY, headers=(b"Content-Type: text/plain; version=0.0.4", b"Set
 GOOD = "/federate?match[]=up"
 
 
-class Door:
+class Handler:
     """Every request goes to the gate."""
 
     def __init__(self, gate):
         self._gate = gate
 
-    async def answer(self, scope, exchange, receive, send):  # noqa: ARG002
+    async def handle(self, scope, exchange, receive, send):  # noqa: ARG002
         request = Request(scope, GatewayOptions())
         exchange.path = request.path
-        await self._gate.answer(request, exchange, send)
+        await self._gate.handle(request, exchange, send)
 
 
 class Here:
@@ -62,9 +62,9 @@ async def here(directory, script=None, **limits):
     async with RawUpstream(script or answering(ANSWER)) as server:
         upstream = Upstream(UpstreamOptions(host="127.0.0.1", port=server.port))
         gate = Gate(TokenFile(directory / "tokens.json"))
-        door = GateDoor(gate, upstream, GateLimits(**{"requests_per_second": 0, **limits}))
+        handler = PortalHandler(gate, upstream, GateLimits(**{"requests_per_second": 0, **limits}))
         secrets = {name: secret.encode() for name, (secret, _) in made.items()}
-        yield Here(Application(Door(door), observers=[watcher]), secrets, server, watcher)
+        yield Here(Application(Handler(handler), observers=[watcher]), secrets, server, watcher)
         assert upstream.in_use == 0
         await upstream.close()
 
@@ -245,4 +245,4 @@ async def test_what_the_upstream_says_of_itself_is_not_for_portals(tmp_path, sta
 )
 def test_a_portal_is_known_by_the_one_credential_that_it_shows(headers, takes):
     scope = {"raw_path": b"/any", "query_string": b"", "method": "GET", "headers": headers}
-    assert GateDoor.takes(Request(scope, GatewayOptions())) is takes
+    assert PortalHandler.takes(Request(scope, GatewayOptions())) is takes

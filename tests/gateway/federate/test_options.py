@@ -40,8 +40,8 @@ def test_a_token_file_opens_it_with_its_limits_and_metrics(tmp_path):
         failures_burst=6,
         failures_per_second=7.5,
     )
-    door, _ = load_gate(conf, UPSTREAM)
-    limits = door._limits
+    handler, _ = load_gate(conf, UPSTREAM)
+    limits = handler._limits
     assert (limits.timeout, limits.total_seconds, limits.response_bytes) == (1.5, 2.5, 3)
     assert (limits.requests, limits.requests_per_second) == (4, 5.5)
     assert (limits.failures, limits.failures_per_second) == (6, 7.5)

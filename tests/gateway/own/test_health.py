@@ -28,7 +28,7 @@ class Upstream:
 
 
 async def ready(health):
-    status, _, body = await health.answer(None, find("GET", "/-/ready").endpoint, "http")
+    status, _, body = await health.handle(None, find("GET", "/-/ready").endpoint, "http")
     return status, json.loads(body)
 
 
@@ -37,8 +37,8 @@ async def ready(health):
     [
         (200, "ok"),
         (404, "ok"),  # an engine with Prometheus' API that does not have this path
-        (400, "Prometheus answered 400"),
-        (503, "Prometheus answered 503"),
+        (400, "Prometheus returned 400"),
+        (503, "Prometheus returned 503"),
         (None, "Prometheus cannot be reached"),
     ],
 )

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chrysaetos.errors import GatewayTimeout
-from chrysaetos.gateway.proxy.coalescing import Key, Sharing
+from chrysaetos.gateway.proxy.coalescing import Coalescer, Key
 from chrysaetos.http.upstream.response import BodyStream, UpstreamResponse
 
 KEY = Key("GET", b"/api/v1/query?query=up", b"", 'project="A"', ((b"accept-encoding", b"gzip"),))
@@ -68,27 +68,27 @@ def streamed():
     return UpstreamResponse(200, HEADERS, None, None, BodyStream(Connection()))
 
 
-async def started(sharing, upstream, number, key=KEY):
-    tasks = [asyncio.create_task(sharing.fetch(key, upstream.ask)) for _ in range(number)]
+async def started(coalescer, upstream, number, key=KEY):
+    tasks = [asyncio.create_task(coalescer.fetch(key, upstream.ask)) for _ in range(number)]
     await settle()
     return tasks
 
 
 async def test_concurrent_callers_share_one_request():
-    sharing, upstream = Sharing(), Upstream()
-    tasks = await started(sharing, upstream, 5)
+    coalescer, upstream = Coalescer(), Upstream()
+    tasks = await started(coalescer, upstream, 5)
     await upstream.answer(whole())
     responses = [task.result() for task in tasks]
     assert upstream.asked == 1
     assert [(r.status, r.headers, r.content_length, r.body) for r in responses] == [
         (200, HEADERS, 2, b"{}")
     ] * 5
-    assert (sharing.shared, sharing.alone, len(sharing)) == (4, 0, 0)
+    assert (coalescer.shared, coalescer.alone, len(coalescer)) == (4, 0, 0)
 
 
 async def test_each_caller_gets_its_own_copy():
-    sharing, upstream = Sharing(), Upstream()
-    tasks = await started(sharing, upstream, 3)
+    coalescer, upstream = Coalescer(), Upstream()
+    tasks = await started(coalescer, upstream, 3)
     await upstream.answer(whole())
     leader, *others = [task.result() for task in tasks]
     for response in others:
@@ -99,8 +99,8 @@ async def test_each_caller_gets_its_own_copy():
 
 
 async def test_body_that_arrived_in_pieces_is_shared():
-    sharing, upstream = Sharing(), Upstream()
-    tasks = await started(sharing, upstream, 2)
+    coalescer, upstream = Coalescer(), Upstream()
+    tasks = await started(coalescer, upstream, 2)
     stream = BodyStream(Connection())
     stream.push(b"a")
     stream.push(b"b")
@@ -111,12 +111,12 @@ async def test_body_that_arrived_in_pieces_is_shared():
 
 
 async def test_response_is_not_cached():
-    sharing, upstream = Sharing(), Upstream()
+    coalescer, upstream = Coalescer(), Upstream()
     for number in (1, 2):
-        (task,) = await started(sharing, upstream, 1)
+        (task,) = await started(coalescer, upstream, 1)
         await upstream.answer(whole(b"%d" % number))
         assert task.result().body == b"%d" % number
-    assert (upstream.asked, sharing.shared) == (2, 0)
+    assert (upstream.asked, coalescer.shared) == (2, 0)
 
 
 @pytest.mark.parametrize(
@@ -132,20 +132,20 @@ async def test_response_is_not_cached():
     ],
 )
 async def test_different_requests_are_not_shared(other):
-    sharing, upstream = Sharing(), Upstream()
-    (one,) = await started(sharing, upstream, 1)
-    (two,) = await started(sharing, upstream, 1, other)
+    coalescer, upstream = Coalescer(), Upstream()
+    (one,) = await started(coalescer, upstream, 1)
+    (two,) = await started(coalescer, upstream, 1, other)
     assert upstream.asked == 2
     await upstream.answer(whole(b"of one"))
     assert not two.done()
     await upstream.answer(whole(b"of two"))
     assert (one.result().body, two.result().body) == (b"of one", b"of two")
-    assert sharing.shared == 0
+    assert coalescer.shared == 0
 
 
 async def test_streamed_response_is_not_shared():
-    sharing, upstream = Sharing(), Upstream()
-    tasks = await started(sharing, upstream, 3)
+    coalescer, upstream = Coalescer(), Upstream()
+    tasks = await started(coalescer, upstream, 3)
     first = streamed()
     await upstream.answer(first)
     assert tasks[0].result() is first
@@ -153,12 +153,12 @@ async def test_streamed_response_is_not_shared():
     for _ in range(2):
         await upstream.answer(streamed())
     assert len({id(task.result()) for task in tasks}) == 3
-    assert (sharing.shared, sharing.alone, len(sharing)) == (0, 2, 0)
+    assert (coalescer.shared, coalescer.alone, len(coalescer)) == (0, 2, 0)
 
 
 async def test_cancelling_the_first_caller_does_not_affect_the_others():
-    sharing, upstream = Sharing(), Upstream()
-    leader, *others = await started(sharing, upstream, 4)
+    coalescer, upstream = Coalescer(), Upstream()
+    leader, *others = await started(coalescer, upstream, 4)
     leader.cancel()
     await settle()
     assert leader.cancelled()
@@ -166,12 +166,12 @@ async def test_cancelling_the_first_caller_does_not_affect_the_others():
     upstream.pending.pop(0)
     await upstream.answer(whole())
     assert [task.result().body for task in others] == [b"{}"] * 3
-    assert (upstream.asked, len(sharing)) == (2, 0)
+    assert (upstream.asked, len(coalescer)) == (2, 0)
 
 
 async def test_cancelling_a_waiting_caller_does_not_affect_the_others():
-    sharing, upstream = Sharing(), Upstream()
-    leader, gone, stays = await started(sharing, upstream, 3)
+    coalescer, upstream = Coalescer(), Upstream()
+    leader, gone, stays = await started(coalescer, upstream, 3)
     gone.cancel()
     await settle()
     assert gone.cancelled()
@@ -181,37 +181,37 @@ async def test_cancelling_a_waiting_caller_does_not_affect_the_others():
 
 
 async def test_all_callers_are_cancelled():
-    sharing, upstream = Sharing(), Upstream()
-    tasks = await started(sharing, upstream, 3)
+    coalescer, upstream = Coalescer(), Upstream()
+    tasks = await started(coalescer, upstream, 3)
     for task in tasks:
         task.cancel()
     await settle()
     assert all(task.cancelled() for task in tasks)
-    assert (upstream.asked, upstream.cancelled, len(sharing)) == (1, 1, 0)
+    assert (upstream.asked, upstream.cancelled, len(coalescer)) == (1, 1, 0)
 
 
 @pytest.mark.parametrize("failure", [GatewayTimeout("too slow"), KeyError("a defect")])
 async def test_an_error_is_shared(failure):
-    sharing, upstream = Sharing(), Upstream()
-    tasks = await started(sharing, upstream, 3)
+    coalescer, upstream = Coalescer(), Upstream()
+    tasks = await started(coalescer, upstream, 3)
     await upstream.answer(failure)
     assert [task.exception() for task in tasks] == [failure] * 3
-    assert (upstream.asked, sharing.shared, len(sharing)) == (1, 2, 0)
+    assert (upstream.asked, coalescer.shared, len(coalescer)) == (1, 2, 0)
 
 
 async def test_old_request_is_not_joined():
     now = 100.0
-    sharing, upstream = Sharing(max_age=1.0, clock=lambda: now), Upstream()
-    (old,) = await started(sharing, upstream, 1)
+    coalescer, upstream = Coalescer(max_age=1.0, clock=lambda: now), Upstream()
+    (old,) = await started(coalescer, upstream, 1)
     now = 101.0
-    (joined,) = await started(sharing, upstream, 1)
+    (joined,) = await started(coalescer, upstream, 1)
     assert upstream.asked == 1
     now = 101.5
-    new, follower = await started(sharing, upstream, 2)
+    new, follower = await started(coalescer, upstream, 2)
     assert upstream.asked == 2
     await upstream.answer(whole(b"old"))
     assert (old.result().body, joined.result().body) == (b"old", b"old")
-    (late,) = await started(sharing, upstream, 1)  # the end of the old request did not remove the new one
+    (late,) = await started(coalescer, upstream, 1)  # the end of the old request did not remove the new one
     await upstream.answer(whole(b"new"))
     assert [task.result().body for task in (new, follower, late)] == [b"new"] * 3
     assert upstream.asked == 2

@@ -11,7 +11,7 @@ from tests.fakes.remote_read import EQ, Matcher, query
 from tests.fakes.upstream import RawUpstream, answer
 
 from chrysaetos.access.grants import PolicyAccess
-from chrysaetos.gateway.proxy.coalescing import Sharing
+from chrysaetos.gateway.proxy.coalescing import Coalescer
 from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.gateway.routing import create_app
 from chrysaetos.http.upstream.pool import Upstream, UpstreamOptions
@@ -80,7 +80,7 @@ async def gateway(tmp_path, engine=ENGINE, **upstream_options):
             identity=FakeIdentity(CALLERS),
             access=PolicyAccess(conf, "project"),
             upstream=upstream,
-            sharing=Sharing(),
+            coalescer=Coalescer(),
         )
         yield AsgiClient(app), server
         await upstream.close()

@@ -14,8 +14,8 @@ from tests.fakes.upstream import RawUpstream, answer, answering
 
 from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.errors import BadGateway, BadRequest
-from chrysaetos.gateway.proxy.coalescing import Sharing
-from chrysaetos.gateway.proxy.filtering import Filtered
+from chrysaetos.gateway.proxy.coalescing import Coalescer
+from chrysaetos.gateway.proxy.filtering import FilteredEndpoints
 from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.gateway.routing import create_app
 from chrysaetos.gateway.telemetry.audit import Audit
@@ -117,7 +117,7 @@ async def gateway(script=prometheus, policy="{}", tmp_path=None, observers=(), *
             identity=FakeIdentity(CALLERS),
             access=PolicyAccess(conf, "project"),
             upstream=upstream,
-            sharing=Sharing(),
+            coalescer=Coalescer(),
             observers=observers,
         )
         yield Gateway(app, server)
@@ -245,7 +245,7 @@ async def test_an_answer_that_is_not_understood_is_not_passed_on(sent, caplog):
         response = await g.ask("/api/v1/targets")
         assert (response.status, response.json["errorType"]) == (502, "bad_gateway")
         assert b"secret" not in response.body
-        assert "cannot be filtered" in caplog.text
+        assert "cannot filter the response" in caplog.text
 
 
 async def test_a_prometheus_that_is_not_ready_is_unavailable():
@@ -264,9 +264,9 @@ async def test_an_answer_that_is_longer_than_the_limit_is_not_read(chunked):
         sent = answer(b" " * 160_000)
     async with RawUpstream(answering(sent)) as server:
         upstream = Upstream(UpstreamOptions(host="127.0.0.1", port=server.port))
-        filtered = Filtered(upstream, timeout=5, bounds=DEFAULT_BOUNDS, limit=100_000)
+        filtered = FilteredEndpoints(upstream, timeout=5, bounds=DEFAULT_BOUNDS, limit=100_000)
         with pytest.raises(BadGateway):
-            await filtered.answer(find("GET", "/api/v1/targets").endpoint, A, b"")
+            await filtered.handle(find("GET", "/api/v1/targets").endpoint, A, b"")
         assert upstream.in_use == 0
         await upstream.close()
 
@@ -294,11 +294,11 @@ async def test_only_what_has_a_filter_is_filtered():
                 assert (await g.ask(endpoint.path)).status == 200
     async with RawUpstream(prometheus) as server:
         upstream = Upstream(UpstreamOptions(host="127.0.0.1", port=server.port))
-        filtered = Filtered(upstream, timeout=5, bounds=DEFAULT_BOUNDS, limit=1000)
+        filtered = FilteredEndpoints(upstream, timeout=5, bounds=DEFAULT_BOUNDS, limit=1000)
         with pytest.raises(LookupError):
-            await filtered.answer(find("GET", "/api/v1/query").endpoint, A, b"")
+            await filtered.handle(find("GET", "/api/v1/query").endpoint, A, b"")
         with pytest.raises(BadRequest):
-            await filtered.answer(find("GET", "/api/v1/rules").endpoint, A, b"type=x")
+            await filtered.handle(find("GET", "/api/v1/rules").endpoint, A, b"type=x")
         await upstream.close()
 
 

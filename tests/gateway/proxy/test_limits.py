@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from chrysaetos.errors import AnswerTooLong, TooManyRequests, Unavailable
-from chrysaetos.gateway.proxy.limits import Capped, LimitOptions, Limits, account
+from chrysaetos.gateway.proxy.limits import CappedBody, LimitOptions, Limits, account
 from chrysaetos.http.upstream.response import BodyStream, UpstreamBroken, UpstreamResponse
 from chrysaetos.identity.caller import Caller
 
@@ -360,7 +360,7 @@ def answer(*pieces, content_length=None):
 
 async def test_response_within_the_limit_is_unchanged():
     response, stream, connection = answer(b"1234")
-    body = Capped(response, 8)
+    body = CappedBody(response, 8)
     assert await anext(body) == b"1234"
     stream.push(b"5678")
     assert await anext(body) == b"5678"
@@ -370,26 +370,26 @@ async def test_response_within_the_limit_is_unchanged():
 
 
 async def test_complete_response_within_the_limit():
-    body = Capped(UpstreamResponse(200, [], 4, b"1234", None), 4)
+    body = CappedBody(UpstreamResponse(200, [], 4, b"1234", None), 4)
     assert [piece async for piece in body] == [b"1234"]
 
 
 async def test_content_length_over_the_limit_is_an_error():
     response, _, connection = answer(content_length=9)
     with pytest.raises(AnswerTooLong, match=r"longer than 8 bytes \(max_response_bytes\)") as raised:
-        Capped(response, 8)
+        CappedBody(response, 8)
     assert (raised.value.status, raised.value.error_type) == (422, "execution")
     assert connection.aborted
 
 
 async def test_complete_response_over_the_limit_is_an_error():
     with pytest.raises(AnswerTooLong):
-        Capped(UpstreamResponse(200, [], None, b"123456789", None), 8)
+        CappedBody(UpstreamResponse(200, [], None, b"123456789", None), 8)
 
 
 async def test_streamed_response_over_the_limit_is_aborted():
     response, stream, connection = answer(b"1234")
-    body = Capped(response, 8)
+    body = CappedBody(response, 8)
     assert await anext(body) == b"1234"
     stream.push(b"56789")
     with pytest.raises(UpstreamBroken, match="longer than 8 bytes"):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chrysaetos.errors import AnswerTooLong, BadGateway
-from chrysaetos.gateway.proxy.relay import accepted_encodings, pass_on
+from chrysaetos.gateway.proxy.relay import accepted_encodings, relay_response
 from chrysaetos.http.upstream.response import BodyStream, UpstreamBroken, UpstreamResponse
 
 
@@ -34,7 +34,7 @@ def whole(status, body=b"body", headers=()):
 async def test_a_whole_answer_goes_out_in_two_messages_with_few_headers():
     sink = Sink()
     headers = [(b"content-type", b"t"), (b"set-cookie", b"c"), (b"content-length", b"4"), (b"etag", b"e")]
-    await pass_on(whole(404, headers=headers), sink, 0)
+    await relay_response(whole(404, headers=headers), sink, 0)
     assert sink.messages == [
         {
             "type": "http.response.start",
@@ -49,16 +49,16 @@ async def test_a_whole_answer_goes_out_in_two_messages_with_few_headers():
 async def test_what_is_meant_for_the_gateway_ends_there(status):
     sink = Sink()
     with pytest.raises(BadGateway):
-        await pass_on(whole(status), sink, 0)
+        await relay_response(whole(status), sink, 0)
     assert sink.messages == []
 
 
 async def test_an_answer_of_a_known_length_is_refused_beforehand():
     sink = Sink()
-    await pass_on(whole(200), sink, 4)
+    await relay_response(whole(200), sink, 4)
     sink.messages.clear()
     with pytest.raises(AnswerTooLong):
-        await pass_on(whole(200), sink, 3)
+        await relay_response(whole(200), sink, 3)
     assert sink.messages == []
 
 
@@ -73,7 +73,7 @@ async def test_an_answer_that_breaks_off_is_left_unfinished_and_given_up():
             stream.finish(UpstreamBroken("cut"))
             return piece
 
-    await pass_on(Breaking(200, [], None, None, stream), sink, 0)
+    await relay_response(Breaking(200, [], None, None, stream), sink, 0)
     assert sink.messages[1:] == [{"type": "http.response.body", "body": b"some", "more_body": True}]
     assert source.aborted is False  # it had ended by itself
 
@@ -86,7 +86,7 @@ def streaming(source, status=200):
 async def test_the_connection_of_a_response_that_is_not_for_clients_is_released(status):
     source = Source()
     with pytest.raises(BadGateway):
-        await pass_on(streaming(source, status), Sink(), 0)
+        await relay_response(streaming(source, status), Sink(), 0)
     assert source.aborted
 
 
@@ -102,7 +102,7 @@ async def test_a_client_that_is_cancelled_while_it_is_sent_to_releases_the_upstr
             blocked.set()
             await asyncio.get_running_loop().create_future()
 
-    task = asyncio.create_task(pass_on(response, send, 0))
+    task = asyncio.create_task(relay_response(response, send, 0))
     await blocked.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

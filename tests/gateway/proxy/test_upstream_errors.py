@@ -102,7 +102,7 @@ async def test_the_log_has_its_beginning_and_the_requests_id(caplog):
         await checked_error(response(body), "req-77")
     (record,) = caplog.records
     line = record.getMessage()
-    assert line.startswith("req-77: Prometheus answered 400: 'remoteAddr:")
+    assert line.startswith("req-77: Prometheus returned 400: 'remoteAddr:")
     assert '"10.0.0.7:1"\\x1b[31m\\nfake line \\xe4 \\ufffdxxx' in line
     assert line.isascii()
     assert line.isprintable()

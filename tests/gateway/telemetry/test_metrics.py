@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from chrysaetos import __version__
 from chrysaetos.gateway.asgi.exchange import Exchange
-from chrysaetos.gateway.proxy.coalescing import Sharing
+from chrysaetos.gateway.proxy.coalescing import Coalescer
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
 from chrysaetos.gateway.telemetry.metrics import Telemetry
 from chrysaetos.http.upstream.pool import Upstream, UpstreamOptions
@@ -142,7 +142,7 @@ def test_counters_of_other_parts_are_read_at_scrape_time():
     cache = CallerCache(clock=lambda: 0.0)
     upstream = Upstream(UpstreamOptions(host="localhost", port=9090))
     limits = Limits(LimitOptions(max_requests=3))
-    sharing = Sharing()
+    coalescer = Coalescer()
     domains = SimpleNamespace(hits=0, misses=0)
     keystone = SimpleNamespace(cache=cache, projects=domains, keystone_errors=0)
     replicas = Replicas((upstream,))
@@ -151,7 +151,7 @@ def test_counters_of_other_parts_are_read_at_scrape_time():
         upstreams={"localhost:9090": upstream},
         replicas=replicas,
         limits=limits,
-        sharing=sharing,
+        coalescer=coalescer,
     )
     before = samples(telemetry)
     assert before["token_cache_requests_total", "hit"] == 0
@@ -166,7 +166,7 @@ def test_counters_of_other_parts_are_read_at_scrape_time():
     limits.try_acquire("B")
     limits.try_acquire("B")
     limits.refused, limits.refused_in_all, limits.waited = 5, 6, 7
-    sharing.shared = 8
+    coalescer.shared = 8
     keystone.keystone_errors, domains.hits, domains.misses = 5, 9, 10
     replicas.failovers = 11
     expected = {

@@ -16,7 +16,7 @@ APP = Pages(
         ("GET", "/metrics?a=b", 200, b"a=b"),
         ("HEAD", "/metrics?a=b", 200, b""),
         ("GET", "/", 503, b"no\n"),
-        ("GET", "/other", 404, b"the pages here are /metrics and /\n"),
+        ("GET", "/other", 404, b"the available pages are /metrics and /\n"),
         ("HEAD", "/other", 404, b""),
         ("POST", "/metrics", 405, b"use GET or HEAD\n"),
     ],

@@ -1,4 +1,4 @@
-"""The ASGI application around a door: an exchange for each request; and errors become answers."""
+"""The ASGI application around a handler: creates an exchange for each request and renders errors."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import time
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import ApiError, render
-from chrysaetos.gateway.asgi.exchange import CLIENT_GONE, Exchange
-from chrysaetos.gateway.asgi.request import ClientGone
-from chrysaetos.http.server.pages import respond
+from chrysaetos.gateway.asgi.exchange import CLIENT_DISCONNECTED, Exchange
+from chrysaetos.gateway.asgi.request import ClientDisconnected
+from chrysaetos.http.server.pages import send_response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -20,67 +20,67 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.asgi.exchange import Observer
     from chrysaetos.http.types import Message, Receive, Send
 
-    class Door(Protocol):
-        """What answers requests."""
+    class Handler(Protocol):
+        """Handles requests."""
 
-        async def answer(self, scope: Message, exchange: Exchange, receive: Receive, send: Send) -> None:
-            """Answer a request, and fill in what becomes known of it.
+        async def handle(self, scope: Message, exchange: Exchange, receive: Receive, send: Send) -> None:
+            """Handle a request and record its details on the exchange.
 
             Raises:
-                ApiError: the answer is this error; nothing has been sent.
-                ClientGone: there is nobody to answer.
+                ApiError: the error to respond with; nothing has been sent.
+                ClientDisconnected: the client has disconnected.
             """
             ...
 
-    class Companion(Protocol):
-        """Something that runs beside the application."""
+    class LifespanService(Protocol):
+        """A service that starts and stops with the application."""
 
         async def start(self) -> None:
-            """Begin.
+            """Start.
 
             Raises:
-                OSError: it cannot.
+                OSError: the service cannot start.
             """
             ...
 
         async def close(self) -> None:
-            """End."""
+            """Stop."""
             ...
 
 
-__all__ = ["Application", "Companion", "Door"]
+__all__ = ["Application", "Handler", "LifespanService"]
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 class Application:
     """An ASGI 3 application.
 
     Args:
-        door: answers the requests.
-        cors: what pages of other origins may do; None for nothing.
-        observers: who is told of each request.
-        companions: what starts and ends with the application.
-        on_close: called in turn at the end, after the companions have ended.
+        handler: handles the requests.
+        cors: the rules for pages of other origins; None to allow none.
+        observers: observers of each request.
+        services: services that start and stop with the application.
+        on_close: called in order at shutdown, after the services have stopped.
     """
 
     def __init__(
         self,
-        door: Door,
+        handler: Handler,
         *,
         cors: Cors | None = None,
         observers: Sequence[Observer] = (),
-        companions: Sequence[Companion] = (),
+        services: Sequence[LifespanService] = (),
         on_close: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
-        self._door = door
+        self._handler = handler
         self._cors = cors
         self._observers = tuple(observers)
-        self._companions = tuple(companions)
+        self._services = tuple(services)
         self._on_close = tuple(on_close)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Serve one connection scope of ASGI."""
+        """Serve an ASGI connection scope."""
         kind = scope["type"]
         if kind == "http":
             await self._http(scope, receive, send)
@@ -100,21 +100,21 @@ class Application:
             allowed = self._cors.answering(exchange.method, scope["headers"])
             sending = _counting(exchange, send, allowed)
         try:
-            await self._door.answer(scope, exchange, receive, sending)
-        except ClientGone:
-            exchange.status = exchange.status or CLIENT_GONE
-        except asyncio.CancelledError:  # the server's word for the same
-            exchange.status = exchange.status or CLIENT_GONE
+            await self._handler.handle(scope, exchange, receive, sending)
+        except ClientDisconnected:
+            exchange.status = exchange.status or CLIENT_DISCONNECTED
+        except asyncio.CancelledError:  # the server cancels the task when the client disconnects
+            exchange.status = exchange.status or CLIENT_DISCONNECTED
             raise
         except ApiError as error:
             exchange.error = error.error_type
-            await respond(sending, render(error), head=exchange.method == "HEAD")
-        except Exception:  # whatever it is, the caller gets an answer and no data
-            _log.exception("%s failed", exchange.request_id)
+            await send_response(sending, render(error), head=exchange.method == "HEAD")
+        except Exception:  # the caller gets an error without details
+            _LOG.exception("%s failed", exchange.request_id)
             exchange.error = ApiError.error_type
             if not exchange.status:
-                # Behind a started answer the server closes the connection instead.
-                await respond(sending, render(ApiError("an internal error; the gateway's log has more")))
+                # If the response has started, the server closes the connection instead.
+                await send_response(sending, render(ApiError("internal error; see the gateway's log")))
         finally:
             exchange.ended = time.perf_counter()
             for observer in self._observers:
@@ -123,22 +123,22 @@ class Application:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         try:
-            for companion in self._companions:
-                await companion.start()
+            for service in self._services:
+                await service.start()
         except OSError as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        for companion in reversed(self._companions):
-            await companion.close()
+        for service in reversed(self._services):
+            await service.close()
         for close in self._on_close:
             await close()
         await send({"type": "lifespan.shutdown.complete"})
 
 
 def _counting(exchange: Exchange, send: Send, allowed: Iterable[tuple[bytes, bytes]] = ()) -> Send:
-    """A ``send`` that adds the request's id and CORS to the answer, and tells the exchange what was sent."""
+    """Return a ``send`` that adds the request's id and CORS headers, and records status and bytes."""
     own = (*allowed, exchange.id_header)
 
     def counting(message: Message) -> Awaitable[None]:

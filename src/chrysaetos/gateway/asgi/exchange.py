@@ -1,7 +1,7 @@
-"""One request and its answer, as audit, metrics and limits look at it.
+"""A request and its response, for the audit log, metrics and limits.
 
-The application makes one for each request and fills it in on the way. When the answer has been sent, or
-the client has gone, it is shown to each observer, once.
+The application creates an exchange for each request and records details on it. When the response has been
+sent, or the client has disconnected, each observer gets the exchange once.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ if TYPE_CHECKING:
     from chrysaetos.tenancy.parameters import Text
     from chrysaetos.tenancy.scope import Scope
 
-__all__ = ["CLIENT_GONE", "Exchange", "Observer"]
+__all__ = ["CLIENT_DISCONNECTED", "Exchange", "Observer"]
 
-CLIENT_GONE = 499
-"""The status of an exchange whose client went away before its answer began; it is never sent."""
+CLIENT_DISCONNECTED = 499
+"""The status of an exchange whose client disconnected before the response began; it is never sent."""
 
 
 class Exchange:
-    """What is known of one request and its answer.
+    """The details of a request and its response.
 
     Attributes:
-        request_id: the id that the client is told in ``X-Openstack-Request-Id``.
+        request_id: the id that the client gets in ``X-Openstack-Request-Id``.
         method: the request's method.
-        path: its path as it was sent, without the configured prefix; "" while it is not known.
-        client: address of the peer, "" for a Unix socket.
+        path: the path as sent, without the configured prefix; "" while unknown.
+        client: the client's address, "" for a Unix socket.
         endpoint: the row of the endpoint table, None for a path that is not in it.
-        caller: who asks, None while it is not known.
-        scope: what the caller may see, None while it is not known.
-        texts: the PromQL texts of the request, as they came and as they were sent.
-        status: status of the answer, 0 while there is none.
-        error: the error that the answer is, if the gateway made it: its errorType; else "".
-        reason: why the request was refused before it was understood, in the gateway's own words; else "".
-        complete: whether the answer was sent to its end.
-        sent: bytes of the answer's body.
-        upstream_seconds: from sending the request to the upstream until the head of its answer; None if it
-            was not asked.
-        started, ended: ``time.perf_counter()`` at the beginning and at the end.
+        caller: the caller, None while unknown.
+        scope: what the caller may see, None while unknown.
+        texts: the PromQL texts of the request, as received and as sent to the upstream.
+        status: the status of the response, 0 while there is none.
+        error: the errorType of an error response of the gateway itself, otherwise "".
+        reason: why the server rejected the request before it reached the application, otherwise "".
+        complete: whether the response was sent completely.
+        sent: bytes of the response's body.
+        upstream_seconds: time from sending the request to the upstream until the headers of its response;
+            None if no request was sent.
+        started, ended: ``time.perf_counter()`` at the start and at the end.
     """
 
     __slots__ = (
@@ -83,8 +83,8 @@ class Exchange:
         self.upstream_seconds: float | None = None
 
     @classmethod
-    def of_refused(cls, request: RefusedRequest) -> Self:
-        """Return the exchange of a request that the server refused, which is over."""
+    def of_rejected(cls, request: RefusedRequest) -> Self:
+        """Return the completed exchange of a request that the server rejected."""
         exchange = cls(request.method, request.client)
         exchange.path = request.path
         error = request.error
@@ -94,31 +94,31 @@ class Exchange:
 
     @property
     def id_header(self) -> tuple[bytes, bytes]:
-        """The header field that tells the client the request's id."""
+        """The response header with the request's id."""
         return (b"x-openstack-request-id", self.request_id.encode("ascii"))
 
     @property
     def seconds(self) -> float:
-        """How long the whole took."""
+        """The duration of the exchange."""
         return self.ended - self.started
 
 
 def _request_id() -> str:
-    """An id in the form that OpenStack's services give theirs: ``req-`` and a random UUID (RFC 9562, 5.4).
+    """Return an id in the format of OpenStack: ``req-`` and a random UUID (RFC 9562, 5.4).
 
-    It tells requests apart and protects nothing, so it need not come from the kernel, as ``uuid4`` has it.
+    The id is not a secret, so it does not need the kernel's random numbers that ``uuid4`` uses.
     """
     digits = f"{random.getrandbits(128):032x}"
     return f"req-{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
 class Observer(Protocol):
-    """Anything that wants to know of requests. It must be quick, and must not raise."""
+    """Observes requests. Its methods must be fast and must not raise."""
 
     def begun(self, exchange: Exchange) -> None:
-        """A request has come in; little is known of it."""
+        """Observe the start of a request, when few details are known."""
         ...
 
     def ended(self, exchange: Exchange) -> None:
-        """Its answer has been sent, or given up."""
+        """Observe the end of a request: its response was sent or aborted."""
         ...

@@ -1,4 +1,4 @@
-"""One request, as the application sees it, and its body."""
+"""A request with its limits, and its body."""
 
 from __future__ import annotations
 
@@ -12,50 +12,50 @@ if TYPE_CHECKING:
     from chrysaetos.http.types import Message, Receive
 
     class RequestLimits(Protocol):
-        """What a request is measured by."""
+        """Limits on a request."""
 
         @property
         def path_prefix(self) -> str:
-            """Taken off each request's path."""
+            """The prefix that is removed from paths."""
             ...
 
         @property
         def max_url_bytes(self) -> int:
-            """Longest URL, with its query."""
+            """Maximum length of a URL with its query."""
             ...
 
         @property
         def max_body_bytes(self) -> int:
-            """Longest body."""
+            """Maximum length of a body."""
             ...
 
 
-__all__ = ["ClientGone", "Request"]
+__all__ = ["ClientDisconnected", "Request"]
 
 _FORM = b"application/x-www-form-urlencoded"
 _PROTOBUF = b"application/x-protobuf"
 
 
-class ClientGone(Exception):
+class ClientDisconnected(Exception):
     """The client closed its connection before its request was complete."""
 
 
 class Request:
-    """A request without a look at who sent it.
+    """A request, before its caller is identified.
 
     Args:
         scope: ASGI's connection scope.
         options: the limits.
 
     Attributes:
-        method: its method.
-        path: its path as it was sent, without the configured prefix.
-        query: the query of its URL, as it was sent.
+        method: the method.
+        path: the path as sent, without the configured prefix.
+        query: the query of the URL, as sent.
         headers: names in lower case, and values, in the order of the request.
 
     Raises:
         UriTooLong: the URL is longer than the limit.
-        NotFound: the path is not below the prefix.
+        NotFound: the path does not start with the prefix.
     """
 
     __slots__ = ("_options", "headers", "method", "path", "query")
@@ -76,23 +76,23 @@ class Request:
             if path == prefix:
                 path += "/"
             if not path.startswith(f"{prefix}/"):
-                raise NotFound("this path is not served here")
+                raise NotFound("this path does not exist here")
             path = path[len(prefix) :]
         self.path = path
 
     def header(self, name: bytes) -> bytes | None:
-        """The first value of a header."""
+        """Return the first value of a header, or None."""
         for key, value in self.headers:
             if key == name:
                 return value
         return None
 
     async def form(self, receive: Receive) -> bytes:
-        """The form body of a POST or PUT, as it was sent; empty where there is none.
+        """Return the form body of a POST or PUT as sent; empty if there is none.
 
         Raises:
             UnsupportedMediaType: the body is not a form.
-            ContentTooLarge, BadRequest, ClientGone: as :meth:`raw`.
+            ContentTooLarge, BadRequest, ClientDisconnected: as :meth:`raw`.
         """
         body = await self.raw(receive)
         if body and self._media_type() != _FORM:
@@ -100,11 +100,11 @@ class Request:
         return body
 
     async def message(self, receive: Receive) -> bytes:
-        """The body of a remote read, as it was sent.
+        """Return the body of a remote read as sent.
 
         Raises:
-            UnsupportedMediaType: the headers do not say that it is a compressed message.
-            ContentTooLarge, BadRequest, ClientGone: as :meth:`raw`.
+            UnsupportedMediaType: the headers are not those of a compressed message.
+            ContentTooLarge, BadRequest, ClientDisconnected: as :meth:`raw`.
         """
         encoding = (self.header(b"content-encoding") or b"").strip().lower()
         if self._media_type() != _PROTOBUF or encoding != b"snappy":
@@ -114,12 +114,12 @@ class Request:
         return await self.raw(receive)
 
     async def raw(self, receive: Receive) -> bytes:
-        """The body, as it was sent; empty where there is none.
+        """Return the body as sent; empty if there is none.
 
         Raises:
-            ContentTooLarge: it is longer than the limit.
-            BadRequest: its length is not a number.
-            ClientGone: the client went away before its end.
+            ContentTooLarge: the body is longer than the limit.
+            BadRequest: Content-Length is not a number.
+            ClientDisconnected: the client disconnected before the end of the body.
         """
         limit = self._options.max_body_bytes
         length = self.header(b"content-length")
@@ -134,7 +134,7 @@ class Request:
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise ClientGone
+                raise ClientDisconnected
             piece = message.get("body", b"")
             size += len(piece)
             if size > limit:

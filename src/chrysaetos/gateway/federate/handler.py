@@ -1,7 +1,7 @@
-"""The gate for portals as a door of an application: what the gate admits is sent on, and nothing else.
+"""The handler for portals: sends the requests that the gate admits to the upstream, and no others.
 
-The gate decides; here are the limits, the way to the upstream and back, and what is noted of a request. It is
-a door beside others in the gateway, and the only one where ``chrysaetos federate`` serves alone.
+The gate decides; this module enforces the limits, sends requests to the upstream, relays the responses and
+records details. It is one handler among others in the gateway, and the only one of ``chrysaetos federate``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import BadRequest, GatewayTimeout, TooManyRequests, Unauthorized
-from chrysaetos.gateway.proxy.relay import NOT_FOR_CLIENTS, accepted_encodings, pass_on
+from chrysaetos.gateway.proxy.relay import NOT_FOR_CLIENTS, accepted_encodings, relay_response
 from chrysaetos.gateway.proxy.upstream_errors import checked_error
 from chrysaetos.identity.caller import Caller
 from chrysaetos.identity.throttle import Budget, network
@@ -31,35 +31,35 @@ if TYPE_CHECKING:
     from chrysaetos.portals.gate import Gate
     from chrysaetos.portals.tokens import Token
 
-__all__ = ["GateDoor", "GateLimits", "Portal"]
+__all__ = ["GateLimits", "Portal", "PortalHandler"]
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _PORTALS = re.compile(rb"(?i:[\t ]*bearer +)" + PREFIX.encode())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portal(Caller):
-    """A portal, known by its token; nobody that Keystone knows."""
+    """A portal, identified by its token and unknown to Keystone."""
 
     @classmethod
     def of(cls, token: Token) -> Portal:
-        """The holder of a token."""
+        """Return the portal that a token belongs to."""
         return cls(user_id=f"portal:{token.name}", user_name=token.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateLimits:
-    """What a portal may ask for.
+    """Limits on portals.
 
     Attributes:
         timeout: seconds to wait for the upstream's next byte.
-        total_seconds: for a whole request, with the sending of its answer.
-        response_bytes: longest answer, as it is sent; 0 for any.
-        requests: of one name under way at once.
-        requests_per_second: of one name; 0 for any number.
-        failures: unknown tokens from one address at once.
-        failures_per_second: from then on; 0 for any number.
+        total_seconds: time for a whole request, including sending its response.
+        response_bytes: limit on the body of a response, as sent; 0 for no limit.
+        requests: concurrent requests of a token's name.
+        requests_per_second: rate of requests of a token's name; 0 for no limit.
+        failures: burst of unknown tokens from an address.
+        failures_per_second: rate of unknown tokens after the burst; 0 for no limit.
     """
 
     timeout: float = 30.0
@@ -71,13 +71,13 @@ class GateLimits:
     failures_per_second: float = 1.0
 
 
-class GateDoor:
-    """Answers portals.
+class PortalHandler:
+    """Handles the requests of portals.
 
     Args:
         gate: decides on requests.
         upstream: the connections to Prometheus.
-        limits: what a portal may ask for.
+        limits: the limits on portals.
     """
 
     def __init__(self, gate: Gate, upstream: Pool, limits: GateLimits) -> None:
@@ -85,7 +85,7 @@ class GateDoor:
         self._upstream = upstream
         self._limits = limits
         self._under_way: dict[str, int] = {}
-        # Twice what comes in a second may come at once: a portal's scrapes are not spread evenly.
+        # Bursts of twice the rate are allowed: a portal's scrapes are not spread evenly.
         self._rate = Budget(
             burst=max(2, int(2 * limits.requests_per_second)), per_second=limits.requests_per_second
         )
@@ -93,18 +93,18 @@ class GateDoor:
 
     @staticmethod
     def takes(request: Request) -> bool:
-        """Whether a request is a portal's, where there are other doors: by the one credential that it shows.
+        """Return whether a request has the credentials of a portal.
 
-        Whatever else it asks for, it is to be refused here: elsewhere, its token would be shown to Keystone.
+        All such requests are handled here: another handler would send the token to Keystone.
         """
         shown = [value for name, value in request.headers if name == b"authorization"]
         return len(shown) == 1 and _PORTALS.match(shown[0]) is not None
 
-    async def answer(self, request: Request, exchange: Exchange, send: Send) -> None:
-        """Answer a request, and fill in what becomes known of it.
+    async def handle(self, request: Request, exchange: Exchange, send: Send) -> None:
+        """Handle a request and record its details on the exchange.
 
         Raises:
-            ApiError: the answer is this error; nothing has been sent.
+            ApiError: the error to respond with; nothing has been sent.
         """
         if request.path == PATH:
             exchange.endpoint = find_path(PATH).endpoint
@@ -123,9 +123,9 @@ class GateDoor:
                 await self._fetch(outgoing.target, request, exchange, send)
         except TimeoutError:
             if not exchange.status:
-                raise GatewayTimeout("the answer took too long") from None
-            # Left unfinished, as an answer that breaks off.
-            _log.error("%s: an answer took too long, and was cut off", exchange.request_id)
+                raise GatewayTimeout("the response took too long") from None
+            # The incomplete response makes the server close the connection.
+            _LOG.error("%s: aborted a response that took too long", exchange.request_id)
         finally:
             self._leave(token.name)
 
@@ -141,7 +141,7 @@ class GateDoor:
         exchange.upstream_seconds = time.perf_counter() - asked
         if response.status >= 400 and response.status not in NOT_FOR_CLIENTS:
             response = await checked_error(response, exchange.request_id)
-        await pass_on(response, send, self._limits.response_bytes)
+        await relay_response(response, send, self._limits.response_bytes)
 
     def _token(self, request: Request, client: str) -> Token:
         try:
@@ -161,7 +161,7 @@ class GateDoor:
     def _enter(self, name: str) -> None:
         running = self._under_way.get(name, 0)
         if running >= self._limits.requests:
-            raise TooManyRequests(f"a portal may have {self._limits.requests} requests under way at once")
+            raise TooManyRequests(f"a portal may have {self._limits.requests} concurrent requests")
         self._under_way[name] = running + 1
 
     def _leave(self, name: str) -> None:
@@ -171,11 +171,11 @@ class GateDoor:
 
 
 def _check_no_body(request: Request) -> None:
-    """Check that a request has no body, which might hold further parameters.
+    """Check that a request has no body, which could contain further parameters.
 
     Raises:
-        BadRequest: it has one.
+        BadRequest: the request has a body.
     """
     length = request.header(b"content-length")
     if request.header(b"transfer-encoding") is not None or (length is not None and length.strip(b"0")):
-        raise BadRequest("send no body: parameters go into the URL")
+        raise BadRequest("the request must not have a body: send parameters in the URL")

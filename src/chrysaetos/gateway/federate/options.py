@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from oslo_config import cfg
 
-from chrysaetos.gateway.federate.handler import GateDoor, GateLimits
+from chrysaetos.gateway.federate.handler import GateLimits, PortalHandler
 from chrysaetos.gateway.federate.limits import LIMITS
 from chrysaetos.gateway.federate.metrics import GateMetrics
 from chrysaetos.portals.gate import Gate
@@ -41,7 +41,7 @@ FEDERATION_OPTIONS = [
 ]
 
 
-def load_gate(conf: cfg.ConfigOpts, upstream: Pool) -> tuple[GateDoor | None, tuple[GateMetrics, ...]]:
+def load_gate(conf: cfg.ConfigOpts, upstream: Pool) -> tuple[PortalHandler | None, tuple[GateMetrics, ...]]:
     """Return the gate, if it is configured, and its metrics.
 
     Raises:
@@ -52,4 +52,4 @@ def load_gate(conf: cfg.ConfigOpts, upstream: Pool) -> tuple[GateDoor | None, tu
         return None, ()
     tokens = TokenFile(Path(section.tokens_file))
     limits = GateLimits(**{limit.field: section[limit.option] for limit in LIMITS})
-    return GateDoor(Gate(tokens), upstream, limits), (GateMetrics(tokens),)
+    return PortalHandler(Gate(tokens), upstream, limits), (GateMetrics(tokens),)

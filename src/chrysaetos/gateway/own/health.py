@@ -1,4 +1,4 @@
-"""What the gateway answers on its own: its version, and whether it is alive and ready."""
+"""The gateway's own endpoints: its version, liveness and readiness."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ if TYPE_CHECKING:
 
     from chrysaetos.errors import Headers
     from chrysaetos.gateway.asgi.request import Request
-    from chrysaetos.http.server.pages import Answer
+    from chrysaetos.http.server.pages import Response
     from chrysaetos.http.upstream.replicas import Pool
     from chrysaetos.tenancy.endpoints import Endpoint
 
-__all__ = ["Health", "IdentityProbe", "json_answer"]
+__all__ = ["Health", "IdentityProbe", "json_response"]
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _KEEP_SECONDS = 2.0
-"""How long an answer about the others' health counts: a probe of the gateway is not a load on them."""
+"""How long readiness is cached, so that probes of the gateway put no load on Keystone and Prometheus."""
 _PROBE_SECONDS = 5.0
 
 _HOST = re.compile(rb"[A-Za-z0-9._\[\]:-]{1,255}")
 
 
 class IdentityProbe(Protocol):
-    """Something that can tell whether Keystone can be reached."""
+    """Checks whether Keystone can be reached."""
 
     async def probe(self) -> None:
-        """Ask Keystone for its version document.
+        """Request Keystone's version document.
 
         Raises:
-            Unavailable: it cannot be reached.
+            Unavailable: Keystone cannot be reached.
         """
         ...
 
 
 class Health:
-    """The gateway's own endpoints that everybody may ask.
+    """Handles the gateway's endpoints that need no credentials.
 
     Args:
-        identity: whom to ask about Keystone.
-        upstream: whom to ask about Prometheus.
+        identity: checks Keystone.
+        upstream: the connections to Prometheus.
         prefix: the configured path prefix, for links.
-        clock: seconds, monotonic.
+        clock: monotonic time in seconds.
     """
 
     def __init__(
@@ -68,29 +68,29 @@ class Health:
         self._lock = asyncio.Lock()
         self._known: tuple[float, dict[str, str]] | None = None
 
-    async def answer(self, request: Request, endpoint: Endpoint, scheme: str) -> Answer:
-        """Status, headers and body of the answer to a request for one of the gateway's own endpoints."""
+    async def handle(self, request: Request, endpoint: Endpoint, scheme: str) -> Response:
+        """Return status, headers and body of the response to a request."""
         if endpoint.name == "ready":
             return await self._readiness()
         if endpoint.name == "version":
-            return json_answer(200, self._version(request, scheme))
+            return json_response(200, self._version(request, scheme))
         return 200, _headers(b"text/plain; charset=utf-8", b"OK"), b"OK"
 
     def _version(self, request: Request, scheme: str) -> object:
-        """A version document (Keystone API reference, "Versions"), as Aetos has it."""
+        """Return the version document of Aetos (Keystone API reference, "Versions")."""
         host = request.header(b"host") or b""
         base = f"{scheme}://{host.decode('ascii')}" if _HOST.fullmatch(host) else ""
         links = [{"rel": "self", "href": f"{base}{self._prefix}/api/v1"}]
         return {"versions": {"values": [{"id": "v1", "status": "stable", "links": links}]}}
 
-    async def _readiness(self) -> Answer:
+    async def _readiness(self) -> Response:
         async with self._lock:
             if self._known is None or self._clock() - self._known[0] > _KEEP_SECONDS:
                 keystone, prometheus = await asyncio.gather(self._keystone(), self._prometheus())
                 self._known = (self._clock(), {"keystone": keystone, "prometheus": prometheus})
         parts = self._known[1]
         ready = all(state == "ok" for state in parts.values())
-        return json_answer(200 if ready else 503, {"ready": ready, **parts})
+        return json_response(200 if ready else 503, {"ready": ready, **parts})
 
     async def _keystone(self) -> str:
         try:
@@ -106,17 +106,17 @@ class Health:
         except ApiError as error:
             return _reason("Prometheus", error)
         response.abort()
-        # What speaks Prometheus' API without its health path answers 404, and is there all the same.
-        return "ok" if response.status in {200, 404} else f"Prometheus answered {response.status}"
+        # Some engines have Prometheus' API without its health endpoint: 404 means that they are up.
+        return "ok" if response.status in {200, 404} else f"Prometheus returned {response.status}"
 
 
 def _reason(who: str, error: Exception) -> str:
-    _log.warning("%s is not ready: %s", who, error)
+    _LOG.warning("%s is not ready: %s", who, error)
     return f"{who} cannot be reached"
 
 
-def json_answer(status: int, value: object) -> Answer:
-    """An answer that is a JSON value."""
+def json_response(status: int, value: object) -> Response:
+    """Return a response with a JSON value."""
     body = json.dumps(value).encode()
     return status, _headers(b"application/json", body), body
 

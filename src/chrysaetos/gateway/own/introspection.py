@@ -1,6 +1,6 @@
-"""What the gateway tells a caller: who he is to it, and what it makes of a request of his.
+"""Show callers who they are to the gateway, and how it rewrites their requests.
 
-Both are answered by the same parts that serve requests, and nothing goes to the upstream.
+Both use the code that serves requests. Nothing is sent to the upstream.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from chrysaetos.errors import ApiError, BadRequest, Forbidden, NotFound, QueryError
-from chrysaetos.gateway.own.health import json_answer
+from chrysaetos.gateway.own.health import json_response
 from chrysaetos.gateway.proxy.admission import grant, identify
 from chrysaetos.identity.basic import parse_login
 from chrysaetos.identity.credentials import Kind as Credential
@@ -27,26 +27,26 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.asgi.exchange import Exchange
     from chrysaetos.gateway.asgi.request import Request
     from chrysaetos.gateway.proxy.admission import Identity
-    from chrysaetos.http.server.pages import Answer
+    from chrysaetos.http.server.pages import Response
     from chrysaetos.http.types import Receive
     from chrysaetos.identity.caller import Caller
     from chrysaetos.promql.parser import Bounds
     from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.tenancy.parameters import Bound
 
-__all__ = ["About"]
+__all__ = ["Introspection"]
 
 _DEFAULT_PATH = "/api/v1/query"
 _PROMQL = frozenset({Kind.QUERY, Kind.SELECTOR})
 
 
-class About:
-    """Answers callers who are known about themselves.
+class Introspection:
+    """Handles ``whoami`` and ``explain``.
 
     Args:
-        identity: who is asking.
-        access: what they may see.
-        bounds: how large a PromQL text may be.
+        identity: identifies callers.
+        access: decides what callers may see.
+        bounds: limits on a PromQL text.
     """
 
     def __init__(self, *, identity: Identity, access: Access, bounds: Bounds) -> None:
@@ -62,22 +62,22 @@ class About:
             for endpoint in ENDPOINTS
         }
 
-    async def answer(
+    async def handle(
         self, request: Request, endpoint: Endpoint, exchange: Exchange, receive: Receive
-    ) -> Answer:
-        """Answer a request for ``whoami`` or ``explain``, and fill in what becomes known of it.
+    ) -> Response:
+        """Handle ``whoami`` or ``explain`` and record details on the exchange.
 
         Raises:
-            ApiError: the answer is this error. For ``explain`` it is the one that the request which is asked
-                about would get, but for a path that the upstream does not answer.
-            ClientGone: there is nobody to answer.
+            ApiError: the error to respond with. For ``explain``, it is the error that the explained
+                request would get, unless the upstream does not serve its path.
+            ClientDisconnected: the client has disconnected.
         """
         caller = await identify(self._identity, request, exchange)
         if endpoint.name == "whoami":
             data = await self._whoami(caller, request.headers)
         else:
             data = await self._explain(caller, request, exchange, receive)
-        return json_answer(200, {"status": "success", "data": data})
+        return json_response(200, {"status": "success", "data": data})
 
     async def _whoami(self, caller: Caller, headers: Headers) -> dict[str, Any]:
         rules: dict[str, str] = {}

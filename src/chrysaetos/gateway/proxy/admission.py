@@ -1,4 +1,4 @@
-"""Who sends a request, and what they may see at its endpoint."""
+"""Identify the caller of a request and decide what it may see."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from chrysaetos.tenancy.scope import Scope
 
     class Identity(Authenticator, Protocol):
-        """An authenticator that can answer at once for callers it has just seen."""
+        """An authenticator with a cache of callers."""
 
         def cached(self, headers: list[tuple[bytes, bytes]]) -> Caller | None:
-            """The caller, or None when ``identify`` has to be awaited."""
+            """Return the cached caller, or None if ``identify`` must be awaited."""
             ...
 
 
@@ -32,7 +32,7 @@ async def identify(identity: Identity, request: Request, exchange: Exchange) -> 
     """Return the caller of a request, and record it on the exchange.
 
     Raises:
-        ApiError: the caller is not known, or Keystone cannot be asked.
+        ApiError: the caller is unknown, or Keystone cannot be reached.
     """
     caller = identity.cached(request.headers)
     if caller is None:
@@ -45,10 +45,10 @@ async def grant(access: Access, caller: Caller, endpoint: Endpoint) -> Scope:
     """Return what a caller may see at an endpoint.
 
     Raises:
-        Forbidden: nothing; or one project, where the endpoint answers only callers who see everything.
-        Unavailable: Keystone does not tell the projects of the caller's domain.
+        Forbidden: the caller may see nothing, or the endpoint requires access to all projects.
+        Unavailable: the projects of the caller's domain could not be read from Keystone.
     """
     scope = await access.grant(caller, endpoint)
     if endpoint.action is Action.OPERATOR and not scope.unrestricted:
-        raise Forbidden("this is for callers who may see all projects")
+        raise Forbidden("this endpoint requires access to all projects")
     return scope

@@ -25,7 +25,7 @@ from chrysaetos.http.upstream.response import UpstreamResponse
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["Key", "Sharing"]
+__all__ = ["Coalescer", "Key"]
 
 
 class Key(NamedTuple):
@@ -66,7 +66,7 @@ class _InFlight:
         self.waiters: list[asyncio.Future[_Outcome]] = []
 
 
-class Sharing:
+class Coalescer:
     """Coalesces identical reads.
 
     Args:

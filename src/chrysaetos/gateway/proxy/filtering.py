@@ -1,7 +1,8 @@
-"""Answers that hold more than one tenant's data: read whole, filtered, and written anew.
+"""Filter responses that contain the data of several tenants.
 
-What cannot be understood is not passed on: an answer that is too long, compressed, no JSON, or of another
-shape than Prometheus' is a 502, and an error of the upstream is told without its text.
+The gateway reads such a response completely, filters it and writes it again. A response that is too long,
+compressed, not JSON or not in Prometheus' format results in 502, and so does an error of the upstream,
+without its text.
 """
 
 from __future__ import annotations
@@ -31,24 +32,24 @@ if TYPE_CHECKING:
     from chrysaetos.tenancy.scope import Scope
     from chrysaetos.tenancy.shapes import Asked
 
-__all__ = ["Filtered"]
+__all__ = ["FilteredEndpoints"]
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _IN_PLACE = 64 * 1024
-"""Bytes that are filtered in the event loop's own thread; with more, other requests would wait."""
+"""Maximum bytes to filter in the event loop's thread; with more, other requests would wait."""
 
 _HEADERS = ((b"accept-encoding", b"identity"),)
 
 
-class Filtered:
-    """Answers the requests of scoped callers at endpoints that are filtered.
+class FilteredEndpoints:
+    """Fetches and filters the responses for scoped callers.
 
     Args:
-        upstream: where the answers come from.
-        timeout: seconds to wait for it.
-        bounds: how large the query of a rule may be.
-        limit: bytes of the longest answer that is read.
+        upstream: the connections to Prometheus.
+        timeout: seconds to wait for the upstream.
+        bounds: limits on the query of a rule.
+        limit: maximum bytes of a response of the upstream.
     """
 
     def __init__(self, upstream: Pool, *, timeout: float, bounds: Bounds, limit: int) -> None:
@@ -57,27 +58,27 @@ class Filtered:
         self._bounds = bounds
         self._limit = limit
 
-    async def answer(
+    async def handle(
         self, endpoint: Endpoint, scope: Scope, query: bytes, additions: Additions = NOTHING
     ) -> bytes:
-        """The body of the answer to a request.
+        """Return the body of the response to a request.
 
         Args:
             endpoint: a row of the table with ``Action.FILTER``.
-            scope: what may be seen, not unrestricted.
-            query: the parameters, checked and written afresh.
-            additions: what each request to the upstream carries for the scope.
+            scope: the caller's scope, not unrestricted.
+            query: the parameters, checked and encoded again.
+            additions: parameters and headers that scoped requests send to the engine.
 
         Raises:
-            BadRequest: a parameter cannot be used.
-            BadGateway: the upstream's answer cannot be understood. The reason holds nothing of it.
+            BadRequest: a parameter is invalid.
+            BadGateway: the upstream's response is invalid. The message contains nothing of it.
             Unavailable: the upstream is not ready.
         """
         try:
             asked = parse_qs(query.decode("ascii"), keep_blank_values=True)
             return await self._answer(endpoint, scope, asked, additions)
         except BadGateway as error:
-            _log.error("the answer for %s cannot be filtered: %s", endpoint.name, error)
+            _LOG.error("cannot filter the response of %s: %s", endpoint.name, error)
             raise
 
     async def _answer(self, endpoint: Endpoint, scope: Scope, asked: Asked, additions: Additions) -> bytes:
@@ -104,7 +105,7 @@ class Filtered:
         raise LookupError(f"no filter for {endpoint.name}")
 
     async def _ask(self, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-        """The body of a successful answer of the upstream, whole."""
+        """Return the complete body of a successful response of the upstream."""
         response = await self._upstream.request(
             "GET", target, headers=headers, timeout=self._timeout, idempotent=True
         )
@@ -113,7 +114,7 @@ class Filtered:
         except BodyTooLong as error:
             _refuse(str(error))
         except UpstreamBroken:
-            _refuse("it broke off")
+            _refuse("it was cut off")
         finally:
             response.abort()
 
@@ -129,24 +130,24 @@ class Filtered:
 
 
 async def _made(body: bytes, keep: Callable[[Any], Any]) -> bytes:
-    """The answer that is made from an upstream's."""
+    """Return the filtered body."""
 
     def work() -> bytes:
         answer = {"status": "success", "data": keep(_data(body))}
         try:
             return json.dumps(answer, allow_nan=False, separators=(",", ":")).encode("ascii")
         except ValueError:
-            _refuse("it holds a number that JSON has not")
+            _refuse("it contains a number that JSON cannot represent")
 
     return work() if len(body) <= _IN_PLACE else await asyncio.to_thread(work)
 
 
 def _data(body: bytes) -> object:
-    """What a successful answer holds."""
+    """Return the data of a successful response."""
     try:
         answer = json.loads(body, parse_constant=_no_constant, object_pairs_hook=_object)
     except (ValueError, RecursionError):
-        _refuse("it is no JSON")
+        _refuse("it is not JSON")
     fields = as_object(answer)
     if fields.get("status") != "success":
         _refuse("it is an error")
@@ -158,16 +159,16 @@ def _names(body: bytes) -> frozenset[str]:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose names are unique: of two, different readers take different ones."""
+    """Return an object; reject duplicate names, which parsers treat differently."""
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise ValueError("a name occurs twice")
+        raise ValueError("duplicate name")
     return result
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _refuse(reason: str) -> NoReturn:
-    raise BadGateway(f"Prometheus' answer cannot be used: {reason}")
+    raise BadGateway(f"the response of Prometheus is invalid: {reason}")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from chrysaetos.http.upstream.response import UpstreamResponse
     from chrysaetos.identity.caller import Caller
 
-__all__ = ["Capped", "LimitOptions", "Limits", "account"]
+__all__ = ["CappedBody", "LimitOptions", "Limits", "account"]
 
 _Waiter = asyncio.Future[None]
 
@@ -225,7 +225,7 @@ class Limits:
         )
 
 
-class Capped:
+class CappedBody:
     """The body of a response, limited to a number of bytes as they are sent.
 
     If the body is known to be too long before its first byte is sent, the client gets an error. If it turns

@@ -1,4 +1,4 @@
-"""What the path of a request is configured by."""
+"""The options of the application."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["GatewayOptions"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayOptions:
-    """What the application needs to know.
+    """The options of the application.
 
     Attributes:
-        path_prefix: taken off each request's path.
-        max_url_bytes, max_body_bytes: limits of a request.
-        max_read_bytes: limit of a remote read's message, decompressed.
-        bounds: limits of a PromQL text.
+        path_prefix: the prefix that is removed from paths.
+        max_url_bytes, max_body_bytes: limits on a request.
+        max_read_bytes: limit on the message of a remote read, decompressed.
+        bounds: limits on a PromQL text.
         timeout: seconds to wait for the upstream.
-        max_response_bytes: limit of an answer, as it is sent; 0 for none.
-        max_filtered_bytes: limit of an upstream's answer that is filtered.
-        engine: what scoped requests tell the engine.
+        max_response_bytes: limit on the body of a response, as sent; 0 for no limit.
+        max_filtered_bytes: limit on a response of the upstream that is filtered.
+        engine: what scoped requests send to the engine.
     """
 
     path_prefix: str = ""

@@ -1,4 +1,4 @@
-"""The path of a request through the gateway: each step is one call, and nothing later reaches back."""
+"""The path of a request through the gateway, one call for each step."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from chrysaetos.errors import QueryError
 from chrysaetos.gateway.proxy.admission import grant, identify
 from chrysaetos.gateway.proxy.coalescing import Key
-from chrysaetos.gateway.proxy.filtering import Filtered
+from chrysaetos.gateway.proxy.filtering import FilteredEndpoints
 from chrysaetos.gateway.proxy.limits import account
 from chrysaetos.gateway.proxy.relay import (
     NO_STORE,
     NOT_FOR_CLIENTS,
     accepted_encodings,
-    pass_on,
+    relay_response,
     scope_header,
 )
 from chrysaetos.gateway.proxy.upstream_errors import checked_error
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.asgi.exchange import Exchange
     from chrysaetos.gateway.asgi.request import Request
     from chrysaetos.gateway.proxy.admission import Identity
-    from chrysaetos.gateway.proxy.coalescing import Sharing
+    from chrysaetos.gateway.proxy.coalescing import Coalescer
     from chrysaetos.gateway.proxy.limits import Limits
     from chrysaetos.gateway.proxy.options import GatewayOptions
     from chrysaetos.http.types import Receive, Send
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["Proxy"]
 
 _FORM_HEADER = (b"content-type", b"application/x-www-form-urlencoded")
-# Prometheus, storage/remote/client.go: what a remote read says of itself.
+# The headers of a remote read (Prometheus, storage/remote/client.go).
 _READ_HEADERS = (
     (b"content-type", b"application/x-protobuf"),
     (b"content-encoding", b"snappy"),
@@ -57,15 +57,15 @@ _WITH_BODY = frozenset({"POST", "PUT"})
 
 
 class Proxy:
-    """Answers requests for the upstream's endpoints.
+    """Handles requests for the upstream's endpoints.
 
     Args:
-        options: limits, times, and what scoped requests tell the engine.
-        identity: who is asking.
-        access: what they may see.
-        upstream: where it is.
-        limits: how many requests may be under way.
-        sharing: where identical reads share a request; None to send each.
+        options: limits, timeouts, and what scoped requests send to the engine.
+        identity: identifies callers.
+        access: decides what callers may see.
+        upstream: the connections to Prometheus.
+        limits: the limits on concurrent requests.
+        coalescer: coalesces identical reads; None to send each.
     """
 
     def __init__(
@@ -76,20 +76,20 @@ class Proxy:
         access: Access,
         upstream: Pool,
         limits: Limits,
-        sharing: Sharing | None,
+        coalescer: Coalescer | None,
     ) -> None:
         self._options = options
         self._identity = identity
         self._access = access
         self._upstream = upstream
         self._limits = limits
-        self._sharing = sharing
+        self._coalescer = coalescer
         self._binder = Binder(options.bounds, reserved=options.engine.parameter_names)
-        self._filtered = Filtered(
+        self._filtered = FilteredEndpoints(
             upstream, timeout=options.timeout, bounds=options.bounds, limit=options.max_filtered_bytes
         )
 
-    async def answer(
+    async def handle(
         self,
         request: Request,
         target: Target,
@@ -97,11 +97,11 @@ class Proxy:
         receive: Receive,
         send: Send,
     ) -> None:
-        """Answer a request, and fill in what becomes known of it.
+        """Handle a request and record its details on the exchange.
 
         Raises:
-            ApiError: the answer is this error; nothing has been sent.
-            ClientGone: there is nobody to answer.
+            ApiError: the error to respond with; nothing has been sent.
+            ClientDisconnected: the client has disconnected.
         """
         endpoint = target.endpoint
         caller = await identify(self._identity, request, exchange)
@@ -120,7 +120,7 @@ class Proxy:
         try:
             asked = time.perf_counter()
             if scoped and endpoint.action is Action.FILTER:
-                content = await self._filtered.answer(endpoint, scope, bound.url, additions)
+                content = await self._filtered.handle(endpoint, scope, bound.url, additions)
                 exchange.upstream_seconds = time.perf_counter() - asked
                 await _answer_with(content, scope, send)
                 return
@@ -129,16 +129,16 @@ class Proxy:
             if scoped and response.status >= 400 and response.status not in NOT_FOR_CLIENTS:
                 restore = self._restoring(endpoint, scope, bound.texts)
                 response = await checked_error(response, exchange.request_id, restore)
-            await pass_on(response, send, self._options.max_response_bytes, scope_header(scope))
+            await relay_response(response, send, self._options.max_response_bytes, scope_header(scope))
         finally:
             self._limits.release(project)
 
     def _restoring(
         self, endpoint: Endpoint, scope: Scope, texts: tuple[Text, ...]
     ) -> Callable[[str], str] | None:
-        """What turns an error about a scoped text into one about the caller's text.
+        """Return a function that rewrites an error about the scoped text to be about the caller's text.
 
-        Nothing does where there are several texts, since the error does not say which one it is about.
+        None if there are several texts, because the error does not say which one it is about.
         """
         if endpoint.action is not Action.SCOPE or len(texts) != 1 or not texts[0].original:
             return None
@@ -151,7 +151,7 @@ class Proxy:
         return lambda message: restored(message, text, stages)
 
     async def _bind(self, request: Request, endpoint: Endpoint, scope: Scope, receive: Receive) -> Bound:
-        """What the upstream gets: parameters and body, scoped."""
+        """Return the scoped parameters and body for the upstream."""
         if endpoint.action is Action.READ:
             body = await request.message(receive)
             message, texts = scope_read_request(body, scope, self._options.max_read_bytes)
@@ -163,7 +163,7 @@ class Proxy:
     async def _ask(
         self, request: Request, target: Target, scope: Scope, bound: Bound, additions: Additions
     ) -> UpstreamResponse:
-        """The upstream's answer, or that of an identical read under way."""
+        """Return the upstream's response, or that of an identical read in flight."""
         path = target.path.encode("ascii")
         wanted = path + b"?" + bound.url if bound.url else path
         body = bound.body or b""
@@ -171,7 +171,7 @@ class Proxy:
         if bound.body is None or endpoint.action is Action.READ:
             wanted = additions.added_to(wanted)
         else:
-            # In the body, where there is room for the projects of a whole domain.
+            # In the body, because the projects of a domain may be too long for a URL.
             body = b"&".join(part for part in (body, additions.parameters) if part)
         headers = _request_headers(request, endpoint, has_body=bound.body is not None)
         headers += additions.headers
@@ -186,14 +186,14 @@ class Proxy:
                 idempotent=endpoint.idempotent,
             )
 
-        if self._sharing is None or not endpoint.idempotent:
+        if self._coalescer is None or not endpoint.idempotent:
             return await ask()
         key = Key(request.method, wanted, body, scope.matcher, tuple(headers))
-        return await self._sharing.fetch(key, ask)
+        return await self._coalescer.fetch(key, ask)
 
 
 def _request_headers(request: Request, endpoint: Endpoint, *, has_body: bool) -> list[tuple[bytes, bytes]]:
-    """What the upstream is told: nothing of what the client sent but whether it takes gzip."""
+    """Return the headers for the upstream. Of the client's, they reflect only whether it accepts gzip."""
     if endpoint.action is Action.READ:
         return list(_READ_HEADERS)
     headers = [_FORM_HEADER] if has_body else []
@@ -201,7 +201,7 @@ def _request_headers(request: Request, endpoint: Endpoint, *, has_body: bool) ->
 
 
 async def _answer_with(content: bytes, scope: Scope, send: Send) -> None:
-    """Send an answer that the gateway has made."""
+    """Send a JSON response that the gateway has created."""
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(content)).encode("ascii")),

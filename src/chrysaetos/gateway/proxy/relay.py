@@ -1,4 +1,4 @@
-"""The upstream's answer on its way to the client: as it is, but for most of its headers."""
+"""Relay a response of the upstream to the client, with only some of its headers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import BadGateway
-from chrysaetos.gateway.proxy.limits import Capped
+from chrysaetos.gateway.proxy.limits import CappedBody
 from chrysaetos.http.upstream.response import UpstreamBroken
 
 if TYPE_CHECKING:
@@ -21,54 +21,54 @@ __all__ = [
     "NO_STORE",
     "SCOPE_HEADER",
     "accepted_encodings",
-    "pass_on",
+    "relay_response",
     "scope_header",
 ]
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 GZIP_HEADER = (b"accept-encoding", b"gzip")
 NO_STORE = (b"cache-control", b"no-store")
 SCOPE_HEADER = b"x-chrysaetos-scope"
-"""Says how much the caller may see, ``all`` or ``restricted``. An answer for a restricted caller looks
-exactly as if there were no other series, so a service that needs all of them cannot tell by the answer
-itself."""
+"""Header with what the caller may see, ``all`` or ``restricted``. A response for a restricted caller looks as
+if no other series existed, so a service that needs all series cannot tell from the response alone."""
 _PASSED = frozenset({b"content-type", b"content-encoding", b"content-length"})
-"""The headers of the upstream's answer that the client gets."""
-# What the upstream says of the gateway itself is not for the client: it would follow it, or ask its user for
-# other credentials.
+"""The headers of the upstream's response that the client gets."""
+# These statuses concern the gateway's own credentials: the client would ask its user for other ones.
 NOT_FOR_CLIENTS = frozenset({401, 403, 407})
 
 
 def accepted_encodings(request: Request) -> list[tuple[bytes, bytes]]:
-    """The header that tells the upstream that the client takes gzip, if it does."""
+    """Return the request header for gzip if the client accepts it."""
     return [GZIP_HEADER] if b"gzip" in (request.header(b"accept-encoding") or b"") else []
 
 
 def scope_header(scope: Scope) -> tuple[bytes, bytes]:
-    """Return the header that says whether the scope restricts the answer."""
+    """Return the header that states whether the scope restricts the response."""
     return SCOPE_HEADER, b"all" if scope.unrestricted else b"restricted"
 
 
-async def pass_on(response: UpstreamResponse, send: Send, limit: int, *headers: tuple[bytes, bytes]) -> None:
-    """Stream an answer to the client, byte for byte.
+async def relay_response(
+    response: UpstreamResponse, send: Send, limit: int, *headers: tuple[bytes, bytes]
+) -> None:
+    """Stream a response to the client, byte for byte.
 
     Args:
-        response: the upstream's. It is read to its end or given up.
-        send: ASGI's.
-        limit: bytes of the longest answer, as it is sent; 0 for none.
+        response: the upstream's response. It is read to its end or aborted.
+        send: ASGI's ``send``.
+        limit: maximum bytes of the body, as sent; 0 for no limit.
         headers: headers to add to the upstream's.
 
     Raises:
-        BadGateway: the answer is not for clients.
-        AnswerTooLong: it is known to be longer than the limit; nothing has been sent.
+        BadGateway: the status is a redirect or concerns the gateway's own credentials.
+        AnswerTooLong: the body is known to be longer than the limit; nothing has been sent.
     """
     status = response.status
     if 300 <= status < 400 or status in NOT_FOR_CLIENTS:
         response.abort()
-        _log.error("Prometheus answered %d: check how it is asked, and its credentials", status)
-        raise BadGateway(f"Prometheus answered {status}: the gateway's own access to it needs a look")
-    pieces = Capped(response, limit) if limit else response
+        _LOG.error("Prometheus returned %d: check the gateway's URL and credentials for it", status)
+        raise BadGateway(f"Prometheus returned {status}: the gateway's own access to it is misconfigured")
+    pieces = CappedBody(response, limit) if limit else response
     try:
         passed = [header for header in response.headers if header[0] in _PASSED]
         await send(
@@ -82,8 +82,8 @@ async def pass_on(response: UpstreamResponse, send: Send, limit: int, *headers: 
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body"})
     except UpstreamBroken as error:
-        # The status has gone out. Leaving the answer unfinished makes the server close the connection, and so
-        # the client sees a broken transfer and no short answer.
-        _log.error("an answer of Prometheus broke off: %s", error)
+        # The status has been sent. The server closes the connection after an incomplete response, so the
+        # client notices that it was cut off.
+        _LOG.error("a response of Prometheus was cut off: %s", error)
     finally:
         response.abort()

@@ -1,9 +1,9 @@
-"""Errors of the upstream, as callers may see them who see one project alone.
+"""Check errors of the upstream before restricted callers see them.
 
-An error in Prometheus' own form is about the query, and is passed on as it is, but for a position in the
-query: that of the scoped text is replaced by that of the caller's text. Anything else may tell of what stands
-behind the gateway: an engine's error with its address and the whole URL, a proxy's page with the names of its
-servers. It is replaced by an error of the gateway with the same status, and goes to the log.
+An error in Prometheus' format is about the query and is relayed. Only a position in the query is changed,
+from that in the scoped text to that in the caller's text. Any other error may reveal internals: an engine's
+error its address and the complete URL, a proxy's page the names of its servers. It is logged, and the client
+gets an error of the gateway with the same status.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_ERROR_BYTES", "checked_error"]
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 MAX_ERROR_BYTES = 256 * 1024
-"""Longest error that is looked at. Prometheus' errors quote a part of a query or some labels."""
+"""Maximum length of an error that is parsed. Prometheus' errors quote a part of a query or some labels."""
 
 _LOGGED = 500
-"""Characters of an error that go to the log."""
+"""Maximum characters of an error in the log."""
 
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -35,19 +35,19 @@ _GZIP = 16 + zlib.MAX_WBITS
 async def checked_error(
     response: UpstreamResponse, request_id: str, restore: Callable[[str], str] | None = None
 ) -> UpstreamResponse:
-    """An error of the upstream that may be passed on.
+    """Return an error of the upstream that restricted callers may see.
 
     Args:
-        response: an answer with a status of 400 or more. It is read to its end or aborted.
-        request_id: of the request, for the log.
-        restore: makes the caller's message from the upstream's; None where they are the same.
+        response: a response with a status of 400 or more. It is read to its end or aborted.
+        request_id: the id of the request, for the log.
+        restore: rewrites messages for the caller; None to keep them.
 
     Returns:
-        The same answer, whole; uncompressed if its message had to be changed.
+        The same response, complete; uncompressed if its message was changed.
 
     Raises:
-        UpstreamRefusal: it does not have Prometheus' form.
-        BadGateway: it broke off.
+        UpstreamRefusal: the error is not in Prometheus' format.
+        BadGateway: the response was cut off.
     """
     whole = True
     try:
@@ -55,13 +55,13 @@ async def checked_error(
     except BodyTooLong as error:
         whole, body = False, error.beginning
     except UpstreamBroken as error:
-        _log.error("%s: an error of Prometheus broke off: %s", request_id, error)
-        raise BadGateway("Prometheus' answer broke off") from None
+        _LOG.error("%s: an error response of Prometheus was cut off: %s", request_id, error)
+        raise BadGateway("the response of Prometheus was cut off") from None
     content = _decoded(body, response.headers)
     fields = _envelope(content) if whole else None
     if fields is None:
         shown = ascii(content[:_LOGGED].decode("utf-8", "replace"))
-        _log.warning("%s: Prometheus answered %d: %s", request_id, response.status, shown)
+        _LOG.warning("%s: Prometheus returned %d: %s", request_id, response.status, shown)
         raise UpstreamRefusal(response.status)
     own = fields if restore is None else _restored(fields, restore)
     if own == fields:
@@ -75,7 +75,7 @@ async def checked_error(
 
 
 def _restored(fields: dict[str, Any], restore: Callable[[str], str]) -> dict[str, Any]:
-    """The error with the caller's messages."""
+    """Return the error with the messages for the caller."""
     own = fields | {"error": restore(fields["error"])}
     for kind in ("warnings", "infos"):
         if isinstance(fields.get(kind), list):
@@ -84,7 +84,7 @@ def _restored(fields: dict[str, Any], restore: Callable[[str], str]) -> dict[str
 
 
 def _decoded(body: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """A body without its encoding, as far as it is looked at; empty if it cannot be read."""
+    """Return the beginning of the decoded body; empty if it cannot be decoded."""
     encodings = [value.strip().lower() for name, value in headers if name == b"content-encoding"]
     if not encodings or encodings == [b"identity"]:
         return body
@@ -97,7 +97,7 @@ def _decoded(body: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 
 def _envelope(content: bytes) -> dict[str, Any] | None:
-    """The error, if it has Prometheus' form (documentation, "HTTP API", "Format overview")."""
+    """Return the error if it is in Prometheus' format (documentation, "HTTP API", "Format overview")."""
     try:
         fields = json.loads(content)
     except (ValueError, RecursionError):

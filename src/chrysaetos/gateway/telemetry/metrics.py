@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from chrysaetos.gateway.asgi.exchange import Exchange
-    from chrysaetos.gateway.proxy.coalescing import Sharing
+    from chrysaetos.gateway.proxy.coalescing import Coalescer
     from chrysaetos.gateway.proxy.limits import Limits
     from chrysaetos.identity.cache import CallerCache
 
@@ -136,7 +136,7 @@ class Telemetry:
             ``localhost:9090``.
         replicas: the replicas, if there are several.
         limits: the limits on concurrent requests.
-        sharing: the coalescing of identical reads.
+        coalescer: the coalescing of identical reads.
         per_project: whether to count requests by project id as well.
         max_projects: the number of project ids; further ones are counted as ``other``.
 
@@ -152,7 +152,7 @@ class Telemetry:
         upstreams: Mapping[str, PoolCounters] | None = None,
         replicas: ReplicaCounters | None = None,
         limits: Limits | None = None,
-        sharing: Sharing | None = None,
+        coalescer: Coalescer | None = None,
         per_project: bool = False,
         max_projects: int = 1000,
     ) -> None:
@@ -160,7 +160,7 @@ class Telemetry:
         self._upstreams = {} if upstreams is None else upstreams
         self._replicas = replicas
         self._limits = limits
-        self._sharing = sharing
+        self._coalescer = coalescer
         self._per_project = per_project
         self._max_projects = max_projects
         self._requests: dict[tuple[str, str, int, str], int] = {}
@@ -322,8 +322,8 @@ class Telemetry:
                 ("limit",),
                 refused,
             )
-        if self._sharing is not None:
-            shared = {(): self._sharing.shared}
+        if self._coalescer is not None:
+            shared = {(): self._coalescer.shared}
             yield _counter(
                 "shared_requests", "Requests that got the response to an identical request.", (), shared
             )
