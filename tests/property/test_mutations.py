@@ -130,8 +130,8 @@ BREAKS = {
     ),
     "absent() is not seen in parentheses": (
         "tenancy/enforce.py",
-        "while isinstance(arg, Paren):",
-        "while False:",
+        "isinstance(arg, Paren | Subquery) or",
+        "isinstance(arg, Subquery) or",
     ),
     "absent_over_time() is not known": ("tenancy/enforce.py", '{"absent", "absent_over_time"}', '{"absent"}'),
     "a # in a string starts a comment": (

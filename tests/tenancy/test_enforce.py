@@ -8,7 +8,13 @@ from chrysaetos.errors import QueryError
 from chrysaetos.promql.parser import Bounds, parse
 from chrysaetos.tenancy import enforce
 from chrysaetos.tenancy.edits import edited
-from chrysaetos.tenancy.enforce import EnforcementError, scope_query, scope_selector, scoping_edits
+from chrysaetos.tenancy.enforce import (
+    EnforcementError,
+    conjoin_selector,
+    scope_query,
+    scope_selector,
+    scoping_edits,
+)
 from chrysaetos.tenancy.portable import portable
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 
@@ -204,3 +210,10 @@ def test_absent_takes_no_label_from_the_scope_in_any_engine(text):
 def test_absent_of_what_has_no_matchers_of_its_own_keeps_the_equality():
     assert scope_query("absent(sum(x))", A) == 'absent(sum(x{project="A"}))'
     assert scope_query("absent(-x)", A) == 'absent(-x{project="A"})'
+
+
+def test_an_empty_name_beside_that_of_a_metric_is_written_as_an_expression():
+    allowed = ['__name__="usage"', 'site="a"']
+    assert (
+        conjoin_selector('{__name__="",x="y"}', allowed) == '{__name__="usage",site="a",__name__=~"",x="y"}'
+    )

@@ -111,6 +111,8 @@ def conjoin_selector(text: str, matchers: Sequence[str], bounds: Bounds = DEFAUL
     else:
         opening, rest = "," if selector.matchers else "", agreed[selector.brace :]
     result = f"{agreed[: selector.start]}{{{','.join(wanted)}{opening}{rest}"
+    # Beside another name, an empty one is written differently.
+    result = portable(parse_selector(result, _UNBOUNDED))
     parsed = parse_selector(result, _UNBOUNDED)
     conjoined = parsed.selectors
     carried = [result[own.start : own.end] for one in conjoined for own in one.matchers]
