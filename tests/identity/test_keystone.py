@@ -10,6 +10,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 import pytest
+from tests.support.waiting import until
 
 from chrysaetos.errors import TooManyRequests, Unauthorized, Unavailable
 from chrysaetos.identity.cache import token_key
@@ -92,7 +93,7 @@ async def test_two_hundred_requests_with_one_new_token_are_one_call(tokens, keys
     token = keystone.issue()
     keystone.hold.clear()
     tasks = [asyncio.create_task(tokens.identify(token, None, "GET", f"/{n}")) for n in range(200)]
-    await asyncio.sleep(0.1)
+    await until(lambda: keystone.validations)
     tasks[0].cancel()
     keystone.hold.set()
     callers = await asyncio.gather(*tasks[1:])
@@ -203,7 +204,7 @@ async def test_a_flight_shared_by_one_token_answers_each_request_by_its_own_rule
     keystone.hold.clear()
     paths = ["/api/v1/series", "/api/v1/query"] * 5
     tasks = [asyncio.create_task(tokens.identify(token, None, "GET", path)) for path in paths]
-    await asyncio.sleep(0.1)
+    await until(lambda: keystone.validations)
     assert len(keystone.validations) == 1
     keystone.hold.set()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)

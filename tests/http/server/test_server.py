@@ -5,6 +5,7 @@ import contextlib
 from contextlib import asynccontextmanager
 
 import pytest
+from tests.support.waiting import until
 
 from chrysaetos.http.server import connection as connection_module
 from chrysaetos.http.server import server as server_module
@@ -93,12 +94,6 @@ async def running(app=echo, on_refused=lambda _: [], **limits):
     server.close()
     assert not server.connections
     assert not server.waiting
-
-
-async def until(condition):
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - there is no event to wait for
-            await asyncio.sleep(0.005)
 
 
 async def test_pipelined_requests_are_served_in_order():

@@ -14,6 +14,7 @@ import pytest
 import trustme
 import uvloop
 from tests.fakes.upstream import Peer, RawUpstream, Script, answer, answering, silence
+from tests.support.waiting import until
 
 from chrysaetos import __version__
 from chrysaetos.errors import ApiError, BadGateway, GatewayTimeout, Unavailable
@@ -71,14 +72,6 @@ async def get(upstream: Upstream, target: bytes = b"/", **more: Any) -> Upstream
 
 async def read(response: UpstreamResponse) -> bytes:
     return b"".join([piece async for piece in response])
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(2000):
-        if condition():
-            return
-        await asyncio.sleep(0.002)
-    raise AssertionError(f"never came true: {inspect.getsource(condition).strip()}")
 
 
 async def cancelled(task: asyncio.Task[Any]) -> None:
