@@ -106,8 +106,8 @@ def _refused_by_both(asked: Asked, ours: Answer, theirs: Answer) -> bool:
 
 def _out_of_bounds(_: Asked, ours: Answer, theirs: Answer) -> bool:
     # /query_exemplars has no content for a query without a selector.
-    bounds = r"nested deeper than|is longer than|more than \d+ |too many selectors and matchers"
-    return theirs[0] in {200, 204} and _says(ours, bounds)
+    bounds = r"nested deeper than|is longer than|more than [\d,]+ |too many selectors and matchers"
+    return theirs[0] in {200, 204, 422} and _says(ours, bounds)
 
 
 def _without_condition(asked: Asked, ours: Answer, theirs: Answer) -> bool:
@@ -164,7 +164,8 @@ KNOWN = (
     ),
     Known(
         "bounds",
-        "Reading a text takes time that other tenants wait for, so its length and its nesting are bounded.",
+        "Reading a text takes time that other tenants wait for, so its length, its nesting and the"
+        " points of its subqueries are bounded.",
         _out_of_bounds,
     ),
     Known(

@@ -86,12 +86,12 @@ class Oracle:
             query = parsed(name, decoded(value)) if self._metricsql else None
             if query is None:
                 return value
-            # MetricsQL takes a word such as max for a metric's name only if braces follow. If not, it refuses
-            # the text, and panics at "(max) or up".
+            # MetricsQL takes a word such as max for a metric's name only if a matcher follows. If not, it
+            # refuses the text, or cannot read again what it prints. This matcher selects everything.
             text = query.text
             for one in sorted(query.selectors, key=attrgetter("start"), reverse=True):
                 if one.brace is None:
-                    text = f"{text[: one.name_end]}{{}}{text[one.name_end :]}"
+                    text = f'{text[: one.name_end]}{{none!~".+"}}{text[one.name_end :]}'
             braced = parsed(name, text)
             assert braced is not None, text
             return portable(braced).encode()
