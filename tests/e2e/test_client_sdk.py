@@ -408,15 +408,19 @@ def test_keystone_restarts(tmp_path: Path, stores: Stores, window: Window, sessi
         with pytest.raises(errors.Unreachable, match=r"^the request to Keystone at .*/v3/auth/tokens failed"):
             MetricsClient(session, retries=0).query("cpu")
 
+        answered = threading.Event()
+
         def restart() -> None:
             time.sleep(0.7)
             keystone.start()
+            answered.wait()  # a server ends with the thread that started it
 
         thread = threading.Thread(target=restart)
         thread.start()
         try:
             assert len(client.query_vector("cpu", window.now)) == 5
         finally:
+            answered.set()
             thread.join()
 
 
