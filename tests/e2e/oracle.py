@@ -98,6 +98,27 @@ class Oracle:
 
         return [(name, written(name, value)) for name, value in pairs]
 
+    def select_everywhere(self, selector: str) -> None:
+        """Ask each endpoint that takes selectors for one."""
+        for method in ("GET", "POST"):
+            self.selecting("/api/v1/series", selector, method=method)
+            self.selecting("/api/v1/labels", selector, method=method)
+        for label in ("__name__", "project", "vm", "operator", "nothing", "__graphite__"):
+            self.selecting(f"/api/v1/label/{label}/values", selector)
+        self.selecting("/federate", selector)
+
+    def select_several(self, path: str) -> None:
+        """Ask an endpoint with several selectors and with none; each time there are data."""
+        for selectors in (
+            (),
+            ("cpu", "secret"),
+            ("secret", '{project="B"}', "cpu"),
+            ('{__name__=~".+"}',) * 3,
+        ):
+            status, content = self.selecting(path, *selectors)
+            assert status == 200
+            assert content["data"] if isinstance(content, dict) else content
+
     def nothing_of_b(self, content: Any, pairs: Sequence[tuple[str, str | bytes]]) -> None:
         asked = repr(pairs)
         text = repr(content)

@@ -126,22 +126,14 @@ def test_what_the_engines_read_otherwise_sees_the_own_project_alone(oracle: Orac
 
 @pytest.mark.parametrize("selector", [*SELECTORS, *OTHERWISE_READ], ids=ascii)
 def test_every_selector_sees_the_own_project_alone(oracle: Oracle, selector: str):
-    for method in METHODS:
-        oracle.selecting("/api/v1/series", selector, method=method)
-        oracle.selecting("/api/v1/labels", selector, method=method)
-    for label in ("__name__", "project", "vm", "operator", "nothing", "__graphite__"):
-        oracle.selecting(f"/api/v1/label/{label}/values", selector)
-    oracle.selecting("/federate", selector)
+    oracle.select_everywhere(selector)
 
 
 @pytest.mark.parametrize(
     "path", ["/api/v1/series", "/api/v1/labels", "/api/v1/label/__name__/values", "/federate"]
 )
 def test_several_selectors_or_none_see_the_own_project_alone(oracle: Oracle, path: str):
-    for selectors in ((), ("cpu", "secret"), ("secret", '{project="B"}', "cpu"), ('{__name__=~".+"}',) * 3):
-        status, content = oracle.selecting(path, *selectors)
-        assert status == 200
-        assert content["data"] if isinstance(content, dict) else content
+    oracle.select_several(path)
 
 
 @pytest.mark.parametrize("query", ONLY_METRICSQL)

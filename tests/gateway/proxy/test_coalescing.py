@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from tests.fakes.body_source import BodySource
 
 from chrysaetos.errors import GatewayTimeout
 from chrysaetos.gateway.proxy.coalescing import Coalescer, Key
@@ -45,16 +46,6 @@ class Upstream:
         await settle()
 
 
-class Connection:
-    """Records what a body calls on its connection."""
-
-    def resume(self):
-        pass
-
-    def abort(self):
-        pass
-
-
 async def settle():
     for _ in range(5):
         await asyncio.sleep(0)
@@ -65,7 +56,7 @@ def whole(body=b"{}"):
 
 
 def streamed():
-    return UpstreamResponse(200, HEADERS, None, None, BodyStream(Connection()))
+    return UpstreamResponse(200, HEADERS, None, None, BodyStream(BodySource()))
 
 
 async def started(coalescer, upstream, number, key=KEY):
@@ -101,7 +92,7 @@ async def test_each_caller_gets_its_own_copy():
 async def test_body_that_arrived_in_pieces_is_shared():
     coalescer, upstream = Coalescer(), Upstream()
     tasks = await started(coalescer, upstream, 2)
-    stream = BodyStream(Connection())
+    stream = BodyStream(BodySource())
     stream.push(b"a")
     stream.push(b"b")
     stream.finish()

@@ -5,6 +5,7 @@ import random
 from collections import Counter
 
 import pytest
+from tests.fakes.body_source import BodySource
 
 from chrysaetos.errors import AnswerTooLong, TooManyRequests, Unavailable
 from chrysaetos.gateway.proxy.limits import CappedBody, LimitOptions, Limits, account
@@ -336,22 +337,9 @@ def test_limit_must_not_be_negative(name):
         LimitOptions(**{name: -1})
 
 
-class Connection:
-    """Records what a body calls on its connection."""
-
-    def __init__(self):
-        self.aborted = False
-
-    def resume(self):
-        pass
-
-    def abort(self):
-        self.aborted = True
-
-
 def answer(*pieces, content_length=None):
     """Return a streamed response with the bytes that have arrived, and its connection."""
-    connection = Connection()
+    connection = BodySource()
     stream = BodyStream(connection)
     for piece in pieces:
         stream.push(piece)

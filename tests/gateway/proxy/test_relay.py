@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from tests.fakes.body_source import BodySource
 
 from chrysaetos.errors import AnswerTooLong, BadGateway
 from chrysaetos.gateway.proxy.relay import accepted_encodings, relay_response
@@ -15,16 +16,6 @@ class Sink:
 
     async def __call__(self, message):
         self.messages.append(message)
-
-
-class Source:
-    aborted = False
-
-    def resume(self):
-        """Nothing waits."""
-
-    def abort(self):
-        self.aborted = True
 
 
 def whole(status, body=b"body", headers=()):
@@ -63,7 +54,7 @@ async def test_an_answer_of_a_known_length_is_refused_beforehand():
 
 
 async def test_an_answer_that_breaks_off_is_left_unfinished_and_given_up():
-    sink, source = Sink(), Source()
+    sink, source = Sink(), BodySource()
     stream = BodyStream(source)
     stream.push(b"some")
 
@@ -84,7 +75,7 @@ def streaming(source, status=200):
 
 @pytest.mark.parametrize("status", [302, 403])
 async def test_the_connection_of_a_response_that_is_not_for_clients_is_released(status):
-    source = Source()
+    source = BodySource()
     with pytest.raises(BadGateway):
         await relay_response(streaming(source, status), Sink(), 0)
     assert source.aborted
@@ -92,7 +83,7 @@ async def test_the_connection_of_a_response_that_is_not_for_clients_is_released(
 
 @pytest.mark.parametrize("message", ["http.response.start", "http.response.body"])
 async def test_a_client_that_is_cancelled_while_it_is_sent_to_releases_the_upstream_connection(message):
-    source = Source()
+    source = BodySource()
     response = streaming(source)
     response._stream.push(b"some")
     blocked = asyncio.Event()

@@ -5,23 +5,11 @@ import json
 import logging
 
 import pytest
+from tests.fakes.body_source import BodySource
 
 from chrysaetos.errors import BadGateway, UpstreamRefusal
 from chrysaetos.gateway.proxy.upstream_errors import MAX_ERROR_BYTES, checked_error
 from chrysaetos.http.upstream.response import BodyStream, UpstreamBroken, UpstreamResponse
-
-
-class Connection:
-    """Where a body comes from; it notes that it was given up."""
-
-    def __init__(self):
-        self.aborted = False
-
-    def resume(self):
-        pass
-
-    def abort(self):
-        self.aborted = True
 
 
 def response(body, *headers, status=400):
@@ -52,7 +40,7 @@ async def test_an_error_in_prometheus_form_is_passed_on_byte_for_byte(status, bo
 
 
 async def test_an_error_that_comes_in_pieces_is_put_together():
-    stream = BodyStream(Connection())
+    stream = BodyStream(BodySource())
     body = error()
     stream.push(body[:10])
     answer = UpstreamResponse(422, [], len(body), None, stream)
@@ -117,7 +105,7 @@ async def test_what_is_compressed_is_read_for_the_log(caplog):
 
 
 async def test_a_long_error_is_not_read_to_its_end():
-    connection = Connection()
+    connection = BodySource()
     stream = BodyStream(connection)
     stream.push(b"x" * (MAX_ERROR_BYTES + 1))
     with pytest.raises(UpstreamRefusal):
@@ -126,7 +114,7 @@ async def test_a_long_error_is_not_read_to_its_end():
 
 
 async def test_an_error_that_breaks_off_is_none(caplog):
-    stream = BodyStream(Connection())
+    stream = BodyStream(BodySource())
     stream.push(error())
     stream.finish(UpstreamBroken("cut at 10.0.0.7"))
     with pytest.raises(BadGateway) as caught:

@@ -1,25 +1,13 @@
 """Reading a complete body."""
 
 import pytest
+from tests.fakes.body_source import BodySource
 
 from chrysaetos.http.upstream.response import BodyStream, BodyTooLong, UpstreamBroken, UpstreamResponse
 
 
-class Connection:
-    """A fake connection that records whether it was aborted."""
-
-    def __init__(self):
-        self.aborted = False
-
-    def resume(self):
-        pass
-
-    def abort(self):
-        self.aborted = True
-
-
 def response(*pieces, content_length=None):
-    connection = Connection()
+    connection = BodySource()
     stream = BodyStream(connection)
     for piece in pieces:
         stream.push(piece)
