@@ -1,6 +1,7 @@
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -17,6 +18,7 @@ from chrysaetos.demo.processes import (
     Process,
     Server,
     answers,
+    ending_with_this_process,
     free_port,
     private_directory,
     wait_for,
@@ -132,6 +134,16 @@ def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
     killed = run([sys.executable, "-c", script])
     assert killed.status == -signal.SIGKILL, killed.err
     assert wait_for(lambda: not alive(int(killed.printed)), timeout=10)
+
+
+def test_a_process_does_not_run_when_the_one_that_started_it_has_ended_before(tmp_path: Path) -> None:
+    command = ending_with_this_process(["touch", str(tmp_path / "ran")])
+    # A shell is in between, so that the parent is not this process.
+    between = subprocess.run(["sh", "-c", '"$@"; exit "$?"', "sh", *command], check=False, timeout=10)
+    assert between.returncode == 1
+    assert not (tmp_path / "ran").exists()
+    assert subprocess.run(command, check=False, timeout=10).returncode == 0
+    assert (tmp_path / "ran").exists()
 
 
 def test_a_signal_to_the_terminal_does_not_reach_a_process(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ __all__ = [
     "Process",
     "Server",
     "answers",
+    "ending_with_this_process",
     "free_port",
     "private_directory",
     "wait_for",
@@ -60,9 +61,6 @@ class DemoError(ChrysaetosError):
 class Interrupted(DemoError):
     """A signal stopped the demo while it was waiting."""
 
-
-# Without this a demo that is killed would leave its servers behind (util-linux; see prctl(2)).
-_ENDS_WITH_ITS_PARENT = ("setpriv", "--pdeathsig", "TERM", "--") if shutil.which("setpriv") else ()
 
 _reservations: dict[int, int] = {}
 
@@ -184,6 +182,19 @@ def write_private(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def ending_with_this_process(command: Sequence[str]) -> list[str]:
+    """Return a command that runs another one and ends when this process is killed.
+
+    The signal of prctl(2) is lost when the parent ends before it has been asked for, so the shell looks who
+    its parent is afterwards. Without ``setpriv`` (util-linux) the command is returned as it is, and a demo
+    that is killed leaves its servers behind.
+    """
+    if shutil.which("setpriv") is None:
+        return list(command)
+    only_with_its_parent = ["sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(os.getpid())]
+    return ["setpriv", "--pdeathsig", "TERM", "--", *only_with_its_parent, *command]
+
+
 class Process:
     """A child process in its own session that writes to a log file.
 
@@ -210,7 +221,7 @@ class Process:
         with log.open("wb") as output:
             try:
                 self._child = subprocess.Popen(
-                    [*_ENDS_WITH_ITS_PARENT, *command],
+                    ending_with_this_process(command),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
