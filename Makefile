@@ -26,7 +26,7 @@ SERVERS := prometheus:prometheus promtool:prometheus memcached:memcached victori
 PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http/server property))
 
 # What takes seconds: without what starts servers, asks promtool, or mutates and fuzzes.
-UNIT := $(filter-out tests/test_docs.py $(addprefix tests/,cloudkitty demo e2e fakes federation property support watcher), \
+UNIT := $(filter-out tests/test_docs.py tests/test_server_mutations.py $(addprefix tests/,cloudkitty demo e2e fakes federation property support watcher), \
     $(patsubst %/,%,$(wildcard tests/*/)) $(wildcard tests/test_*.py))
 # A set of servers for each worker; the tests of a file share it.
 PYTEST = $(BIN)/pytest --numprocesses auto --dist loadfile

@@ -12,7 +12,7 @@ import chrysaetos
 # Only the pure parts are tested on every Python, in environments without the gateway's dependencies.
 pytest.importorskip("keystonemiddleware")
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 READER = ("http/server/request_reader.py", "http/server/test_request_reader.py")
 CONNECTION = ("http/server/connection.py", "http/server/test_connection.py")
