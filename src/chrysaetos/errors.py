@@ -14,7 +14,7 @@
         ├── UriTooLong                414 bad_data
         ├── UnsupportedMediaType      415 bad_data
         ├── ExpectationFailed         417 bad_data
-        ├── AnswerTooLong             422 execution
+        ├── ResponseTooLarge          422 execution
         ├── TooManyRequests           429 too_many_requests, with Retry-After
         ├── HeadersTooLarge           431 bad_data
         ├── BadGateway                502 bad_gateway
@@ -34,7 +34,6 @@ from __future__ import annotations
 import json
 
 __all__ = [
-    "AnswerTooLong",
     "ApiError",
     "BadGateway",
     "BadRequest",
@@ -49,6 +48,7 @@ __all__ = [
     "NotFound",
     "QueryError",
     "RequestTimeout",
+    "ResponseTooLarge",
     "TooManyRequests",
     "Unauthorized",
     "Unavailable",
@@ -226,7 +226,7 @@ class UnsupportedMediaType(ApiError):
     error_type = "bad_data"
 
 
-class AnswerTooLong(ApiError):
+class ResponseTooLarge(ApiError):
     """The upstream's response is longer than the limit; Prometheus has this status for too many samples."""
 
     status = 422

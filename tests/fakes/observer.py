@@ -16,8 +16,8 @@ class Watcher:
     def __init__(self) -> None:
         self.seen: list[Exchange] = []
 
-    def begun(self, exchange: Exchange) -> None:
+    def on_start(self, exchange: Exchange) -> None:
         """Do nothing."""
 
-    def ended(self, exchange: Exchange) -> None:
+    def on_end(self, exchange: Exchange) -> None:
         self.seen.append(exchange)

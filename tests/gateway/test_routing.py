@@ -52,11 +52,11 @@ class Watcher:
         self.at_work = 0
         self.seen = []
 
-    def begun(self, exchange):
+    def on_start(self, exchange):
         self.at_work += 1
         assert exchange.status == 0
 
-    def ended(self, exchange):
+    def on_end(self, exchange):
         self.at_work -= 1
         self.seen.append(exchange)
 

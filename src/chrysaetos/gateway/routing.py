@@ -127,13 +127,13 @@ class _Router:
             await send_response(send, (204, preflight[1], b""))
             return
         endpoint.check_method(request.method)
-        if endpoint.action is Action.OWN:
+        if endpoint.action is Action.PUBLIC:
             if endpoint.name == "openapi":
                 answer = self._openapi
             else:
                 answer = await self._health.handle(request, endpoint, scope["scheme"])
             await send_response(send, answer, head=request.method == "HEAD")
-        elif endpoint.action is Action.ABOUT:
+        elif endpoint.action is Action.INTROSPECT:
             await send_response(send, await self._introspection.handle(request, endpoint, exchange, receive))
         else:
             await self._proxy.handle(request, target, exchange, receive, send)

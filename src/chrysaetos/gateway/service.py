@@ -68,5 +68,5 @@ class Service:
         """Audit a request that the server rejected, and return the header with its id."""
         exchange = Exchange.of_rejected(request)
         for audit in self.audit:
-            audit.ended(exchange)
+            audit.on_end(exchange)
         return [exchange.id_header]

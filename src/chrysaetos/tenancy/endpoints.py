@@ -50,9 +50,9 @@ class Action(Enum):
     """The upstream answers; the body is a remote read message, whose queries are scoped."""
     OPERATOR = "operator"
     """The upstream answers; a scoped caller is refused, whatever the policy says."""
-    ABOUT = "about"
+    INTROSPECT = "introspect"
     """The gateway answers callers who are known: about themselves, and about what it makes of a request."""
-    OWN = "own"
+    PUBLIC = "public"
     """The gateway answers everybody."""
 
 
@@ -113,7 +113,7 @@ class Endpoint:
     @property
     def guarded(self) -> bool:
         """Whether its rules decide who is admitted. They do if the upstream responds."""
-        return self.action not in {Action.ABOUT, Action.OWN}
+        return self.action not in {Action.INTROSPECT, Action.PUBLIC}
 
     def check_method(self, method: str) -> None:
         """Check that it supports a method.
@@ -356,19 +356,19 @@ ENDPOINTS = (
     ),
     _admin("clean_tombstones", "admin_clean_tombstones", "Removal of deleted data from the disk"),
     _admin("snapshot", "admin_snapshot", "A snapshot of the TSDB, on the disk of Prometheus"),
-    _row("whoami", "/-/whoami", _GET, "The caller, and what the policy allows", Action.ABOUT),
+    _row("whoami", "/-/whoami", _GET, "The caller, and what the policy allows", Action.INTROSPECT),
     # It also takes the PromQL parameters of that path.
     _row(
         "explain",
         "/-/explain",
         _GET_POST,
         "What the gateway sends to Prometheus for a request",
-        Action.ABOUT,
+        Action.INTROSPECT,
         Parameter("path", Kind.TEXT),
     ),
-    _row("version", "/", _GET_HEAD, "The versions of the API", Action.OWN),
-    _row("openapi", "/openapi.json", _GET_HEAD, "The API as an OpenAPI document", Action.OWN),
-    _row("healthcheck", "/healthcheck", _GET_HEAD, "Whether the process serves", Action.OWN),
-    _row("healthy", "/-/healthy", _GET_HEAD, "Whether the process serves", Action.OWN),
-    _row("ready", "/-/ready", _GET_HEAD, "Whether Keystone and Prometheus can be reached", Action.OWN),
+    _row("version", "/", _GET_HEAD, "The versions of the API", Action.PUBLIC),
+    _row("openapi", "/openapi.json", _GET_HEAD, "The API as an OpenAPI document", Action.PUBLIC),
+    _row("healthcheck", "/healthcheck", _GET_HEAD, "Whether the process serves", Action.PUBLIC),
+    _row("healthy", "/-/healthy", _GET_HEAD, "Whether the process serves", Action.PUBLIC),
+    _row("ready", "/-/ready", _GET_HEAD, "Whether Keystone and Prometheus can be reached", Action.PUBLIC),
 )

@@ -26,10 +26,10 @@ class Watcher:
     def __init__(self):
         self.seen = []
 
-    def begun(self, exchange):
+    def on_start(self, exchange):
         assert exchange.status == 0
 
-    def ended(self, exchange):
+    def on_end(self, exchange):
         self.seen.append(exchange)
 
 

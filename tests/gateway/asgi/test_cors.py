@@ -39,10 +39,10 @@ class Watcher:
     def __init__(self):
         self.seen = []
 
-    def begun(self, exchange):
+    def on_start(self, exchange):
         pass
 
-    def ended(self, exchange):
+    def on_end(self, exchange):
         self.seen.append(exchange)
 
 

@@ -33,8 +33,8 @@ def test_portals_are_counted_by_name_and_nobody_else(tmp_path):
         exchange(Caller(user_id="portal:b", user_name="b"), 200),
         exchange(None, 401),
     ):
-        metrics.begun(one)
-        metrics.ended(one)
+        metrics.on_start(one)
+        metrics.on_end(one)
     registry = CollectorRegistry()
     registry.register(metrics)
     shown = [line for line in generate_latest(registry).decode().splitlines() if not line.startswith("#")]

@@ -436,7 +436,7 @@ async def test_the_matchers_of_a_remote_read_are_told_to_the_audit(who):
     lines = []
 
     class Writer(Audit):
-        def ended(self, exchange):
+        def on_end(self, exchange):
             lines.append(self.line(exchange))
 
     async with gateway(answering(answer(b"")), observers=[Writer(max_text=30)]) as g:

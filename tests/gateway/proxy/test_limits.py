@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from tests.fakes.body_source import BodySource
 
-from chrysaetos.errors import AnswerTooLong, TooManyRequests, Unavailable
+from chrysaetos.errors import ResponseTooLarge, TooManyRequests, Unavailable
 from chrysaetos.gateway.proxy.limits import CappedBody, LimitOptions, Limits, account
 from chrysaetos.http.upstream.response import BodyStream, UpstreamBroken, UpstreamResponse
 from chrysaetos.identity.caller import Caller
@@ -364,14 +364,14 @@ async def test_complete_response_within_the_limit():
 
 async def test_content_length_over_the_limit_is_an_error():
     response, _, connection = answer(content_length=9)
-    with pytest.raises(AnswerTooLong, match=r"longer than 8 bytes \(max_response_bytes\)") as raised:
+    with pytest.raises(ResponseTooLarge, match=r"longer than 8 bytes \(max_response_bytes\)") as raised:
         CappedBody(response, 8)
     assert (raised.value.status, raised.value.error_type) == (422, "execution")
     assert connection.aborted
 
 
 async def test_complete_response_over_the_limit_is_an_error():
-    with pytest.raises(AnswerTooLong):
+    with pytest.raises(ResponseTooLarge):
         CappedBody(UpstreamResponse(200, [], None, b"123456789", None), 8)
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tests.fakes.body_source import BodySource
 
-from chrysaetos.errors import AnswerTooLong, BadGateway
+from chrysaetos.errors import BadGateway, ResponseTooLarge
 from chrysaetos.gateway.proxy.relay import accepted_encodings, relay_response
 from chrysaetos.http.upstream.response import BodyStream, UpstreamBroken, UpstreamResponse
 
@@ -48,7 +48,7 @@ async def test_an_answer_of_a_known_length_is_refused_beforehand():
     sink = Sink()
     await relay_response(whole(200), sink, 4)
     sink.messages.clear()
-    with pytest.raises(AnswerTooLong):
+    with pytest.raises(ResponseTooLarge):
         await relay_response(whole(200), sink, 3)
     assert sink.messages == []
 

@@ -207,9 +207,9 @@ def test_lines_have_level_info(caplog):
     caplog.set_level(logging.INFO, logger=LOGGER)
     audit = Audit(clock=lambda: NOW)
     exchange = an_exchange(path="/100%s")
-    audit.begun(exchange)
+    audit.on_start(exchange)
     assert caplog.records == []
-    audit.ended(exchange)
+    audit.on_end(exchange)
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("chrysaetos.audit", logging.INFO)
     assert record.getMessage() == audit.line(exchange)
@@ -221,7 +221,7 @@ def test_disabled_log_costs_nothing():
     def clock():
         raise AssertionError("a line was made")
 
-    Audit(logger=logger, clock=clock).ended(an_exchange())
+    Audit(logger=logger, clock=clock).on_end(an_exchange())
     assert records == []
 
 
@@ -229,9 +229,9 @@ def test_disabled_log_costs_nothing():
 def test_own_endpoints_are_logged_if_enabled(path):
     logger, records = own_logger()
     exchange = an_exchange(endpoint=find("GET", path).endpoint)
-    Audit(logger=logger).ended(exchange)
+    Audit(logger=logger).on_end(exchange)
     assert records == []
-    Audit(logger=logger, own_endpoints=True).ended(exchange)
+    Audit(logger=logger, own_endpoints=True).on_end(exchange)
     assert len(records) == 1
 
 
@@ -239,8 +239,8 @@ async def test_lines_are_collected_until_close():
     logger, records = own_logger()
     audit = Audit(logger=logger)
     await audit.start()
-    audit.ended(an_exchange())
-    audit.ended(an_exchange())
+    audit.on_end(an_exchange())
+    audit.on_end(an_exchange())
     assert records == []
     await audit.close()
     assert len(records) == 2
@@ -248,7 +248,7 @@ async def test_lines_are_collected_until_close():
 
 def test_unknown_paths_are_logged():
     logger, records = own_logger()
-    Audit(logger=logger).ended(an_exchange(endpoint=None, status=404))
+    Audit(logger=logger).on_end(an_exchange(endpoint=None, status=404))
     assert len(records) == 1
 
 
@@ -256,9 +256,9 @@ def test_audit_file_contains_only_the_lines(tmp_path, caplog):
     path = tmp_path / "audit.log"
     logger = open_log(str(path))
     audit = Audit(logger=logger, clock=lambda: NOW)
-    audit.ended(an_exchange())
+    audit.on_end(an_exchange())
     path.rename(tmp_path / "audit.log.1")
-    audit.ended(an_exchange(status=201))
+    audit.on_end(an_exchange(status=201))
     logger.handlers[0].close()
     assert (tmp_path / "audit.log.1").read_text() == audit.line(an_exchange()) + "\n"
     assert path.read_text() == audit.line(an_exchange(status=201)) + "\n"

@@ -22,7 +22,7 @@ OWN = Scope.of("project", "A")
 
 def count(telemetry, method="GET", path="/api/v1/query", **known):
     exchange = Exchange(method, "10.0.0.1")
-    telemetry.begun(exchange)
+    telemetry.on_start(exchange)
     exchange.endpoint = None if path is None else find("GET", path).endpoint
     exchange.scope = OWN
     exchange.status = 200
@@ -30,7 +30,7 @@ def count(telemetry, method="GET", path="/api/v1/query", **known):
     exchange.started, exchange.ended = 10.0, 10.5
     for name, value in known.items():
         setattr(exchange, name, value)
-    telemetry.ended(exchange)
+    telemetry.on_end(exchange)
 
 
 def samples(telemetry):
@@ -111,11 +111,11 @@ def test_bytes_and_incomplete_responses_are_counted():
 def test_requests_in_flight():
     telemetry = Telemetry()
     one, two = Exchange("GET", ""), Exchange("GET", "")
-    telemetry.begun(one)
-    telemetry.begun(two)
+    telemetry.on_start(one)
+    telemetry.on_start(two)
     assert samples(telemetry)["requests_in_flight",] == 2
-    telemetry.ended(one)
-    telemetry.ended(two)
+    telemetry.on_end(one)
+    telemetry.on_end(two)
     assert samples(telemetry)["requests_in_flight",] == 0
 
 

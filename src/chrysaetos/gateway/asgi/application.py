@@ -93,7 +93,7 @@ class Application:
         client = scope.get("client")
         exchange = Exchange(scope["method"], client[0] if client else "")
         for observer in self._observers:
-            observer.begun(exchange)
+            observer.on_start(exchange)
         if self._cors is None:
             sending = _counting(exchange, send)
         else:
@@ -118,7 +118,7 @@ class Application:
         finally:
             exchange.ended = time.perf_counter()
             for observer in self._observers:
-                observer.ended(exchange)
+                observer.on_end(exchange)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -115,10 +115,10 @@ def _request_id() -> str:
 class Observer(Protocol):
     """Observes requests. Its methods must be fast and must not raise."""
 
-    def begun(self, exchange: Exchange) -> None:
+    def on_start(self, exchange: Exchange) -> None:
         """Observe the start of a request, when few details are known."""
         ...
 
-    def ended(self, exchange: Exchange) -> None:
+    def on_end(self, exchange: Exchange) -> None:
         """Observe the end of a request: its response was sent or aborted."""
         ...

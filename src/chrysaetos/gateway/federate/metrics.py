@@ -34,10 +34,10 @@ class GateMetrics:
         self._requests: dict[tuple[str, int], int] = {}
         self._answered: dict[str, float] = {}
 
-    def begun(self, exchange: Exchange) -> None:
+    def on_start(self, exchange: Exchange) -> None:
         """Nothing is known yet."""
 
-    def ended(self, exchange: Exchange) -> None:
+    def on_end(self, exchange: Exchange) -> None:
         """Count it, if it is a portal's."""
         portal = exchange.caller
         if not isinstance(portal, Portal):

@@ -70,8 +70,8 @@ _ACTIONS = {
     Action.FILTER: "For a tenant, the gateway filters the answer.",
     Action.READ: "The body is a remote read message. For a tenant, the gateway scopes its queries.",
     Action.OPERATOR: "Only for callers who may see all projects.",
-    Action.ABOUT: "The gateway answers any caller with valid credentials.",
-    Action.OWN: "The gateway answers without credentials.",
+    Action.INTROSPECT: "The gateway answers any caller with valid credentials.",
+    Action.PUBLIC: "The gateway answers without credentials.",
 }
 
 _FORM = "application/x-www-form-urlencoded"
@@ -94,7 +94,7 @@ _PLAIN = (errors.NotFound, errors.MethodNotAllowed, errors.UriTooLong, errors.He
 """The errors of every endpoint."""
 _IDENTIFIED = (errors.BadRequest, errors.Unauthorized, errors.TooManyRequests, errors.Unavailable)
 """Those of endpoints that require credentials, too."""
-_GUARDED = (errors.Forbidden, errors.AnswerTooLong, errors.BadGateway, errors.GatewayTimeout)
+_GUARDED = (errors.Forbidden, errors.ResponseTooLarge, errors.BadGateway, errors.GatewayTimeout)
 """Those of endpoints that the upstream answers, too."""
 _WITH_BODY = (errors.RequestTimeout, errors.ContentTooLarge, errors.UnsupportedMediaType)
 """Those of requests with a body, too."""
@@ -158,7 +158,7 @@ def _operation(endpoint: Endpoint, method: str) -> dict[str, Any]:
         operation["requestBody"] = {"content": {_FORM: {"schema": _form(endpoint)}}}
     if endpoint.guarded:
         operation["x-policy-rules"] = list(endpoint.rules)
-    if endpoint.action is Action.OWN:
+    if endpoint.action is Action.PUBLIC:
         operation["security"] = []
     if endpoint.name == "ready":
         operation["responses"]["503"] = {"description": "Keystone or Prometheus cannot be reached."}
@@ -169,7 +169,7 @@ def _operation(endpoint: Endpoint, method: str) -> dict[str, Any]:
 
 def _errors(endpoint: Endpoint, *, has_body: bool) -> list[type[errors.ApiError]]:
     kinds = list(_PLAIN)
-    if endpoint.action is not Action.OWN:
+    if endpoint.action is not Action.PUBLIC:
         kinds += _IDENTIFIED
     if endpoint.guarded:
         kinds += _GUARDED

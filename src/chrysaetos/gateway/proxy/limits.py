@@ -21,7 +21,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from chrysaetos.errors import AnswerTooLong, ApiError, TooManyRequests, Unavailable
+from chrysaetos.errors import ApiError, ResponseTooLarge, TooManyRequests, Unavailable
 from chrysaetos.http.upstream.response import UpstreamBroken
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ class CappedBody:
         limit: the maximum number of bytes, greater than 0.
 
     Raises:
-        AnswerTooLong: the body is known to be longer. The response has been aborted.
+        ResponseTooLarge: the body is known to be longer. The response has been aborted.
     """
 
     __slots__ = ("_left", "_limit", "_response")
@@ -246,7 +246,7 @@ class CappedBody:
         size = response.content_length if whole is None else len(whole)
         if size is not None and size > limit:
             response.abort()
-            raise AnswerTooLong(
+            raise ResponseTooLarge(
                 f"the response is longer than {limit} bytes (max_response_bytes): "
                 "request fewer series, a shorter time range or a longer step"
             )

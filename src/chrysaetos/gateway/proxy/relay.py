@@ -61,7 +61,7 @@ async def relay_response(
 
     Raises:
         BadGateway: the status is a redirect or concerns the gateway's own credentials.
-        AnswerTooLong: the body is known to be longer than the limit; nothing has been sent.
+        ResponseTooLarge: the body is known to be longer than the limit; nothing has been sent.
     """
     status = response.status
     if 300 <= status < 400 or status in NOT_FOR_CLIENTS:

@@ -125,13 +125,13 @@ class Audit:
         """Write the remaining lines."""
         self._LOG.close()
 
-    def begun(self, exchange: Exchange) -> None:
+    def on_start(self, exchange: Exchange) -> None:
         """Do nothing: the line is written at the end."""
 
-    def ended(self, exchange: Exchange) -> None:
+    def on_end(self, exchange: Exchange) -> None:
         """Write the line of an exchange."""
         endpoint = exchange.endpoint
-        own = endpoint is not None and endpoint.action is Action.OWN
+        own = endpoint is not None and endpoint.action is Action.PUBLIC
         if self._LOG.enabled and (self._own_endpoints or not own):
             self._LOG.write(self.line(exchange))
 

@@ -176,11 +176,11 @@ class Telemetry:
         """Add the counters of the server, which is created after everything else."""
         self._server = server
 
-    def begun(self, exchange: Exchange) -> None:  # noqa: ARG002 - only the number counts
+    def on_start(self, exchange: Exchange) -> None:  # noqa: ARG002 - only the number counts
         """Count a request as in progress."""
         self.in_flight += 1
 
-    def ended(self, exchange: Exchange) -> None:
+    def on_end(self, exchange: Exchange) -> None:
         """Count a request that has ended."""
         self.in_flight -= 1
         endpoint = exchange.endpoint
