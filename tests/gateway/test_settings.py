@@ -128,7 +128,10 @@ max_connections = 3
         ("[cors]\nallowed_origin = https://A.example", "[cors] allowed_origin"),
         ("[cors]\nallowed_origin = a.example", "[cors] allowed_origin"),
         ("[cors]\nallowed_origin = https://*.example", "[cors] allowed_origin"),
-        ("[cors]\nallowed_origin = https://a.example, *", "[cors] allowed_origin: * needs allow_credentials"),
+        (
+            "[cors]\nallowed_origin = https://a.example, *",
+            "[cors] allowed_origin: * requires allow_credentials",
+        ),
         ("[cors]\nallow_credentials = maybe", "[cors] allow_credentials"),
         ("[cors]\nmax_age = -1", "[cors] max_age"),
         ("[cors]\nallow_methods = get", "[cors] allow_methods"),

@@ -139,30 +139,30 @@ def test_a_name_that_is_no_tenants_is_refused(name):
 
 
 def test_the_rest_has_one_kind_of_tenant():
-    with pytest.raises(ValueError, match="set one"):
+    with pytest.raises(ValueError, match="set only one"):
         Tenants({"*": "rest"}, 3)
 
 
 @pytest.mark.parametrize(
     ("parameters", "headers", "reason"),
     [
-        ({"p": "{matcher}"}, {}, "may hold"),
-        ({"p": "{project"}, {}, "may hold"),
-        ({"p": "project}"}, {}, "may hold"),
-        ({"p": "{{project}}"}, {}, "may hold"),
-        ({"p": "{project.__class__}"}, {}, "may hold"),
-        ({"": "{project}"}, {}, "a caller's own"),
-        ({"match[]": "{selector}"}, {}, "a caller's own"),
-        ({"Query": "{selector}"}, {}, "a caller's own"),
-        ({"a": "1", "A": "2"}, {}, "twice"),
-        ({}, {"a": "1", "A": "2"}, "twice"),
+        ({"p": "{matcher}"}, {}, "may contain"),
+        ({"p": "{project"}, {}, "may contain"),
+        ({"p": "project}"}, {}, "may contain"),
+        ({"p": "{{project}}"}, {}, "may contain"),
+        ({"p": "{project.__class__}"}, {}, "may contain"),
+        ({"": "{project}"}, {}, "callers can send"),
+        ({"match[]": "{selector}"}, {}, "callers can send"),
+        ({"Query": "{selector}"}, {}, "callers can send"),
+        ({"a": "1", "A": "2"}, {}, "duplicate name"),
+        ({}, {"a": "1", "A": "2"}, "duplicate name"),
         ({}, {"X Y": "1"}, "cannot be sent"),
         ({}, {"X": "a\nb"}, "cannot be sent"),
         ({}, {"X": ""}, "cannot be sent"),
         ({}, {"X": "{selector}"}, "is for parameters"),
-        ({}, {"Content-Length": "{project}"}, "writes itself"),
-        ({}, {"accept-encoding": "{project}"}, "writes itself"),
-        ({}, {"X": "{tenant}"}, "need each other"),
+        ({}, {"Content-Length": "{project}"}, "sets the header"),
+        ({}, {"accept-encoding": "{project}"}, "sets the header"),
+        ({}, {"X": "{tenant}"}, "requires the tenants of projects"),
     ],
 )
 def test_what_cannot_be_sent_ends_the_start(parameters, headers, reason):
@@ -171,5 +171,5 @@ def test_what_cannot_be_sent_ends_the_start(parameters, headers, reason):
 
 
 def test_tenants_that_nothing_is_told_of_end_the_start():
-    with pytest.raises(ValueError, match="need each other"):
+    with pytest.raises(ValueError, match="requires the tenants of projects"):
         EngineScoping({"p": "{project}"}, {}, Tenants({"A": "gold"}))

@@ -1,4 +1,4 @@
-"""Configuration → the application, put together from its parts."""
+"""Build the gateway's service from a configuration."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ __all__ = ["build"]
 
 
 def build(conf: cfg.ConfigOpts) -> Service:
-    """What a configuration describes, put together.
+    """Build the service that a configuration describes.
 
     Raises:
-        ConfigError: a value cannot be used.
+        ConfigError: a value is invalid.
     """
     application, upstreams = load_options(conf)
     section = conf.gateway
@@ -114,7 +114,7 @@ def _metrics(conf: cfg.ConfigOpts, telemetry: Telemetry) -> tuple[MetricsServer,
     section = conf.gateway
     if not section.metrics_port:
         return ()
-    # Each worker takes the first port of these that is free.
+    # Each worker listens on the first free port.
     ports = range(section.metrics_port, section.metrics_port + section.workers)
     names = ("[gateway] metrics_host", "metrics_port")
     return (MetricsServer(telemetry.render, section.metrics_host, ports, names),)

@@ -34,9 +34,9 @@ __all__ = ["parser", "run"]
 _LOG = logging.getLogger(__name__)
 
 _LINE_OVERHEAD = 64
-"""Bytes of a request line beside the URL: a URL that is a little too long gets an answer that says so."""
+"""Bytes for the rest of a request line, so that the gateway itself rejects a URL slightly over the limit."""
 _KILL_SECONDS = 10.0
-"""What a worker may need for its end beside the requests under way."""
+"""Time for a worker to exit, in addition to the time for requests in progress."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,10 +45,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Serve until a signal ends it.
+    """Serve until a signal stops the process.
 
     Args:
-        arguments: those of ``chrysaetos gateway``.
+        arguments: the arguments of ``chrysaetos gateway``.
 
     Returns:
         The process' exit status.
@@ -57,13 +57,13 @@ def run(arguments: Sequence[str]) -> int:
         check_interpreter()
         conf = load_conf(arguments)
         log.setup(conf, "chrysaetos")
-        # Built here for several workers as well, so that a mistake ends the start with one line.
+        # Built even if workers build their own, so that a configuration error is reported once, in one line.
         service = build(conf)
         sockets = _listen(conf)
     except (ConfigError, InterpreterError) as error:
         print(f"chrysaetos gateway: {error}", file=sys.stderr)  # noqa: T201  # the log may be what failed
         return 2
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the handler that reloads is installed
     for sock in sockets:
         _LOG.info("listening on %s", describe(sock))
     notifier = Notifier()
@@ -85,7 +85,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _listen(conf: cfg.ConfigOpts) -> list[socket.socket]:
-    """What clients connect to. Sockets from systemd come before what the configuration says."""
+    """Return the listening sockets. Sockets from systemd take precedence over the configuration."""
     sockets = inherited()
     if sockets:
         return sockets
@@ -120,7 +120,7 @@ def _serve_with_workers(
 
     def stopping() -> None:
         notifier.stopping()
-        # Who connects from now on would wait for somebody who does not serve.
+        # This process does not accept connections: with its copies open, new clients would wait in vain.
         for sock in sockets:
             sock.close()
 
@@ -163,7 +163,7 @@ def _limits(conf: cfg.ConfigOpts) -> ServerLimits:
 
 
 def _reload(conf: cfg.ConfigOpts, service: Service) -> None:
-    """Read again what can be read again: the log level, and the policy."""
+    """Reload the log level and the policy."""
     _mutate(conf)
     service.reload()
 
@@ -172,4 +172,4 @@ def _mutate(conf: cfg.ConfigOpts) -> None:
     try:
         conf.mutate_config_files()
     except (cfg.Error, OSError, ValueError) as error:
-        _LOG.error("the changed configuration cannot be used, the one before it stays in force: %s", error)
+        _LOG.error("the changed configuration is invalid, the previous one stays in force: %s", error)

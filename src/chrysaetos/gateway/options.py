@@ -1,8 +1,8 @@
 """The gateway's configuration: its options, and how they are read.
 
 An Aetos configuration works as it is: its sections ``[DEFAULT]``, ``[prometheus]``, ``[keystone_authtoken]``,
-``[oslo_policy]`` and ``[cors]`` mean the same here. What Aetos does not have is in ``[gateway]``, or added to
-``[prometheus]``.
+``[oslo_policy]`` and ``[cors]`` mean the same here. Options that Aetos does not have are in ``[gateway]``
+and ``[prometheus]``.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ PROMETHEUS_OPTIONS = [
     cfg.ListOpt(
         "replicas",
         default=[],
-        help="Further servers with the same series, as host:port. The gateway asks the next one when one "
-        "fails.",
+        help="Additional servers with the same series, as host:port. If a server fails, the gateway uses "
+        "the next.",
     ),
     cfg.DictOpt(
         "headers",
         default={},
-        help="Headers of each request to Prometheus, such as X-Scope-OrgID:cloud.",
+        help="Headers to add to each request to Prometheus, such as X-Scope-OrgID:cloud.",
     ),
     cfg.StrOpt(
         "path_prefix", default="", help="Path below which Prometheus serves its API, such as /prometheus."
@@ -68,7 +68,7 @@ PROMETHEUS_OPTIONS = [
         "timeout",
         default=130.0,
         min=0.1,
-        help="Seconds to wait for the first byte of an answer, and for each further byte.",
+        help="Seconds to wait for the first byte of a response, and for each further byte.",
     ),
     cfg.FloatOpt("connect_timeout", default=5.0, min=0.1, help="Seconds to wait for a connection."),
     cfg.IntOpt(
@@ -151,8 +151,8 @@ GATEWAY_OPTIONS = [
         "keep_alive_timeout",
         default=75.0,
         min=0.1,
-        help="Seconds that an idle connection stays open. Set it above the time for which a load "
-        "balancer in front keeps idle connections.",
+        help="Seconds for which an idle connection stays open. Set it higher than the time for which a "
+        "load balancer in front keeps idle connections open.",
     ),
     cfg.IntOpt(
         "max_header_bytes",
@@ -178,8 +178,8 @@ GATEWAY_OPTIONS = [
         "max_unfinished_bytes",
         default=64 * 1024 * 1024,
         min=1024 * 1024,
-        help="Maximum size of all requests together that have not been received completely, for each "
-        "worker. Set it well above max_body_bytes.",
+        help="Maximum total size of requests that have not been received completely, for each worker. "
+        "Set it well above max_body_bytes.",
     ),
     cfg.IntOpt(
         "max_query_bytes", default=256 * 1024, min=64, help="Maximum length of a PromQL text, decoded."
@@ -198,14 +198,14 @@ LIMIT_OPTIONS = [
         "max_response_bytes",
         default=512 * 1024 * 1024,
         min=0,
-        help="Maximum size of an answer, as sent (compressed or not). 0: no limit.",
+        help="Maximum size of a response, as sent (compressed or not). 0: no limit.",
     ),
     cfg.IntOpt(
         "max_filtered_bytes",
         default=16 * 1024 * 1024,
         min=64 * 1024,
         max=1024 * 1024 * 1024,
-        help="Maximum size of Prometheus' answer about rules, targets or metadata that is filtered for a "
+        help="Maximum size of a response about rules, targets or metadata that the gateway filters for a "
         "project. The gateway reads it completely, which takes several times its size in memory.",
     ),
     cfg.IntOpt(
@@ -213,7 +213,7 @@ LIMIT_OPTIONS = [
         default=100,
         min=0,
         help="Maximum number of requests in progress, for each worker. 0: no limit. Do not set it above "
-        "[prometheus] max_connections, or requests queue there without taking turns.",
+        "[prometheus] max_connections: requests that wait for a connection are not queued by project.",
     ),
     cfg.IntOpt(
         "max_requests_per_project",
@@ -232,7 +232,7 @@ LIMIT_OPTIONS = [
         "max_waiting_per_project",
         default=100,
         min=0,
-        help="Maximum number of requests of one project that wait.",
+        help="Maximum number of requests of one project that wait for their turn.",
     ),
     cfg.FloatOpt("wait_seconds", default=10.0, min=0.0, help="How long a request waits for its turn."),
     cfg.BoolOpt(
@@ -245,7 +245,7 @@ LIMIT_OPTIONS = [
         "share_max_age",
         default=1.0,
         min=0.0,
-        help="Seconds after which no further read joins a request in progress.",
+        help="Seconds for which identical reads can join a request in progress, from its start.",
     ),
 ]
 
@@ -261,7 +261,7 @@ OBSERVATION_OPTIONS = [
     cfg.BoolOpt(
         "audit_own_endpoints",
         default=False,
-        help="Whether to write audit lines for requests for health, version and the OpenAPI document.",
+        help="Whether to write audit lines for requests to the health, version and OpenAPI endpoints.",
     ),
     cfg.IntOpt(
         "audit_max_text",
@@ -273,8 +273,8 @@ OBSERVATION_OPTIONS = [
     cfg.PortOpt(
         "metrics_port",
         default=0,
-        help="Port to serve the gateway's own metrics on. 0: none. Each further worker uses the next "
-        "port and is a target of its own.",
+        help="Port to serve the gateway's own metrics on. 0: none. Each additional worker uses the next "
+        "port and is a separate target.",
     ),
     cfg.BoolOpt(
         "metrics_per_project", default=False, help="Whether to count requests by project id as well."
@@ -292,7 +292,7 @@ _AUTH_MODE = cfg.StrOpt(
     default="keystone",
     choices=[
         ("keystone", "Keystone authenticates callers."),
-        ("noauth", "For trials: nobody is authenticated, and everybody sees everything."),
+        ("noauth", "For trials: no authentication, and every caller sees all series."),
     ],
     help="How callers are authenticated.",
 )
@@ -301,7 +301,7 @@ _PROG = "chrysaetos gateway"
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
-    """All options, for oslo.config's sample generator."""
+    """Return all options by section, for oslo.config's sample generator."""
     return [
         ("DEFAULT", [_AUTH_MODE]),
         ("cors", CORS_OPTIONS),
@@ -320,7 +320,7 @@ def load_conf(arguments: Sequence[str]) -> cfg.ConfigOpts:
         arguments: ``--config-file``, ``--config-dir`` and the options of oslo.log.
 
     Raises:
-        ConfigError: a file is missing, or a value cannot be used.
+        ConfigError: a file is missing, or a value is invalid.
     """
     conf = _registered()
     try:
@@ -334,10 +334,10 @@ def load_conf(arguments: Sequence[str]) -> cfg.ConfigOpts:
 
 
 def command_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command, which oslo.config makes when it reads arguments."""
+    """Return the parser of the command, which oslo.config creates when it parses arguments."""
     conf = _registered()
     conf([], prog=_PROG, version=__version__, default_config_files=[], default_config_dirs=[])
-    parser = cast("argparse.ArgumentParser", conf._oparser)  # noqa: SLF001 - there is no public way
+    parser = cast("argparse.ArgumentParser", conf._oparser)  # noqa: SLF001 - there is no public attribute
     parser.description = "Serve the gateway."
     return parser
 
@@ -351,10 +351,10 @@ def _registered() -> cfg.ConfigOpts:
 
 
 def _check(section: cfg.ConfigOpts | cfg.ConfigOpts.GroupAttr, group: str, name: str) -> None:
-    """Read a value, which is when oslo.config checks it."""
+    """Read a value: oslo.config checks values when they are read."""
     try:
         _ = section[name]
     except (cfg.Error, ValueError) as error:
-        # oslo.config names the option without its section, and the file by an internal value.
+        # oslo.config's message lacks the section and shows an internal object for the file.
         reason = str(error).rpartition(" is not valid: ")[2]
         raise ConfigError(f"[{group}] {name}: {reason}") from error

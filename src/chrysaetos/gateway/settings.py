@@ -1,4 +1,4 @@
-"""What the gateway's configuration says of the application and of the upstream."""
+"""The options of the application and of the upstream, from the configuration."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ __all__ = ["load_labels", "load_options"]
 
 
 def load_options(conf: cfg.ConfigOpts) -> tuple[GatewayOptions, tuple[UpstreamOptions, ...]]:
-    """What the configuration says of the application and of the upstream, which may be several servers.
+    """Return the application's options, and the upstream's: one for each server.
 
     Raises:
-        ConfigError: a value cannot be used. The message names the option.
+        ConfigError: a value is invalid. The message names the option.
     """
     gateway, prometheus = conf.gateway, conf.prometheus
     for group, section in (("gateway", gateway), ("prometheus", prometheus)):
@@ -65,10 +65,10 @@ def load_options(conf: cfg.ConfigOpts) -> tuple[GatewayOptions, tuple[UpstreamOp
 
 
 def load_labels(conf: cfg.ConfigOpts) -> tuple[str, LabelTable]:
-    """The label that holds the project, and the metrics for which it is another.
+    """Return the label that holds the project, and the table of metrics with another label.
 
     Raises:
-        ConfigError: one cannot be used.
+        ConfigError: a label or a metric name is invalid.
     """
     section = conf.prometheus
     try:
@@ -84,7 +84,7 @@ def load_labels(conf: cfg.ConfigOpts) -> tuple[str, LabelTable]:
 
 
 def _address(text: str) -> dict[str, Any]:
-    """Host and port of a replica; an IPv6 address stands in brackets."""
+    """Return host and port of a replica; an IPv6 address is in brackets."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise ConfigError(f"[prometheus] replicas: {text!r} should be host:port")

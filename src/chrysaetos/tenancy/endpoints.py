@@ -38,22 +38,22 @@ class Kind(Enum):
 
 
 class Action(Enum):
-    """Who responds, and what a scoped caller gets."""
+    """Who responds to a request, and how a scoped caller's request is restricted."""
 
     SCOPE = "scope"
-    """The upstream answers; its parameters are scoped, so that its answer needs no look."""
+    """The upstream responds. The parameters are scoped, so the response is relayed as it is."""
     FORWARD = "forward"
-    """The upstream answers; the answer holds no tenant's data."""
+    """The upstream responds. The response contains no tenant's data."""
     FILTER = "filter"
-    """The upstream answers; the gateway keeps what is within the scope, and applies the parameters itself."""
+    """The upstream responds. The gateway filters the response and applies the parameters itself."""
     READ = "read"
-    """The upstream answers; the body is a remote read message, whose queries are scoped."""
+    """The upstream responds. The request's body is a remote read message, and its queries are scoped."""
     OPERATOR = "operator"
-    """The upstream answers; a scoped caller is refused, whatever the policy says."""
+    """The upstream responds. Scoped callers are refused, even if the policy admits them."""
     INTROSPECT = "introspect"
-    """The gateway answers callers who are known: about themselves, and about what it makes of a request."""
+    """The gateway responds to authenticated callers: who they are, and how it would scope a request."""
     PUBLIC = "public"
-    """The gateway answers everybody."""
+    """The gateway responds to everybody, without authentication."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
-"""What a scoped request tells the engine behind the gateway, so that the engine enforces the tenant as well.
+"""Parameters and headers that make the upstream's engine enforce a scope as well.
 
 The gateway scopes each PromQL text. Some engines can restrict a request to a tenant by themselves: by a
-parameter (VictoriaMetrics, ``extra_filters[]``) or by a header (Thanos, Mimir). Where both do it, a
-difference between two parsers is not a leak.
+parameter (VictoriaMetrics, ``extra_filters[]``) or by a header (Thanos, Mimir). If both do it, a difference
+between two parsers is not a leak.
 
-Templates say what is sent. They are filled from the scope alone; an unrestricted request carries none of it.
+Parameters and headers are templates. Only the scope fills them in, and an unrestricted request has none.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SELECTOR: Final = "selector"
 _TENANT: Final = frozenset({"tenant", "tenants"})
 _PLACEHOLDERS: Final = frozenset({_SELECTOR, "project", "projects"}) | _TENANT
 _TAKEN: Final = frozenset(name.lower() for endpoint in ENDPOINTS for name in endpoint.parameters)
-"""Names of parameters that a scoped caller may send: one more of that name would widen what is asked for."""
+"""Names of parameters that scoped callers may send: an added one with the same name would widen a request."""
 _WRITTEN: Final = frozenset(
     {
         *("host", "user-agent", "accept-encoding", "content-type", "content-encoding", "content-length"),
@@ -46,11 +46,11 @@ _TENANT_NAME = re.compile(r"[A-Za-z0-9!_.*'()-]{1,150}")
 """Mimir, "About tenant IDs"."""
 _MOST_KEPT = 1024
 _LONGEST_KEPT = 8 * 1024
-"""Bytes of the longest additions that are kept."""
+"""Maximum size in bytes of the additions for a scope that are cached."""
 
 
 class Additions(NamedTuple):
-    """What one request carries for the engine.
+    """The parameters and headers of a request that make the engine enforce its scope.
 
     Attributes:
         parameters: percent-encoded, as ``name=value&name=value``; may be empty.
@@ -74,11 +74,11 @@ class Tenants:
     """The engine's tenant of each project.
 
     Args:
-        by_project: tenants by project id; ``*`` stands for all projects that are not named.
-        buckets: how many tenants share the projects that are not named, by hash; 0 for none.
+        by_project: tenants by project id; ``*`` stands for all other projects.
+        buckets: the number of tenants that all other projects are distributed over, by hash; 0 for none.
 
     Raises:
-        ValueError: a name cannot be a tenant's, or both ``*`` and buckets are given.
+        ValueError: a tenant's name is invalid, or both ``*`` and buckets are given.
     """
 
     def __init__(self, by_project: Mapping[str, str], buckets: int = 0) -> None:
@@ -86,7 +86,7 @@ class Tenants:
             if _TENANT_NAME.fullmatch(name) is None or name in {".", ".."}:
                 raise ValueError(f"{name!r} cannot be the name of a tenant")
         if buckets and "*" in by_project:
-            raise ValueError("the tenant of * and buckets are for the same projects: set one of them")
+            raise ValueError("the tenant of * and the buckets are for the same projects: set only one")
         self._by_project = dict(by_project)
         self._buckets = buckets
 
@@ -98,7 +98,7 @@ class Tenants:
         """Return the tenant of a project.
 
         Raises:
-            Forbidden: it has none.
+            Forbidden: the project has no tenant.
         """
         tenant = self._by_project.get(project)
         if tenant is None:
@@ -116,18 +116,18 @@ class EngineScoping:
     Args:
         parameters: templates by the parameter's name.
         headers: templates by the header's name.
-        tenants: what ``{tenant}`` and ``{tenants}`` are filled from.
+        tenants: the tenants of projects, for ``{tenant}`` and ``{tenants}``.
 
-    A template holds text and placeholders: ``{selector}`` (of parameters only; where metrics differ in the
-    label that holds the project, there are several, and the parameter is repeated), ``{project}``,
-    ``{projects}``, ``{tenant}`` and ``{tenants}``. The plural ones join several with ``|``.
+    A template consists of text and placeholders: ``{selector}`` (only in parameters; a parameter is repeated
+    for each selector if not all metrics have the project in the same label), ``{project}``, ``{projects}``,
+    ``{tenant}`` and ``{tenants}``. The plural ones stand for several values, joined with ``|``.
 
     Attributes:
         parameter_names: names of the parameters, in lower case.
         header_names: names of the headers, in lower case.
 
     Raises:
-        ValueError: a name or a template cannot be used.
+        ValueError: a name or a template is invalid.
     """
 
     def __init__(
@@ -144,29 +144,29 @@ class EngineScoping:
         used: set[str] = set()
         for name, template in self._parameters.items():
             if not name or name.lower() in _TAKEN:
-                raise ValueError(f"the parameter {name!r} is a caller's own: choose another name")
+                raise ValueError(f"callers can send the parameter {name!r} themselves: choose another name")
             used |= _placeholders(name, template)
         for name, template in self._headers.items():
             found = _placeholders(name, template)
             if _FIELD_NAME.fullmatch(name) is None or _FIELD_VALUE.fullmatch(template) is None:
                 raise ValueError(f"{name!r} and its template cannot be sent as a header")
             if name.lower() in _WRITTEN:
-                raise ValueError(f"the header {name!r} is one that the gateway writes itself")
+                raise ValueError(f"the gateway sets the header {name!r} itself")
             if _SELECTOR in found:
                 raise ValueError(f"the template of {name!r}: {{{_SELECTOR}}} is for parameters")
             used |= found
         if bool(used & _TENANT) is not bool(self._tenants):
             raise ValueError(
-                "{tenant} or {tenants} in a template, and the tenants of projects, need each other"
+                "{tenant} or {tenants} in a template requires the tenants of projects, and vice versa"
             )
         self._kept: dict[str, Additions] = {}
 
     def additions(self, scope: Scope) -> Additions:
-        """Return what a request within a scope carries; nothing if the scope is unrestricted.
+        """Return the additions to the requests of a scope; none if the scope is unrestricted.
 
         Raises:
-            BadRequest: the scope has several projects or tenants, and the engine takes one.
-            Forbidden: a project has no tenant, or cannot be named in a header.
+            BadRequest: the scope has several projects or tenants, and the engine accepts only one.
+            Forbidden: a project has no tenant, or its id is not valid in a header.
         """
         if scope.unrestricted or not (self._parameters or self._headers):
             return NOTHING
@@ -201,7 +201,7 @@ class EngineScoping:
         return _PLACEHOLDER.sub(value, template)
 
     def _value(self, placeholder: str, scope: Scope) -> str:
-        """Return what stands for a placeholder."""
+        """Return the value of a placeholder."""
         values = scope.values
         if placeholder in _TENANT:
             values = tuple(sorted({self._tenants.of(project) for project in values}))
@@ -214,10 +214,10 @@ class EngineScoping:
 
 
 def selectors(scope: Scope) -> list[str]:
-    """Return selectors that together match what a scope may show, and nothing else.
+    """Return selectors that together match exactly the series of a scope.
 
-    The first one matches what carries the scope's own label. Each entry of the scope's label table adds one
-    for its metrics, without those that have a more specific entry.
+    The first one matches the series with the scope's own label. Each entry of the scope's label table adds a
+    selector for its metrics, without those that have a more specific entry.
 
     Args:
         scope: not unrestricted.
@@ -240,18 +240,18 @@ def selectors(scope: Scope) -> list[str]:
 
 
 def _name_matcher(operator: str, patterns: list[str]) -> str:
-    """Return a matcher of metrics by names, and by beginnings with ``*``.
+    """Return a matcher for the names of metrics, and for prefixes that end with ``*``.
 
-    No other character of a pattern is special in a regular expression.
+    A pattern contains no other character that is special in a regular expression.
     """
     return f"__name__{operator}~{quote('|'.join(pattern.replace('*', '.*') for pattern in patterns))}"
 
 
 def hash_bucket(value: str, buckets: int) -> int:
-    """Return the bucket of a value, from 0 on.
+    """Return the bucket of a value, counted from 0.
 
-    It is the one that Prometheus' relabelling action ``hashmod`` puts the value into, so that series can be
-    written to the same tenant (Prometheus, ``model/relabel/relabel.go``: ``sum64`` keeps the last 64 bits).
+    Prometheus' relabelling action ``hashmod`` assigns the same bucket, so that series can be written to the
+    same tenant (Prometheus, ``model/relabel/relabel.go``: ``sum64`` keeps the last 64 bits).
     """
     digest = hashlib.md5(value.encode(), usedforsecurity=False).digest()
     return int.from_bytes(digest[8:], "big") % buckets
@@ -260,7 +260,7 @@ def hash_bucket(value: str, buckets: int) -> int:
 def _names(templates: Mapping[str, str]) -> frozenset[str]:
     names = frozenset(name.lower() for name in templates)
     if len(names) != len(templates):
-        raise ValueError("a name is there twice")
+        raise ValueError("duplicate name")
     return names
 
 
@@ -268,12 +268,12 @@ def _placeholders(name: str, template: str) -> set[str]:
     """Return the placeholders of a template.
 
     Raises:
-        ValueError: one is unknown, or a brace belongs to none.
+        ValueError: a placeholder is unknown, or a brace is unbalanced.
     """
     found = set(_PLACEHOLDER.findall(template))
     rest = _PLACEHOLDER.sub("", template)
     if not found <= _PLACEHOLDERS or "{" in rest or "}" in rest:
-        raise ValueError(f"the template of {name!r}: {template!r} may hold {_listed()}")
+        raise ValueError(f"the template of {name!r}: {template!r} may contain only {_listed()}")
     return found
 
 
@@ -282,4 +282,4 @@ def _listed() -> str:
 
 
 ALONE = EngineScoping()
-"""For engines that are told nothing: the gateway scopes alone."""
+"""For engines that cannot enforce a scope: only the gateway does."""

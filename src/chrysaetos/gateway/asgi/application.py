@@ -97,7 +97,7 @@ class Application:
         if self._cors is None:
             sending = _counting(exchange, send)
         else:
-            allowed = self._cors.answering(exchange.method, scope["headers"])
+            allowed = self._cors.response_headers(exchange.method, scope["headers"])
             sending = _counting(exchange, send, allowed)
         try:
             await self._handler.handle(scope, exchange, receive, sending)

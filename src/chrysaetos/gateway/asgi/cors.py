@@ -1,7 +1,7 @@
-"""Pages of other origins as clients (Fetch standard, "HTTP-CORS protocol").
+"""Cross-origin requests: the rules for pages of other origins (Fetch standard, "HTTP-CORS protocol").
 
-Section and options are those of oslo.middleware, with the defaults of Aetos. As there, what a page may not do
-gets no header that says so: a preflight for it is answered as any OPTIONS request.
+Section and options are those of oslo.middleware, with the defaults of Aetos. As in oslo.middleware, a request
+that is not allowed gets no CORS headers, and its preflight request is handled like any OPTIONS request.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CORS_OPTIONS = [
     cfg.ListOpt(
         "expose_headers",
         default=_OPENSTACK_HEADERS,
-        help="Response headers that such a page may read (Access-Control-Expose-Headers).",
+        help="Response headers that pages of these origins may read (Access-Control-Expose-Headers).",
     ),
     cfg.IntOpt(
         "max_age",
@@ -53,18 +53,19 @@ CORS_OPTIONS = [
     cfg.ListOpt(
         "allow_methods",
         default=["GET", "PUT", "POST", "DELETE", "PATCH"],
-        help="Methods that such a page may use, if the path has them (Access-Control-Allow-Methods).",
+        help="Methods that pages of these origins may use, if the endpoint supports them "
+        "(Access-Control-Allow-Methods).",
     ),
     cfg.ListOpt(
         "allow_headers",
         default=_OPENSTACK_HEADERS,
-        help="Request headers that such a page may set (Access-Control-Allow-Headers).",
+        help="Request headers that pages of these origins may set (Access-Control-Allow-Headers).",
     ),
 ]
 
 _ANY = b"*"
 _OPAQUE = b"null"
-"""What a browser sends for a page without an origin: a file, or a sandboxed frame of anybody."""
+"""The origin that a browser sends for a local file or a sandboxed frame, whoever wrote it."""
 
 _SIMPLE_HEADERS = (
     "Accept",
@@ -76,9 +77,9 @@ _SIMPLE_HEADERS = (
     "Last-Modified",
     "Pragma",
 )
-"""What a page may always set, as in oslo.middleware."""
+"""Request headers that a page may always set, as in oslo.middleware."""
 
-# RFC 6454, 6.2, as browsers write it: in lower case, without a path and without the scheme's own port.
+# RFC 6454, 6.2, as browsers write it: in lower case, without a path and without the scheme's default port.
 _ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
 )
@@ -88,15 +89,16 @@ _TOKEN = re.compile(TCHAR.decode("ascii") + "+")
 
 
 class Cors:
-    """What pages of other origins may do.
+    """The rules for pages of other origins.
 
     Args:
-        origins: the origins; ``*`` for all but ``null``.
-        credentials: whether browsers may send the credentials that they keep.
-        expose_headers: headers of an answer that a page may read.
-        max_age: seconds for which a preflight's answer counts; None to say nothing of it.
-        methods: what a page may use, where the path takes it.
-        headers: headers that a page may set, beside those that every page may.
+        origins: the allowed origins; ``*`` for all but ``null``.
+        credentials: whether to allow credentialed requests.
+        expose_headers: response headers that a page may read.
+        max_age: seconds for which the answer to a preflight request may be cached; None for the browser's
+            default.
+        methods: methods that a page may use, if the endpoint supports them.
+        headers: request headers that a page may set, in addition to those that every page may set.
     """
 
     def __init__(
@@ -123,49 +125,50 @@ class Cors:
         if max_age is not None:
             self._preflight.append((b"access-control-max-age", str(max_age).encode("ascii")))
 
-    def answering(self, method: str, headers: Headers) -> Headers:
-        """What each answer to a request carries, an error too.
+    def response_headers(self, method: str, headers: Headers) -> Headers:
+        """Return the CORS headers of the response to a request, whether it succeeds or fails.
 
         Args:
             method: the request's method.
             headers: the request's headers.
 
         Returns:
-            The headers; none if the request is not one of a page that is let in.
+            The headers; none if the request does not come from a page of an allowed origin.
         """
-        origin = self._let_in(headers)
+        origin = self._allowed_origin(headers)
         if origin is None:
             return []
         allowed = [(b"access-control-allow-origin", origin), *self._always]
         return allowed if method == "OPTIONS" else allowed + self._exposed
 
     def preflight(self, request: Request) -> tuple[Endpoint, Headers] | None:
-        """Answer a browser that asks whether a page may send a request.
+        """Check a preflight request, with which a browser asks whether a page may send a request.
 
         Returns:
-            The row of the endpoint table that it asks about, and the headers of the answer beside those of
-            :meth:`answering`; None if the request does not ask this, or asks for what is not allowed.
+            The endpoint of the request that the page wants to send, and headers for the answer, in addition
+            to those of :meth:`response_headers`. None if this is not a preflight request, or the page's
+            request is not allowed.
 
         Raises:
-            NotFound: no row has this path.
-            MethodNotAllowed: the row does not take the method that it asks about.
+            NotFound: no endpoint has this path.
+            MethodNotAllowed: the endpoint does not support the method.
         """
-        if request.method != "OPTIONS" or self._let_in(request.headers) is None:
+        if request.method != "OPTIONS" or self._allowed_origin(request.headers) is None:
             return None
         method = (_only(request.headers, b"access-control-request-method") or b"").decode("latin-1")
         if method not in self._methods:
             return None
         for name, value in request.headers:
             if name == b"access-control-request-headers":
-                asked = {each.strip(b" \t").lower() for each in value.split(b",")}
-                if not asked - {b""} <= self._settable:
+                requested = {each.strip(b" \t").lower() for each in value.split(b",")}
+                if not requested - {b""} <= self._settable:
                     return None
         endpoint = find(method, request.path).endpoint
         allowed = _joined([each for each in endpoint.methods if each in self._methods])
         return endpoint, [(b"access-control-allow-methods", allowed), *self._preflight]
 
-    def _let_in(self, headers: Headers) -> bytes | None:
-        """What ``Access-Control-Allow-Origin`` says to a request; None: nothing."""
+    def _allowed_origin(self, headers: Headers) -> bytes | None:
+        """Return the value of ``Access-Control-Allow-Origin``; None if the origin is not allowed."""
         origin = _only(headers, b"origin")
         if origin is None or origin in self._origins:
             return origin
@@ -173,10 +176,10 @@ class Cors:
 
 
 def load_cors(conf: cfg.ConfigOpts) -> Cors | None:
-    """What the configuration lets pages of other origins do; None: nothing.
+    """Return the rules for pages of other origins; None if none are allowed.
 
     Raises:
-        ConfigError: a value cannot be used. The message names the option.
+        ConfigError: a value is invalid. The message names the option.
     """
     section = conf.cors
     origins = _checked(section, "allowed_origin", _is_origin, "an origin as a browser writes it")
@@ -189,7 +192,7 @@ def load_cors(conf: cfg.ConfigOpts) -> Cors | None:
         )
     }
     if _ANY.decode() in origins and section.allow_credentials:
-        raise ConfigError("[cors] allowed_origin: * needs allow_credentials = false")
+        raise ConfigError("[cors] allowed_origin: * requires allow_credentials = false")
     if not origins:
         return None
     return Cors(
@@ -205,7 +208,11 @@ def load_cors(conf: cfg.ConfigOpts) -> Cors | None:
 def _checked(
     section: cfg.ConfigOpts.GroupAttr, name: str, good: Callable[[str], object], meaning: str
 ) -> list[str]:
-    """The values of a list, without empty ones."""
+    """Return the values of a list option, without empty ones.
+
+    Raises:
+        ConfigError: a value is not good.
+    """
     values = [value for value in section[name] or () if value]
     for value in values:
         if not good(value):
@@ -224,7 +231,7 @@ def _is_origin(text: str) -> bool:
 
 
 def _only(headers: Headers, wanted: bytes) -> bytes | None:
-    """The value of a header that is there once."""
+    """Return the value of a header; None if it is missing or repeated."""
     values = [value for name, value in headers if name == wanted]
     return values[0] if len(values) == 1 else None
 

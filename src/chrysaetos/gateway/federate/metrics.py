@@ -1,4 +1,4 @@
-"""What is counted of portals, by the name of their token: an operator chose it, so there are few."""
+"""Metrics of portals, by the names of their tokens: an operator chooses the names, so they are few."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["GateMetrics"]
 
 
 class GateMetrics:
-    """An observer that counts, and the collector of what it has counted.
+    """Observes the requests of portals and collects their metrics.
 
     Args:
-        tokens: the tokens in force, for their ends.
+        tokens: the tokens in force, for their expiry.
         clock: seconds since the epoch.
     """
 
@@ -35,10 +35,10 @@ class GateMetrics:
         self._answered: dict[str, float] = {}
 
     def on_start(self, exchange: Exchange) -> None:
-        """Nothing is known yet."""
+        """Do nothing: the caller is not known yet."""
 
     def on_end(self, exchange: Exchange) -> None:
-        """Count it, if it is a portal's."""
+        """Count the request, if it is a portal's."""
         portal = exchange.caller
         if not isinstance(portal, Portal):
             return
@@ -49,7 +49,7 @@ class GateMetrics:
             self._answered[name] = self._clock()
 
     def collect(self) -> Iterator[Metric]:
-        """Prometheus' metrics."""
+        """Return the metrics."""
         requests = CounterMetricFamily(
             "chrysaetos_federation_requests",
             "Requests of portals, by the name of the token.",
@@ -59,21 +59,21 @@ class GateMetrics:
             requests.add_metric((name, str(status)), count)
         answered = GaugeMetricFamily(
             "chrysaetos_federation_answered_timestamp_seconds",
-            "When a portal last got a whole answer.",
+            "When a portal last received a complete response.",
             labels=("token",),
         )
         for name, moment in self._answered.items():
             answered.add_metric((name,), moment)
         expires = GaugeMetricFamily(
             "chrysaetos_federation_token_expires_timestamp_seconds",
-            "When the last token of a name ends; +Inf for never.",
+            "When the last token with this name expires; +Inf for never.",
             labels=("token",),
         )
         for name, moment in self._tokens.expiries().items():
             expires.add_metric((name,), moment)
         usable = GaugeMetricFamily(
             "chrysaetos_federation_tokens_current",
-            "Whether the token file could be read when it last changed; else the tokens before are in force.",
+            "Whether the token file was valid when it last changed; if 0, the previous tokens are in force.",
         )
         usable.add_metric((), float(self._tokens.is_current))
         yield from (requests, answered, expires, usable)

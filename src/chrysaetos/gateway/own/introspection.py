@@ -84,7 +84,7 @@ class Introspection:
         for endpoint in ENDPOINTS:
             if endpoint.guarded:
                 rules[endpoint.rule.removesuffix(":own_project")] = await self._reach(caller, endpoint)
-                # A decision that is not known yet takes up to a millisecond: other requests get their turn.
+                # A decision that is not cached takes up to a millisecond: let other requests run in between.
                 await asyncio.sleep(0)
         return {
             "user": {
@@ -110,7 +110,7 @@ class Introspection:
         }
 
     async def _reach(self, caller: Caller, endpoint: Endpoint) -> str:
-        """How far a caller gets at an endpoint."""
+        """Return the scope that the policy gives a caller at an endpoint."""
         try:
             scope = await grant(self._access, caller, endpoint)
         except Forbidden:
@@ -147,7 +147,7 @@ class Introspection:
 
 
 def _scope_kind(caller: Caller) -> str:
-    """What the caller's token is scoped to."""
+    """Return the kind of scope of the caller's token."""
     if caller.project_id is not None:
         return "project"
     if caller.domain_id is not None:
@@ -156,7 +156,7 @@ def _scope_kind(caller: Caller) -> str:
 
 
 def _credential(headers: Headers) -> str | None:
-    """The kind of credential that was sent; None without authentication, where it need not be one."""
+    """Return the kind of credential that was sent; None if it is invalid, which only ``noauth`` permits."""
     try:
         kind, secret, _ = pick(headers)
         if kind is Credential.BASIC:
@@ -167,10 +167,10 @@ def _credential(headers: Headers) -> str | None:
 
 
 def _explained(*places: bytes) -> Endpoint:
-    """The endpoint that the parameter ``path`` means.
+    """Return the endpoint of the parameter ``path``.
 
     Raises:
-        BadRequest: it is given more than once, or the upstream answers no such path.
+        BadRequest: the parameter is given more than once, or the upstream does not serve the path.
     """
     pairs = (pair for place in places for pair in parse_qsl(place.decode("latin-1"), keep_blank_values=True))
     paths = [value for name, value in pairs if name == "path"]
@@ -186,6 +186,6 @@ def _explained(*places: bytes) -> Endpoint:
 
 
 def _names(bound: Bound, endpoint: Endpoint) -> list[str]:
-    """The names of the PromQL texts, in their order."""
+    """Return the names of the parameters of the PromQL texts, in the order of the texts."""
     pairs = parse_qsl(b"&".join((bound.url, bound.body or b"")).decode("ascii"), keep_blank_values=True)
     return [name for name, _ in pairs if name in endpoint.parameters]

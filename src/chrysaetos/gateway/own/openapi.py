@@ -1,6 +1,6 @@
 """The API as an OpenAPI 3.1 document, generated from the endpoint table.
 
-The document is the same for every caller and holds no tenant's data: only what the code has.
+The document is the same for every caller: it is generated from the code alone.
 
 Source: OpenAPI Specification 3.1.1, https://spec.openapis.org/oas/v3.1.1
 """
@@ -34,7 +34,7 @@ _PARAMETERS = {
     "fuzz_alg": "The algorithm of the fuzzy search: `subsequence` (the default) or `jarowinkler`.",
     "fuzz_threshold": "How similar a result must be, from 0 to 100.",
     "group_limit": "The maximum number of groups to return.",
-    "group_next_token": "The token of the next page, from the previous answer.",
+    "group_next_token": "The token of the next page, from the previous response.",
     "include_score": "Whether to return the score of each result: `true` or `false`.",
     "label": "The label whose values to search.",
     "limit": "The maximum number of results.",
@@ -66,12 +66,12 @@ _PARAMETERS = {
 
 _ACTIONS = {
     Action.SCOPE: "For a tenant, the gateway scopes the parameters.",
-    Action.FORWARD: "The answer holds no tenant's data, and is the same for every caller.",
-    Action.FILTER: "For a tenant, the gateway filters the answer.",
+    Action.FORWARD: "The response contains no tenant's data, and is the same for every caller.",
+    Action.FILTER: "For a tenant, the gateway filters the response.",
     Action.READ: "The body is a remote read message. For a tenant, the gateway scopes its queries.",
     Action.OPERATOR: "Only for callers who may see all projects.",
-    Action.INTROSPECT: "The gateway answers any caller with valid credentials.",
-    Action.PUBLIC: "The gateway answers without credentials.",
+    Action.INTROSPECT: "For every caller with valid credentials. The gateway itself responds.",
+    Action.PUBLIC: "For everybody, without credentials. The gateway itself responds.",
 }
 
 _FORM = "application/x-www-form-urlencoded"
@@ -88,23 +88,23 @@ _MEDIA = {
         ("search_metric_names", "search_label_names", "search_label_values"), "application/x-ndjson"
     ),
 }
-"""The media type of an answer that is not JSON, by endpoint."""
+"""The media types of responses that are not JSON, by endpoint."""
 
 _PLAIN = (errors.NotFound, errors.MethodNotAllowed, errors.UriTooLong, errors.HeadersTooLarge)
 """The errors of every endpoint."""
 _IDENTIFIED = (errors.BadRequest, errors.Unauthorized, errors.TooManyRequests, errors.Unavailable)
-"""Those of endpoints that require credentials, too."""
+"""Additional errors of endpoints that require credentials."""
 _GUARDED = (errors.Forbidden, errors.ResponseTooLarge, errors.BadGateway, errors.GatewayTimeout)
-"""Those of endpoints that the upstream answers, too."""
+"""Additional errors of endpoints that the upstream serves."""
 _WITH_BODY = (errors.RequestTimeout, errors.ContentTooLarge, errors.UnsupportedMediaType)
-"""Those of requests with a body, too."""
+"""Additional errors of requests with a body."""
 
 
 def document(prefix: str = "") -> dict[str, Any]:
     """Return the document.
 
     Args:
-        prefix: the path below which the gateway serves, as ``/metric-storage``.
+        prefix: the path below which the gateway serves the API, such as ``/metric-storage``.
     """
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in ENDPOINTS:
@@ -146,7 +146,7 @@ def _operation(endpoint: Endpoint, method: str) -> dict[str, Any]:
         "description": _ACTIONS[endpoint.action],
         "parameters": _path_parameters(endpoint),
         "responses": {
-            "2XX": {"description": "The answer.", "content": {_MEDIA.get(endpoint.name, _JSON): {}}}
+            "2XX": {"description": "The response.", "content": {_MEDIA.get(endpoint.name, _JSON): {}}}
         },
     }
     if not has_body:

@@ -1,4 +1,4 @@
-"""The configuration of the engine behind the gateway: what it is, and what scoped requests tell it."""
+"""The options of the upstream's engine: its type, and the parameters and headers of scoped requests."""
 
 from __future__ import annotations
 
@@ -27,52 +27,54 @@ ENGINE_OPTIONS = [
         "engine",
         default="prometheus",
         choices=[
-            ("prometheus", "The gateway scopes alone."),
-            ("victoriametrics", "Scoped requests carry extra_filters[] with what the caller may see."),
-            ("thanos", "Scoped requests carry the project in THANOS-TENANT, for --query.enforce-tenancy."),
-            ("mimir", "Scoped requests carry the tenant of the project in X-Scope-OrgID."),
+            ("prometheus", "Only the gateway enforces scopes."),
+            ("victoriametrics", "Scoped requests have the scope's selectors in extra_filters[]."),
+            ("thanos", "Scoped requests have the project in THANOS-TENANT, for --query.enforce-tenancy."),
+            ("mimir", "Scoped requests have the tenant of the project in X-Scope-OrgID."),
         ],
-        help="What speaks Prometheus' API there, and so what it is asked to enforce beside the gateway.",
+        help="The engine that serves the Prometheus API. It determines how the engine enforces a scope in "
+        "addition to the gateway.",
     ),
     cfg.DictOpt(
         "scope_parameters",
         default={},
-        help="Parameters that each scoped request carries and an unrestricted one does not, as "
-        "name:template. A template may hold {selector} (what the caller may see, as series selectors), "
-        "{project}, {projects}, {tenant} and {tenants}; a vertical bar joins several. They are added "
-        "to those of the engine; one of the same name takes its place.",
+        help="Parameters to add to scoped requests, but not to unrestricted ones, as name:template. A "
+        "template may contain {selector} (selectors of the series that the caller may see), {project}, "
+        "{projects}, {tenant} and {tenants}; several values are joined by a vertical bar. A parameter "
+        "with the same name as one of the engine replaces it.",
     ),
     cfg.DictOpt(
         "scope_headers",
         default={},
-        help="Headers that each scoped request carries, as scope_parameters, without {selector}. Where "
-        "headers has the same name, unrestricted requests carry its value.",
+        help="Headers to add to scoped requests, as in scope_parameters, but without {selector}. If the "
+        "option headers has a header with the same name, only unrestricted requests have its value.",
     ),
     cfg.DictOpt(
         "tenants",
         default={},
-        help="Tenants of the engine by project id, as 1f0c:gold; * is for all projects that are not named.",
+        help="Tenants of the engine by project id, such as 1f0c:gold; * stands for all other projects.",
     ),
     cfg.IntOpt(
         "tenant_buckets",
         default=0,
         min=0,
         max=100000,
-        help="Projects that tenants does not name share this many tenants, named bucket-0 and so on, with "
-        "the number of Prometheus' relabelling action hashmod. 0: none.",
+        help="Number of tenants, named bucket-0 and so on, that are shared by the projects that the option "
+        "tenants does not name. The number of a project's bucket is that of Prometheus' relabelling action "
+        "hashmod. 0: none.",
     ),
 ]
 
 
 def load_engine(section: cfg.ConfigOpts.GroupAttr, labels: LabelTable) -> EngineScoping:
-    """Read what scoped requests tell the engine.
+    """Return the parameters and headers of scoped requests.
 
     Args:
         section: the section ``[prometheus]``.
         labels: the metrics that have the project in another label, or are open to all.
 
     Raises:
-        ConfigError: a value cannot be used, or the engine cannot enforce what the configuration says.
+        ConfigError: a value is invalid, or the engine cannot enforce the configured labels.
     """
     engine = section.engine
     if engine == "thanos" and labels.entries:
@@ -95,6 +97,6 @@ def load_engine(section: cfg.ConfigOpts.GroupAttr, labels: LabelTable) -> Engine
 
 
 def _merged(preset: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
-    """Return the engine's templates and the operator's; of two with the same name, the operator's."""
+    """Return the templates of the engine and of the operator, whose templates take precedence."""
     names = {name.lower() for name in own}
     return {name: template for name, template in preset.items() if name.lower() not in names} | dict(own)
