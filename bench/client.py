@@ -123,7 +123,7 @@ def _measure(send: Send, threads: int, seconds: float) -> Measure:
 
 def _show(case: Case, runs: dict[str, list[Measure]]) -> None:
     def median(name: str, what: str) -> float:
-        return statistics.median(getattr(run, what) for run in runs[name])
+        return float(statistics.median(getattr(run, what) for run in runs[name]))
 
     def overhead(name: str) -> float:
         return median(name, "cpu") - median(BARE, "cpu")

@@ -139,7 +139,7 @@ def _show(measures: dict[str, list[Measure]], scopes: int) -> None:
     print(f"{'':18}{'queries':>9}{'collecting s':>14}{'ratio':>8}{'cycle s':>9}{'ratio':>8}{'CPU s':>8}")
 
     def median(kind: str, what: str) -> float:
-        return statistics.median(getattr(one, what) for one in measures[kind])
+        return float(statistics.median(getattr(one, what) for one in measures[kind]))
 
     base = next(iter(measures))
     for kind in measures:

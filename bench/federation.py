@@ -94,7 +94,7 @@ def store(projects: int) -> list[str]:
     """Return two series for each project, and one series that portals may not read."""
     now = int(time.time()) // 60 * 60
     moments = [now + 60 * tick for tick in range(-10, MINUTES)]
-    lines = []
+    lines: list[str] = []
     for name in ("project_mb_usage", "project_vcpu_usage", "server_load"):
         job = "servers" if name == "server_load" else "project_usages"
         for number in range(projects):

@@ -172,7 +172,7 @@ def main() -> None:
 
 def _show(measures: dict[str, list[Measure]]) -> None:
     def median(name: str, attribute: str) -> float:
-        return statistics.median(getattr(measure, attribute) for measure in measures[name])
+        return float(statistics.median(getattr(measure, attribute) for measure in measures[name]))
 
     columns = (("requests/s", 12), ("ratio", 8), ("p50 ms", 9), ("ratio", 8), ("p99 ms", 9), ("ratio", 8))
     print(

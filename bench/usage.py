@@ -40,6 +40,8 @@ SAMPLE = 200
 class ManyProjects(FakeNova):
     """Finds the servers of a project without iterating over all servers."""
 
+    servers_by_project: dict[str, list[Server]]
+
     def _content(self, path, query, *, paged):
         if not path.startswith("/os-simple-tenant-usage/"):
             if path.startswith("/domains/"):

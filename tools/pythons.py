@@ -97,7 +97,7 @@ def make_environment(interpreter: Interpreter) -> Path:
         extras = project["optional-dependencies"]
         needed = [*project["dependencies"], *extras["gateway"], *extras["test"]]
         _run([interpreter.program, "-m", "venv", folder])
-        pip = [folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip: list[Path | str] = [folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
         _run([*pip, "--constraint", LOCK, *needed])
         stamp.write_text(interpreter.prefix)
     return folder / "bin" / "python"
@@ -121,7 +121,7 @@ def run_tests(interpreter: Interpreter, tests: list[str]) -> bool:
     """Run the tests on one interpreter and print how it went; whether all passed."""
     try:
         python = make_environment(interpreter)
-        pytest = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        pytest: list[Path | str] = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
         output, passed = _run([*pytest, *tests], PYTHONPATH="src"), True
     except subprocess.CalledProcessError as error:
         output, passed = error.output, False

@@ -2,6 +2,7 @@
 
 import io
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -21,9 +22,8 @@ class Command(MetricsCommand):
 
 @pytest.fixture
 def command():
-    return Command(
-        SimpleNamespace(stderr=io.StringIO(), client_manager=SimpleNamespace(chrysaetos="client")), None
-    )
+    app: Any = SimpleNamespace(stderr=io.StringIO(), client_manager=SimpleNamespace(chrysaetos="client"))
+    return Command(app, None)
 
 
 @pytest.mark.parametrize("time", ["-1h", "-0.5", "-.5", "-30m"])

@@ -1,5 +1,6 @@
 """Clouds of openstacksdk. Tests with a real Keystone are in tests/e2e/test_cli.py."""
 
+import getpass
 import io
 import sys
 from argparse import Namespace
@@ -9,7 +10,6 @@ import pytest
 import yaml
 from openstack.config.loader import OpenStackConfig
 
-from chrysaetos.cli import clouds
 from chrysaetos.cli.clouds import create_client, find_region, openstackclient_region
 from chrysaetos.cli.errors import CredentialsError
 
@@ -66,7 +66,7 @@ def test_missing_credentials_are_named(settings, message, cloud):
 
 def test_the_password_prompt_requires_a_terminal(cloud, monkeypatch):
     options = cloud(auth={name: value for name, value in AUTH.items() if name != "password"})
-    monkeypatch.setattr(clouds.getpass, "getpass", lambda prompt: f"typed after {prompt!r}")
+    monkeypatch.setattr(getpass, "getpass", lambda prompt: f"typed after {prompt!r}")
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     assert "password" not in find_region(options).config["auth"]
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)

@@ -1,13 +1,13 @@
 """Endpoint and credentials. Tests with Keystone are in tests/e2e/test_cli.py."""
 
 import base64
+import getpass
 import ssl
+import sys
 
 import pytest
 import trustme
 from tests.fakes.metrics_server import MetricsServer
-
-from chrysaetos.cli import credentials
 
 QUERY = "/api/v1/query"
 
@@ -42,8 +42,8 @@ def test_a_password_from_the_environment(run_on_server, server, monkeypatch):
 
 
 def test_a_password_prompt_on_a_terminal(run_on_server, server, monkeypatch):
-    monkeypatch.setattr(credentials.sys.stdin, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(credentials.getpass, "getpass", lambda prompt: f"{prompt}!")
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(getpass, "getpass", lambda prompt: f"{prompt}!")
     assert run_on_server("query", "1", "--user", "id").status == 0
     assert authorization(server) == basic("id:Password for id: !")
 

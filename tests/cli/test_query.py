@@ -1,5 +1,6 @@
 """``chrysaetos query`` and ``range``."""
 
+import argparse
 import csv
 import io
 import json
@@ -8,7 +9,6 @@ import time
 import pytest
 from tests.fakes.metrics_server import failed, success
 
-from chrysaetos.cli import watch
 from chrysaetos.cli.query import _style
 
 QUERY, RANGE = "/api/v1/query", "/api/v1/query_range"
@@ -204,7 +204,7 @@ def test_a_plot_adapts_to_the_terminal(environment, encoding, unicode, colour, m
         monkeypatch.setenv(name, value)
     terminal = Terminal()
     terminal.encoding = encoding
-    options = type("Options", (), {"ascii": False, "width": None, "height": None})
+    options = argparse.Namespace(ascii=False, width=None, height=None)
     style = _style(options, terminal, legend=3)
     assert (style.unicode, style.colour, style.width, style.height) == (unicode, colour, 90, 37)
 
@@ -240,7 +240,7 @@ def test_watch_repeats_until_it_is_interrupted(run_on_server, server, monkeypatc
         if len(pauses) > 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(watch.time, "sleep", sleep)
+    monkeypatch.setattr(time, "sleep", sleep)
     server.replies = lambda _: next(answers)
     output = run_on_server("query", "up", "--watch", "2", "-f", "value")
     assert output.status == 130
@@ -251,7 +251,7 @@ def test_watch_repeats_until_it_is_interrupted(run_on_server, server, monkeypatc
 
 def test_watch_ends_at_a_permanent_error(run_on_server, server, monkeypatch):
     answers = iter([success(matrix()), failed(403, "forbidden", "no more")])
-    monkeypatch.setattr(watch.time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     server.replies = lambda _: next(answers)
     output = run_on_server("range", "up", "--watch")
     assert output.status == 1

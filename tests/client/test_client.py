@@ -49,7 +49,7 @@ def test_a_read_is_repeated_while_the_server_is_unavailable():
 
 def test_aetos():
     with MetricsServer(aetos) as server, MetricsClient.direct(server.url) as client:
-        assert len(client.query("up")) == 1
+        assert len(client.query_vector("up")) == 1
         with pytest.raises(errors.BadQuery, match="unclosed left parenthesis"):
             client.query("sum(")
         with pytest.raises(errors.NotSupported, match="no range queries; Aetos does not support them"):
@@ -65,7 +65,7 @@ def test_a_session_and_an_adapter():
         session = Session(auth=Token(f"{server.url}/prefix", "abc"))
         with MetricsClient(session) as client:
             assert client.endpoint == f"{server.url}/prefix"
-            assert len(client.query("up")) == 1
+            assert len(client.query_vector("up")) == 1
         adapter = Adapter(session, service_type="metrics", interface="internal", endpoint_override=server.url)
         assert MetricsClient(adapter).endpoint == server.url
         assert MetricsClient(session, endpoint_override=f"{server.url}/x/").endpoint == f"{server.url}/x"
@@ -79,7 +79,7 @@ def test_eight_threads_share_a_client():
         MetricsClient.direct(server.url) as client,
         ThreadPoolExecutor(8) as pool,
     ):
-        values = [found[0].value for found in pool.map(lambda n: client.query(str(n)), range(200))]
+        values = [found[0].value for found in pool.map(lambda n: client.query_vector(str(n)), range(200))]
         assert values == list(range(200))
         assert server.connections <= 8
 

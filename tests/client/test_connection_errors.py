@@ -31,7 +31,7 @@ def untrusted():
 
 def refused():
     pool = urllib3.HTTPConnectionPool("a", 1)
-    below = urllib3.exceptions.NewConnectionError(pool, "no")
+    below = urllib3.exceptions.NewConnectionError(urllib3.connection.HTTPConnection("a", 1), "no")
     below.__cause__ = ConnectionRefusedError(111, "Connection refused")
     return requests.ConnectionError(urllib3.exceptions.MaxRetryError(pool, "/?secret=1", below))
 

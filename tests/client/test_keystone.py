@@ -144,7 +144,7 @@ def test_settings_of_an_adapter_are_used(make):
         before = dict(vars(adapter))
         make(adapter).send(Request("GET", "/x"))
         # An adapter over another one.
-        make(Adapter(adapter)).send(Request("GET", "/x"))
+        make(Adapter(adapter)).send(Request("GET", "/x"))  # type: ignore[arg-type]  # keystoneauth takes it
         assert vars(adapter) == before
     for request in server.requests:
         assert request.headers["x-auth-token"] == "abc"
@@ -294,7 +294,7 @@ def test_the_time_limit_includes_the_login(make, fake_keystone):
             given.append((request.method, options["timeout"]))
             return super().send(request, *arguments, **options)
 
-    given = []
+    given: list[tuple[str, float]] = []
     fake_keystone.delay = 0.3
     with MetricsServer([success(1)]) as server:
         session = Session(auth=password(fake_keystone))
@@ -385,4 +385,4 @@ def test_the_error_for_an_object_with_a_session_names_it():
         session = Session()
 
     with pytest.raises(errors.InvalidArgument, match="pass its attribute `session`"):
-        KeystoneTransport(Connection(), interface="public", region_name=None, service_type="x")
+        KeystoneTransport(Connection(), interface="public", region_name=None, service_type="x")  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from chrysaetos.client import errors, requester
+from chrysaetos.client import errors
 from chrysaetos.client.requester import Requester
 from chrysaetos.client.transport import Request, Response
 
@@ -28,7 +28,7 @@ class Scripted:
     def endpoint(self, timeout):
         raise NotImplementedError
 
-    def send(self, request, timeout):
+    def send(self, request, timeout=None):
         self.sent.append((request, timeout))
         step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
         if isinstance(step, Exception):
@@ -42,8 +42,8 @@ class Scripted:
 @pytest.fixture
 def pauses(monkeypatch):
     """Record the pauses without sleeping."""
-    found = []
-    monkeypatch.setattr(requester.time, "sleep", found.append)
+    found: list[float] = []
+    monkeypatch.setattr(time, "sleep", found.append)
     return found
 
 
@@ -141,8 +141,8 @@ def test_a_write_is_sent_once(step, pauses):
 
 def test_no_request_is_sent_after_the_time_limit(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(requester.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(requester.time, "sleep", lambda _: now.__setitem__(0, 105.0))
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", lambda _: now.__setitem__(0, 105.0))
     transport = Scripted(unavailable(Retry_After="1"))
     with pytest.raises(errors.Timeout, match="no response within 5 s"):
         Requester(transport, timeout=5, retries=5).read("/x", [])

@@ -137,6 +137,7 @@ def test_retry_after_in_seconds(value, seconds):
 
 def test_retry_after_as_a_date():
     later = retry_after(response(503, Retry_After=formatdate(time.time() + 60, usegmt=True)))
+    assert later is not None
     assert 50 < later <= 61
     assert retry_after(response(503, Retry_After=formatdate(0, usegmt=True))) == 0
     assert failure(prometheus(503, "unavailable", "x", Retry_After="7")).retry_after == 7

@@ -3,6 +3,7 @@
 import math
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,7 @@ def test_a_vector():
     assert (first.labels, first.name, first.value) == ({"__name__": "up", "vm": "a"}, "up", 1.5)
     assert (first.time, first.when, first.histogram) == (AT, WHEN, None)
     assert second.name == ""
+    assert second.value is not None
     assert math.isnan(second.value)
     assert [one.labels for one in vector[1:]] == [{"vm": "b"}]
     assert vector[-1].labels == {"vm": "b"}
@@ -35,7 +37,9 @@ def test_a_vector():
 
 def test_one_or_none():
     assert Vector([]).one_or_none() is None
-    assert Vector([sample("1")]).one_or_none().value == 1
+    found = Vector([sample("1")]).one_or_none()
+    assert found is not None
+    assert found.value == 1
     with pytest.raises(UnexpectedResult, match="expected one series, got 2"):
         Vector([sample("1"), sample("2")]).one_or_none()
 
@@ -48,7 +52,7 @@ def test_by_label():
 
 
 def test_a_matrix():
-    raw = [
+    raw: list[dict[str, Any]] = [
         {"metric": {"vm": "a"}, "values": [[AT, "1"], [AT + 60, "+Inf"]]},
         {"metric": {"vm": "b"}, "values": []},
     ]

@@ -36,7 +36,9 @@ def test_exact_numbers_keep_all_digits(text, exact):
 
 
 def test_nan_as_float_and_decimal():
-    assert Vector([sample("NaN")], Decimal)[0].value.is_nan()
+    exact = Vector([sample("NaN")], Decimal)[0].value
+    assert isinstance(exact, Decimal)
+    assert exact.is_nan()
     assert math.isnan(Scalar([AT, "NaN"]).value)
 
 
@@ -45,6 +47,7 @@ def test_native_histograms():
     assert vector[0].value is None
     assert vector[0].time == AT
     histogram = vector[0].histogram
+    assert histogram is not None
     assert (histogram.count, histogram.sum) == (Decimal(3), Decimal("4.5"))
     assert histogram.buckets == [
         Bucket(0, Decimal(1), Decimal(2), Decimal(1)),

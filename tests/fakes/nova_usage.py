@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
+from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 __all__ = ["FakeNova", "Server"]
@@ -65,7 +66,7 @@ class FakeNova:
         self.requests: list[str] = []
         self._lock = Lock()
 
-    def __enter__(self) -> FakeNova:
+    def __enter__(self) -> Self:
         nova = self
 
         class Handler(BaseHTTPRequestHandler):

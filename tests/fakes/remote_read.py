@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,8 +43,8 @@ def query(matchers: Sequence[Matcher], start: int, end: int, more: bytes = b"") 
     return field(1, content + more)
 
 
-def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield the number and value of each field. Doubles are returned as eight bytes."""
+def fields(message: bytes) -> Iterator[tuple[int, Any]]:
+    """Yield the number and value of each field: an int, or bytes, of which a double has eight."""
     rest = message
     while rest:
         tag, rest = take(rest)

@@ -313,7 +313,7 @@ async def test_the_operators_memcached_is_used(make_conf, keystone, clock, monke
             stored[key] = value
 
     driver = ModuleType("memcache")
-    driver.Client = Client
+    vars(driver)["Client"] = Client
     driver.__spec__ = ModuleSpec("memcache", None)
     monkeypatch.setitem(sys.modules, "memcache", driver)
     conf = make_conf(

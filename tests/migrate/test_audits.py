@@ -12,7 +12,7 @@ from chrysaetos.migrate.findings import Status
 
 def audit(api: FakeInfraOptim, path: str = "", seconds: float = 5):
     session = Session(auth=Token(f"{api.url}{path}", "token"))
-    waited = []
+    waited: list[float] = []
     found = run_audit(session, goal="g", strategy="s", seconds=seconds, wait=waited.append)
     return found, sum(waited)
 

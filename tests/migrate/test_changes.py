@@ -102,7 +102,7 @@ def test_a_failure_restores_all_files(folder, monkeypatch):
             raise OSError(16, "Device or resource busy")
         replace(source, target, **kwargs)
 
-    failed = []
+    failed: list[Path] = []
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(
         MigrateError, match=r"more\.conf: cannot be replaced: .*busy; the file is a mount point"

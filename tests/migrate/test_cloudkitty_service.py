@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib import metadata
 
 import pytest
 from tests.migrate.ratings import CONF, States
@@ -203,9 +204,7 @@ class Plugin:
 
 @pytest.mark.parametrize(("values", "status"), [([], "warning"), (["one"], "ok"), (["one", "two"], "failed")])
 def test_a_name_has_to_belong_to_one_plugin(monkeypatch, values, status):
-    monkeypatch.setattr(
-        cloudkitty_service.metadata, "entry_points", lambda **_: [Plugin(value) for value in values]
-    )
+    monkeypatch.setattr(metadata, "entry_points", lambda **_: [Plugin(value) for value in values])
     found = cloudkitty_service._installed("collector", "aetos")
     assert found.status.value == status
     assert all(value in found.found + found.remedy for value in values)

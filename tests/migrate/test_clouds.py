@@ -74,7 +74,7 @@ def test_values_are_verified_with_oslo_config(tmp_path, monkeypatch):
     first.write_text("[g]\nlist = a, b\ntext = x\n")
     second.write_text("[g]\ntext = 'y'\n")
     monkeypatch.setenv("OS_G__TEXT", "from the environment")
-    expected = {("g", "list"): ["a", "b"], ("g", "text"): "y"}
+    expected: dict[tuple[str, str], list[str] | str] = {("g", "list"): ["a", "b"], ("g", "text"): "y"}
     verify_values("watcher", [first, second], expected)
     with pytest.raises(MigrateError, match=r"\[g\] text would be read as 'x' instead of 'y'; nothing was"):
         verify_values("watcher", [second, first], expected)

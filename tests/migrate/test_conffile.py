@@ -24,8 +24,8 @@ texts = st.tuples(texts, st.sampled_from(["", *PIECES])).map("".join)
 
 
 def sections_of(path):
-    sections = {}
-    normalized = {}
+    sections: dict[str, dict[str, list[str]]] = {}
+    normalized: dict[str, dict[str, list[str]]] = {}
     parser = cfg.ConfigParser(str(path), sections)
     parser._add_normalized(normalized)
     parser.parse()
@@ -43,7 +43,7 @@ def test_what_is_read_is_what_oslo_config_reads(tmp_path_factory, text):
             ConfFile("f", text.encode())
         return
     file = ConfFile("f", text.encode())
-    read = {section.name: {} for section in file.sections}
+    read: dict[str, dict[str, list[str]]] = {section.name: {} for section in file.sections}
     for option in file.options:
         read[option.section].setdefault(option.key, []).append(option.value)
     assert read == expected

@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from oslo_config import cfg
+from oslo_config import cfg, types
 
 from chrysaetos.migrate.conffile import ConfFile
 from chrysaetos.migrate.layers import Editor, Layers, Setting, Variable, split_list
@@ -56,7 +56,7 @@ def test_groups_are_found_in_files_and_the_environment():
 
 def test_items_are_split_like_a_list_option():
     for text in ("a,b", " a , b ,", "a", "", ",", "a\n,b", "a,,b"):
-        assert split_list(text) == cfg.types.List()(text)
+        assert split_list(text) == types.List()(text)
 
 
 def edited(text: str, *adds: tuple[str, str, str], out: str = "") -> str:

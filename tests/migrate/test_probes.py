@@ -4,9 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from chrysaetos.client import errors
+from chrysaetos.client import MetricsClient, errors
 from chrysaetos.migrate.findings import Status
 from chrysaetos.migrate.metric_map import METRICS
+from chrysaetos.migrate.nova import Nova
 from chrysaetos.migrate.probes import (
     MAX_SERVERS,
     check_hosts,
@@ -19,7 +20,7 @@ from chrysaetos.migrate.probes import (
 LABELS = {"fqdn_label": "fqdn", "instance_uuid_label": "resource"}
 
 
-class Metrics:
+class Metrics(MetricsClient):
     """A client with active targets, and with results for queries that contain a text."""
 
     def __init__(self, targets=(), answers=None):
@@ -27,17 +28,17 @@ class Metrics:
         self._answers = answers or {}
         self.queries = []
 
-    def targets(self, state):
+    def targets(self, state="any", **_options):
         assert state == "active"
         return {"activeTargets": [{"labels": labels} for labels in self._targets], "droppedTargets": []}
 
-    def query_vector(self, query):
+    def query_vector(self, query, *_arguments, **_options):
         self.queries.append(str(query))
-        found = next((labels for text, labels in self._answers.items() if text in query), [])
+        found = next((labels for text, labels in self._answers.items() if text in query), ())
         return [SimpleNamespace(labels=labels) for labels in found]
 
 
-class Cloud:
+class Cloud(Nova):
     """Nova."""
 
     def __init__(self, hosts=(), servers=()):

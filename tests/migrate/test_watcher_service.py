@@ -1,7 +1,7 @@
 """Watcher as a service to migrate: its checks and endpoints."""
 
 from argparse import Namespace
-from importlib.metadata import PackageNotFoundError
+from importlib import metadata
 
 import pytest
 from keystoneauth1.session import Session
@@ -22,10 +22,10 @@ def preflight(release, installed, monkeypatch):
     def version(name):
         assert name == "python-watcher"
         if installed is None:
-            raise PackageNotFoundError
+            raise metadata.PackageNotFoundError
         return installed
 
-    monkeypatch.setattr(watcher_service.metadata, "version", version)
+    monkeypatch.setattr(metadata, "version", version)
     arguments = Namespace(release=release, offline=True)
     now = layers("[watcher_datasources]\ndatasources=aetos\n")
     service = WatcherService()

@@ -122,10 +122,10 @@ def entry(**changes):
         '{"version": 1, "tokens": {}}',
         '{"version": 1, "tokens": 5}',
         '{"version": 1, "tokens": [5]}',
+        '{"version": 1, "tokens": [{}]}',
         *(
             json.dumps({"version": 1, "tokens": [invalid]})
             for invalid in (
-                {},
                 entry(more=1),
                 entry(name=""),
                 entry(name=5),
@@ -230,8 +230,10 @@ def test_a_token_is_found_by_its_secret(file):
     (first, first_token), (second, second_token) = make_token("a"), make_token("b")
     write_tokens(file, [first_token, second_token])
     known = TokenFile(file, clock=Clock())
-    assert known.find(first.encode()).name == "a"
-    assert known.find(second.encode()).name == "b"
+    for secret, name in ((first, "a"), (second, "b")):
+        found = known.find(secret.encode())
+        assert found is not None
+        assert found.name == name
     for wrong in (
         b"",
         b"cft_",

@@ -1,6 +1,7 @@
 """The tree, and how it is walked."""
 
 import pytest
+from tests.promql.parsing import parse_as
 
 from chrysaetos.promql import ast
 from chrysaetos.promql.parser import parse
@@ -53,4 +54,4 @@ def test_walk_needs_no_stack():
 
 def test_nodes_do_not_change():
     with pytest.raises(AttributeError):
-        parse("a").expr.name = "b"
+        parse_as(ast.VectorSelector, "a").name = "b"  # type: ignore[misc]

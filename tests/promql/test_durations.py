@@ -4,10 +4,11 @@ import math
 
 import pytest
 from tests.promql.carets import assert_refused
+from tests.promql.parsing import parse_as
 
 from chrysaetos.promql import durations
+from chrysaetos.promql.ast import Binary, MatrixSelector, Subquery, VectorSelector
 from chrysaetos.promql.cursor import Cursor
-from chrysaetos.promql.parser import parse
 from chrysaetos.promql.tokens import END, tokenize
 
 
@@ -90,7 +91,9 @@ def test_values_out_of_range(text):
     ["foo[5m]", "foo[ 5m ]", "foo[300]", "foo[0x1]", "foo[.5]", "foo[+5m]", "foo[--5m]", "foo[9223372036]"],
 )
 def test_a_literal_range_has_a_value(text):
-    assert parse(text).expr.range.seconds > 0
+    seconds = parse_as(MatrixSelector, text).range.seconds
+    assert seconds is not None
+    assert seconds > 0
 
 
 @pytest.mark.parametrize(
@@ -126,9 +129,10 @@ def test_a_literal_range_has_a_value(text):
     ],
 )
 def test_an_expression_has_none(text):
-    matrix = parse(f"foo[{text}]").expr
-    assert matrix.range.seconds is None
-    assert parse(f"foo[1:{text}]").expr.step.seconds is None
+    assert parse_as(MatrixSelector, f"foo[{text}]").range.seconds is None
+    step = parse_as(Subquery, f"foo[1:{text}]").step
+    assert step is not None
+    assert step.seconds is None
 
 
 @pytest.mark.parametrize(
@@ -162,7 +166,8 @@ def test_an_expression_has_none(text):
     ],
 )
 def test_all_of_it_is_the_offset(text, end):
-    node = parse(text).expr
+    node = parse_as(VectorSelector, text)
+    assert node.offset is not None
     assert node.end == node.offset.end == end == len(text)
 
 
@@ -184,7 +189,7 @@ def test_all_of_it_is_the_offset(text, end):
     ],
 )
 def test_an_operator_behind_it_is_no_part_of_the_offset(text, op):
-    assert parse(text).expr.op == op
+    assert parse_as(Binary, text).op == op
 
 
 @pytest.mark.parametrize(
@@ -202,7 +207,9 @@ def test_an_operator_behind_it_is_no_part_of_the_offset(text, op):
     ],
 )
 def test_value_of_an_offset(text, seconds):
-    assert parse(f"foo offset {text}").expr.offset.seconds == seconds
+    offset = parse_as(VectorSelector, f"foo offset {text}").offset
+    assert offset is not None
+    assert offset.seconds == seconds
 
 
 REFUSED = [
@@ -286,7 +293,8 @@ def test_what_is_no_duration_is_refused(text, reason, carets):
     ],
 )
 def test_an_expression_is_kept_in_postfix_notation(written, postfix):
-    subquery = parse(f"x[{written}:1ms+{written}]").expr
+    subquery = parse_as(Subquery, f"x[{written}:1ms+{written}]")
     assert subquery.range.postfix == postfix
     if postfix:
+        assert subquery.step is not None
         assert subquery.step.postfix[:2] == (0.001, *postfix[:1])

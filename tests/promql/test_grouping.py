@@ -2,8 +2,9 @@
 
 import pytest
 from tests.promql.carets import assert_refused
+from tests.promql.parsing import parse_as
 
-from chrysaetos.promql.ast import Matching
+from chrysaetos.promql.ast import Aggregate, Binary, Matching
 from chrysaetos.promql.grouping import PLAIN
 from chrysaetos.promql.parser import parse
 
@@ -58,7 +59,7 @@ LABELS = (*sorted(set(NAMES) - {"without"}), "bool", "on", "ignoring", "group_le
 
 @pytest.mark.parametrize("label", LABELS)
 def test_these_words_name_labels(label):
-    assert parse(f"sum by ({label}, {label.upper()},) (foo)").expr.grouping == (label, label.upper())
+    assert parse_as(Aggregate, f"sum by ({label}, {label.upper()},) (foo)").grouping == (label, label.upper())
 
 
 @pytest.mark.parametrize("word", ["without", "inf", "NaN", "1", "5m"])
@@ -81,9 +82,11 @@ def test_these_name_no_labels(word):
     ],
 )
 def test_groupings(text, labels):
-    assert parse(f"sum by {text} (foo)").expr.grouping == labels
-    assert parse(f"sum(foo) without {text}").expr.grouping == labels
-    assert parse(f"foo + on {text} foo").expr.matching.labels == labels
+    assert parse_as(Aggregate, f"sum by {text} (foo)").grouping == labels
+    assert parse_as(Aggregate, f"sum(foo) without {text}").grouping == labels
+    matching = parse_as(Binary, f"foo + on {text} foo").matching
+    assert matching is not None
+    assert matching.labels == labels
 
 
 @pytest.mark.parametrize(
@@ -110,7 +113,7 @@ def test_groupings(text, labels):
     ],
 )
 def test_what_stands_behind_an_operator(text, expected):
-    assert parse(f"foo == {text} bar").expr.matching == expected
+    assert parse_as(Binary, f"foo == {text} bar").matching == expected
 
 
 def test_a_fill_may_be_an_operand():

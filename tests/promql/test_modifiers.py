@@ -59,6 +59,7 @@ def test_offset_and_timestamp(head, modifiers, seconds, timestamp):
         return
     node = parse(head + modifiers).expr
     holder = node.selector if isinstance(node, MatrixSelector) else node
+    assert isinstance(holder, VectorSelector | Subquery)
     assert (holder.offset and holder.offset.seconds) == seconds
     assert (holder.at and holder.at.timestamp) == timestamp
     assert (node.start, node.end) == (0, len(head + modifiers))
@@ -79,7 +80,9 @@ def test_offset_and_timestamp(head, modifiers, seconds, timestamp):
 )
 def test_anchored_and_smoothed(word, text):
     node = parse(text.format(word)).expr
-    assert (node if isinstance(node, VectorSelector) else node.selector).extended == word
+    selector = node.selector if isinstance(node, MatrixSelector) else node
+    assert isinstance(selector, VectorSelector)
+    assert selector.extended == word
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import pytest
 from tests.promql.carets import assert_refused
+from tests.promql.parsing import parse_as
 
 from chrysaetos.errors import QueryError
 from chrysaetos.promql.ast import (
@@ -111,7 +112,7 @@ def test_a_string_and_its_span():
     ],
 )
 def test_aggregations(text, op, param, grouping, without):
-    node = parse(text).expr
+    node = parse_as(Aggregate, text)
     assert (node.op, node.param is not None, node.grouping, node.without) == (op, param, grouping, without)
 
 

@@ -18,7 +18,9 @@ B = Scope.of("project", "B")
 def bind(path, url="", body=None, *, scope=A, binder=None):
     endpoint = find("GET", path).endpoint
     bound = (binder or Binder()).bind(endpoint, scope, url.encode(), None if body is None else body.encode())
-    pairs = parse_qsl((bound.url if body is None else bound.body).decode(), keep_blank_values=True)
+    parameters = bound.url if body is None else bound.body
+    assert parameters is not None
+    pairs = parse_qsl(parameters.decode(), keep_blank_values=True)
     if body is not None:
         assert bound.url == b""
     else:

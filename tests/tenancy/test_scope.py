@@ -74,7 +74,7 @@ def test_unrestricted_is_one_object_that_no_arguments_yield():
 
 def test_a_scope_does_not_change():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Scope.of("project", "A").values = ("B",)
+        Scope.of("project", "A").values = ("B",)  # type: ignore[misc]
 
 
 def test_scopes_are_keys():
@@ -85,7 +85,9 @@ def test_scopes_are_keys():
 
 def test_several_values_make_an_alternation_of_each():
     values = ("a.b", "c+d", "e")
-    pattern = re.fullmatch(r'project=~"(.*)"', Scope.of("project", *values).matcher)[1].replace("\\\\", "\\")
+    matcher = re.fullmatch(r'project=~"(.*)"', Scope.of("project", *values).matcher)
+    assert matcher is not None
+    pattern = matcher[1].replace("\\\\", "\\")
     assert [bool(re.fullmatch(pattern, value)) for value in (*values, "axb", "cd", "a.b|e", "")] == [
         True
     ] * 3 + [False] * 4

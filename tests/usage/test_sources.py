@@ -17,9 +17,16 @@ SETS = [{"resource_set_timestamp": 0, "vcpus": [{"value": 1, "weight": 2}], "mem
 def endpoint():
     """Returns the response that a test sets."""
 
+    class Server(HTTPServer):
+        response = (200, "")
+
+        @property
+        def url(self):
+            return f"http://user:secret@127.0.0.1:{self.server_port}/"
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            status, text = self.server.response
+            status, text = server.response
             self.send_response(status)
             self.end_headers()
             self.wfile.write(text.encode())
@@ -27,10 +34,9 @@ def endpoint():
         def log_message(self, *_):
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+    with Server(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
-        server.url = f"http://user:secret@127.0.0.1:{server.server_port}/"
         yield server
         server.shutdown()
         thread.join()

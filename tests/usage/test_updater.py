@@ -57,7 +57,6 @@ class Loop:
         self.site = FakeSite()
         self.path = path
         self.options = options
-        self.ledger = None
         self.start()
 
     def start(self):
@@ -68,8 +67,12 @@ class Loop:
         )
 
     def restart(self):
-        self.ledger.close()
+        self.close()
         self.start()
+
+    def close(self):
+        if self.ledger is not None:
+            self.ledger.close()
 
     def after(self, hours):
         self.clock.now += hours * HOUR
@@ -86,7 +89,7 @@ class Loop:
 def loop(tmp_path):
     created = Loop(tmp_path / "ledger.sqlite")
     yield created
-    created.ledger.close()
+    created.close()
 
 
 @pytest.fixture
@@ -197,7 +200,7 @@ def test_names_of_simplevm_projects_are_kept_after_their_servers(tmp_path):
     text = loop.exposition.render(loop.clock.now, compressed=False).decode()
     lines = [line for line in text.splitlines() if line.startswith("project_vcpu_usage{")]
     assert [line.partition("project_name=")[2] for line in lines] == ['"one"} 2.0', '"svm"} 2.0']
-    loop.ledger.close()
+    loop.close()
 
 
 def weights(factor):
@@ -222,7 +225,7 @@ def test_weights_are_refreshed_periodically_and_kept_after_an_error(tmp_path):
         loop.after(1)
         seen.append((len(calls), loop.value()))
     assert seen == [(1, 4), (1, 8), (2, 12), (3, 24)]
-    loop.ledger.close()
+    loop.close()
 
 
 def test_reconciliation_reports_differences_and_changes_nothing(loop):

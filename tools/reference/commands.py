@@ -60,7 +60,7 @@ def _subcommand(parser: argparse.ArgumentParser) -> str:
 
 
 def _synopsis(parser: argparse.ArgumentParser) -> str:
-    formatter = parser.formatter_class(prog=parser.prog, width=_WIDTH)
+    formatter = parser.formatter_class(prog=parser.prog, width=_WIDTH)  # type: ignore[call-arg]  # HelpFormatter's
     formatter.add_usage(parser.usage, parser._actions, parser._mutually_exclusive_groups, prefix="")
     return code(formatter.format_help())
 

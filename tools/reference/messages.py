@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from tools.reference.rst import escaped, heading, literal, table
 
@@ -25,7 +25,7 @@ _REFUSE = "refuse"
 def render() -> str:
     """Return the reference of errors: a table of the kinds, and the messages of each."""
     kinds = sorted(
-        (each for each in map(errors.__dict__.get, errors.__all__) if _answers(each)),
+        (each for each in (getattr(errors, name) for name in errors.__all__) if _answers(each)),
         key=lambda each: each.status,
     )
     rows = [(str(each.status), literal(each.error_type), _meaning(each)) for each in kinds]
@@ -50,7 +50,7 @@ def messages() -> dict[str, list[str]]:
     return {name: sorted(each, key=str.lower) for name, each in found.items()}
 
 
-def _answers(each: object) -> bool:
+def _answers(each: object) -> TypeGuard[type[errors.ApiError]]:
     """Whether it is the error of an answer. A refusal of the upstream has the upstream's status."""
     return inspect.isclass(each) and issubclass(each, errors.ApiError) and each is not errors.UpstreamRefusal
 

@@ -67,9 +67,9 @@ def test_expressions(expression, text):
     "make",
     [
         lambda: p.selector("m", {"v": "\ud800"}),
-        lambda: p.selector("m", {"v": 5}),
+        lambda: p.selector("m", {"v": 5}),  # type: ignore[dict-item]
         lambda: p.selector("m", {"": "x"}),
-        lambda: p.selector("m", 'v="x"'),
+        lambda: p.selector("m", 'v="x"'),  # type: ignore[arg-type]
         lambda: p.selector(""),
         lambda: p.selector("\udfff"),
         lambda: p.selector(None),
@@ -79,15 +79,15 @@ def test_expressions(expression, text):
         lambda: p.one_of("v", []),
         lambda: p.one_of("v", "abc"),
         lambda: p.none_of("v", ()),
-        lambda: p.one_of("v", ["a", 5]),
+        lambda: p.one_of("v", ["a", 5]),  # type: ignore[list-item]
         lambda: p.call("rate(", 1),
         lambda: p.call("abs", True),
-        lambda: p.call("abs", None),
-        lambda: p.aggregate("sum", "up"),
+        lambda: p.call("abs", None),  # type: ignore[arg-type]
+        lambda: p.aggregate("sum", "up"),  # type: ignore[arg-type]
         lambda: p.aggregate("sum", p.selector("up"), by=["a"], without=["b"]),
         lambda: p.aggregate("sum", p.selector("up"), by="vm"),
         lambda: p.aggregate("su m", p.selector("up")),
-        lambda: p.binary("up", "+", 1),
+        lambda: p.binary("up", "+", 1),  # type: ignore[arg-type]
         lambda: p.binary(1, "+ 1 +", 1),
         lambda: p.binary(1, "+", 1, bool_modifier=True),
         lambda: p.binary(1, "+", 1, on=[], ignoring=[]),
@@ -95,9 +95,9 @@ def test_expressions(expression, text):
         lambda: p.binary(1, "+", 1, on=[], group_left=[], group_right=[]),
         lambda: p.raw("a) or (b"),
         lambda: p.raw(""),
-        lambda: p.number("1"),
+        lambda: p.number("1"),  # type: ignore[arg-type]
         lambda: p.label_name("\ud800"),
-        lambda: p.regex_literal(None),
+        lambda: p.regex_literal(None),  # type: ignore[arg-type]
     ],
 )
 def test_invalid_parts_are_rejected(make):

@@ -8,15 +8,15 @@ from chrysaetos.http.server.limits import ServerLimits
 GET = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
-class Transport:
+class Transport(asyncio.Transport):
     """Records the bytes that are written."""
 
     def __init__(self):
         self.written = b""
         self.aborted = self.closed = self.paused = False
 
-    def get_extra_info(self, name):
-        return ("192.0.2.1", 4000) if name == "peername" else None
+    def get_extra_info(self, name, default=None):
+        return ("192.0.2.1", 4000) if name == "peername" else default
 
     def write(self, data):
         self.written += data
@@ -54,6 +54,9 @@ class Owner:
 
     def forget(self, connection):
         self.forgotten.append(connection)
+
+    def refuse(self, error, client, head):
+        raise NotImplementedError
 
 
 def connected(app):

@@ -12,7 +12,9 @@ DATE = b"date: now\r\n"
 def writer_for(method="GET", version="1.1", fields=""):
     reader = RequestReader(FramingLimits())
     reader.feed(f"{method} / HTTP/{version}\r\nHost: h\r\n{fields}\r\n".encode())
-    return ResponseWriter(reader.head())
+    head = reader.head()
+    assert head is not None
+    return ResponseWriter(head)
 
 
 def start(*headers, status=200):

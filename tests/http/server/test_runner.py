@@ -23,6 +23,7 @@ class Service:
     """A gateway without Keystone, and a fake service manager."""
 
     def __init__(self, directory, upstream, **options):
+        self.upstream = upstream
         self.config = directory / "aetos.conf"
         (directory / "policy.yaml").write_text("{}")
         lines = [
@@ -72,7 +73,6 @@ class Service:
 def service(directory, listener=None, reply=None, **options):
     with Recorder(reply) as upstream:
         running = Service(directory, upstream, **options)
-        running.upstream = upstream
         try:
             running.start(listener)
             yield running
