@@ -4,7 +4,7 @@ from chrysaetos.lru import Lru
 
 
 def test_the_entry_that_was_used_longest_ago_makes_room():
-    kept = Lru(2)
+    kept: Lru[str, int] = Lru(2)
     kept.put("a", 1)
     kept.put("b", 2)
     assert kept.get("a") == 1
@@ -16,7 +16,7 @@ def test_the_entry_that_was_used_longest_ago_makes_room():
 
 
 def test_entries_can_be_forgotten():
-    kept = Lru(3)
+    kept: Lru[str, str] = Lru(3)
     for key in "abc":
         kept.put(key, key)
     kept.drop("a")

@@ -109,8 +109,8 @@ def conf() -> Iterator[cfg.ConfigOpts]:
 @pytest.fixture
 def direct(conf: cfg.ConfigOpts, prometheus: Prometheus) -> cfg.ConfigOpts:
     """A configuration for Prometheus itself."""
-    from chrysaetos.cloudkitty.collector import prometheus as _  # noqa: PLC0415  # registers options
-    from chrysaetos.cloudkitty.fetcher import prometheus as _  # noqa: F401, PLC0415, F811  # the same
+    import chrysaetos.cloudkitty.collector.prometheus  # noqa: PLC0415  # registers options
+    import chrysaetos.cloudkitty.fetcher.prometheus  # noqa: F401, PLC0415  # the same
 
     for group in ("collector_prometheus", "fetcher_prometheus"):
         conf.set_override("prometheus_url", f"{prometheus.url}/api/v1", group)
@@ -121,8 +121,8 @@ def direct(conf: cfg.ConfigOpts, prometheus: Prometheus) -> cfg.ConfigOpts:
 @pytest.fixture
 def through(conf: cfg.ConfigOpts, prometheus: Prometheus) -> cfg.ConfigOpts:
     """A configuration for Aetos."""
-    from chrysaetos.cloudkitty.collector import aetos as _  # noqa: PLC0415  # registers options
-    from chrysaetos.cloudkitty.fetcher import aetos as _  # noqa: F401, PLC0415, F811  # the same
+    import chrysaetos.cloudkitty.collector.aetos  # noqa: PLC0415  # registers options
+    import chrysaetos.cloudkitty.fetcher.aetos  # noqa: F401, PLC0415  # the same
 
     for group in ("collector_aetos", "fetcher_aetos"):
         conf.register_opts(loading.get_auth_plugin_conf_options("none"), group)

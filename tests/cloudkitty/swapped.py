@@ -35,7 +35,7 @@ def replace_modules() -> None:
         package, _, own = name.rpartition(".")
         sys.modules[name] = module
         setattr(sys.modules[package], own, module)
-    aetos.ks_loading = loading  # the tests replace its functions by this path
+    vars(aetos)["ks_loading"] = loading  # the tests replace its functions by this path
     # The tests expect the query for a single scope. The first registration of an option is used.
     cfg.CONF.register_opt(cfg.BoolOpt("bulk", default=False), options.COLLECTOR_CHRYSAETOS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from pathlib import Path
+from typing import Any
 
 import cloudkitty.collector
 import pytest
@@ -35,7 +36,8 @@ def test_two_packages_may_register_the_collector_aetos():
     assert len(registered) == (2 if RELEASE >= 25 else 1)
     assert len(set(registered)) == 1
     upstream = RELEASE >= 25
-    driver = DriverManager(COLLECTORS, "aetos").driver
+    manager: DriverManager[Any] = DriverManager(COLLECTORS, "aetos")
+    driver = manager.driver
     assert driver.__module__ == ("cloudkitty" if upstream else OURS) + ".collector.aetos"
 
 

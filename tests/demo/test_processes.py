@@ -1,3 +1,4 @@
+import itertools
 import os
 import signal
 import socket
@@ -53,9 +54,9 @@ def test_the_oldest_reservation_ends_when_there_are_many() -> None:
 
 
 def test_wait_for_ends_with_the_condition_the_timeout_or_the_event() -> None:
-    calls: list[int] = []
-    assert wait_for(lambda: bool(calls.append(1)) or len(calls) == 3, timeout=5)
-    assert len(calls) == 3
+    calls = itertools.count(1)
+    assert wait_for(lambda: next(calls) == 3, timeout=5)
+    assert next(calls) == 4
     assert not wait_for(lambda: False, timeout=0.1)
     stop = threading.Event()
     stop.set()

@@ -37,8 +37,9 @@ def test_servers_stop_with_the_stack(tmp_path: Path, capsys: pytest.CaptureFixtu
         stage = Stage(stack, threading.Event())
         stage.begin(server)
         stage.step("begun")
-        assert server.pid is not None
+        pid = server.pid
         stage.stay(0)
+    assert pid is not None
     assert server.pid is None
     assert capsys.readouterr().err.endswith("s] begun\n")
 

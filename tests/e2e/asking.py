@@ -95,13 +95,14 @@ class Asker:
         self, path: str, pairs: Sequence[tuple[str, str | bytes]] = (), *, method: str = "GET"
     ) -> requests.Response:
         """The answer to one request; the parameters of a POST are in its body."""
-        place = {"data": list(pairs)} if method == "POST" else {"params": list(pairs)}
+        in_body = method == "POST"
         return self._session.request(
             method,
             self._url + path,
-            **place,
+            data=list(pairs) if in_body else None,
+            params=None if in_body else list(pairs),
             timeout=60,
-            allow_redirects=False,  # type: ignore[arg-type]
+            allow_redirects=False,
         )
 
     def message(self, path: str, body: bytes) -> requests.Response:

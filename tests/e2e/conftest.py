@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from tests.e2e.engines import Engine, VictoriaMetrics
+    from tests.e2e.asking import HasUrl
+    from tests.e2e.engines import Engine
     from tests.e2e.stack import GatewayFor, People, StoresOf, TextOf
     from tests.e2e.without_scoping import UnscopedFor
 
@@ -156,13 +157,13 @@ def gateway_for(
     """
     running: dict[str, Gateway] = {}
 
-    def start(prometheus: Prometheus | VictoriaMetrics, /, **conf: Mapping[str, str]) -> Gateway:
-        key = f"{prometheus.url} {sorted((name, sorted(options.items())) for name, options in conf.items())}"
+    def start(store: HasUrl, /, **conf: Mapping[str, str]) -> Gateway:
+        key = f"{store.url} {sorted((name, sorted(options.items())) for name, options in conf.items())}"
         if key not in running:
             server = Gateway(
                 tmp_path_factory.mktemp("gateway"),
                 keystone_url=keystone.url,
-                prometheus_url=prometheus.url,
+                prometheus_url=store.url,
                 user=people.gateway.user,
                 password=people.gateway.password,
                 options=conf,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from tests.fakes.wire import Wire, statuses
@@ -64,9 +64,9 @@ def _request(
     return b"\r\n".join((*head, b"", b"")) + body
 
 
-def _query(name: str, target: str, **more: object) -> Case:
+def _query(name: str, target: str, **more: Any) -> Case:
     """Return a request with the correct token."""
-    return Case(name, _request(target, BEARER, **more))  # type: ignore[arg-type]
+    return Case(name, _request(target, BEARER, **more))
 
 
 def _credentials(name: str, *lines: bytes) -> Case:

@@ -19,10 +19,10 @@ from chrysaetos.tenancy.portable import portable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tests.e2e.asking import HasUrl
     from tests.e2e.stack import People, Window
 
     from chrysaetos.demo.gateway import Gateway
-    from chrysaetos.demo.prometheus import Prometheus
 
 __all__ = ["Oracle"]
 
@@ -52,9 +52,7 @@ class Oracle:
         window: the time of the samples.
     """
 
-    def __init__(
-        self, gateway: Gateway, store: Prometheus | VictoriaMetrics, people: People, window: Window
-    ) -> None:
+    def __init__(self, gateway: Gateway, store: HasUrl, people: People, window: Window) -> None:
         self._gateway, self._store = Asker(gateway, basic(people.a)), Asker(store)
         self._metricsql = isinstance(store, VictoriaMetrics)
         self._people = people

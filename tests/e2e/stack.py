@@ -24,6 +24,7 @@ from chrysaetos.demo.identities import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from tests.e2e.asking import HasUrl
     from tests.e2e.engines import Engine, VictoriaMetrics
 
     from chrysaetos.demo.gateway import Gateway
@@ -103,7 +104,7 @@ class Stores:
 class GatewayFor(Protocol):
     """Starts a gateway, or finds the one that was started with the same arguments."""
 
-    def __call__(self, prometheus: Prometheus | VictoriaMetrics, /, **conf: Mapping[str, str]) -> Gateway: ...
+    def __call__(self, store: HasUrl, /, **conf: Mapping[str, str]) -> Gateway: ...
 
 
 class TextOf(Protocol):

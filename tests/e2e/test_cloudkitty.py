@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.e2e.rating import CloudKitty, asked, credentials, periods
@@ -35,7 +35,7 @@ WAIT = 2
 STEP = 60
 SCOPES = ("apollo", "boreas", "ceres")
 VMS = ("vm-1", "vm-2")
-METRICS = {
+METRICS: dict[str, dict[str, Any]] = {
     "cpu": {"unit": "vcpu", "groupby": ["vm"], "metadata": ["flavor"], "factor": 0.5},
     "disk_reads": {
         "unit": "operation",
@@ -181,8 +181,8 @@ def test_cloudkittys_own_collector_and_fetcher_have_the_same_result(
 def test_rating_from_prometheus_directly_has_the_same_result(
     usage: Usage, prometheus: Prometheus, tmp_path: Path
 ):
-    names = {"collector": "chrysaetos-prometheus", "fetcher": "chrysaetos-prometheus"}
-    site = CloudKitty(tmp_path, 25, METRICS, COSTS, _direct(prometheus), **names)
+    name = "chrysaetos-prometheus"
+    site = CloudKitty(tmp_path, 25, METRICS, COSTS, _direct(prometheus), collector=name, fetcher=name)
     site.prepare(dict.fromkeys(SCOPES, usage.before))
     assert site.cycle() == sorted(SCOPES)
     assert site.totals() == usage.costs()

@@ -520,18 +520,11 @@ def test_the_gateway_serves_portals_and_its_own_users(
     assert (unknown.status_code, unknown.headers["WWW-Authenticate"]) == (401, 'Bearer realm="federation"')
 
 
-class _FakePrometheus:
-    """Gives the gateway a recorder as its Prometheus."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self.url = recorder.url
-
-
 def test_the_gateway_rejects_the_attacks(tmp_path: Path, recorder: Recorder, gateway_for: GatewayFor) -> None:
     file = tmp_path / "tokens.json"
     token = new_token(file, ALLOWED)
     conf = {"tokens_file": str(file), "requests_per_second": "0", "failures_per_second": "0"}
-    gateway = gateway_for(_FakePrometheus(recorder), federation=conf)  # type: ignore[arg-type]
+    gateway = gateway_for(recorder, federation=conf)
     before = len(recorder.received)
     for attack in ATTACKS:
         answer = send((LOOPBACK, gateway.port), attack, token)

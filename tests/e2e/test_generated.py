@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.e2e.engines import PROMETHEUS
 from tests.e2e.oracle import Oracle
-from tests.property.strategies import Grammar
+from tests.property.grammar import Grammar
 
 if TYPE_CHECKING:
     from tests.e2e.engines import Engine

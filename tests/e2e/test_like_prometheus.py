@@ -107,9 +107,9 @@ def test_an_empty_parameter_is_one_that_was_not_given(
 def test_an_empty_time_is_now(gateway: Gateway, people: People, method: str):
     before = time.time()
     asked = {"query": "time()", "time": ""}
-    place = {"data" if method == "POST" else "params": asked}
+    place: dict[str, Any] = {"data" if method == "POST" else "params": asked}
     url = f"{gateway.url}/api/v1/query"
-    answer = requests.request(method, url, auth=basic(people.a), timeout=30, **place)  # type: ignore[arg-type]
+    answer = requests.request(method, url, auth=basic(people.a), timeout=30, **place)
     assert before - 1 < float(answer.json()["data"]["result"][1]) < time.time() + 1
 
 

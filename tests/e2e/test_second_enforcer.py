@@ -7,7 +7,7 @@ scoping, queries are not even read: extensions of PromQL reach the engine.
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
@@ -19,7 +19,7 @@ from tests.e2e.stack import store_text
 from tests.e2e.test_generated import NAMES, SEED
 from tests.e2e.test_victoria_metrics import NAME, ONLY_METRICSQL, OTHERWISE_READ
 from tests.e2e.without_scoping import UnreadOracle, Unscoped
-from tests.property.strategies import Grammar
+from tests.property.grammar import Grammar
 from tests.shared import shared_hostile
 
 from chrysaetos.demo.processes import wait_for
@@ -213,8 +213,8 @@ def test_the_engine_enforces_the_table_of_labels(
 def test_the_engine_deletes_the_own_series_alone(
     *, engine: Engine, stores_of: StoresOf, unscoped: UnscopedFor, people: People
 ):
-    def text_of(*arguments: Any) -> Iterator[str]:
-        return store_text(*arguments)
+    def text_of(window: Window, project_a: str, project_b: str | None = None) -> Iterator[str]:
+        return store_text(window, project_a, project_b)
 
     stores = stores_of(engine, text_of)
     gateway = unscoped(stores.ab.url, {"engine": "victoriametrics"})

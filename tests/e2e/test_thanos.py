@@ -122,7 +122,7 @@ def queries(
 @pytest.fixture(scope="module")
 def gateway(queries: tuple[Query, Query], gateway_for: GatewayFor) -> Gateway:
     """A gateway that scopes, and has Thanos enforce."""
-    return gateway_for(queries[0], prometheus={"engine": "thanos"})  # type: ignore[arg-type]
+    return gateway_for(queries[0], prometheus={"engine": "thanos"})
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from tests.e2e.hostile import HOSTILE, REFUSED, SELECTORS
 from tests.e2e.oracle import Oracle
 from tests.e2e.test_generated import NAMES, SEED
 from tests.e2e.test_isolation import ask_for_own_expressions
-from tests.property.strategies import Grammar
+from tests.property.grammar import Grammar
 from tests.shared import shared_hostile
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -91,6 +92,11 @@ def engine(site: Site, folder: Path, release: str, **sections: dict[str, str]) -
     return Engine(folder, release, auth_url=site.auth_url, account=site.account, options=sections)
 
 
+def is_ready(engine: Engine) -> bool:
+    """Whether the model of the cloud is there: until then, audits fail."""
+    return bool(engine.audit("aetos_check", {})["state"] == "ONGOING")
+
+
 @dataclass
 class Engines:
     """The same release twice: with Watcher's own datasource, and with ours."""
@@ -117,10 +123,7 @@ def engines(
     ours = engine(site, folder / "ours", request.param, watcher_datasources={"datasources": "aetos"})
     with stock, ours:
         for one in (stock, ours):
-            # Until the model is there, audits fail.
-            assert wait_for(lambda one=one: one.audit("aetos_check", {})["state"] == "ONGOING", timeout=60), (
-                one.log.read_text()[-5000:]
-            )
+            assert wait_for(partial(is_ready, one), timeout=60), one.log.read_text()[-5000:]
         yield Engines(request.param, stock, ours)
 
 

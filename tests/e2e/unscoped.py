@@ -8,7 +8,14 @@ import sys
 from chrysaetos.cli.main import main
 from chrysaetos.tenancy import parameters
 
-parameters.scope_query = parameters.scope_selector = lambda text, _scope, _bounds: text
-parameters._whole_scope = lambda _scope: '{__name__!=""}'
+
+def unread(text, _scope, _bounds):
+    """The text as it came."""
+    return text
+
+
+vars(parameters).update(
+    scope_query=unread, scope_selector=unread, _whole_scope=lambda _scope: '{__name__!=""}'
+)
 
 sys.exit(main())

@@ -118,8 +118,8 @@ class Engine:
 
     def start(self) -> Process:
         """Make the database and start the engine; it may end by itself."""
-        schema = [self._programs / "watcher-db-manage", "--config-file", self._config, "create_schema"]
-        made = run(schema, env={**os.environ, **_QUIET})
+        schema = [str(self._programs / "watcher-db-manage"), "--config-file", str(self._config)]
+        made = run([*schema, "create_schema"], env={**os.environ, **_QUIET})
         assert made.status == 0, made.err[-3000:]
         command = [str(self._programs / "watcher-decision-engine"), "--config-file", str(self._config)]
         self._process = Process("watcher-decision-engine", command, log=self.log, environment=_QUIET)
@@ -146,7 +146,7 @@ class Engine:
         assert self._process is not None
         self._process.check()
         script = _ROOT / "tests" / "watcher" / "audit.py"
-        command = [self._programs / "python", script, "--config-file", self._config, "--"]
+        command: list[str | Path] = [self._programs / "python", script, "--config-file", self._config, "--"]
         done = run([*command, strategy, json.dumps(parameters)], env={**os.environ, **_QUIET}, timeout=240)
         results = [line for line in done.printed.splitlines() if line.startswith("RESULT ")]
         assert results, f"exit status {done.status}\n{done.err[-3000:]}"

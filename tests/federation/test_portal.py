@@ -1,12 +1,12 @@
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from tests.support.commands import run
 
-from chrysaetos.federation import portal
 from chrysaetos.federation.portal import can_check, installed_version, portal_files, prometheus_config
 from chrysaetos.federation.registry import FRESHNESS, USAGE, Registry, Remote, Site
 from chrysaetos.federation.scaffold import write_files
@@ -133,7 +133,7 @@ def test_the_installed_version_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, version: str
 ) -> None:
     program = fake_program(tmp_path, script)
-    monkeypatch.setattr(portal.shutil, "which", lambda _: program)
+    monkeypatch.setattr(shutil, "which", lambda _: program)
     assert installed_version() == version
 
 
@@ -150,7 +150,7 @@ def test_an_older_promtool_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: str, required: str, *, sufficient: bool
 ) -> None:
     program = fake_program(tmp_path, f"echo 'promtool, version {installed} (branch: HEAD)'")
-    monkeypatch.setattr(portal.shutil, "which", lambda _: program)
+    monkeypatch.setattr(shutil, "which", lambda _: program)
     assert can_check(Registry(prometheus_version=required)) == sufficient
 
 

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
 from chrysaetos.errors import ConfigError
-from chrysaetos.federation import scaffold
 from chrysaetos.federation.scaffold import MANIFEST, File, check_prometheus, write_files, yaml_scalar
 
 if TYPE_CHECKING:
@@ -124,5 +124,5 @@ def test_promtool_checks_the_configuration_before_it_is_written(monkeypatch: pyt
     wrong = [File("prometheus.yml", json.dumps({"global": {"scrape_interval": "soon"}}))]
     with pytest.raises(ConfigError, match=r"promtool rejects prometheus\.yml"):
         check_prometheus(wrong, "prometheus.yml")
-    monkeypatch.setattr(scaffold.shutil, "which", lambda _: None)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
     check_prometheus(wrong, "prometheus.yml")

@@ -17,7 +17,7 @@ from chrysaetos.federation.scaffold import write_files
 from chrysaetos.federation.site import SiteSettings, allowed_urls, next_steps, site_files
 
 ROOT = Path(__file__).parents[2]
-TLS = {"tls_cert": "/etc/tls/gate.pem", "tls_key": "/etc/tls/gate.key"}
+TLS: dict[str, Any] = {"tls_cert": "/etc/tls/gate.pem", "tls_key": "/etc/tls/gate.key"}
 
 
 def texts(**settings: Any) -> dict[str, str]:

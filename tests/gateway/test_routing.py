@@ -62,11 +62,12 @@ class Watcher:
 
 
 class Gateway:
-    def __init__(self, app, identity, upstream, server):
+    def __init__(self, app, identity, upstream, server, watcher):
         self.app = app
         self.identity = identity
         self.upstream = upstream
         self.server = server
+        self.watcher = watcher
         self.client = AsgiClient(app)
 
     async def get(self, target, who="tenant", *headers, method="GET", **more):
@@ -106,9 +107,7 @@ async def gateway(script=None, *, limits=None, coalescer=None, **options):
             coalescer=coalescer,
             observers=[watcher := Watcher()],
         )
-        gateway = Gateway(app, identity, upstream, server)
-        gateway.watcher = watcher
-        yield gateway
+        yield Gateway(app, identity, upstream, server, watcher)
         assert upstream.in_use == 0
         assert watcher.at_work == 0
         await upstream.close()
@@ -589,13 +588,13 @@ async def test_what_runs_beside_starts_and_ends_with_the_application():
         async def close(self):
             log.append(f"{self.name} ends")
 
-    log = []
+    log: list[str] = []
 
     async def live(*services):
         app = create_app(
             GatewayOptions(),
             identity=FakeIdentity({}),
-            access=None,
+            access=None,  # type: ignore[arg-type]  # there is no request
             upstream=Upstream(UpstreamOptions(host="127.0.0.1", port=9)),
             services=services,
         )

@@ -1,5 +1,7 @@
 """An application with its observers."""
 
+from typing import Any
+
 from tests.fakes.observer import Watcher
 
 from chrysaetos.errors import HeadersTooLarge
@@ -9,15 +11,21 @@ from chrysaetos.http.server.server import RefusedRequest
 
 
 def service(*audit):
-    created = {}
+    created: dict[str, Any] = {}
     telemetry = Telemetry()
+    listener: Any = "listener"
+
+    def create(**arguments):
+        created.update(arguments)
+        return "application"
+
     made = Service.observed(
-        lambda **arguments: created.update(arguments) or "application",
+        create,
         telemetry=telemetry,
         portals=(),
         audit=audit,
-        metrics=("listener",),
-        reload=list,
+        metrics=(listener,),
+        reload=lambda: None,
     )
     return made, created
 

@@ -59,7 +59,7 @@ def values():
         ]
     for bad in ("", None):
         with contextlib.suppress(ValueError, TypeError):
-            raise AssertionError(f"a scope of {Scope.of('project', bad)}")
+            raise AssertionError(f"a scope of {Scope.of('project', bad)}")  # type: ignore[arg-type]
 
 
 def match_parameters():
@@ -74,6 +74,10 @@ def match_parameters():
 def mistakes_are_seen():
     """The second pass finds what the first one did wrong."""
     splice = enforce._splice
+
+    def mistaken(old, new):
+        return lambda query, matcher: splice(query, matcher).replace(old, new)
+
     for text, old, new in (
         ("a + b", 'b{project="A"}', "b"),
         ("a + b", 'b{project="A"}', 'b{project="B"}'),
@@ -82,7 +86,7 @@ def mistakes_are_seen():
         ("info(a)", ',{project="A"}', ""),
         ("info(a)", ',{project="A"})', ') + b{project="A"}'),
     ):
-        enforce._splice = lambda query, matcher, old=old, new=new: splice(query, matcher).replace(old, new)
+        enforce._splice = mistaken(old, new)
         with contextlib.suppress(EnforcementError):
             raise AssertionError(f"not seen: {scope_query(text, A)}")
     enforce._splice = splice

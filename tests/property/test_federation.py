@@ -10,6 +10,7 @@ import os
 import random
 import re
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
@@ -22,6 +23,9 @@ from chrysaetos.federation.alone import Settings, build, upstream_options
 from chrysaetos.gateway.federate.handler import GateLimits
 from chrysaetos.portals.policy import Policy
 from chrysaetos.portals.tokens import new_token, write_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 EXAMPLES = int(os.environ.get("CHRYSAETOS_FEDERATION_EXAMPLES", "400"))
 POLICIES = 20
@@ -38,7 +42,7 @@ VALUES = {
 def store():
     """Series that have some of the labels, and some that differ in one alone."""
     chosen = random.Random(5)  # noqa: S311
-    series = set()
+    series: set[frozenset[tuple[str, str]]] = set()
     while len(series) < 120:
         labels = {name: chosen.choice(values) for name, values in VALUES.items() if chosen.random() < 0.7}
         series.add(frozenset({**labels, "__name__": chosen.choice(NAMES)}.items()))
@@ -82,7 +86,7 @@ class Generator:
         operator = pick.choice(("=", "=", "!=", "=~", "=~", "!~"))
         if operator in ("=", "!="):
             value = pick.choice((*known, *known, "", "nowhere"))
-            found = value.__eq__
+            found: Callable[[str], object] = value.__eq__
         else:
             value = self.pattern(known)
             found = re.compile(value.replace("[[:alpha:]]", "[A-Za-z]")).fullmatch

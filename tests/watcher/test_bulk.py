@@ -11,7 +11,7 @@ from chrysaetos.watcher.parts import HostPart, InstancePart
 from chrysaetos.watcher.queries import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 CPU = Reading.create("instance_cpu_usage", "ceilometer_cpu", "mean", 300, None)
 RAM = Reading.create("instance_ram_usage", "ceilometer_memory_usage", "mean", 300, None)
@@ -20,7 +20,7 @@ HOSTS = Reading.create("host_cpu_usage", "node_cpu_seconds_total", "mean", 300, 
 
 @dataclass
 class Series:
-    labels: dict[str, str]
+    labels: Mapping[str, str]
     value: float
 
 

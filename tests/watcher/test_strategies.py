@@ -4,6 +4,8 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
+from watcher.decision_engine.strategy.strategies.workload_balance import WorkloadBalance
+
 from chrysaetos.watcher import strategies
 from chrysaetos.watcher.grouped import GroupedDatasource
 
@@ -63,6 +65,6 @@ def test_other_datasources_are_not_affected() -> None:
 
 
 def test_installing_twice_wraps_only_once() -> None:
-    before = strategies.WorkloadBalance.choose_instance_to_migrate
+    before = WorkloadBalance.choose_instance_to_migrate
     strategies.install()
-    assert strategies.WorkloadBalance.choose_instance_to_migrate is before
+    assert WorkloadBalance.choose_instance_to_migrate is before

@@ -12,7 +12,7 @@ from chrysaetos.cloudkitty.common.prometheus_client_base import (
 
 def test_a_client_has_to_implement_both_methods():
     with pytest.raises(TypeError, match=r"_get.*get_instant"):
-        PrometheusClientBase()
+        PrometheusClientBase()  # type: ignore[abstract]
 
 
 @pytest.mark.parametrize("error", [NotPrivilegedError, TooLargeError])

@@ -41,6 +41,7 @@ def test_a_token_file_opens_it_with_its_limits_and_metrics(tmp_path):
         failures_per_second=7.5,
     )
     handler, _ = load_gate(conf, UPSTREAM)
+    assert handler is not None
     limits = handler._limits
     assert (limits.timeout, limits.total_seconds, limits.response_bytes) == (1.5, 2.5, 3)
     assert (limits.requests, limits.requests_per_second) == (4, 5.5)

@@ -18,13 +18,16 @@ class Upstream:
         self.status = status
         self.requests = 0
 
-    async def request(self, method, target, *, timeout):  # noqa: ASYNC109 - as the pool has it
+    async def request(self, method, target, *, timeout, **_options):  # noqa: ASYNC109 - as the pool has it
         assert (method, target) == ("GET", b"/-/ready")
         assert timeout > 0
         self.requests += 1
         if self.status is None:
             raise Unavailable("connection refused")
         return UpstreamResponse(self.status, [], 0, b"", None)
+
+    async def close(self):
+        raise NotImplementedError
 
 
 async def ready(health):

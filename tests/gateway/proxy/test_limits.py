@@ -280,7 +280,7 @@ async def test_random_operations_keep_the_limits_and_lose_no_slot(seed):
     chance = random.Random(seed)  # noqa: S311
     total, each = chance.randint(1, 6), chance.randint(1, 4)
     these = limits(total, each, waiting=25, waiting_each=10, seconds=chance.choice([60.0, 0.0, 0.002]))
-    holding = Counter()
+    holding: Counter[str] = Counter()
     tasks = []
 
     async def work(project):

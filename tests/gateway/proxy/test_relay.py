@@ -6,6 +6,7 @@ import pytest
 from tests.fakes.body_source import BodySource
 
 from chrysaetos.errors import BadGateway, ResponseTooLarge
+from chrysaetos.gateway.asgi.request import Request
 from chrysaetos.gateway.proxy.relay import accepted_encodings, relay_response
 from chrysaetos.http.upstream.response import BodyStream, UpstreamBroken, UpstreamResponse
 
@@ -101,7 +102,7 @@ async def test_a_client_that_is_cancelled_while_it_is_sent_to_releases_the_upstr
     assert source.aborted
 
 
-class Asking:
+class Asking(Request):
     def __init__(self, value):
         self._value = value
 

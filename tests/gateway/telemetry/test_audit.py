@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import stat
+from typing import Any
 
 import pytest
 
@@ -58,11 +59,14 @@ def as_json(exchange, **options):
 
 
 def own_logger(level=logging.INFO):
-    records = []
+    records: list[logging.LogRecord] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            records.append(record)
+
     logger = logging.Logger("test", level)  # noqa: LOG001 - so that it is independent of other tests
-    handler = logging.Handler()
-    handler.emit = records.append
-    logger.addHandler(handler)
+    logger.addHandler(Handler())
     return logger, records
 
 
@@ -159,7 +163,7 @@ def test_hostile_text_stays_in_its_field(name, as_json_too):
 @pytest.mark.parametrize("name", ["user_id", "user_name", "project_id", "project_name"])
 @pytest.mark.parametrize("as_json_too", [False, True])
 def test_hostile_names_stay_in_their_fields(name, as_json_too):
-    names = {"user_id": "u", name: HOSTILE}
+    names: dict[str, Any] = {"user_id": "u", name: HOSTILE}
     check_hostile(an_exchange(caller=Caller(**names)), name, as_json_too)
 
 

@@ -136,9 +136,14 @@ async def test_formatter_that_escapes_gets_a_record_for_each_line():
 async def test_writes_to_a_pipe_are_atomic():
     read, write = os.pipe()
     with os.fdopen(read) as reader, os.fdopen(write, "w") as writer:
-        sizes = []
+        sizes: list[int] = []
         handler = to_stream(writer)
-        handler.addFilter(lambda record: sizes.append(len(handler.format(record)) + 1) or True)
+
+        def note_size(record):
+            sizes.append(len(handler.format(record)) + 1)
+            return True
+
+        handler.addFilter(note_size)
         log = started(handler)
         lines = [f"{number:0800}" for number in range(12)]
         for line in lines:

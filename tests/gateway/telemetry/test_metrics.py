@@ -139,7 +139,7 @@ def test_projects_are_counted_if_enabled_up_to_a_limit():
 
 
 def test_counters_of_other_parts_are_read_at_scrape_time():
-    cache = CallerCache(clock=lambda: 0.0)
+    cache: CallerCache[str] = CallerCache(clock=lambda: 0.0)
     upstream = Upstream(UpstreamOptions(host="localhost", port=9090))
     limits = Limits(LimitOptions(max_requests=3))
     coalescer = Coalescer()
