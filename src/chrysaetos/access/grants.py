@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Access", "Domains", "PolicyAccess", "get_enforcer"]
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
 """Minimum interval between two looks at the policy files."""
@@ -157,11 +157,11 @@ class PolicyAccess:
         try:
             enforcer = _loaded(self._conf)
         except Exception:  # YAML and oslo.policy raise exceptions without a common base class
-            _log.exception("the changed policy cannot be used: the one before it stays in force")
+            _LOG.exception("the changed policy cannot be used: the one before it stays in force")
             return
         self._enforcer = enforcer
         self._decisions.clear()
-        _log.info("the changed policy is in force")
+        _LOG.info("the changed policy is in force")
 
     def _scope_of(self, domain_id: str, projects: tuple[str, ...]) -> Scope:
         """Return the scope of a domain's projects, created once for each list, which may be long."""

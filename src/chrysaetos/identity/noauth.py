@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NoAuthenticator"]
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _WARN_SECONDS = 60.0
 
@@ -36,7 +36,7 @@ class NoAuthenticator:
         now = self._clock()
         if now - self._warned >= _WARN_SECONDS:
             self._warned = now
-            _log.warning(
+            _LOG.warning(
                 "auth_mode = noauth: callers are NOT authenticated, and everybody who reaches this gateway"
                 " sees the metrics of ALL projects. Use it for trials only."
             )

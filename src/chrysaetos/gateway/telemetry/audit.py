@@ -110,7 +110,7 @@ class Audit:
         self._as_json = as_json
         self._own_endpoints = own_endpoints
         self._max_text = max_text
-        self._LOG = BatchedLog(logging.getLogger(LOGGER) if logger is None else logger)
+        self._batched_log = BatchedLog(logging.getLogger(LOGGER) if logger is None else logger)
         self._clock = clock
         self._absent = "null" if as_json else "-"
         self._template = _AS_JSON if as_json else _AS_TEXT
@@ -119,11 +119,11 @@ class Audit:
 
     async def start(self) -> None:
         """Start to write lines in batches."""
-        self._LOG.start()
+        self._batched_log.start()
 
     async def close(self) -> None:
         """Write the remaining lines."""
-        self._LOG.close()
+        self._batched_log.close()
 
     def on_start(self, exchange: Exchange) -> None:
         """Do nothing: the line is written at the end."""
@@ -132,8 +132,8 @@ class Audit:
         """Write the line of an exchange."""
         endpoint = exchange.endpoint
         own = endpoint is not None and endpoint.action is Action.PUBLIC
-        if self._LOG.enabled and (self._own_endpoints or not own):
-            self._LOG.write(self.line(exchange))
+        if self._batched_log.enabled and (self._own_endpoints or not own):
+            self._batched_log.write(self.line(exchange))
 
     def line(self, exchange: Exchange) -> str:
         """Return the line of an exchange, without a line break."""
