@@ -9,7 +9,7 @@ import pytest
 
 import chrysaetos
 
-# Only the pure parts are tested on every Python, in environments without the gateway's dependencies.
+# On other Pythons, only the pure parts are tested, without the gateway's dependencies.
 pytest.importorskip("keystonemiddleware")
 
 ROOT = Path(__file__).parents[1]
@@ -28,7 +28,7 @@ LIMITS = ("gateway/proxy/limits.py", "gateway/proxy/test_limits.py")
 HEALTH = ("gateway/own/health.py", "gateway/own/test_health.py")
 INTROSPECTION = ("gateway/own/introspection.py", "gateway/own/test_introspection.py")
 
-# Module and its tests, a part of the module, and what replaces it.
+# Module and its tests, a part of the module, and its replacement.
 BREAKS = {
     "two framings of a request are accepted": (
         READER,
@@ -136,7 +136,7 @@ def test_the_unit_tests_fail(package, name):
     source = path.read_text()
     assert source.count(old) == 1, f"{old!r} occurs {source.count(old)} times in {module}"
     path.write_text(source.replace(old, new))
-    # A mutation may leave a connection open; a warning of that must not end pytest before its summary.
+    # A mutation may leave a connection open; its warning must not end pytest before the summary.
     options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:unraisableexception"]
     command = [sys.executable, "-m", "pytest", *options, f"tests/{tests}"]
     environment = {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1", "PATH": ""}

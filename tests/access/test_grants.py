@@ -33,7 +33,7 @@ class Clock:
 
 @pytest.fixture
 def policy(tmp_path):
-    """An access with a policy file of its own: call it with the file's text, again to change it."""
+    """Call it with the text of a policy file, and again to change the file; it returns the access."""
 
     class Policy:
         def __init__(self):
@@ -56,7 +56,7 @@ def policy(tmp_path):
 
 @pytest.mark.parametrize("endpoint", GUARDED, ids=lambda endpoint: endpoint.name)
 @pytest.mark.parametrize("roles", [("reader",), ("member",), ("READER",), ("Reader", "other")])
-async def test_who_reads_sees_the_own_project_where_that_can_be_told_apart(policy, endpoint, roles):
+async def test_a_reader_sees_its_own_project_where_series_can_be_scoped(policy, endpoint, roles):
     caller = dataclasses.replace(READER, roles=roles)
     if endpoint.action is Action.OPERATOR or endpoint.name == "delete_series":
         with pytest.raises(Forbidden, match=endpoint.rule):
@@ -83,7 +83,7 @@ async def test_a_service_sees_everything_and_changes_nothing(policy, endpoint):
 
 @pytest.mark.parametrize("endpoint", GUARDED, ids=lambda endpoint: endpoint.name)
 @pytest.mark.parametrize("roles", [(), ("other",), ("readers",), ("",)])
-async def test_other_roles_are_let_in_nowhere(policy, endpoint, roles):
+async def test_other_roles_are_rejected_everywhere(policy, endpoint, roles):
     with pytest.raises(Forbidden, match=endpoint.rule):
         await policy.access().grant(dataclasses.replace(READER, roles=roles), endpoint)
 
@@ -92,7 +92,7 @@ async def test_other_roles_are_let_in_nowhere(policy, endpoint, roles):
 @pytest.mark.parametrize(
     "where", [{}, {"domain_id": "D"}, {"system_scope": "all"}], ids=["unscoped", "domain", "system"]
 )
-async def test_a_token_without_a_project_is_let_in_nowhere(policy, roles, where):
+async def test_a_token_without_a_project_is_rejected_everywhere(policy, roles, where):
     caller = Caller(user_id="u", roles=roles, **where)
     access = policy.access()
     for endpoint in GUARDED:
@@ -105,21 +105,21 @@ async def test_the_roles_of_a_service_token_are_not_the_users(policy):
     assert await policy.access().grant(caller, QUERY) == Scope.of("project", "P")
 
 
-async def test_a_policy_can_let_the_system_in(policy):
+async def test_a_policy_can_admit_system_scope(policy):
     access = policy.access('"telemetry:query:all_projects": "role:reader and system_scope:all"')
     system = Caller(user_id="u", system_scope="all", roles=("reader",))
     assert await access.grant(system, QUERY) is UNRESTRICTED
     assert await access.grant(READER, QUERY) == Scope.of("project", "P")
 
 
-async def test_a_rule_for_the_own_project_gives_nothing_to_who_has_none(policy):
+async def test_a_rule_for_the_own_project_rejects_callers_without_one(policy):
     access = policy.access('"telemetry:query": "@"')
     with pytest.raises(Forbidden):
         await access.grant(Caller(user_id="u", roles=("reader",)), QUERY)
 
 
 class Domains:
-    """Domains by their ids, and how often they were asked for."""
+    """The projects of each domain by its id. Counts how often they were requested."""
 
     def __init__(self, **domains):
         self.domains = domains
@@ -137,7 +137,7 @@ OF_DOMAIN = '"telemetry:query": "role:reader and (project_id:%(project_id)s or d
 DOMAIN_READER = Caller(user_id="u", domain_id="D", roles=("reader",))
 
 
-async def test_a_policy_can_let_a_domain_in_for_its_projects(policy):
+async def test_a_policy_can_admit_a_domain_to_its_projects(policy):
     domains = Domains(D=("P", "Q.1"), E=("R",))
     access = policy.access(OF_DOMAIN, domains=domains)
     scope = await access.grant(DOMAIN_READER, QUERY)
@@ -150,19 +150,19 @@ async def test_a_policy_can_let_a_domain_in_for_its_projects(policy):
     assert domains.asked == ["D", "D", "E"]
 
 
-async def test_four_rules_let_a_domain_in_wherever_a_project_is(policy):
+async def test_four_rules_admit_a_domain_wherever_projects_are_admitted(policy):
     text = [
         OF_DOMAIN,
         *(f'"telemetry:{name}": "rule:telemetry:query"' for name in ("series", "labels", "label")),
     ]
     access = policy.access("\n".join(text), domains=Domains(D=("P",)))
-    of_project, of_domain = await names_let_in(access, READER), await names_let_in(access, DOMAIN_READER)
+    of_project, of_domain = await admitted(access, READER), await admitted(access, DOMAIN_READER)
     assert of_domain == of_project
     assert {"query", "series", "labels", "label", "federate", "targets"} <= set(of_domain)
     assert set(of_domain.values()) == {Scope.of("project", "P")}
 
 
-async def test_a_changed_list_of_a_domains_projects_is_a_changed_scope(policy):
+async def test_the_scope_follows_changes_of_a_domains_projects(policy):
     domains = Domains(D=("P", "Q"))
     access = policy.access(OF_DOMAIN, domains=domains)
     await access.grant(DOMAIN_READER, QUERY)
@@ -170,11 +170,11 @@ async def test_a_changed_list_of_a_domains_projects_is_a_changed_scope(policy):
     assert await access.grant(DOMAIN_READER, QUERY) == Scope.of("project", "Q")
 
 
-async def test_a_domain_is_let_in_only_where_the_policy_says_so(policy):
+async def test_a_domain_is_admitted_only_where_the_policy_admits_it(policy):
     domains = Domains(D=("P",))
     access = policy.access(OF_DOMAIN, domains=domains)
-    assert "series" not in await names_let_in(access, DOMAIN_READER)
-    assert "query_range" in await names_let_in(access, DOMAIN_READER)
+    assert "series" not in await admitted(access, DOMAIN_READER)
+    assert "query_range" in await admitted(access, DOMAIN_READER)
     for endpoint in (QUERY, FEDERATE):
         with pytest.raises(Forbidden):
             await access.grant(dataclasses.replace(DOMAIN_READER, roles=("member",)), endpoint)
@@ -188,7 +188,7 @@ async def test_a_domain_is_let_in_only_where_the_policy_says_so(policy):
     "rule",
     ["@", "role:reader", "role:reader or domain_id:%(domain_id)s", "role:reader and not domain_id:other"],
 )
-async def test_a_rule_that_does_not_speak_of_domains_gives_them_nothing(policy, rule):
+async def test_a_rule_that_does_not_name_domains_rejects_them(policy, rule):
     access = policy.access(f'"telemetry:query": "{rule}"', domains=Domains(D=("P",)))
     with pytest.raises(Forbidden):
         await access.grant(DOMAIN_READER, QUERY)
@@ -201,33 +201,33 @@ async def test_a_rule_can_name_one_domain(policy):
         await access.grant(dataclasses.replace(DOMAIN_READER, domain_id="E"), QUERY)
 
 
-async def test_a_rule_for_everything_cannot_be_met_by_any_domain(policy):
+async def test_no_domain_satisfies_a_rule_for_all_projects(policy):
     text = '"telemetry:query:all_projects": "role:reader and domain_id:%(domain_id)s"'
     with pytest.raises(Forbidden):
         await policy.access(text, domains=Domains(D=("P",))).grant(DOMAIN_READER, QUERY)
 
 
 @pytest.mark.parametrize("error", [Forbidden("none"), Unavailable("away")])
-async def test_without_the_projects_there_is_no_scope(policy, error):
+async def test_a_domain_whose_projects_cannot_be_listed_has_no_scope(policy, error):
     access = policy.access(OF_DOMAIN, domains=Domains(D=error))
     with pytest.raises(type(error), match=error.message):
         await access.grant(DOMAIN_READER, QUERY)
 
 
-async def test_without_anybody_who_knows_domains_none_is_let_in(policy):
+async def test_without_a_list_of_projects_no_domain_is_admitted(policy):
     with pytest.raises(Forbidden):
         await policy.access(OF_DOMAIN).grant(DOMAIN_READER, QUERY)
 
 
-async def test_the_scopes_of_so_many_domains_are_kept_and_no_more(policy):
+async def test_the_cache_of_domain_scopes_is_bounded(policy):
     access = policy.access(OF_DOMAIN, domains=Domains(**{f"D{number}": ("P",) for number in range(300)}))
     for number in range(300):
         await access.grant(dataclasses.replace(DOMAIN_READER, domain_id=f"D{number}"), QUERY)
     assert len(access._domain_scopes) == 256
 
 
-async def names_let_in(access, caller):
-    """Endpoint → scope, of those that let a caller in."""
+async def admitted(access, caller):
+    """Return the scope by name of each endpoint that admits a caller."""
     scopes = {}
     for endpoint in GUARDED:
         with contextlib.suppress(Forbidden):
@@ -243,7 +243,7 @@ async def test_narrowing_the_rules_of_aetos_narrows_the_endpoints_that_aetos_doe
         "telemetry:labels": "role:metrics"
         """
     )
-    assert set(await names_let_in(access, READER)) == {"series"}
+    assert set(await admitted(access, READER)) == {"series"}
     metrics = dataclasses.replace(READER, roles=("metrics",))
     assert await access.grant(metrics, FEDERATE) == Scope.of("project", "P")
 
@@ -251,37 +251,37 @@ async def test_narrowing_the_rules_of_aetos_narrows_the_endpoints_that_aetos_doe
 @pytest.mark.parametrize("name", ["status", "query:all_projects"])
 async def test_narrowing_either_rule_of_aetos_narrows_what_the_operator_sees(policy, name):
     admin = dataclasses.replace(READER, roles=("admin",))
-    before = set(await names_let_in(policy.access(), admin))
-    after = set(await names_let_in(policy.access(f'"telemetry:{name}": "!"'), admin))
+    before = set(await admitted(policy.access(), admin))
+    after = set(await admitted(policy.access(f'"telemetry:{name}": "!"'), admin))
     assert {"status_config", "status_flags", "scrape_pools_config", "alertmanagers"} <= before - after
 
 
 async def test_opening_the_status_of_aetos_opens_no_more_than_it_did_there(policy):
     access = policy.access('"telemetry:status": "role:reader"')
-    scopes = await names_let_in(access, READER)
+    scopes = await admitted(access, READER)
     assert [name for name, scope in scopes.items() if scope is UNRESTRICTED] == ["status_runtimeinfo"]
 
 
-async def test_who_holds_a_rule_of_aetos_without_a_variant_sees_everything(policy):
+async def test_a_rule_of_aetos_without_a_variant_admits_to_everything(policy):
     access = policy.access(
         """
         "telemetry:targets": "role:reader"
         "telemetry:admin_delete_metrics": "role:reader"
         """
     )
-    scopes = await names_let_in(access, READER)
+    scopes = await admitted(access, READER)
     assert scopes["targets"] is UNRESTRICTED
     assert scopes["delete_series"] is UNRESTRICTED
 
 
 async def test_a_tenant_may_be_allowed_to_delete_its_own_series(policy):
     access = policy.access('"telemetry:admin_delete_metrics:own_project": "role:reader"')
-    assert (await names_let_in(access, READER))["delete_series"] == Scope.of("project", "P")
+    assert (await admitted(access, READER))["delete_series"] == Scope.of("project", "P")
     admin = dataclasses.replace(READER, roles=("admin", "reader"))
-    assert (await names_let_in(access, admin))["delete_series"] is UNRESTRICTED
+    assert (await admitted(access, admin))["delete_series"] is UNRESTRICTED
 
 
-async def test_decisions_are_kept_for_each_caller_and_endpoint(policy):
+async def test_decisions_are_cached_by_caller_and_endpoint(policy):
     access = policy.access()
     other = dataclasses.replace(READER, project_id="Q")
     admin = dataclasses.replace(READER, roles=("admin",))
@@ -293,25 +293,25 @@ async def test_decisions_are_kept_for_each_caller_and_endpoint(policy):
             await access.grant(dataclasses.replace(READER, roles=()), QUERY)
 
 
-async def test_no_more_decisions_are_kept_than_told(policy):
+async def test_the_cache_of_decisions_is_bounded(policy):
     access = policy.access()
     for number in range(300):
         await access.grant(dataclasses.replace(READER, project_id=f"P{number}"), QUERY)
     assert len(access._decisions) == 100
 
 
-async def test_a_changed_policy_comes_into_force(policy):
+async def test_a_changed_policy_takes_effect(policy):
     access = policy.access()
     await access.grant(READER, QUERY)
     policy.write('"telemetry:query": "!"')
-    await access.grant(READER, QUERY)  # it is not looked at more than once a second
+    await access.grant(READER, QUERY)  # the file is checked once a second at most
     policy.clock.now = 1.0
     with pytest.raises(Forbidden):
         await access.grant(READER, QUERY)
 
 
 @pytest.mark.parametrize("text", ["{", '"telemetry:query": "rule:telemetry:query"', "- a\n- b"])
-async def test_a_changed_policy_that_cannot_be_used_leaves_the_old_one_in_force(policy, text, caplog):
+async def test_an_invalid_changed_policy_leaves_the_old_one_in_force(policy, text, caplog):
     access = policy.access('"telemetry:query": "role:metrics"')
     policy.write(text)
     policy.clock.now = 5.0
@@ -326,12 +326,12 @@ async def test_a_changed_policy_that_cannot_be_used_leaves_the_old_one_in_force(
 
 
 @pytest.mark.parametrize("text", ["{", '"telemetry:query": "rule:telemetry:query"'])
-def test_a_policy_that_cannot_be_used_ends_the_start(policy, text):
+def test_an_invalid_policy_fails_the_start(policy, text):
     with pytest.raises(ConfigError, match="policy_file"):
         policy.access(text)
 
 
-async def test_a_policy_file_that_is_not_there_means_the_defaults(policy):
+async def test_without_a_policy_file_the_defaults_apply(policy):
     access = policy.access()
     policy.file.unlink()
     policy.clock.now = 2.0

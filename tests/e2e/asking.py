@@ -1,4 +1,4 @@
-"""Asking a gateway, and comparing what two of them answer."""
+"""Send requests to gateways and stores, and compare their responses."""
 
 from __future__ import annotations
 
@@ -67,19 +67,19 @@ def openstack_client(variables: Mapping[str, str], *words: str) -> Output:
 
 
 class HasUrl(Protocol):
-    """A gateway, or a store."""
+    """A gateway or a store."""
 
     @property
     def url(self) -> str: ...
 
 
 class Asker:
-    """Sends requests to one server over kept connections, with one set of credentials.
+    """Sends requests to one server over persistent connections, with one set of credentials.
 
     Args:
-        server: whom to ask.
+        server: the server.
         auth: user and password for Basic authentication.
-        headers: further headers.
+        headers: additional headers.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Asker:
     def __call__(
         self, path: str, pairs: Sequence[tuple[str, str | bytes]] = (), *, method: str = "GET"
     ) -> requests.Response:
-        """The answer to one request; the parameters of a POST are in its body."""
+        """Return the response to a request; the parameters of a POST are in its body."""
         in_body = method == "POST"
         return self._session.request(
             method,
@@ -106,7 +106,7 @@ class Asker:
         )
 
     def message(self, path: str, body: bytes) -> requests.Response:
-        """The answer to a remote read; the body is compressed."""
+        """Return the response to a remote read; the body is compressed."""
         headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"}
         return self._session.post(self._url + path, data=body, headers=headers, timeout=60)
 
@@ -116,10 +116,10 @@ class Asker:
 
 
 def meaning(response: requests.Response) -> tuple[int, Any]:
-    """Status and content, without the order that Prometheus does not promise."""
-    # VictoriaMetrics gives the answer to a bare range selector another type.
+    """Return status and content, sorted where Prometheus guarantees no order."""
+    # VictoriaMetrics returns another type for a bare range selector.
     if response.content.startswith(b'{"status":'):
-        # Prometheus writes the bytes of a label's value as they are, in JSON too.
+        # Prometheus writes the bytes of a label's value unchanged, even if they are not valid in JSON.
         content = json.loads(response.content.decode("utf-8", "surrogateescape"))
         for notes in ("warnings", "infos"):
             if notes in content:
@@ -134,7 +134,7 @@ def meaning(response: requests.Response) -> tuple[int, Any]:
 
 
 def close(one: Any, other: Any) -> bool:
-    """Whether contents are the same but for the last digits of numbers: engines add in no certain order."""
+    """Return whether contents are equal except for the last digits of numbers: engines add in any order."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(close(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
@@ -148,7 +148,7 @@ def close(one: Any, other: Any) -> bool:
 
 
 def out_of_time(answer: tuple[int, Any]) -> bool:
-    """Whether Prometheus gave a query up: how far it came says nothing."""
+    """Return whether Prometheus aborted a query: such errors cannot be compared."""
     return answer[0] == 503 and answer[1].get("errorType") == "timeout"
 
 
@@ -160,10 +160,10 @@ def answers_alike(
     *,
     method: str = "GET",
 ) -> tuple[int, Any]:
-    """Ask both, check that they mean the same, and give what they mean.
+    """Send a request to both servers, check that the responses are equivalent, and return the content.
 
-    Where a request names no time, a sample may arrive between the two; and a comparison may turn on the last
-    digits of a sum. So a difference is looked at again.
+    If a request has no time, a sample may arrive between the two, and a comparison may depend on the last
+    digits of a sum. So the requests are repeated if the responses differ.
     """
     for left in range(_TRIES, 0, -1):
         answers = [meaning(asker(path, pairs, method=method)) for asker in (one, other)]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[ExitStack]:
-    """Whatever is entered here ends with the session."""
+    """A stack of servers that stop at the end of the test session."""
     with ExitStack() as stack:
         yield stack
 
@@ -56,7 +56,7 @@ def keystone(servers: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> Ke
 
 @pytest.fixture(scope="session")
 def identity(keystone: Keystone) -> Iterator[IdentityApi]:
-    """That Keystone's API with the rights of admin."""
+    """The API of that Keystone, as admin."""
     api = IdentityApi(keystone.url, keystone.admin_password)
     yield api
     api.close()
@@ -64,7 +64,7 @@ def identity(keystone: Keystone) -> Iterator[IdentityApi]:
 
 @pytest.fixture(scope="session")
 def people(identity: IdentityApi, keystone: Keystone) -> People:
-    """Everybody that may call."""
+    """All accounts."""
     return create_people(identity, keystone.admin_password)
 
 
@@ -76,7 +76,7 @@ def tokens(identity: IdentityApi) -> Tokens:
 
 @pytest.fixture(scope="session")
 def window() -> Window:
-    """The time that the stores hold samples for."""
+    """The time range of the samples in the stores."""
     return Window.around(time.time())
 
 
@@ -91,7 +91,7 @@ def _prometheus(directory: Path) -> Prometheus:
 def stores_of(
     servers: ExitStack, people: People, window: Window, tmp_path_factory: pytest.TempPathFactory
 ) -> StoresOf:
-    """A factory: store AB and store A of an engine."""
+    """A function that returns store AB and store A of an engine."""
     running: dict[tuple[str, TextOf], Stores] = {}
 
     def start(engine: Engine, text_of: TextOf = store_text) -> Stores:
@@ -113,7 +113,7 @@ def stores_of(
 
 @pytest.fixture(scope="session")
 def stores(stores_of: StoresOf) -> Stores:
-    """Store AB and store A of the Prometheus on PATH."""
+    """Store AB and store A in the Prometheus on PATH."""
     return stores_of(PROMETHEUS[0])
 
 
@@ -121,9 +121,9 @@ def stores(stores_of: StoresOf) -> Stores:
 def exemplar_stores(
     servers: ExitStack, people: People, window: Window, tmp_path_factory: pytest.TempPathFactory
 ) -> Stores:
-    """As `stores`, with exemplars of the metric `traced_seconds_bucket` and nothing else.
+    """Like ``stores``, but with only exemplars of the metric ``traced_seconds_bucket``.
 
-    Exemplars cannot be written into a block, so these two scrape.
+    Exemplars cannot be written into a block, so these two servers scrape them.
     """
     assert people.a.project_id is not None
     assert people.b.project_id is not None
@@ -150,7 +150,7 @@ def exemplar_stores(
 def gateway_for(
     servers: ExitStack, keystone: Keystone, people: People, tmp_path_factory: pytest.TempPathFactory
 ) -> GatewayFor:
-    """A factory: the real gateway process before a store.
+    """A function that starts the real gateway process in front of a store.
 
     Each keyword is a section of the configuration with the options to add to it:
     `gateway_for(stores.ab, prometheus={"project_label_name": "tenant"})`.
@@ -191,7 +191,7 @@ def gateway_a(gateway_for: GatewayFor, stores: Stores) -> Gateway:
 def unscoped(
     servers: ExitStack, keystone: Keystone, people: People, tmp_path_factory: pytest.TempPathFactory
 ) -> UnscopedFor:
-    """A factory: a gateway that does not scope, before a server, with options of ``[prometheus]``."""
+    """A function that starts a gateway that does not scope, with options of ``[prometheus]``."""
 
     def start(url: str, options: Mapping[str, str]) -> Gateway:
         gateway = Unscoped(

@@ -1,6 +1,6 @@
-"""Where the gateway's answer to a tenant may differ from that of a store of the tenant's series alone.
+"""The allowed differences between the gateway's response to a tenant and that of the tenant's own store.
 
-Every kind of difference that is allowed stands here with its reason. Whatever is not here fails a test.
+This module lists every kind of difference with its reason. Any other difference fails a test.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def decoded(value: str | bytes) -> str:
 
 
 def parsed(parameter: str, text: str) -> Query | None:
-    """Return what the gateway reads in a text; None if it refuses it. Before Prometheus, that is compared.
+    """Return the text that the gateway parses, None if it rejects it. Responses for this text are compared.
 
     Args:
-        parameter: the name of the parameter that holds it: ``match[]`` is a selector.
+        parameter: the name of the text's parameter: ``match[]`` contains a selector.
         text: the text.
     """
     try:
@@ -55,7 +55,7 @@ class Asked:
     Attributes:
         path: its path.
         pairs: its parameters.
-        metricsql: whether an engine with another language answers.
+        metricsql: whether the engine's language is MetricsQL.
     """
 
     path: str
@@ -77,8 +77,8 @@ class Known:
 
     Attributes:
         kind: its name.
-        reason: why it is right.
-        explains: request, answer of the gateway, answer of the store → whether it is of this kind.
+        reason: why it is correct.
+        explains: whether a request and the responses of gateway and store show this kind of difference.
     """
 
     kind: str

@@ -27,7 +27,7 @@ class Prometheus3(Prometheus):
 
     Args:
         directory: its folder.
-        features: what to switch on.
+        features: the feature flags to enable.
     """
 
     def __init__(self, directory: Path, features: Sequence[str] = ()) -> None:
@@ -37,16 +37,16 @@ class Prometheus3(Prometheus):
         self._features = features
 
     def command(self) -> list[str]:
-        """The program with its options."""
+        """Return the command line."""
         return [*super().command(), *(f"--enable-feature={name}" for name in self._features)]
 
 
 class VictoriaMetrics(Server):
-    """VictoriaMetrics, one process.
+    """VictoriaMetrics, the single-node version.
 
     Args:
-        directory: its folder; the store is `data` in it.
-        program: its path.
+        directory: its directory; the data is in ``data``.
+        program: the path of the executable.
     """
 
     name: ClassVar[str] = "VictoriaMetrics"
@@ -58,14 +58,14 @@ class VictoriaMetrics(Server):
 
     @property
     def url(self) -> str:
-        """The root of its HTTP API."""
+        """The root URL of the HTTP API."""
         return self.root_url
 
     def prepare(self) -> None:
-        """It makes its folder itself."""
+        """Do nothing: VictoriaMetrics creates its directory."""
 
     def command(self) -> list[str]:
-        """The program, with nothing between a query and the store."""
+        """Return the command line, with all caches and delays disabled."""
         return [
             self._program,
             f"-httpListenAddr={LOOPBACK}:{self.port}",
@@ -77,12 +77,12 @@ class VictoriaMetrics(Server):
         ]
 
     def fill(self, text: Iterable[str], window: Window) -> None:
-        """Import OpenMetrics text, and wait until every series of it is found."""
+        """Import OpenMetrics text, and wait until all its series can be queried."""
         lines = [
             f"{sample} {moment}000"
             for piece in text
             for sample, _, moment in (line.rpartition(" ") for line in piece.splitlines())
-            if not sample.startswith("#") and not sample.endswith(" nan")  # which it would not store
+            if not sample.startswith("#") and not sample.endswith(" nan")  # it does not store NaN
         ]
         expected = len({line[: line.rindex("}")] for line in lines})
         url, body = f"{self.url}/api/v1/import/prometheus", "\n".join(lines) + "\n"
@@ -100,12 +100,12 @@ class VictoriaMetrics(Server):
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """An engine, by how a store of it is made.
+    """An engine that stores can be created with.
 
     Attributes:
-        name: as a test's id.
-        make: folder → its server. It skips the test, or raises DemoError, where the program is missing.
-        modern: whether it knows what Prometheus 3 brought to PromQL, experimental functions included.
+        name: the name, for test ids.
+        make: returns a server for a directory; skips the test or raises DemoError if the program is missing.
+        modern: whether it supports the PromQL of Prometheus 3, including experimental functions.
     """
 
     name: str
@@ -118,13 +118,13 @@ class Engine:
     def start(
         self, servers: ExitStack, directory: Path, text: Iterable[str], window: Window
     ) -> Prometheus | VictoriaMetrics:
-        """Start one that holds a text's samples.
+        """Start a store with the samples of a text.
 
         Args:
-            servers: where it is stopped.
-            directory: its folder.
+            servers: stops the store when it closes.
+            directory: its directory.
             text: OpenMetrics text with timestamps.
-            window: the time of the samples.
+            window: the time range of the samples.
         """
         server = self.make(directory)
         if isinstance(server, Prometheus):

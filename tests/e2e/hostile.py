@@ -1,7 +1,7 @@
-"""Texts that try to see more than they may, as expressions of PromQL.
+"""Expressions that try to see more than they are allowed to.
 
-``A`` and ``B`` as values stand for the projects' ids. Prometheus answers some with an error: then the gateway
-over both tenants' store has to answer with the same one as the store of A.
+``A`` and ``B`` as values stand for the projects' ids. Some are errors in Prometheus: then the gateway
+over the store of both tenants must return the same error as the store of A.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ HOSTILE = (
     "limitk(scalar(secret),cpu)",
     "limit_ratio(scalar(secret)/1e6,cpu)",
 )
-"""Expressions that are PromQL."""
+"""Valid expressions."""
 
 REFUSED = (
     "",
@@ -164,4 +164,4 @@ REFUSED = (
     "cpu{" + ",".join(f'a{number}="x"' for number in range(10_000)) + "}",
     "1" + "+1" * 20_000,
 )
-"""Expressions that the gateway refuses on its own."""
+"""Expressions that the gateway itself rejects."""

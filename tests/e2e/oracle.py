@@ -1,7 +1,7 @@
 """The oracle for isolation.
 
-Tenant A asks the gateway over everybody's store, and has to get what the store of A alone answers when it is
-asked directly and unscoped: the same status, data and labels. ``differences.py`` says what may differ.
+A query of tenant A to the gateway over both tenants' store must have the same status, data and labels as
+the same query sent directly to a store with only A's series. ``differences.py`` lists the exceptions.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ B_ONLY = (
     "compute-0",
     "trace-of-b1",
 )
-"""Values of labels, and names, that only B or the operator has."""
+"""Label values and names that occur only in the series of B or of the operator."""
 
 
 class Oracle:
-    """Asks the gateway as A, and the store of A, and compares.
+    """Sends requests to the gateway as A, and to the store of A, and compares the responses.
 
     Args:
-        gateway: it stands before the store of A and B.
-        store: the store of A alone.
-        people: whose series they are.
-        window: the time of the samples.
+        gateway: the gateway over the store of A and B.
+        store: the store with only A's series.
+        people: the accounts, including A and B.
+        window: the time range of the samples.
     """
 
     def __init__(self, gateway: Gateway, store: HasUrl, people: People, window: Window) -> None:
@@ -61,31 +61,31 @@ class Oracle:
     def ask(
         self, path: str, pairs: Sequence[tuple[str, str | bytes]], method: str = "GET"
     ) -> tuple[int, Any]:
-        """Send a request to both, compare their answers, and return the gateway's."""
+        """Send a request to both, compare the responses, and return the gateway's."""
         asked = Asked(path, pairs, self._metricsql)
         for left in range(_TRIES, 0, -1):
             ours = meaning(self._gateway(path, pairs, method=method))
             theirs = meaning(self._store(path, self._for_store(pairs), method=method))
             if any(map(out_of_time, (ours, theirs))) or alike(asked, ours, theirs):
                 break
-            # A sample may have arrived between the two, or a comparison turns on the last digits of a sum.
+            # A sample may have arrived between the two, or a comparison depends on the last digits of a sum.
             assert left > 1, f"{method} {path} {pairs!r}:\n  {ours}\n  {theirs}"
         status, content = ours
         assert status < 500 or content["errorType"] in {"timeout", "unavailable"}, (path, pairs, content)
         if status == 200:
-            # An error repeats what the caller wrote; data must not.
+            # An error repeats the caller's text, but data must not contain it.
             self.nothing_of_b(content["data"] if isinstance(content, dict) else content, pairs)
         return ours
 
     def _for_store(self, pairs: Sequence[tuple[str, str | bytes]]) -> list[tuple[str, str | bytes]]:
-        """The parameters, written so that an engine with a language of its own reads what PromQL says."""
+        """Return the parameters in a form that MetricsQL parses like PromQL."""
 
         def written(name: str, value: str | bytes) -> str | bytes:
             query = parsed(name, decoded(value)) if self._metricsql else None
             if query is None:
                 return value
-            # MetricsQL takes a word such as max for a metric's name only if a matcher follows. If not, it
-            # refuses the text, or cannot read again what it prints. This matcher selects everything.
+            # MetricsQL parses a word such as max as a metric name only if a matcher follows. Otherwise it
+            # rejects the text, or cannot parse its own output. This matcher selects everything.
             text = query.text
             for one in sorted(query.selectors, key=attrgetter("start"), reverse=True):
                 if one.brace is None:
@@ -97,7 +97,7 @@ class Oracle:
         return [(name, written(name, value)) for name, value in pairs]
 
     def select_everywhere(self, selector: str) -> None:
-        """Ask each endpoint that takes selectors for one."""
+        """Send a selector to each endpoint that takes selectors."""
         for method in ("GET", "POST"):
             self.selecting("/api/v1/series", selector, method=method)
             self.selecting("/api/v1/labels", selector, method=method)
@@ -106,7 +106,7 @@ class Oracle:
         self.selecting("/federate", selector)
 
     def select_several(self, path: str) -> None:
-        """Ask an endpoint with several selectors and with none; each time there are data."""
+        """Send several selectors and none to an endpoint; each response has data."""
         for selectors in (
             (),
             ("cpu", "secret"),
@@ -125,7 +125,7 @@ class Oracle:
                 assert not re.search(rf"\b{re.escape(word)}\b", text), (word, pairs, content)
 
     def text(self, query: str) -> str | bytes:
-        """A query with the projects' ids; bytes where it is no text."""
+        """Return a query with the projects' ids; bytes if it is not valid Unicode."""
         for letter, account in (("A", self._people.a), ("B", self._people.b)):
             query = re.sub(rf'(?<=["\'|]){letter}(?=["\'|])', str(account.project_id), query)
         return query if query.isascii() else query.encode("utf-8", "surrogatepass")

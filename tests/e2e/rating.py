@@ -1,4 +1,4 @@
-"""A CloudKitty in a virtual environment of its own, with its configuration and its database."""
+"""CloudKitty in its own virtual environment, with a configuration and a database."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _QUERY = re.compile(rb"(?:GET|POST) \S*/api/v1/query[ ?]")
 
 
 def asked(relay: Relay) -> int:
-    """How many queries went through a relay."""
+    """Return how many queries went through a relay."""
     return len(_QUERY.findall(relay.sent))
 
 
 def credentials(account: Account, keystone_url: str) -> dict[str, str]:
-    """keystoneauth's options for an account."""
+    """Return keystoneauth's options for an account."""
     return {
         "auth_type": "v3password",
         "auth_url": keystone_url,
@@ -50,7 +50,7 @@ def credentials(account: Account, keystone_url: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Frame:
-    """A data point as the database has it."""
+    """A data point as stored in the database."""
 
     scope: str
     name: str
@@ -62,19 +62,19 @@ class Frame:
 
 @dataclass
 class CloudKitty:
-    """One installation.
+    """An installation of CloudKitty.
 
     Attributes:
-        directory: where its files are.
+        directory: the directory of its files.
         release: 25 or 24.
         metrics: the content of metrics.yml, below `metrics`.
-        costs: what is rated → cost of a unit.
-        sections: configuration beside what all have, section → option → value.
-        collector, fetcher: their names.
-        scope_key: the label that holds the scope.
-        period, wait_periods: of `[collect]`.
-        seconds: how long the last cycle took.
-        collecting: how much of that CloudKitty waited for its collector.
+        costs: the cost of a unit, by the name of the metric.
+        sections: additional configuration: values by section and option.
+        collector, fetcher: the names of the collector and the fetcher.
+        scope_key: the label with the scope.
+        period, wait_periods: the options of ``[collect]``.
+        seconds: the duration of the last cycle.
+        collecting: how long CloudKitty waited for its collector in the last cycle.
     """
 
     directory: Path
@@ -104,7 +104,7 @@ class CloudKitty:
         """Write configuration and database.
 
         Args:
-            done: scope → when the last period that was rated began.
+            done: the start of the last rated period, by scope.
         """
         metrics = self.directory / "metrics.yml"
         metrics.write_text(json.dumps({"metrics": self.metrics}))  # JSON is YAML
@@ -141,13 +141,13 @@ class CloudKitty:
         self._inside("prepare", json.dumps(plan))
 
     def cycle(self) -> list[str]:
-        """One cycle of the processor.
+        """Run one cycle of the processor.
 
         Returns:
-            The scopes that the fetcher has found.
+            The scopes that the fetcher found.
 
         Raises:
-            CalledProcessError: the processor ended with an error; `output` holds its log.
+            CalledProcessError: the processor failed; ``output`` is its log.
         """
         file = self.directory / "report.json"
         self._inside("cycle", str(file))
@@ -157,7 +157,7 @@ class CloudKitty:
         return scopes
 
     def processor(self) -> Process:
-        """The real command, started."""
+        """Start the real command."""
         command = [str(self._bin / "cloudkitty-processor"), "--config-file", str(self._config)]
         return Process("cloudkitty-processor", command, log=self.directory / "processor.log")
 
@@ -178,11 +178,11 @@ class CloudKitty:
 
     @property
     def log(self) -> str:
-        """What the last command has logged."""
+        """Return the log of the last command."""
         return (self.directory / "inside.log").read_text()
 
     def frames(self) -> list[Frame]:
-        """All data points, but CloudKitty's own marks for periods without any."""
+        """Return all data points, except CloudKitty's marks for periods without any."""
         with closing(sqlite3.connect(self.database, timeout=30)) as connection:
             rows = connection.execute(
                 "select tenant_id, res_type, begin, qty, rate, desc from rated_data_frames "
@@ -201,14 +201,14 @@ class CloudKitty:
         ]
 
     def totals(self) -> dict[str, Decimal]:
-        """Scope → what it costs, all periods together."""
+        """Return the total cost of each scope."""
         sums: dict[str, Decimal] = defaultdict(Decimal)
         for frame in self.frames():
             sums[frame.scope] += frame.rate
         return dict(sums)
 
     def done(self) -> dict[str, datetime]:
-        """Scope → when the last period that was processed began."""
+        """Return the start of the last processed period of each scope."""
         with closing(sqlite3.connect(self.database, timeout=30)) as connection:
             rows = connection.execute(
                 "select identifier, last_processed_timestamp from cloudkitty_storage_states "
@@ -218,7 +218,7 @@ class CloudKitty:
         return {scope: datetime.fromisoformat(begin).replace(tzinfo=UTC) for scope, begin in rows}
 
     def wait_until(self, done: Mapping[str, datetime], process: Process, timeout: float = 120) -> None:
-        """Wait until the processor has got so far with all of these scopes."""
+        """Wait until the processor has reached this period for all these scopes."""
 
         def reached() -> bool:
             process.check()
@@ -229,7 +229,7 @@ class CloudKitty:
 
 
 def periods(frames: Iterable[Frame]) -> dict[tuple[str, str], list[datetime]]:
-    """Scope and name → the periods that were rated, sorted; one that is there twice was rated twice."""
+    """Return the rated periods by scope and name, sorted; a duplicate was rated twice."""
     found: dict[tuple[str, str], list[datetime]] = defaultdict(list)
     for frame in frames:
         found[frame.scope, frame.name].append(frame.begin)

@@ -1,4 +1,4 @@
-"""What has to happen with CloudKitty's own code. It runs in a virtual environment of CloudKitty's:
+"""Run CloudKitty's own code, in its virtual environment:
 
     python rating_inside.py prepare PLAN --config-file FILE     make a site's database
     python rating_inside.py cycle REPORT --config-file FILE     one cycle of the processor

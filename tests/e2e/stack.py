@@ -1,7 +1,7 @@
-"""What the end-to-end tests stand on: tenants A and B in a real Keystone, and two real Prometheus stores.
+"""The servers of the end-to-end tests: tenants A and B in a real Keystone, and two real Prometheus stores.
 
-Store AB holds the series of both tenants and some of nobody; store A holds those of tenant A alone, from
-the same text. So for every query the gateway over AB, asked by A, has to answer as store A itself does.
+Store AB has the series of both tenants and some without a project. Store A has only those of tenant A, from
+the same text. So for every query of A, the gateway over AB must return the same as store A itself.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ STEP = 60
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The time that the stores hold samples for, in seconds since the epoch.
+    """The time range of the samples in the stores, in seconds since the epoch.
 
     Attributes:
         start: time of the first sample.
-        now: a time in the middle that tests ask about, so that identical queries have identical answers.
-        end: time of the last sample; behind the end of any test session, so that a query without a time
+        now: a time in the middle for queries, so that identical queries have identical results.
+        end: time of the last sample; after the end of any test session, so that a query without a time
             finds samples as well.
     """
 
@@ -65,14 +65,14 @@ class Window:
 
     @classmethod
     def around(cls, moment: float) -> Window:
-        """Two hours before a moment, and two behind it."""
+        """Return the two hours before a moment and the two after it."""
         now = int(moment) // STEP * STEP
         return cls(now - 7200, now, now + 7200)
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Everybody that may call.
+    """All accounts.
 
     Attributes:
         a: role member in tenant A's project.
@@ -81,7 +81,7 @@ class People:
         service: role service in the project service.
         stranger: a user without any role.
         auditor: role reader in a project without series, on the default domain and on the system.
-        gateway: with this user the gateways validate tokens.
+        gateway: the user with which the gateways validate tokens.
     """
 
     a: Account
@@ -95,14 +95,14 @@ class People:
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Two stores of the same text: `ab` holds everything, `a` what is tenant A's."""
+    """Two stores of the same text: ``ab`` has everything, ``a`` only the series of tenant A."""
 
     ab: Prometheus | VictoriaMetrics
     a: Prometheus | VictoriaMetrics
 
 
 class GatewayFor(Protocol):
-    """Starts a gateway, or finds the one that was started with the same arguments."""
+    """Starts a gateway, or returns the one that was started with the same arguments."""
 
     def __call__(self, store: HasUrl, /, **conf: Mapping[str, str]) -> Gateway: ...
 
@@ -114,13 +114,13 @@ class TextOf(Protocol):
 
 
 class StoresOf(Protocol):
-    """Starts store AB and store A of an engine, or finds those that were started."""
+    """Starts store AB and store A of an engine, or returns those that were started."""
 
     def __call__(self, engine: Engine, text_of: TextOf = ...) -> Stores: ...
 
 
 def create_people(api: IdentityApi, admin_password: str) -> People:
-    """Make everybody in a Keystone that has only `admin`."""
+    """Create all accounts in a Keystone that has only ``admin``."""
     projects = {name: api.create_project(name) for name in ("tenant-a", "tenant-b", "audit", "service")}
 
     def account(user: str, project: str, role: str) -> Account:
@@ -194,7 +194,7 @@ class Tokens:
         access_rules: Sequence[Mapping[str, str]] | None = None,
         expires_at: datetime | None = None,
     ) -> ApplicationCredential:
-        """One more application credential for the account, with access rules if given."""
+        """Create another application credential for the account, with access rules if given."""
         assert account.project_id is not None
         self._made += 1
         return self._api.create_application_credential(
@@ -213,9 +213,9 @@ class Tokens:
         return token
 
     def short_lived(self, account: Account, seconds: float = 2.0) -> tuple[str, float]:
-        """A token of the account's project that ends soon.
+        """Return a token of the account's project that expires soon.
 
-        It is one of an application credential that ends soon: Keystone lets no token outlive that.
+        It is from an application credential that expires soon: no token outlives its credential.
 
         Returns:
             The token, and the time (seconds since the epoch) from which it is expired.
@@ -225,7 +225,7 @@ class Tokens:
         return self.application_credential(credential), ends.timestamp()
 
     def expired(self, account: Account) -> str:
-        """A token of the account's project that was good and has expired."""
+        """Return a token of the account's project that was valid and has expired."""
         token, ends = self.short_lived(account)
         time.sleep(max(0.0, ends - time.time()) + 0.1)
         return token
@@ -252,7 +252,7 @@ def _tenant_series(project: str, vms: Sequence[str], *, is_b: bool) -> list[tupl
         info = _labels(project=project, job="vm", instance=f"{vm}:9100")
         series.append(("target_info", info | _labels(k8s_cluster_name=f"cluster-{vm}", version="1"), "one"))
         series.append(("build_info", info | _labels(revision=f"r-{vm}"), "one"))
-    # The same labels but for the project: one tenant's series must not make the other's ambiguous.
+    # The labels differ only in the project: one tenant's series must not make the other's ambiguous.
     series.append(("shared", _labels(project=project, vm="s", zone="z1"), "gauge"))
     series.append(("special", _labels(project=project, kind="nan"), "nan"))
     series.append(("special", _labels(project=project, kind="inf"), "inf"))
@@ -270,16 +270,16 @@ _NOBODYS: tuple[tuple[str, dict[str, str], str], ...] = (
     ("node_load1", _labels(fqdn="compute-0.cloud.example", instance="compute-0:9100", job="node"), "gauge"),
     ("target_info", _labels(job="vm", instance="a1:9100", operator="only"), "one"),
 )
-"""Series without a project label: the operator's. Some share their names or labels with tenants'."""
+"""Return series without a project label: the operator's. Some share names or labels with tenants' series."""
 
 
 def _value(shape: str, seed: int, tick: int) -> float | None:
-    """A series' value at the tick-th sample; None where it has none."""
+    """Return a series' value in a sample, by its number; None for no sample."""
     kind, _, part = shape.partition(" ")
     count = tick * (seed % 7 + 3)
     values: dict[str, float] = {
         "gauge": (tick * 7 + seed) % 101 / 10,
-        # Two counters in three start afresh on the way, as restarted processes do.
+        # Two of three counters are reset in between, like those of restarted processes.
         "counter": count if seed % 3 == 0 or tick < 100 else (tick - 100) * (seed % 7 + 3),
         "bucket": float(int(count * float(part or 0))),
         "one": 1.0,
@@ -291,12 +291,12 @@ def _value(shape: str, seed: int, tick: int) -> float | None:
 
 
 def store_text(window: Window, project_a: str, project_b: str | None = None) -> Iterator[str]:
-    """A store's content as OpenMetrics text with timestamps.
+    """Yield a store's content as OpenMetrics text with timestamps.
 
     Args:
         window: the time to fill.
         project_a: the id of tenant A's project.
-        project_b: the id of tenant B's; when given, B's and the operator's series are there as well.
+        project_b: the id of tenant B's project, to include the series of B and of the operator.
     """
     series = _tenant_series(project_a, ("a1", "a2"), is_b=False)
     if project_b is not None:
@@ -306,7 +306,7 @@ def store_text(window: Window, project_a: str, project_b: str | None = None) -> 
     for name, labels, shape in sorted(series, key=lambda one: one[0]):
         pairs = ",".join(f'{key}="{value}"' for key, value in labels.items())
         selector = f"{name}{{{pairs}}}"
-        # Not hash(): that differs between processes.
+        # Not hash(), which differs between processes.
         seed = sum(map(ord, selector.replace(project_a, "A")))
         points = ((_value(shape, seed, tick), moment) for tick, moment in enumerate(times))
         yield "".join(f"{selector} {value} {moment}\n" for value, moment in points if value is not None)
@@ -318,7 +318,7 @@ def exemplar_target(window: Window, projects: Mapping[str, str]) -> Target:
 
     Args:
         window: exemplars are at its `now`.
-        projects: VM → id of the project it belongs to.
+        projects: the project id of each VM.
     """
 
     def series(vm: str, project: str) -> list[Series]:

@@ -1,4 +1,4 @@
-"""A store that is made for given expressions: for each of their selectors, series that it matches."""
+"""Stores for given expressions, with series that match each of their selectors."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def tailored_text(
     """Return a store's content as OpenMetrics text with timestamps.
 
     Args:
-        expressions: what will be asked.
-        window: its ``now`` is the time of the newest samples.
+        expressions: the expressions that will be queried.
+        window: ``now`` is the time of the newest samples.
         project_a: the id of tenant A's project.
-        project_b: the id of tenant B's; when given, B and nobody have the same series, with other values.
+        project_b: the id of tenant B's project, to include series of B and without a project as well.
     """
     owners = [{"project": project_a}]
     if project_b is not None:
@@ -55,7 +55,7 @@ def tailored_text(
 
 
 def _series_of(text: str) -> Iterator[tuple[tuple[str, str], ...]]:
-    """The labels of series that an expression's selectors match; those of a text that is no PromQL: none."""
+    """Return labels of series that match an expression's selectors; none if it is not PromQL."""
     try:
         selectors = parse(text).selectors
     except QueryError:
@@ -80,13 +80,13 @@ def _matching(selector: VectorSelector) -> dict[str, str]:
 
 
 def _value(matcher: Matcher) -> str:
-    """A value that a matcher matches, if there is a simple one; else the empty string."""
+    """Return a simple value that a matcher matches, or an empty string."""
     pattern = unquote(matcher.raw)
     if matcher.op == "=":
         return pattern
     if matcher.op != "=~":
         return ""
-    # The first alternative, its wildcards filled in.
+    # The first alternative, with its wildcards replaced.
     simple = re.sub(r"\\(.)", r"\1", re.sub(r"\[[^]]*\][+*]?|\\d[+*]?|\.[+*]\??", "1", pattern))
     candidates = (simple, simple.strip("()^$").split("|")[0].strip("()^$"), "a", "1", "200", "x.y")
     return next((one for one in candidates if one and _matches(pattern, one)), "")

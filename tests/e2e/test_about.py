@@ -1,4 +1,4 @@
-"""What the gateway tells callers of themselves and of their queries, with the real Keystone."""
+"""``whoami`` and ``explain`` of the gateway, with the real Keystone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WHOAMI, EXPLAIN = "/-/whoami", "/-/explain"
 
 @pytest.fixture(scope="module")
 def by_token(gateway_ab: Gateway) -> Iterator[Callable[[str], Asker]]:
-    """Who asks with a token."""
+    """Return a function that sends requests with a token."""
     made: list[Asker] = []
 
     def make(token: str) -> Asker:
@@ -48,7 +48,7 @@ def named(people: People, who: str) -> Account:
         ("admin", "admin", "all_projects", "all_projects", "all_projects", "all_projects"),
     ],
 )
-def test_a_caller_is_told_who_it_is_and_what_it_may_see(
+def test_whoami_shows_the_caller_and_what_the_policy_allows(
     by_token, people, tokens, *, who, role, query, targets, status, deletes
 ):
     account = named(people, who)
@@ -68,7 +68,7 @@ def test_a_caller_is_told_who_it_is_and_what_it_may_see(
     ]
 
 
-def test_who_has_no_project_is_told_so(by_token, people, tokens):
+def test_whoami_for_a_caller_without_a_project(by_token, people, tokens):
     for token, scope in (
         (tokens.unscoped(people.stranger), "none"),
         (tokens.system(people.auditor), "system"),
@@ -82,7 +82,7 @@ def test_who_has_no_project_is_told_so(by_token, people, tokens):
             assert by_token(token)(EXPLAIN, [("query", "cpu")]).status_code == 403
 
 
-def test_the_credential_is_named_and_nothing_of_it_is_told(gateway_ab, people):
+def test_whoami_names_the_kind_of_credential_without_secrets(gateway_ab, people):
     account = people.a
     identifier, secret = basic(account)
     password = (f"{account.user}@Default|{account.project_name}@Default", account.password)
@@ -95,7 +95,7 @@ def test_the_credential_is_named_and_nothing_of_it_is_told(gateway_ab, people):
         asker.close()
 
 
-def test_an_application_credential_with_access_rules_is_told_so(gateway_ab, people, tokens, identity):
+def test_whoami_shows_that_a_credential_has_access_rules(gateway_ab, people, tokens, identity):
     identity.register_endpoint("metric-storage", "aetos", gateway_ab.url)
     rules = [{"service": "metric-storage", "method": "GET", "path": WHOAMI}]
     credential = tokens.new_credential(people.a, access_rules=rules)
@@ -105,7 +105,7 @@ def test_an_application_credential_with_access_rules_is_told_so(gateway_ab, peop
     asker.close()
 
 
-def test_who_is_not_known_is_told_nothing(gateway_ab):
+def test_unknown_callers_are_rejected(gateway_ab):
     asker = Asker(gateway_ab)
     for path in (WHOAMI, EXPLAIN):
         assert (asker(path).status_code, asker(path, method="OPTIONS").status_code) == (401, 405)
@@ -113,8 +113,8 @@ def test_who_is_not_known_is_told_nothing(gateway_ab):
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_what_is_explained_is_what_a_query_means(by_token, people, tokens, window: Window, method):
-    """What would be sent, asked by an admin, is answered as the query itself is to the tenant."""
+def test_the_explained_query_has_the_result_of_the_original(by_token, people, tokens, window: Window, method):
+    """The explained query, sent by an admin, has the same response as the original, sent by the tenant."""
     tenant, admin = by_token(tokens.project(people.a)), by_token(tokens.project(people.admin))
     at = [("time", str(window.now)), ("timeout", "5s")]
     explained = 0
@@ -134,15 +134,15 @@ def test_what_is_explained_is_what_a_query_means(by_token, people, tokens, windo
 
 
 def answer(content: dict[str, object]) -> tuple[object, str]:
-    """Whether it is a success, and the data, whose order Prometheus does not promise.
+    """Return whether it is a success, and the data, sorted because Prometheus guarantees no order.
 
-    Positions in errors are left out: each is that of its own text.
+    Positions in errors are removed: they refer to different texts.
     """
     error = re.sub(r"\d+:\d+: parse error", "parse error", str(content.get("error")))
     return content["status"], "".join(sorted(repr(content.get("data", error))))
 
 
-def test_a_tenant_and_an_admin_are_told_what_becomes_of_a_query(by_token, people, tokens):
+def test_explain_for_a_tenant_and_an_admin(by_token, people, tokens):
     asked = [("path", "/api/v1/query_range"), ("query", "sum(cpu)")]
     data = by_token(tokens.project(people.a))(EXPLAIN, asked).json()["data"]
     project = str(people.a.project_id)

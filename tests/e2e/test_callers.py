@@ -49,7 +49,7 @@ WITHOUT_DATA = (
     "/api/v1/format_query",
     "/api/v1/status/buildinfo",
     "/api/v1/query_exemplars",
-    # These stores scrape nothing and evaluate nothing; test_endpoints.py has one that does.
+    # These stores have no targets and no rules; the store in test_endpoints.py has both.
     "/api/v1/metadata",
     "/api/v1/rules",
     "/api/v1/alerts",
@@ -57,7 +57,7 @@ WITHOUT_DATA = (
     "/api/v1/targets/",
 )
 
-# Prometheus before 3 does not have these: who gets its 404 was let in.
+# Prometheus before 3 does not have these: its 404 shows that the gateway admitted the caller.
 NEWER = [
     ("GET", "/api/v1/parse_query", [("query", "cpu")]),
     ("POST", "/api/v1/parse_query", [("query", "cpu")]),
@@ -85,7 +85,7 @@ OPERATORS = [
     ("GET", "/api/v1/openapi.yaml"),
     ("GET", "/api/v1/notifications"),
 ]
-# No selector and no data are sent, so that nothing changes.
+# Requests without a selector and without data change nothing.
 ADMINS = [
     (method, f"/api/v1/admin/tsdb/{name}")
     for method in ("POST", "PUT")
@@ -94,7 +94,7 @@ ADMINS = [
 
 A, B, NOBODY = {"a1", "a2"}, {"b1", "b2"}, {"host"}
 
-# Who → what they see; a status where they see nothing.
+# Caller → visible VMs, or a status for callers that see nothing.
 ALLOWED: dict[str, set[str]] = {
     "member by token": A,
     "member by bearer": A,
@@ -125,7 +125,7 @@ REFUSED = {
 
 @pytest.fixture(scope="module")
 def caller(people: People, tokens: Tokens, gateway_ab: Gateway) -> Callable[[str], Asker]:
-    """An asker by the words that describe it."""
+    """Return a caller by its description."""
 
     def token(value: str) -> Asker:
         return Asker(gateway_ab, headers={"X-Auth-Token": value})
@@ -179,7 +179,7 @@ def at(window: Window, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=IDS)
 @pytest.mark.parametrize("who", ALLOWED)
-def test_who_may_see_something_sees_that_and_no_more(caller, who, request_, window):
+def test_admitted_callers_see_their_scope_and_no_more(caller, who, request_, window):
     method, path, pairs = request_
     response = caller(who)(path, at(window, pairs), method=method)
     assert response.status_code == 200, response.text
@@ -191,7 +191,7 @@ def test_who_may_see_something_sees_that_and_no_more(caller, who, request_, wind
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=IDS)
 @pytest.mark.parametrize("who", REFUSED)
-def test_who_may_see_nothing_is_told_so(caller, who, request_, window):
+def test_other_callers_get_403(caller, who, request_, window):
     method, path, pairs = request_
     response = caller(who)(path, at(window, pairs), method=method)
     assert response.status_code == REFUSED[who], response.text
@@ -206,7 +206,7 @@ def test_who_may_see_nothing_is_told_so(caller, who, request_, window):
 
 
 @pytest.mark.parametrize("request_", NEWER, ids=lambda row: " ".join(row[:2]))
-def test_what_only_a_newer_prometheus_has(caller, request_, stores):
+def test_endpoints_of_newer_versions_of_prometheus(caller, request_, stores):
     method, path, pairs = request_
     direct = requests.request(method, stores.ab.url + path, params=pairs, timeout=10)
     for who in ALLOWED:
@@ -217,7 +217,7 @@ def test_what_only_a_newer_prometheus_has(caller, request_, stores):
 
 @pytest.mark.parametrize("request_", OPERATORS, ids=" ".join)
 @pytest.mark.parametrize("who", [*ALLOWED, *REFUSED])
-def test_what_is_the_operators_is_for_admins_and_services(caller, who, request_, stores):
+def test_operator_endpoints_are_for_admins_and_services(caller, who, request_, stores):
     method, path = request_
     response = caller(who)(path, method=method)
     if who.startswith(("admin", "service")):
@@ -229,11 +229,11 @@ def test_what_is_the_operators_is_for_admins_and_services(caller, who, request_,
 
 @pytest.mark.parametrize("request_", [*ADMINS, ("POST", "/api/v1/admin/tsdb/snapshot")], ids=" ".join)
 @pytest.mark.parametrize("who", [*ALLOWED, *REFUSED])
-def test_what_changes_the_store_is_for_admins(caller, who, request_):
+def test_only_admins_change_the_tsdb(caller, who, request_):
     method, path = request_
     response = caller(who)(path, method=method)
     if who.startswith("admin"):
-        # 200 with the snapshot's name; Prometheus refuses to delete without a selector.
+        # 200 with the snapshot's name; Prometheus rejects a deletion without a selector.
         statuses = {"delete_series": 400, "clean_tombstones": 204, "snapshot": 200}
         assert response.status_code == statuses[path.rpartition("/")[2]]
     else:
@@ -241,7 +241,7 @@ def test_what_changes_the_store_is_for_admins(caller, who, request_):
 
 
 @pytest.mark.parametrize("who", [*ALLOWED, *REFUSED])
-def test_who_may_read_remotely(caller, who, window):
+def test_remote_read_for_each_caller(caller, who, window):
     cpu = query([Matcher(EQ, "__name__", "cpu")], (window.now - 60) * 1000, window.now * 1000)
     response = caller(who).message("/api/v1/read", compress(cpu))
     if who in REFUSED:
@@ -253,7 +253,7 @@ def test_who_may_read_remotely(caller, who, window):
 
 @pytest.mark.parametrize("path", ["/", "/openapi.json", "/healthcheck", "/-/healthy", "/-/ready"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_the_gateways_own_endpoints_answer_everybody(caller, path, method):
+def test_the_gateways_own_endpoints_require_no_credentials(caller, path, method):
     response = caller("nobody")(path, method=method)
     assert response.status_code == 200
     assert (response.content == b"") is (method == "HEAD")
@@ -275,7 +275,7 @@ def test_the_gateways_own_endpoints_answer_everybody(caller, path, method):
         "/api/v1/admin/tsdb/nothing",
     ],
 )
-def test_what_is_not_in_the_table_is_not_there_for_anybody(caller, who, path):
+def test_unknown_paths_are_404_for_everybody(caller, who, path):
     for method in ("GET", "POST"):
         assert caller(who)(path, method=method).status_code == 404
 
@@ -293,7 +293,7 @@ def test_what_is_not_in_the_table_is_not_there_for_anybody(caller, who, path):
         "/api/v1/label/../query%3Fquery=secret/values",
     ],
 )
-def test_a_path_is_taken_as_it_was_sent(gateway_ab, people, tokens, path):
+def test_a_path_is_not_normalized(gateway_ab, people, tokens, path):
     connection = HTTPConnection("127.0.0.1", gateway_ab.port, timeout=10)
     connection.request("GET", path, headers={"X-Auth-Token": tokens.project(people.admin)})
     assert connection.getresponse().status == 404
@@ -301,7 +301,7 @@ def test_a_path_is_taken_as_it_was_sent(gateway_ab, people, tokens, path):
 
 
 @pytest.mark.parametrize("target", ["http://192.0.2.1/api/v1/query?query=cpu", "/api/v1/query?query=cpu"])
-def test_neither_the_host_nor_an_absolute_url_choose_the_upstream(gateway_ab, people, tokens, target):
+def test_neither_host_nor_absolute_url_selects_the_upstream(gateway_ab, people, tokens, target):
     connection = HTTPConnection("127.0.0.1", gateway_ab.port, timeout=10)
     headers = {"X-Auth-Token": tokens.project(people.a), "Host": "192.0.2.1"}
     connection.request("GET", target, headers=headers)
@@ -311,14 +311,14 @@ def test_neither_the_host_nor_an_absolute_url_choose_the_upstream(gateway_ab, pe
     connection.close()
 
 
-def test_an_admin_gets_the_very_bytes_of_prometheus(caller, stores, window):
+def test_an_admin_gets_prometheus_response_byte_for_byte(caller, stores, window):
     pairs = [("query", "sort(cpu)"), ("time", str(window.now))]
     through = caller("admin by token")("/api/v1/query", pairs)
     directly = requests.get(f"{stores.ab.url}/api/v1/query", params=pairs, timeout=10)
     assert through.content == directly.content
 
 
-def test_a_tenants_mistake_is_shown_under_its_own_text(caller):
+def test_an_error_shows_the_tenants_own_text(caller):
     response = caller("member by token")("/api/v1/query", [("query", "sum(rate(cpu[5m])")])
     assert response.status_code == 400
     first, text, caret = json.loads(response.content)["error"].split("\n")
@@ -327,7 +327,7 @@ def test_a_tenants_mistake_is_shown_under_its_own_text(caller):
     assert caret == " " * 17 + "^"
 
 
-def test_headers_that_claim_an_identity_claim_nothing(gateway_ab, people, tokens):
+def test_identity_headers_of_a_client_are_ignored(gateway_ab, people, tokens):
     claims = {
         "X-Project-Id": str(people.b.project_id),
         "X_Project_Id": str(people.b.project_id),
@@ -353,7 +353,7 @@ def test_headers_that_claim_an_identity_claim_nothing(gateway_ab, people, tokens
     ],
     ids=str,
 )
-def test_access_rules_count_on_each_request(*, gateway_ab, people, tokens, identity, rules, status):
+def test_access_rules_are_checked_for_each_request(*, gateway_ab, people, tokens, identity, rules, status):
     identity.register_endpoint("metric-storage", "aetos", gateway_ab.url)
     credential = tokens.new_credential(people.a, access_rules=rules)
     by_token = Asker(gateway_ab, headers={"X-Auth-Token": tokens.application_credential(credential)})
@@ -364,12 +364,12 @@ def test_access_rules_count_on_each_request(*, gateway_ab, people, tokens, ident
             assert asker("/api/v1/labels").status_code == (200 if "*" in rules[0]["path"] else 401)
 
 
-def test_the_metrics_tell_what_every_part_has_counted(gateway_for, stores, people, tokens):
+def test_the_metrics_include_every_parts_counters(gateway_for, stores, people, tokens):
     port = free_port()
     gateway = gateway_for(
         stores.ab,
         gateway={"metrics_port": str(port)},
-        # Nobody listens there, so that each request goes on to the other.
+        # Nothing listens there, so each request goes to the other replica.
         prometheus={"port": str(free_port()), "replicas": f"127.0.0.1:{stores.ab.port}"},
     )
     assert Asker(gateway, basic(people.a))("/api/v1/query", [("query", "cpu")]).status_code == 200

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def promtool(gateway_ab: Gateway, people: People) -> Callable[..., Output]:
-    """What promtool prints, as A; its words, then whom to ask, then the rest."""
+    """Return the output of promtool as A: the command's words, the server, then the other arguments."""
     user, password = basic(people.a)
 
     def query(kind: str, *arguments: str, options: tuple[str, ...] = ()) -> Output:
@@ -36,12 +36,12 @@ def promtool(gateway_ab: Gateway, people: People) -> Callable[..., Output]:
     return query
 
 
-def test_promtool_asks_for_an_instant(promtool, window):
+def test_promtool_instant_query(promtool, window):
     out = promtool("instant", "sum by (vm) (cpu)", options=(f"--time={window.now}",)).out
     assert sorted(line.split(" ")[0] for line in out.splitlines()) == ['{vm="a1"}', '{vm="a2"}']
 
 
-def test_promtool_asks_for_a_range(promtool, window):
+def test_promtool_range_query(promtool, window):
     options = (f"--start={window.now - 600}", f"--end={window.now}", "--step=60s")
     out = promtool("range", "cpu", options=options).out
     assert out.count("cpu{") == 2
@@ -49,17 +49,17 @@ def test_promtool_asks_for_a_range(promtool, window):
     assert 'vm="b' not in out
 
 
-def test_promtool_asks_for_series(promtool, window):
+def test_promtool_series(promtool, window):
     options = (f"--start={window.now - 600}", f"--end={window.now}", "--match=cpu", "--match=secret")
     out = promtool("series", options=options).out
     assert sorted(line.split('vm="')[1].split('"')[0] for line in out.splitlines()) == ["a1", "a2"]
 
 
-def test_promtool_asks_for_the_values_of_a_label(promtool):
+def test_promtool_label_values(promtool):
     assert promtool("labels", "vm").out.split() == ["a1", "a2", "gone", "s"]
 
 
-def test_promtool_shows_a_mistake(promtool):
+def test_promtool_shows_an_error(promtool):
     refused = promtool("instant", "sum(")
     assert refused.status != 0
     assert "1:5: unexpected end of input" in refused.err
@@ -67,7 +67,7 @@ def test_promtool_shows_a_mistake(promtool):
 
 @pytest.fixture(scope="module")
 def openstack(gateway_ab: Gateway, keystone: Keystone, identity: IdentityApi) -> Callable[..., object]:
-    """What a command of the openstack client answers, as JSON; by whom, then its words."""
+    """Return the JSON output of a command of the openstack client, given the account and the words."""
     identity.register_endpoint("metric-storage", "aetos", gateway_ab.url)
 
     return lambda account, *words: (
@@ -96,7 +96,7 @@ def test_the_openstack_client_queries(openstack, people):
     assert {row["vm"] for row in rows} == {"a1", "a2"}
 
 
-def test_a_prometheus_federates_what_is_a_tenants_own(gateway_ab: Gateway, people: People, tmp_path: Path):
+def test_a_prometheus_federates_a_tenants_series(gateway_ab: Gateway, people: People, tmp_path: Path):
     user, password = basic(people.a)
     scrape = {
         "job_name": "federate",

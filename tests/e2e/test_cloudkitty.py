@@ -45,16 +45,16 @@ METRICS: dict[str, dict[str, Any]] = {
     },
 }
 ODD_ZONE = 'z"}) or cpu{zone=~".+'
-COSTS = {"cpu": "0.25", "reads": "0.125"}  # SQLite keeps such numbers exactly
+COSTS = {"cpu": "0.25", "reads": "0.125"}  # SQLite stores these numbers exactly
 
 
 class Usage:
-    """Raw samples. Each lies in the middle of a minute, so none lies where two periods meet.
+    """Raw samples, each in the middle of a minute, so that none is on the boundary of two periods.
 
     Args:
-        now: seconds since the epoch; half a period from where the next period becomes due.
-        periods: how many are due.
-        scopes: who has used something.
+        now: seconds since the epoch; half a period before the next period becomes due.
+        periods: the number of periods that are due.
+        scopes: the scopes with usage.
     """
 
     def __init__(self, now: int, periods: int, scopes: tuple[str, ...]) -> None:
@@ -66,7 +66,7 @@ class Usage:
         self.begins = [_utc(begin) for begin in range(self._first, self._last + 1, PERIOD)]
 
     def samples(self, metric: str, scope: str, vm: str) -> Iterator[tuple[int, float]]:
-        """Time and value, until half an hour from now; `ended` has ended an hour ago."""
+        """Yield time and value until half an hour from now; ``ended`` stopped an hour ago."""
         seed = sum(map(ord, metric + scope + vm))
         end = self.now - 3600 if scope == "ended" else self.now + PERIOD // 2
         for moment in range(self._first + STEP // 2, end, STEP):
@@ -75,7 +75,7 @@ class Usage:
             yield moment, math.nan if broken else value
 
     def text(self) -> Iterator[str]:
-        """All of them in OpenMetrics' form."""
+        """Yield all samples as OpenMetrics text."""
         for metric in METRICS:
             for scope in self.scopes:
                 for vm in VMS:
@@ -86,7 +86,7 @@ class Usage:
         yield "# EOF\n"
 
     def costs(self) -> dict[str, Decimal]:
-        """What each scope has to pay."""
+        """Return the cost of each scope."""
         totals = dict.fromkeys(self.scopes, Decimal())
         for scope in self.scopes:
             for begin in range(self._first, self._last + 1, PERIOD):
@@ -128,7 +128,7 @@ def gateway(gateway_for: GatewayFor, prometheus: Prometheus) -> Gateway:
 
 @pytest.fixture
 def door(gateway: Gateway, identity: IdentityApi) -> Iterator[Relay]:
-    """Where the catalog says that the gateway is; it counts what comes through."""
+    """The relay in front of the gateway, at the address in the catalog; it counts requests."""
     with Relay(gateway.port) as relay:
         identity.register_endpoint("metric-storage", "aetos", relay.url)
         yield relay
@@ -136,7 +136,7 @@ def door(gateway: Gateway, identity: IdentityApi) -> Iterator[Relay]:
 
 @pytest.fixture
 def sections(keystone: Keystone, people: People) -> dict[str, dict[str, str]]:
-    """Fetcher and collector with credentials that see all projects."""
+    """A fetcher and collector with credentials that see all projects."""
     known = credentials(people.service, keystone.url)
     return {
         "collector_aetos": known,
@@ -154,7 +154,7 @@ def _direct(prometheus: Prometheus) -> dict[str, dict[str, str]]:
 
 @pytest.mark.parametrize("release", CLOUDKITTY)
 def test_rating_through_the_gateway(release, *, usage: Usage, door: Relay, sections, tmp_path: Path):
-    # Before 25 there is no collector `aetos` in CloudKitty itself: the name is the add-on's.
+    # CloudKitty before 25 has no collector ``aetos``: there, the name is the add-on's.
     collector = "chrysaetos" if release >= 25 else "aetos"
     site = CloudKitty(tmp_path, release, METRICS, COSTS, sections, collector=collector)
     site.prepare(dict.fromkeys(SCOPES, usage.before))
@@ -188,7 +188,7 @@ def test_rating_from_prometheus_directly_has_the_same_result(
     assert site.totals() == usage.costs()
 
 
-# -- strange scopes, and faults: a store of its own, three periods
+# -- unusual scopes, and faults: a separate store with three periods
 
 HOSTILE = (
     'zz"}[1s])) or max(cpu{project=~".+',
@@ -232,7 +232,7 @@ def test_scope_ids_with_special_characters(
     site = CloudKitty(tmp_path, 25, METRICS, COSTS, options, collector=names[0], fetcher=names[1])
     site.prepare(dict.fromkeys(strange.scopes, strange.before))
     assert site.cycle() == sorted(strange.scopes)
-    # This covers the scope that has ended, and the one with NaN, as well.
+    # This includes the scope that has ended and the one with NaN.
     assert site.totals() == strange.costs()
     assert site.done() == dict.fromkeys(strange.scopes, strange.begins[-1])
     rated = periods(site.frames())
@@ -310,7 +310,7 @@ def test_no_period_is_lost_or_repeated_when_the_gateway_is_down(
     def go_away() -> None:
         end = time.monotonic() + 60
         while asked(strange_door) < 3 and time.monotonic() < end:
-            time.sleep(0.002)  # long before the next period is asked for
+            time.sleep(0.002)  # long before the next period is rated
         strange_door.stop()
 
     away = Thread(target=go_away)
@@ -320,7 +320,7 @@ def test_no_period_is_lost_or_repeated_when_the_gateway_is_down(
     rated, done = periods(site.frames()), site.done()
     assert done != dict.fromkeys(scopes, strange.begins[-1])
     for scope, begin in done.items():
-        # What counts as done has been rated, and nothing else.
+        # Exactly the periods recorded as done have been rated.
         assert sorted(set(rated.get((scope, "reads"), []))) == [one for one in strange.begins if one <= begin]
     strange_door.start()
     site.cycle()
@@ -352,7 +352,7 @@ def test_a_processor_that_starts_before_keystone(
 def test_separate_queries_for_each_scope_have_the_same_result(
     strange: Usage, strange_door: Relay, sections, tmp_path: Path
 ):
-    # Averages, and a third of them: numbers that do not end.
+    # Averages and thirds have infinitely many digits.
     metrics = {"cpu": {**METRICS["cpu"], "factor": "1/3", "extra_args": {"aggregation_method": "avg"}}}
     frames = []
     for bulk in ("true", "false"):

@@ -1,6 +1,6 @@
-"""Tokens of domains, with the real Keystone and the real Prometheus.
+"""Domain-scoped tokens, with the real Keystone and the real Prometheus.
 
-The domain `moon` has projects, and a reader. Tenant B's project is in another domain.
+The domain ``moon`` has projects and a user with the role reader. Tenant B's project is in another domain.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from chrysaetos.demo.identities import IdentityApi
     from chrysaetos.demo.keystone import Keystone
 
-# Three of the four rules that the others refer to: the values of labels stay closed.
+# Three of the four rules that the others refer to: label values remain forbidden.
 POLICY = "\n".join(
     f'"telemetry:{name}": "role:reader and (project_id:%(project_id)s or domain_id:%(domain_id)s)"'
     for name in ("query", "series", "labels")
@@ -45,7 +45,7 @@ SYSTEM = {"project_name": "", "project_domain_name": "", "system_scope": "all"}
 
 @dataclass
 class Moon:
-    """A domain with two projects of which one has series, and one that is to be deleted."""
+    """A domain with two projects, of which one has series, and a project that a test deletes."""
 
     domain: str
     projects: list[str]
@@ -92,7 +92,7 @@ def running() -> Iterator[ExitStack]:
 def moon_stores(
     running: ExitStack, moon: Moon, people: People, window: Window, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Prometheus, Prometheus]:
-    """One with the series of the moon, of tenant B and of nobody; one with those of the moon alone."""
+    """A store with series of the moon, of tenant B and without a project; and one with only the moon's."""
     made = []
     for other in (people.b.project_id, None):
         store = Prometheus(tmp_path_factory.mktemp("store"))
@@ -109,7 +109,7 @@ def start(
     people: People,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[..., Gateway]:
-    """Starts a gateway whose user may list projects, unless told otherwise."""
+    """A function that starts a gateway whose user may list projects by default."""
     identity.grant(people.gateway.user_id, "reader", on="/system")
 
     def make(
@@ -194,7 +194,7 @@ QUERIES = [
 
 
 @pytest.mark.parametrize("text", [*SELECTORS, *QUERIES])
-def test_the_answers_are_those_of_a_store_without_the_others(gateways, moon, people, window, text):
+def test_responses_equal_those_of_a_store_with_only_the_domains_series(gateways, moon, people, window, text):
     token = moon.token()
     one, other = (asker(gateway, token) for gateway in gateways)
     text = text.replace("OTHER", people.b.project_id)
@@ -206,7 +206,7 @@ def test_the_answers_are_those_of_a_store_without_the_others(gateways, moon, peo
                 assert people.b.project_id not in json.dumps(content)
 
 
-def test_only_the_endpoints_whose_rule_names_the_domain_let_it_in(gateways, moon):
+def test_a_domain_is_admitted_only_to_endpoints_whose_rule_names_it(gateways, moon):
     ask = asker(gateways[0], moon.token())
     for path, status in (
         ("/api/v1/labels", 200),
@@ -221,17 +221,17 @@ def test_only_the_endpoints_whose_rule_names_the_domain_let_it_in(gateways, moon
 
 def test_a_project_and_another_domain_see_their_own(*, gateways, moon, people, tokens, identity, window):
     assert vms(query(gateways[0], tokens.project(people.b), "cpu", window)) == {"b1", "b2"}
-    # The auditor reads the default domain, which tenant B's project is in.
+    # The auditor has the role reader on the default domain, which contains tenant B's project.
     assert vms(query(gateways[0], tokens.domain(people.auditor), "cpu", window)) == {"b1", "b2"}
     no_reader = create_user(identity, "mona", moon.domain, "service")
     assert query(gateways[0], moon.token(user=no_reader), "cpu").status_code == 403
 
 
-def test_by_default_a_domain_is_let_in_nowhere(start, moon_stores, moon):
+def test_by_default_a_domain_is_rejected_everywhere(start, moon_stores, moon):
     assert query(start(moon_stores[0], policy="{}"), moon.token(), "cpu").status_code == 403
 
 
-def test_a_domain_without_projects_is_told_so(gateways, moon, identity):
+def test_a_domain_without_projects_is_rejected(gateways, moon, identity):
     empty = create_domain(identity, "void")
     identity.grant(moon.reader[0], "reader", on=f"/domains/{empty}")
     response = query(gateways[0], moon.token(domain=empty), "cpu")
@@ -239,7 +239,7 @@ def test_a_domain_without_projects_is_told_so(gateways, moon, identity):
     assert "no projects" in response.json()["error"]
 
 
-def test_a_domain_with_too_many_projects_is_told_so(start, moon_stores, moon):
+def test_a_domain_with_too_many_projects_is_rejected(start, moon_stores, moon):
     response = query(start(moon_stores[0], max_domain_projects="1"), moon.token(), "cpu")
     assert response.status_code == 403
     assert "max_domain_projects" in response.json()["error"]
@@ -255,7 +255,7 @@ def test_the_audit_names_the_domain(gateways, moon, window):
     assert wait_for(written, timeout=5)
 
 
-def test_projects_that_are_made_and_deleted_show_when_the_list_has_ended(
+def test_created_and_deleted_projects_appear_after_the_list_expires(
     *, start, running, moon, identity, tmp_path
 ):
     series = [Series("load", {"project": moon.doomed, "vm": "old"}, lambda _: 1.0)]
@@ -269,7 +269,7 @@ def test_projects_that_are_made_and_deleted_show_when_the_list_has_ended(
     new = create_project(identity, moon.domain, "fecundity")
     series.append(Series("load", {"project": new, "vm": "new"}, lambda _: 1.0))
     assert wait_for(lambda: vms(query(gateway, token, "load")) == {"old", "new"}, timeout=20)
-    # A disabled project's data are the domain's as before; a deleted one's are nobody's.
+    # The data of a disabled project still belong to the domain; those of a deleted project to nobody.
     identity.call("PATCH", f"/projects/{new}", {"project": {"enabled": False}})
     time.sleep(2.5)
     assert vms(query(gateway, token, "load")) == {"old", "new"}
@@ -277,9 +277,7 @@ def test_projects_that_are_made_and_deleted_show_when_the_list_has_ended(
     assert wait_for(lambda: vms(query(gateway, token, "load")) == {"new"}, timeout=20)
 
 
-def test_without_keystone_a_list_serves_for_its_time_and_then_nothing_does(
-    start, moon_stores, moon, keystone, window
-):
+def test_without_keystone_a_list_is_used_until_it_expires(start, moon_stores, moon, keystone, window):
     gateway = start(moon_stores[0], domain_cache_seconds="2")
     token = moon.token()
     assert vms(query(gateway, token, "cpu", window)) == {"a1", "a2"}
@@ -294,7 +292,7 @@ def test_without_keystone_a_list_serves_for_its_time_and_then_nothing_does(
     assert vms(query(gateway, token, "cpu", window)) == {"a1", "a2"}
 
 
-def test_a_service_user_who_may_not_list_projects_is_503_and_a_line_in_the_log(start, moon_stores, moon):
+def test_a_service_user_without_permission_is_503_and_logged(start, moon_stores, moon):
     gateway = start(moon_stores[0], keystone_authtoken={})
     assert query(gateway, moon.token(), "cpu").status_code == 503
     assert "reader on the system" in gateway.log.read_text()

@@ -1,4 +1,4 @@
-"""Endpoints whose answers hold everybody's data, remote read, and what changes a store."""
+"""Endpoints whose responses contain data of all tenants, remote read, and operations that change a store."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from chrysaetos.demo.keystone import Keystone
 
 SECRETS = ("secret", "node_load1", "operator", "/b.yml", "mixed.yml", '"b1"', "b1:9100")
-"""What the rules, targets and metrics of B and of the operator hold, and A's do not."""
+"""Texts in the rules, targets and metrics of B and of the operator, but not in A's."""
 
 
 def rule_files(a: str, b: str) -> dict[str, list[dict[str, Any]]]:
-    """Rule files of A, of B, of both and of nobody: name → groups."""
+    """Rule groups by rule file: of A, of B, of both and of the operator."""
 
     def group(name: str, *rules: dict[str, Any]) -> dict[str, Any]:
         return {"name": name, "interval": "1s", "rules": list(rules)}
@@ -96,7 +96,7 @@ class Ruled(Prometheus):
     """Prometheus with rules.
 
     Args:
-        directory: its folder.
+        directory: its directory.
         files: rule files.
     """
 
@@ -105,7 +105,7 @@ class Ruled(Prometheus):
         self._files = files
 
     def prepare(self) -> None:
-        """Write the rule files, too."""
+        """Write the configuration and the rule files."""
         super().prepare()
         config = self.directory / "prometheus.yml"
         content = json.loads(config.read_text())
@@ -116,12 +116,12 @@ class Ruled(Prometheus):
             write_private(self.directory / name, json.dumps({"groups": groups}))
 
     def command(self) -> list[str]:
-        """With the search of Prometheus 3.14; an older one does not mind."""
+        """Return the command line, with the search of Prometheus 3.14; older ones ignore the flag."""
         return [*super().command(), "--enable-feature=search-api"]
 
 
 def exporting(project: str | None, vm: str, *families: str) -> Target:
-    """A target of one project, or of nobody, with a gauge, a counter and a histogram by these names."""
+    """A target with a gauge, a counter and a histogram with these names, of a project or of none."""
     labels = {"instance": f"{vm}:9100", "vm": vm, **({"project": project} if project else {})}
 
     def family(name: str) -> Family:
@@ -134,7 +134,7 @@ def exporting(project: str | None, vm: str, *families: str) -> Target:
 
 @pytest.fixture(scope="module")
 def live(servers: ExitStack, people: People, tmp_path_factory: pytest.TempPathFactory) -> Prometheus:
-    """A Prometheus that scrapes targets of A, of B and of nobody, and evaluates rules of all three."""
+    """A Prometheus that scrapes targets of A, of B and of the operator, and evaluates rules of all three."""
     a, b = str(people.a.project_id), str(people.b.project_id)
     targets = [
         exporting(a, "a1", "live", "own_requests"),
@@ -171,7 +171,7 @@ def live(servers: ExitStack, people: People, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="module")
 def as_(gateway_for: GatewayFor, live: Prometheus, people: People) -> Iterator[Callable[[str], Asker]]:
-    """Who asks the gateway before the live Prometheus."""
+    """Return a caller of the gateway over the live Prometheus."""
     gateway = gateway_for(live)
     askers = {name: Asker(gateway, basic(getattr(people, name))) for name in ("a", "b", "admin", "service")}
     yield askers.__getitem__
@@ -190,7 +190,7 @@ FILTERED = ["/api/v1/rules", "/api/v1/alerts", "/api/v1/targets", "/api/v1/metad
 
 
 @pytest.mark.parametrize("path", FILTERED)
-def test_nothing_of_others_is_in_an_answer(as_, people, path):
+def test_a_response_contains_nothing_of_other_tenants(as_, people, path):
     text = as_("a")(path).text
     for secret in (*SECRETS, str(people.b.project_id)):
         assert secret not in text, text
@@ -198,7 +198,7 @@ def test_nothing_of_others_is_in_an_answer(as_, people, path):
 
 @pytest.mark.parametrize("path", FILTERED)
 @pytest.mark.parametrize("who", ["admin", "service"])
-def test_who_sees_everything_gets_what_prometheus_answers(as_, live, path, who):
+def test_unrestricted_callers_get_prometheus_response(as_, live, path, who):
     def stable(content: bytes) -> int:
         return len(json.dumps(json.loads(content)["data"], sort_keys=True)) // 1000
 
@@ -239,7 +239,7 @@ def test_the_other_tenant_sees_its_own_rules_and_their_errors(as_):
     assert "regular expression" in failing["lastError"]
 
 
-def test_no_parameter_finds_a_rule_of_others(as_):
+def test_no_parameter_finds_another_tenants_rule(as_):
     for pairs in (
         [("rule_group[]", "secret-group")],
         [("rule_group[]", "secret-mixed")],
@@ -268,12 +268,12 @@ def test_a_tenant_sees_its_alerts(as_):
     }
 
 
-def test_what_is_shown_of_the_operators_alerts_is_in_the_tenants_series_as_well(as_):
-    """The reason for showing it."""
+def test_visible_alerts_of_the_operator_are_also_in_the_tenants_series(as_):
+    """So the filter reveals nothing more to the tenant."""
     series = data(as_("a")("/api/v1/query", [("query", "ALERTS")]))["result"]
     stored = {one["metric"]["alertname"] for one in series}
     shown = {one["labels"]["alertname"] for one in data(as_("a")("/api/v1/alerts"))["alerts"]}
-    assert shown - stored == {"Summed"}  # it is wholly A's and carries no label
+    assert shown - stored == {"Summed"}  # all its series are A's, but it has no label of its own
 
 
 @pytest.mark.parametrize("pairs", [[], [("state", "active")], [("state", "any")], [("scrapePool", "vms")]])
@@ -297,7 +297,7 @@ def test_a_tenant_sees_no_dropped_targets(as_):
 
 def test_a_tenant_sees_the_metadata_of_its_metrics(as_):
     own = data(as_("a")("/api/v1/metadata"))
-    # An OpenMetrics counter is kept by its series' name since Prometheus 3, by its family's before.
+    # Metadata of an OpenMetrics counter have the series' name since Prometheus 3, before that the family's.
     assert set(own) - {"own_requests", "own_requests_total"} == {"live"}
     assert len(own) == 2
     assert own["live"][0]["help"] == "Help of live."
@@ -327,22 +327,22 @@ OPERATORS = [
 
 
 @pytest.mark.parametrize("path", OPERATORS)
-def test_what_is_the_operators_is_refused_to_tenants(as_, path):
+def test_operator_endpoints_reject_tenants(as_, path):
     for who in ("a", "b"):
         response = as_(who)(f"/api/v1/{path}")
         assert (response.status_code, response.json()["errorType"]) == (403, "forbidden")
 
 
 @pytest.mark.parametrize("path", [path for path in OPERATORS if not path.startswith("notifications")])
-def test_what_is_the_operators_is_answered_to_those_who_see_everything(as_, live, path):
-    """An older Prometheus may not have it; then that is its answer."""
+def test_operator_endpoints_admit_unrestricted_callers(as_, live, path):
+    """An older Prometheus may not have the endpoint; then its response says so."""
     direct = requests.get(f"{live.url}/api/v1/{path}", timeout=10)
     for who in ("admin", "service"):
         assert as_(who)(f"/api/v1/{path}").status_code == direct.status_code
 
 
 @pytest.mark.parametrize("path", ["features", "parse_query"])
-def test_what_holds_no_data_is_answered_to_everybody(as_, live, path):
+def test_endpoints_without_tenant_data_admit_every_tenant(as_, live, path):
     pairs = [("query", "live")]
     direct = requests.get(f"{live.url}/api/v1/{path}", params=pairs, timeout=10)
     for who in ("a", "b", "admin", "service"):
@@ -350,7 +350,7 @@ def test_what_holds_no_data_is_answered_to_everybody(as_, live, path):
         assert response.status_code == direct.status_code
         if direct.ok or who in {"admin", "service"}:
             assert response.content == direct.content
-        else:  # the page of an older Prometheus, which does not have it
+        else:  # the 404 page of an older Prometheus without this endpoint
             assert response.json()["errorType"] == "not_found"
 
 
@@ -369,8 +369,8 @@ def test_what_holds_no_data_is_answered_to_everybody(as_, live, path):
         ("label_values", [("label", "__name__"), ("search[]", "sec"), ("fuzz_threshold", "0")]),
     ],
 )
-def test_a_search_finds_the_own_series_alone(*, as_, live, people, method, name, pairs):
-    """Prometheus before 3.14 has no search, and says so."""
+def test_a_search_finds_only_the_tenants_series(*, as_, live, people, method, name, pairs):
+    """Prometheus before 3.14 has no search, and returns 404."""
     path = f"/api/v1/search/{name}"
     direct = requests.get(live.url + path, params=pairs, timeout=10)
     everything = as_("admin")(path, pairs, method=method)
@@ -411,7 +411,7 @@ def read(server: Gateway | Prometheus, account: Account, message: bytes) -> requ
 
 
 def of(response: requests.Response) -> list[tuple[dict[str, str], list[tuple[float, int]]]]:
-    """Labels and samples of an answer."""
+    """Return labels and samples of a response."""
     assert response.status_code == 200, response.text
     series = read_series(decompress(response.content, 1 << 26))
     return [
@@ -439,11 +439,11 @@ NAME = Matcher(EQ, "__name__", "cpu")
     ],
     ids=lambda matchers: " ".join(f"{one.name}{one.type}{one.value}" for one in matchers),
 )
-def test_a_remote_read_is_answered_as_by_the_own_store(gateway_ab, stores, people, window, matchers):
+def test_a_remote_read_equals_that_of_the_tenants_own_store(gateway_ab, stores, people, window, matchers):
     ids = {"A": str(people.a.project_id), "B": str(people.b.project_id)}
     matchers = [Matcher(one.type, one.name, ids.get(one.value, one.value)) for one in matchers]
     asked = [(gateway_ab, matchers)]
-    # The scope is a condition where there is no other; Prometheus itself answers nothing to none.
+    # Without matchers, Prometheus returns nothing, but the gateway adds the scope's matcher.
     asked.append((stores.a, matchers or [Matcher(NEQ, "project", "")]))
     times = (window.now - 600) * 1000, window.now * 1000
     one, other = (of(read(server, people.a, query(wanted, *times))) for server, wanted in asked)
@@ -456,7 +456,7 @@ def test_a_remote_read_is_answered_as_by_the_own_store(gateway_ab, stores, peopl
     assert streamed[0].content == streamed[1].content
 
 
-def test_a_remote_read_finds_the_own_series(gateway_ab, people, window):
+def test_a_remote_read_finds_the_tenants_series(gateway_ab, people, window):
     message = query([NAME], (window.now - 60) * 1000, window.now * 1000)
     assert {labels["vm"] for labels, _ in of(read(gateway_ab, people.a, message))} == {"a1", "a2"}
     assert {labels["vm"] for labels, _ in of(read(gateway_ab, people.b, message))} == {"b1", "b2"}
@@ -486,19 +486,19 @@ def test_a_remote_read_of_a_prometheus_is_answered(gateway_ab, people, window, t
 
 
 @pytest.mark.parametrize("body", [b"", b"\x00x", b"\x02\x04\x18\x01", compress(field(1, field(9, 1)))])
-def test_a_message_that_is_none_is_refused(gateway_ab, people, body):
+def test_an_invalid_message_is_rejected(gateway_ab, people, body):
     answer = requests.post(
         f"{gateway_ab.url}/api/v1/read", data=body, headers=HEADERS, auth=basic(people.a), timeout=30
     )
     assert (answer.status_code, answer.json()["errorType"]) == (400, "bad_data")
 
 
-# What changes a store
+# Operations that change a store
 
 
 @pytest.fixture
 def spare(people: People, window: Window, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """A store of A, B and nobody that a test may spoil."""
+    """A store of A, B and the operator that a test may change."""
     server = Prometheus(tmp_path_factory.mktemp("spare"))
     server.backfill(store_text(window, str(people.a.project_id), people.b.project_id))
     with server:
@@ -506,7 +506,7 @@ def spare(people: People, window: Window, tmp_path_factory: pytest.TempPathFacto
 
 
 def vms(server: Prometheus, window: Window, selector: str = "cpu") -> set[str]:
-    """VMs that a store has samples of, asked directly."""
+    """Return the VMs with samples in a store, queried directly."""
     asked = {"query": selector, "time": str(window.now)}
     result = requests.get(f"{server.url}/api/v1/query", params=asked, timeout=10).json()["data"]["result"]
     return {one["metric"]["vm"] for one in result}
@@ -521,7 +521,7 @@ def request(gateway: Gateway, account: Account, method: str, path: str) -> reque
 
 
 @pytest.mark.parametrize("name", ["delete_series", "clean_tombstones", "snapshot"])
-def test_who_is_no_admin_changes_nothing(gateway_ab, stores, people, window, name):
+def test_only_admins_change_anything(gateway_ab, stores, people, window, name):
     before = vms(stores.ab, window)
     for account in (people.a, people.b, people.service):
         for method in ("POST", "PUT"):
@@ -547,8 +547,8 @@ def test_an_admin_deletes_cleans_and_takes_a_snapshot(gateway_for, spare, people
         assert (spare.data / "snapshots" / response.json()["data"]["name"]).is_dir()
 
 
-def test_a_tenant_who_may_delete_deletes_its_own_series_alone(gateway_for, spare, people, window):
-    # Its own file, so that other gateways keep the defaults.
+def test_a_tenant_allowed_to_delete_deletes_only_its_series(gateway_for, spare, people, window):
+    # A separate file, so that other gateways keep the defaults.
     policy = spare.directory / "policy.yaml"
     policy.write_text('"telemetry:admin_delete_metrics:own_project": "role:member"\n')
     gateway = gateway_for(spare, oslo_policy={"policy_file": str(policy)})
@@ -590,7 +590,7 @@ def test_the_openstack_client_deletes_cleans_and_takes_a_snapshot(
 
 
 @pytest.mark.parametrize("path", ["/api/v1/targets/", "/api/v1/rules/", "/api/v1/admin/tsdb/snapshot/"])
-def test_a_slash_at_the_end_changes_nobody(as_, gateway_for, live, path):
+def test_a_trailing_slash_does_not_change_the_caller(as_, gateway_for, live, path):
     connection = HTTPConnection("127.0.0.1", gateway_for(live).port, timeout=10)
     connection.request("POST" if "admin" in path else "GET", path)
     assert connection.getresponse().status == 401

@@ -1,8 +1,8 @@
-"""Stores with external labels, the tenant's label among them.
+"""Stores whose external labels include the tenant's label.
 
-Prometheus takes an equality with one of its external labels for "label not there" in a remote read, and adds
-the labels to what it answers. So an equality with the tenant's label would show a tenant what belongs to
-nobody, under the tenant's name.
+In a remote read, Prometheus treats an equality with an external label as "label is missing", and adds the
+external labels to the response. So an equality with the tenant's label would show a tenant the series without
+a project, as if they were the tenant's own.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Labelled(Prometheus):
     """Prometheus with external labels.
 
     Args:
-        directory: its folder.
-        labels: the labels.
+        directory: its directory.
+        labels: the external labels.
     """
 
     def __init__(self, directory: Path, labels: Mapping[str, str]) -> None:
@@ -44,7 +44,7 @@ class Labelled(Prometheus):
         self._labels = dict(labels)
 
     def prepare(self) -> None:
-        """Write them, too."""
+        """Write the configuration with the labels."""
         super().prepare()
         config = self.directory / "prometheus.yml"
         content = json.loads(config.read_text())
@@ -107,7 +107,7 @@ def message(matchers: list[Matcher], people: People, window: Window) -> bytes:
     return query(matchers, (window.now - 60) * 1000, window.now * 1000)
 
 
-def test_such_a_store_would_show_what_belongs_to_nobody(labelled, people, window):
+def test_such_a_store_would_show_series_without_a_project(labelled, people, window):
     shown = set()
     for letter in ("A", "B"):
         asked = message([NAME, Matcher(EQ, "project", letter)], people, window)
@@ -123,7 +123,7 @@ def test_such_a_store_would_show_what_belongs_to_nobody(labelled, people, window
     MATCHERS,
     ids=lambda matchers: " ".join(f"{one.name}{one.type}{one.value}" for one in matchers),
 )
-def test_a_remote_read_is_answered_as_over_the_own_store(gateways, people, window, matchers):
+def test_a_remote_read_equals_that_of_the_own_store(gateways, people, window, matchers):
     asked = message(matchers, people, window)
     one, other = (of(read(gateway, people.a, asked)) for gateway in gateways)
     # NaN is not equal to itself.
@@ -131,14 +131,14 @@ def test_a_remote_read_is_answered_as_over_the_own_store(gateways, people, windo
     assert all(labels["project"] == people.a.project_id for labels, _ in one)
 
 
-def test_a_remote_read_finds_the_own_series_and_nobodys_never(gateways, people, window):
+def test_a_remote_read_finds_the_own_series_and_none_without_a_project(gateways, people, window):
     asked = message([NAME], people, window)
     for account, own in ((people.a, {"a1", "a2"}), (people.b, {"b1", "b2"})):
         assert {labels["vm"] for labels, _ in of(read(gateways[0], account, asked))} == own
 
 
 @pytest.mark.parametrize("selector", ["cpu", 'cpu{vm="host"}', 'cpu{cluster="one"}', '{__name__=~".+"}'])
-def test_federation_shows_the_own_series_and_nobodys_never(gateways, people, selector):
+def test_federation_shows_the_own_series_and_none_without_a_project(gateways, people, selector):
     for account in (people.a, people.b):
         asker = Asker(gateways[0], basic(account))
         lines = [

@@ -1,4 +1,4 @@
-"""What goes wrong around the gateway, with a real Keystone and a real Prometheus behind relays."""
+"""Faults around the gateway, with relays in front of a real Keystone and a real Prometheus."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def request(token: str, target: str = QUERY) -> bytes:
 
 @contextmanager
 def wires(gateway: Gateway, count: int, start: bytes = b"") -> Iterator[list[Wire]]:
-    """So many clients, each of which has sent the start of a request."""
+    """Open connections that have each sent the start of a request."""
     with ExitStack() as stack:
         clients = []
         for _ in range(count):
@@ -97,7 +97,7 @@ def wires(gateway: Gateway, count: int, start: bytes = b"") -> Iterator[list[Wir
 
 @contextmanager
 def stopped(pid: int | None) -> Iterator[None]:
-    """A process that does not run for a while: its sockets accept, and nobody answers."""
+    """Suspend a process: its sockets still accept connections, but nothing responds."""
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -207,7 +207,7 @@ def test_prometheus_hangs(world, gateway):
     assert ask(gateway, token).status == 200
 
 
-def test_an_answer_that_is_cut_is_a_broken_transfer(world, gateway):
+def test_a_response_that_is_cut_off_is_an_incomplete_transfer(world, gateway):
     token = world.token()
     target = f"{ALL}&start={world.window.start}&end={world.window.now}"
     whole = ask(gateway, token, target)
@@ -219,7 +219,7 @@ def test_an_answer_that_is_cut_is_a_broken_transfer(world, gateway):
             ask(gateway, token, target)
         with Wire(("127.0.0.1", gateway.port)) as client:
             client.send(request(token, target).replace(b"HTTP/1.1", b"HTTP/1.0"))
-            # Without a length or chunks only a reset tells a cut from an end.
+            # Without a length or chunks, only a reset distinguishes a cut from the end.
             with pytest.raises(ConnectionResetError):
                 client.exhaust()
     finally:
@@ -228,7 +228,7 @@ def test_an_answer_that_is_cut_is_a_broken_transfer(world, gateway):
 
 
 class Load:
-    """Clients that ask without a pause over kept connections, until nobody accepts them any more."""
+    """Clients that send requests without pause over persistent connections, until connections are refused."""
 
     def __init__(self, port: int, token: str, clients: int) -> None:
         self.answered = 0
@@ -296,7 +296,7 @@ def test_sigterm_under_load_loses_no_request(world, workers):
         assert gateway.log.read_text().count(' endpoint="query" ') == load.answered
 
 
-def test_a_request_that_outlasts_the_drain_is_cut(world):
+def test_a_request_that_outlasts_the_drain_is_aborted(world):
     with (
         Recorder(lambda _: time.sleep(5)) as upstream,
         world.gateway_for(
@@ -313,7 +313,7 @@ def test_a_request_that_outlasts_the_drain_is_cut(world):
         assert wait_for(lambda: process.status() == 0, timeout=5)
 
 
-def test_sighup_with_a_broken_policy_keeps_the_one_before(world):
+def test_sighup_with_an_invalid_policy_keeps_the_previous_one(world):
     with world.gateway_for(gateway={"workers": "2"}) as gateway:
         token = world.token()
         assert ask(gateway, token).status == 200
@@ -333,14 +333,14 @@ def test_sighup_with_a_broken_policy_keeps_the_one_before(world):
 
 
 def _logs_refusals(gateway: Gateway) -> bool:
-    """Whether the gateway's own log is at the level DEBUG, where it tells of malformed requests."""
+    """Return whether the gateway's log has the level DEBUG, at which it reports malformed requests."""
     with Wire(("127.0.0.1", gateway.port)) as client:
         client.send(b"nonsense\r\n\r\n")
         assert statuses(client.rest()) == [400]
     return " DEBUG chrysaetos.http" in gateway.log.read_text()
 
 
-def test_sighup_changes_the_log_level_and_bears_a_broken_configuration(world):
+def test_sighup_changes_the_log_level_and_ignores_an_invalid_configuration(world):
     with world.gateway_for() as gateway:
         token = world.token()
         assert not _logs_refusals(gateway)
@@ -354,7 +354,7 @@ def test_sighup_changes_the_log_level_and_bears_a_broken_configuration(world):
         assert ask(gateway, token).status == 200
 
 
-def test_a_client_that_goes_takes_its_request_with_it(world):
+def test_a_disconnect_aborts_the_upstream_request(world):
     with (
         Recorder(lambda _: None) as upstream,
         world.gateway_for(upstream.url, prometheus={"timeout": "30"}) as gateway,
@@ -370,7 +370,7 @@ def test_a_client_that_goes_takes_its_request_with_it(world):
         assert ask(gateway, "nonsense").status == 401
 
 
-def test_500_slow_clients_hold_nobody_up(world, gateway):
+def test_500_slow_clients_do_not_block_others(world, gateway):
     token = world.token()
     assert ask(gateway, token).status == 200
     with wires(gateway, 500, request(token)[:-2]) as slow:
@@ -378,12 +378,12 @@ def test_500_slow_clients_hold_nobody_up(world, gateway):
         meanwhile = [ask(gateway, token) for _ in range(10)]
         assert {answer.status for answer in meanwhile} == {200}
         assert max(answer.seconds for answer in meanwhile) < 1.0
-        # They get as long as the others, and not longer.
+        # They are not faster than the other requests.
         assert {tuple(statuses(client.rest())) for client in slow} == {(408,)}
         assert time.monotonic() - started < 10
 
 
-def test_a_stampede_on_a_new_token_is_one_question_to_keystone(world, gateway):
+def test_many_requests_with_a_new_token_are_one_call_to_keystone(world, gateway):
     token = world.token()
     assert ask(gateway, world.token()).status == 200
     before = world.keystone.relay.sent.count(VALIDATION)
@@ -394,7 +394,7 @@ def test_a_stampede_on_a_new_token_is_one_question_to_keystone(world, gateway):
     assert world.keystone.relay.sent.count(VALIDATION) == before + 1
 
 
-def test_unknown_tokens_are_asked_about_until_there_are_too_many(world):
+def test_unknown_tokens_are_throttled_after_too_many(world):
     unknown = [new_secret() for _ in range(1000)]
     token = world.token()
     seen = set()

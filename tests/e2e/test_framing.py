@@ -1,6 +1,6 @@
-"""Raw requests to the real gateway: a bad one is answered 4xx and closed, and no byte of it is passed on.
+"""Raw requests to the real gateway: malformed ones get 4xx, the connection closes, and nothing is forwarded.
 
-Each request carries good credentials and a good query: only its framing stands between it and the upstream.
+Each request has valid credentials and a valid query, so only its framing decides whether it is forwarded.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ BAD: dict[str, tuple[bytes, int]] = {
     "the token with an underscore": (GET + HOST + WHO.replace(b"-", b"_") + END, 401),
 }
 KEPT = {"the token twice", "two tokens", "the token with an underscore", "an unknown method"}
-"""These are whole and sound: what is wrong is behind the framing, so the connection may stay."""
+"""The framing of these requests is valid, and the error is elsewhere: the connection may stay open."""
 
 FINE: dict[str, tuple[bytes, ...]] = {
     "GET": (GOOD,),
@@ -212,7 +212,7 @@ def wire(gateway: Gateway) -> Wire:
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_request_is_refused_and_nothing_of_it_is_passed_on(name, gateway, upstream, token):
+def test_a_malformed_request_is_rejected_and_not_forwarded(name, gateway, upstream, token):
     raw, status = BAD[name]
     before = len(upstream.received)
     with wire(gateway) as client:
@@ -225,7 +225,7 @@ def test_a_bad_request_is_refused_and_nothing_of_it_is_passed_on(name, gateway, 
 
 
 @pytest.mark.parametrize("name", [name for name in BAD if name not in KEPT and BAD[name][1] != 408])
-def test_nothing_behind_a_bad_request_is_read(name, gateway, upstream, token):
+def test_nothing_is_read_after_a_malformed_request(name, gateway, upstream, token):
     raw, status = BAD[name]
     before = len(upstream.received)
     with wire(gateway) as client:
@@ -235,7 +235,7 @@ def test_nothing_behind_a_bad_request_is_read(name, gateway, upstream, token):
 
 
 @pytest.mark.parametrize("name", FINE)
-def test_a_good_request_reaches_the_upstream(name, gateway, upstream, token):
+def test_a_valid_request_reaches_the_upstream(name, gateway, upstream, token):
     pieces = FINE[name]
     before = upstream.received.count(b" HTTP/1.1\r\n")
     with wire(gateway) as client:
@@ -245,13 +245,13 @@ def test_a_good_request_reaches_the_upstream(name, gateway, upstream, token):
     assert b"hello" not in upstream.received
 
 
-def test_a_good_request_may_come_byte_by_byte(gateway, token):
+def test_a_valid_request_may_arrive_byte_by_byte(gateway, token):
     with wire(gateway) as client:
         client.send(*(bytes([byte]) for byte in GOOD.replace(b"TOKEN", token)), pause=0)
         assert statuses(client.answer()) == [200]
 
 
-def test_a_bad_request_behind_a_good_one_is_refused_in_its_turn(gateway, upstream, token):
+def test_a_malformed_request_after_a_valid_one_is_rejected_in_order(gateway, upstream, token):
     before = upstream.received.count(b" HTTP/1.1\r\n")
     with wire(gateway) as client:
         client.send((GOOD + GOOD + BAD["a length and chunks"][0] + GOOD).replace(b"TOKEN", token))

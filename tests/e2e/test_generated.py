@@ -1,6 +1,6 @@
 """The oracle for isolation on generated queries, over all scoped endpoints.
 
-``CHRYSAETOS_E2E_QUERIES`` says how many (300), ``CHRYSAETOS_SEED`` which.
+``CHRYSAETOS_E2E_QUERIES`` is the number of queries (300), ``CHRYSAETOS_SEED`` the seed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 COUNT = int(os.environ.get("CHRYSAETOS_E2E_QUERIES", "300"))
 SEED = int(os.environ.get("CHRYSAETOS_SEED", "20"))
 
-# Names that the grammar writes, and no store has → names that the stores have.
+# Names that the grammar generates → names in the stores.
 NAMES = {
     "up": "requests_total",
     "node_load1": "shared",
@@ -36,7 +36,7 @@ _NAME = re.compile(rf"(?<![\w.\\\"'`])(?:{'|'.join(NAMES)})(?![\w\"'`])")
 
 
 @pytest.mark.parametrize("engine", PROMETHEUS, ids=str)
-def test_generated_requests_see_the_own_project_alone(
+def test_generated_requests_see_only_the_own_project(
     engine: Engine, stores_of: StoresOf, gateway_for: GatewayFor, people: People, window: Window
 ):
     stores = stores_of(engine)
@@ -44,10 +44,10 @@ def test_generated_requests_see_the_own_project_alone(
 
 
 def _told(text: str) -> str:
-    """A generated text, of names that the stores have.
+    """Return a generated text with names in the stores.
 
-    A subquery of weeks in steps of a second or less keeps Prometheus busy for minutes, whatever the time-out,
-    and the gateway refuses it.
+    A subquery of weeks in steps of a second or less keeps Prometheus busy for minutes despite the timeout,
+    and the gateway rejects it.
     """
     text = _NAME.sub(lambda match: NAMES[match[0]], text)
     return re.sub(r"\b1ms|(?<!\w)1?\.5", "90s", text) if re.search("10w|1y", text) else text
@@ -75,6 +75,6 @@ def _put(oracle: Oracle, *, modern: bool) -> None:
         data = content.get("data") if isinstance(content, dict) else content
         with_data += status == 200 and bool(data.get("result") if isinstance(data, dict) else data)
     oracle.close()
-    # An oracle that compares nothing but errors and empty answers says nothing.
+    # Comparing only errors and empty results would prove nothing.
     assert sum(count for (_, status), count in seen.items() if status == 200) > COUNT / 2, seen
     assert with_data > COUNT / 4, (with_data, seen)

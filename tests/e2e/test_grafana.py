@@ -1,4 +1,4 @@
-"""The requests of Grafana's Prometheus data source, in its order, by a tenant with Basic."""
+"""The requests of Grafana's Prometheus data source, in order, from a tenant with Basic authentication."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ OTHERS = (*B_ONLY, "secret", "unlabelled", "node_load1", "host", "operators", "/
 
 
 class Grafana:
-    """One data source.
+    """A data source.
 
     Args:
-        gateway: its URL.
-        people: whose credential it has, A's, and who must not be seen.
+        gateway: the URL of the gateway.
+        people: the accounts. The data source has A's credential, and B must not be visible.
     """
 
     def __init__(self, gateway: Gateway, people: People) -> None:
@@ -46,7 +46,7 @@ class Grafana:
         self._others = (*OTHERS, str(people.b.project_id))
 
     def __call__(self, method: str, path: str, *pairs: tuple[str, str]) -> Any:
-        """The data of an answer, which must be a success and of nobody else's."""
+        """Return the data of a response, which must be successful and contain nothing of B."""
         answer = self._asker(f"/api/v1/{path}", pairs, method=method)
         assert answer.status_code == 200, (method, path, pairs, answer.text)
         assert answer.headers["Content-Type"].startswith("application/json")
@@ -64,7 +64,7 @@ class Grafana:
 
 @pytest.fixture(scope="module")
 def grafana(gateway_ab: Gateway, people: People) -> Iterator[Grafana]:
-    """A data source over the history of A and B."""
+    """A data source over a store with samples of A and B."""
     source = Grafana(gateway_ab, people)
     yield source
     source.close()
@@ -78,7 +78,7 @@ def live(
     window: Window,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Grafana]:
-    """A data source over a Prometheus with metadata, exemplars and rules of A and of B."""
+    """A data source over a Prometheus with metadata, exemplars and rules of A and B."""
     a, b = str(people.a.project_id), str(people.b.project_id)
     exporter = Exporter([exemplar_target(window, {"a1": a, "b1": b})], free_port())
     servers.enter_context(exporter)
@@ -102,7 +102,7 @@ def live(
 
 @pytest.fixture(scope="module")
 def span(window: Window) -> Sequence[tuple[str, str]]:
-    """A dashboard's hour; it begins and ends between two seconds."""
+    """The range of a dashboard, one hour; start and end have fractions of a second."""
     return ("start", f"{window.now - 3600}.123"), ("end", f"{window.now}.456")
 
 
@@ -117,13 +117,13 @@ def test_the_health_check_adds_one_and_one(grafana, window):
     assert grafana("GET", "query", ("query", "1+1"), ("time", f"{window.now}.123")) == data
 
 
-def test_the_version_is_told(grafana, stores):
+def test_the_version(grafana, stores):
     direct = requests.get(f"{stores.ab.url}/api/v1/status/buildinfo", timeout=10).json()["data"]
     assert grafana("GET", "status/buildinfo")["version"] == direct["version"]
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
-def test_a_panel_asks_for_a_range(grafana, span, window, method):
+def test_a_panel_with_a_range(grafana, span, window, method):
     start = round((window.now - 3600.0) + 0.123, 3)
     asked = [("query", "cpu or secret or unlabelled"), *span, ("step", "15")]
     data = grafana(method, "query_range", *asked)
@@ -135,13 +135,13 @@ def test_a_panel_asks_for_a_range(grafana, span, window, method):
         assert series["values"][1][0] == pytest.approx(start + 15, abs=0.0005)
 
 
-def test_a_panel_asks_for_a_range_with_a_step_of_half_seconds(grafana, window):
+def test_a_panel_with_a_step_of_half_seconds(grafana, window):
     times = ("start", f"{window.now}.123"), ("end", f"{window.now + 10}.123")
     data = grafana("POST", "query_range", ("query", "cpu"), *times, ("step", "2.5"))
     assert [len(series["values"]) for series in data["result"]] == [5, 5]
 
 
-def test_a_table_asks_for_an_instant(grafana, window):
+def test_a_table_with_an_instant_query(grafana, window):
     asked = ("query", "sum by (vm) (rate(requests_total[4m0s]))"), ("time", f"{window.now}.123")
     data = grafana("POST", "query", *asked)
     assert data["resultType"] == "vector"
@@ -149,14 +149,14 @@ def test_a_table_asks_for_an_instant(grafana, window):
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
-def test_the_query_builder_asks_for_labels(grafana, span, method):
+def test_labels_for_the_query_builder(grafana, span, method):
     plain = grafana(method, "labels", *span, ("limit", "40000"))
     assert {"__name__", "project", "vm", "zone", "k8s_cluster_name"} <= set(plain)
     of_cpu = grafana(method, "labels", *span, ("match[]", '{__name__="cpu"}'))
     assert of_cpu == ["__name__", "instance", "job", "k", "project", "vm", "zone"]
 
 
-def test_the_query_builder_asks_for_names_and_values(grafana, span, people):
+def test_names_and_values_for_the_query_builder(grafana, span, people):
     names = grafana("GET", "label/__name__/values", *span)
     assert {"cpu", "shared", "text", "requests_total"} <= set(names)
     vm = grafana("GET", "label/vm/values", *span, ("match[]", '{__name__=~".*"}'))
@@ -166,21 +166,21 @@ def test_the_query_builder_asks_for_names_and_values(grafana, span, people):
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
-def test_a_variable_asks_for_series(grafana, span, people, method):
+def test_a_variable_from_series(grafana, span, people, method):
     series = grafana(method, "series", *span, ("match[]", "cpu"), ("match[]", '{__name__="secret"}'))
     assert sorted(one["vm"] for one in series) == ["a1", "a2"]
     assert {one["project"] for one in series} == {people.a.project_id}
 
 
-def test_the_builder_asks_for_metadata(live):
+def test_metadata_for_the_query_builder(live):
     metadata = live("GET", "metadata", ("limit", "40000"))
-    # Of `live`, which B's rules name, there is no series.
+    # ``live``, which B's rules name, has no series.
     assert metadata == {
         "traced_seconds": [{"type": "histogram", "help": "A histogram with exemplars.", "unit": ""}]
     }
 
 
-def test_the_builder_asks_for_rules(live, people):
+def test_rules_for_the_query_builder(live, people):
     groups = live("GET", "rules")["groups"]
     own = next(group for group in groups if group["name"] == "of-a")
     assert Path(own["file"]).name == "a.yml"
@@ -189,7 +189,7 @@ def test_the_builder_asks_for_rules(live, people):
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
-def test_a_panel_asks_for_exemplars(live, window, method):
+def test_a_panel_with_exemplars(live, window, method):
     times = ("start", f"{window.start}.123"), ("end", f"{window.end}.456")
     query = "histogram_quantile(0.9, sum by (le) (rate(traced_seconds_bucket[4m0s])))"
     (series,) = live(method, "query_exemplars", ("query", query), *times)

@@ -1,7 +1,7 @@
-"""What a hostile client or a broken upstream may try over HTTP, at the real gateway with the real Keystone.
+"""Attacks by a hostile client or a broken upstream over HTTP, on the real gateway with the real Keystone.
 
-The upstream is a recorder, so that each test sees exactly what would reach Prometheus. Framing has a suite of
-its own, and so have faults.
+The upstream is a recorder, so that tests see exactly the bytes that would reach Prometheus. Framing is tested
+in test_framing.py, and faults in test_faults.py.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAX_RESPONSE = 24 * 1024 * 1024
 
 
 class Scripted(Recorder):
-    """A recorder that answers with what it is told."""
+    """A recorder that sends a given response."""
 
     def __init__(self) -> None:
         super().__init__(self._say)
@@ -67,7 +67,7 @@ class Here(NamedTuple):
             connection.close()
 
     def raw(self, *lines: bytes, line: bytes = b"GET /api/v1/query?query=up HTTP/1.1") -> bytes:
-        """The answer to a request with these header lines, credentials among them or not."""
+        """Send a request with these header lines, which may include credentials, and return the responses."""
         with Wire(("127.0.0.1", self.gateway.port)) as client:
             client.send(b"\r\n".join((line, b"Host: gateway", b"Connection: close", *lines, b"", b"")))
             return client.rest()
@@ -102,7 +102,7 @@ def bob(tokens: Tokens, people: People) -> str:
 # auth
 
 
-def test_without_a_token_the_answer_says_where_to_get_one(here, keystone):
+def test_without_a_token_the_response_names_keystone(here, keystone):
     response = here.ask(None)
     assert response.status == 401
     challenges = response.headers.get_all("WWW-Authenticate")
@@ -113,18 +113,18 @@ def test_without_a_token_the_answer_says_where_to_get_one(here, keystone):
     "value",
     [b"", b"   ", b"\t", b"a b", "tökén".encode(), b"\xff\xfe", b"a\0b", b"a\rb", b"a\nb", b"a" * 9000],
 )
-def test_what_cannot_be_a_token_is_not_taken_for_one(here, value):
+def test_malformed_tokens_are_rejected(here, value):
     before = here.reached()
     assert statuses(here.raw(b"X-Auth-Token: " + value)) in ([400], [401])
     assert here.reached() == before
 
 
-def test_a_line_end_in_a_token_does_not_make_another_header(here, alice):
+def test_a_newline_in_a_token_does_not_inject_a_header(here, alice):
     answer = here.raw(b"X-Auth-Token: a\r\n X-Auth-Token: " + alice.encode())
     assert statuses(answer) == [400]
 
 
-def test_a_token_that_expires_while_it_is_cached_is_refused_from_then_on(here, tokens, people):
+def test_a_token_that_expires_while_it_is_cached_is_rejected(here, tokens, people):
     token, ends = tokens.short_lived(people.a, 3.0)
     assert here.ask(token).status == 200
     while here.ask(token).status == 200:
@@ -134,14 +134,14 @@ def test_a_token_that_expires_while_it_is_cached_is_refused_from_then_on(here, t
     assert time.time() > ends - 1
 
 
-def test_tokens_of_a_domain_or_the_system_are_not_enough(here, tokens, people):
+def test_domain_and_system_tokens_are_rejected(here, tokens, people):
     assert here.ask(tokens.domain(people.auditor)).status == 403
     assert here.ask(tokens.system(people.auditor)).status == 403
     assert here.ask(tokens.system(people.admin)).status == 403
 
 
-def test_access_rules_hold_for_each_request(here, tokens, people, identity: IdentityApi):
-    # Keystone's rules name the service by its type, and the catalog says which one that is.
+def test_access_rules_apply_to_each_request(here, tokens, people, identity: IdentityApi):
+    # Access rules name the service by its type, and the catalog contains the gateway's type.
     identity.register_endpoint("metric-storage", "aetos", here.gateway.url)
     rule = {"method": "GET", "path": "/api/v1/query", "service": "metric-storage"}
     token = tokens.application_credential(tokens.new_credential(people.a, access_rules=[rule]))
@@ -151,13 +151,13 @@ def test_access_rules_hold_for_each_request(here, tokens, people, identity: Iden
     assert here.ask(token).status == 200
 
 
-def test_a_service_token_has_to_be_one(here, alice, bob):
+def test_an_invalid_service_token_is_rejected(here, alice, bob):
     assert here.ask(alice, X_Service_Token=bob).status == 401
     assert here.ask(alice, X_Service_Token="nonsense").status == 401
     assert here.ask(alice).status == 200
 
 
-def test_a_service_token_carries_an_expired_user_token_and_only_together(here, tokens, people):
+def test_an_expired_user_token_works_only_with_a_service_token(here, tokens, people):
     expired = tokens.expired(people.a)
     service = tokens.project(people.service)
     assert here.ask(expired).status == 401
@@ -191,7 +191,7 @@ SPOOFED = {
 }
 
 
-def test_identity_headers_of_a_client_mean_nothing(here, alice, people):
+def test_identity_headers_of_a_client_have_no_effect(here, alice, people):
     assert here.ask(None, **SPOOFED).status == 401
     before = len(here.upstream.received)
     assert here.ask(alice, **SPOOFED).status == 200
@@ -202,7 +202,7 @@ def test_identity_headers_of_a_client_mean_nothing(here, alice, people):
         assert value.lower().encode() not in sent.partition(b"\r\n")[0]
 
 
-def test_credentials_that_connection_names_are_credentials_all_the_same(here, alice):
+def test_credentials_named_in_connection_are_still_credentials(here, alice):
     token = b"X-Auth-Token: " + alice.encode()
     assert statuses(here.raw(token, b"Connection: X-Auth-Token, X-Project-Id")) == [200]
     assert statuses(here.raw(b"Connection: X-Auth-Token")) == [401]
@@ -217,7 +217,7 @@ def test_credentials_never_reach_the_upstream(here, alice):
 
 
 @pytest.mark.parametrize("host", ["evil.example", "169.254.169.254:80", "[::1]:9090"])
-def test_host_does_not_choose_the_upstream(here, alice, host):
+def test_host_does_not_select_the_upstream(here, alice, host):
     before = len(here.upstream.received)
     assert here.ask(alice, Host=host).status == 200
     sent = bytes(here.upstream.received[before:])
@@ -257,7 +257,7 @@ def test_host_does_not_choose_the_upstream(here, alice, host):
         "/metrics",
     ],
 )
-def test_only_a_path_in_the_table_is_a_path(here, alice, path):
+def test_paths_outside_the_table_are_404(here, alice, path):
     before = here.reached()
     assert here.ask(alice, f"{path}?query=up").status == 404
     assert here.reached() == before
@@ -280,7 +280,7 @@ def test_only_a_path_in_the_table_is_a_path(here, alice, path):
         "",
     ],
 )
-def test_only_the_exact_parameter_once_is_the_parameter(here, alice, query):
+def test_parameters_must_be_exact_and_not_repeated(here, alice, query):
     before = here.reached()
     assert here.ask(alice, f"/api/v1/query?{query}").status == 400
     assert here.reached() == before
@@ -294,7 +294,7 @@ def test_a_parameter_is_decoded_once(here, alice):
 
 
 @pytest.mark.parametrize("step", ["1ns", "0.000000001", "0", "-1", "NaN", "1e-9", ""])
-def test_a_range_of_too_many_points_is_refused_here(here, alice, step):
+def test_a_range_with_too_many_points_is_rejected_by_the_gateway(here, alice, step):
     before = here.reached()
     target = f"/api/v1/query_range?query=up&start=0&end=315360000&step={step}"
     assert here.ask(alice, target).status == 400
@@ -302,7 +302,7 @@ def test_a_range_of_too_many_points_is_refused_here(here, alice, step):
 
 
 @pytest.mark.parametrize("method", ["HEAD", "TRACE", "CONNECT", "PUT", "DELETE", "PATCH", "get", "BREW"])
-def test_other_methods_are_405_and_say_which_are_not(here, alice, method):
+def test_other_methods_are_405_with_allow(here, alice, method):
     before = here.reached()
     line = f"{method} /api/v1/query?query=up HTTP/1.1".encode()
     answer = here.raw(b"X-Auth-Token: " + alice.encode(), line=line)
@@ -326,7 +326,7 @@ def _resident(pid: int | None) -> int:
     raise AssertionError("no VmHWM")
 
 
-def test_a_compressed_answer_is_passed_on_as_it_is_and_never_unpacked(here, alice):
+def test_a_compressed_response_is_relayed_and_not_decompressed(here, alice):
     size, piece = 16 * 1024 * 1024, b"\x1f\x8b" + b"\0" * 65534
 
     def bomb(peer: socket.socket) -> None:
@@ -347,7 +347,7 @@ def test_a_compressed_answer_is_passed_on_as_it_is_and_never_unpacked(here, alic
     assert _resident(here.gateway.pid) - before < 16 * 1024 * 1024
 
 
-def test_many_codings_are_nothing_to_the_gateway(here, alice):
+def test_many_codings_have_no_effect_on_the_gateway(here, alice):
     codings = ", ".join(["gzip"] * 100)
     here.upstream.answer = _saying(
         f"HTTP/1.1 200 OK\r\nContent-Encoding: {codings}\r\nContent-Length: 2".encode(), b"ab"
@@ -356,7 +356,7 @@ def test_many_codings_are_nothing_to_the_gateway(here, alice):
     assert (response.status, response.headers["Content-Encoding"], response.body) == (200, codings, b"ab")
 
 
-def test_an_answer_over_the_limit_is_refused_or_broken_off(here, alice):
+def test_a_response_over_the_limit_is_rejected_or_cut_off(here, alice):
     here.upstream.answer = _saying(b"HTTP/1.1 200 OK\r\nContent-Length: %d" % (MAX_RESPONSE + 1), b"a" * 1000)
     assert here.ask(alice).status in {413, 422, 502}
 
@@ -370,7 +370,7 @@ def test_an_answer_over_the_limit_is_refused_or_broken_off(here, alice):
         here.ask(alice)
 
 
-def test_headers_that_mean_something_to_a_client_are_dropped(here, alice):
+def test_response_headers_that_affect_clients_are_dropped(here, alice):
     here.upstream.answer = _saying(
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nSet-Cookie: a=b\r\nLocation: http://evil/\r\n"
         b"X-Project-Id: B\r\nAccess-Control-Allow-Origin: *\r\nETag: x\r\nServer: s\r\nX-Subject-Token: t\r\n"
@@ -407,7 +407,7 @@ def test_headers_that_mean_something_to_a_client_are_dropped(here, alice):
         b"",
     ],
 )
-def test_a_malformed_answer_is_502(here, alice, head):
+def test_a_malformed_response_is_502(here, alice, head):
     here.upstream.answer = _saying(head, b"{}")
     response = here.ask(alice)
     assert response.status == 502
@@ -418,10 +418,10 @@ def test_a_malformed_answer_is_502(here, alice, head):
     assert here.ask(alice).status == 200
 
 
-# what one tenant was told is not for the other
+# no response for one tenant reaches another
 
 
-def test_the_same_query_of_two_tenants_is_two_queries(here, alice, bob, people):
+def test_the_same_query_of_two_tenants_has_two_results(here, alice, bob, people):
     projects = {people.a.project_id: alice, people.b.project_id: bob}
     for _ in range(2):
         for project, token in projects.items():
@@ -433,9 +433,9 @@ def test_the_same_query_of_two_tenants_is_two_queries(here, alice, bob, people):
             assert b"if-" not in sent.lower()
 
 
-def test_the_same_query_of_two_tenants_at_once_is_two_queries(here, alice, bob, people):
+def test_the_same_query_of_two_tenants_at_once_has_two_results(here, alice, bob, people):
     def whose(peer: socket.socket) -> None:
-        # The line of this very request: the upstream answers with the project it was asked for.
+        # The upstream responds with the project in the request.
         line = bytes(here.upstream.received).rpartition(b"GET ")[2].partition(b"\r\n")[0]
         time.sleep(0.05)
         project = next(one for one in (people.a.project_id, people.b.project_id) if one.encode() in line)

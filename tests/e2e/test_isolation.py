@@ -1,7 +1,7 @@
 """The oracle for isolation.
 
-For every request, the gateway over the store of A and B, asked by A, answers as the store of A alone does
-when it is asked directly: the same status, data, labels and warnings. Nothing of B's is in it.
+For every request of A, the gateway over the store of A and B returns the same as a store with only A's series
+that is queried directly: the same status, data, labels and warnings. It contains nothing of B's.
 """
 
 from __future__ import annotations
@@ -44,27 +44,27 @@ def oracle(
 @pytest.mark.parametrize(
     "query", [*HOSTILE, *REFUSED, *shared_hostile()], ids=lambda query: ascii(query[:50])
 )
-def test_every_query_sees_the_own_project_alone(oracle: Oracle, query: str, method: str):
+def test_every_query_sees_only_the_own_project(oracle: Oracle, query: str, method: str):
     oracle.instant(query, method)
     oracle.range(query, method)
     oracle.exemplars(query, method)
 
 
 @pytest.mark.parametrize("query", [*REFUSED], ids=lambda query: ascii(query[:50]))
-def test_what_is_no_promql_is_refused(oracle: Oracle, query: str):
+def test_invalid_promql_is_rejected(oracle: Oracle, query: str):
     status, content = oracle.instant(query, "POST")
     assert (status, content["errorType"]) == (400, "bad_data")
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("selector", SELECTORS, ids=ascii)
-def test_every_selector_sees_the_own_project_alone(oracle: Oracle, selector: str, method: str):
+def test_every_selector_sees_only_the_own_project(oracle: Oracle, selector: str, method: str):
     oracle.selecting("/api/v1/series", selector, method=method)
     oracle.selecting("/api/v1/labels", selector, method=method)
 
 
 @pytest.mark.parametrize("selector", SELECTORS, ids=ascii)
-def test_every_selector_sees_the_own_project_alone_by_get(oracle: Oracle, selector: str):
+def test_every_selector_in_a_get_sees_only_the_own_project(oracle: Oracle, selector: str):
     oracle.selecting("/federate", selector)
     for label in ("__name__", "project", "vm", "operator", "nothing"):
         oracle.selecting(f"/api/v1/label/{label}/values", selector)
@@ -73,7 +73,7 @@ def test_every_selector_sees_the_own_project_alone_by_get(oracle: Oracle, select
 @pytest.mark.parametrize(
     "query", [*HOSTILE[len(SELECTORS) :], *REFUSED, *shared_hostile()], ids=lambda query: ascii(query[:50])
 )
-def test_what_is_no_selector_is_no_match(oracle: Oracle, query: str):
+def test_invalid_selectors_are_rejected(oracle: Oracle, query: str):
     for path in ("/api/v1/series", "/api/v1/labels", "/api/v1/label/vm/values", "/federate"):
         oracle.selecting(path, query)
 
@@ -81,7 +81,7 @@ def test_what_is_no_selector_is_no_match(oracle: Oracle, query: str):
 @pytest.mark.parametrize(
     "path", ["/api/v1/series", "/api/v1/labels", "/api/v1/label/__name__/values", "/federate"]
 )
-def test_several_selectors_or_none_see_the_own_project_alone(oracle: Oracle, path: str):
+def test_several_selectors_or_none_see_only_the_own_project(oracle: Oracle, path: str):
     for selectors in ((), ("cpu", "secret"), ("secret", '{project="B"}', "cpu"), ('{__name__=~".+"}',) * 3):
         status, _ = oracle.selecting(path, *selectors)
         assert status == 200
@@ -89,7 +89,7 @@ def test_several_selectors_or_none_see_the_own_project_alone(oracle: Oracle, pat
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("query", ["cpu", "secret", '{__name__=~".+"}', "rate(requests_total[5m])", "1"])
-def test_what_a_query_costs_counts_the_own_series_alone(
+def test_the_cost_of_a_query_counts_only_the_own_series(
     oracle: Oracle, window: Window, query: str, method: str
 ):
     instant = [("query", query), ("time", str(window.now))]
@@ -101,8 +101,8 @@ def test_what_a_query_costs_counts_the_own_series_alone(
             oracle.ask(f"/api/v1/{path}", [*pairs, (limit, "3")], method)
 
 
-def test_what_a_query_costs_is_told(oracle: Oracle, window: Window):
-    """What an oracle cannot tell: that there are figures where Prometheus has them."""
+def test_the_cost_of_a_query_is_shown(oracle: Oracle, window: Window):
+    """The oracle does not show that there are statistics where Prometheus has them."""
     pairs = [("query", "cpu"), ("time", str(window.now))]
     _, content = oracle.ask("/api/v1/query", [*pairs, ("stats", "all")])
     assert content["data"]["stats"]["samples"]["totalQueryableSamples"] == 2
@@ -112,7 +112,7 @@ def test_what_a_query_costs_is_told(oracle: Oracle, window: Window):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", ["metric_names", "label_names", "label_values"])
-def test_every_search_sees_the_own_project_alone(oracle: Oracle, name: str, method: str):
+def test_every_search_sees_only_the_own_project(oracle: Oracle, name: str, method: str):
     label = [("label", "vm")] if name == "label_values" else []
     for selector in ("", *SELECTORS):
         match = [("match[]", oracle.text(selector))] if selector else []
@@ -120,7 +120,7 @@ def test_every_search_sees_the_own_project_alone(oracle: Oracle, name: str, meth
 
 
 @pytest.mark.parametrize("path", ["/api/v1/metadata", "/api/v1/rules", "/api/v1/alerts"])
-def test_what_is_filtered_shows_the_own_project_alone(
+def test_filtered_responses_show_only_the_own_project(
     *, gateway_for: GatewayFor, exemplar_stores: Stores, people: People, window: Window, path: str
 ):
     oracle = Oracle(gateway_for(exemplar_stores.ab), exemplar_stores.a, people, window)
@@ -130,7 +130,7 @@ def test_what_is_filtered_shows_the_own_project_alone(
     oracle.close()
 
 
-def test_exemplars_are_the_own_projects(
+def test_exemplars_are_only_of_the_own_project(
     gateway_for: GatewayFor, exemplar_stores: Stores, people: People, window: Window
 ):
     oracle = Oracle(gateway_for(exemplar_stores.ab), exemplar_stores.a, people, window)
@@ -142,8 +142,8 @@ def test_exemplars_are_the_own_projects(
     oracle.close()
 
 
-def test_the_tenants_own_data_are_there(oracle: Oracle, people: People):
-    """What an oracle cannot tell: that the answers which are alike are not all empty."""
+def test_the_tenants_data_is_not_empty(oracle: Oracle, people: People):
+    """The oracle does not show that equal responses are not all empty."""
     _, content = oracle.instant("cpu")
     assert [series["metric"]["vm"] for series in content["data"]["result"]] == ["a1", "a2"]
     _, content = oracle.instant('count({__name__=~".+"})')
@@ -154,8 +154,8 @@ def test_the_tenants_own_data_are_there(oracle: Oracle, people: People):
     assert any(line.startswith("cpu{") for line in lines)
 
 
-def test_the_store_of_both_would_show_more(gateway_ab: Gateway, people: People, window: Window):
-    """What makes the oracle one: without a scope, the same store answers otherwise."""
+def test_the_unscoped_store_would_show_more(gateway_ab: Gateway, people: People, window: Window):
+    """The oracle requires that the same store returns more without a scope."""
     admin = Asker(gateway_ab, basic(people.admin))
     content = admin("/api/v1/query", [("query", "cpu"), ("time", str(window.now))]).json()
     assert {series["metric"]["vm"] for series in content["data"]["result"]} == {
@@ -168,14 +168,14 @@ def test_the_store_of_both_would_show_more(gateway_ab: Gateway, people: People, 
     admin.close()
 
 
-def test_the_expressions_of_prometheus_own_tests_see_the_own_project_alone(oracle: Oracle):
+def test_expressions_of_prometheus_tests_see_only_the_own_project(oracle: Oracle):
     ask_for_own_expressions(oracle)
 
 
 def ask_for_own_expressions(oracle: Oracle) -> None:
-    """Ask for the expressions of Prometheus' own tests."""
+    """Query the expressions of Prometheus' own tests."""
     for query in shared_or_skip("accept.jsonl"):
-        # They name metrics that no store here has: let them be ones that both tenants have.
+        # They name metrics that are in no store here: use ones that both tenants have.
         named = re.sub(r"\b(http_requests\w*|metric\w*|foo|some_metric|testmetric)\b", "cpu", query)
         for method in METHODS:
             oracle.instant(named, method)

@@ -1,4 +1,4 @@
-"""Requests that have nothing to do with isolation are answered as Prometheus answers them."""
+"""The gateway handles edge cases that do not concern isolation like Prometheus."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ NAMES = (
     "U__vm",
     "U__a_2f_b",
 )
-"""Segments of a path that name a label."""
+"""Segments of a path that are a label's name, escaped in several ways."""
 NO_NAMES = (".", "..", "a%2Fb", "%2f")
 
 
@@ -79,7 +79,7 @@ def oracle(gateway: Gateway, stores: Stores, people: People, window: Window) -> 
 
 
 def required(path: str, window: Window) -> list[tuple[str, str | bytes]]:
-    """What a path requires."""
+    """Return the required parameters of a path."""
     pairs: list[tuple[str, str | bytes]] = []
     if "query" in path:
         pairs.append(("query", "cpu"))
@@ -93,7 +93,7 @@ def required(path: str, window: Window) -> list[tuple[str, str | bytes]]:
 
 
 @pytest.mark.parametrize(("path", "names"), OPTIONAL.items(), ids=OPTIONAL)
-def test_an_empty_parameter_is_one_that_was_not_given(
+def test_an_empty_parameter_counts_as_missing(
     oracle: Oracle, window: Window, path: str, names: tuple[str, ...]
 ):
     for method in METHODS if "values" not in path else ("GET",):
@@ -115,7 +115,7 @@ def test_an_empty_time_is_now(gateway: Gateway, people: People, method: str):
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize("method", METHODS)
-def test_the_boundary_times_are_times(oracle: Oracle, boundary: str, method: str):
+def test_minimum_and_maximum_times_are_accepted(oracle: Oracle, boundary: str, method: str):
     status, _ = oracle.ask("/api/v1/query", [("query", "cpu"), ("time", boundary)], method)
     assert status == 200
     for path in ("/api/v1/series", "/api/v1/labels", "/api/v1/query_exemplars"):
@@ -150,7 +150,7 @@ def test_selectors_may_be_in_the_url_and_in_the_body(
         'ts_of_max_over_time(cpu[1h]) or secret{k="ä"}',
     ],
 )
-def test_a_position_in_an_error_is_that_of_the_callers_text(oracle: Oracle, stores: Stores, query: str):
+def test_a_position_in_an_error_is_in_the_callers_text(oracle: Oracle, stores: Stores, query: str):
     for method in METHODS:
         status, content = oracle.instant(query, method)
         asked = {"query": query, "time": "1"}
@@ -160,7 +160,7 @@ def test_a_position_in_an_error_is_that_of_the_callers_text(oracle: Oracle, stor
             assert content == theirs.json()
 
 
-def test_a_position_in_the_error_about_a_selector_is_too(oracle: Oracle, stores: Stores):
+def test_a_position_in_an_error_about_a_selector_is_in_the_callers_text(oracle: Oracle, stores: Stores):
     selector = '{zone="z1",vm=~"a{2000}{2000}"}'
     status, content = oracle.selecting("/api/v1/series", selector)
     theirs = requests.get(f"{stores.a.url}/api/v1/series", params={"match[]": selector}, timeout=30)
@@ -176,7 +176,7 @@ def test_a_dashboards_query_over_all_of_900_names_is_answered(oracle: Oracle, wi
 
 
 def utf8_text(window: Window, project_a: str, project_b: str | None = None) -> Iterator[str]:
-    """Series with names of labels that only Prometheus 3 has."""
+    """Yield series with label names that only Prometheus 3 supports."""
     projects = {project_a: "a", **({project_b: "b"} if project_b else {})}
     for project, value in sorted(projects.items()):
         for name in ("http.status_code", "naïve", "a b", "1st", "a-b", "...", "..;", "a/b", ".."):
@@ -186,7 +186,7 @@ def utf8_text(window: Window, project_a: str, project_b: str | None = None) -> I
 
 
 def raw(url: str, path: str, auth: tuple[str, str] | None = None) -> tuple[int, Any]:
-    """Status and content of a path that is sent exactly as it is."""
+    """Return status and content for a path that is sent unchanged."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
     token = base64.b64encode(":".join(auth).encode()).decode() if auth else ""
@@ -198,7 +198,7 @@ def raw(url: str, path: str, auth: tuple[str, str] | None = None) -> tuple[int, 
 
 
 @pytest.mark.parametrize("engine", PROMETHEUS[1:2], ids=str)
-def test_every_name_of_a_label_has_its_values(
+def test_labels_with_any_name_have_values(
     *, engine: Engine, stores_of: StoresOf, gateway_for: GatewayFor, people: People
 ):
     stores = stores_of(engine, utf8_text)

@@ -38,10 +38,10 @@ HALF = PERIODS // 2
 
 
 class Site(CloudKitty):
-    """An installation on Prometheus' own collector and fetcher, that the tool moves."""
+    """An installation with CloudKitty's collector and fetcher for Prometheus, which the tool moves."""
 
     def migrate(self, action: str, *arguments: str) -> tuple[int, dict[str, Any]]:
-        """Run the command as an operator would; its exit status and its JSON."""
+        """Run the command as an operator would, and return its exit status and its JSON."""
         command = [sys.executable, "-m", "chrysaetos", "migrate", "cloudkitty", action]
         done = run(
             [*command, "--conf", str(self._config), *arguments, "-f", "json"],
@@ -51,7 +51,7 @@ class Site(CloudKitty):
         return done.status, json.loads(done.printed)
 
     def wait_for_periods(self, number: int) -> None:
-        """How many periods have to pass before one is rated."""
+        """Return how many periods must pass before a period is rated."""
         text = self._config.read_text()
         self._config.write_text(
             text.replace(f"wait_periods = {self.wait_periods}\n", f"wait_periods = {number}\n")

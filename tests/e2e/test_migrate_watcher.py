@@ -45,7 +45,7 @@ def cloud(people: People) -> Cloud:
 def gateway(
     servers: ExitStack, gateway_for: GatewayFor, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
 ) -> Gateway:
-    """A gateway over a Prometheus that has half an hour of the cloud, and scrapes it."""
+    """A gateway over a Prometheus that scrapes the cloud, and has half an hour of its samples."""
     exporter = Exporter(cloud.targets, free_port())
     servers.enter_context(exporter)
     store = Prometheus(tmp_path_factory.mktemp("migrate"), scrape_configs=exporter.scrape_configs("1s"))
@@ -77,7 +77,7 @@ def nova(identity: IdentityApi, gateway: Gateway, cloud: Cloud) -> Iterator[Fake
 
 
 class Watcher:
-    """A configuration of Watcher on Prometheus."""
+    """A configuration of Watcher with Prometheus."""
 
     def __init__(self, folder: Path, account: Account, keystone_url: str) -> None:
         self.path = folder / "watcher.conf"
@@ -98,7 +98,7 @@ class Watcher:
         )
 
     def run(self, action: str, *arguments: str) -> tuple[int, dict[str, Any]]:
-        """Run the command as an operator would; its exit status and its JSON."""
+        """Run the command as an operator would, and return its exit status and its JSON."""
         command = [sys.executable, "-m", "chrysaetos", "migrate", "watcher", action, "--conf", str(self.path)]
         release = ["--release", "17"] if action != "rollback" else []
         done = commands.run(
@@ -234,7 +234,7 @@ def test_nova_rejects_the_request(watcher, nova):
     assert "the role admin" in found(report, "metrics")
 
 
-# Run by Watcher's own Python: its own options, its own list of what a datasource may be.
+# Run in Watcher's own environment, with its own options and list of datasources.
 READER = """
 import json, os, sys
 from watcher import conf
@@ -257,7 +257,7 @@ json.dump(found, sys.stdout)
 
 @pytest.mark.parametrize("release", [15, 17])
 def test_watcher_itself_reads_the_moved_settings(release, tmp_path, monkeypatch):
-    defaults = {15: (15, 17), 17: (16, 17)}  # the default of 16 is that of 17; the other cases set a value
+    defaults = {15: (15, 17), 17: (16, 17)}  # the default of 16 is that of 17; others set a value
     cases = [case for case in CASES if case.release in defaults[release]]
     asked = []
     for number, case in enumerate(cases):

@@ -21,7 +21,7 @@ __all__ = ["site"]
 
 
 def migrate(release: str, watcher: Engine, action: str, *arguments: str) -> dict[str, Any]:
-    """Run the command as an operator would; it has to end well."""
+    """Run the command as an operator would; it must succeed."""
     command = [str(environment_of(release) / "chrysaetos"), "migrate", "watcher", action]
     done = run(
         [*command, "--conf", str(watcher._config), *arguments, "-f", "json"],
@@ -32,14 +32,14 @@ def migrate(release: str, watcher: Engine, action: str, *arguments: str) -> dict
 
 
 def audited(watcher: Engine) -> list[str]:
-    """The actions of a plan, of an engine that is started for it with an empty database."""
+    """Return the actions of a plan, from an engine with an empty database that is started for it."""
     (watcher._config.parent / "watcher.db").unlink(missing_ok=True)
 
     def ready() -> bool:
         try:
             return bool(watcher.audit("aetos_check", {})["state"] == "ONGOING")
         except AssertionError:
-            return False  # the strategies are not in its database yet
+            return False  # the strategies are not in the database yet
 
     with watcher:
         assert wait_for(ready, timeout=90), watcher.log.read_text()[-5000:]

@@ -1,4 +1,4 @@
-"""The oracle itself: what it takes for alike, and what not."""
+"""The oracle itself: which responses it considers equal."""
 
 from __future__ import annotations
 
@@ -81,16 +81,16 @@ KNOWN_DIFFERENCES = [
 
 
 @pytest.mark.parametrize(("kind", "asked", "ours", "theirs"), KNOWN_DIFFERENCES)
-def test_a_known_difference_is_of_its_kind_alone(kind, asked, ours, theirs):
+def test_a_known_difference_is_recognized_only_as_its_kind(kind, asked, ours, theirs):
     assert [known.kind for known in KNOWN if known.explains(asked, ours, theirs)] == [kind]
     assert alike(asked, ours, theirs)
 
 
-def test_each_kind_is_tried():
+def test_each_kind_has_an_example():
     assert {known.kind for known in KNOWN} == {kind for kind, *_ in KNOWN_DIFFERENCES}
 
 
-def test_equal_answers_are_alike():
+def test_equal_responses_have_no_difference():
     assert alike(query("cpu"), found((LABELS, "0.3")), found((LABELS, "0.30000000000000004")))
     warned = [found((LABELS, "1"), infos=[f"no counter (1:{column})"]) for column in (5, 17)]
     assert alike(query("rate(cpu[5m])"), *warned)
@@ -129,5 +129,5 @@ def test_equal_answers_are_alike():
         (query("info(cpu)"), found((LABELS, "1")), error(422, "execution", "duplicate info")),
     ],
 )
-def test_any_other_difference_is_one(asked, ours, theirs):
+def test_any_other_difference_is_found(asked, ours, theirs):
     assert not alike(asked, ours, theirs)

@@ -1,7 +1,7 @@
 """The oracle for isolation on expressions of real dashboards and rules.
 
-They name metrics of their own, so the stores are made for them. ``CHRYSAETOS_REALWORLD`` says how many
-are tried (500, spread over all).
+They name their own metrics, so the stores are generated for them. ``CHRYSAETOS_REALWORLD`` is the number of
+expressions to test (500, spread over all).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ COUNT = int(os.environ.get("CHRYSAETOS_REALWORLD", "500"))
 
 
 @pytest.mark.parametrize("engine", [*PROMETHEUS, *VICTORIA_METRICS], ids=str)
-def test_expressions_of_real_dashboards_see_the_own_project_alone(
+def test_expressions_of_real_dashboards_see_only_the_own_project(
     engine: Engine, stores_of: StoresOf, gateway_for: GatewayFor, people: People, window: Window
 ):
     texts = shared_or_skip("realworld.jsonl")
@@ -42,5 +42,5 @@ def test_expressions_of_real_dashboards_see_the_own_project_alone(
     for store in (stores.ab, stores.a):
         store.stop()
     assert refused <= len(texts) / 100, refused
-    # Alerts that do not fire, and sides that do not match, are empty.
+    # Alerts that do not fire, and operands that do not match, have empty results.
     assert with_data > len(texts) / 3, with_data

@@ -1,7 +1,7 @@
 """The engine's own enforcement: with the gateway's scoping switched off, and with both.
 
-The gateway before the store of A and B answers A as the store of A does, whatever the query is. Without
-scoping, queries are not even read: extensions of PromQL reach the engine.
+For every query of A, the gateway over the store of A and B returns the same as the store of A. Without
+scoping, queries are not even parsed: extensions of PromQL reach the engine.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 METHODS = ("GET", "POST")
 GENERATED = 150
 DOTTED = ("1 < bool.5", "vector(1) >= bool.5", "cpu or count(up) != bool.5", "0 < BOOL.5e1", "cpu > bool.5")
-"""What Prometheus reads as a comparison, and MetricsQL as the name of a metric."""
+"""Prometheus parses this as a comparison, MetricsQL as the name of a metric."""
 TEXTS = (*HOSTILE, *OTHERWISE_READ, *DOTTED, *shared_hostile())
 WITHOUT = "without scoping"
 BOTH = "with scoping"
@@ -56,7 +56,7 @@ def stores(request: pytest.FixtureRequest, stores_of: StoresOf) -> Stores:
 def gateway(
     request: pytest.FixtureRequest, stores: Stores, unscoped: UnscopedFor, gateway_for: GatewayFor
 ) -> Gateway:
-    """A gateway that has the engine enforce, and scopes or does not."""
+    """A gateway that lets the engine enforce the scope, with or without its own scoping."""
     options = {"engine": "victoriametrics"}
     if request.param == WITHOUT:
         return unscoped(stores.ab.url, options)
@@ -73,20 +73,20 @@ def oracle(gateway: Gateway, stores: Stores, people: People, window: Window) -> 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("query", [*TEXTS, *ONLY_METRICSQL], ids=lambda query: ascii(query[:50]))
-def test_every_query_sees_the_own_project_alone(oracle: Oracle, query: str, method: str):
+def test_every_query_sees_only_the_own_project(oracle: Oracle, query: str, method: str):
     oracle.instant(query, method)
     oracle.range(query, method)
 
 
 @pytest.mark.parametrize("selector", [*SELECTORS, *OTHERWISE_READ, '{vm="a1" or project="B"}'], ids=ascii)
-def test_every_selector_sees_the_own_project_alone(oracle: Oracle, selector: str):
+def test_every_selector_sees_only_the_own_project(oracle: Oracle, selector: str):
     oracle.select_everywhere(selector)
 
 
 @pytest.mark.parametrize(
     "path", ["/api/v1/series", "/api/v1/labels", "/api/v1/label/__name__/values", "/federate"]
 )
-def test_several_selectors_or_none_see_the_own_project_alone(oracle: Oracle, path: str):
+def test_several_selectors_or_none_see_only_the_own_project(oracle: Oracle, path: str):
     oracle.select_several(path)
 
 
@@ -94,7 +94,7 @@ def test_several_selectors_or_none_see_the_own_project_alone(oracle: Oracle, pat
 @pytest.mark.parametrize(
     "name", ["extra_label", "extra_filters", "extra_filters[]", "EXTRA_FILTERS[]", "Extra_Filters[]"]
 )
-def test_a_clients_own_filter_widens_nothing(
+def test_a_clients_own_filter_does_not_widen_the_scope(
     *, gateway: Gateway, oracle: Oracle, people: People, window: Window, name: str, method: str
 ):
     value = "project=B" if name == "extra_label" else '{project=~".*"}'
@@ -107,7 +107,7 @@ def test_a_clients_own_filter_widens_nothing(
     assert answer.json()["data"] == plain["data"]
 
 
-def test_who_sees_everything_sees_everything(gateway: Gateway, people: People, window: Window):
+def test_unrestricted_callers_see_everything(gateway: Gateway, people: People, window: Window):
     asker = Asker(gateway, basic(people.admin))
     asked = [("query", "cpu"), ("time", str(window.now)), ("extra_filters[]", '{vm="a1"}')]
     content = asker("/api/v1/query", asked).json()
@@ -121,7 +121,7 @@ def test_who_sees_everything_sees_everything(gateway: Gateway, people: People, w
     }
 
 
-def test_generated_queries_see_the_own_project_alone(oracle: Oracle):
+def test_generated_queries_see_only_the_own_project(oracle: Oracle):
     chance = random.Random(SEED + 1)  # noqa: S311  # the same queries each time
     grammar = Grammar(chance, modern=False, depth=3)
     with_data = 0
@@ -133,7 +133,7 @@ def test_generated_queries_see_the_own_project_alone(oracle: Oracle):
     assert with_data > GENERATED / 5, with_data
 
 
-def test_with_neither_a_tenant_would_see_everything(
+def test_without_both_enforcers_a_tenant_would_see_everything(
     stores: Stores, unscoped: UnscopedFor, people: People, window: Window
 ):
     gateway = unscoped(stores.ab.url, {"engine": "prometheus"})
@@ -156,7 +156,7 @@ LABELS = {
 
 
 def labelled_text(window: Window, project_a: str, project_b: str | None = None) -> Iterator[str]:
-    """What A may see with ``LABELS``; with B, also what is B's or nobody's."""
+    """Yield series that A may see with ``LABELS``; with ``project_b``, also those of B and the operator."""
     own = [
         f'cpu{{project="{project_a}",vm="a1"}}',
         f'ceilometer_cpu{{project_id="{project_a}",vm="a1"}}',
@@ -210,7 +210,7 @@ def test_the_engine_enforces_the_table_of_labels(
 
 
 @pytest.mark.parametrize("engine", VICTORIA_METRICS, ids=str)
-def test_the_engine_deletes_the_own_series_alone(
+def test_the_engine_deletes_only_the_own_series(
     *, engine: Engine, stores_of: StoresOf, unscoped: UnscopedFor, people: People
 ):
     def text_of(window: Window, project_a: str, project_b: str | None = None) -> Iterator[str]:

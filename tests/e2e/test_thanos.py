@@ -1,4 +1,4 @@
-"""Isolation before a Thanos Query that enforces tenancy, too."""
+"""Isolation with a Thanos Query that also enforces tenancy."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ ENFORCED = ("--query.enforce-tenancy", "--query.tenant-label-name=project")
 
 
 def differs(query: str) -> bool:
-    """Whether Thanos replaces a matcher of the project's label, or gives the label to absent()."""
+    """Return whether Thanos replaces a matcher of the project's label, or adds the label to absent()."""
     return "project" in query or "absent" in query
 
 
 class Sidecar(Server):
-    """What lets Thanos read a Prometheus."""
+    """A Thanos sidecar, which lets Thanos read a Prometheus."""
 
     name: ClassVar[str] = "Sidecar"
     ready_path: ClassVar[str] = "/-/ready"
@@ -45,10 +45,10 @@ class Sidecar(Server):
         self.grpc = free_port()
 
     def prepare(self) -> None:
-        """It needs nothing."""
+        """Do nothing: Thanos needs no files."""
 
     def command(self) -> list[str]:
-        """The program with its options."""
+        """Return the command line."""
         return [
             program_of("thanos"),
             "sidecar",
@@ -72,14 +72,14 @@ class Query(Server):
 
     @property
     def url(self) -> str:
-        """The root of its HTTP API."""
+        """The root URL of the HTTP API."""
         return self.root_url
 
     def prepare(self) -> None:
-        """It needs nothing."""
+        """Do nothing: Thanos needs no files."""
 
     def command(self) -> list[str]:
-        """The program with its options."""
+        """Return the command line."""
         return [
             program_of("thanos"),
             "query",
@@ -95,7 +95,7 @@ class Query(Server):
 def queries(
     servers: ExitStack, people: People, window: Window, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Query, Query]:
-    """A Thanos that enforces tenancy over the store of A and B, and one that does not over A's."""
+    """A Thanos that enforces tenancy over the store of A and B, and one over A's store that does not."""
     program_of("thanos")
     a, b = str(people.a.project_id), str(people.b.project_id)
     made = []
@@ -121,7 +121,7 @@ def queries(
 
 @pytest.fixture(scope="module")
 def gateway(queries: tuple[Query, Query], gateway_for: GatewayFor) -> Gateway:
-    """A gateway that scopes, and has Thanos enforce."""
+    """A gateway that scopes, in front of a Thanos that enforces the scope as well."""
     return gateway_for(queries[0], prometheus={"engine": "thanos"})
 
 
@@ -135,14 +135,14 @@ def oracle(
 
 
 @pytest.mark.parametrize("query", [query for query in HOSTILE if not differs(query)], ids=ascii)
-def test_every_query_sees_the_own_project_alone(oracle: Oracle, query: str):
+def test_every_query_sees_only_the_own_project(oracle: Oracle, query: str):
     for method in METHODS:
         oracle.instant(query, method)
         oracle.range(query, method)
 
 
 @pytest.mark.parametrize("selector", [query for query in SELECTORS if not differs(query)], ids=ascii)
-def test_every_selector_sees_the_own_project_alone(oracle: Oracle, selector: str):
+def test_every_selector_sees_only_the_own_project(oracle: Oracle, selector: str):
     for method in METHODS:
         oracle.selecting("/api/v1/series", selector, method=method)
         oracle.selecting("/api/v1/labels", selector, method=method)
@@ -150,7 +150,7 @@ def test_every_selector_sees_the_own_project_alone(oracle: Oracle, selector: str
 
 
 @pytest.mark.parametrize("query", [query for query in HOSTILE if differs(query)], ids=ascii)
-def test_what_thanos_answers_differently_shows_the_own_project_alone(
+def test_queries_that_thanos_answers_differently_see_only_the_own_project(
     *, gateway: Gateway, oracle: Oracle, people: People, window: Window, query: str
 ):
     asker = Asker(gateway, basic(people.a), {"THANOS-TENANT": str(people.b.project_id)})

@@ -1,7 +1,7 @@
-"""The oracle for isolation before VictoriaMetrics, whose language is another one that looks like PromQL.
+"""The oracle for isolation with VictoriaMetrics, whose language MetricsQL resembles PromQL.
 
-What both engines know is answered as by the store of A alone. What only VictoriaMetrics knows does not reach
-it.
+Queries in both languages have the result of a store with only A's series. Queries that are only MetricsQL do
+not reach VictoriaMetrics.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ OTHERWISE_READ = (
     "sum(secret) by (project)",
     "count_values without (vm) ('project', secret)",
 )
-"""Expressions of both that the two may read in different ways: ends of strings and of comments, escapes."""
+"""Expressions that the two languages may parse differently: ends of strings and comments, escapes."""
 
 ONLY_METRICSQL = (
     "WITH (x = secret) x",
@@ -86,7 +86,7 @@ ONLY_METRICSQL = (
     "cpu offset 1i",
     'label_match(secret, "project", ".*")',
 )
-"""Expressions that VictoriaMetrics takes and Prometheus does not."""
+"""Expressions that are valid in VictoriaMetrics but not in Prometheus."""
 
 
 @pytest.fixture(scope="module", params=VICTORIA_METRICS, ids=str)
@@ -112,32 +112,34 @@ def oracle(gateway: Gateway, stores: Stores, people: People, window: Window) -> 
 @pytest.mark.parametrize(
     "query", [*HOSTILE, *REFUSED, *shared_hostile()], ids=lambda query: ascii(query[:50])
 )
-def test_every_query_sees_the_own_project_alone(oracle: Oracle, query: str, method: str):
+def test_every_query_sees_only_the_own_project(oracle: Oracle, query: str, method: str):
     oracle.instant(query, method)
     oracle.range(query, method)
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("query", OTHERWISE_READ, ids=ascii)
-def test_what_the_engines_read_otherwise_sees_the_own_project_alone(oracle: Oracle, query: str, method: str):
+def test_queries_that_the_engine_parses_differently_see_only_the_own_project(
+    oracle: Oracle, query: str, method: str
+):
     oracle.instant(query, method)
     oracle.range(query, method)
 
 
 @pytest.mark.parametrize("selector", [*SELECTORS, *OTHERWISE_READ], ids=ascii)
-def test_every_selector_sees_the_own_project_alone(oracle: Oracle, selector: str):
+def test_every_selector_sees_only_the_own_project(oracle: Oracle, selector: str):
     oracle.select_everywhere(selector)
 
 
 @pytest.mark.parametrize(
     "path", ["/api/v1/series", "/api/v1/labels", "/api/v1/label/__name__/values", "/federate"]
 )
-def test_several_selectors_or_none_see_the_own_project_alone(oracle: Oracle, path: str):
+def test_several_selectors_or_none_see_only_the_own_project(oracle: Oracle, path: str):
     oracle.select_several(path)
 
 
 @pytest.mark.parametrize("query", ONLY_METRICSQL)
-def test_what_only_victoria_metrics_knows_is_refused(oracle: Oracle, query: str):
+def test_queries_only_for_victoria_metrics_are_rejected(oracle: Oracle, query: str):
     for method in METHODS:
         status, content = oracle.instant(query, method)
         assert (status, content["errorType"]) == (400, "bad_data")
@@ -154,7 +156,7 @@ def test_what_only_victoria_metrics_knows_is_refused(oracle: Oracle, query: str)
     ],
     ids=lambda parameter: parameter[0],
 )
-def test_parameters_that_only_victoria_metrics_knows_change_nothing(
+def test_parameters_only_for_victoria_metrics_have_no_effect(
     *,
     oracle: Oracle,
     gateway: Gateway,
@@ -194,7 +196,7 @@ def test_parameters_that_only_victoria_metrics_knows_change_nothing(
         "/write",
     ],
 )
-def test_endpoints_that_only_victoria_metrics_has_are_closed(gateway: Gateway, people: People, path: str):
+def test_endpoints_only_in_victoria_metrics_are_not_served(gateway: Gateway, people: People, path: str):
     asker = Asker(gateway, basic(people.a))
     for method in METHODS:
         answer = asker(path, [("match[]", '{__name__=~".+"}'), ("query", "cpu")], method=method)
@@ -202,11 +204,11 @@ def test_endpoints_that_only_victoria_metrics_has_are_closed(gateway: Gateway, p
     asker.close()
 
 
-def test_the_expressions_of_prometheus_own_tests_see_the_own_project_alone(oracle: Oracle):
+def test_expressions_of_prometheus_tests_see_only_the_own_project(oracle: Oracle):
     ask_for_own_expressions(oracle)
 
 
-def test_the_tenants_own_data_are_there(oracle: Oracle, people: People):
+def test_the_tenants_data_is_not_empty(oracle: Oracle, people: People):
     _, content = oracle.instant("cpu")
     assert [series["metric"]["vm"] for series in content["data"]["result"]] == ["a1", "a2"]
     _, content = oracle.range("rate(requests_total[5m])", "POST")
@@ -217,7 +219,7 @@ def test_the_tenants_own_data_are_there(oracle: Oracle, people: People):
     assert len(lines) == 2
 
 
-def test_the_store_of_both_would_show_more(gateway: Gateway, people: People, window: Window):
+def test_the_unscoped_store_would_show_more(gateway: Gateway, people: People, window: Window):
     admin = Asker(gateway, basic(people.admin))
     content = admin("/api/v1/query", [("query", "cpu"), ("time", str(window.now))]).json()
     vms = {series["metric"]["vm"] for series in content["data"]["result"]}
@@ -226,10 +228,10 @@ def test_the_store_of_both_would_show_more(gateway: Gateway, people: People, win
 
 
 UNSOUND = ('{vm=~"a{2000}{2000}"}', '{vm=~"(?i)["}', '{vm=~"[[:none:]]"}')
-"""Selectors with regular expressions that no engine takes; the gateway leaves judging them to the engine."""
+"""Selectors with invalid regular expressions, which the engine rejects and the gateway does not check."""
 
 
-def test_an_error_tells_nothing_of_what_stands_behind_the_gateway(gateway: Gateway, people: People):
+def test_an_error_reveals_nothing_of_the_upstream(gateway: Gateway, people: People):
     tenant, admin = (Asker(gateway, basic(account)) for account in (people.a, people.admin))
     for selector in (*SELECTORS, *OTHERWISE_READ, *UNSOUND):
         for path in ("/federate", "/api/v1/series", "/api/v1/query"):
@@ -244,14 +246,14 @@ def test_an_error_tells_nothing_of_what_stands_behind_the_gateway(gateway: Gatew
         assert (answer.status_code, answer.json()["errorType"]) == (400, "bad_data")
         assert "Prometheus refused the request" in answer.json()["error"]
         assert "error parsing regexp" not in answer.text
-    # To those who run the cloud it is told as it is.
+    # Unrestricted callers get the engine's own error.
     shown = admin("/federate", [("match[]", UNSOUND[0])])
     assert (shown.status_code, "error parsing regexp" in shown.text) == (400, True)
     for asker in (tenant, admin):
         asker.close()
 
 
-def test_generated_queries_see_the_own_project_alone(oracle: Oracle):
+def test_generated_queries_see_only_the_own_project(oracle: Oracle):
     chance = random.Random(SEED)  # noqa: S311  # the same queries each time
     grammar = Grammar(chance, modern=False, depth=3)
     seen: Counter[int] = Counter()
@@ -263,6 +265,6 @@ def test_generated_queries_see_the_own_project_alone(oracle: Oracle):
         seen[status] += 1
         assert isinstance(content, dict), (query, status, content)
         with_data += status == 200 and bool(content["data"]["result"])
-    # An oracle that compares nothing but errors and empty answers says nothing.
+    # Comparing only errors and empty results would prove nothing.
     assert seen[200] > GENERATED / 2, seen
     assert with_data > GENERATED / 5, (with_data, seen)

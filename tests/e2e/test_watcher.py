@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 STRATEGIES: dict[str, dict[str, Any]] = {
     "workload_balance": {},
-    # The other ways to choose a host are random, or ask as often as there are pairs.
+    # The other ways to choose a host are random, or query each pair.
     "workload_stabilization": {"host_choice": "cycle"},
     "vm_workload_consolidation": {},
     "basic": {},
@@ -38,13 +38,13 @@ MOST_QUERIES = 6
 
 @dataclass(frozen=True)
 class Site:
-    """A small cloud with everything that an engine asks.
+    """A small cloud with all services that an engine uses.
 
     Attributes:
         auth_url: Keystone, with all services in its catalog.
-        account: Watcher's own, with the role service, and admin for Nova.
+        account: Watcher's own account, with the role service, and admin for Nova.
         prometheus: the store.
-        requests: the gateway's audit log, a JSON object a line.
+        requests: the gateway's audit log, with a JSON object per line.
     """
 
     auth_url: str
@@ -53,13 +53,13 @@ class Site:
     requests: Path
 
     def count(self) -> int:
-        """How many requests the gateway has had."""
+        """Return the number of requests to the gateway."""
         return len(self.requests.read_text().splitlines()) if self.requests.exists() else 0
 
 
 @pytest.fixture(scope="module")
 def site(servers: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """A Keystone of its own, as its catalog has other endpoints than other tests need."""
+    """A separate Keystone, since its catalog has other endpoints than other tests need."""
     cloud = SampleCloud(20, 400)
     folder = tmp_path_factory.mktemp("watcher")
     keystone = servers.enter_context(Keystone(folder / "keystone"))
@@ -93,13 +93,13 @@ def engine(site: Site, folder: Path, release: str, **sections: dict[str, str]) -
 
 
 def is_ready(engine: Engine) -> bool:
-    """Whether the model of the cloud is there: until then, audits fail."""
+    """Return whether the engine has a model of the cloud: until then, audits fail."""
     return bool(engine.audit("aetos_check", {})["state"] == "ONGOING")
 
 
 @dataclass
 class Engines:
-    """The same release twice: with Watcher's own datasource, and with ours."""
+    """Two engines of a release: with Watcher's own datasource, and with ours."""
 
     release: str
     stock: Engine
@@ -110,7 +110,7 @@ class Engines:
 def engines(
     site: Site, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engines]:
-    """Both engines of a release, with their models of the cloud."""
+    """Both engines of a release, once they have a model of the cloud."""
     folder = tmp_path_factory.mktemp(f"engines-{request.param}")
     host, port = site.prometheus.url.removeprefix("http://").split(":")
     stock = engine(
@@ -142,7 +142,7 @@ def test_plans_equal_those_of_the_stock_datasource(engines: Engines, site: Site,
 
 
 def in_order(actions: list[Any]) -> list[str]:
-    """Actions without the order that the planner gives them, which is one of random ids."""
+    """Return the actions, sorted: the planner orders them by random ids."""
     return sorted(json.dumps(action, sort_keys=True) for action in actions)
 
 

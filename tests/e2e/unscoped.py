@@ -1,6 +1,6 @@
-"""``chrysaetos`` with its own scoping switched off, as no option can: texts are sent as they came, unread.
+"""``chrysaetos`` without its own scoping: texts are forwarded unchanged and unparsed. No option can do this.
 
-What tests see of it is what the engine enforces alone.
+So tests see only the engine's enforcement.
 """
 
 import sys

@@ -24,7 +24,7 @@ _ROOT = Path(__file__).parents[2]
 
 _QUIET = {
     "PYTHONWARNINGS": "ignore",
-    # Watcher goes through sets of ids: so that two engines do in one order.
+    # Watcher iterates over sets of ids: with this, both engines use the same order.
     "PYTHONHASHSEED": "0",
     "NO_PROXY": "*",
     "no_proxy": "*",
@@ -32,19 +32,19 @@ _QUIET = {
 
 
 def environment_of(release: str) -> Path:
-    """The programs of a release's virtual environment; `make` makes it."""
+    """Return the directory with the programs of a release; ``make`` creates the virtual environment."""
     programs = _ROOT / ".venvs" / f"watcher-{release}" / "bin"
     assert (programs / "watcher-decision-engine").exists(), f"{programs}: make .venvs/watcher-{release}/made"
     return programs
 
 
 class Emulator(Server):
-    """Nova or Placement as Watcher's own functional tests have them (python-watcher 17).
+    """Nova or Placement, as in Watcher's own functional tests (python-watcher 17).
 
     Args:
         directory: its folder.
         kind: `nova` or `placement`.
-        topology: the cloud, as JSON values.
+        topology: the cloud, as a JSON value.
     """
 
     name: ClassVar[str] = "Emulator"
@@ -64,7 +64,7 @@ class Emulator(Server):
         self._file.write_text(json.dumps(self._topology))
 
     def command(self) -> list[str]:
-        """The module, as a program."""
+        """Return the command line."""
         module = f"watcher.tests.local_fixtures.{self._kind}_api_emulator"
         python = str(environment_of("17") / "python")
         return [python, "-W", "ignore", "-m", module, "--model", str(self._file), "--port", str(self.port)]
@@ -77,8 +77,8 @@ class Engine:
         directory: its folder.
         release: 15 or 17.
         auth_url: Keystone's v3 API.
-        account: whose credentials it has.
-        options: further settings, section → option → value.
+        account: the account whose credentials it uses.
+        options: additional settings, by section and option.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Engine:
         self._process: Process | None = None
 
     def start(self) -> Process:
-        """Make the database and start the engine; it may end by itself."""
+        """Create the database and start the engine, which may exit by itself."""
         schema = [str(self._programs / "watcher-db-manage"), "--config-file", str(self._config)]
         made = run([*schema, "create_schema"], env={**os.environ, **_QUIET})
         assert made.status == 0, made.err[-3000:]
@@ -126,7 +126,7 @@ class Engine:
         return self._process
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the engine."""
         if self._process is not None:
             self._process.stop()
 
@@ -138,11 +138,11 @@ class Engine:
         self.stop()
 
     def says(self, text: str, timeout: float = 60) -> bool:
-        """Whether its log comes to hold a text."""
+        """Wait for a text in the log, and return whether it appears."""
         return wait_for(lambda: text in self.log.read_text(), timeout=timeout)
 
     def audit(self, strategy: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Run an audit by it: its `state`, the number of `plans`, and the `actions`."""
+        """Run an audit and return its ``state``, the number of ``plans``, and the ``actions``."""
         assert self._process is not None
         self._process.check()
         script = _ROOT / "tests" / "watcher" / "audit.py"

@@ -1,4 +1,4 @@
-"""The gateway with its own scoping switched off: what is left is what the engine enforces."""
+"""The gateway without its own scoping, so that only the engine enforces the scope."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Unscoped(Gateway):
 
 
 class UnreadOracle(Oracle):
-    """An oracle for a gateway that sends texts as they came."""
+    """An oracle for a gateway that forwards texts unchanged."""
 
     def _for_store(self, pairs: Sequence[tuple[str, str | bytes]]) -> list[tuple[str, str | bytes]]:
         return list(pairs)
 
 
 class UnscopedFor(Protocol):
-    """Starts a gateway that does not scope, before a server, with options of ``[prometheus]``."""
+    """Starts a gateway that does not scope, with options of ``[prometheus]``."""
 
     def __call__(self, url: str, options: Mapping[str, str], /) -> Gateway: ...

@@ -1,4 +1,4 @@
-"""The configuration, and how it is read."""
+"""Reading of the configuration."""
 
 import pytest
 
@@ -7,12 +7,12 @@ from chrysaetos.gateway.main import run
 from chrysaetos.gateway.options import load_conf
 
 
-def test_a_file_that_is_not_there_is_named():
+def test_a_missing_file_is_named():
     with pytest.raises(ConfigError, match="nonexistent"):
         load_conf(["--config-file", "/nonexistent/aetos.conf"])
 
 
-def test_a_bad_value_ends_the_start_with_one_line(tmp_path, capsys):
+def test_an_invalid_value_fails_the_start_with_one_line(tmp_path, capsys):
     file = tmp_path / "aetos.conf"
     file.write_text("[prometheus]\nport = 99999\n")
     assert run(["--config-file", str(file)]) == 2

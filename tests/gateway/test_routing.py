@@ -1,4 +1,4 @@
-"""The application: from a request to an answer, with a real connection to a scripted upstream."""
+"""The whole application, with real connections to a scripted upstream."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ def token(name):
 
 
 class Watcher:
-    """An observer that keeps what it was shown."""
+    """An observer that records its calls."""
 
     def __init__(self):
         self.at_work = 0
@@ -85,7 +85,7 @@ class Gateway:
         raise AssertionError("nothing reached the upstream")
 
     def asked(self):
-        """Request line, headers and body of the last request that the upstream got."""
+        """Return request line, headers and body of the last request to the upstream."""
         head, _, body = self.server.requests[-1].partition(b"\r\n\r\n")
         line, *headers = head.split(b"\r\n")
         return line, {name.lower(): value for name, _, value in (h.partition(b": ") for h in headers)}, body
@@ -117,7 +117,7 @@ def pairs(query):
     return parse_qsl(query.decode())
 
 
-async def test_a_tenants_query_is_scoped_and_the_answer_is_passed_on():
+async def test_a_tenants_query_is_scoped_and_the_response_relayed():
     async with gateway() as g:
         response = await g.get("/api/v1/query?query=up&time=1")
         assert (response.status, response.body, response.complete) == (200, BODY, True)
@@ -129,7 +129,7 @@ async def test_a_tenants_query_is_scoped_and_the_answer_is_passed_on():
 
 
 @pytest.mark.parametrize(("token", "scope"), [("tenant", b"restricted"), ("admin", b"all")])
-async def test_only_harmless_headers_of_the_answer_are_passed_on(token, scope):
+async def test_only_harmless_response_headers_are_relayed(token, scope):
     async with gateway() as g:
         response = await g.get("/api/v1/query?query=up", token)
         assert response.headers[:-1] == [
@@ -141,7 +141,7 @@ async def test_only_harmless_headers_of_the_answer_are_passed_on(token, scope):
         assert response.headers[-1][0] == b"x-openstack-request-id"
 
 
-async def test_nothing_of_the_clients_headers_reaches_the_upstream():
+async def test_no_header_of_the_client_reaches_the_upstream():
     async with gateway() as g:
         await g.get(
             "/api/v1/query?query=up",
@@ -162,7 +162,7 @@ async def test_nothing_of_the_clients_headers_reaches_the_upstream():
         assert set(headers) <= {b"accept"}
 
 
-async def test_an_admin_gets_prometheus_as_it_is():
+async def test_an_admins_request_is_not_scoped():
     async with gateway() as g:
         await g.get("/api/v1/query?query=up&stats=all", "admin")
         line, _, _ = g.asked()
@@ -190,14 +190,14 @@ async def test_a_dashboards_query_over_all_of_900_names_fits():
         assert pairs(g.asked()[2])[0] == ("query", query.replace("{", '{project="A",'))
 
 
-async def test_a_form_may_come_in_pieces_and_with_a_charset():
+async def test_a_form_may_arrive_in_pieces_and_have_a_charset():
     async with gateway() as g:
         header = (b"content-type", b"Application/X-WWW-Form-Urlencoded; charset=UTF-8")
         await g.get("/api/v1/query", "tenant", header, method="POST", body=[b"que", b"ry=", b"1"])
         assert g.asked()[2] == b"query=1"
 
 
-async def test_a_caller_who_was_just_seen_is_not_asked_for_again():
+async def test_a_cached_token_is_not_validated_again():
     async with gateway() as g:
         await g.get("/api/v1/query?query=up")
         g.identity.warm.add("tenant")
@@ -219,7 +219,7 @@ async def test_a_caller_who_was_just_seen_is_not_asked_for_again():
         ("GET", "/api/v1/query?" + "x" * 3000, "tenant", 414, "bad_data"),
     ],
 )
-async def test_what_is_refused_never_reaches_the_upstream(method, target, who, status, error_type):
+async def test_rejected_requests_do_not_reach_the_upstream(method, target, who, status, error_type):
     async with gateway(max_url_bytes=2000) as g:
         response = await g.get(target, who, method=method)
         assert response.status == status
@@ -229,7 +229,7 @@ async def test_what_is_refused_never_reaches_the_upstream(method, target, who, s
         assert g.server.requests == []
 
 
-async def test_a_path_that_is_not_served_and_a_method_are_refused_before_anybody_is_asked():
+async def test_unknown_paths_and_methods_are_rejected_before_authentication():
     async with gateway() as g:
         assert (await g.get("/nowhere", "nobody")).status == 404
         response = await g.get("/api/v1/query", "nobody", method="DELETE")
@@ -248,7 +248,7 @@ async def test_a_path_that_is_not_served_and_a_method_are_refused_before_anybody
         ([FORM], [b"x" * 60, b"x" * 60], 413),
     ],
 )
-async def test_a_body_that_is_no_form_or_too_long_is_refused(headers, body, status):
+async def test_a_body_that_is_not_a_form_or_too_long_is_rejected(headers, body, status):
     async with gateway(max_body_bytes=100) as g:
         response = await g.get("/api/v1/query?query=1", "tenant", *headers, method="POST", body=body)
         assert response.status == status
@@ -260,20 +260,20 @@ async def test_a_post_without_a_body_needs_no_content_type():
         assert (await g.get("/api/v1/query?query=1", method="POST")).status == 200
 
 
-async def test_a_client_that_goes_away_in_its_body_is_not_answered():
+async def test_a_client_that_disconnects_in_its_body_gets_no_response():
     async with gateway() as g:
         response = await g.get("/api/v1/query", "tenant", FORM, method="POST", body=[b"x"], disconnect=True)
         assert response.status == 0
 
 
-async def test_the_bounds_of_a_query_are_the_options():
+async def test_the_limits_on_a_query_are_options():
     async with gateway(bounds=Bounds(bytes=5)) as g:
         response = await g.get("/api/v1/query?query=1+%2B+1+%2B+1")
         assert response.status == 400
         assert "longer than 5 bytes" in response.json["error"]
 
 
-async def test_an_error_of_prometheus_is_passed_on_as_it_is():
+async def test_an_error_of_prometheus_is_relayed_unchanged():
     body = b'{"status":"error","errorType":"execution","error":"many-to-many"}'
     async with gateway(answering(answer(body, status=b"422 Unprocessable Entity"))) as g:
         response = await g.get("/api/v1/query?query=up")
@@ -288,11 +288,11 @@ async def test_an_error_of_prometheus_is_passed_on_as_it_is():
         ("/api/v1/query?query=rate(up[0x10])%2Bdown", "1:27", "1:16"),
         ("/api/v1/query?query=up", "7:1", "7:1"),
         ("/api/v1/series?match[]={a=~%22(%22}", "1:14", "1:2"),
-        ("/api/v1/series?match[]=up&match[]=down", "1:14", "1:14"),  # of which one?
+        ("/api/v1/series?match[]=up&match[]=down", "1:14", "1:14"),  # the position may be in either
         ("/api/v1/series", "1:3", "1:3"),
     ],
 )
-async def test_a_position_in_an_error_is_that_of_the_callers_text(target, sent, own):
+async def test_a_position_in_an_error_is_in_the_callers_text(target, sent, own):
     message = "invalid parameter: {}: parse error: unexpected identifier"
     error = {"status": "error", "errorType": "bad_data", "error": message.format(sent)}
     script = answering(answer(json.dumps(error).encode(), status=b"400 Bad Request"))
@@ -305,7 +305,7 @@ async def test_a_position_in_an_error_is_that_of_the_callers_text(target, sent, 
 
 
 @pytest.mark.parametrize("shared", [False, True])
-async def test_an_error_of_another_form_is_told_to_those_alone_who_see_everything(*, shared, caplog):
+async def test_an_error_in_another_format_is_relayed_only_to_unrestricted_callers(*, shared, caplog):
     body = b'remoteAddr: "10.0.0.7:1"; requestURI: "/federate?match[]=..."; a reason'
     script = answering(answer(body, status=b"400 Bad Request", headers=(b"Content-Type: text/plain",)))
     async with gateway(script, coalescer=Coalescer() if shared else None) as g:
@@ -320,7 +320,7 @@ async def test_an_error_of_another_form_is_told_to_those_alone_who_see_everythin
         assert caplog.text.count("10.0.0.7") == 3
 
 
-async def test_a_method_that_is_refused_is_told_with_the_endpoint():
+async def test_a_rejected_method_is_observed_with_its_endpoint():
     async with gateway() as g:
         await g.get("/api/v1/label/vm/values", method="DELETE")
         await g.get("/healthcheck", method="OPTIONS")
@@ -333,7 +333,7 @@ async def test_a_method_that_is_refused_is_told_with_the_endpoint():
 @pytest.mark.parametrize(
     "status", [b"301 Moved", b"302 Found", b"304 Not Modified", b"401 No", b"403 No", b"407 No"]
 )
-async def test_what_prometheus_says_to_the_gateway_is_not_for_the_client(status):
+async def test_responses_meant_for_the_gateway_itself_are_not_relayed(status):
     script = answering(answer(b"", status=status, headers=(b"Location: http://elsewhere/",)))
     async with gateway(script) as g:
         response = await g.get("/api/v1/query?query=up")
@@ -342,7 +342,7 @@ async def test_what_prometheus_says_to_the_gateway_is_not_for_the_client(status)
         assert len(g.server.requests) == 1
 
 
-async def test_an_answer_that_breaks_off_is_left_unfinished():
+async def test_a_response_that_is_cut_off_is_left_incomplete():
     async def cut(peer):
         await peer.request()
         await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
@@ -356,7 +356,7 @@ async def test_an_answer_that_breaks_off_is_left_unfinished():
         assert not response.complete
 
 
-async def test_a_long_answer_is_streamed():
+async def test_a_long_response_is_streamed():
     pieces = [b"x" * 70_000, b"y" * 70_000]
 
     async def slow(peer):
@@ -377,7 +377,7 @@ async def test_a_silent_prometheus_is_a_gateway_timeout():
         assert (response.status, response.json["errorType"]) == (504, "timeout")
 
 
-async def test_a_prometheus_that_is_not_there_is_unavailable():
+async def test_without_prometheus_the_gateway_is_unavailable():
     async with gateway() as g:
         await g.upstream.close()
         response = await g.get("/api/v1/query?query=up")
@@ -385,7 +385,7 @@ async def test_a_prometheus_that_is_not_there_is_unavailable():
         assert response.header(b"retry-after") == b"1"
 
 
-async def test_a_defect_is_an_answer_that_says_nothing(caplog):
+async def test_an_internal_error_has_no_details(caplog):
     async with gateway() as g:
         g.identity.warm.add("unknown")  # makes the fake fail with a KeyError
         response = await g.get("/api/v1/query?query=up", "unknown")
@@ -395,7 +395,7 @@ async def test_a_defect_is_an_answer_that_says_nothing(caplog):
         assert "KeyError" in caplog.text
 
 
-async def test_the_prefix_of_the_catalog_is_taken_off():
+async def test_the_prefix_of_the_catalog_is_removed():
     async with gateway(path_prefix="/metric-storage") as g:
         assert (await g.get("/metric-storage/api/v1/query?query=up")).status == 200
         assert g.asked()[0].startswith(b"GET /api/v1/query?")
@@ -412,13 +412,13 @@ async def test_the_prefix_of_the_catalog_is_taken_off():
 
 
 @pytest.mark.parametrize("host", [b"", b"a/b", b"a b", b"<script>", b"x" * 300])
-async def test_a_host_that_is_none_is_not_repeated(host):
+async def test_an_invalid_host_is_not_repeated(host):
     async with gateway() as g:
         document = (await g.get("/", "nobody", (b"host", host))).json
         assert document["versions"]["values"][0]["links"][0]["href"] == "/api/v1"
 
 
-async def test_the_api_is_described_without_credentials():
+async def test_the_openapi_document_requires_no_credentials():
     async with gateway(path_prefix="/metric-storage") as g:
         response = await g.get("/metric-storage/openapi.json", "nobody")
         assert (response.status, response.json) == (200, document("/metric-storage"))
@@ -429,7 +429,7 @@ async def test_the_api_is_described_without_credentials():
 
 
 @pytest.mark.parametrize("path", ["/healthcheck", "/-/healthy"])
-async def test_the_gateway_says_that_it_is_alive_to_everybody(path):
+async def test_the_health_endpoint_requires_no_credentials(path):
     async with gateway() as g:
         response = await g.get(path, "nobody")
         assert (response.status, response.body) == (200, b"OK")
@@ -447,7 +447,7 @@ async def test_the_gateway_is_ready_when_keystone_and_prometheus_are():
         assert len(g.server.requests) == 1
 
 
-async def test_the_gateway_says_who_is_not_ready():
+async def test_the_readiness_response_names_the_part_that_is_not_ready():
     async with gateway(answering(answer(b"", status=b"503 Service Unavailable"))) as g:
         g.identity.reachable = False
         response = await g.get("/-/ready", "nobody")
@@ -466,7 +466,7 @@ async def test_a_prometheus_that_cannot_be_reached_is_not_ready():
         assert (response.status, response.json["prometheus"]) == (503, "Prometheus cannot be reached")
 
 
-async def test_the_end_of_the_server_closes_what_was_opened():
+async def test_shutdown_closes_all_connections():
     async with gateway() as g:
         await g.get("/api/v1/query?query=up")
         messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
@@ -484,7 +484,7 @@ async def test_the_end_of_the_server_closes_what_was_opened():
         assert g.upstream.idle == 0
 
 
-async def test_what_happened_is_told():
+async def test_details_of_a_request_are_observed():
     async with gateway() as g:
         response = await g.get("/api/v1/query?query=up")
         (exchange,) = g.watcher.seen
@@ -498,13 +498,13 @@ async def test_what_happened_is_told():
         assert 0 < exchange.upstream_seconds < exchange.seconds
 
 
-async def test_a_query_that_is_refused_is_told_as_it_came():
+async def test_a_rejected_query_is_observed_as_received():
     async with gateway() as g:
         await g.get("/api/v1/query?query=up%20(")
         assert g.watcher.seen[0].texts == (("up (", ""),)
 
 
-async def test_a_project_has_its_limit_and_others_are_served_meanwhile():
+async def test_a_project_at_its_limit_does_not_block_others():
     release = asyncio.Event()
 
     async def held(peer):
@@ -529,7 +529,7 @@ async def test_a_project_has_its_limit_and_others_are_served_meanwhile():
         assert limits.in_use == 0
 
 
-async def test_a_cancelled_request_gives_its_place_back():
+async def test_a_cancelled_request_releases_its_slot():
     limits = Limits(LimitOptions(max_requests_per_project=1))
     async with gateway(silence, limits=limits) as g:
         task = asyncio.create_task(g.get("/api/v1/query?query=up"))
@@ -556,7 +556,7 @@ async def test_identical_reads_of_one_scope_share_a_request():
         assert len({answer.header(b"x-openstack-request-id") for answer in answers}) == 7
 
 
-async def test_an_answer_that_is_too_long_is_an_error_or_broken_off():
+async def test_a_response_over_the_limit_is_an_error_or_cut_off():
     async with gateway(max_response_bytes=len(BODY)) as g:
         assert (await g.get("/api/v1/query?query=up")).status == 200
     async with gateway(max_response_bytes=len(BODY) - 1) as g:
@@ -574,7 +574,7 @@ async def test_an_answer_that_is_too_long_is_an_error_or_broken_off():
         assert len(response.body) <= 50
 
 
-async def test_what_runs_beside_starts_and_ends_with_the_application():
+async def test_services_start_and_stop_with_the_application():
     class LifespanService:
         def __init__(self, name, failure=None):
             self.name = name
@@ -619,7 +619,7 @@ async def test_what_runs_beside_starts_and_ends_with_the_application():
     assert failed == {"type": "lifespan.startup.failed", "message": "port 1 is taken"}
 
 
-async def test_what_was_refused_is_told_too():
+async def test_rejected_requests_are_observed():
     async with gateway() as g:
         await g.get("/nowhere", "nobody")
         await g.get("/api/v1/query?query=1", "nobody")
@@ -636,7 +636,7 @@ async def test_what_was_refused_is_told_too():
         assert all(one.upstream_seconds is None for one in g.watcher.seen)
 
 
-async def test_an_answer_that_breaks_off_is_told_to_be_incomplete():
+async def test_a_response_that_is_cut_off_is_observed_as_incomplete():
     async def cut(peer):
         await peer.request()
         await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")

@@ -1,4 +1,4 @@
-"""An application with its observers."""
+"""An application with its observers and services."""
 
 from typing import Any
 
@@ -30,14 +30,14 @@ def service(*audit):
     return made, created
 
 
-def test_the_application_gets_all_that_observes_it_and_all_that_runs_with_it():
+def test_the_application_gets_its_observers_and_services():
     audit = Watcher()
     made, created = service(audit)
     assert made.application == "application"
     assert created == {"observers": (made.telemetry, audit), "services": ("listener", audit)}
 
 
-def test_a_refused_request_is_audited_and_its_answer_has_the_id():
+def test_a_rejected_request_is_audited_and_its_response_has_the_id():
     audit = Watcher()
     made, _ = service(audit)
     headers = made.on_refused(RefusedRequest(HeadersTooLarge("too much"), "192.0.2.1", "", "", 70))

@@ -1,4 +1,4 @@
-"""What the configuration says of the application and of the upstream."""
+"""The options of the application and of the upstream."""
 
 import base64
 import ssl
@@ -14,7 +14,7 @@ from chrysaetos.tenancy.labels import LabelTable
 
 @pytest.fixture
 def configured(tmp_path):
-    """Call it with the text of a configuration file: the options of application and upstream."""
+    """Call it with the text of a configuration file; it returns the options of application and upstream."""
 
     def load(text):
         file = tmp_path / "aetos.conf"
@@ -68,7 +68,7 @@ allowed_origin = https://dashboard.example
     )
 
 
-def test_the_limits_are_the_operators(configured):
+def test_the_limits_are_configurable(configured):
     application, (upstream,) = configured(
         """
 [gateway]
@@ -140,13 +140,13 @@ max_connections = 3
         ("no section", "configuration"),
     ],
 )
-def test_a_bad_value_is_refused_by_the_name_of_its_option(configured, text, option):
+def test_an_invalid_value_is_rejected_naming_its_option(configured, text, option):
     with pytest.raises(ConfigError) as caught:
         configured(text)
     assert option in str(caught.value)
 
 
-def test_replicas_are_asked_as_the_first_is(configured):
+def test_replicas_have_the_options_of_the_first_server(configured):
     _, upstreams = configured(
         """
 [prometheus]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Clock:
-    """Begins with the real time, since the tokens' ends are compared with it, and stands still."""
+    """Starts at the real time, since the expiry of tokens is compared with it, and does not advance."""
 
     def __init__(self) -> None:
         self.now = time.time()
@@ -46,7 +46,7 @@ def keystone() -> Iterator[FakeKeystone]:
 
 @pytest.fixture
 def make_conf(keystone: FakeKeystone, tmp_path: Path) -> Callable[..., cfg.ConfigOpts]:
-    """A configuration with the options given; one that is None is left out."""
+    """Return a configuration with the given options, without those that are None."""
 
     def make(**changes: str | None) -> cfg.ConfigOpts:
         options: dict[str, str | None] = {
@@ -87,7 +87,7 @@ def basic(tokens: KeystoneTokens, clock: Clock) -> Iterator[BasicCredentials]:
 def make_projects(
     make_conf: Callable[..., cfg.ConfigOpts], clock: Clock
 ) -> Iterator[Callable[..., DomainProjects]]:
-    """The projects of domains, with changes of the configuration and of the arguments."""
+    """Return the projects of domains, with the given changes of configuration and arguments."""
     with ExitStack() as stack:
 
         def make(conf: Mapping[str, str] | None = None, **changes: Any) -> DomainProjects:
@@ -107,5 +107,5 @@ def authenticator(
 
 @pytest.fixture
 def encode() -> Callable[[str], bytes]:
-    """What follows ``Basic`` in the header."""
+    """Return the value after ``Basic`` in the header."""
     return lambda text: base64.b64encode(text.encode())

@@ -80,7 +80,7 @@ async def test_identity_headers_of_the_client_are_not_read(authenticator, keysto
     assert caller.system_scope is None
 
 
-async def test_the_counters_tell_hits_from_misses(authenticator, keystone):
+async def test_hits_and_misses_are_counted(authenticator, keystone):
     headers = [(b"x-auth-token", keystone.issue())]
     assert authenticator.cached(headers) is None
     await authenticator.identify(headers, "GET", "/")
@@ -108,25 +108,25 @@ async def test_created_from_a_configuration_and_closed(make_conf, keystone, cloc
     assert left == set()
 
 
-async def test_a_probe_asks_keystone_without_credentials(authenticator, keystone):
+async def test_a_probe_sends_no_credentials(authenticator, keystone):
     await authenticator.probe()
     assert keystone.validations == []
     assert keystone.exchanges == []
 
 
-async def test_a_probe_says_when_keystone_cannot_serve(authenticator, keystone):
+async def test_a_probe_reports_errors_of_keystone(authenticator, keystone):
     keystone.status = 503
     with pytest.raises(Unavailable, match="503"):
         await authenticator.probe()
 
 
-async def test_a_probe_says_when_keystone_is_not_there(authenticator, keystone):
+async def test_a_probe_reports_that_keystone_is_down(authenticator, keystone):
     keystone.stop()
     with pytest.raises(Unavailable):
         await authenticator.probe()
 
 
-async def test_every_part_counts_the_times_that_keystone_could_not_be_asked(authenticator, keystone, encode):
+async def test_every_part_counts_failed_calls_to_keystone(authenticator, keystone, encode):
     keystone.status = 500
     for headers in ([(b"x-auth-token", b"T")], [(b"authorization", b"Basic " + encode("ac:secret"))]):
         with pytest.raises(Unavailable):
@@ -136,7 +136,7 @@ async def test_every_part_counts_the_times_that_keystone_could_not_be_asked(auth
     assert authenticator.keystone_errors == 3
 
 
-async def test_the_address_counts_for_each_form_of_credential(make_conf, clock, encode):
+async def test_the_limit_by_address_applies_to_each_kind_of_credential(make_conf, clock, encode):
     async with AsyncExitStack() as stack:
         authenticator = create_authenticator(
             make_conf(), failures_burst=1, failures_per_second=0.1, clock=clock

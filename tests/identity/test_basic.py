@@ -27,7 +27,7 @@ def identify(basic, value, service_token=None, method="GET", path="/api/v1/query
     return basic.identify(value, service_token, method, path)
 
 
-def test_the_two_forms(encode):
+def test_both_forms_of_credentials_are_parsed(encode):
     login = parse_login(encode("0a1b2c:secret:with:colons"))
     assert (login.subject, login.secret) == ("0a1b2c", "secret:with:colons")
     assert (login.user, login.project) == (None, None)
@@ -104,7 +104,7 @@ async def test_an_application_credential_is_exchanged_once(basic, keystone, good
     assert len(keystone.validations) == 2
 
 
-async def test_a_user_with_project_and_password(basic, keystone, encode):
+async def test_a_password_is_exchanged_for_a_token_of_the_project(basic, keystone, encode):
     keystone.passwords["bob@corp", "Users", "apollo", "Projects"] = "pa:ss|w@rd"
     caller = await identify(basic, encode(USER))
     assert (caller.user_name, caller.project_name) == ("bob@corp", "apollo")
@@ -145,7 +145,7 @@ async def test_a_token_shorter_than_the_margin_is_still_used(basic, keystone, go
     assert basic.cached(good, None) is None
 
 
-async def test_the_old_token_serves_its_last_minute_if_keystone_is_away(basic, keystone, good, clock):
+async def test_the_old_token_is_used_until_it_expires_while_keystone_is_down(basic, keystone, good, clock):
     keystone.token_life = 100
     caller = await identify(basic, good)
     clock.now += 55
@@ -167,7 +167,7 @@ async def test_a_revoked_token_is_replaced_once(basic, keystone, good, clock):
     assert keystone.validations[-1] != keystone.validations[0]
 
 
-async def test_a_token_that_was_replaced_meanwhile_is_not_replaced_again(basic, keystone, good, clock):
+async def test_a_token_that_another_request_replaced_is_not_replaced_again(basic, keystone, good, clock):
     keystone.token_life = 3600
     await identify(basic, good)
     old = basic._kept.get(basic._hash(good))
@@ -185,7 +185,7 @@ async def test_a_token_that_was_replaced_meanwhile_is_not_replaced_again(basic, 
     assert keystone.validations[-1] == "fresh"
 
 
-async def test_a_deleted_application_credential_ends_with_its_token(basic, keystone, good, clock):
+async def test_a_deleted_application_credential_works_until_its_token_expires(basic, keystone, good, clock):
     await identify(basic, good)
     keystone.revoke(keystone.validations[0].encode())
     del keystone.application_credentials["ac1"]
@@ -196,7 +196,7 @@ async def test_a_deleted_application_credential_ends_with_its_token(basic, keyst
     assert len(keystone.exchanges) == 2
 
 
-async def test_credentials_that_were_right_once_are_throttled_as_others_are(basic, keystone, good, clock):
+async def test_credentials_that_were_once_valid_are_throttled_like_others(basic, keystone, good, clock):
     await identify(basic, good)
     keystone.revoke(keystone.validations[0].encode())
     keystone.application_credentials["ac1"] = ("changed", {})
@@ -209,14 +209,14 @@ async def test_credentials_that_were_right_once_are_throttled_as_others_are(basi
         await identify(basic, good)
 
 
-async def test_an_exchanged_token_that_is_refused_at_once_is_not_exchanged_for_ever(basic, keystone, good):
+async def test_a_new_token_that_is_rejected_is_not_exchanged_again(basic, keystone, good):
     keystone.application_credentials["ac1"] = ("s3cret", {"expires_in": -5})
     with pytest.raises(TokenRefused):
         await identify(basic, good)
     assert len(keystone.exchanges) == 1
 
 
-async def test_access_rules_count_and_do_not_cost_an_exchange(basic, keystone, encode):
+async def test_access_rules_are_enforced_without_another_exchange(basic, keystone, encode):
     keystone.application_credentials["ac2"] = ("s3cret", {"access_rules": QUERY_ONLY})
     value = encode("ac2:s3cret")
     assert (await identify(basic, value)).restricted
@@ -228,7 +228,7 @@ async def test_access_rules_count_and_do_not_cost_an_exchange(basic, keystone, e
     assert len(keystone.exchanges) == 1
 
 
-async def test_service_tokens_go_with_basic_credentials_too(basic, keystone, good):
+async def test_service_tokens_work_with_basic_credentials(basic, keystone, good):
     service_token = keystone.issue(roles=("service",))
     assert (await identify(basic, good, service_token)).service_roles == ("service",)
     assert basic.cached(good, service_token).service_roles == ("service",)
@@ -239,7 +239,7 @@ async def test_service_tokens_go_with_basic_credentials_too(basic, keystone, goo
     assert len(keystone.exchanges) == 1
 
 
-async def test_wrong_credentials_are_asked_about_once_in_ten_seconds(basic, keystone, encode, clock):
+async def test_wrong_credentials_are_sent_to_keystone_once_in_ten_seconds(basic, keystone, encode, clock):
     for _ in range(20):
         with pytest.raises(Unauthorized):
             await identify(basic, encode("ac1:wrong"))
@@ -274,7 +274,7 @@ async def test_guessing_in_parallel_is_throttled_as_well(basic, keystone, encode
     assert len(keystone.exchanges) == 5
 
 
-async def test_guessing_does_not_lock_the_owner_out(basic, keystone, good, encode, clock):
+async def test_guessing_does_not_lock_out_the_owner(basic, keystone, good, encode, clock):
     keystone.token_life = 300
     await identify(basic, good)
     clock.now += 230
@@ -290,7 +290,7 @@ async def test_guessing_does_not_lock_the_owner_out(basic, keystone, good, encod
     assert len(keystone.exchanges) == exchanges + 1
 
 
-async def test_a_keystone_that_is_away_counts_as_no_failure(basic, keystone, good):
+async def test_a_keystone_that_is_down_does_not_count_as_a_failed_attempt(basic, keystone, good):
     keystone.status = 503
     for _ in range(8):
         with pytest.raises(Unavailable):
@@ -310,7 +310,7 @@ async def test_a_keystone_that_is_away_counts_as_no_failure(basic, keystone, goo
         (500, USER, Unavailable),
     ],
 )
-async def test_what_keystones_answers_mean(basic, keystone, encode, *, status, login, error):
+async def test_each_response_of_keystone_has_its_error(basic, keystone, encode, *, status, login, error):
     keystone.status = status
     with pytest.raises(error):
         await identify(basic, encode(login))
@@ -322,7 +322,7 @@ async def test_an_unknown_application_credential_is_401(basic, keystone, encode)
     assert len(keystone.exchanges) == 1
 
 
-async def test_no_secret_is_logged_or_kept(basic, keystone, good, encode, caplog):
+async def test_no_secret_is_logged_or_stored(basic, keystone, good, encode, caplog):
     caplog.set_level(logging.DEBUG)
     await identify(basic, good)
     with pytest.raises(Unauthorized):
@@ -366,7 +366,7 @@ async def test_wrong_passwords_of_many_users_from_one_address_are_limited(make_c
             await basic.identify(encode("ac-6:wrong"), None, "GET", "/", "192.0.2.8")
 
 
-async def test_tries_that_a_users_limit_turns_away_are_not_the_addresss(make_conf, encode, clock):
+async def test_attempts_rejected_by_a_users_limit_do_not_count_for_the_address(make_conf, encode, clock):
     failures = Budget(burst=7, per_second=0.001, clock=clock)
     with (
         closing(KeystoneTokens(make_conf(), failures=failures, clock=clock)) as tokens,
@@ -383,7 +383,7 @@ async def test_tries_that_a_users_limit_turns_away_are_not_the_addresss(make_con
                 await basic.identify(encode(f"{name}:wrong"), None, "GET", "/", "192.0.2.7")
 
 
-async def test_times_that_keystone_could_not_be_asked_are_counted(basic, keystone, good):
+async def test_failed_calls_to_keystone_are_counted(basic, keystone, good):
     keystone.status = 500
     with pytest.raises(Unavailable):
         await identify(basic, good)

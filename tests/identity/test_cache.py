@@ -22,7 +22,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def test_keys_tell_apart_where_one_token_ends_and_the_other_begins():
+def test_keys_depend_on_where_one_token_ends_and_the_next_begins():
     assert token_key(b"a b", b"c") != token_key(b"a", b"b c")
     assert token_key(b"a1:b", b"c") != token_key(b"a", b"1:bc")
     assert token_key(b"a", b"") != token_key(b"a")
@@ -35,7 +35,7 @@ def test_a_key_is_a_digest_of_all_parts():
     assert len(token_key(b"secret")) == 32
 
 
-def test_an_entry_lives_until_its_end_and_not_longer(clock: Clock):
+def test_an_entry_expires(clock: Clock):
     lru: ExpiringLru[str] = ExpiringLru(10, clock)
     lru.put(b"k", "value", 1060.0)
     clock.now = 1059.9
@@ -45,21 +45,21 @@ def test_an_entry_lives_until_its_end_and_not_longer(clock: Clock):
     assert len(lru) == 0
 
 
-def test_a_clock_that_is_set_back_does_not_prolong_a_life(clock: Clock):
+def test_a_clock_that_is_set_back_does_not_extend_an_entry(clock: Clock):
     lru: ExpiringLru[str] = ExpiringLru(10, clock)
     lru.put(b"k", "value", 1060.0)
     clock.now = 500.0
     assert lru.get(b"k") is None
 
 
-def test_an_end_in_the_past_stores_nothing_and_replaces(clock: Clock):
+def test_an_entry_that_has_expired_is_not_stored_and_replaces_the_old_one(clock: Clock):
     lru: ExpiringLru[str] = ExpiringLru(10, clock)
     lru.put(b"k", "old", 1060.0)
     lru.put(b"k", "new", 1000.0)
     assert lru.get(b"k") is None
 
 
-def test_the_entry_used_longest_ago_makes_room(clock: Clock):
+def test_the_least_recently_used_entry_is_evicted(clock: Clock):
     lru: ExpiringLru[int] = ExpiringLru(3, clock)
     for number in range(3):
         lru.put(b"%d" % number, number, 2000.0)
@@ -69,7 +69,7 @@ def test_the_entry_used_longest_ago_makes_room(clock: Clock):
     assert [lru.get(b"%d" % number) for number in range(4)] == [0, None, 2, 3]
 
 
-def test_a_confirmation_counts_for_its_seconds(clock: Clock):
+def test_a_valid_token_is_cached_for_the_configured_time(clock: Clock):
     cache: CallerCache[str] = CallerCache(seconds=60, clock=clock)
     cache.admit(b"k", ALICE, ALICE.expires_at)
     clock.now += 59
@@ -78,7 +78,7 @@ def test_a_confirmation_counts_for_its_seconds(clock: Clock):
     assert cache.hit(b"k") is None
 
 
-def test_a_confirmation_ends_with_its_token(clock: Clock):
+def test_a_valid_token_is_cached_until_it_expires_at_most(clock: Clock):
     cache: CallerCache[str] = CallerCache(seconds=60, clock=clock)
     cache.admit(b"k", ALICE, 1005.0)
     clock.now = 1004.5
@@ -87,20 +87,20 @@ def test_a_confirmation_ends_with_its_token(clock: Clock):
     assert cache.hit(b"k") is None
 
 
-def test_zero_seconds_keep_no_confirmation(clock: Clock):
+def test_zero_seconds_disable_the_cache_of_valid_tokens(clock: Clock):
     cache: CallerCache[str] = CallerCache(seconds=0, clock=clock)
     cache.admit(b"k", ALICE, ALICE.expires_at)
     assert cache.hit(b"k") is None
 
 
-def test_a_restricted_caller_is_never_kept(clock: Clock):
+def test_a_restricted_caller_is_not_cached(clock: Clock):
     cache: CallerCache[str] = CallerCache(clock=clock)
     cache.admit(b"k", replace(ALICE, restricted=True), ALICE.expires_at)
     assert cache.hit(b"k") is None
 
 
 @pytest.mark.parametrize(("asked", "lasts"), [(3, 3), (10, 10), (3600, 10)])
-def test_a_refusal_counts_for_at_most_ten_seconds(clock: Clock, asked: int, lasts: int):
+def test_an_invalid_token_is_cached_for_at_most_ten_seconds(clock: Clock, asked: int, lasts: int):
     cache: CallerCache[str] = CallerCache(negative_seconds=asked, clock=clock)
     cache.refuse(b"k", "unknown")
     clock.now += lasts - 0.1
@@ -109,7 +109,7 @@ def test_a_refusal_counts_for_at_most_ten_seconds(clock: Clock, asked: int, last
     assert cache.refused(b"k") is None
 
 
-def test_refusals_do_not_evict_confirmations(clock: Clock):
+def test_invalid_tokens_do_not_evict_valid_ones(clock: Clock):
     cache: CallerCache[str] = CallerCache(size=2, negative_size=2, clock=clock)
     cache.admit(b"good", ALICE, ALICE.expires_at)
     for number in range(10):
@@ -119,7 +119,7 @@ def test_refusals_do_not_evict_confirmations(clock: Clock):
     assert cache.refused(b"bad8") == "unknown"
 
 
-def test_the_latest_answer_replaces_the_other(clock: Clock):
+def test_the_latest_result_replaces_the_other(clock: Clock):
     cache: CallerCache[str] = CallerCache(clock=clock)
     cache.refuse(b"k", "unknown")
     cache.admit(b"k", ALICE, ALICE.expires_at)
@@ -128,7 +128,7 @@ def test_the_latest_answer_replaces_the_other(clock: Clock):
     assert cache.hit(b"k") is None
 
 
-def test_answers_are_counted(clock: Clock):
+def test_cache_hits_are_counted_by_result(clock: Clock):
     cache: CallerCache[str] = CallerCache(clock=clock)
     assert cache.hit(b"k") is None
     assert cache.refused(b"k") is None

@@ -49,7 +49,7 @@ def test_the_credential_is_picked(headers, expected):
         [(b"x-auth-token", b""), BASIC],
     ],
 )
-def test_two_credentials_are_none(headers):
+def test_two_credentials_are_rejected(headers):
     with pytest.raises(BadRequest) as caught:
         pick(headers)
     assert "other" not in str(caught.value)
@@ -66,10 +66,10 @@ def test_no_other_header_is_a_credential(name):
 @pytest.mark.parametrize(
     "value", [b"", b" ", b"a b", b" a", b"a\n", b"a\x00", b"\xc3\xa9", b"\x7f", b"a" * 8193]
 )
-def test_what_no_token_is(value):
+def test_invalid_tokens(value):
     assert not is_token(value)
 
 
 @pytest.mark.parametrize("value", [b"a", b"gAAAAABl-_=", b"a" * 8192])
-def test_what_a_token_may_be(value):
+def test_valid_tokens(value):
     assert is_token(value)

@@ -17,7 +17,7 @@ REQUEST: ContextVar[str] = ContextVar("REQUEST", default="none")
 
 
 class Call:
-    """A blocking call that ends when told to."""
+    """A blocking call that ends when the test tells it to."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.count = 0
@@ -53,7 +53,7 @@ async def test_many_waiters_share_one_call(flights: SingleFlight[int]):
     assert call.count == 1
 
 
-async def test_a_finished_call_is_not_kept(flights: SingleFlight[int]):
+async def test_the_result_of_a_call_is_not_cached(flights: SingleFlight[int]):
     call = Call()
     call.go.set()
     assert await flights.run(b"k", call) == 1
@@ -78,7 +78,7 @@ async def test_a_cancelled_waiter_leaves_the_others_and_the_call_alone(flights: 
     assert await asyncio.gather(*tasks[1:]) == [1, 1]
 
 
-async def test_the_outcome_is_handed_over_even_if_every_waiter_has_gone(flights: SingleFlight[int]):
+async def test_the_outcome_is_stored_even_if_every_waiter_was_cancelled(flights: SingleFlight[int]):
     call = Call()
     landed: asyncio.Queue[int] = asyncio.Queue()
     task = asyncio.create_task(flights.run(b"k", call, lambda flight: landed.put_nowait(flight.result())))
@@ -100,14 +100,14 @@ async def test_an_exception_goes_to_all_waiters(flights: SingleFlight[int]):
     assert call.count == 1
 
 
-async def test_the_outcome_is_handed_over_before_a_waiter_goes_on(flights: SingleFlight[int]):
+async def test_the_outcome_is_stored_before_a_waiter_continues(flights: SingleFlight[int]):
     order: list[str] = []
     await flights.run(b"k", lambda: 1, lambda _: order.append("landed"))
     order.append("waiter")
     assert order == ["landed", "waiter"]
 
 
-async def test_more_keys_than_allowed_are_turned_away(flights: SingleFlight[int]):
+async def test_too_many_keys_are_rejected(flights: SingleFlight[int]):
     call = Call()
     tasks = [asyncio.create_task(flights.run(b"%d" % number, call)) for number in range(3)]
     await asyncio.sleep(0.01)
@@ -119,7 +119,7 @@ async def test_more_keys_than_allowed_are_turned_away(flights: SingleFlight[int]
     assert call.count == 3
 
 
-async def test_the_threads_see_no_context_of_a_request(flights: SingleFlight[int]):
+async def test_the_threads_do_not_get_the_context_of_a_request(flights: SingleFlight[int]):
     REQUEST.set("mine")
     seen: list[str] = []
 
@@ -131,7 +131,7 @@ async def test_the_threads_see_no_context_of_a_request(flights: SingleFlight[int
     assert seen == ["none"]
 
 
-async def test_close_ends_the_threads_and_later_calls_are_turned_away():
+async def test_close_stops_the_threads_and_rejects_later_calls():
     flights: SingleFlight[int] = SingleFlight("closing", threads=2, waiting=3)
     await flights.run(b"k", lambda: 1)
     assert any(thread.name.startswith("closing") for thread in threading.enumerate())

@@ -32,7 +32,7 @@ async def refusal(tokens, *args) -> Refusal:
     return caught.value.refusal
 
 
-async def test_a_project_scoped_token_is_a_caller_with_all_that_keystone_says(tokens, keystone):
+async def test_a_project_scoped_token_is_a_caller_with_every_detail(tokens, keystone):
     token = keystone.issue(user="alice", project="apollo", roles=("member", "odd,role"), expires_in=1800)
     caller = await tokens.identify(token, None, "GET", "/api/v1/query")
     assert (caller.user_id, caller.user_name, caller.user_domain_id) == ("alice-id", "alice", "default")
@@ -58,7 +58,7 @@ async def test_other_scopes_have_their_own_fields(tokens, keystone, scope, expec
     assert (caller.project_id, caller.domain_id, caller.system_scope, caller.roles) == expected
 
 
-async def test_a_warm_token_is_answered_without_keystone_for_its_seconds(tokens, keystone, clock):
+async def test_a_cached_token_needs_no_call_to_keystone(tokens, keystone, clock):
     token = keystone.issue()
     first = await tokens.identify(token, None, "GET", "/a")
     clock.now += 59
@@ -80,7 +80,7 @@ async def test_a_cached_token_is_refused_when_it_expires(tokens, keystone, clock
     assert tokens.cached(token_key(token)) is None
 
 
-async def test_a_revoked_token_is_refused_when_the_answer_has_aged(tokens, keystone, clock):
+async def test_a_revoked_token_is_rejected_after_the_cache_expires(tokens, keystone, clock):
     token = keystone.issue()
     await tokens.identify(token, None, "GET", "/")
     keystone.revoke(token)
@@ -102,7 +102,7 @@ async def test_two_hundred_requests_with_one_new_token_are_one_call(tokens, keys
     assert tokens.cached(token_key(token)) is not None
 
 
-async def test_a_bad_token_is_asked_about_once_in_ten_seconds(tokens, keystone, clock):
+async def test_an_invalid_token_is_sent_to_keystone_once_in_ten_seconds(tokens, keystone, clock):
     assert await refusal(tokens, b"unknown", None, "GET", "/") is Refusal.TOKEN
     assert await refusal(tokens, b"unknown", None, "GET", "/") is Refusal.TOKEN
     assert len(keystone.validations) == 1
@@ -117,7 +117,7 @@ async def test_an_expired_token_is_refused(tokens, keystone):
 
 
 @pytest.mark.parametrize("bad", [b"", b" ", b"a b", b"a\r\nb", b"\xff", "é".encode(), b"a" * 8193])
-async def test_what_cannot_be_a_token_never_reaches_keystone(tokens, keystone, bad):
+async def test_a_malformed_token_does_not_reach_keystone(tokens, keystone, bad):
     good = keystone.issue()
     assert await refusal(tokens, bad, None, "GET", "/") is Refusal.MALFORMED
     assert await refusal(tokens, good, bad, "GET", "/") is Refusal.MALFORMED
@@ -125,7 +125,7 @@ async def test_what_cannot_be_a_token_never_reaches_keystone(tokens, keystone, b
 
 
 @pytest.mark.parametrize("status", [500, 503, 429, 403])
-async def test_a_keystone_that_fails_is_503_and_nothing_is_kept(tokens, keystone, status):
+async def test_an_error_of_keystone_is_503_and_not_cached(tokens, keystone, status):
     token = keystone.issue()
     keystone.status = status
     with pytest.raises(Unavailable) as caught:
@@ -135,7 +135,7 @@ async def test_a_keystone_that_fails_is_503_and_nothing_is_kept(tokens, keystone
     assert (await tokens.identify(token, None, "GET", "/")).user_name == "alice"
 
 
-async def test_a_keystone_that_is_down_is_503_but_warm_tokens_go_on(tokens, keystone, clock):
+async def test_a_keystone_that_is_down_is_503_but_cached_tokens_keep_working(tokens, keystone, clock):
     token = keystone.issue()
     await tokens.identify(token, None, "GET", "/")
     keystone.stop()
@@ -164,7 +164,7 @@ async def test_a_service_that_cannot_log_in_itself_is_503(make_conf, keystone, c
             await tokens.identify(b"unknown", None, "GET", "/")
 
 
-async def test_delay_auth_decision_of_the_operator_lets_nobody_in(make_conf):
+async def test_delay_auth_decision_admits_nobody(make_conf):
     with closing(KeystoneTokens(make_conf(delay_auth_decision="true"))) as tokens:
         assert await refusal(tokens, b"unknown", None, "GET", "/") is Refusal.TOKEN
 
@@ -181,12 +181,12 @@ async def test_access_rules_are_checked_for_every_request(tokens, keystone):
     assert len(keystone.validations) >= 5
 
 
-async def test_no_access_rules_at_all_allow_nothing(tokens, keystone):
+async def test_an_empty_list_of_access_rules_allows_nothing(tokens, keystone):
     token = keystone.issue(access_rules=[])
     assert await refusal(tokens, token, None, "GET", "/api/v1/query") is Refusal.RULES
 
 
-async def test_the_operator_leaving_out_the_catalog_does_not_break_access_rules(make_conf, keystone):
+async def test_access_rules_work_if_the_operator_excludes_the_catalog(make_conf, keystone):
     with closing(KeystoneTokens(make_conf(include_service_catalog="false"))) as tokens:
         token = keystone.issue(access_rules=QUERY_ONLY)
         assert (await tokens.identify(token, None, "GET", "/api/v1/query")).restricted
@@ -199,7 +199,7 @@ async def test_an_access_rule_for_labels_sees_the_decoded_path(tokens, keystone)
     assert await refusal(tokens, token, None, "GET", "/api/v1/label/a%2Fb/values") is Refusal.RULES
 
 
-async def test_a_flight_shared_by_one_token_answers_each_request_by_its_own_rule(tokens, keystone):
+async def test_requests_that_share_a_call_are_checked_by_their_own_access_rules(tokens, keystone):
     token = keystone.issue(access_rules=QUERY_ONLY)
     keystone.hold.clear()
     paths = ["/api/v1/series", "/api/v1/query"] * 5
@@ -223,20 +223,22 @@ async def test_a_service_token_adds_its_roles(tokens, keystone, service_token):
     assert tokens.cached(token_key(token, service_token)) is caller
 
 
-async def test_a_bad_service_token_spoils_a_good_user_token_only_for_the_pair(tokens, keystone):
+async def test_an_invalid_service_token_rejects_only_its_own_request(tokens, keystone):
     token = keystone.issue()
     assert await refusal(tokens, token, b"unknown", "GET", "/") is Refusal.SERVICE
     assert await refusal(tokens, token, b"unknown", "GET", "/") is Refusal.SERVICE
     assert (await tokens.identify(token, None, "GET", "/")).user_name == "alice"
 
 
-async def test_a_users_token_is_no_service_token(tokens, keystone):
+async def test_a_users_token_is_not_a_service_token(tokens, keystone):
     restricted = keystone.issue(access_rules=QUERY_ONLY)
     pretended = keystone.issue(user="mallory")
     assert await refusal(tokens, restricted, pretended, "GET", "/api/v1/series") is Refusal.SERVICE
 
 
-async def test_an_expired_user_token_passes_with_a_service_token_only(tokens, keystone, clock, service_token):
+async def test_an_expired_user_token_is_valid_only_with_a_service_token(
+    tokens, keystone, clock, service_token
+):
     token = keystone.issue(expires_in=-5)
     caller = await tokens.identify(token, service_token, "GET", "/")
     assert caller.expires_at < clock.now
@@ -249,7 +251,9 @@ async def test_an_expired_user_token_passes_with_a_service_token_only(tokens, ke
 
 
 @pytest.mark.parametrize(("user_life", "service_life"), [(-5, 20), (1000, 20), (20, 1000)])
-async def test_an_answer_lives_no_longer_than_either_token(tokens, keystone, clock, user_life, service_life):
+async def test_a_result_is_cached_until_the_first_of_both_tokens_expires(
+    tokens, keystone, clock, user_life, service_life
+):
     token = keystone.issue(expires_in=user_life)
     service_token = keystone.issue(roles=("service",), expires_in=service_life)
     await tokens.identify(token, service_token, "GET", "/")
@@ -260,14 +264,14 @@ async def test_an_answer_lives_no_longer_than_either_token(tokens, keystone, clo
     assert tokens.cached(key) is None
 
 
-async def test_a_token_that_keystone_holds_for_unexpired_is_refused_all_the_same(tokens, keystone):
+async def test_a_token_is_rejected_after_its_expiry_even_if_keystone_accepts_it(tokens, keystone):
     keystone.clock_lag = 60
     assert await refusal(tokens, keystone.issue(expires_in=-5), None, "GET", "/") is Refusal.TOKEN
     restricted = keystone.issue(expires_in=-5, access_rules=QUERY_ONLY)
     assert await refusal(tokens, restricted, None, "GET", "/api/v1/query") is Refusal.TOKEN
 
 
-async def test_access_rules_need_the_service_in_the_catalog(tokens, keystone):
+async def test_access_rules_require_the_service_in_the_catalog(tokens, keystone):
     keystone.service_type = None
     token = keystone.issue(access_rules=QUERY_ONLY)
     assert await refusal(tokens, token, None, "GET", "/api/v1/query") is Refusal.RULES
@@ -287,9 +291,7 @@ async def test_no_secret_is_logged(tokens, keystone, caplog, service_token):
         assert secret.decode() not in caplog.text
 
 
-async def test_without_memcached_the_middleware_keeps_and_complains_of_nothing(
-    tokens, keystone, caplog, clock
-):
+async def test_without_memcached_the_middleware_caches_and_warns_of_nothing(tokens, keystone, caplog, clock):
     token = keystone.issue()
     await tokens.identify(token, None, "GET", "/")
     clock.now += 60
@@ -327,7 +329,7 @@ async def test_the_operators_memcached_is_used(make_conf, keystone, clock, monke
     assert not any(token.decode() in key for key in stored)
 
 
-async def test_nothing_of_a_token_is_kept_in_the_cache(tokens, keystone):
+async def test_the_cache_contains_no_part_of_a_token(tokens, keystone):
     token = keystone.issue()
     await tokens.identify(token, None, "GET", "/")
     entries = tokens.cache._confirmed._entries._entries
@@ -335,7 +337,7 @@ async def test_nothing_of_a_token_is_kept_in_the_cache(tokens, keystone):
     assert token.decode() not in repr(entries)
 
 
-async def test_close_ends_the_threads_and_leaves_the_log_as_it_was(make_conf, keystone):
+async def test_close_stops_the_threads_and_restores_logging(make_conf, keystone):
     logs = [logging.getLogger(name) for name in ("keystonemiddleware.auth_token", "keystoneauth.session")]
     filters, threads = [list(log.filters) for log in logs], set(threading.enumerate())
     tokens = KeystoneTokens(make_conf())
@@ -348,7 +350,7 @@ async def test_close_ends_the_threads_and_leaves_the_log_as_it_was(make_conf, ke
         await tokens.identify(keystone.issue(), None, "GET", "/")
 
 
-async def test_a_refusal_is_an_unauthorized_error_that_says_what_to_do(tokens):
+async def test_a_rejection_is_an_unauthorized_error_that_says_what_to_do(tokens):
     with pytest.raises(Unauthorized, match="Get a new one"):
         await tokens.identify(b"unknown", None, "GET", "/")
 
@@ -358,14 +360,14 @@ CLIENT = "192.0.2.7"
 
 @pytest.fixture
 def limited(make_conf, clock):
-    """Three invalid tokens at once from one address, and then one each two seconds."""
+    """Allow three invalid tokens at once from an address, and then one every two seconds."""
     failures = Budget(burst=3, per_second=0.5, clock=clock)
     with closing(KeystoneTokens(make_conf(), failures=failures, clock=clock)) as tokens:
         yield tokens
 
 
 async def flood(tokens, start=0, number=10, client=CLIENT):
-    """How a number of tokens that do not exist are answered."""
+    """Return the results of a number of unknown tokens."""
     answers = await asyncio.gather(
         *(tokens.identify(b"bad-%d" % one, None, "GET", "/", client) for one in range(start, start + number)),
         return_exceptions=True,
@@ -373,7 +375,7 @@ async def flood(tokens, start=0, number=10, client=CLIENT):
     return [type(answer) for answer in answers]
 
 
-async def test_unknown_tokens_from_one_address_wait_after_some_invalid_ones(limited, keystone, clock):
+async def test_unknown_tokens_from_an_address_are_throttled_after_some_invalid_ones(limited, keystone, clock):
     assert await flood(limited) == [TokenRefused] * 3 + [TooManyRequests] * 7
     assert len(keystone.validations) == 3
     with pytest.raises(TooManyRequests) as caught:
@@ -383,13 +385,13 @@ async def test_unknown_tokens_from_one_address_wait_after_some_invalid_ones(limi
     assert await flood(limited, 10) == [TokenRefused] * 2 + [TooManyRequests] * 8
 
 
-async def test_what_was_refused_a_moment_ago_is_still_refused_without_a_call(limited, keystone):
+async def test_a_token_that_was_just_rejected_is_rejected_without_a_call(limited, keystone):
     await flood(limited, number=3)
     assert await flood(limited, number=4) == [TokenRefused] * 3 + [TooManyRequests]
     assert len(keystone.validations) == 3
 
 
-async def test_a_known_token_is_served_whatever_others_at_its_address_do(limited, keystone, clock):
+async def test_a_cached_token_works_while_its_address_is_throttled(limited, keystone, clock):
     token, restricted = keystone.issue(), keystone.issue(access_rules=QUERY_ONLY)
     await limited.identify(token, None, "GET", "/", CLIENT)
     await limited.identify(restricted, None, "GET", "/api/v1/query", CLIENT)
@@ -397,7 +399,7 @@ async def test_a_known_token_is_served_whatever_others_at_its_address_do(limited
     for number in (100, 200):
         assert (await limited.identify(token, None, "GET", "/", CLIENT)).user_name == "alice"
         assert await limited.identify(restricted, None, "GET", "/api/v1/query", CLIENT)
-        clock.now += 60  # from here on Keystone is asked again
+        clock.now += 60  # from here on, Keystone is called again
         await flood(limited, number)
     keystone.revoke(token)
     assert await refusal(limited, token, None, "GET", "/", CLIENT) is Refusal.TOKEN
@@ -407,7 +409,7 @@ async def test_a_known_token_is_served_whatever_others_at_its_address_do(limited
         await limited.identify(token, None, "GET", "/", CLIENT)
 
 
-async def test_a_valid_token_costs_nothing(limited, keystone):
+async def test_a_valid_token_does_not_count_as_a_failure(limited, keystone):
     for _ in range(10):
         await limited.identify(keystone.issue(), None, "GET", "/", CLIENT)
     for _ in range(10):
@@ -415,14 +417,14 @@ async def test_a_valid_token_costs_nothing(limited, keystone):
         assert await refusal(limited, token, None, "GET", "/api/v1/series", CLIENT) is Refusal.RULES
 
 
-async def test_what_keystone_did_not_judge_costs_nothing(limited, keystone):
+async def test_a_failed_call_to_keystone_does_not_count_as_a_failure(limited, keystone):
     keystone.status = 503
     assert await flood(limited, number=3) == [Unavailable] * 3
     keystone.status = None
     assert await flood(limited, number=3) == [TokenRefused] * 3
 
 
-async def test_a_token_that_finds_no_room_costs_nothing(make_conf, clock):
+async def test_a_token_rejected_for_too_many_calls_does_not_count_as_a_failure(make_conf, clock):
     failures = Budget(burst=3, per_second=0.5, clock=clock)
     with closing(KeystoneTokens(make_conf(), failures=failures, waiting=1, clock=clock)) as tokens:
         outcomes = await flood(tokens)
@@ -432,7 +434,7 @@ async def test_a_token_that_finds_no_room_costs_nothing(make_conf, clock):
         assert await flood(tokens, 12, 1) == [TooManyRequests]
 
 
-async def test_a_stampede_of_one_invalid_token_is_one_failure(limited):
+async def test_many_requests_with_one_invalid_token_are_one_failure(limited):
     answers = await asyncio.gather(
         *(limited.identify(b"bad", None, "GET", "/", CLIENT) for _ in range(50)), return_exceptions=True
     )
@@ -440,13 +442,13 @@ async def test_a_stampede_of_one_invalid_token_is_one_failure(limited):
     assert await flood(limited) == [TokenRefused] * 2 + [TooManyRequests] * 8
 
 
-async def test_other_addresses_and_peers_without_one_are_not_concerned(limited, keystone):
+async def test_other_addresses_and_unix_sockets_are_not_throttled(limited, keystone):
     await flood(limited)
     assert (await limited.identify(keystone.issue(), None, "GET", "/", "192.0.2.8")).user_name == "alice"
     assert await flood(limited, 100, 5, client="") == [TokenRefused] * 5
 
 
-async def test_times_that_keystone_could_not_be_asked_are_counted(tokens, keystone):
+async def test_failed_calls_to_keystone_are_counted(tokens, keystone):
     await refusal(tokens, b"unknown", None, "GET", "/")
     assert tokens.errors == 0
     keystone.status = 500

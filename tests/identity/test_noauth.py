@@ -10,7 +10,7 @@ class Clock:
         return self.now
 
 
-async def test_everybody_is_an_administrator_and_the_log_is_loud(caplog):
+async def test_every_caller_is_an_administrator_and_the_log_warns(caplog):
     clock = Clock()
     identity = NoAuthenticator(clock=clock)
     await identity.probe()

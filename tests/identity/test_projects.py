@@ -21,7 +21,7 @@ async def test_a_domains_projects_are_those_that_keystone_lists(projects, keysto
     assert keystone.listings == [{"domain_id": "D"}, {"domain_id": "E"}]
 
 
-async def test_a_list_counts_for_its_time(projects, keystone, clock):
+async def test_a_list_is_cached(projects, keystone, clock):
     first = await projects.of("D")
     keystone.projects["D"] = ["b", "d"]
     clock.now += 59
@@ -31,7 +31,7 @@ async def test_a_list_counts_for_its_time(projects, keystone, clock):
     assert (projects.hits, projects.misses) == (1, 2)
 
 
-async def test_many_requests_are_one_list(projects, keystone):
+async def test_many_requests_share_one_list(projects, keystone):
     keystone.hold.clear()
     tasks = [asyncio.create_task(projects.of("D")) for _ in range(50)]
     await asyncio.sleep(0.1)
@@ -49,14 +49,16 @@ async def test_pages_are_followed_at_the_gateways_own_address(projects, keystone
     assert {listing["domain_id"] for listing in keystone.listings} == {"D"}
 
 
-async def test_a_domain_without_projects_is_forbidden_and_that_is_kept(projects, keystone):
+async def test_a_domain_without_projects_is_forbidden_and_cached(projects, keystone):
     for _ in range(2):
         with pytest.raises(Forbidden, match="no projects"):
             await projects.of("empty")
     assert len(keystone.listings) == 1
 
 
-async def test_a_domain_with_too_many_projects_is_forbidden_and_not_read_to_its_end(make_projects, keystone):
+async def test_a_domain_with_too_many_projects_is_forbidden_and_not_listed_completely(
+    make_projects, keystone
+):
     keystone.projects = {"D": [f"p{number}" for number in range(100)], "E": [f"q{n}" for n in range(10)]}
     keystone.page = 4
     projects = make_projects(most=10)
@@ -97,9 +99,7 @@ def _elsewhere(body):
         (lambda body: body.pop("projects"), "KeyError"),
     ],
 )
-async def test_what_is_not_the_whole_list_of_that_domain_is_no_list(
-    projects, keystone, change, words, caplog
-):
+async def test_an_incomplete_or_wrong_list_is_rejected(projects, keystone, change, words, caplog):
     keystone.changed = change
     with pytest.raises(Unavailable) as caught:
         await projects.of("D")
@@ -110,7 +110,7 @@ async def test_what_is_not_the_whole_list_of_that_domain_is_no_list(
     assert await projects.of("D") == ("a", "b", "c")
 
 
-async def test_a_keystone_that_is_away_is_503_once_the_list_has_ended(projects, keystone, clock):
+async def test_a_keystone_that_is_down_is_503_after_the_list_expires(projects, keystone, clock):
     await projects.of("D")
     keystone.stop()
     clock.now += 59
@@ -121,7 +121,7 @@ async def test_a_keystone_that_is_away_is_503_once_the_list_has_ended(projects, 
     assert projects.errors == 1
 
 
-async def test_a_service_user_who_may_not_list_is_503_and_the_log_says_what_it_needs(
+async def test_a_service_user_without_permission_is_503_and_the_log_names_the_policy(
     projects, keystone, caplog
 ):
     keystone.may_list = False
@@ -150,12 +150,12 @@ async def test_no_secret_is_logged(projects, keystone, caplog):
         assert secret not in caplog.text
 
 
-def test_credentials_that_cannot_be_loaded_end_the_start(make_projects):
+def test_invalid_credentials_fail_the_start(make_projects):
     with pytest.raises(ConfigError, match="keystone_authtoken"):
         make_projects({"auth_url": None})
 
 
-async def test_close_ends_the_threads(make_projects, keystone):
+async def test_close_stops_the_threads(make_projects, keystone):
     keystone.projects["D"] = ["a"]
     projects = make_projects()
     await projects.of("D")

@@ -10,7 +10,7 @@ from chrysaetos.identity.keystone import KeystoneTokens
 from chrysaetos.identity.settings import load_settings
 
 
-def test_the_gateways_defaults_count_where_the_operator_says_nothing(make_conf):
+def test_the_gateways_defaults_apply(make_conf):
     conf = make_conf(http_request_max_retries=None)
     settings = load_settings(conf)
     section = conf.keystone_authtoken
@@ -23,7 +23,7 @@ def test_the_gateways_defaults_count_where_the_operator_says_nothing(make_conf):
     assert settings.shared_cache is False
 
 
-def test_what_the_operator_says_counts(make_conf, tmp_path):
+def test_the_operators_values_take_precedence(make_conf, tmp_path):
     for name in ("ca.pem", "crt.pem", "key.pem"):
         (tmp_path / name).write_text("")
     conf = make_conf(
@@ -42,11 +42,11 @@ def test_what_the_operator_says_counts(make_conf, tmp_path):
     assert settings.cert == (str(tmp_path / "crt.pem"), str(tmp_path / "key.pem"))
 
 
-def test_insecure_means_no_check_of_the_certificate(make_conf):
+def test_insecure_disables_certificate_checks(make_conf):
     assert load_settings(make_conf(insecure="true")).verify is False
 
 
-def test_the_defaults_reach_the_middleware_too(make_conf):
+def test_the_middleware_gets_the_defaults(make_conf):
     conf = make_conf()
     tokens = KeystoneTokens(conf)
     tokens.close()
@@ -54,13 +54,13 @@ def test_the_defaults_reach_the_middleware_too(make_conf):
     assert conf.keystone_authtoken.http_connect_timeout == 10
 
 
-def test_credentials_are_exchanged_where_the_service_itself_logs_in(make_conf, keystone):
+def test_credentials_are_exchanged_at_the_services_own_auth_url(make_conf, keystone):
     settings = load_settings(make_conf())
     assert settings.auth_url == keystone.url
     assert settings.www_authenticate_uri == "https://public.example/identity"
 
 
-def test_the_one_url_stands_in_for_the_other(make_conf, keystone):
+def test_each_url_defaults_to_the_other(make_conf, keystone):
     conf = make_conf(www_authenticate_uri=None)
     assert load_settings(conf).www_authenticate_uri == keystone.url
     assert conf.keystone_authtoken.www_authenticate_uri == keystone.url
@@ -69,7 +69,7 @@ def test_the_one_url_stands_in_for_the_other(make_conf, keystone):
     assert settings.auth_url == "https://public.example/identity"
 
 
-def test_the_plugin_may_have_a_section_of_its_own(make_conf, keystone, tmp_path):
+def test_the_auth_plugin_may_have_its_own_section(make_conf, keystone, tmp_path):
     options = dict.fromkeys(("auth_url", "auth_type"))
     make_conf(**options, auth_section="service_auth", www_authenticate_uri=None)
     file = tmp_path / "aetos.conf"
@@ -94,14 +94,14 @@ def test_the_plugin_may_have_a_section_of_its_own(make_conf, keystone, tmp_path)
         ({"cafile": "no-such-file.pem"}, "cafile"),
     ],
 )
-def test_a_bad_setting_is_named(make_conf, changes, named):
+def test_an_invalid_setting_is_named(make_conf, changes, named):
     with pytest.raises(ConfigError, match=named) as caught:
         load_settings(make_conf(**changes))
     assert "service-secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_the_middlewares_own_objections_are_named(make_conf):
+def test_errors_of_the_middleware_name_the_option(make_conf):
     with pytest.raises(ConfigError, match="memcache_secret_key"):
         KeystoneTokens(make_conf(memcache_security_strategy="ENCRYPT"))
 
@@ -114,7 +114,7 @@ def test_the_middlewares_own_objections_are_named(make_conf):
         ({"memcache_tls_enabled": "true"}, "bmemcached", "python-binary-memcached"),
     ],
 )
-def test_a_missing_memcached_driver_stops_the_start(make_conf, monkeypatch, changes, module, package):
+def test_a_missing_memcached_driver_fails_the_start(make_conf, monkeypatch, changes, module, package):
     conf = make_conf(memcached_servers="127.0.0.1:11211", **changes)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else True)
     with pytest.raises(ConfigError, match=package):

@@ -18,7 +18,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def test_the_attempt_after_the_limit_is_turned_away_until_the_window_opens(clock: Clock):
+def test_attempts_over_the_limit_are_rejected_until_the_window_ends(clock: Clock):
     throttle = Throttle(limit=5, seconds=60, clock=clock)
     for _ in range(5):
         throttle.attempt(b"alice")
@@ -36,7 +36,7 @@ def test_the_attempt_after_the_limit_is_turned_away_until_the_window_opens(clock
     assert caught.value.retry_after == 1
 
 
-def test_being_turned_away_is_not_an_attempt(clock: Clock):
+def test_a_rejection_does_not_count_as_an_attempt(clock: Clock):
     throttle = Throttle(limit=1, seconds=60, clock=clock)
     throttle.attempt(b"alice")
     for _ in range(3):
@@ -47,7 +47,7 @@ def test_being_turned_away_is_not_an_attempt(clock: Clock):
     throttle.attempt(b"alice")
 
 
-def test_names_do_not_disturb_each_other(clock: Clock):
+def test_names_have_separate_limits(clock: Clock):
     throttle = Throttle(limit=1, clock=clock)
     throttle.attempt(b"alice")
     throttle.attempt(b"bob")
@@ -55,7 +55,7 @@ def test_names_do_not_disturb_each_other(clock: Clock):
         throttle.attempt(b"alice")
 
 
-def test_what_is_forgiven_does_not_count(clock: Clock):
+def test_a_refunded_attempt_does_not_count(clock: Clock):
     throttle = Throttle(limit=2, clock=clock)
     throttle.attempt(b"alice")
     for _ in range(10):
@@ -66,7 +66,7 @@ def test_what_is_forgiven_does_not_count(clock: Clock):
         throttle.attempt(b"alice")
 
 
-def test_forgiving_a_stranger_is_nothing(clock: Clock):
+def test_a_refund_for_an_unknown_name_does_nothing(clock: Clock):
     throttle = Throttle(limit=1, clock=clock)
     throttle.forgive(b"alice")
     throttle.attempt(b"alice")
@@ -82,7 +82,7 @@ def test_memory_is_bounded(clock: Clock):
 
 
 def spend_all(budget: Budget, name: bytes) -> int:
-    """How much there is to spend, up to a hundred."""
+    """Return how much of a budget can be spent, up to a hundred."""
     for number in range(100):
         try:
             budget.spend(name)
@@ -91,7 +91,7 @@ def spend_all(budget: Budget, name: bytes) -> int:
     return 100
 
 
-def test_a_budget_is_a_burst_and_then_so_many_a_second(clock: Clock):
+def test_a_budget_allows_a_burst_and_then_a_rate(clock: Clock):
     budget = Budget(burst=10, per_second=2.0, clock=clock)
     assert spend_all(budget, b"a") == 10
     clock.now += 0.25
@@ -104,7 +104,7 @@ def test_a_budget_is_a_burst_and_then_so_many_a_second(clock: Clock):
     assert spend_all(budget, b"a") == 10
 
 
-def test_who_is_turned_away_is_told_when_there_is_something_again(clock: Clock):
+def test_a_rejection_says_when_to_retry(clock: Clock):
     budget = Budget(burst=1, per_second=0.125, clock=clock)
     budget.spend(b"a")
     clock.now += 2
@@ -115,7 +115,7 @@ def test_who_is_turned_away_is_told_when_there_is_something_again(clock: Clock):
     budget.spend(b"a")
 
 
-def test_what_is_paid_back_can_be_spent_and_is_no_more_than_the_burst(clock: Clock):
+def test_a_refund_can_be_spent_and_does_not_exceed_the_burst(clock: Clock):
     budget = Budget(burst=3, per_second=1.0, clock=clock)
     for _ in range(10):
         budget.spend(b"a")
@@ -126,7 +126,7 @@ def test_what_is_paid_back_can_be_spent_and_is_no_more_than_the_burst(clock: Clo
     assert spend_all(budget, b"a") == 1
 
 
-def test_names_have_budgets_of_their_own_and_without_a_name_there_is_none(clock: Clock):
+def test_each_name_has_its_own_budget_and_an_empty_name_has_none(clock: Clock):
     budget = Budget(burst=1, per_second=1.0, clock=clock)
     budget.spend(b"a")
     budget.spend(b"b")
@@ -138,13 +138,13 @@ def test_a_budget_without_a_rate_has_no_limit(clock: Clock):
     assert spend_all(Budget(burst=1, per_second=0.0, clock=clock), b"a") == 100
 
 
-def test_the_memory_of_a_budget_is_bounded(clock: Clock):
+def test_a_budget_uses_bounded_memory(clock: Clock):
     budget = Budget(burst=2, per_second=0.001, size=2, clock=clock)
     for name in (b"a", b"b", b"c"):
         budget.spend(name)
     assert len(budget._left) == 2
     budget.refund(b"c")
-    assert len(budget._left) == 1  # what is full need not be remembered
+    assert len(budget._left) == 1  # a full budget need not be stored
 
 
 @pytest.mark.parametrize(
@@ -163,5 +163,5 @@ def test_a_network_is_an_address_of_ipv4_or_64_bits_of_ipv6(one: str, other: str
 
 
 @pytest.mark.parametrize("client", ["", "unix", "192.0.2.1:80"])
-def test_what_is_no_address_is_nobodys(client: str):
+def test_an_invalid_address_has_no_network(client: str):
     assert network(client) == b""

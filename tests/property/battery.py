@@ -1,7 +1,7 @@
-"""A small battery of checks of the enforcement, which ends with status 1 where one fails.
+"""A small battery of checks of the enforcement, which exits with status 1 if a check fails.
 
-It is run in a process of its own, with the package to check on ``PYTHONPATH``: once as it is, and once for
-each way to break it.
+It runs in its own process, with the package to check on ``PYTHONPATH``: once unchanged, and once for
+each mutation.
 """
 
 import contextlib
@@ -72,7 +72,7 @@ def match_parameters():
 
 
 def mistakes_are_seen():
-    """The second pass finds what the first one did wrong."""
+    """The second pass detects errors of the first."""
     splice = enforce._splice
 
     def mistaken(old, new):

@@ -1,4 +1,4 @@
-"""A real Prometheus to ask how a text is to be read."""
+"""A real Prometheus that parses texts."""
 
 import contextlib
 import http.client
@@ -14,7 +14,7 @@ from tests.engines import PROMETHEUS3_FEATURES, UNQUOTED_NAMES, program_of
 
 
 class Prometheus:
-    """One connection, kept alive."""
+    """A persistent connection to Prometheus."""
 
     def __init__(self, port):
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
@@ -30,12 +30,12 @@ class Prometheus:
         return response.status == 200
 
     def formatted(self, text):
-        """The text as Prometheus prints it; None where it is refused."""
+        """Return the text as Prometheus prints it, or None if it rejects it."""
         answer = self._ask("format_query", text)
         return answer["data"] if answer["status"] == "success" else None
 
     def tree(self, text):
-        """The text's tree, an empty one where JSON has no form for it (NaN); None where it is refused."""
+        """Return the text's tree, empty if JSON cannot represent it (NaN); None if the text is rejected."""
         try:
             answer = self._ask("parse_query", text)
         except ValueError:
@@ -53,7 +53,7 @@ class Prometheus:
 
 @contextlib.contextmanager
 def running(program, folder, features=""):
-    """A Prometheus of its own on a free port, ended by its process at the end."""
+    """Start a Prometheus on a free port, and stop it at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -83,7 +83,7 @@ def running(program, folder, features=""):
 
 @pytest.fixture(scope="session")
 def prometheus(tmp_path_factory):
-    """The Prometheus on the path."""
+    """The Prometheus on ``PATH``."""
     program = shutil.which("prometheus")
     if program is None:
         pytest.skip("no prometheus on the path")
@@ -105,13 +105,13 @@ def prometheus3(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def prometheus3_features(tmp_path_factory):
-    """The same, with those that the project knows."""
+    """The same, with the experimental functions that the project supports."""
     with _prometheus3(tmp_path_factory, *PROMETHEUS3_FEATURES) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def prometheus3_unquoted(tmp_path_factory):
-    """The same, with names that need no quotes as well."""
+    """The same, and with an extended set of characters in unquoted names."""
     with _prometheus3(tmp_path_factory, *PROMETHEUS3_FEATURES, UNQUOTED_NAMES) as server:
         yield server

@@ -1,8 +1,8 @@
 """A fuzzer for scoping: bytes of known texts, mutated at random.
 
-``python -m tests.property.fuzz --seconds 60 --seed 1`` prints what it did, and ends with status 1 at the
-first input that breaks a rule: an exception that is no QueryError, a selector without the matcher, a text
-that was changed elsewhere, or more time than any input of 32 KiB may take.
+``python -m tests.property.fuzz --seconds 60 --seed 1`` prints statistics, and exits with status 1 at the
+first input that breaks a rule: an exception other than QueryError, a selector without the matcher, a text
+that was changed elsewhere, or an input that takes longer than any of 32 KiB should.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from chrysaetos.tenancy.scope import Scope
 __all__ = ["Failure", "fuzz", "mutate"]
 
 SECONDS_PER_INPUT = 2.0
-"""Some ten times what the slowest known input of 32 KiB takes."""
+"""About ten times the duration of the slowest known input of 32 KiB."""
 
 _LIMIT = 32 * 1024
 _BYTES = bytes(range(256))
@@ -33,10 +33,10 @@ class Failure(AssertionError):
 
 
 def fuzz(seconds, seed):
-    """Try mutated texts for some seconds; how many were tried, and how many were scoped.
+    """Try mutated texts for some seconds; return how many were tried, and how many were scoped.
 
     Raises:
-        Failure: one broke a rule.
+        Failure: an input broke a rule.
     """
     chance = random.Random(seed)  # noqa: S311  # not for secrets
     corpus = [
@@ -56,7 +56,7 @@ def fuzz(seconds, seed):
 
 
 def mutate(chance, data, corpus):
-    """A text with one change."""
+    """Return a text with one change."""
     at = chance.randrange(len(data) + 1)
     to = min(len(data), at + chance.choice((1, 1, 2, 4, 16)))
     old, new = data[at:to], b""
@@ -77,7 +77,7 @@ def mutate(chance, data, corpus):
             new = old + data[to:] + chance.choice((b"+", b" or ", b",", b"\n", b"")) + chance.choice(corpus)
             to = len(data)
         case 8 if chance.random() < 0.02:
-            # as long as a text may be
+            # the maximum length of a text
             part = old or b"("
             new = part * ((_LIMIT - len(data)) // len(part))
     return data[:at] + new + data[to:]

@@ -1,4 +1,4 @@
-"""Prometheus' own parser, as a program that reads many texts fast: see ``prometheus_parser/main.go``."""
+"""Prometheus' own parser, as a program that parses many texts fast: see ``prometheus_parser/main.go``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["GoParser", "Reading"]
 
 
 class Reading(NamedTuple):
-    """What the parser finds in a text.
+    """The result of parsing a text.
 
     Attributes:
         selectors: the matchers of each vector selector: name, operator, value.
@@ -38,11 +38,11 @@ class GoParser:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # It closes the pipes, which ends the program, and waits for that.
+        # This closes the pipes, which ends the program, and waits for its exit.
         self._process.__exit__(None, None, None)
 
     def read(self, texts: Sequence[str]) -> list[list[Reading]]:
-        """Return the different readings of each text over all of the parser's options; none if refused."""
+        """Return the different readings of each text with all parser options; none if it is rejected."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         lines = [text.encode("utf-8", "surrogatepass").hex() for text in texts]

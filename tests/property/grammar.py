@@ -1,8 +1,8 @@
 """Whole PromQL queries, production by production of Prometheus' grammar.
 
 :class:`Grammar` draws from any ``random.Random``: hypothesis' own (so that a failing query shrinks), or a
-seeded one for long runs. What it writes is meant to be accepted by Prometheus: types fit, selectors are not
-empty, regular expressions are RE2's. ``modern=False`` leaves out what Prometheus 2.42 does not know.
+seeded one for long runs. Prometheus should accept its output: types match, selectors are not
+empty, regular expressions are valid in RE2. ``modern=False`` omits features that Prometheus 2.42 lacks.
 """
 
 from __future__ import annotations
@@ -92,16 +92,16 @@ PIECES = (
     *("[", "]", ":", "@", "=", "=~", "!~", "!", "'", '"', "`", "\\", "\ud800", "\ufffd", "\0", "\u2028"),
     *("on", "ignoring", "group_left", "bool", "{", "}", "(", ")", ",", "</", ">/"),
 )
-"""PromQL's tokens, and some characters that are none."""
+"""PromQL's tokens, and some characters that are not tokens."""
 
 
 class Grammar:
-    """Writes queries.
+    """Generates queries.
 
     Args:
-        random: where all choices come from.
-        modern: whether to write what Prometheus 3 and its experimental features brought.
-        depth: how deep expressions nest at most.
+        random: the source of all choices.
+        modern: whether to use the features of Prometheus 3, including experimental ones.
+        depth: the maximum nesting of expressions.
     """
 
     def __init__(self, random: Random, *, modern: bool = True, depth: int = 4) -> None:
@@ -145,7 +145,7 @@ class Grammar:
         self._tokens.extend(tokens)
 
     def _keyword(self, word: str) -> None:
-        """A keyword in any case: the lexer does not mind."""
+        """Return a keyword in any case: the lexer ignores case."""
         if self._chance(15):
             word = self._pick((word.upper(), word.title()))
         self._tokens.append(word)
@@ -159,7 +159,7 @@ class Grammar:
             self._put(",")
 
     def _joined(self) -> str:
-        """The tokens with white space and comments between them, where these may or must stand."""
+        """Return the tokens with white space and comments where these are allowed or required."""
         pieces = [self._gap(must=False, comments=True)]
         in_brackets = after_number = False
         previous = ""
@@ -219,7 +219,7 @@ class Grammar:
         self._vector(depth)
 
     def _absent(self, depth: int) -> None:
-        """A call whose result has the labels that its selector demands, in so far as it is a selector."""
+        """Return a call whose result has the labels of its selector's equalities."""
         over_time = self._chance(40)
         self._put("absent_over_time" if over_time else "absent", "(")
         parentheses = self._random.randrange(3)
@@ -329,7 +329,7 @@ class Grammar:
             self._grouping(("vm", "project", "bool", "on", "le"))
             if self._chance(50):
                 self._keyword(self._pick(("group_left", "group_right")))
-                # without its own parentheses, it would take those of an operand for them
+                # without its own parentheses, it would use those of an operand
                 self._grouping(("k", "group_left", "by"))
         if self._modern and self._chance(25):
             self._fills()
@@ -364,7 +364,7 @@ class Grammar:
             self._scalar(depth - 1)
             self._put(")")
         else:
-            # a sign before an operand binds less than ^, and a scalar raised to a power stays one
+            # a sign before an operand binds less tightly than ^, and a power of a scalar is a scalar
             self._scalar(depth - 1)
             if self._chance(25):
                 self._put(self._pick(_COMPARISONS))
@@ -409,7 +409,7 @@ class Grammar:
         )
         self._put("[")
         if self._modern and self._chance(20):
-            # lex.go: a colon only behind a number
+            # lex.go: a colon only after a number
             self._put(self._pick(_DURATIONS), self._pick("+*"))
             self._duration_expression(2)
         else:
@@ -470,7 +470,7 @@ class Grammar:
 
     def _modified_selector(self) -> None:
         if self._modern and self._chance(4):
-            # without its own parentheses, the offset would go on behind an operator
+            # without its own parentheses, the offset would continue after an operator
             self._put("(")
             self._selector()
             self._keyword("offset")

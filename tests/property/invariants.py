@@ -1,4 +1,4 @@
-"""What must hold for a text and its scoped text, said without the code that makes the one from the other."""
+"""The invariants of a text and its scoped text, checked independently of the code that scopes."""
 
 import re
 
@@ -13,23 +13,23 @@ from chrysaetos.tenancy.portable import portable
 __all__ = ["HIGH_BYTE", "OTHER_READER_LIMIT", "check_scoping", "is_spliced", "own_reading"]
 
 HIGH_BYTE = re.compile(r"\\(?:x[89a-fA-F]|[23][0-7])")
-"""An escape of a byte above 127: promql-parser takes it for a code point."""
+"""An escape of a byte above 127: promql-parser treats it as a code point."""
 
 OTHER_READER_LIMIT = 2000
 """Characters: promql-parser overflows the stack on long chains."""
 
 
 def own_reading(text):
-    """Each selector's name and matchers, as the other reader gives them."""
+    """Name and matchers of each selector, as returned by the other parser."""
     return [(s.name, [(m.name, m.op, unquote(m.raw)) for m in s.matchers]) for s in parse(text).selectors]
 
 
 def check_scoping(text, scope, reader=read):
-    """Scope a query, look at the result from all sides, and return it.
+    """Scope a query, check all invariants of the result, and return it.
 
     Raises:
-        QueryError: the text is refused.
-        AssertionError: the result is not what it should be.
+        QueryError: the text is rejected.
+        AssertionError: the result breaks an invariant.
     """
     scoped = scope_query(text, scope)
     label, (value,) = scope.label, scope.values
@@ -42,7 +42,7 @@ def check_scoping(text, scope, reader=read):
         assert wanted.intersection((m.name, m.op, unquote(m.raw)) for m in selector.matchers), scoped
     assert len(selectors) == len(before.selectors) + len(before.infos), scoped
     if scope.matcher not in text and scope.regex_matcher not in text:
-        # What engines read differently is written otherwise first; tests/tenancy/test_portable.py has that.
+        # Texts that engines parse differently are rewritten first, see tests/tenancy/test_portable.py.
         spliced = scoped.replace(scope.regex_matcher, scope.matcher)
         assert is_spliced(portable(before), spliced, scope.matcher), (text, scoped)
     if len(scoped) < OTHER_READER_LIMIT and not HIGH_BYTE.search(scoped):
@@ -52,17 +52,17 @@ def check_scoping(text, scope, reader=read):
 
 
 def parse_roomy(text):
-    """Parse a scoped text, which may be longer than what a caller may send."""
+    """Parse a scoped text, which may be longer than a caller's."""
     return parse(text, Bounds(bytes=len(text) * 4, tokens=len(text) + 2, matchers=len(text)))
 
 
 def is_spliced(original, scoped, matcher):
-    """Whether taking the matcher out of the scoped text, with what its insertion needs, gives the original.
+    """Return whether removing the inserted matchers from the scoped text gives the original.
 
-    Each occurrence was inserted as ``{m}``, as ``m,``, as ``m`` between braces that were there, or as
-    ``,{m}``. All ways to read an occurrence are followed side by side.
+    Each occurrence was inserted as ``{m}``, as ``m,``, as ``m`` between existing braces, or as
+    ``,{m}``. All ways to read an occurrence are tried.
     """
-    places = {(0, 0)}  # how far in the original, how far in the scoped text
+    places = {(0, 0)}  # position in the original, position in the scoped text
     occurrence = scoped.find(matcher)
     while occurrence >= 0:
         behind = occurrence + len(matcher)

@@ -1,7 +1,7 @@
-"""An independent reader of PromQL: promql-parser, by its own tree.
+"""An independent parser of PromQL: promql-parser.
 
-It is no specification: it does not know all of PromQL, accepts some of what Prometheus refuses, panics on an
-offset out of range, and ends the process on long chains. But others wrote it, in another language.
+It is not authoritative: it lacks parts of PromQL, accepts some texts that Prometheus rejects, panics on an
+offset out of range, and overflows the stack on long chains. But it is independent, in another language.
 """
 
 import promql_parser
@@ -12,7 +12,7 @@ _OPS = {"MatchOp.Equal": "=", "MatchOp.NotEqual": "!=", "MatchOp.Re": "=~", "Mat
 
 
 def read(text):
-    """Each vector selector's name and matchers, in the order of the text; None where the text is refused."""
+    """Return name and matchers of each vector selector in the text's order, or None if it is rejected."""
     try:
         tree = promql_parser.parse(text)
     except (ValueError, OverflowError):

@@ -1,6 +1,6 @@
-"""Hypothesis strategies: queries, scopes, and texts that are no queries.
+"""Hypothesis strategies: queries, scopes, and texts that are not queries.
 
-``CHRYSAETOS_EXAMPLES`` says how many examples each property is tried with, for long runs.
+``CHRYSAETOS_EXAMPLES`` is the number of examples for each property, for long runs.
 """
 
 import os
@@ -30,7 +30,7 @@ def selectors(*, modern: bool = True):
 
 
 def scope_values():
-    """Tenants' identifiers: anything that is valid Unicode and not empty, hostile ones among them."""
+    """Project ids: any valid Unicode text that is not empty, including hostile ones."""
     hostile = (
         *("A", ".*", 'A"}', "A|B", "A\nB", "A\\", "ö", "\ufffd", "\x00", "A#", "`", "'", "𐍈", "}", '"'),
         *("\\n", "$^", "\x7f", "\u2028", "\\"),
@@ -40,7 +40,7 @@ def scope_values():
 
 
 def junk():
-    """Texts that are mostly no queries: any characters, and PromQL's own tokens in any order."""
+    """Texts that are mostly invalid: any characters, and PromQL's own tokens in any order."""
     mixed = st.lists(st.sampled_from(PIECES), max_size=25).flatmap(
         lambda parts: st.sampled_from(["", " "]).map(lambda gap: gap.join(parts))
     )

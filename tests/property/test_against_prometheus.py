@@ -1,4 +1,4 @@
-"""What a real Prometheus accepts is accepted here, and what it reads in a scoped text is scoped."""
+"""The parser accepts what a real Prometheus accepts, and every selector that Prometheus parses is scoped."""
 
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
@@ -17,8 +17,8 @@ A = Scope.of("project", "A")
 SCOPED = {("project", "=", "A"), ("project", "=~", "A")}  # the second in absent()
 CORPUS = [*ACCEPTED, *REJECTED, *(text for text, _ in HOSTILE if len(text) < 1000), *shared("accept.jsonl")]
 
-# Accepted by Prometheus 2.42, refused by 3.14 and here: any letter between two ranges is read as a colon, and
-# @ start() is not seen before a range.
+# Accepted by Prometheus 2.42, rejected by 3.14 and here: any letter between two ranges is parsed as a colon,
+# and @ start() is not recognized before a range.
 WRONG_IN_2 = ("in a duration", "no @ modifiers allowed before range")
 
 
@@ -27,14 +27,14 @@ def is_text(text):
 
 
 def check_formatted(prometheus, text):
-    """By what a Prometheus prints, which is in a form that leaves no doubt about its selectors."""
+    """Check the text that a Prometheus prints, whose selectors are unambiguous."""
     assume(is_text(text))
     printed = prometheus.formatted(text)
     assume(printed is not None)
     query, scoped = parse(text), scope_query(text, A)
     printed = prometheus.formatted(scoped)
     assert printed is not None, scoped
-    # An escaped byte that is not UTF-8 comes back as U+FFFD.
+    # An escaped byte that is not UTF-8 is printed as U+FFFD.
     seen = own_reading(printed.replace("\ufffd", "?"))
     assert len(seen) == len(query.selectors) + len(query.infos)
     assert all(SCOPED.intersection(matchers) for _, matchers in seen), printed
@@ -46,7 +46,7 @@ def test_queries(prometheus, text):
     check_formatted(prometheus, text)
 
 
-@settings(EXAMPLES, suppress_health_check=[HealthCheck.filter_too_much])  # most junk is no query
+@settings(EXAMPLES, suppress_health_check=[HealthCheck.filter_too_much])  # most generated texts are invalid
 @given(text=junk())
 def test_texts_that_may_be_queries(prometheus, text):
     try:
@@ -67,7 +67,7 @@ def test_the_corpus(prometheus):
 
 
 def selectors(tree):
-    """Each selector of a tree of /api/v1/parse_query, in the order of the text, and each call of info()."""
+    """Return the selectors of a tree of /api/v1/parse_query in order, and the calls of info()."""
     found, infos = [], []
     stack = [tree]
     while stack:
@@ -89,7 +89,7 @@ def selectors(tree):
 
 
 def own_selectors(text):
-    """The same, by the tree of this package."""
+    """Return the same from the tree of this package."""
     named = []
     for selector in parse(text).selectors:
         matchers = [(m.name, m.op, _as_json(unquote(m.raw))) for m in selector.matchers]
@@ -100,7 +100,7 @@ def own_selectors(text):
 
 
 def _as_json(value):
-    """Go writes a byte that is not UTF-8 as U+FFFD."""
+    """Replace bytes that are not UTF-8 by U+FFFD, as Go does."""
     return "".join("\ufffd" if "\udc80" <= character <= "\udcff" else character for character in value)
 
 
@@ -140,7 +140,7 @@ def test_queries_of_prometheus_3_without_experiments(prometheus3, text):
 @example(text="1 < bool.5")
 @example(text="vector(1) >= BOOL.5e1")
 def test_queries_of_prometheus_3_with_unquoted_names(prometheus3_unquoted, text):
-    """It reads some texts in another way than they were scoped in: then it must refuse them."""
+    """It parses some texts differently from the scoping: then it must reject them."""
     assume(is_text(text))
     try:
         scoped = scope_query(text, A)

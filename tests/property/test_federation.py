@@ -1,8 +1,8 @@
-"""The gate's answer is what the policy and the request both select, for any selectors.
+"""The gate returns exactly the series that both policy and request select, for any selectors.
 
-Thousands of generated ``match[]`` go through the gate to a real Prometheus; what they should select is found
-here, from the labels of the whole store, with Python's own comparisons. ``CHRYSAETOS_FEDERATION_EXAMPLES``
-says how many: 400 unless told otherwise, 5000 for a release.
+Thousands of generated ``match[]`` go through the gate to a real Prometheus. The expected series are computed
+here from the labels of the whole store, with Python's comparisons. ``CHRYSAETOS_FEDERATION_EXAMPLES``
+is their number: 400 by default, 5000 for a release.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = int(os.environ.get("CHRYSAETOS_FEDERATION_EXAMPLES", "400"))
 POLICIES = 20
-"""Different ones, each for the same share of the examples."""
+"""Different policies, each for the same share of the examples."""
 
 NAMES = ("project_vcpu_usage", "project_mb_usage", "secret_total", "up", "usage")
 VALUES = {
@@ -40,7 +40,7 @@ VALUES = {
 
 
 def store():
-    """Series that have some of the labels, and some that differ in one alone."""
+    """Series with some of the labels, and some that differ in only one label."""
     chosen = random.Random(5)  # noqa: S311
     series: set[frozenset[tuple[str, str]]] = set()
     while len(series) < 120:
@@ -53,10 +53,10 @@ STORE = store()
 
 
 class Generator:
-    """Selectors, each as text and as a function of a series' labels.
+    """Generates selectors, each as text and as a function of a series' labels.
 
     Args:
-        seed: what they are made from.
+        seed: the seed of the random numbers.
     """
 
     def __init__(self, seed):
@@ -95,7 +95,7 @@ class Generator:
         return text, lambda labels: bool(found(labels.get(label, ""))) != negated
 
     def pattern(self, known):
-        """A regular expression that Python and RE2 read in one way."""
+        """Return a regular expression with the same meaning in Python and RE2."""
         pick = self.random
         value = re.sub(r"[!-/:-@[-^`{-~]", lambda match: "\\" + match[0], pick.choice(known))
         forms = [value, ".*", ".+", "", f"(?:{value}|nowhere)", f"{value}|other", f"(?:{value})*"]
@@ -122,7 +122,7 @@ class Generator:
         return self.random.choice(("", "", "", " ", "\t", "\n", " # note }\n"))
 
     def encoded(self, text):
-        """A parameter, spelled in one of many ways."""
+        """Return a parameter in one of many spellings."""
         pick = self.random
         safe = pick.choice(("", '{}=~",()|*', "abcdefghij"))
         name = pick.choice(("match%5B%5D", "match%5b%5d", "match[]", "m%61tch[]"))
@@ -131,7 +131,7 @@ class Generator:
 
 
 def sets(checks):
-    """The series that any of the selectors selects."""
+    """Return the series that any of the selectors selects."""
     return {labels for labels in STORE if any(check(dict(labels)) for check in checks)}
 
 
@@ -172,7 +172,7 @@ async def gate(directory, url, selectors):
 
 
 def test_the_generator_reaches_what_is_to_be_compared():
-    """Many requests select something that the policy shows, and something that it does not."""
+    """Many requests select both allowed and other series."""
     overlapping = empty = 0
     for number in range(200):
         generator = Generator(number)

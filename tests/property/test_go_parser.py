@@ -1,6 +1,6 @@
-"""Nothing that is scoped here, and accepted by Prometheus' own parser, has a selector without the scope.
+"""No scoped text that Prometheus' own parser accepts has a selector without the scope.
 
-``CHRYSAETOS_PARSER_TEXTS`` says how many texts are tried (5,000), ``CHRYSAETOS_SEED`` which.
+``CHRYSAETOS_PARSER_TEXTS`` is the number of texts (5,000), ``CHRYSAETOS_SEED`` the seed.
 """
 
 import os
@@ -43,19 +43,19 @@ def go_parser():
 
 
 def unscoped(readings):
-    """Whether a reading has a selector without the scope, or a call of info() that selects on its own."""
+    """Return whether a reading has a selector without the scope, or a call of info() without a selector."""
     return any(not SCOPED.intersection(matchers) for one in readings for matchers in one.selectors) or any(
         arguments != 2 for one in readings for arguments in one.infos
     )
 
 
 def selectors(reading):
-    """How often a selector with these matchers is there, the scope's left out."""
+    """Count the selectors by their matchers, without the scope's."""
     return Counter(tuple(sorted(SCOPED.symmetric_difference({*one, *SCOPED}))) for one in reading.selectors)
 
 
 def same_but_scoped(before, after):
-    """Whether a scoped text selects what the caller's did, and for each bare info() one selector more."""
+    """Return whether a scoped text has the selectors of the original, and one more for each bare info()."""
     added = Counter({(): before.infos.count(1)})
     return selectors(before) + added == selectors(after)
 
@@ -99,7 +99,7 @@ def test_readings_that_differ_in_the_scope_alone(go_parser, before, after, same)
 
 
 def texts(chance):
-    """Texts without end: known ones, whole queries, what mutations make of both, and tokens in any order."""
+    """Yield texts without end: known ones, whole queries, mutations of both, and tokens in any order."""
     yield from KNOWN
     corpus = [text.encode("utf-8", "surrogatepass") for text in KNOWN]
     grammars = Grammar(chance), Grammar(chance, depth=2)
@@ -132,7 +132,7 @@ def test_what_both_accept_is_scoped(go_parser):
         before, after = (go_parser.read([pair[side] for pair in pairs]) for side in (0, 1))
         for (text, scoped), one, other in zip(pairs, before, after, strict=True):
             assert not unscoped(other), (SEED, scoped, other)
-            # What engines read differently is written in another form.
+            # Texts that engines parse differently are rewritten.
             if len(one) == len(other) == 1 and portable(parse(text)) == text:
                 assert same_but_scoped(one[0], other[0]), (SEED, text, scoped)
             both += bool(other)

@@ -1,4 +1,4 @@
-"""The enforcement is broken in many ways, one at a time; each time the battery must fail."""
+"""Break the enforcement in many ways, one at a time; each time the battery must fail."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ import chrysaetos
 ROOT = Path(__file__).parents[2]
 PARTS = ("__init__.py", "errors.py", "promql", "tenancy")
 
-# Module, what stands there, what stands there instead.
+# Module, a part of its source, and the replacement.
 BREAKS = {
     "a matrix selector's selector is not walked": ("promql/ast.py", "(node.selector,)", "()"),
     "a subquery is not walked": (
@@ -72,7 +72,7 @@ BREAKS = {
         "if found != expected:",
         "if found < 0:",
     ),
-    "the result is not looked at": (
+    "the matcher in the result is not compared": (
         "tenancy/enforce.py",
         "if text[own.start : own.end] == matcher:",
         'if own.name == matcher.partition("=")[0]:',
@@ -82,7 +82,7 @@ BREAKS = {
         'node.function.name == "info"',
         'node.function.name == "INFO"',
     ),
-    "inserted behind what follows": (
+    "inserted after the next character": (
         "tenancy/enforce.py",
         "(selector.name_end, ",
         "(selector.name_end + 1, ",
@@ -157,7 +157,7 @@ BREAKS = {
 
 
 def run(package):
-    """The battery's exit status and what it wrote, for the package below a folder."""
+    """Return the exit status and output of the battery, for a copy of the package in a directory."""
     command = [sys.executable, "-m", "tests.property.battery"]
     environment = {"PYTHONPATH": f"{package}:{ROOT}", "PYTHONDONTWRITEBYTECODE": "1", "PATH": ""}
     return subprocess.run(
@@ -167,7 +167,7 @@ def run(package):
 
 @pytest.fixture
 def package(tmp_path):
-    """A copy of what is checked."""
+    """A copy of the modules under test."""
     source, copy = Path(chrysaetos.__file__).parent, tmp_path / "chrysaetos"
     copy.mkdir()
     for part in PARTS:

@@ -15,7 +15,7 @@ from chrysaetos.tenancy.enforce import scope_query, scope_selector
 from chrysaetos.tenancy.portable import portable
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 
-# What promql-parser accepts though Prometheus refuses it, by the reason that is given here.
+# Texts that promql-parser accepts and Prometheus rejects, by the reason in our error.
 LAXER = re.compile(
     r"out of range$|timestamp out of bounds|duration must be greater than 0|division by zero"
     r"|'or' in label matching|label matchers in braces as argument 2"
@@ -24,7 +24,7 @@ LAXER = re.compile(
 
 
 def attempt(function, *arguments):
-    """What a function returns, or the QueryError that it raises."""
+    """Return the result of a function, or the QueryError that it raises."""
     try:
         return function(*arguments), None
     except QueryError as error:
@@ -38,7 +38,7 @@ def test_each_selector_carries_the_matcher_and_nothing_else_was_changed(text, va
     try:
         parse(text)
     except QueryError:
-        # An operator has drawn an operand out of an expression it was written for.
+        # An operator's precedence has taken an operand out of its expression.
         assume(False)  # positional in hypothesis
     check_scoping(text, Scope.of(label, value))
     assert scope_query(text, UNRESTRICTED) == text
@@ -65,7 +65,7 @@ def test_a_match_parameter_carries_the_matcher(text, value):
     (selector,) = parse_selector(scoped).selectors
     assert ("project", "=", value) in [(m.name, m.op, unquote(m.raw)) for m in selector.matchers]
     assert scope.matcher in text or is_spliced(portable(parse_selector(text)), scoped, scope.matcher)
-    # As a query it is the same selector.
+    # As a query, the selector is the same.
     assert scope_query(text, scope) == scoped
 
 
@@ -78,7 +78,7 @@ def test_what_another_reader_accepts_is_read_the_same_way(text):
     if error is None:
         assert own == seen or HIGH_BYTE.search(text)
     else:
-        # It also takes all of Unicode's white space for such.
+        # It also accepts all of Unicode's white space.
         assert LAXER.search(error.reason) or text[error.start :][:1].isspace(), error.reason
 
 
@@ -128,5 +128,5 @@ def test_white_space_and_comments_around_change_nothing(text):
     scoped, error = attempt(scope_query, text, scope)
     assume(error is None)
     assert scope_query(f"# a {{\n {text}", scope) == f"# a {{\n {scoped}"
-    assume(not text.endswith("\r"))  # with the line feed it is another line end
+    assume(not text.endswith("\r"))  # with a line feed, it is a different line end
     assert scope_query(f"({text}\n)", scope) == f"({scoped}\n)"

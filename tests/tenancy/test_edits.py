@@ -18,7 +18,7 @@ def test_a_text_without_edits_is_itself():
     [(0, 0), (1, 1), (2, 1), (3, 1), (4, 1), (5, 3), (6, 4), (7, 4), (8, 5), (9, 6)],
 )
 def test_what_was_written_has_the_index_of_its_start(index, original):
-    # "a" is kept, "bc" becomes "1234" and so on; "ef" is kept behind an insertion.
+    # "a" is kept, "bc" becomes "1234" and so on; "ef" is kept after an insertion.
     edits = [(1, 3, "1234"), (4, 4, "5")]
     assert edited("abcdef", edits) == "a1234d5ef"
     assert original_index(edits, index) == original

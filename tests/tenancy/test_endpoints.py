@@ -58,7 +58,7 @@ def test_only_what_changes_the_store_is_not_sent_twice():
     }
 
 
-def test_who_sees_one_project_alone_is_let_in_by_no_rule_where_answers_hold_everybodys():
+def test_no_rule_admits_a_scoped_caller_where_responses_contain_every_projects_data():
     for endpoint in ENDPOINTS:
         assert (endpoint.own_rule is None) is (endpoint.action is Action.OPERATOR)
 

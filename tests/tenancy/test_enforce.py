@@ -141,7 +141,7 @@ def test_bounds_are_the_callers_texts():
 
 
 def splice(monkeypatch, change):
-    """Let a change happen to each scoped text before it is checked."""
+    """Change each scoped text before it is checked."""
     original = enforce._splice
     monkeypatch.setattr(enforce, "_splice", lambda query, matcher: change(original(query, matcher)))
 

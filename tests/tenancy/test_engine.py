@@ -1,4 +1,4 @@
-"""What a scoped request tells the engine."""
+"""The additions to scoped requests for the engine."""
 
 from urllib.parse import parse_qsl
 
@@ -133,12 +133,12 @@ def test_a_bucket_is_below_their_number(project):
 
 
 @pytest.mark.parametrize("name", ["", "..", "a|b", "a/b", "a b", "ä", "a" * 151, "a:b"])
-def test_a_name_that_is_no_tenants_is_refused(name):
+def test_an_invalid_tenant_name_is_rejected(name):
     with pytest.raises(ValueError, match="cannot be the name"):
         Tenants({"A": name})
 
 
-def test_the_rest_has_one_kind_of_tenant():
+def test_buckets_exclude_a_tenant_for_all_other_projects():
     with pytest.raises(ValueError, match="set only one"):
         Tenants({"*": "rest"}, 3)
 
@@ -165,11 +165,11 @@ def test_the_rest_has_one_kind_of_tenant():
         ({}, {"X": "{tenant}"}, "requires the tenants of projects"),
     ],
 )
-def test_what_cannot_be_sent_ends_the_start(parameters, headers, reason):
+def test_invalid_templates_fail_the_start(parameters, headers, reason):
     with pytest.raises(ValueError, match=reason):
         EngineScoping(parameters, headers)
 
 
-def test_tenants_that_nothing_is_told_of_end_the_start():
+def test_unused_tenants_fail_the_start():
     with pytest.raises(ValueError, match="requires the tenants of projects"):
         EngineScoping({"p": "{project}"}, {}, Tenants({"A": "gold"}))

@@ -191,7 +191,7 @@ def test_where_descriptions_differ_only_what_they_agree_on_is_shown():
 
 
 def test_a_description_of_a_metric_that_the_scope_has_not_is_left_out():
-    """B has a gauge by the name of A's family."""
+    """B has a gauge with the name of A's family."""
     data = {"cpu": [about("counter", "of A"), about("gauge", "of B")]}
     assert filter_metadata(data, {"cpu_total"}, {}) == {"cpu": [about("counter", "of A")]}
 

@@ -83,7 +83,7 @@ def test_a_metric_cannot_have_two_labels():
 )
 def test_each_selector_gets_the_label_of_its_metric(query, scoped):
     assert scope_query(query, SCOPE) == scoped
-    # What was scoped is not scoped otherwise: it stays safe, and means the same.
+    # Scoping a scoped text again is safe and does not change its meaning.
     scope_query(scoped, SCOPE)
 
 
@@ -104,7 +104,7 @@ def test_several_tenants_have_the_label_of_the_metric_too():
 
 @pytest.mark.parametrize("wrong", ["", 'project="A"', 'project_id="B"'])
 def test_a_selector_with_the_label_of_another_metric_is_noticed(monkeypatch, wrong):
-    """Break the first pass: the second one has to see it."""
+    """Break the first pass: the second one must detect it."""
     monkeypatch.setattr(enforce, "_splice", lambda *_: f"ceilometer_x{{{wrong}}}")
     with pytest.raises(EnforcementError):
         scope_query("ceilometer_x", SCOPE)

@@ -1,4 +1,4 @@
-"""Which of the shown rule groups a request asks for."""
+"""Pages of the visible rule groups."""
 
 import copy
 import hashlib
@@ -86,6 +86,6 @@ def test_pages_follow_each_other():
         ({"match[]": ["up"]}, "match"),
     ],
 )
-def test_a_parameter_that_cannot_be_used_is_refused(asked, message):
+def test_an_invalid_parameter_is_rejected(asked, message):
     with pytest.raises(BadRequest, match=message):
         pick(copy.deepcopy(GROUPS), asked)

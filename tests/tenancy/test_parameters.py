@@ -99,7 +99,7 @@ def test_an_empty_value_is_one_that_was_not_given(path, name):
     text = urlencode({key: required[key] for key, one in endpoint.parameters.items() if one.required})
     empty = f"{text}&{name}="
     assert Binder().bind(endpoint, A, empty.encode(), None) == Binder().bind(endpoint, A, text.encode(), None)
-    # It counts as given, all the same: an engine may take the last of two.
+    # It still counts as given: an engine may use the last of two.
     with pytest.raises(BadRequest, match="more than once"):
         Binder().bind(endpoint, A, f"{empty}&{name}=1".encode(), None)
 

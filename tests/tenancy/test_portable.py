@@ -1,4 +1,4 @@
-"""Texts that engines would split at different places."""
+"""Texts that engines would tokenize differently."""
 
 import pytest
 
@@ -89,7 +89,7 @@ def test_what_all_engines_read_alike_stays_as_it_is(text):
 def test_what_engines_would_read_otherwise_is_written_so_that_they_agree(text, expected):
     assert portable(parse(text)) == expected
     assert portable(parse(expected)) == expected
-    # It means the same to Prometheus.
+    # It has the same meaning in Prometheus.
     before, after = parse(text), parse(expected)
     assert [
         [(matcher.name, matcher.op, unquote(matcher.raw)) for matcher in selector.matchers]

@@ -23,7 +23,7 @@ def test_the_example_is_what_it_says():
     [
         ("1:1", "1:1"),
         ("1:5", "1:5"),  # up
-        ("1:7", "1:7"),  # the inserted braces are behind it
+        ("1:7", "1:7"),  # the inserted braces come after it
         ("1:9", "1:7"),
         ("1:14", "1:7"),
         ("1:16", "1:9"),

@@ -208,5 +208,5 @@ def test_whatever_passes_is_scoped(message):
         return
     queries = read_queries(result)
     assert all(matchers and matchers[-1] == OWN for matchers in queries)
-    # It is understood in one way only: a second pass adds the same and changes nothing else.
+    # It has only one meaning: a second pass adds the same and changes nothing else.
     assert [matchers[:-1] for matchers in read_queries(scoped(result))] == queries

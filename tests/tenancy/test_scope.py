@@ -1,4 +1,4 @@
-"""What a caller may see."""
+"""Scopes of callers."""
 
 import dataclasses
 import re

@@ -21,11 +21,11 @@ LIMIT = 1 << 20
         (b"\x03\xf4\x02\x00abc", b"abc"),
         (b"\x03\xf8\x02\x00\x00abc", b"abc"),
         (b"\x03\xfc\x02\x00\x00\x00abc", b"abc"),
-        (b"\x83\x00\x08abc", b"abc"),  # a varint may be longer than it has to be
-        (b"\x07\x08abc\x01\x03", b"abcabca"),  # a copy with an offset of eleven bits
-        (b"\x06\x08abc\x0a\x03\x00", b"abcabc"),  # of sixteen
-        (b"\x06\x08abc\x0b\x03\x00\x00\x00", b"abcabc"),  # of thirty-two
-        (b"\x0b\x00a\x19\x01", b"a" * 11),  # a copy that reaches into itself
+        (b"\x83\x00\x08abc", b"abc"),  # a varint may be longer than necessary
+        (b"\x07\x08abc\x01\x03", b"abcabca"),  # a copy with an 11-bit offset
+        (b"\x06\x08abc\x0a\x03\x00", b"abcabc"),  # a 16-bit offset
+        (b"\x06\x08abc\x0b\x03\x00\x00\x00", b"abcabc"),  # a 32-bit offset
+        (b"\x0b\x00a\x19\x01", b"a" * 11),  # a copy that overlaps its own output
         (b"\x09\x04ab\x0d\x02", b"ababababa"),
     ],
 )
@@ -52,18 +52,18 @@ def test_what_a_real_compressor_wrote_is_read():
         b"\x80\x80\x80\x80\x80\x00",
         b"\xff\xff\xff\xff\x7f",
         b"\x03",  # content is missing
-        b"\x03\x08ab",  # a literal that is cut
+        b"\x03\x08ab",  # a truncated literal
         b"\x03\xf0",
         b"\x03\xf4\x02",
-        b"\x02\x08abc",  # more than was stated
-        b"\x04\x08abc",  # less
-        b"\x07\x08abc\x01",  # a copy that is cut
+        b"\x02\x08abc",  # more than the stated length
+        b"\x04\x08abc",  # less than the stated length
+        b"\x07\x08abc\x01",  # a truncated copy
         b"\x07\x08abc\x0a\x03",
         b"\x07\x08abc\x0b\x03\x00\x00",
-        b"\x07\x08abc\x01\x00",  # of nothing
-        b"\x07\x08abc\x01\x04",  # of what was before the beginning
+        b"\x07\x08abc\x01\x00",  # a copy with offset 0
+        b"\x07\x08abc\x01\x04",  # a copy from before the beginning
         b"\x04\x01\x01",
-        b"\x05\x08abc\x01\x03",  # a copy of more than was stated
+        b"\x05\x08abc\x01\x03",  # a copy beyond the stated length
         b"\x04\xfc\xff\xff\xff\xff",
     ],
 )

@@ -40,7 +40,7 @@ async def asked(outcome):
     return answer, exchange
 
 
-async def test_what_the_door_sends_is_counted_and_has_an_id():
+async def test_responses_are_counted_and_have_an_id():
     async def outcome(send):
         await send_response(send, (200, [(b"a", b"b")], b"body"))
 
@@ -50,13 +50,13 @@ async def test_what_the_door_sends_is_counted_and_has_an_id():
     assert (exchange.status, exchange.sent, exchange.complete, exchange.error) == (200, 4, True, "")
 
 
-async def test_an_error_becomes_its_answer():
+async def test_an_api_error_is_rendered():
     answer, exchange = await asked(Forbidden("no"))
     assert (answer.status, answer.json["error"]) == (403, "no")
     assert (exchange.status, exchange.error) == (403, "forbidden")
 
 
-async def test_a_defect_becomes_an_answer_that_tells_nothing(caplog):
+async def test_an_exception_is_rendered_without_details(caplog):
     answer, exchange = await asked(RuntimeError("secret"))
     assert answer.status == 500
     assert b"secret" not in answer.body
@@ -64,7 +64,7 @@ async def test_a_defect_becomes_an_answer_that_tells_nothing(caplog):
     assert "secret" in caplog.text
 
 
-async def test_a_defect_behind_the_beginning_of_an_answer_leaves_it_unfinished():
+async def test_an_exception_after_the_start_leaves_the_response_incomplete():
     async def outcome(send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise RuntimeError
@@ -73,12 +73,12 @@ async def test_a_defect_behind_the_beginning_of_an_answer_leaves_it_unfinished()
     assert (answer.status, answer.complete, exchange.complete) == (200, False, False)
 
 
-async def test_a_client_that_has_gone_gets_nothing():
+async def test_a_client_that_has_disconnected_gets_nothing():
     answer, exchange = await asked(ClientDisconnected())
     assert (answer.status, exchange.status) == (0, CLIENT_DISCONNECTED)
 
 
-async def test_a_cancelled_request_is_told_and_stays_cancelled():
+async def test_a_cancelled_request_is_observed_and_stays_cancelled():
     watcher = Watcher()
     client = AsgiClient(Application(Handler(asyncio.CancelledError()), observers=[watcher]))
     with pytest.raises(asyncio.CancelledError):
@@ -116,7 +116,7 @@ async def lifespan(*services, on_close=()):
     return sent
 
 
-async def test_companions_end_in_the_other_order_and_what_they_use_after_them():
+async def test_services_stop_in_reverse_order_and_on_close_runs_after_them():
     calls = []
 
     async def close():
@@ -129,5 +129,5 @@ async def test_companions_end_in_the_other_order_and_what_they_use_after_them():
     assert calls == ["a starts", "b starts", "b ends", "a ends", "closed"]
 
 
-async def test_a_companion_that_cannot_start_ends_the_start():
+async def test_a_service_that_cannot_start_fails_the_start():
     assert await lifespan(LifespanService("a", [], fails=True)) == ["startup.failed"]

@@ -1,4 +1,4 @@
-"""CORS: what a page of another origin may do, end to end through the application."""
+"""CORS: requests of pages of other origins, through the whole application."""
 
 from contextlib import asynccontextmanager
 
@@ -72,7 +72,7 @@ def configured(tmp_path, text):
 
 @pytest.fixture
 def gateway(tmp_path):
-    """Call it with the text of a configuration file: a gateway with its ``[cors]``."""
+    """Call it with the text of a configuration file; it returns a gateway with its ``[cors]``."""
 
     @asynccontextmanager
     async def start(text=LISTED, **options):
@@ -98,7 +98,7 @@ def gateway(tmp_path):
 
 
 def spoken(response):
-    """The headers of CORS, without their common beginning, and Vary."""
+    """Return the CORS headers, without their common prefix, and Vary."""
     found = {}
     for name, value in response.headers:
         if name == b"vary" or name.startswith(b"access-control-"):
@@ -108,7 +108,7 @@ def spoken(response):
 
 
 def plain(response):
-    """All of an answer but its request id."""
+    """Return a response without its request id."""
     headers = [pair for pair in response.headers if pair[0] != b"x-openstack-request-id"]
     return response.status, headers, response.body
 
@@ -121,7 +121,7 @@ SIMPLE = (
 
 
 @pytest.mark.parametrize("text", ["", "[cors]\nallowed_origin =\n", "[cors]\nallow_methods = GET\n"])
-async def test_without_an_origin_there_is_no_cors(gateway, text):
+async def test_a_request_without_an_origin_gets_no_cors_headers(gateway, text):
     async with gateway(text) as g:
         response = await g.preflight()
         assert (response.status, response.header(b"allow")) == (405, b"GET, POST")
@@ -130,7 +130,7 @@ async def test_without_an_origin_there_is_no_cors(gateway, text):
         assert (response.status, spoken(response)) == (200, {})
 
 
-def test_what_is_not_configured_is_none(tmp_path):
+def test_without_configuration_there_is_no_cors(tmp_path):
     assert load_cors(configured(tmp_path, "")) is None
     conf = configured(tmp_path, "[DEFAULT]\nauth_mode = noauth\n")
     assert build(conf).application._cors is None
@@ -143,7 +143,7 @@ async def test_the_configuration_reaches_the_application(tmp_path):
     assert response.header(b"access-control-allow-origin") == PAGE
 
 
-async def test_a_preflight_says_what_a_page_may_do(gateway):
+async def test_a_preflight_lists_what_is_allowed(gateway):
     async with gateway() as g:
         response = await g.preflight(names=b"x-auth-token, content-type")
         assert (response.status, response.body, response.complete) == (204, b"", True)
@@ -166,7 +166,7 @@ async def test_a_preflight_says_what_a_page_may_do(gateway):
         ("/healthcheck", b"GET", "GET"),
     ],
 )
-async def test_a_preflight_names_the_methods_that_both_path_and_operator_allow(
+async def test_a_preflight_lists_methods_that_both_endpoint_and_operator_allow(
     gateway, target, asked, methods
 ):
     async with gateway() as g:
@@ -174,7 +174,7 @@ async def test_a_preflight_names_the_methods_that_both_path_and_operator_allow(
         assert (response.status, spoken(response)["allow-methods"]) == (204, methods)
 
 
-async def test_a_preflight_is_told(gateway):
+async def test_a_preflight_is_observed(gateway):
     async with gateway() as g:
         response = await g.preflight()
         (exchange,) = g.watcher.seen
@@ -189,7 +189,7 @@ async def test_a_preflight_is_told(gateway):
 
 
 @pytest.mark.parametrize("origin", [*STRANGERS, None])
-async def test_a_preflight_of_a_stranger_is_answered_as_without_cors(gateway, origin):
+async def test_a_preflight_of_another_origin_is_handled_as_without_cors(gateway, origin):
     async with gateway() as g, gateway("") as without:
         response = await g.preflight(origin=origin)
         assert response.status == 405
@@ -198,7 +198,7 @@ async def test_a_preflight_of_a_stranger_is_answered_as_without_cors(gateway, or
 
 
 @pytest.mark.parametrize("origin", [*STRANGERS, None])
-async def test_an_answer_to_a_stranger_is_the_one_without_cors(gateway, origin):
+async def test_a_response_to_another_origin_has_no_cors_headers(gateway, origin):
     async with gateway() as g, gateway("") as without:
         response = await g.get("/api/v1/query?query=up", origin, TOKEN)
         assert response.status == 200
@@ -207,7 +207,7 @@ async def test_an_answer_to_a_stranger_is_the_one_without_cors(gateway, origin):
         )
 
 
-async def test_two_origins_are_none(gateway):
+async def test_two_origin_headers_are_rejected(gateway):
     async with gateway() as g:
         second = (b"origin", b"http://[::1]:3000")
         assert spoken(await g.get("/healthcheck", PAGE, second)) == {}
@@ -243,7 +243,7 @@ async def test_only_options_is_a_preflight(gateway):
         assert (await g.get("/api/v1/query?query=up", PAGE, asking)).status == 401
 
 
-async def test_every_line_of_asked_headers_counts(gateway):
+async def test_every_line_of_requested_headers_is_checked(gateway):
     async with gateway() as g:
         more = [
             (b"access-control-request-method", b"GET"),
@@ -274,7 +274,7 @@ async def test_a_page_may_read_every_answer_of_its_requests(gateway, method, tar
         assert spoken(response) == ALLOWED | {"expose-headers": OPENSTACK}
 
 
-async def test_a_page_may_read_that_something_failed(gateway, caplog):
+async def test_a_page_may_read_errors(gateway, caplog):
     async with gateway() as g:
         g.identity.warm.add("unknown")  # makes the fake fail with a KeyError
         response = await g.get("/api/v1/query?query=up", PAGE, (b"x-auth-token", b"unknown"))
@@ -282,20 +282,20 @@ async def test_a_page_may_read_that_something_failed(gateway, caplog):
         assert "KeyError" in caplog.text
 
 
-async def test_an_origin_is_told_its_own_name_only(gateway):
+async def test_the_response_names_only_the_requests_origin(gateway):
     async with gateway() as g:
         assert (
             spoken(await g.get("/healthcheck", b"http://[::1]:3000"))["allow-origin"] == "http://[::1]:3000"
         )
 
 
-async def test_a_preflight_is_below_the_prefix(gateway):
+async def test_a_preflight_has_the_path_prefix(gateway):
     async with gateway(path_prefix="/metric-storage") as g:
         assert (await g.preflight("/metric-storage/api/v1/query")).status == 204
         assert (await g.preflight("/api/v1/query")).status == 404
 
 
-async def test_the_operators_values_count(gateway):
+async def test_the_configured_values_are_used(gateway):
     text = f"""{LISTED}
 allow_credentials = false
 expose_headers = X-One, X-Two,
@@ -317,13 +317,13 @@ allow_headers = Authorization
         assert spoken(await g.get("/healthcheck")) == allowed | {"expose-headers": "X-One, X-Two"}
 
 
-async def test_empty_values_leave_the_headers_out(gateway):
+async def test_empty_lists_omit_the_headers(gateway):
     async with gateway(f"{LISTED}expose_headers =\nmax_age =\n") as g:
         assert "max-age" not in spoken(await g.preflight())
         assert spoken(await g.get("/healthcheck")) == ALLOWED
 
 
-async def test_every_origin_is_a_star_and_null_is_none(gateway):
+async def test_star_allows_every_origin_but_null(gateway):
     async with gateway("[cors]\nallowed_origin = *\nallow_credentials = false\n") as g:
         response = await g.preflight(origin=b"https://anything.example")
         assert (response.status, spoken(response)["allow-origin"]) == (204, "*")
@@ -333,7 +333,7 @@ async def test_every_origin_is_a_star_and_null_is_none(gateway):
         assert (await g.preflight(origin=b"null")).status == 405
 
 
-async def test_null_counts_where_it_is_listed(gateway):
+async def test_null_is_allowed_if_listed(gateway):
     async with gateway("[cors]\nallowed_origin = null\n") as g:
         assert spoken(await g.get("/healthcheck", b"null"))["allow-origin"] == "null"
         assert spoken(await g.get("/healthcheck")) == {}

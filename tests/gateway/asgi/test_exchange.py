@@ -1,11 +1,11 @@
-"""What is recorded of a request."""
+"""The details that are recorded of a request."""
 
 from chrysaetos.errors import HeadersTooLarge
 from chrysaetos.gateway.asgi.exchange import Exchange
 from chrysaetos.http.server.server import RefusedRequest
 
 
-def test_a_refused_request_is_an_exchange_that_has_ended():
+def test_a_rejected_request_is_a_completed_exchange():
     refused = RefusedRequest(HeadersTooLarge("too much"), "192.0.2.1", "POST", "/b", answer_bytes=70)
     exchange = Exchange.of_rejected(refused)
     assert (exchange.client, exchange.method, exchange.path) == ("192.0.2.1", "POST", "/b")

@@ -24,7 +24,7 @@ GOOD = "/federate?match[]=up"
 
 
 class Handler:
-    """Every request goes to the gate."""
+    """A handler that sends every request to the gate."""
 
     def __init__(self, gate):
         self._gate = gate
@@ -69,7 +69,7 @@ async def here(directory, script=None, **limits):
         await upstream.close()
 
 
-async def test_what_the_gate_admits_is_asked_for_and_passed_on(tmp_path):
+async def test_an_admitted_request_is_sent_and_its_response_relayed(tmp_path):
     async with here(tmp_path) as h:
         response = await h.get()
         assert (response.status, response.body, response.complete) == (200, BODY, True)
@@ -85,7 +85,7 @@ async def test_what_the_gate_admits_is_asked_for_and_passed_on(tmp_path):
         assert {field.partition(b":")[0] for field in fields if field} == {b"Host", b"User-Agent"}
 
 
-async def test_of_the_clients_headers_only_gzip_goes_on(tmp_path):
+async def test_only_gzip_of_the_clients_headers_is_forwarded(tmp_path):
     async with here(tmp_path) as h:
         await h.get(GOOD, (b"accept-encoding", b"gzip, br"), (b"cookie", b"c"), (b"x-roles", b"admin"))
         head = h.server.requests[0].lower()
@@ -95,7 +95,7 @@ async def test_of_the_clients_headers_only_gzip_goes_on(tmp_path):
         assert b"authorization" not in head
 
 
-async def test_what_is_known_of_a_request_is_noted(tmp_path):
+async def test_details_are_recorded_on_the_exchange(tmp_path):
     async with here(tmp_path) as h:
         await h.get()
         await h.get("/federate?match[]=secret")
@@ -139,7 +139,7 @@ async def test_each_portal_has_its_own_rate(tmp_path):
         assert (await h.get(name="other")).status == 200
 
 
-async def test_each_portal_has_its_own_number_of_requests_under_way(tmp_path):
+async def test_each_portal_has_its_own_limit_of_concurrent_requests(tmp_path):
     async with here(tmp_path, silence, requests=2, timeout=0.5) as h:
         waiting = [asyncio.create_task(h.get()) for _ in range(2)]
         await h.reached(2)
@@ -173,7 +173,7 @@ class _From(AsgiClient):
         self._app = addressed
 
 
-async def test_an_answer_that_takes_too_long_in_all_is_given_up(tmp_path):
+async def test_a_response_that_takes_too_long_in_total_is_aborted(tmp_path):
     async def dripping(peer):
         await peer.request()
         await peer.send(answer(b"x" * 1000)[:-900])
@@ -190,7 +190,7 @@ async def test_an_answer_that_takes_too_long_in_all_is_given_up(tmp_path):
         assert (response.status, response.json["errorType"]) == (504, "timeout")
 
 
-async def test_a_long_answer_is_refused_or_broken_off(tmp_path):
+async def test_a_response_over_the_limit_is_an_error_or_aborted(tmp_path):
     async with here(tmp_path, response_bytes=len(BODY) - 1) as h:
         assert (await h.get()).status == 422
 
@@ -218,7 +218,7 @@ async def test_a_long_answer_is_refused_or_broken_off(tmp_path):
         (b"302 Found", b"", 502),
     ],
 )
-async def test_what_the_upstream_says_of_itself_is_not_for_portals(tmp_path, status, body, expected):
+async def test_errors_of_the_upstream_itself_are_not_relayed_to_portals(tmp_path, status, body, expected):
     headers = (b"Location: http://elsewhere/", b'WWW-Authenticate: Basic realm="x"')
     async with here(tmp_path, answering(answer(body, status=status, headers=headers))) as h:
         response = await h.get()
@@ -243,6 +243,6 @@ async def test_what_the_upstream_says_of_itself_is_not_for_portals(tmp_path, sta
         ([(b"x-auth-token", b"gAAAA"), (b"authorization", b"Bearer cft_x")], True),
     ],
 )
-def test_a_portal_is_known_by_the_one_credential_that_it_shows(headers, takes):
+def test_a_portal_is_identified_by_its_only_credential(headers, takes):
     scope = {"raw_path": b"/any", "query_string": b"", "method": "GET", "headers": headers}
     assert PortalHandler.takes(Request(scope, GatewayOptions())) is takes

@@ -1,4 +1,4 @@
-"""What is counted of portals."""
+"""The metrics of portals."""
 
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -16,7 +16,7 @@ def exchange(caller, status, *, complete=True):
     return made
 
 
-def test_portals_are_counted_by_name_and_nobody_else(tmp_path):
+def test_only_portals_are_counted_by_name(tmp_path):
     file = tmp_path / "tokens.json"
     tokens = [
         new_token(name, Policy(("up",)), now=0.0, expires=expires)[1]

@@ -22,11 +22,11 @@ def configured(directory, **options):
     return load_conf(["--config-file", str(file)])
 
 
-def test_without_a_token_file_there_is_no_door(tmp_path):
+def test_without_a_token_file_there_is_no_gate(tmp_path):
     assert load_gate(configured(tmp_path), UPSTREAM) == (None, ())
 
 
-def test_a_token_file_opens_it_with_its_limits_and_metrics(tmp_path):
+def test_a_token_file_enables_the_gate_with_limits_and_metrics(tmp_path):
     tokens = tmp_path / "tokens.json"
     write_tokens(tokens, [new_token("portal", Policy(("up",)), now=0.0, expires=None)[1]])
     conf = configured(
@@ -50,6 +50,6 @@ def test_a_token_file_opens_it_with_its_limits_and_metrics(tmp_path):
     assert b'chrysaetos_federation_token_expires_timestamp_seconds{token="portal"} +Inf' in shown
 
 
-def test_a_token_file_that_cannot_be_used_ends_the_start(tmp_path):
+def test_an_invalid_token_file_fails_the_start(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
         build(configured(tmp_path, tokens_file=tmp_path / "none.json"))

@@ -45,7 +45,7 @@ async def ready(health):
         (None, "Prometheus cannot be reached"),
     ],
 )
-async def test_the_upstreams_status_decides_whether_it_is_ready(status, state):
+async def test_readiness_depends_on_the_upstreams_status(status, state):
     health = Health(identity=FakeIdentity({}), upstream=Upstream(status))
     ok = state == "ok"
     assert await ready(health) == (
@@ -54,7 +54,7 @@ async def test_the_upstreams_status_decides_whether_it_is_ready(status, state):
     )
 
 
-async def test_the_state_is_kept_for_a_moment():
+async def test_readiness_is_cached_briefly():
     now = [100.0]
     upstream = Upstream(200)
     health = Health(identity=FakeIdentity({}), upstream=upstream, clock=lambda: now[0])

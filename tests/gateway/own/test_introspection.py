@@ -1,4 +1,4 @@
-"""What the gateway tells a caller of himself, and of what it makes of his requests."""
+"""``whoami`` and ``explain``."""
 
 import asyncio
 import base64
@@ -62,7 +62,7 @@ class Gateway:
         return response.json["data"]
 
     def received(self):
-        """Name and value of each parameter of the last request that the upstream got."""
+        """Return name and value of each parameter of the last request to the upstream."""
         head, _, body = self.server.requests[-1].partition(b"\r\n\r\n")
         query = head.split(b" ")[1].partition(b"?")[2]
         return parse_qsl((query + b"&" + body).decode(), keep_blank_values=True)
@@ -88,7 +88,7 @@ async def gateway(labels=None, **options):
 # whoami
 
 
-async def test_other_tasks_run_between_the_decisions_of_one_answer():
+async def test_other_tasks_run_between_decisions():
     turns = 0
 
     async def other_requests():
@@ -104,7 +104,7 @@ async def test_other_tasks_run_between_the_decisions_of_one_answer():
     assert turns >= sum(endpoint.guarded for endpoint in ENDPOINTS)
 
 
-async def test_a_tenant_is_told_who_it_is():
+async def test_whoami_for_a_tenant():
     async with gateway() as g:
         response = await g.ask("/-/whoami")
         assert (response.status, response.header(b"content-type")) == (200, b"application/json")
@@ -140,7 +140,7 @@ async def test_a_tenant_is_told_who_it_is():
         ("system", "system", {"none"}),
     ],
 )
-async def test_everybody_who_is_known_is_told(who, scope, reach):
+async def test_whoami_for_every_kind_of_caller(who, scope, reach):
     async with gateway() as g:
         response = await g.ask("/-/whoami", who)
         data = response.json["data"]
@@ -152,7 +152,7 @@ async def test_everybody_who_is_known_is_told(who, scope, reach):
         assert data["expires_at"] is None
 
 
-async def test_who_is_not_known_is_told_nothing():
+async def test_unknown_callers_are_rejected():
     async with gateway() as g:
         for path in ("/-/whoami", "/-/explain?query=up"):
             response = await g.ask(path, "nobody")
@@ -177,8 +177,8 @@ def basic(user):
         ([], None),
     ],
 )
-async def test_the_kind_of_credential_is_told_and_nothing_of_the_credential(headers, kind):
-    """Without authentication, whatever is sent is let in."""
+async def test_whoami_has_the_kind_of_credential_but_no_secret(headers, kind):
+    """Without authentication, any credentials are accepted."""
 
     class Everybody(FakeIdentity):
         def cached(self, _headers):
@@ -198,7 +198,7 @@ async def test_the_kind_of_credential_is_told_and_nothing_of_the_credential(head
     assert b"0123abc" not in response.body
 
 
-async def test_who_sees_the_projects_of_a_domain_is_told_so(monkeypatch):
+async def test_whoami_for_a_caller_who_sees_a_domain(monkeypatch):
     async def of_domain(*_):
         return Scope.of("project", "A", "B")
 
@@ -214,7 +214,7 @@ async def test_who_sees_the_projects_of_a_domain_is_told_so(monkeypatch):
 # explain
 
 
-async def test_a_tenant_is_told_what_becomes_of_a_query():
+async def test_explain_for_a_tenant():
     async with gateway() as g:
         assert await g.explain(("query", "sum(up) # é")) == {
             "endpoint": "query",
@@ -228,7 +228,7 @@ async def test_a_tenant_is_told_what_becomes_of_a_query():
         assert g.server.requests == []
 
 
-async def test_who_sees_everything_is_told_that_nothing_becomes_of_it():
+async def test_explain_for_an_administrator_shows_the_query_unchanged():
     async with gateway() as g:
         for pairs in ([("query", "up{")], [("query", "up{"), ("path", "/api/v1/query/"), ("x", "y")]):
             assert await g.explain(*pairs, who="admin") == {
@@ -264,14 +264,14 @@ async def test_each_endpoint_of_the_upstream_can_be_explained():
                 assert data["rule"] == (endpoint.all_rule if who == "admin" else endpoint.own_rule)
 
 
-# The recording upstream reads no longer lines.
+# The recording upstream does not read longer lines.
 QUERIES = [query for query in (*HOSTILE, *REFUSED) if len(query) < 10_000]
 
 
 @pytest.mark.parametrize("who", ["tenant", "admin"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("labels", [None, LabelTable.of({"cpu": "tenant_id"}, ["secret"])], ids=["", "table"])
-async def test_what_is_explained_is_what_the_upstream_receives(who, method, labels):
+async def test_the_explained_query_is_the_one_that_is_sent(who, method, labels):
     async with gateway(labels) as g:
         sent = 0
         asked = [("/api/v1/query", [("query", query)]) for query in QUERIES]
@@ -302,7 +302,7 @@ async def test_what_is_explained_is_what_the_upstream_receives(who, method, labe
         assert len(g.server.requests) == sent
 
 
-async def test_a_bad_query_is_shown_with_a_caret_as_ever():
+async def test_an_invalid_query_is_shown_with_a_caret_as_for_the_query_itself():
     async with gateway(bounds=Bounds(bytes=20)) as g:
         for query in ("sum(up", "1 +" * 10):
             told = await g.ask(f"/-/explain?query={quote_plus(query)}")
@@ -333,7 +333,7 @@ async def test_a_range_is_explained_without_times():
         ("path=/api/v1/status/config", 403, "telemetry:status_config"),
     ],
 )
-async def test_what_cannot_be_explained_is_refused(query, status, reason):
+async def test_invalid_requests_for_explain_are_rejected(query, status, reason):
     async with gateway() as g:
         response = await g.ask(f"/-/explain?{query}")
         assert response.status == status
@@ -341,7 +341,7 @@ async def test_what_cannot_be_explained_is_refused(query, status, reason):
         assert g.server.requests == []
 
 
-async def test_parameters_may_come_in_the_url_or_in_the_body_but_once():
+async def test_parameters_are_in_the_url_or_the_body_but_not_repeated():
     async with gateway() as g:
         response = await g.ask(
             "/-/explain?path=/api/v1/series", "tenant", FORM, method="POST", body=b"match[]=up"

@@ -10,7 +10,7 @@ DOCUMENT = document()
 
 
 def parameters(operation):
-    """Name, whether it is required, and schema of each parameter outside of the path."""
+    """Return name, whether it is required, and schema of each parameter that is not in the path."""
     found = {
         each["name"]: (each["required"], each["schema"])
         for each in operation["parameters"]
@@ -23,19 +23,19 @@ def parameters(operation):
     return found
 
 
-def test_it_is_a_valid_document():
+def test_the_document_is_valid():
     validate(DOCUMENT)
     assert DOCUMENT["openapi"].startswith("3.1")
 
 
-def test_it_has_the_paths_and_methods_of_the_endpoint_table_and_no_others():
+def test_the_document_has_exactly_the_paths_and_methods_of_the_endpoint_table():
     assert {path: set(operations) for path, operations in DOCUMENT["paths"].items()} == {
         endpoint.path: {method.lower() for method in endpoint.methods} for endpoint in ENDPOINTS
     }
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
-def test_each_operation_says_what_the_table_says(endpoint):
+def test_each_operation_agrees_with_the_endpoint_table(endpoint):
     for operation in DOCUMENT["paths"][endpoint.path].values():
         assert operation["summary"] == endpoint.summary
         assert operation.get("x-policy-rules", []) == (list(endpoint.rules) if endpoint.guarded else [])

@@ -1,4 +1,4 @@
-"""Who sends a request, and what they may see."""
+"""Authentication and authorization of a request."""
 
 import pytest
 from tests.fakes.identity import FakeIdentity
@@ -25,7 +25,7 @@ def request(token):
     return Request(scope, GatewayOptions())
 
 
-async def test_a_caller_who_is_known_is_not_asked_for_again():
+async def test_a_cached_caller_is_not_authenticated_again():
     identity = FakeIdentity({"t": CALLER})
     for asked in ([("GET", "/api/v1/query")], [("GET", "/api/v1/query")]):
         exchange = Exchange("GET", "")
@@ -50,7 +50,7 @@ class Access:
         return self._scope
 
 
-async def test_one_project_is_not_enough_where_the_answer_is_about_all():
+async def test_a_scoped_caller_is_rejected_where_the_response_is_about_all_projects():
     own = Scope("project", ("A",))
     operator, tenant = find_path("/api/v1/status/config").endpoint, find_path("/api/v1/query").endpoint
     assert await grant(Access(own), CALLER, tenant) is own

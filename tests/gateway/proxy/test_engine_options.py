@@ -1,4 +1,4 @@
-"""The configuration of the engine behind the gateway."""
+"""The options of the upstream's engine."""
 
 import pytest
 
@@ -14,7 +14,7 @@ A = Scope.of("project", "A")
 
 @pytest.fixture
 def configured(tmp_path):
-    """Call it with the lines of ``[prometheus]``: what scoped requests carry, and the upstream's options."""
+    """Call it with lines of ``[prometheus]``; it returns the engine scoping and the upstream's options."""
 
     def load(*lines):
         file = tmp_path / "aetos.conf"
@@ -25,14 +25,14 @@ def configured(tmp_path):
     return load
 
 
-def test_prometheus_is_told_nothing(configured):
+def test_prometheus_gets_no_additions(configured):
     for lines in ((), ("engine = prometheus",)):
         engine, upstream = configured(*lines)
         assert engine.additions(A) == NOTHING
         assert upstream.default_headers == ()
 
 
-def test_victoria_metrics_gets_what_the_caller_may_see(configured):
+def test_victoria_metrics_gets_the_scope_as_selectors(configured):
     engine, _ = configured("engine = victoriametrics")
     parameters, headers = engine.additions(A)
     assert parameters.startswith(b"extra_filters%5B%5D=%7Bproject%3D")
@@ -40,11 +40,11 @@ def test_victoria_metrics_gets_what_the_caller_may_see(configured):
     assert headers == ()
 
 
-def test_metrics_with_another_label_are_more_filters(configured):
+def test_metrics_with_another_label_get_their_own_filters(configured):
     engine, _ = configured(
         "engine = victoriametrics", "metric_label_names = ceilometer_*:project_id", "open_metrics = up"
     )
-    # The scope of a caller has the configured table.
+    # The access adds the configured table of labels to each scope.
     scope = Scope("project", ("A",), LabelTable.of({"ceilometer_*": "project_id"}, ["up"]))
     assert engine.additions(scope).parameters.count(b"extra_filters%5B%5D=") == 3
 
@@ -71,7 +71,7 @@ def test_unrestricted_requests_keep_the_header_that_scoped_ones_replace(configur
     assert upstream.default_headers == (("x-scope-orgid", "bucket-0|bucket-1"),)
 
 
-def test_operators_add_and_replace(configured):
+def test_the_operator_can_add_and_replace_templates(configured):
     engine, _ = configured(
         "engine = mimir",
         "tenants = A:gold",
@@ -100,7 +100,7 @@ def test_operators_add_and_replace(configured):
         (["scope_headers = Host:{project}"], "scope_headers"),
     ],
 )
-def test_what_cannot_be_used_ends_the_start_and_is_named(configured, lines, option):
+def test_an_invalid_option_fails_the_start_and_is_named(configured, lines, option):
     with pytest.raises(ConfigError) as caught:
         configured(*lines)
     assert option in str(caught.value)

@@ -1,4 +1,4 @@
-"""What scoped requests tell the engine, from a request to what the upstream gets of it."""
+"""The additions to scoped requests for the engine, from a client's request to the upstream's."""
 
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qsl
@@ -39,7 +39,7 @@ FORGED = (
     "%65xtra_filters%5b%5d",
     "extra_filters%5B]",
 )
-"""A client's own parameter, as it may be written."""
+"""Spellings of a client's own parameter."""
 
 REQUIRED = {
     "query": "query=up",
@@ -60,7 +60,7 @@ SCOPED = [
 
 
 async def prometheus(peer):
-    """A script: answers what can be filtered."""
+    """Run as a script that responds with data that can be filtered."""
     while True:
         path = (await peer.request()).split(b" ")[1].partition(b"?")[0].decode()
         name = next((name for name in DATA if name in path.split("/")), "")
@@ -87,7 +87,7 @@ async def gateway(tmp_path, engine=ENGINE, **upstream_options):
 
 
 async def ask(client, endpoint, method, who, *, url="", body="", headers=()):
-    """Send a request that the endpoint takes, with more parameters in its URL and its body."""
+    """Send a valid request to an endpoint, with additional parameters in its URL and its body."""
     required = REQUIRED.get(endpoint.name, "")
     headers = [(b"x-auth-token", who.encode()), *headers]
     content = b""
@@ -106,7 +106,7 @@ async def ask(client, endpoint, method, who, *, url="", body="", headers=()):
 
 
 def seen(request):
-    """Parameters in the URL and in the form body, and the values of ``X-Tenant``, of one request."""
+    """Return a request's parameters in the URL and in the form body, and its values of ``X-Tenant``."""
     head, _, body = request.partition(b"\r\n\r\n")
     line, *lines = head.split(b"\r\n")
     headers = [(name.lower(), value) for name, _, value in (one.partition(b": ") for one in lines)]
@@ -120,7 +120,7 @@ def filters(pairs):
 
 
 @pytest.mark.parametrize(("endpoint", "method"), SCOPED, ids=lambda one: getattr(one, "name", one))
-async def test_every_scoped_request_carries_it_and_no_unrestricted_one(tmp_path, endpoint, method):
+async def test_only_scoped_requests_have_the_additions(tmp_path, endpoint, method):
     async with gateway(tmp_path) as (client, server):
         await ask(client, endpoint, method, "tenant")
         assert server.requests
@@ -139,7 +139,7 @@ async def test_every_scoped_request_carries_it_and_no_unrestricted_one(tmp_path,
 
 @pytest.mark.parametrize("forged", FORGED)
 @pytest.mark.parametrize(("endpoint", "method"), SCOPED, ids=lambda one: getattr(one, "name", one))
-async def test_a_clients_own_never_passes(tmp_path, endpoint, method, forged):
+async def test_the_clients_own_parameter_is_dropped(tmp_path, endpoint, method, forged):
     async with gateway(tmp_path) as (client, server):
         own = f"{forged}=%7Bproject%3D~%22.%2A%22%7D"
         headers = [(b"x-tenant", b"B"), (b"x_tenant", b"B")]
@@ -151,7 +151,7 @@ async def test_a_clients_own_never_passes(tmp_path, endpoint, method, forged):
             server.requests.clear()
 
 
-async def test_the_body_of_a_post_without_parameters_holds_it(tmp_path):
+async def test_a_post_without_parameters_has_the_additions_in_its_body(tmp_path):
     async with gateway(tmp_path, EngineScoping({"p": "{project}"})) as (client, server):
         endpoint = next(one for one in ENDPOINTS if one.name == "format_query")
         await ask(client, endpoint, "POST", "tenant")
@@ -168,7 +168,9 @@ async def test_a_header_of_the_scope_replaces_that_of_all_requests(tmp_path):
         assert [seen(request)[2] for request in server.requests] == [[b"A"], [b"everything"], [b"everything"]]
 
 
-async def test_a_scope_that_the_engine_cannot_enforce_is_refused_before_it_is_asked(tmp_path, monkeypatch):
+async def test_a_scope_that_the_engine_cannot_enforce_is_rejected_before_a_request_is_sent(
+    tmp_path, monkeypatch
+):
     async def both(*_):
         return Scope.of("project", "A", "B")
 

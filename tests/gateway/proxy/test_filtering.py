@@ -1,4 +1,4 @@
-"""Endpoints that are filtered, refused, or not read as a form: from a request to an answer."""
+"""Endpoints with filtered responses, operator endpoints and remote read, from request to response."""
 
 import gzip
 import json
@@ -81,7 +81,7 @@ ANSWERS = {
 
 
 async def prometheus(peer):
-    """A script: answers as ``ANSWERS`` says."""
+    """Run as a script that sends the responses in ``ANSWERS``."""
     while True:
         path = (await peer.request()).split(b" ")[1].partition(b"?")[0].decode()
         await peer.send(answer(ANSWERS.get(path, b"{}"), headers=(JSON,)))
@@ -97,7 +97,7 @@ class Gateway:
         return await self.client.request(method, target, headers=[token, *headers], body=[body])
 
     def lines(self):
-        """Method and target of each request that the upstream got."""
+        """Return method and target of each request to the upstream."""
         lines = [request.partition(b"\r\n")[0].split(b" ") for request in self.server.requests]
         return [(method.decode(), unquote_plus(target.decode())) for method, target, _ in lines]
 
@@ -170,7 +170,7 @@ async def test_a_tenant_gets_the_metadata_of_its_metrics():
 
 
 @pytest.mark.parametrize("path", ["/api/v1/targets", "/api/v1/rules", "/api/v1/alerts", "/api/v1/metadata"])
-async def test_an_admin_gets_what_prometheus_sends(path):
+async def test_an_admin_gets_prometheus_response_unfiltered(path):
     async with gateway() as g:
         response = await g.ask(f"{path}?x=1&match[]=a", "admin")
         assert response.body == ANSWERS.get(path, b"{}")
@@ -189,13 +189,13 @@ async def test_an_admin_gets_what_prometheus_sends(path):
         "/api/v1/metadata?limit=x",
     ],
 )
-async def test_a_parameter_that_cannot_be_used_is_refused(target):
+async def test_an_invalid_parameter_is_rejected(target):
     async with gateway() as g:
         response = await g.ask(target)
         assert (response.status, response.json["errorType"]) == (400, "bad_data")
 
 
-async def test_the_upstream_is_asked_for_an_answer_that_can_be_read():
+async def test_the_upstream_request_allows_no_unknown_encoding():
     async with gateway() as g:
         await g.ask("/api/v1/targets", "tenant", (b"accept-encoding", b"gzip"))
         assert b"accept-encoding: identity\r\n" in g.server.requests[0].lower()
@@ -235,7 +235,7 @@ GOOD = success(TARGETS)
     ],
     ids=range(24),
 )  # fmt: skip
-async def test_an_answer_that_is_not_understood_is_not_passed_on(sent, caplog):
+async def test_an_invalid_response_is_not_relayed(sent, caplog):
     async def once(peer):
         await peer.request()
         await peer.send(sent)
@@ -256,7 +256,7 @@ async def test_a_prometheus_that_is_not_ready_is_unavailable():
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_an_answer_that_is_longer_than_the_limit_is_not_read(chunked):
+async def test_a_response_over_the_limit_is_not_read(chunked):
     if chunked:
         piece = b"1000\r\n" + b" " * 4096 + b"\r\n"
         sent = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + piece * 40
@@ -271,14 +271,14 @@ async def test_an_answer_that_is_longer_than_the_limit_is_not_read(chunked):
         await upstream.close()
 
 
-async def test_how_long_an_answer_may_be_is_the_operators_choice():
+async def test_the_limit_on_filtered_responses_is_configurable():
     script = answering(answer(success(TARGETS | {"x": "y" * 70_000}), headers=(JSON,)))
     for limit, status in ((1 << 20, 200), (1 << 16, 502)):
         async with gateway(script, max_filtered_bytes=limit) as g:
             assert (await g.ask("/api/v1/targets")).status == status
 
 
-async def test_a_long_answer_is_filtered_beside_other_requests():
+async def test_a_long_response_is_filtered_without_blocking_other_requests():
     many = {"activeTargets": TARGETS["activeTargets"] * 5000}
     async with gateway(answering(answer(success(many), headers=(JSON,)))) as g:
         response = await g.ask("/api/v1/targets")
@@ -287,7 +287,7 @@ async def test_a_long_answer_is_filtered_beside_other_requests():
         assert refused.status == 400
 
 
-async def test_only_what_has_a_filter_is_filtered():
+async def test_only_responses_with_a_filter_are_filtered():
     for endpoint in ENDPOINTS:
         if endpoint.action is Action.FILTER:
             async with gateway() as g:
@@ -306,7 +306,7 @@ OPERATORS = [endpoint for endpoint in ENDPOINTS if endpoint.action is Action.OPE
 
 
 @pytest.mark.parametrize("endpoint", OPERATORS, ids=lambda endpoint: endpoint.name)
-async def test_what_is_the_operators_is_refused_to_tenants(endpoint):
+async def test_operator_endpoints_reject_tenants(endpoint):
     async with gateway() as g:
         for method in endpoint.methods:
             assert (await g.ask(endpoint.path, "tenant", method=method)).status == 403
@@ -316,7 +316,7 @@ async def test_what_is_the_operators_is_refused_to_tenants(endpoint):
             assert g.lines()[-1] == (method, f"{endpoint.path}?a=b")
 
 
-async def test_no_policy_lets_a_tenant_see_what_is_the_operators(monkeypatch):
+async def test_no_policy_admits_a_tenant_to_operator_endpoints(monkeypatch):
     async def own(*_):
         return A
 
@@ -334,7 +334,7 @@ OWN_DELETE = '"telemetry:admin_delete_metrics:own_project": "role:reader"'
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-async def test_who_may_delete_its_own_series_deletes_no_others(method, tmp_path):
+async def test_a_tenant_allowed_to_delete_deletes_only_its_own_series(method, tmp_path):
     async with gateway(policy=OWN_DELETE, tmp_path=tmp_path) as g:
         assert (await g.ask(f"{DELETE}?match[]=up&start=1", method=method)).status == 200
         body = g.server.requests[-1].partition(b"\r\n\r\n")[2].decode()
@@ -349,7 +349,7 @@ async def test_who_may_delete_its_own_series_deletes_no_others(method, tmp_path)
 
 @pytest.mark.parametrize("who", ["tenant", "service", "stranger"])
 @pytest.mark.parametrize("name", ["delete_series", "clean_tombstones", "snapshot"])
-async def test_who_is_no_admin_changes_nothing(who, name):
+async def test_only_admins_change_anything(who, name):
     async with gateway() as g:
         for method in ("POST", "PUT"):
             assert (await g.ask(f"/api/v1/admin/tsdb/{name}?match[]=up", who, method=method)).status == 403
@@ -357,7 +357,7 @@ async def test_who_is_no_admin_changes_nothing(who, name):
         assert g.server.requests == []
 
 
-async def test_a_change_is_passed_on_once_and_its_empty_answer_too():
+async def test_a_change_is_sent_once_and_its_empty_response_relayed():
     async with gateway(answering(b"HTTP/1.1 204 No Content\r\n\r\n")) as g:
         response = await g.ask(f"{DELETE}?match[]=up&match[]=cpu", "admin", method="POST")
         assert (response.status, response.body, response.complete) == (204, b"", True)
@@ -365,7 +365,7 @@ async def test_a_change_is_passed_on_once_and_its_empty_answer_too():
 
 
 @pytest.mark.parametrize("name", ["delete_series", "clean_tombstones", "snapshot"])
-async def test_a_change_that_was_not_answered_is_not_sent_again(name):
+async def test_a_change_without_a_response_is_not_retried(name):
     async def dies(peer):
         await peer.request()
         peer.close()
@@ -418,13 +418,13 @@ async def test_a_remote_read_is_scoped(who):
         ((), b"", 415),
     ],
 )
-async def test_a_remote_read_that_is_not_understood_never_reaches_the_upstream(headers, body, status):
+async def test_an_invalid_remote_read_does_not_reach_the_upstream(headers, body, status):
     async with gateway(max_body_bytes=4000) as g:
         assert (await g.ask("/api/v1/read", "tenant", *headers, method="POST", body=body)).status == status
         assert g.server.requests == []
 
 
-async def test_how_long_a_remote_read_may_be_is_the_operators_choice():
+async def test_the_limit_on_remote_reads_is_configurable():
     body = compress(query([Matcher(EQ, "vm", "x" * 2000)], 1, 2))
     for limit, status in ((4000, 200), (2000, 413)):
         async with gateway(answering(answer(b"")), max_read_bytes=limit) as g:
@@ -432,7 +432,7 @@ async def test_how_long_a_remote_read_may_be_is_the_operators_choice():
 
 
 @pytest.mark.parametrize("who", ["tenant", "admin"])
-async def test_the_matchers_of_a_remote_read_are_told_to_the_audit(who):
+async def test_the_matchers_of_a_remote_read_are_audited(who):
     lines = []
 
     class Writer(Audit):
@@ -449,7 +449,7 @@ async def test_the_matchers_of_a_remote_read_are_told_to_the_audit(who):
     assert lines[0].count(f'="{longest}...[') == 2
 
 
-async def test_a_remote_read_is_only_posted():
+async def test_a_remote_read_must_be_a_post():
     async with gateway() as g:
         assert (await g.ask("/api/v1/read")).status == 405
         assert (await g.ask("/api/v1/read", "stranger", *READ, method="POST")).status == 403

@@ -1,4 +1,4 @@
-"""The upstream's answer on its way to the client."""
+"""Relaying of the upstream's response to the client."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ def whole(status, body=b"body", headers=()):
     return UpstreamResponse(status, list(headers), len(body), body, None)
 
 
-async def test_a_whole_answer_goes_out_in_two_messages_with_few_headers():
+async def test_a_complete_response_is_two_messages_with_few_headers():
     sink = Sink()
     headers = [(b"content-type", b"t"), (b"set-cookie", b"c"), (b"content-length", b"4"), (b"etag", b"e")]
     await relay_response(whole(404, headers=headers), sink, 0)
@@ -38,14 +38,14 @@ async def test_a_whole_answer_goes_out_in_two_messages_with_few_headers():
 
 
 @pytest.mark.parametrize("status", [301, 304, 307, 401, 403, 407])
-async def test_what_is_meant_for_the_gateway_ends_there(status):
+async def test_responses_meant_for_the_gateway_are_not_relayed(status):
     sink = Sink()
     with pytest.raises(BadGateway):
         await relay_response(whole(status), sink, 0)
     assert sink.messages == []
 
 
-async def test_an_answer_of_a_known_length_is_refused_beforehand():
+async def test_a_content_length_over_the_limit_is_rejected_before_the_start():
     sink = Sink()
     await relay_response(whole(200), sink, 4)
     sink.messages.clear()
@@ -54,7 +54,7 @@ async def test_an_answer_of_a_known_length_is_refused_beforehand():
     assert sink.messages == []
 
 
-async def test_an_answer_that_breaks_off_is_left_unfinished_and_given_up():
+async def test_a_response_that_is_cut_off_is_left_incomplete_and_aborted():
     sink, source = Sink(), BodySource()
     stream = BodyStream(source)
     stream.push(b"some")
@@ -67,7 +67,7 @@ async def test_an_answer_that_breaks_off_is_left_unfinished_and_given_up():
 
     await relay_response(Breaking(200, [], None, None, stream), sink, 0)
     assert sink.messages[1:] == [{"type": "http.response.body", "body": b"some", "more_body": True}]
-    assert source.aborted is False  # it had ended by itself
+    assert source.aborted is False  # it was complete
 
 
 def streaming(source, status=200):
@@ -83,7 +83,7 @@ async def test_the_connection_of_a_response_that_is_not_for_clients_is_released(
 
 
 @pytest.mark.parametrize("message", ["http.response.start", "http.response.body"])
-async def test_a_client_that_is_cancelled_while_it_is_sent_to_releases_the_upstream_connection(message):
+async def test_cancelling_while_sending_releases_the_upstream_connection(message):
     source = BodySource()
     response = streaming(source)
     response._stream.push(b"some")
@@ -115,5 +115,5 @@ class Asking(Request):
     ("value", "takes"),
     [(None, False), (b"", False), (b"gzip", True), (b"br, gzip;q=0.5", True), (b"br", False)],
 )
-def test_gzip_is_asked_for_where_the_client_takes_it(value, takes):
+def test_gzip_is_requested_if_the_client_accepts_it(value, takes):
     assert bool(accepted_encodings(Asking(value))) is takes

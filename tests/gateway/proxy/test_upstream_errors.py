@@ -1,4 +1,4 @@
-"""Errors of the upstream: what is passed on, and what is replaced."""
+"""Errors of the upstream: which are relayed, and which are replaced."""
 
 import gzip
 import json
@@ -33,13 +33,13 @@ GZIP = (b"content-encoding", b"gzip")
         (error("x" * (MAX_ERROR_BYTES - 200)), ((b"content-type", b"application/json"),)),
     ],
 )
-async def test_an_error_in_prometheus_form_is_passed_on_byte_for_byte(status, body, headers):
+async def test_an_error_in_prometheus_format_is_relayed_unchanged(status, body, headers):
     passed = await checked_error(response(body, *headers, status=status), "req-1")
     assert (passed.status, passed.body, passed.headers) == (status, body, list(headers))
     assert passed.content_length == len(body)
 
 
-async def test_an_error_that_comes_in_pieces_is_put_together():
+async def test_an_error_that_arrives_in_pieces_is_assembled():
     stream = BodyStream(BodySource())
     body = error()
     stream.push(body[:10])
@@ -84,7 +84,7 @@ async def test_any_other_error_is_replaced(body, headers):
     assert "10.0.0.7" not in str(caught.value)
 
 
-async def test_the_log_has_its_beginning_and_the_requests_id(caplog):
+async def test_the_log_has_the_beginning_of_the_error_and_the_request_id(caplog):
     body = 'remoteAddr: "10.0.0.7:1"\x1b[31m\nfake line ä '.encode() + b"\xff" + b"x" * 1000
     with caplog.at_level(logging.WARNING), pytest.raises(UpstreamRefusal):
         await checked_error(response(body), "req-77")
@@ -98,7 +98,7 @@ async def test_the_log_has_its_beginning_and_the_requests_id(caplog):
     assert len(line) < 600
 
 
-async def test_what_is_compressed_is_read_for_the_log(caplog):
+async def test_a_compressed_error_is_decompressed_for_the_log(caplog):
     with caplog.at_level(logging.WARNING), pytest.raises(UpstreamRefusal):
         await checked_error(response(gzip.compress(b"a reason"), GZIP), "req-1")
     assert "a reason" in caplog.text
@@ -113,7 +113,7 @@ async def test_a_long_error_is_not_read_to_its_end():
     assert connection.aborted
 
 
-async def test_an_error_that_breaks_off_is_none(caplog):
+async def test_an_error_that_is_cut_off_is_replaced(caplog):
     stream = BodyStream(BodySource())
     stream.push(error())
     stream.finish(UpstreamBroken("cut at 10.0.0.7"))
@@ -124,7 +124,7 @@ async def test_an_error_that_breaks_off_is_none(caplog):
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-async def test_a_message_that_is_changed_is_sent_uncompressed_with_its_own_length(compressed):
+async def test_a_changed_message_is_sent_uncompressed_with_its_length(compressed):
     body = error("1:9: ä", warnings=["old", 1], infos=["old"], data={"n": 1.5})
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     sent = gzip.compress(body) if compressed else body
@@ -141,12 +141,12 @@ async def test_a_message_that_is_changed_is_sent_uncompressed_with_its_own_lengt
     assert passed.content_length == len(passed.body)
 
 
-async def test_a_message_that_stays_is_passed_on_byte_for_byte():
+async def test_an_unchanged_message_is_relayed_byte_for_byte():
     body = gzip.compress(error("ä"))
     passed = await checked_error(response(body, GZIP), "req-1", lambda text: text.replace("9", "5"))
     assert (passed.body, passed.headers) == (body, [GZIP])
 
 
-async def test_what_is_no_error_of_prometheus_is_not_restored():
+async def test_positions_are_restored_only_in_errors_of_prometheus():
     with pytest.raises(UpstreamRefusal):
         await checked_error(response(b"<html>"), "req-1", lambda _: pytest.fail("restored"))

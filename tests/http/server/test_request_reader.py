@@ -126,7 +126,7 @@ def test_malformed_headers_are_rejected_before_their_end(piece, error):
         b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA\r\n\r\n",
     ],
 )
-def test_a_request_without_one_host_or_with_broken_chunks_is_refused(raw):
+def test_a_request_without_exactly_one_host_or_with_malformed_chunks_is_rejected(raw):
     """RFC 9112, 3.2 and 7.1."""
     reader = RequestReader(FramingLimits())
     reader.feed(raw)
@@ -160,7 +160,7 @@ def test_a_request_without_one_host_or_with_broken_chunks_is_refused(raw):
     ],
 )
 def test_request_with_ambiguous_length_is_rejected(fields):
-    """RFC 9112, 6.1 and 6.3: two parsers could split the connection at different places."""
+    """RFC 9112, 6.1 and 6.3: two parsers could find different ends of the request."""
     reader = RequestReader(FramingLimits())
     reader.feed(b"POST /a HTTP/1.1\r\nHost: h\r\n" + fields + b"\r\n\r\n0\r\n\r\n")
     with pytest.raises(ApiError):

@@ -42,7 +42,7 @@ class Service:
         command = [sys.executable, "-m", "chrysaetos", "gateway", "--config-file", str(self.config)]
         environment = self._environment
         if listener is not None:
-            # As systemd does it: the socket is descriptor 3, and the pid is the program's.
+            # As systemd does: the socket is descriptor 3, and LISTEN_PID is the program's.
             command = ["sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3<&0', "sh", *command]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
@@ -58,7 +58,7 @@ class Service:
         return self.manager.recv(1000).partition(b"\n")[0].decode()
 
     def workers(self):
-        """Their pids (proc_pid_task(5))."""
+        """Return the pids of the workers (proc_pid_task(5))."""
         pid = self.process.pid
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 

@@ -1,4 +1,4 @@
-"""The words of sd_notify(3)."""
+"""The messages of sd_notify(3)."""
 
 import re
 import socket
@@ -18,7 +18,7 @@ def manager(request, tmp_path):
         yield sock, name if request.param == "path" else f"@{name}"
 
 
-def test_the_manager_is_told(manager):
+def test_the_manager_is_notified(manager):
     sock, name = manager
     notifier = Notifier({"NOTIFY_SOCKET": name})
     for tell, words in (
@@ -34,12 +34,12 @@ def test_without_a_manager_nothing_happens():
     Notifier({}).ready()
 
 
-def test_a_manager_that_has_gone_is_not_an_error(tmp_path, caplog):
+def test_a_manager_that_has_exited_is_not_an_error(tmp_path, caplog):
     Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).ready()
     assert "READY=1" in caplog.text
 
 
-def test_a_reload_is_told_before_and_after(manager):
+def test_the_manager_is_notified_before_and_after_a_reload(manager):
     sock, name = manager
     done = []
     Notifier({"NOTIFY_SOCKET": name}).around(lambda: done.append(sock.recv(1000)))()

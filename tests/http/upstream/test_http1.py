@@ -191,7 +191,7 @@ def test_accepted_input_is_exactly_one_request(tail: bytes, headers: list[tuple[
     assert (seen.begun, seen.url, seen.fields) == (1, target, len(headers) + 3)
 
 
-# answers
+# responses
 
 WHOLE = {
     "length": OK + b"Content-Length: 5\r\n\r\nhello",
