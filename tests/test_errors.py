@@ -1,6 +1,7 @@
 """Errors: their places, their excerpts, and how they are rendered."""
 
 import json
+import pickle
 
 import pytest
 
@@ -25,6 +26,24 @@ def test_every_api_error_has_a_status_and_a_type_of_its_own_or_prometheus_own():
     assert found["BadGateway"] == (502, "bad_gateway")
     assert found["Unavailable"] == (503, "unavailable")
     assert found["GatewayTimeout"] == (504, "timeout")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.BadRequest("why"),
+        errors.QueryError("why", "a\nb", 2, 3),
+        errors.Unauthorized("why", ("Keystone",)),
+        errors.MethodNotAllowed("why", ("GET", "POST")),
+        errors.TooManyRequests("why", retry_after=7),
+        errors.UpstreamRefusal(418),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_can_be_copied_to_another_process(error):
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), copy.args) == (type(error), str(error), error.args)
+    assert errors.render(copy) == errors.render(error)
 
 
 @pytest.mark.parametrize(

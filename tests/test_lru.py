@@ -24,3 +24,23 @@ def test_entries_can_be_forgotten():
     assert (kept.get("a"), len(kept)) == (None, 2)
     kept.clear()
     assert len(kept) == 0
+
+
+def test_entries_are_bounded_by_their_weight():
+    kept = Lru(10, weigh=lambda key, value: len(key) + value, max_weight=10)
+    kept.put("a", 4)
+    kept.put("b", 3)
+    assert kept.weight == 9
+    kept.put("a", 3)
+    assert (kept.weight, len(kept)) == (8, 2)
+    kept.put("c", 1)
+    assert (kept.weight, len(kept)) == (10, 3)
+    kept.put("d", 0)
+    assert (kept.get("b"), kept.weight) == (None, 7)
+    kept.put("a", 10)
+    assert (kept.get("a"), kept.weight) == (None, 3)
+    kept.drop("c")
+    kept.drop("c")
+    assert kept.weight == 1
+    kept.clear()
+    assert (kept.weight, list(kept.items())) == (0, [])

@@ -32,6 +32,10 @@ Messages are for the caller: they say what was wrong and what to do, and never c
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "ApiError",
@@ -94,6 +98,10 @@ class ApiError(ChrysaetosError):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+    def __reduce__(self) -> tuple[Callable[..., ApiError], tuple[object, ...], dict[str, object]]:
+        """Return how to copy it to another process: the arguments of subclasses differ from ``args``."""
+        return type(self).__new__, (type(self), *self.args), self.__dict__
 
     def headers(self) -> Headers:
         """Return the headers of this response in addition to those of every error."""

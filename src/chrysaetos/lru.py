@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable, Iterable
 
 __all__ = ["Lru"]
 
@@ -19,13 +19,23 @@ class Lru(Generic[K, V]):
 
     Args:
         size: the number of entries; the one that was used longest ago makes room.
+        weigh: returns the weight of an entry, such as its bytes; always the same for an entry.
+        max_weight: the weight of all entries together. A heavier entry is not kept at all.
+
+    Attributes:
+        weight: the weight of all entries together; 0 without ``weigh``.
     """
 
-    __slots__ = ("_entries", "_size")
+    __slots__ = ("_entries", "_max_weight", "_size", "_weigh", "weight")
 
-    def __init__(self, size: int) -> None:
+    def __init__(
+        self, size: int, *, weigh: Callable[[K, V], int] = lambda _key, _value: 0, max_weight: int = 0
+    ) -> None:
         self._size = size
+        self._weigh = weigh
+        self._max_weight = max_weight
         self._entries: OrderedDict[K, V] = OrderedDict()
+        self.weight = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -37,17 +47,28 @@ class Lru(Generic[K, V]):
             self._entries.move_to_end(key)
         return value
 
+    def items(self) -> Iterable[tuple[K, V]]:
+        """Return the keys and values, the one that was used longest ago first."""
+        return self._entries.items()
+
     def put(self, key: K, value: V) -> None:
         """Keep a value, in place of an earlier one of the same key."""
+        self.drop(key)
+        weight = self._weigh(key, value)
+        if weight > self._max_weight:
+            return
         self._entries[key] = value
-        self._entries.move_to_end(key)
-        if len(self._entries) > self._size:
-            self._entries.popitem(last=False)
+        self.weight += weight
+        while len(self._entries) > self._size or self.weight > self._max_weight:
+            self.weight -= self._weigh(*self._entries.popitem(last=False))
 
     def drop(self, key: K) -> None:
         """Forget a key, if it is there."""
-        self._entries.pop(key, None)
+        value = self._entries.pop(key, None)
+        if value is not None:
+            self.weight -= self._weigh(key, value)
 
     def clear(self) -> None:
         """Forget every key."""
         self._entries.clear()
+        self.weight = 0

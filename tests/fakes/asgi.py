@@ -10,7 +10,7 @@ from urllib.parse import unquote
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Answer", "AsgiClient"]
+__all__ = ["Answer", "AsgiClient", "shut_down"]
 
 
 @dataclass
@@ -89,3 +89,16 @@ class AsgiClient:
         }
         await self._app(scope, receive, send)
         return answer
+
+
+async def shut_down(app: Any) -> None:
+    """Start and stop an application, which releases what its requests have used."""
+    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def send(message: dict[str, Any]) -> None:
+        assert message["type"].endswith(".complete"), message
+
+    await app({"type": "lifespan"}, receive, send)

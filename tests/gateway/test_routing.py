@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from oslo_config import cfg
-from tests.fakes.asgi import AsgiClient
+from tests.fakes.asgi import AsgiClient, shut_down
 from tests.fakes.identity import FakeIdentity
 from tests.fakes.upstream import RawUpstream, answer, answering, silence
 
@@ -110,7 +110,7 @@ async def gateway(script=None, *, limits=None, coalescer=None, **options):
         yield Gateway(app, identity, upstream, server, watcher)
         assert upstream.in_use == 0
         assert watcher.at_work == 0
-        await upstream.close()
+        await shut_down(app)
 
 
 def pairs(query):

@@ -1,13 +1,14 @@
 """From a request's parameters to the upstream's."""
 
+import pickle
 from urllib.parse import parse_qsl, quote_plus, urlencode
 
 import pytest
 
 from chrysaetos.errors import BadRequest, QueryError
-from chrysaetos.promql.parser import Bounds
+from chrysaetos.promql.parser import DEFAULT_BOUNDS, Bounds
 from chrysaetos.tenancy.endpoints import ENDPOINTS, Kind
-from chrysaetos.tenancy.parameters import Binder, Text
+from chrysaetos.tenancy.parameters import Binder, NotCached, Text, bind_anew
 from chrysaetos.tenancy.paths import find, find_path
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 
@@ -341,8 +342,29 @@ def test_many_selectors_for_many_tenants_are_refused_before_they_take_memory():
         bind("/api/v1/series", "&".join(["match[]=a"] * 70), scope=MANY)
 
 
-def test_a_long_scoped_text_is_not_kept():
+def test_cached_texts_are_bounded_in_bytes():
     binder = Binder()
-    for query in ("a", "a+%2B+b"):
-        bind("/api/v1/query", f"query={query}", scope=MANY, binder=binder)
-    assert len(binder._scoped) == 1
+    for number in range(500):
+        bind("/api/v1/query", f"query=up{{name=~'{number}{'x' * 60_000}'}}", binder=binder)
+    assert 31 << 20 < binder.cached_bytes <= 32 << 20
+
+
+def test_cached_texts_can_be_bound_alone_and_kept_from_another_process():
+    target, binder = find("GET", "/api/v1/query"), Binder()
+    url = b"query=rate(up[5m])&time=1"
+    with pytest.raises(NotCached):
+        binder.bind(target.endpoint, A, url, None, cached_only=True)
+    bound, texts = pickle.loads(pickle.dumps(bind_anew(target.endpoint, A, url, None, DEFAULT_BOUNDS)))
+    binder.keep(texts)
+    assert binder.bind(target.endpoint, A, url, None, cached_only=True) == bound
+    later = binder.bind(target.endpoint, A, b"time=2&" + url[:-7], None, cached_only=True)
+    assert later.texts == bound.texts
+    with pytest.raises(NotCached):
+        binder.bind(target.endpoint, Scope.of("project", "B"), url, None, cached_only=True)
+
+
+def test_a_request_has_a_thousand_parameters_at_most():
+    assert len(bind("/api/v1/series", "&".join(["match[]=a"] * 1000))) == 1000
+    for url, body in (("&" * 1000, None), ("&".join(["x"] * 600), "&".join(["x"] * 600))):
+        with pytest.raises(BadRequest, match=r"has 1[0-9]+ parameters: send at most 1000"):
+            bind("/api/v1/series", f"match[]=a&{url}", body, scope=A)

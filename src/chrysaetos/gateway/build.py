@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.gateway.asgi.cors import load_cors
 from chrysaetos.gateway.federate.options import load_gate
+from chrysaetos.gateway.proxy.budget import Budget
 from chrysaetos.gateway.proxy.coalescing import Coalescer
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
+from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.gateway.routing import create_app
 from chrysaetos.gateway.service import Service
 from chrysaetos.gateway.settings import load_labels, load_options
@@ -44,10 +46,14 @@ def build(conf: cfg.ConfigOpts) -> Service:
         LimitOptions(
             max_requests=section.max_requests,
             max_requests_per_project=section.max_requests_per_project,
+            max_sending=section.max_sending,
             max_waiting=section.max_waiting,
             max_waiting_per_project=section.max_waiting_per_project,
             wait_seconds=section.wait_seconds,
         )
+    )
+    offload = Offload(
+        Budget(section.cpu_seconds_per_project, section.cpu_window_seconds), timeout=application.timeout
     )
     coalescer = Coalescer(max_age=section.share_max_age) if section.share_requests else None
     telemetry = Telemetry(
@@ -55,6 +61,7 @@ def build(conf: cfg.ConfigOpts) -> Service:
         upstreams=pools,
         replicas=pool if isinstance(pool, Replicas) else None,
         limits=limits,
+        offload=offload,
         coalescer=coalescer,
         per_project=section.metrics_per_project,
         max_projects=section.metrics_max_projects,
@@ -68,6 +75,7 @@ def build(conf: cfg.ConfigOpts) -> Service:
         access=access,
         upstream=pool,
         limits=limits,
+        offload=offload,
         coalescer=coalescer,
         gate=gate,
         cors=load_cors(conf),

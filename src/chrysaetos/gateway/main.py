@@ -159,6 +159,8 @@ def _limits(conf: cfg.ConfigOpts) -> ServerLimits:
         head_seconds=options.header_timeout,
         body_seconds=options.body_timeout,
         idle_seconds=options.keep_alive_timeout,
+        write_seconds=options.write_timeout,
+        write_rate=options.min_write_rate,
     )
 
 

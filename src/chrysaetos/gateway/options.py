@@ -73,9 +73,11 @@ PROMETHEUS_OPTIONS = [
     cfg.FloatOpt("connect_timeout", default=5.0, min=0.1, help="Seconds to wait for a connection."),
     cfg.IntOpt(
         "max_connections",
-        default=100,
+        default=200,
         min=1,
-        help="Maximum number of connections to each server, for each worker.",
+        help="Maximum number of connections to each server, for each worker. Do not set it below "
+        "[gateway] max_requests and max_sending together, or requests wait for connections without taking "
+        "turns. Prometheus accepts 512 by default (--web.max-connections).",
     ),
 ]
 
@@ -154,6 +156,19 @@ GATEWAY_OPTIONS = [
         help="Seconds for which an idle connection stays open. Set it higher than the time for which a "
         "load balancer in front keeps idle connections open.",
     ),
+    cfg.FloatOpt(
+        "write_timeout",
+        default=60.0,
+        min=0.1,
+        help="Seconds after which a client that takes an answer more slowly than min_write_rate is "
+        "disconnected.",
+    ),
+    cfg.IntOpt(
+        "min_write_rate",
+        default=1024,
+        min=1,
+        help="Bytes per second that a client must take of an answer, on average over write_timeout.",
+    ),
     cfg.IntOpt(
         "max_header_bytes",
         default=64 * 1024,
@@ -212,14 +227,34 @@ LIMIT_OPTIONS = [
         "max_requests",
         default=100,
         min=0,
-        help="Maximum number of requests in progress, for each worker. 0: no limit. Do not set it above "
-        "[prometheus] max_connections: requests that wait for a connection are not queued by project.",
+        help="Maximum number of requests that wait for Prometheus' answer, for each worker. 0: no limit.",
     ),
     cfg.IntOpt(
         "max_requests_per_project",
         default=20,
         min=0,
         help="Maximum number of requests of one project in progress, for each worker. 0: no limit.",
+    ),
+    cfg.IntOpt(
+        "max_sending",
+        default=100,
+        min=0,
+        help="Maximum number of answers that are being sent to clients, for each worker. Beyond it, the "
+        "project with the most of them loses its oldest one. 0: no limit.",
+    ),
+    cfg.FloatOpt(
+        "cpu_seconds_per_project",
+        default=2.0,
+        min=0.0,
+        help="CPU time of the gateway that the queries of one project may take in each cpu_window_seconds, "
+        "for each worker: scoping texts that are not cached, and filtering answers. Beyond it, requests that "
+        "need more get 429. 0: no limit.",
+    ),
+    cfg.FloatOpt(
+        "cpu_window_seconds",
+        default=10.0,
+        min=1.0,
+        help="Seconds in which cpu_seconds_per_project may be used.",
     ),
     cfg.IntOpt(
         "max_waiting",

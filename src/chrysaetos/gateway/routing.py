@@ -9,8 +9,11 @@ from chrysaetos.gateway.asgi.request import Request
 from chrysaetos.gateway.own.health import Health, json_response
 from chrysaetos.gateway.own.introspection import Introspection
 from chrysaetos.gateway.own.openapi import document
+from chrysaetos.gateway.proxy.budget import Budget
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
+from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.gateway.proxy.proxy import Proxy
+from chrysaetos.gateway.proxy.scoping import Scoping
 from chrysaetos.http.server.pages import send_response
 from chrysaetos.tenancy.endpoints import Action
 from chrysaetos.tenancy.paths import find_path
@@ -49,6 +52,7 @@ def create_app(
     access: Access,
     upstream: Pool,
     limits: Limits | None = None,
+    offload: Offload | None = None,
     coalescer: Coalescer | None = None,
     gate: PortalHandler | None = None,
     cors: Cors | None = None,
@@ -63,12 +67,16 @@ def create_app(
         access: decides what callers may see.
         upstream: the connections to Prometheus.
         limits: the limits on concurrent requests; the defaults if None.
+        offload: runs what takes long; with the default budget if None.
         coalescer: coalesces identical reads; None to send each.
         gate: handles the requests of portals; None if there are none.
         cors: the rules for pages of other origins; None to allow none.
         observers: observers of each request.
         services: services that start and stop with the application.
     """
+    limits = limits or Limits(LimitOptions())
+    offload = offload or Offload(Budget(), timeout=options.timeout)
+    scoping = Scoping(options, offload=offload)
     router = _Router(
         options,
         proxy=Proxy(
@@ -76,10 +84,12 @@ def create_app(
             identity=identity,
             access=access,
             upstream=upstream,
-            limits=Limits(LimitOptions()) if limits is None else limits,
+            limits=limits,
+            scoping=scoping,
+            offload=offload,
             coalescer=coalescer,
         ),
-        introspection=Introspection(identity=identity, access=access, bounds=options.bounds),
+        introspection=Introspection(identity=identity, access=access, limits=limits, scoping=scoping),
         health=Health(identity=identity, upstream=upstream, prefix=options.path_prefix),
         gate=gate,
         cors=cors,
@@ -89,7 +99,7 @@ def create_app(
         cors=cors,
         observers=observers,
         services=services,
-        on_close=(upstream.close, identity.close),
+        on_close=(upstream.close, identity.close, offload.close),
     )
 
 

@@ -7,7 +7,8 @@ Parameters are in the query of the URL and in a form body, in the same encoding 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+import sys
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import quote_plus, unquote_to_bytes
 
 from chrysaetos.errors import BadRequest
@@ -21,14 +22,14 @@ from chrysaetos.tenancy.scope import check_added
 from chrysaetos.tenancy.subqueries import check_subqueries, find_subqueries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from chrysaetos.promql.parser import Bounds
     from chrysaetos.tenancy.endpoints import Endpoint, Parameter
     from chrysaetos.tenancy.scope import Scope
     from chrysaetos.tenancy.subqueries import Nested
 
-__all__ = ["Binder", "Bound", "Text", "split_parameters"]
+__all__ = ["Binder", "Bound", "NotCached", "Scoped", "Text", "bind_anew", "split_parameters"]
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 # Go's strconv.ParseFloat without infinities and NaN; RFC 3339.
@@ -46,8 +47,12 @@ _FORMS = {
     Kind.COUNT: (_COUNT, "a whole number, 0 or more"),
 }
 _PROMQL = frozenset({Kind.QUERY, Kind.SELECTOR})
-_LONGEST_KEPT = 64 * 1024
-"""Maximum length in characters of a cached text."""
+_MAX_PARAMETERS = 1000
+"""Maximum number of parameters of a request; a series request may have many selectors."""
+_MAX_CACHED_BYTES = 32 * 1024 * 1024
+"""Maximum size of all cached texts together."""
+_NESTED_BYTES = 300
+"""About the size of the description of a subquery."""
 _LONGEST_PLAIN_VALUE = 64
 """Maximum length in characters of a time, duration or count."""
 
@@ -78,7 +83,11 @@ class Bound(NamedTuple):
     texts: tuple[Text, ...] = ()
 
 
-class _Scoped(NamedTuple):
+class NotCached(Exception):
+    """A text is not among the cached ones."""
+
+
+class Scoped(NamedTuple):
     """A scoped text.
 
     Attributes:
@@ -114,9 +123,22 @@ class Binder:
     ) -> None:
         self._bounds = bounds
         self._reserved = reserved
-        self._scoped: Lru[tuple[str, Kind, bytes], _Scoped] = Lru(size)
+        self._scoped: Lru[_Key, Scoped] = Lru(size, weigh=_size, max_weight=_MAX_CACHED_BYTES)
 
-    def bind(self, endpoint: Endpoint, scope: Scope, url: bytes, body: bytes | None) -> Bound:
+    @property
+    def cached_bytes(self) -> int:
+        """About the size of all cached texts together."""
+        return self._scoped.weight
+
+    def bind(
+        self,
+        endpoint: Endpoint,
+        scope: Scope,
+        url: bytes,
+        body: bytes | None,
+        *,
+        cached_only: bool = False,
+    ) -> Bound:
         """Return the parameters to send for a request.
 
         Those of an unrestricted caller are passed on unchanged. Those of a scoped caller are checked and
@@ -127,19 +149,25 @@ class Binder:
             scope: the caller's scope.
             url: the encoded query of the URL.
             body: the encoded form body; None for a request without one.
+            cached_only: whether to scope only texts that are cached, which is fast whatever their size.
 
         Raises:
-            BadRequest: a parameter is malformed, missing, or given twice, a range or subquery has too many
-                points, or there are too many selectors for so many tenants.
+            BadRequest: a parameter is malformed, missing, or given twice, there are too many, a range or
+                subquery has too many points, or there are too many selectors for so many tenants.
             QueryError: a query or a selector is refused.
+            NotCached: a text is not cached, and only cached ones should be used.
         """
+        count = url.count(b"&") + (body or b"").count(b"&") + 1
+        if count > _MAX_PARAMETERS:
+            raise BadRequest(f"the request has {count} parameters: send at most {_MAX_PARAMETERS} in one")
         texts: list[Text] = []
         if scope.unrestricted:
             new_url = self._rewritten(endpoint, url, texts)
             new_body = None if body is None else self._rewritten(endpoint, body, texts)
             return Bound(new_url, new_body, tuple(texts))
         # The order of Go's Form: the body before the URL.
-        pieces = self._pieces(endpoint, scope, (body or b"", url), texts)
+        scoped = self._cached_piece if cached_only else self._scoped_piece
+        pieces, texts = self._pieces(endpoint, scope, (body or b"", url), scoped)
         joined = b"&".join(pieces)
         return Bound(joined, None, tuple(texts)) if body is None else Bound(b"", joined, tuple(texts))
 
@@ -157,9 +185,14 @@ class Binder:
         return b"&".join(pieces)
 
     def _pieces(
-        self, endpoint: Endpoint, scope: Scope, places: tuple[bytes, ...], texts: list[Text]
-    ) -> list[bytes]:
+        self,
+        endpoint: Endpoint,
+        scope: Scope,
+        places: tuple[bytes, ...],
+        scoped: Callable[[Parameter, Scope, bytes], Scoped],
+    ) -> tuple[list[bytes], list[Text]]:
         pieces: list[bytes] = []
+        texts: list[Text] = []
         seen: set[str] = set()
         plain: dict[str, str] = {}
         subqueries: tuple[Nested, ...] = ()
@@ -173,7 +206,7 @@ class Binder:
                     raise BadRequest(f'the parameter "{name}" is given more than once: send it once')
                 seen.add(name)
                 if parameter.kind in _PROMQL:
-                    piece, text, nested = self._scoped_piece(parameter, scope, value)
+                    piece, text, nested = scoped(parameter, scope, value)
                     pieces.append(piece)
                     texts.append(text)
                     subqueries += nested
@@ -195,9 +228,25 @@ class Binder:
         if "step" in endpoint.parameters:
             length, step = check_range(plain["start"], plain["end"], plain["step"])
         check_subqueries(subqueries, length, step)
-        return pieces
+        return pieces, texts
 
-    def _scoped_piece(self, parameter: Parameter, scope: Scope, value: bytes) -> _Scoped:
+    def cached(self) -> dict[_Key, Scoped]:
+        """Return all cached texts."""
+        return dict(self._scoped.items())
+
+    def keep(self, texts: Mapping[_Key, Scoped]) -> None:
+        """Cache texts that another binder has scoped."""
+        for key, text in texts.items():
+            self._scoped.put(key, text)
+
+    def _cached_piece(self, parameter: Parameter, scope: Scope, value: bytes) -> Scoped:
+        """Return a scoped query or selector that is cached."""
+        kept = self._scoped.get((scope.matcher, parameter.kind, value))
+        if kept is None:
+            raise NotCached
+        return kept
+
+    def _scoped_piece(self, parameter: Parameter, scope: Scope, value: bytes) -> Scoped:
         """Return a scoped query or selector."""
         kind = parameter.kind
         key = (scope.matcher, kind, value)
@@ -207,11 +256,35 @@ class Binder:
             is_query = kind is Kind.QUERY
             sent = (scope_query if is_query else scope_selector)(original, scope, self._bounds)
             nested = find_subqueries(original, self._bounds) if is_query else ()
-            kept = _Scoped(_encoded(parameter.name, sent), Text(original, sent), nested)
-            # A text for many tenants is as large as thousands of texts for one.
-            if len(sent) <= _LONGEST_KEPT:
-                self._scoped.put(key, kept)
+            kept = Scoped(_encoded(parameter.name, sent), Text(original, sent), nested)
+            self._scoped.put(key, kept)
         return kept
+
+
+_Key: TypeAlias = tuple[str, Kind, bytes]
+"""What the scoped form of a text depends on: the scope's matcher, the kind and the encoded text."""
+
+
+def _size(key: _Key, scoped: Scoped) -> int:
+    """Return about how many bytes a cached text takes; its matcher is that of the scope."""
+    strings = (key[2], scoped.piece, *scoped.text)
+    return sum(map(sys.getsizeof, strings)) + _NESTED_BYTES * (1 + len(scoped.subqueries))
+
+
+def bind_anew(
+    endpoint: Endpoint,
+    scope: Scope,
+    url: bytes,
+    body: bytes | None,
+    bounds: Bounds,
+) -> tuple[Bound, dict[_Key, Scoped]]:
+    """Bind a scoped caller's request as :meth:`Binder.bind` does, in a process without a binder.
+
+    Returns:
+        The parameters for the upstream, and the texts for :meth:`Binder.keep`.
+    """
+    binder = Binder(bounds)
+    return binder.bind(endpoint, scope, url, body), binder.cached()
 
 
 def _whole_scope(scope: Scope) -> str:

@@ -50,6 +50,10 @@ class Scope:
         others = {label: _matchers(label, self.values) for _, label in self.labels.entries if label != OPEN}
         object.__setattr__(self, "_others", {**others, OPEN: ("", "")})
 
+    def __reduce__(self) -> str | tuple[type[Scope], tuple[str, tuple[str, ...], LabelTable]]:
+        """Return how to copy it to another process, where the copy of ``UNRESTRICTED`` is the one there."""
+        return "UNRESTRICTED" if self.unrestricted else (Scope, (self.label, self.values, self.labels))
+
     @classmethod
     def of(cls, label: str, *values: str) -> Scope:
         """Return the scope of one or more tenants."""

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote_plus, urlencode
 import pytest
 from oslo_config import cfg
 from tests.e2e.hostile import HOSTILE, REFUSED, SELECTORS
-from tests.fakes.asgi import AsgiClient
+from tests.fakes.asgi import AsgiClient, shut_down
 from tests.fakes.identity import FakeIdentity
 from tests.fakes.observer import Watcher
 from tests.fakes.upstream import RawUpstream, answer, answering
@@ -82,7 +82,7 @@ async def gateway(labels=None, **options):
             observers=[watcher := Watcher()],
         )
         yield Gateway(app, server, watcher)
-        await upstream.close()
+        await shut_down(app)
 
 
 # whoami

@@ -7,15 +7,17 @@ from urllib.parse import parse_qsl, unquote_plus
 
 import pytest
 from oslo_config import cfg
-from tests.fakes.asgi import AsgiClient
+from tests.fakes.asgi import AsgiClient, shut_down
 from tests.fakes.identity import FakeIdentity
 from tests.fakes.remote_read import EQ, RE, Matcher, query, read_queries
 from tests.fakes.upstream import RawUpstream, answer, answering
 
 from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.errors import BadGateway, BadRequest
+from chrysaetos.gateway.proxy.budget import Budget
 from chrysaetos.gateway.proxy.coalescing import Coalescer
 from chrysaetos.gateway.proxy.filtering import FilteredEndpoints
+from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.gateway.routing import create_app
 from chrysaetos.gateway.telemetry.audit import Audit
@@ -122,7 +124,7 @@ async def gateway(script=prometheus, policy="{}", tmp_path=None, observers=(), *
         )
         yield Gateway(app, server)
         assert upstream.in_use == 0
-        await upstream.close()
+        await shut_down(app)
 
 
 async def test_a_tenant_gets_its_targets():
@@ -255,6 +257,11 @@ async def test_a_prometheus_that_is_not_ready_is_unavailable():
         assert b"secret" not in response.body
 
 
+def filtering(upstream, limit):
+    offload = Offload(Budget(), timeout=5)
+    return FilteredEndpoints(upstream, timeout=5, bounds=DEFAULT_BOUNDS, limit=limit, offload=offload)
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_a_response_over_the_limit_is_not_read(chunked):
     if chunked:
@@ -264,9 +271,9 @@ async def test_a_response_over_the_limit_is_not_read(chunked):
         sent = answer(b" " * 160_000)
     async with RawUpstream(answering(sent)) as server:
         upstream = Upstream(UpstreamOptions(host="127.0.0.1", port=server.port))
-        filtered = FilteredEndpoints(upstream, timeout=5, bounds=DEFAULT_BOUNDS, limit=100_000)
+        filtered = filtering(upstream, limit=100_000)
         with pytest.raises(BadGateway):
-            await filtered.handle(find("GET", "/api/v1/targets").endpoint, A, b"")
+            await filtered.handle(find("GET", "/api/v1/targets").endpoint, A, "A", b"")
         assert upstream.in_use == 0
         await upstream.close()
 
@@ -294,11 +301,11 @@ async def test_only_responses_with_a_filter_are_filtered():
                 assert (await g.ask(endpoint.path)).status == 200
     async with RawUpstream(prometheus) as server:
         upstream = Upstream(UpstreamOptions(host="127.0.0.1", port=server.port))
-        filtered = FilteredEndpoints(upstream, timeout=5, bounds=DEFAULT_BOUNDS, limit=1000)
+        filtered = filtering(upstream, limit=1000)
         with pytest.raises(LookupError):
-            await filtered.handle(find("GET", "/api/v1/query").endpoint, A, b"")
+            await filtered.handle(find("GET", "/api/v1/query").endpoint, A, "A", b"")
         with pytest.raises(BadRequest):
-            await filtered.handle(find("GET", "/api/v1/rules").endpoint, A, b"type=x")
+            await filtered.handle(find("GET", "/api/v1/rules").endpoint, A, "A", b"type=x")
         await upstream.close()
 
 

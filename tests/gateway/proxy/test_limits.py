@@ -64,6 +64,52 @@ async def test_slot_that_was_not_taken_cannot_be_released():
     assert these.in_use == 1
 
 
+async def test_a_response_that_is_sent_holds_no_slot_but_counts_for_its_project():
+    these = limits(total=2, each=2)
+    these.try_acquire("A")
+    these.try_acquire("A")
+    waiter, *others = await waiting(these, "B", "A")
+    sent = these.start_sending("A", lambda: None)
+    await settle()
+    assert waiter.done()
+    assert not others[0].done()
+    assert (these.in_use, these.sending, these.running("A")) == (2, 1, 2)
+    these.stop_sending(sent)
+    await settle()
+    assert (these.in_use, these.sending, these.running("A")) == (2, 0, 1)
+    these.release("A")
+    await others[0]
+    for project in "AB":
+        these.release(project)
+    assert_nothing_left(these)
+
+
+async def test_the_project_with_the_most_responses_loses_its_oldest():
+    these = Limits(LimitOptions(max_sending=3))
+    aborted = []
+    sent = []
+    for number, project in enumerate("ABBA"):
+        these.try_acquire(project)
+        sent.append(these.start_sending(project, lambda number=number: aborted.append(number)))
+    assert (aborted, these.sending, these.aborted) == ([0], 3, 1)
+    these.try_acquire("C")
+    sent.append(these.start_sending("C", lambda: aborted.append("C")))
+    assert (aborted, these.sending) == ([0, 1], 3)
+    for entry in sent:
+        these.stop_sending(entry)
+    assert these.sending == 0
+    assert these._sending == {}
+    assert_nothing_left(these)
+
+
+async def test_no_limit_of_responses():
+    these = Limits(LimitOptions(max_sending=0, max_requests_per_project=0))
+    for _ in range(1000):
+        these.try_acquire("A")
+        these.start_sending("A", pytest.fail)
+    assert these.sending == 1000
+
+
 async def test_no_limit():
     these = limits(total=0, each=0)
     assert all(these.try_acquire("A") for _ in range(10_000))

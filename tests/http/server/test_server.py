@@ -430,6 +430,24 @@ async def test_slow_client_gets_the_complete_response():
         assert read == size
 
 
+@pytest.mark.parametrize(("rate", "cut"), [(20_000, False), (4_000_000, True)])
+async def test_the_rate_of_a_slow_client_is_that_of_what_it_has_read(rate, cut):
+    """A client that takes some kilobytes per second leaves the kernel's buffer full for minutes."""
+
+    async def app(scope, receive, send):  # noqa: ARG001
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a" * 30_000_000})
+
+    async with running(app, write_seconds=1, write_rate=rate) as here:
+        client = await here.client(limit=4096)
+        client.send(GET)
+        with contextlib.suppress(ConnectionError):
+            for _ in range(160):  # about 400,000 bytes per second
+                await client.reader.read(8192)
+                await asyncio.sleep(0.02)
+        assert len(here.server.connections) == (0 if cut else 1)
+
+
 async def test_drain_closes_idle_connections_and_finishes_requests():
     app = Held()
     async with running(app) as here:

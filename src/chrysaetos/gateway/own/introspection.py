@@ -14,11 +14,12 @@ from urllib.parse import parse_qsl
 from chrysaetos.errors import ApiError, BadRequest, Forbidden, NotFound, QueryError
 from chrysaetos.gateway.own.health import json_response
 from chrysaetos.gateway.proxy.admission import grant, identify
+from chrysaetos.gateway.proxy.limits import account
 from chrysaetos.identity.basic import parse_login
 from chrysaetos.identity.credentials import Kind as Credential
 from chrysaetos.identity.credentials import pick
 from chrysaetos.tenancy.endpoints import ENDPOINTS, Kind
-from chrysaetos.tenancy.parameters import Binder, Text
+from chrysaetos.tenancy.parameters import Text
 from chrysaetos.tenancy.paths import find_path
 
 if TYPE_CHECKING:
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.asgi.exchange import Exchange
     from chrysaetos.gateway.asgi.request import Request
     from chrysaetos.gateway.proxy.admission import Identity
+    from chrysaetos.gateway.proxy.limits import Limits
+    from chrysaetos.gateway.proxy.scoping import Scoping
     from chrysaetos.http.server.pages import Response
     from chrysaetos.http.types import Receive
     from chrysaetos.identity.caller import Caller
-    from chrysaetos.promql.parser import Bounds
     from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.tenancy.parameters import Bound
 
@@ -46,13 +48,15 @@ class Introspection:
     Args:
         identity: identifies callers.
         access: decides what callers may see.
-        bounds: limits on a PromQL text.
+        limits: the limits on concurrent requests.
+        scoping: scopes the texts to explain.
     """
 
-    def __init__(self, *, identity: Identity, access: Access, bounds: Bounds) -> None:
+    def __init__(self, *, identity: Identity, access: Access, limits: Limits, scoping: Scoping) -> None:
         self._identity = identity
         self._access = access
-        self._binder = Binder(bounds)
+        self._limits = limits
+        self._scoping = scoping
         # Only PromQL is explained, so an explanation of a range needs no times.
         self._texts_of = {
             endpoint: replace(
@@ -76,7 +80,12 @@ class Introspection:
         if endpoint.name == "whoami":
             data = await self._whoami(caller, request.headers)
         else:
-            data = await self._explain(caller, request, exchange, receive)
+            project = account(caller)
+            await self._limits.acquire(project)
+            try:
+                data = await self._explain(caller, request, exchange, receive)
+            finally:
+                self._limits.release(project)
         return json_response(200, {"status": "success", "data": data})
 
     async def _whoami(self, caller: Caller, headers: Headers) -> dict[str, Any]:
@@ -127,7 +136,7 @@ class Introspection:
         exchange.scope = scope = await grant(self._access, caller, endpoint)
         texts_of = self._texts_of[endpoint]
         try:
-            bound = self._binder.bind(texts_of, scope, request.query, form)
+            bound = await self._scoping.bind(texts_of, scope, account(caller), request.query, form)
         except QueryError as error:
             exchange.texts = (Text(error.text, ""),)
             raise

@@ -7,6 +7,9 @@ What must never happen, and what prevents it:
   most N slots, however many requests another project has queued.
 - *A slot is lost or assigned twice.* A slot is counted when it is assigned, not when the waiter wakes up; a
   waiter that was cancelled in between releases it.
+- *Slow clients keep others out.* A slot is held until the upstream has responded. While the response is sent,
+  the request counts only for its project. If too many responses are being sent, the project with the most of
+  them loses its oldest.
 - *A new request overtakes.* A request waits only if its project is at its limit or if all slots are taken. In
   both cases a new request has to wait as well.
 
@@ -25,10 +28,12 @@ from chrysaetos.errors import ApiError, ResponseTooLarge, TooManyRequests, Unava
 from chrysaetos.http.upstream.response import UpstreamBroken
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chrysaetos.http.upstream.response import UpstreamResponse
     from chrysaetos.identity.caller import Caller
 
-__all__ = ["CappedBody", "LimitOptions", "Limits", "account"]
+__all__ = ["CappedBody", "LimitOptions", "Limits", "Sending", "account"]
 
 _Waiter = asyncio.Future[None]
 
@@ -38,8 +43,10 @@ class LimitOptions:
     """Limits on the requests of a worker.
 
     Attributes:
-        max_requests: concurrent requests; 0 for no limit.
-        max_requests_per_project: concurrent requests of a project; 0 for no limit.
+        max_requests: requests that are prepared or wait for the upstream; 0 for no limit.
+        max_requests_per_project: requests of a project, including those whose response is being sent; 0 for
+            no limit.
+        max_sending: responses that are being sent; 0 for no limit.
         max_waiting: requests that wait for a slot; 0 to reject them instead.
         max_waiting_per_project: requests of a project that wait for a slot.
         wait_seconds: the longest time that a request waits.
@@ -50,6 +57,7 @@ class LimitOptions:
 
     max_requests: int = 100
     max_requests_per_project: int = 20
+    max_sending: int = 100
     max_waiting: int = 1000
     max_waiting_per_project: int = 100
     wait_seconds: float = 10.0
@@ -69,6 +77,19 @@ def account(caller: Caller) -> str:
     return f"user {caller.user_id}"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sending:
+    """A response that is being sent.
+
+    Attributes:
+        project: the key from ``account``.
+        abort: aborts it.
+    """
+
+    project: str
+    abort: Callable[[], object]
+
+
 class Limits:
     """Limits concurrent requests; further ones wait for a slot.
 
@@ -77,6 +98,8 @@ class Limits:
 
     Attributes:
         in_use: requests that hold a slot.
+        sending: responses that are being sent.
+        aborted: responses that were aborted because too many were being sent.
         waiting: requests that wait for a slot.
         waited: requests that have waited for a slot, whether they got it or not.
         refused: requests that were rejected because of their project's limit.
@@ -87,11 +110,15 @@ class Limits:
         self._options = options
         self._total = options.max_requests or sys.maxsize
         self._each = options.max_requests_per_project or sys.maxsize
+        self._max_sending = options.max_sending or sys.maxsize
         self._running: dict[str, int] = {}
+        self._sending: dict[str, dict[Sending, None]] = {}
         self._queues: dict[str, OrderedDict[_Waiter, None]] = {}
         # Projects with waiting requests that are below their own limit, in the order of their turns.
         self._turns: OrderedDict[str, None] = OrderedDict()
         self.in_use = 0
+        self.sending = 0
+        self.aborted = 0
         self.waiting = 0
         self.waited = 0
         self.refused = 0
@@ -99,11 +126,11 @@ class Limits:
 
     @property
     def projects(self) -> int:
-        """The number of projects that hold a slot."""
+        """The number of projects with requests that run or whose response is being sent."""
         return len(self._running)
 
     def running(self, project: str) -> int:
-        """Return the number of slots that a project holds."""
+        """Return the number of requests of a project that run or whose response is being sent."""
         return self._running.get(project, 0)
 
     def try_acquire(self, project: str) -> bool:
@@ -160,12 +187,53 @@ class Limits:
         Args:
             project: the key that the slot was taken with.
         """
+        self._leave(project, slots=1)
+
+    def start_sending(self, project: str, abort: Callable[[], object]) -> Sending:
+        """Release the slot of a request whose response is going to be sent.
+
+        Args:
+            project: the key that the slot was taken with.
+            abort: aborts the response. It must not call ``stop_sending`` before it has returned.
+
+        Returns:
+            What to call ``stop_sending`` with when the response has been sent or aborted.
+        """
+        entry = Sending(project, abort)
+        self._sending.setdefault(project, {})[entry] = None
+        self.sending += 1
+        self.in_use -= 1
+        if self.waiting:
+            self._assign_slots()
+        if self.sending > self._max_sending:
+            most = max(self._sending.values(), key=len)
+            oldest = next(iter(most))
+            self._remove_sending(oldest)
+            self.aborted += 1
+            oldest.abort()
+        return entry
+
+    def stop_sending(self, entry: Sending) -> None:
+        """Count a response no more, because it has been sent or aborted."""
+        if entry in self._sending.get(entry.project, ()):
+            self._remove_sending(entry)
+        self._leave(entry.project, slots=0)
+
+    def _remove_sending(self, entry: Sending) -> None:
+        entries = self._sending[entry.project]
+        del entries[entry]
+        if not entries:
+            del self._sending[entry.project]
+        self.sending -= 1
+
+    def _leave(self, project: str, *, slots: int) -> None:
+        """Count one request less for a project, which may have held a slot."""
         left = self._running[project] - 1
+        self.in_use -= slots
         if left:
             self._running[project] = left
         else:
             del self._running[project]
-        self.in_use -= 1
         if self.waiting:
             if project in self._queues:
                 self._turns[project] = None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from chrysaetos.errors import QueryError
 from chrysaetos.gateway.proxy.admission import grant, identify
@@ -11,18 +13,15 @@ from chrysaetos.gateway.proxy.coalescing import Key
 from chrysaetos.gateway.proxy.filtering import FilteredEndpoints
 from chrysaetos.gateway.proxy.limits import account
 from chrysaetos.gateway.proxy.relay import (
-    NO_STORE,
     NOT_FOR_CLIENTS,
     accepted_encodings,
     relay_response,
     scope_header,
 )
 from chrysaetos.gateway.proxy.upstream_errors import checked_error
+from chrysaetos.http.upstream.response import UpstreamResponse
 from chrysaetos.tenancy.endpoints import Action
-from chrysaetos.tenancy.enforce import scoping_edits
-from chrysaetos.tenancy.parameters import Binder, Text
-from chrysaetos.tenancy.positions import restored
-from chrysaetos.tenancy.remote_read import scope_read_request
+from chrysaetos.tenancy.parameters import Text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,12 +31,13 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.asgi.request import Request
     from chrysaetos.gateway.proxy.admission import Identity
     from chrysaetos.gateway.proxy.coalescing import Coalescer
-    from chrysaetos.gateway.proxy.limits import Limits
+    from chrysaetos.gateway.proxy.limits import Limits, Sending
+    from chrysaetos.gateway.proxy.offload import Offload
     from chrysaetos.gateway.proxy.options import GatewayOptions
+    from chrysaetos.gateway.proxy.scoping import Scoping
+    from chrysaetos.gateway.proxy.upstream_errors import Restore
     from chrysaetos.http.types import Receive, Send
-    from chrysaetos.http.upstream.pool import UpstreamResponse
     from chrysaetos.http.upstream.replicas import Pool
-    from chrysaetos.tenancy.edits import Edit
     from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.tenancy.engine import Additions
     from chrysaetos.tenancy.parameters import Bound
@@ -56,6 +56,24 @@ _READ_HEADERS = (
 _WITH_BODY = frozenset({"POST", "PUT"})
 
 
+class _Call(NamedTuple):
+    """A request that has a slot.
+
+    Attributes:
+        request: the request.
+        target: the endpoint, and the path for the upstream.
+        scope: what the caller may see.
+        project: the key from ``account``.
+        exchange: where details are recorded.
+    """
+
+    request: Request
+    target: Target
+    scope: Scope
+    project: str
+    exchange: Exchange
+
+
 class Proxy:
     """Handles requests for the upstream's endpoints.
 
@@ -65,6 +83,8 @@ class Proxy:
         access: decides what callers may see.
         upstream: the connections to Prometheus.
         limits: the limits on concurrent requests.
+        scoping: scopes what requests send.
+        offload: filters long responses.
         coalescer: coalesces identical reads; None to send each.
     """
 
@@ -76,6 +96,8 @@ class Proxy:
         access: Access,
         upstream: Pool,
         limits: Limits,
+        scoping: Scoping,
+        offload: Offload,
         coalescer: Coalescer | None,
     ) -> None:
         self._options = options
@@ -84,9 +106,13 @@ class Proxy:
         self._upstream = upstream
         self._limits = limits
         self._coalescer = coalescer
-        self._binder = Binder(options.bounds, reserved=options.engine.parameter_names)
+        self._scoping = scoping
         self._filtered = FilteredEndpoints(
-            upstream, timeout=options.timeout, bounds=options.bounds, limit=options.max_filtered_bytes
+            upstream,
+            timeout=options.timeout,
+            bounds=options.bounds,
+            limit=options.max_filtered_bytes,
+            offload=offload,
         )
 
     async def handle(
@@ -106,64 +132,73 @@ class Proxy:
         endpoint = target.endpoint
         caller = await identify(self._identity, request, exchange)
         exchange.scope = scope = await grant(self._access, caller, endpoint)
-        scoped = not scope.unrestricted
-        additions = self._options.engine.additions(scope)
+        project = account(caller)
+        limits = self._limits
+        if not limits.try_acquire(project):
+            await limits.acquire(project)
+        sending: Sending | None = None
         try:
-            bound = await self._bind(request, endpoint, scope, receive)
+            call = _Call(request, target, scope, project, exchange)
+            bound = await self._bind(call, receive)
+            response = await self._respond(call, bound)
+            sending = limits.start_sending(project, _cancel_this_request())
+            await relay_response(response, send, self._options.max_response_bytes, scope_header(scope))
+        finally:
+            if sending is None:
+                limits.release(project)
+            else:
+                limits.stop_sending(sending)
+
+    async def _bind(self, call: _Call, receive: Receive) -> Bound:
+        """Return the scoped parameters and body for the upstream."""
+        request, target, scope, project, exchange = call
+        endpoint = target.endpoint
+        reads = endpoint.action is Action.READ
+        form = await request.form(receive) if request.method in _WITH_BODY and not reads else None
+        try:
+            bound = await self._scoping.bind(endpoint, scope, project, request.query, form)
         except QueryError as error:
             exchange.texts = (Text(error.text, ""),)
             raise
+        if reads:
+            body = await request.message(receive)
+            message, texts = await self._scoping.read_request(scope, project, body)
+            bound = bound._replace(body=message, texts=texts)
         exchange.texts = bound.texts
-        project = account(caller)
-        if not self._limits.try_acquire(project):
-            await self._limits.acquire(project)
-        try:
-            asked = time.perf_counter()
-            if scoped and endpoint.action is Action.FILTER:
-                content = await self._filtered.handle(endpoint, scope, bound.url, additions)
-                exchange.upstream_seconds = time.perf_counter() - asked
-                await _answer_with(content, scope, send)
-                return
-            response = await self._ask(request, target, scope, bound, additions)
+        return bound
+
+    async def _respond(self, call: _Call, bound: Bound) -> UpstreamResponse:
+        """Return the response for the client."""
+        _, target, scope, project, exchange = call
+        endpoint = target.endpoint
+        additions = self._options.engine.additions(scope)
+        asked = time.perf_counter()
+        if not scope.unrestricted and endpoint.action is Action.FILTER:
+            content = await self._filtered.handle(endpoint, scope, project, bound.url, additions)
             exchange.upstream_seconds = time.perf_counter() - asked
-            if scoped and response.status >= 400 and response.status not in NOT_FOR_CLIENTS:
-                restore = self._restoring(endpoint, scope, bound.texts)
-                response = await checked_error(response, exchange.request_id, restore)
-            await relay_response(response, send, self._options.max_response_bytes, scope_header(scope))
-        finally:
-            self._limits.release(project)
+            headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
+            return UpstreamResponse(200, headers, len(content), content, None)
+        response = await self._ask(call, bound, additions)
+        exchange.upstream_seconds = time.perf_counter() - asked
+        if scope.unrestricted or response.status < 400 or response.status in NOT_FOR_CLIENTS:
+            return response
+        restore = self._restoring(endpoint, scope, project, bound.texts)
+        return await checked_error(response, exchange.request_id, restore)
 
     def _restoring(
-        self, endpoint: Endpoint, scope: Scope, texts: tuple[Text, ...]
-    ) -> Callable[[str], str] | None:
-        """Return a function that rewrites an error about the scoped text to be about the caller's text.
+        self, endpoint: Endpoint, scope: Scope, project: str, texts: tuple[Text, ...]
+    ) -> Restore | None:
+        """Return a function that rewrites errors about the scoped text to be about the caller's text.
 
-        None if there are several texts, because the error does not say which one it is about.
+        None if there are several texts, because an error does not say which one it is about.
         """
         if endpoint.action is not Action.SCOPE or len(texts) != 1 or not texts[0].original:
             return None
-        text, bounds = texts[0].original, self._options.bounds
-        is_selector = "query" not in endpoint.parameters
+        return partial(self._scoping.restored, endpoint, scope, project, texts[0].original)
 
-        def stages() -> tuple[list[Edit], list[Edit]]:
-            return scoping_edits(text, scope, is_selector=is_selector, bounds=bounds)
-
-        return lambda message: restored(message, text, stages)
-
-    async def _bind(self, request: Request, endpoint: Endpoint, scope: Scope, receive: Receive) -> Bound:
-        """Return the scoped parameters and body for the upstream."""
-        if endpoint.action is Action.READ:
-            body = await request.message(receive)
-            message, texts = scope_read_request(body, scope, self._options.max_read_bytes)
-            bound = self._binder.bind(endpoint, scope, request.query, None)
-            return bound._replace(body=message, texts=texts)
-        form = await request.form(receive) if request.method in _WITH_BODY else None
-        return self._binder.bind(endpoint, scope, request.query, form)
-
-    async def _ask(
-        self, request: Request, target: Target, scope: Scope, bound: Bound, additions: Additions
-    ) -> UpstreamResponse:
+    async def _ask(self, call: _Call, bound: Bound, additions: Additions) -> UpstreamResponse:
         """Return the upstream's response, or that of an identical read in flight."""
+        request, target, scope = call[:3]
         path = target.path.encode("ascii")
         wanted = path + b"?" + bound.url if bound.url else path
         body = bound.body or b""
@@ -200,13 +235,9 @@ def _request_headers(request: Request, endpoint: Endpoint, *, has_body: bool) ->
     return [*headers, *accepted_encodings(request)]
 
 
-async def _answer_with(content: bytes, scope: Scope, send: Send) -> None:
-    """Send a JSON response that the gateway has created."""
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(content)).encode("ascii")),
-        NO_STORE,
-        scope_header(scope),
-    ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
+def _cancel_this_request() -> Callable[[], object]:
+    """Return what cancels the task of this request, which closes the client's connection."""
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("a request is handled outside of a task")
+    return task.cancel

@@ -17,7 +17,9 @@ from chrysaetos.errors import BadGateway, UpstreamRefusal
 from chrysaetos.http.upstream.response import BodyTooLong, UpstreamBroken, UpstreamResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
+
+    Restore = Callable[[list[str]], Awaitable[list[str]]]
 
 __all__ = ["MAX_ERROR_BYTES", "checked_error"]
 
@@ -33,7 +35,7 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 
 async def checked_error(
-    response: UpstreamResponse, request_id: str, restore: Callable[[str], str] | None = None
+    response: UpstreamResponse, request_id: str, restore: Restore | None = None
 ) -> UpstreamResponse:
     """Return an error of the upstream that restricted callers may see.
 
@@ -63,7 +65,7 @@ async def checked_error(
         shown = ascii(content[:_LOGGED].decode("utf-8", "replace"))
         _LOG.warning("%s: Prometheus returned %d: %s", request_id, response.status, shown)
         raise UpstreamRefusal(response.status)
-    own = fields if restore is None else _restored(fields, restore)
+    own = fields if restore is None else await _restored(fields, restore)
     if own == fields:
         return UpstreamResponse(response.status, response.headers, response.content_length, body, None)
     body = json.dumps(own, separators=(",", ":")).encode("ascii")
@@ -74,12 +76,15 @@ async def checked_error(
     return UpstreamResponse(response.status, headers, len(body), body, None)
 
 
-def _restored(fields: dict[str, Any], restore: Callable[[str], str]) -> dict[str, Any]:
+async def _restored(fields: dict[str, Any], restore: Restore) -> dict[str, Any]:
     """Return the error with the messages for the caller."""
-    own = fields | {"error": restore(fields["error"])}
+    notes = [fields[kind] for kind in ("warnings", "infos") if isinstance(fields.get(kind), list)]
+    messages = [fields["error"], *(note for each in notes for note in each if isinstance(note, str))]
+    new = dict(zip(messages, await restore(messages), strict=True))
+    own = fields | {"error": new[fields["error"]]}
     for kind in ("warnings", "infos"):
         if isinstance(fields.get(kind), list):
-            own[kind] = [restore(note) if isinstance(note, str) else note for note in fields[kind]]
+            own[kind] = [new[note] if isinstance(note, str) else note for note in fields[kind]]
     return own
 
 

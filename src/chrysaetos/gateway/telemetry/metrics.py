@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.asgi.exchange import Exchange
     from chrysaetos.gateway.proxy.coalescing import Coalescer
     from chrysaetos.gateway.proxy.limits import Limits
+    from chrysaetos.gateway.proxy.offload import Offload
     from chrysaetos.identity.cache import CallerCache
 
 __all__ = ["PoolCounters", "Telemetry"]
@@ -136,6 +137,7 @@ class Telemetry:
             ``localhost:9090``.
         replicas: the replicas, if there are several.
         limits: the limits on concurrent requests.
+        offload: the process for what takes long.
         coalescer: the coalescing of identical reads.
         per_project: whether to count requests by project id as well.
         max_projects: the number of project ids; further ones are counted as ``other``.
@@ -152,6 +154,7 @@ class Telemetry:
         upstreams: Mapping[str, PoolCounters] | None = None,
         replicas: ReplicaCounters | None = None,
         limits: Limits | None = None,
+        offload: Offload | None = None,
         coalescer: Coalescer | None = None,
         per_project: bool = False,
         max_projects: int = 1000,
@@ -160,6 +163,7 @@ class Telemetry:
         self._upstreams = {} if upstreams is None else upstreams
         self._replicas = replicas
         self._limits = limits
+        self._offload = offload
         self._coalescer = coalescer
         self._per_project = per_project
         self._max_projects = max_projects
@@ -313,7 +317,10 @@ class Telemetry:
             limits = self._limits
             refused = {("project",): limits.refused, ("all",): limits.refused_in_all}
             yield _gauge("limited_in_use", "Requests that hold a slot.", (), {(): limits.in_use})
-            yield _gauge("limited_projects", "Projects that hold a slot.", (), {(): limits.projects})
+            yield _gauge("limited_projects", "Projects with requests in progress.", (), {(): limits.projects})
+            yield _gauge("limited_sending", "Responses that are being sent.", (), {(): limits.sending})
+            text = "Responses aborted because too many were being sent."
+            yield _counter("limited_aborted", text, (), {(): limits.aborted})
             yield _gauge("limited_waiting", "Requests that wait for a slot.", (), {(): limits.waiting})
             yield _counter("limited_waited", "Requests that waited for a slot.", (), {(): limits.waited})
             yield _counter(
@@ -322,6 +329,13 @@ class Telemetry:
                 ("limit",),
                 refused,
             )
+        if self._offload is not None:
+            offload = self._offload
+            text = "Jobs for the process that scopes long queries and filters long responses."
+            yield _counter("offloaded_jobs", text, (), {(): offload.jobs})
+            yield _counter("offloaded_seconds", "CPU time of these jobs.", (), {(): offload.seconds})
+            text = "Requests rejected because their project had used its CPU time."
+            yield _counter("cpu_refused", text, (), {(): offload.budget.refused})
         if self._coalescer is not None:
             shared = {(): self._coalescer.shared}
             yield _counter(
@@ -329,7 +343,7 @@ class Telemetry:
             )
 
 
-def _counter(name: str, text: str, labels: tuple[str, ...], values: Mapping[L, int]) -> Metric:
+def _counter(name: str, text: str, labels: tuple[str, ...], values: Mapping[L, float]) -> Metric:
     family = CounterMetricFamily(f"chrysaetos_{name}", text, labels=labels)
     for key, value in values.items():
         family.add_metric(key, value)

@@ -38,7 +38,8 @@ class ServerLimits:
             start for the first request.
         body_seconds: time for the body.
         idle_seconds: how long an idle connection is kept.
-        write_seconds: how long a client may pause before it reads more of a response.
+        write_seconds: how often it is checked that a client reads its response fast enough.
+        write_rate: bytes per second that it must read.
     """
 
     framing: FramingLimits = field(default_factory=FramingLimits)
@@ -48,6 +49,7 @@ class ServerLimits:
     body_seconds: float = 30.0
     idle_seconds: float = 75.0
     write_seconds: float = 60.0
+    write_rate: int = 1024
 
 
 MONITORING = ServerLimits(
