@@ -36,7 +36,7 @@ SIDE_BY_SIDE := --jobs $(shell nproc) --output-sync
 MADE_BY := $(shell $(PYTHON) -c 'import re, sys; \
     print("made-by", *re.findall(r"\w+", sys.base_prefix), *sys.version_info[:3], sep="-")')
 
-.PHONY: demo test test-deep check lint docs bench bench-cloudkitty bench-watcher samples lock clean cloudkitty watcher pythons
+.PHONY: demo test test-deep check lint docs bench bench-fairness bench-cloudkitty bench-watcher samples lock clean cloudkitty watcher pythons
 
 demo: $(VENV)/demo
 	@tools/need.sh prometheus:prometheus promtool:prometheus curl:curl
@@ -111,6 +111,11 @@ test-watcher-%: .venvs/watcher-%/made
 bench: $(VENV)/dev
 	@tools/need.sh prometheus:prometheus promtool:prometheus haproxy:haproxy wrk:wrk
 	$(BIN)/python -m bench.gateway
+
+# What one tenant's requests do to another's.
+bench-fairness: $(VENV)/dev
+	@tools/need.sh prometheus:prometheus promtool:prometheus
+	$(BIN)/python -m bench.fairness
 
 bench-cloudkitty: $(VENV)/dev .venvs/cloudkitty-25/made
 	@tools/need.sh prometheus:prometheus promtool:prometheus

@@ -27,7 +27,7 @@ def test_entries_can_be_forgotten():
 
 
 def test_entries_are_bounded_by_their_weight():
-    kept = Lru(10, weigh=lambda key, value: len(key) + value, max_weight=10)
+    kept: Lru[str, int] = Lru(10, weigh=lambda key, value: len(key) + value, max_weight=10)
     kept.put("a", 4)
     kept.put("b", 3)
     assert kept.weight == 9

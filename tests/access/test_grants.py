@@ -226,6 +226,15 @@ async def test_the_cache_of_domain_scopes_is_bounded(policy):
     assert len(access._domain_scopes) == 256
 
 
+async def test_the_scopes_of_domains_are_bounded_in_bytes(policy):
+    projects = tuple(f"{number:032x}" for number in range(5000))
+    domains = {f"D{number}": (f"{number}", *projects) for number in range(60)}
+    access = policy.access(OF_DOMAIN, domains=Domains(**domains))
+    for domain in domains:
+        await access.grant(dataclasses.replace(DOMAIN_READER, domain_id=domain), QUERY)
+    assert 31 << 20 < access._domain_scopes.weight <= 32 << 20
+
+
 async def admitted(access, caller):
     """Return the scope by name of each endpoint that admits a caller."""
     scopes = {}

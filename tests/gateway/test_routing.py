@@ -3,7 +3,7 @@
 import asyncio
 import json
 from contextlib import asynccontextmanager
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote_plus, urlencode
 
 import pytest
 from oslo_config import cfg
@@ -13,9 +13,12 @@ from tests.fakes.upstream import RawUpstream, answer, answering, silence
 
 from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.gateway.own.openapi import document
+from chrysaetos.gateway.proxy.budget import Budget
 from chrysaetos.gateway.proxy.coalescing import Coalescer
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
+from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.gateway.proxy.options import GatewayOptions
+from chrysaetos.gateway.proxy.scoping import Scoping
 from chrysaetos.gateway.routing import create_app
 from chrysaetos.http.upstream.pool import Upstream, UpstreamOptions
 from chrysaetos.identity.caller import Caller
@@ -61,6 +64,14 @@ class Watcher:
         self.seen.append(exchange)
 
 
+async def until(condition):
+    for _ in range(5000):
+        if condition():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("it did not happen")
+
+
 class Gateway:
     def __init__(self, app, identity, upstream, server, watcher):
         self.app = app
@@ -78,11 +89,7 @@ class Gateway:
 
     async def reached(self):
         """Wait until a request has reached the upstream."""
-        for _ in range(5000):
-            if self.server.requests:
-                return
-            await asyncio.sleep(0.001)
-        raise AssertionError("nothing reached the upstream")
+        await until(lambda: self.server.requests)
 
     def asked(self):
         """Return request line, headers and body of the last request to the upstream."""
@@ -92,7 +99,7 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway(script=None, *, limits=None, coalescer=None, **options):
+async def gateway(script=None, *, limits=None, offload=None, coalescer=None, **options):
     conf = cfg.ConfigOpts()
     conf([])
     async with RawUpstream(script or answering(ANSWER)) as server:
@@ -104,6 +111,7 @@ async def gateway(script=None, *, limits=None, coalescer=None, **options):
             access=PolicyAccess(conf, "project"),
             upstream=upstream,
             limits=limits,
+            offload=offload,
             coalescer=coalescer,
             observers=[watcher := Watcher()],
         )
@@ -527,6 +535,84 @@ async def test_a_project_at_its_limit_does_not_block_others():
         assert (await slow).status == 200
         assert (await g.get("/api/v1/query?query=up")).status == 200
         assert limits.in_use == 0
+
+
+async def test_a_request_that_has_no_slot_is_not_scoped(monkeypatch):
+    monkeypatch.setattr(Scoping, "bind", lambda *_: pytest.fail("scoped"))
+    limits = Limits(LimitOptions(max_requests_per_project=1, max_waiting_per_project=0))
+    limits.try_acquire("A")
+    async with gateway(limits=limits) as g:
+        for path in ("/api/v1/query", "/-/explain"):
+            assert (await g.get(f"{path}?query=up")).status == 429
+        assert g.server.requests == []
+    assert limits.in_use == 1
+
+
+async def test_a_long_query_is_scoped_elsewhere_and_again_from_the_cache():
+    offload = Offload(Budget(), timeout=10)
+    query = "up+" * 200 + "up"
+    async with gateway(offload=offload) as g:
+        for _ in range(2):
+            answered = await g.get(f"/api/v1/query?query={quote_plus(query)}")
+            assert answered.status == 200
+            [(_, sent)] = pairs(g.asked()[0].split(b" ")[1].partition(b"?")[2])
+            assert sent == query.replace("up", 'up{project="A"}')
+        assert offload.jobs == 1
+        wrong = await g.get(f"/api/v1/query?query={quote_plus(query)}%2B")
+        assert (wrong.status, offload.jobs) == (400, 2)
+        assert "unexpected end" in wrong.json["error"]
+        assert g.watcher.seen[-1].texts == ((f"{query}+", ""),)
+
+
+async def test_a_project_that_has_used_its_cpu_time_still_gets_what_is_cached():
+    offload = Offload(Budget(1, 3600), timeout=10)
+    async with gateway(offload=offload) as g:
+        assert (await g.get("/api/v1/query?query=up")).status == 200
+        offload.budget.charge("A", 2)
+        refused = await g.get("/api/v1/query?query=down")
+        assert (refused.status, int(refused.header(b"retry-after")) >= 3600) == (429, True)
+        assert (await g.get("/api/v1/query?query=up")).status == 200
+        assert (await g.get("/api/v1/query?query=down", "admin")).status == 200
+
+
+async def test_clients_that_read_slowly_keep_no_slot_and_no_connection():
+    async def long(peer):
+        while True:
+            await peer.request()
+            await peer.send(answer(b"x" * 3_000_000))
+
+    limits = Limits(LimitOptions(max_requests=2, max_requests_per_project=2, max_sending=1))
+    async with gateway(long, limits=limits) as g:
+        stuck = asyncio.Event()
+
+        async def ask():
+            async def send(_message):
+                await stuck.wait()
+
+            async def receive():
+                return {"type": "http.request"}
+
+            scope = {
+                "type": "http",
+                "method": "GET",
+                "scheme": "http",
+                "path": "/api/v1/query",
+                "raw_path": b"/api/v1/query",
+                "query_string": b"query=up",
+                "headers": [(b"x-auth-token", b"tenant")],
+            }
+            await g.app(scope, receive, send)
+
+        first = asyncio.create_task(ask())
+        await until(lambda: limits.sending == 1)
+        assert (limits.in_use, limits.running("A")) == (0, 1)
+        second = asyncio.create_task(ask())
+        await until(first.done)
+        assert first.cancelled()
+        assert (limits.sending, limits.aborted, g.upstream.in_use) == (1, 1, 1)
+        second.cancel()
+        await asyncio.wait([second])
+        assert (limits.sending, limits.in_use, limits.projects) == (0, 0, 0)
 
 
 async def test_a_cancelled_request_releases_its_slot():

@@ -31,7 +31,9 @@ _LOOK_SECONDS = 1.0
 """Minimum interval between two looks at the policy files."""
 
 _MOST_DOMAINS = 256
-"""Number of cached scopes of domains. A scope of a thousand projects takes some hundred KiB."""
+"""Number of cached scopes of domains."""
+_MAX_CACHED_BYTES = 32 * 1024 * 1024
+"""Maximum memory of the scopes of all domains together. One of a thousand projects takes some hundred KiB."""
 
 _Fingerprint = tuple[tuple[str, int, int, int], ...]
 
@@ -69,6 +71,12 @@ class Domains(Protocol):
         ...
 
 
+def _size(_domain_id: str, kept: tuple[tuple[str, ...], Scope]) -> int:
+    """Return about how many bytes the scope of a domain takes: each label's two matchers, and their text."""
+    scope = kept[1]
+    return 4 * len(scope.matcher) * (1 + len(scope.labels.entries))
+
+
 class PolicyAccess:
     """Access by oslo.policy.
 
@@ -103,7 +111,9 @@ class PolicyAccess:
         self._clock = clock
         self._domains = domains
         self._decisions: Lru[tuple[object, ...], Scope | _Verdict] = Lru(size)
-        self._domain_scopes: Lru[str, tuple[tuple[str, ...], Scope]] = Lru(_MOST_DOMAINS)
+        self._domain_scopes: Lru[str, tuple[tuple[str, ...], Scope]] = Lru(
+            _MOST_DOMAINS, weigh=_size, max_weight=_MAX_CACHED_BYTES
+        )
         opts.set_defaults(conf)
         self._looked = clock()
         self._fingerprint = _fingerprint(conf)

@@ -231,9 +231,11 @@ LIMIT_OPTIONS = [
     ),
     cfg.IntOpt(
         "max_requests_per_project",
-        default=20,
+        default=10,
         min=0,
-        help="Maximum number of requests of one project in progress, for each worker. 0: no limit.",
+        help="Maximum number of requests of one project in progress, for each worker. 0: no limit. "
+        "Prometheus runs 20 queries at a time by default (--query.max-concurrency): with as many, one "
+        "project could keep all others waiting there.",
     ),
     cfg.IntOpt(
         "max_sending",

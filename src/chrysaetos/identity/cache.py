@@ -46,13 +46,23 @@ class ExpiringLru(Generic[V]):
     Args:
         size: maximum number of entries; the least recently used is evicted.
         clock: seconds since the epoch.
+        weigh, max_weight: limit the weight of all values together, as for ``Lru``.
     """
 
     __slots__ = ("_clock", "_entries")
 
-    def __init__(self, size: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        size: int,
+        clock: Callable[[], float] = time.time,
+        *,
+        weigh: Callable[[V], int] = lambda _: 0,
+        max_weight: int = 0,
+    ) -> None:
         self._clock = clock
-        self._entries: Lru[bytes, tuple[V, float, float]] = Lru(size)
+        self._entries: Lru[bytes, tuple[V, float, float]] = Lru(
+            size, weigh=lambda _, entry: weigh(entry[0]), max_weight=max_weight
+        )
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -35,6 +35,10 @@ __all__ = ["DomainProjects"]
 
 _LOG = logging.getLogger(__name__)
 _MOST_DOMAINS = 256
+_ID_BYTES = 100
+"""About the memory of a project's id."""
+_MAX_CACHED_BYTES = 32 * 1024 * 1024
+"""Maximum memory of the lists of all domains together."""
 _RETRY_AFTER = 5
 _V3 = {"min_version": "3.0", "max_version": "3.latest"}
 
@@ -77,7 +81,12 @@ class DomainProjects:
             verify=settings.verify, cert=settings.cert, timeout=settings.timeout, user_agent="chrysaetos"
         )
         self._keystone = _adapter(conf, self._session)
-        self._lists: ExpiringLru[tuple[str, ...]] = ExpiringLru(_MOST_DOMAINS, clock)
+        self._lists: ExpiringLru[tuple[str, ...]] = ExpiringLru(
+            _MOST_DOMAINS,
+            clock,
+            weigh=lambda projects: _ID_BYTES * len(projects),
+            max_weight=_MAX_CACHED_BYTES,
+        )
         self._flights: SingleFlight[tuple[str, ...]] = SingleFlight(
             "domains", threads=threads, waiting=waiting
         )

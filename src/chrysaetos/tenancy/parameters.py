@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from chrysaetos.tenancy.scope import Scope
     from chrysaetos.tenancy.subqueries import Nested
 
-__all__ = ["Binder", "Bound", "NotCached", "Scoped", "Text", "bind_anew", "split_parameters"]
+__all__ = ["Binder", "Bound", "NotCached", "Scoped", "Text", "bind_anew", "split_parameters", "values_of"]
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 # Go's strconv.ParseFloat without infinities and NaN; RFC 3339.
@@ -315,6 +315,15 @@ def split_parameters(encoded: bytes) -> Iterator[tuple[str, str]]:
     """
     for name, value in _split(encoded):
         yield name, _decoded(value)
+
+
+def values_of(name: str, encoded: bytes) -> list[str]:
+    """Return the decoded values of one parameter; the other values, which may be long, are not looked at.
+
+    Raises:
+        BadRequest: as for ``split_parameters``.
+    """
+    return [_decoded(value) for given, value in _split(encoded) if given == name]
 
 
 def _split(encoded: bytes) -> Iterator[tuple[str, bytes]]:

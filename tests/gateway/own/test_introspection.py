@@ -327,7 +327,7 @@ async def test_a_range_is_explained_without_times():
         ("query=up&path=", 400, 'invalid parameter "path"'),
         ("query=up&path=/nowhere", 400, 'invalid parameter "path"'),
         ("query=up&path=%2Fapi%2Fv1%2F..%2Fquery", 400, 'invalid parameter "path"'),
-        ("query=up&path=%FF", 400, 'invalid parameter "path"'),
+        ("query=up&path=%FF", 400, "not valid UTF-8"),
         ("query=%zz", 400, "%"),
         ("path=/api/v1/admin/tsdb/delete_series&match[]=up", 403, "telemetry:admin_delete_metrics"),
         ("path=/api/v1/status/config", 403, "telemetry:status_config"),

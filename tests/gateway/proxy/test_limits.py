@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import Counter
+from functools import partial
 
 import pytest
 from tests.fakes.body_source import BodySource
@@ -90,7 +91,7 @@ async def test_the_project_with_the_most_responses_loses_its_oldest():
     sent = []
     for number, project in enumerate("ABBA"):
         these.try_acquire(project)
-        sent.append(these.start_sending(project, lambda number=number: aborted.append(number)))
+        sent.append(these.start_sending(project, partial(aborted.append, number)))
     assert (aborted, these.sending, these.aborted) == ([0], 3, 1)
     these.try_acquire("C")
     sent.append(these.start_sending("C", lambda: aborted.append("C")))

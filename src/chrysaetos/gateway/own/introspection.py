@@ -9,7 +9,6 @@ import asyncio
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 from chrysaetos.errors import ApiError, BadRequest, Forbidden, NotFound, QueryError
 from chrysaetos.gateway.own.health import json_response
@@ -19,7 +18,7 @@ from chrysaetos.identity.basic import parse_login
 from chrysaetos.identity.credentials import Kind as Credential
 from chrysaetos.identity.credentials import pick
 from chrysaetos.tenancy.endpoints import ENDPOINTS, Kind
-from chrysaetos.tenancy.parameters import Text
+from chrysaetos.tenancy.parameters import Text, values_of
 from chrysaetos.tenancy.paths import find_path
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from chrysaetos.http.types import Receive
     from chrysaetos.identity.caller import Caller
     from chrysaetos.tenancy.endpoints import Endpoint
-    from chrysaetos.tenancy.parameters import Bound
 
 __all__ = ["Introspection"]
 
@@ -150,7 +148,8 @@ class Introspection:
             "values": list(scope.values),
             "texts": [
                 {"name": name, "given": text.original, "sent": text.sent}
-                for name, text in zip(_names(bound, texts_of), bound.texts, strict=True)
+                for name in texts_of.parameters  # at most one
+                for text in bound.texts
             ],
         }
 
@@ -181,8 +180,7 @@ def _explained(*places: bytes) -> Endpoint:
     Raises:
         BadRequest: the parameter is given more than once, or the upstream does not serve the path.
     """
-    pairs = (pair for place in places for pair in parse_qsl(place.decode("latin-1"), keep_blank_values=True))
-    paths = [value for name, value in pairs if name == "path"]
+    paths = [path for place in places for path in values_of("path", place)]
     if len(paths) > 1:
         raise BadRequest('the parameter "path" is given more than once: send it once')
     try:
@@ -192,9 +190,3 @@ def _explained(*places: bytes) -> Endpoint:
     if not endpoint.guarded:
         raise BadRequest('invalid parameter "path": the gateway answers this path itself')
     return endpoint
-
-
-def _names(bound: Bound, endpoint: Endpoint) -> list[str]:
-    """Return the names of the parameters of the PromQL texts, in the order of the texts."""
-    pairs = parse_qsl(b"&".join((bound.url, bound.body or b"")).decode("ascii"), keep_blank_values=True)
-    return [name for name, _ in pairs if name in endpoint.parameters]

@@ -56,7 +56,7 @@ class LimitOptions:
     """
 
     max_requests: int = 100
-    max_requests_per_project: int = 20
+    max_requests_per_project: int = 10
     max_sending: int = 100
     max_waiting: int = 1000
     max_waiting_per_project: int = 100
