@@ -87,7 +87,7 @@ async def test_a_response_that_is_sent_holds_no_slot_but_counts_for_its_project(
 
 async def test_the_project_with_the_most_responses_loses_its_oldest():
     these = Limits(LimitOptions(max_sending=3))
-    aborted = []
+    aborted: list[object] = []
     sent = []
     for number, project in enumerate("ABBA"):
         these.try_acquire(project)
