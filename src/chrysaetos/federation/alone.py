@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 import ssl
 from dataclasses import dataclass
 from functools import partial
@@ -65,8 +66,12 @@ def build(settings: Settings) -> Service:
     tokens = TokenFile(settings.tokens)
     options = settings.upstream
     upstream = Upstream(options)
-    telemetry = Telemetry(upstreams={f"{options.host}:{options.port}": upstream})
     log = open_log(settings.audit_file, "--audit-file") if settings.audit_file else None
+    audit = Audit(as_json=settings.audit_json, logger=log)
+    telemetry = Telemetry(
+        upstreams={f"{options.host}:{options.port}": upstream},
+        logs={"process": logging.getLogger(), "audit": audit.logger},
+    )
     metrics: tuple[MetricsServer, ...] = ()
     if settings.metrics is not None:
         host, port = settings.metrics
@@ -76,7 +81,7 @@ def build(settings: Settings) -> Service:
         partial(Application, handler, on_close=(upstream.close,)),
         telemetry=telemetry,
         portals=(GateMetrics(tokens),),
-        audit=(Audit(as_json=settings.audit_json, logger=log),),
+        audit=(audit,),
         metrics=metrics,
         reload=tokens.reload,
     )

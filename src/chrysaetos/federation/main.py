@@ -20,6 +20,7 @@ from chrysaetos.http.server.runner import Process
 from chrysaetos.http.server.sockets import describe, inherited, listen_tcp, load_certificate, tls_context
 from chrysaetos.http.server.systemd import Notifier
 from chrysaetos.promql.selftest import InterpreterError, check_interpreter
+from chrysaetos.queued_log import queue_handlers
 
 if TYPE_CHECKING:
     import ssl
@@ -159,6 +160,7 @@ def _serve(options: argparse.Namespace) -> int:
     tls = tls_context(options.tls_cert, options.tls_key) if options.tls_cert else None
     service = build(_settings(options))
     sockets = inherited() or listen_tcp(options.bind, options.port, ("--bind", "--port"))
+    queue_handlers()
     for sock in sockets:
         _LOG.info("listening on %s%s", describe(sock), "" if tls is None else " (TLS)")
     if tls is None and options.bind not in ("127.0.0.1", "::1", "localhost"):

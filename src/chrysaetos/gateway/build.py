@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,7 @@ def build(conf: cfg.ConfigOpts) -> Service:
         Budget(section.cpu_seconds_per_project, section.cpu_window_seconds), timeout=application.timeout
     )
     coalescer = Coalescer(max_age=section.share_max_age) if section.share_requests else None
+    audit = _audit(conf)
     telemetry = Telemetry(
         keystone=keystone,
         upstreams=pools,
@@ -63,10 +65,10 @@ def build(conf: cfg.ConfigOpts) -> Service:
         limits=limits,
         offload=offload,
         coalescer=coalescer,
+        logs={"process": logging.getLogger()} | ({"audit": audit[0].logger} if audit else {}),
         per_project=section.metrics_per_project,
         max_projects=section.metrics_max_projects,
     )
-    audit = _audit(conf)
     gate, portals = load_gate(conf, pool)
     create = partial(
         create_app,

@@ -21,6 +21,7 @@ from chrysaetos.http.server.sockets import describe, inherited, listen_tcp, list
 from chrysaetos.http.server.systemd import Notifier
 from chrysaetos.http.server.workers import Workers
 from chrysaetos.promql.selftest import InterpreterError, check_interpreter
+from chrysaetos.queued_log import drop_while_blocked, queue_handlers
 
 if TYPE_CHECKING:
     import argparse
@@ -57,6 +58,10 @@ def run(arguments: Sequence[str]) -> int:
         check_interpreter()
         conf = load_conf(arguments)
         log.setup(conf, "chrysaetos")
+        if conf.gateway.workers == 1:
+            queue_handlers()
+        else:
+            drop_while_blocked()
         # Built even if workers build their own, so that a configuration error is reported once, in one line.
         service = build(conf)
         sockets = _listen(conf)
@@ -101,6 +106,7 @@ def _serve_with_workers(
         try:
             own = load_conf(arguments)
             log.setup(own, "chrysaetos")
+            queue_handlers()
             service = build(own)
         except ConfigError as error:
             _LOG.error("a worker cannot start: %s", error)
@@ -117,6 +123,7 @@ def _serve_with_workers(
     def reloading() -> None:
         notifier.reloading()
         _mutate(conf)
+        drop_while_blocked()
 
     def stopping() -> None:
         notifier.stopping()
@@ -167,6 +174,7 @@ def _limits(conf: cfg.ConfigOpts) -> ServerLimits:
 def _reload(conf: cfg.ConfigOpts, service: Service) -> None:
     """Reload the log level and the policy."""
     _mutate(conf)
+    queue_handlers()  # a changed log_config_append has replaced the handlers
     service.reload()
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING
 
+from chrysaetos.queued_log import queue_handlers
 from chrysaetos.usage.ledger import Ledger
 from chrysaetos.usage.options import (
     command_parser,
@@ -176,6 +177,7 @@ def _print_once(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    queue_handlers()
     exposition = Exposition(options.max_age)
     credentials = read_credentials(options.basic_auth) if options.basic_auth else None
     stop = Event()

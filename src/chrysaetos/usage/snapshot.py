@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from chrysaetos.queued_log import lost_lines
 from chrysaetos.usage.tally import Key, Totals
 
 if TYPE_CHECKING:
@@ -158,6 +160,14 @@ class Health(Collector):
         for reason, count in self.failures.items():
             failures.add_metric([reason], count)
         yield failures
+        lost = CounterMetricFamily(
+            "usage_exporter_log_lines_lost",
+            "Lines missing in the log: queue_full if it was not written fast enough, or write_failed.",
+            labels=["reason"],
+        )
+        for reason, count in lost_lines(logging.getLogger()).items():
+            lost.add_metric([reason], count)
+        yield lost
         problem = GaugeMetricFamily(
             "usage_exporter_problem", "Reason why the last update failed.", labels=["reason"]
         )

@@ -12,6 +12,7 @@ from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.asgi.exchange import Exchange
 from chrysaetos.gateway.telemetry.audit import LOGGER, Audit, open_log
 from chrysaetos.identity.caller import Caller
+from chrysaetos.queued_log import QueuedHandler
 from chrysaetos.tenancy.parameters import Text
 from chrysaetos.tenancy.paths import find
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
@@ -256,14 +257,32 @@ def test_unknown_paths_are_logged():
     assert len(records) == 1
 
 
+def test_cached_fields_belong_to_the_caller_and_the_scope(monkeypatch):
+    monkeypatch.setattr("chrysaetos.gateway.telemetry.audit._MAX_CALLERS", 3)
+    audit = Audit(clock=lambda: NOW)
+    other = Caller(user_id="u2", project_id="B")
+    domain = Caller(user_id="u1", domain_id="D")
+    scopes = [None, UNRESTRICTED, Scope.of("project", "A"), Scope.of("project", "B")]
+    for _ in range(2):
+        for caller in (None, CALLER, other, domain):
+            for scope in scopes:
+                exchange = an_exchange(caller=caller, scope=scope)
+                assert audit.line(exchange) == Audit(clock=lambda: NOW).line(exchange)
+    assert len(audit._callers) <= 3
+
+
 def test_audit_file_contains_only_the_lines(tmp_path, caplog):
     path = tmp_path / "audit.log"
     logger = open_log(str(path))
     audit = Audit(logger=logger, clock=lambda: NOW)
     audit.on_end(an_exchange())
+    logger.handlers[0].flush()
     path.rename(tmp_path / "audit.log.1")
     audit.on_end(an_exchange(status=201))
+    logger.handlers[0].flush()
     logger.handlers[0].close()
+    assert isinstance(logger.handlers[0], QueuedHandler)
+    logger.handlers[0].target.close()
     assert (tmp_path / "audit.log.1").read_text() == audit.line(an_exchange()) + "\n"
     assert path.read_text() == audit.line(an_exchange(status=201)) + "\n"
     assert stat.S_ISREG(path.stat().st_mode)

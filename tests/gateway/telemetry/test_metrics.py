@@ -1,5 +1,6 @@
 """The gateway's own metrics."""
 
+import logging
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +15,7 @@ from chrysaetos.http.upstream.pool import Upstream, UpstreamOptions
 from chrysaetos.http.upstream.replicas import Replicas
 from chrysaetos.identity.cache import CallerCache
 from chrysaetos.identity.caller import Caller
+from chrysaetos.queued_log import QueuedHandler
 from chrysaetos.tenancy.paths import find
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 
@@ -237,3 +239,13 @@ def test_the_text_is_in_prometheus_format():
     text = telemetry.render()
     assert b'chrysaetos_requests_total{code="200",endpoint="query",method="GET",scope="own"} 1.0' in text
     assert b"# TYPE chrysaetos_gateway_seconds histogram" in text
+
+
+def test_lost_log_lines_are_counted_by_log_and_reason():
+    logger = logging.Logger("lost")  # noqa: LOG001 - independent of the other loggers
+    handler = QueuedHandler(logging.NullHandler(), "lost")
+    handler.dropped, handler.failed = 3, 4
+    logger.addHandler(handler)
+    text = Telemetry(logs={"audit": logger}).render().decode()
+    assert 'chrysaetos_log_lines_lost_total{log="audit",reason="queue_full"} 3.0' in text
+    assert 'chrysaetos_log_lines_lost_total{log="audit",reason="write_failed"} 4.0' in text

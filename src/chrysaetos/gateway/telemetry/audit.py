@@ -5,7 +5,8 @@ characters and non-ASCII characters are escaped (RFC 8259, 7). A record is there
 value can imitate another field, and the log is safe to show in a terminal. An unknown value is ``-`` in text
 and ``null`` in JSON.
 
-Lines are written in batches, at most 50 ms after the first line of a batch, and when the process stops.
+Lines are written by a thread in batches, at most 50 ms after the first line of a batch. They are lost, and
+counted, if they cannot be written for long: see ``queued_log``.
 
 An exchange contains no headers, so no token or password can be written.
 """
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.telemetry.batched_log import BatchedLog
+from chrysaetos.queued_log import QueuedHandler
 from chrysaetos.tenancy.endpoints import Action
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.asgi.exchange import Exchange
     from chrysaetos.identity.caller import Caller
     from chrysaetos.tenancy.parameters import Text
+    from chrysaetos.tenancy.scope import Scope
 
 __all__ = ["FIELDS", "LOGGER", "Audit", "open_log"]
 
@@ -56,13 +59,14 @@ FIELDS = {
     "complete": "whether the response was sent completely",
 }
 """The fields of a line in their order, with descriptions. The PromQL texts follow them."""
-_AS_TEXT = " ".join(f"{name}=%s" for name in FIELDS) + "%s"
-_AS_JSON = "{" + ",".join(f'"{name}":%s' for name in FIELDS) + ',"queries":%s}'
+_CALLER_FIELDS = ("user_id", "user_name", "project_id", "project_name", "roles")
 
 _MAX_NAME = 1024
 """Maximum length of a path, a name, or a list of roles or projects."""
 _MAX_TEXTS = 8
 """Maximum number of PromQL texts for a request; a URL can contain thousands of selectors."""
+_MAX_CALLERS = 256
+"""Number of callers whose fields are cached."""
 
 
 def open_log(path: str, option: str = "[gateway] audit_file") -> logging.Logger:
@@ -82,7 +86,7 @@ def open_log(path: str, option: str = "[gateway] audit_file") -> logging.Logger:
     except OSError as error:
         raise ConfigError(f"{option}: {error}") from error
     logger = logging.Logger(LOGGER, logging.INFO)  # noqa: LOG001 - independent of the other loggers
-    logger.addHandler(handler)
+    logger.addHandler(QueuedHandler(handler, "audit"))
     return logger
 
 
@@ -96,6 +100,9 @@ class Audit:
         max_text: characters of a PromQL text to write; a longer text is cut and marked.
         logger: the logger to write to. None for ``LOGGER``, which is part of the process's log.
         clock: seconds since the epoch.
+
+    Attributes:
+        logger: the logger that is written to.
     """
 
     def __init__(
@@ -110,10 +117,13 @@ class Audit:
         self._as_json = as_json
         self._own_endpoints = own_endpoints
         self._max_text = max_text
-        self._batched_log = BatchedLog(logging.getLogger(LOGGER) if logger is None else logger)
+        self.logger = logging.getLogger(LOGGER) if logger is None else logger
+        self._batched_log = BatchedLog(self.logger)
         self._clock = clock
         self._absent = "null" if as_json else "-"
-        self._template = _AS_JSON if as_json else _AS_TEXT
+        self._template, self._caller_template = _templates(as_json=as_json)
+        # By the identities of caller and scope, which are the same objects in all requests of a caller.
+        self._callers: dict[tuple[int, int], tuple[Caller | None, Scope | None, str, str]] = {}
         self._second = -1
         self._stamp = ""
 
@@ -122,7 +132,7 @@ class Audit:
         self._batched_log.start()
 
     async def close(self) -> None:
-        """Write the remaining lines."""
+        """Pass on the remaining lines."""
         self._batched_log.close()
 
     def on_start(self, exchange: Exchange) -> None:
@@ -139,15 +149,16 @@ class Audit:
         """Return the line of an exchange, without a line break."""
         absent, name = self._absent, self._name
         endpoint, seconds = exchange.endpoint, exchange.upstream_seconds
+        caller, scope = self._caller_and_scope(exchange.caller, exchange.scope)
         return self._template % (
             self._time(),
             name(exchange.request_id),
             name(exchange.client),
-            *self._caller(exchange.caller),
+            caller,
             absent if endpoint is None else name(endpoint.name),
             name(exchange.method),
             name(exchange.path),
-            self._scope(exchange),
+            scope,
             exchange.status or absent,
             name(exchange.error),
             name(exchange.reason),
@@ -172,22 +183,25 @@ class Audit:
             return self._absent
         return _quoted(value, _MAX_NAME)
 
-    def _caller(self, caller: Caller | None) -> tuple[str, str, str, str, str]:
-        """Return user id and name, project id and name, and roles."""
-        absent, name = self._absent, self._name
-        if caller is None:
-            return absent, absent, absent, absent, absent
-        return (
-            name(caller.user_id),
-            name(caller.user_name),
-            name(caller.project_id),
-            name(caller.project_name),
-            name(",".join(caller.roles)),
-        )
+    def _caller_and_scope(self, caller: Caller | None, scope: Scope | None) -> tuple[str, str]:
+        """Return the caller's fields and the scope, cached."""
+        key = (id(caller), id(scope))
+        cached = self._callers.get(key)
+        if cached is not None:
+            return cached[2], cached[3]
+        name = self._name
+        values: tuple[str | None, ...] = (None,) * len(_CALLER_FIELDS)
+        if caller is not None:
+            names = (caller.user_id, caller.user_name, caller.project_id, caller.project_name)
+            values = (*names, ",".join(caller.roles))
+        fields, shown = self._caller_template % tuple(map(name, values)), self._scope(caller, scope)
+        if len(self._callers) >= _MAX_CALLERS:
+            self._callers.clear()
+        self._callers[key] = (caller, scope, fields, shown)  # keeps the objects, and so their identities
+        return fields, shown
 
-    def _scope(self, exchange: Exchange) -> str:
+    def _scope(self, caller: Caller | None, scope: Scope | None) -> str:
         """Return the projects, or the domain for a domain's token: it may have thousands of projects."""
-        scope, caller = exchange.scope, exchange.caller
         if scope is None:
             return self._absent
         if scope.unrestricted:
@@ -222,6 +236,14 @@ class Audit:
             (_quoted(text.original, max_length), _quoted(text.sent, max_length))
             for text in texts[:_MAX_TEXTS]
         ]
+
+
+def _templates(*, as_json: bool) -> tuple[str, str]:
+    """Return the format of a line, and that of the caller's fields in it."""
+    form, separator = ('"%s":%%s', ",") if as_json else ("%s=%%s", " ")
+    caller = separator.join(form % name for name in _CALLER_FIELDS)
+    line = separator.join(form % name for name in FIELDS).replace(caller, "%s")
+    return ("{" + line + ',"queries":%s}' if as_json else line + "%s"), caller
 
 
 def _quoted(value: str, max_length: int) -> str:

@@ -20,8 +20,10 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from chrysaetos import __version__
+from chrysaetos.queued_log import lost_lines
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable, Iterator, Mapping
 
     from prometheus_client.core import Metric
@@ -139,6 +141,7 @@ class Telemetry:
         limits: the limits on concurrent requests.
         offload: the process for what takes long.
         coalescer: the coalescing of identical reads.
+        logs: the loggers whose lost lines are counted, by the value of the label ``log``.
         per_project: whether to count requests by project id as well.
         max_projects: the number of project ids; further ones are counted as ``other``.
 
@@ -156,6 +159,7 @@ class Telemetry:
         limits: Limits | None = None,
         offload: Offload | None = None,
         coalescer: Coalescer | None = None,
+        logs: Mapping[str, logging.Logger] | None = None,
         per_project: bool = False,
         max_projects: int = 1000,
     ) -> None:
@@ -165,6 +169,7 @@ class Telemetry:
         self._limits = limits
         self._offload = offload
         self._coalescer = coalescer
+        self._logs = {} if logs is None else logs
         self._per_project = per_project
         self._max_projects = max_projects
         self._requests: dict[tuple[str, str, int, str], int] = {}
@@ -246,6 +251,7 @@ class Telemetry:
         yield from self._of_identity()
         yield from self._of_upstreams()
         yield from self._of_limits()
+        yield self._of_logs()
 
     def _count_project(self, exchange: Exchange) -> None:
         caller = exchange.caller
@@ -341,6 +347,18 @@ class Telemetry:
             yield _counter(
                 "shared_requests", "Requests that got the response to an identical request.", (), shared
             )
+
+    def _of_logs(self) -> Metric:
+        lost: dict[tuple[str, str], int] = {}
+        for name, logger in self._logs.items():
+            for reason, lines in lost_lines(logger).items():
+                lost[name, reason] = lines
+        return _counter(
+            "log_lines_lost",
+            "Lines missing in a log: queue_full if it was not written fast enough, or write_failed.",
+            ("log", "reason"),
+            lost,
+        )
 
 
 def _counter(name: str, text: str, labels: tuple[str, ...], values: Mapping[L, float]) -> Metric:

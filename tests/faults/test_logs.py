@@ -1,0 +1,174 @@
+"""A log that cannot be written: nobody reads the pipe, or the disk is full. The servers keep working."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from tests.fakes.wire import Recorder, Wire, statuses
+
+from chrysaetos.demo.processes import wait_for
+from chrysaetos.portals.policy import Policy
+from chrysaetos.portals.tokens import new_token, write_tokens
+
+ALIVE = b"GET /-/healthy HTTP/1.1\r\nHost: h\r\n\r\n"
+SECONDS = 10
+"""Time for a response or for the shutdown, which waits 2 s for each log."""
+
+
+def query(characters):
+    return b"GET /api/v1/query?query=%s HTTP/1.1\r\nHost: h\r\n\r\n" % (b"a" * characters)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def full_pipe():
+    """A pipe into which nothing can be written, because nobody reads it."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    try:
+        while True:
+            os.write(write, b"x" * 4096)
+    except BlockingIOError:
+        os.set_blocking(write, True)
+    try:
+        yield write
+    finally:
+        os.close(read)
+        os.close(write)
+
+
+@contextmanager
+def server(*arguments, stderr, limit=None):
+    command = [sys.executable, "-m", "chrysaetos", *map(str, arguments)]
+    if limit is not None:
+        command = ["sh", "-c", f'ulimit -f {limit}; exec "$@"', "sh", *command]
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@contextmanager
+def gateway(directory, *, stderr, limit=None, **options):
+    path = directory / "gateway.sock"
+    (directory / "policy.yaml").write_text("{}")
+    with Recorder() as upstream:
+        lines = [
+            f"[DEFAULT]\nauth_mode = noauth\n[prometheus]\nhost = 127.0.0.1\nport = {upstream.port}",
+            f"[oslo_policy]\npolicy_file = {directory / 'policy.yaml'}\n[gateway]\nunix_socket = {path}",
+            *(f"{name} = {value}" for name, value in options.items()),
+        ]
+        (directory / "aetos.conf").write_text("\n".join(lines))
+        command = ("gateway", "--config-file", directory / "aetos.conf")
+        with server(*command, stderr=stderr, limit=limit) as process:
+            assert serves(str(path))
+            yield process, str(path)
+
+
+def ask(address, request, times=1):
+    """Send requests on one connection, each after the response to the previous one."""
+    with Wire(address, SECONDS) as client:
+        found = []
+        for _ in range(times):
+            client.send(request)
+            found += statuses(client.answer())
+        return found
+
+
+def serves(address):
+    def answers():
+        with suppress(OSError):
+            return bool(ask(address, ALIVE))
+
+    return wait_for(answers, timeout=20)
+
+
+def lost(port):
+    """Return the lost lines by log and reason."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=SECONDS) as response:
+        lines = response.read().decode().splitlines()
+    prefix = "chrysaetos_log_lines_lost_total"
+    found = (line.removeprefix(prefix).rpartition(" ") for line in lines if line.startswith(prefix))
+    return {labels: float(value) for labels, _, value in found}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_gateway_serves_and_stops_while_nobody_reads_its_log(tmp_path, workers):
+    with full_pipe() as pipe, gateway(tmp_path, stderr=pipe, workers=workers) as (process, address):
+        assert ask(address, query(1000), times=200) == [200] * 200
+        assert ask(address, ALIVE) == [200]
+        process.send_signal(signal.SIGHUP)
+        assert ask(address, ALIVE) == [200]
+        process.terminate()
+        assert process.wait(SECONDS) == 0
+
+
+def test_dropped_lines_are_counted(tmp_path):
+    port = free_port()
+    options = {"metrics_port": port, "audit_max_text": 30_000}
+    with full_pipe() as pipe, gateway(tmp_path, stderr=pipe, **options) as (_, address):
+        assert ask(address, query(25_000), times=200) == [200] * 200
+        dropped = lost(port)['{log="process",reason="queue_full"}']
+        assert 0 < dropped < 200
+
+
+def test_audit_file_has_whole_lines_when_the_disk_is_full(tmp_path):
+    port, audit, log = free_port(), tmp_path / "audit.log", tmp_path / "log"
+    options = {"metrics_port": port, "audit_file": audit, "audit_format": "json"}
+    with (
+        log.open("wb") as stderr,
+        gateway(tmp_path, stderr=stderr, limit=100, **options) as (process, address),
+    ):
+        for _ in range(40):
+            assert ask(address, query(300), times=10) == [200] * 10
+        text = audit.read_text()
+        audit.rename(tmp_path / "audit.log.1")
+        assert ask(address, query(10)) == [200]
+        failed = lost(port)['{log="audit",reason="write_failed"}']
+        process.terminate()
+        assert process.wait(SECONDS) == 0
+    assert text.endswith("\n")
+    before, after = text.splitlines(), audit.read_text().splitlines()
+    assert all(json.loads(line)["endpoint"] == "query" for line in before + after)
+    assert 0 < len(before) < 400
+    assert len(after) > 0
+    assert len(before) + len(after) + failed == 401
+    reports = [line for line in log.read_text().splitlines() if "lines of the audit log are lost" in line]
+    assert len(reports) == 1
+    assert "Traceback" not in log.read_text()
+
+
+def test_gate_serves_and_stops_while_nobody_reads_its_log(tmp_path):
+    port, tokens = free_port(), tmp_path / "tokens.json"
+    write_tokens(tokens, [new_token("portal", Policy(("up",)), now=0.0, expires=None)[1]])
+    with full_pipe() as pipe, server("federate", "--tokens", tokens, "--port", port, stderr=pipe) as process:
+        address = ("127.0.0.1", port)
+        assert serves(address)
+        assert ask(address, b"GET /federate HTTP/1.1\r\nHost: h\r\n\r\n", times=10) == [401] * 10
+        process.terminate()
+        assert process.wait(SECONDS) == 0
+
+
+def test_usage_exporter_serves_and_stops_while_nobody_reads_its_log():
+    port, data = free_port(), Path("docs/examples/usage-site.toml")
+    with full_pipe() as pipe, server("usage", "--dummy-data", data, "--port", port, stderr=pipe) as process:
+        address = ("127.0.0.1", port)
+        assert serves(address)
+        process.terminate()
+        assert process.wait(SECONDS) == 0
