@@ -350,13 +350,15 @@ async def test_responses_meant_for_the_gateway_itself_are_not_relayed(status):
         assert len(g.server.requests) == 1
 
 
-async def test_a_response_that_is_cut_off_is_left_incomplete():
-    async def cut(peer):
-        await peer.request()
-        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
-        await asyncio.sleep(0.05)
-        peer.close()
+async def cut(peer):
+    """Run as a script that cuts off the body of a response."""
+    await peer.request()
+    await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+    await asyncio.sleep(0.05)
+    peer.close()
 
+
+async def test_a_response_that_is_cut_off_is_left_incomplete():
     async with gateway(cut) as g:
         response = await g.get("/api/v1/query?query=up")
         assert response.status == 200
@@ -723,12 +725,6 @@ async def test_rejected_requests_are_observed():
 
 
 async def test_a_response_that_is_cut_off_is_observed_as_incomplete():
-    async def cut(peer):
-        await peer.request()
-        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
-        await asyncio.sleep(0.05)
-        peer.close()
-
     async with gateway(cut) as g:
         await g.get("/api/v1/query?query=up")
         (exchange,) = g.watcher.seen

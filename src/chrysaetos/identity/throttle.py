@@ -74,9 +74,8 @@ class Throttle:
 class Budget:
     """A token bucket of allowed failures for each name.
 
-    Unlike a window, it never locks out a name: the budget refills every second. A failure is paid at the
-        start
-    of an attempt, so that concurrent attempts cannot exceed the budget. It is refunded if the attempt
+    Unlike a window, it never locks out a name: the budget refills every second. A failure is paid for at the
+    start of an attempt, so that concurrent attempts cannot exceed the budget. It is refunded if the attempt
     succeeds or has no result.
 
     Args:
