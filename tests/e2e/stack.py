@@ -130,19 +130,10 @@ def create_people(api: IdentityApi, admin_password: str) -> People:
     api.grant(auditor.user_id, "reader", on=f"/domains/{DOMAIN}")
     api.grant(auditor.user_id, "reader", on="/system")
     stranger_password = "no-role-anywhere"
-    credential = api.create_application_credential(api.admin_user_id, admin_password, api.admin_project_id)
     return People(
         a=account("alice", "tenant-a", "member"),
         b=account("bob", "tenant-b", "reader"),
-        admin=Account(
-            user="admin",
-            user_id=api.admin_user_id,
-            password=admin_password,
-            project_id=api.admin_project_id,
-            project_name="admin",
-            role="admin",
-            application_credential=credential,
-        ),
+        admin=api.admin_account(admin_password),
         service=account("watcher", "service", "service"),
         stranger=Account(
             user="stranger",

@@ -263,6 +263,24 @@ class IdentityApi:
         created = self.call("POST", path, {"application_credential": credential}, token=token)
         return ApplicationCredential(created["application_credential"]["id"], credential["secret"])
 
+    def admin_account(self, password: str) -> Account:
+        """Return the account of ``admin``, with a new application credential.
+
+        Args:
+            password: the password of ``admin``.
+        """
+        return Account(
+            user="admin",
+            user_id=self.admin_user_id,
+            password=password,
+            project_id=self.admin_project_id,
+            project_name="admin",
+            role="admin",
+            application_credential=self.create_application_credential(
+                self.admin_user_id, password, self.admin_project_id
+            ),
+        )
+
     def create_account(self, name: str, project_id: str, project_name: str, role: str) -> Account:
         """Create a user with a role in a project and an application credential."""
         password = new_secret()
@@ -317,17 +335,7 @@ def create_identities(api: IdentityApi, admin_password: str) -> Identities:
     stranger_password = new_secret()
     return Identities(
         tenants=tenants,
-        admin=Account(
-            user="admin",
-            user_id=api.admin_user_id,
-            password=admin_password,
-            project_id=api.admin_project_id,
-            project_name="admin",
-            role="admin",
-            application_credential=api.create_application_credential(
-                api.admin_user_id, admin_password, api.admin_project_id
-            ),
-        ),
+        admin=api.admin_account(admin_password),
         service=api.create_account("service", service_project, "service", "service"),
         stranger=Account(
             user="stranger",
