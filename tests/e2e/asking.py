@@ -17,11 +17,13 @@ from chrysaetos.demo.keystone import REGION
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tests.e2e.stack import Window
     from tests.support.commands import Output
 
     from chrysaetos.demo.identities import Account
 
 __all__ = [
+    "ALL_VMS",
     "Asker",
     "Pairs",
     "answers_alike",
@@ -31,8 +33,11 @@ __all__ = [
     "openstack_client",
     "out_of_time",
     "password_variables",
+    "visible_vms",
 ]
 
+ALL_VMS = {"a1", "a2", "b1", "b2", "host"}
+"""The VMs in the result of the query ``cpu`` without a scope: of A, of B and of the operator."""
 Pairs = "Sequence[tuple[str, str | bytes]]"
 _TRIES = 3
 
@@ -131,6 +136,14 @@ def meaning(response: requests.Response) -> tuple[int, Any]:
             content["data"] = sorted(data, key=lambda one: json.dumps(one, sort_keys=True))
         return response.status_code, content
     return response.status_code, sorted(response.text.splitlines())
+
+
+def visible_vms(gateway: HasUrl, account: Account, window: Window, *pairs: tuple[str, str]) -> set[str]:
+    """Return the VMs in an account's result of the query ``cpu``; the pairs are additional parameters."""
+    asker = Asker(gateway, basic(account))
+    content = asker("/api/v1/query", [("query", "cpu"), ("time", str(window.now)), *pairs]).json()
+    asker.close()
+    return {series["metric"]["vm"] for series in content["data"]["result"]}
 
 
 def close(one: Any, other: Any) -> bool:

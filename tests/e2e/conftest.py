@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 from tests.e2e.engines import PROMETHEUS
+from tests.e2e.oracle import Oracle
 from tests.e2e.stack import Stores, Tokens, Window, create_people, exemplar_target, store_text
 from tests.e2e.without_scoping import Unscoped
 
@@ -173,6 +174,20 @@ def gateway_for(
         return running[key]
 
     return start
+
+
+@pytest.fixture(scope="module")
+def gateway(stores: Stores, gateway_for: GatewayFor) -> Gateway:
+    """The gateway over store AB, in modules that have their own ``stores``."""
+    return gateway_for(stores.ab)
+
+
+@pytest.fixture(scope="module")
+def oracle(gateway: Gateway, stores: Stores, people: People, window: Window) -> Iterator[Oracle]:
+    """The oracle for that gateway."""
+    oracle = Oracle(gateway, stores.a, people, window)
+    yield oracle
+    oracle.close()
 
 
 @pytest.fixture(scope="session")

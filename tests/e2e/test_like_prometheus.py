@@ -13,12 +13,12 @@ import pytest
 import requests
 from tests.e2e.asking import basic, meaning
 from tests.e2e.engines import PROMETHEUS
-from tests.e2e.oracle import Oracle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.e2e.engines import Engine
+    from tests.e2e.oracle import Oracle
     from tests.e2e.stack import GatewayFor, People, Stores, StoresOf, Window
 
     from chrysaetos.demo.gateway import Gateway
@@ -63,19 +63,6 @@ NO_NAMES = (".", "..", "a%2Fb", "%2f")
 def stores(request: pytest.FixtureRequest, stores_of: StoresOf) -> Stores:
     """Store AB and store A of a Prometheus."""
     return stores_of(request.param)
-
-
-@pytest.fixture(scope="module")
-def gateway(stores: Stores, gateway_for: GatewayFor) -> Gateway:
-    """The gateway over store AB."""
-    return gateway_for(stores.ab)
-
-
-@pytest.fixture(scope="module")
-def oracle(gateway: Gateway, stores: Stores, people: People, window: Window) -> Iterator[Oracle]:
-    oracle = Oracle(gateway, stores.a, people, window)
-    yield oracle
-    oracle.close()
 
 
 def required(path: str, window: Window) -> list[tuple[str, str | bytes]]:

@@ -13,19 +13,17 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.asking import Asker, basic
+from tests.e2e.asking import ALL_VMS, Asker, basic, visible_vms
 from tests.e2e.engines import VICTORIA_METRICS
 from tests.e2e.hostile import HOSTILE, REFUSED, SELECTORS
-from tests.e2e.oracle import Oracle
 from tests.e2e.test_generated import NAMES, SEED
 from tests.e2e.test_isolation import ask_for_own_expressions
 from tests.property.grammar import Grammar
 from tests.shared import shared_hostile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.e2e.stack import GatewayFor, People, Stores, StoresOf, Window
+    from tests.e2e.oracle import Oracle
+    from tests.e2e.stack import People, Stores, StoresOf, Window
 
     from chrysaetos.demo.gateway import Gateway
 
@@ -93,19 +91,6 @@ ONLY_METRICSQL = (
 def stores(request: pytest.FixtureRequest, stores_of: StoresOf) -> Stores:
     """Store AB and store A of VictoriaMetrics."""
     return stores_of(request.param)
-
-
-@pytest.fixture(scope="module")
-def gateway(stores: Stores, gateway_for: GatewayFor) -> Gateway:
-    """The gateway over store AB."""
-    return gateway_for(stores.ab)
-
-
-@pytest.fixture(scope="module")
-def oracle(gateway: Gateway, stores: Stores, people: People, window: Window) -> Iterator[Oracle]:
-    oracle = Oracle(gateway, stores.a, people, window)
-    yield oracle
-    oracle.close()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -220,11 +205,7 @@ def test_the_tenants_data_is_not_empty(oracle: Oracle, people: People):
 
 
 def test_the_unscoped_store_would_show_more(gateway: Gateway, people: People, window: Window):
-    admin = Asker(gateway, basic(people.admin))
-    content = admin("/api/v1/query", [("query", "cpu"), ("time", str(window.now))]).json()
-    vms = {series["metric"]["vm"] for series in content["data"]["result"]}
-    assert vms == {"a1", "a2", "b1", "b2", "host"}
-    admin.close()
+    assert visible_vms(gateway, people.admin, window) == ALL_VMS
 
 
 UNSOUND = ('{vm=~"a{2000}{2000}"}', '{vm=~"(?i)["}', '{vm=~"[[:none:]]"}')
