@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.fakes.json_server import JsonHandler, JsonServer
 
 if TYPE_CHECKING:
     import ssl
@@ -93,7 +94,7 @@ def _aetos_error(status: int, message: str) -> Reply:
     return Reply(status, json.dumps({"error_message": message}).encode())
 
 
-class MetricsServer:
+class MetricsServer(JsonServer):
     """A server on a free port of the loopback interface. A context manager.
 
     Args:
@@ -113,13 +114,11 @@ class MetricsServer:
         self.requests: list[Request] = []
         self.connections = 0
         self.lock = threading.Lock()
-        handler = type("Handler", (_Handler,), {"server_of": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        super().__init__(_Handler, server_of=self)
+        self.url = self.root_url
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+            self.url = self.root_url.replace("http", "https")
 
     def reply(self, request: Request) -> Reply:
         """Record a request, and return the reply."""
@@ -129,17 +128,8 @@ class MetricsServer:
                 return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         return self.replies(request)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
     """One connection."""
 
     server_of: MetricsServer
@@ -168,6 +158,3 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     do_GET = do_POST = _serve  # noqa: N815  # the base class' names
-
-    def log_message(self, *_: object) -> None:
-        """Log nothing."""

@@ -7,15 +7,14 @@ Source: Compute API reference, "Usage reports (os-simple-tenant-usage)" and "Ser
 
 from __future__ import annotations
 
-import json
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
-from typing import Self
+from threading import Lock
 from urllib.parse import parse_qs, urlsplit
+
+from tests.fakes.json_server import JsonHandler, JsonServer
 
 __all__ = ["FakeNova", "Server"]
 
@@ -40,7 +39,7 @@ class Server:
         return max(0.0, until - max(self.launched, start)) / 3600
 
 
-class FakeNova:
+class FakeNova(JsonServer):
     """Nova with servers. A context manager.
 
     Attributes:
@@ -64,43 +63,14 @@ class FakeNova:
         self.failing: list[int] = []
         self.delay = 0.0
         self.requests: list[str] = []
-        self._lock = Lock()
-
-    def __enter__(self) -> Self:
-        nova = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True  # otherwise each response waits for an acknowledgement
-
-            def do_GET(self) -> None:
-                time.sleep(nova.delay)
-                with nova._lock:
-                    status, content = nova._answer(self.path, self.headers)
-                body = json.dumps(content).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-        Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.shutdown()
-        self._http.server_close()
+        self.lock = Lock()
+        super().__init__(_Handler, nova=self)
+        self.url = self.root_url
 
     def add(self, *servers: Server) -> None:
         self.servers.update({server.id: server for server in servers})
 
-    def _answer(self, target: str, headers) -> tuple[int, dict]:
+    def answer(self, target: str, headers) -> tuple[int, dict]:
         parts = urlsplit(target)
         path = parts.path.rstrip("/")
         if path in ("", "/v2.1"):
@@ -192,3 +162,15 @@ class FakeNova:
         if marker:
             content["servers_links"] = [{"rel": "next", "href": f"{self.url}/servers?marker={marker}"}]
         return content
+
+
+class _Handler(JsonHandler):
+    nova: FakeNova
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # otherwise each response waits for an acknowledgement
+
+    def do_GET(self) -> None:  # noqa: N802  # the base class' name
+        time.sleep(self.nova.delay)
+        with self.nova.lock:
+            status, content = self.nova.answer(self.path, self.headers)
+        self._reply(status, content)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from oslo_config import cfg
+from tests.fakes.clock import Clock
 from tests.fakes.keystone import FakeKeystone
 
 from chrysaetos.identity.authenticator import KeystoneAuthenticator
@@ -22,19 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Clock:
-    """Starts at the real time, since the expiry of tokens is compared with it, and does not advance."""
-
-    def __init__(self) -> None:
-        self.now = time.time()
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(time.time())
 
 
 @pytest.fixture

@@ -3,18 +3,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.fakes.clock import Clock
 
 from chrysaetos.identity.cache import CallerCache, ExpiringLru, digest, token_key
 from chrysaetos.identity.caller import Caller
 
 ALICE = Caller(user_id="alice", project_id="apollo", expires_at=10_000.0)
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -1,13 +1,8 @@
 """The mode for trials."""
 
+from tests.fakes.clock import Clock
+
 from chrysaetos.identity.noauth import NoAuthenticator
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
 
 
 async def test_every_caller_is_an_administrator_and_the_log_warns(caplog):
@@ -19,7 +14,7 @@ async def test_every_caller_is_an_administrator_and_the_log_warns(caplog):
     assert caller.project_id
     assert identity.cached([(b"x-project-id", b"other")]) is caller
     assert caplog.text.count("NOT authenticated") == 1
-    clock.now = 61.0
+    clock.now += 61
     identity.cached([])
     assert caplog.text.count("NOT authenticated") == 2
     await identity.close()

@@ -1,16 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from tests.fakes.clock import Clock
 
 from chrysaetos.errors import TooManyRequests
 from chrysaetos.identity.throttle import Budget, Throttle, network
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import threading
 import time
 
 import pytest
+from tests.fakes.clock import Clock
 
 from chrysaetos.errors import ConfigError
 from chrysaetos.portals import tokens as tokens_module
@@ -30,14 +31,6 @@ from chrysaetos.portals.tokens import (
 )
 
 POLICY = Policy(('{job="x"}',))
-
-
-class Clock:
-    def __init__(self, now=1000.0):
-        self.now = now
-
-    def __call__(self):
-        return self.now
 
 
 def make_token(name="portal", *, now=0.0, expires=None):

@@ -155,10 +155,10 @@ def test_calls_are_counted(nova, cloud_of):
 
 
 def test_a_truncated_list_of_keystone_is_an_error(nova, cloud_of, monkeypatch):
-    answer = nova._answer
+    answer = nova.answer
     monkeypatch.setattr(
         nova,
-        "_answer",
+        "answer",
         lambda target, headers: (
             (200, {"projects": [], "truncated": True}) if "/projects" in target else answer(target, headers)
         ),

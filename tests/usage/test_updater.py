@@ -3,6 +3,7 @@
 from threading import Event
 
 import pytest
+from tests.fakes.clock import Clock
 
 from chrysaetos.usage.ledger import Ledger
 from chrysaetos.usage.records import Project, ServerUsage, UsageError
@@ -14,14 +15,6 @@ from chrysaetos.usage.weights import Weights
 START = 1_000_000.0
 HOUR = 3600.0
 PROJECT = Project("p", "one", "d", "default")
-
-
-class Clock:
-    def __init__(self):
-        self.now = START
-
-    def __call__(self):
-        return self.now
 
 
 class FakeSite:
@@ -53,7 +46,7 @@ class Loop:
     """An updater with its site, clock and exposition."""
 
     def __init__(self, path, **options):
-        self.clock = Clock()
+        self.clock = Clock(START)
         self.site = FakeSite()
         self.path = path
         self.options = options

@@ -5,17 +5,11 @@ from threading import Barrier, Event
 
 import pytest
 from tests.cloudkitty.conftest import item
+from tests.fakes.clock import Clock
 
 from chrysaetos.cloudkitty.collector.shared_results import SharedResults
 
 A, B = item("1", p="a"), item("2", p="b")
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Source:
@@ -44,7 +38,7 @@ def test_each_key_has_its_own_result():
 
 
 def test_results_expire():
-    clock = Clock()
+    clock = Clock(0.0)
     shared, source = SharedResults(60, 100, clock), Source()
     shared.get("k", "a", source)
     clock.now = 59.9
@@ -56,7 +50,7 @@ def test_results_expire():
 
 
 def test_nothing_is_evicted_if_the_cache_is_full():
-    clock = Clock()
+    clock = Clock(0.0)
     shared, source = SharedResults(60, 3, clock), Source()
     assert shared.get("k", "a", source) == [A]
     assert shared.get("l", "a", source) is None

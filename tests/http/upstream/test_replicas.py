@@ -1,6 +1,7 @@
 """Several upstreams as one."""
 
 import pytest
+from tests.fakes.clock import Clock
 
 from chrysaetos.errors import BadGateway, GatewayTimeout, Unavailable
 from chrysaetos.http.upstream.replicas import Replicas
@@ -23,13 +24,6 @@ class Pool:
 
     async def close(self):
         self.closed = True
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture
