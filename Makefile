@@ -1,10 +1,10 @@
-# make demo       run the whole thing on this machine, and be told what to try
+# make demo       run everything on this machine; prints commands to try
 # make check      lint, types and unit tests
 # make test       everything that CI runs
-# make test-deep  the proof of isolation at length and in front of every engine; before a release of ours
+# make test-deep  long tests of isolation with every engine; run before a release
 # make docs       the documentation as a site and as man pages, in build/docs
-# make bench      speed beside its peers
-# Each installs what it needs: a virtual environment in .venv, and Debian packages where it may.
+# make bench      speed compared with its peers
+# Each installs what it needs: a virtual environment in .venv and, if permitted, Debian packages.
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,17 +22,17 @@ export CHRYSAETOS_CLOUDKITTY := $(CLOUDKITTY)
 export CHRYSAETOS_WATCHER := $(WATCHER)
 SERVERS := prometheus:prometheus promtool:prometheus memcached:memcached victoria-metrics:victoria-metrics \
     haproxy:haproxy curl:curl
-# What is tested on every Python of the machine.
+# The tests that run on every Python of the machine.
 PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http/server property))
 
-# What takes seconds: without what starts servers, asks promtool, or mutates and fuzzes.
+# The tests that take seconds, without those that start servers, run promtool, mutate or fuzz.
 UNIT := $(filter-out tests/test_docs.py tests/test_server_mutations.py $(addprefix tests/,cloudkitty demo e2e fakes federation property support watcher), \
     $(patsubst %/,%,$(wildcard tests/*/)) $(wildcard tests/test_*.py))
 # A set of servers for each worker; the tests of a file share it.
 PYTEST = $(BIN)/pytest --numprocesses auto --dist loadfile
 SIDE_BY_SIDE := --jobs $(shell nproc) --output-sync
 
-# A virtual environment belongs to the interpreter that made it: for another one it is made anew.
+# A virtual environment is recreated if the interpreter changes.
 MADE_BY := $(shell $(PYTHON) -c 'import re, sys; \
     print("made-by", *re.findall(r"\w+", sys.base_prefix), *sys.version_info[:3], sep="-")')
 
@@ -42,10 +42,10 @@ demo: $(VENV)/demo
 	@tools/need.sh prometheus:prometheus promtool:prometheus curl:curl
 	@exec $(BIN)/chrysaetos demo $(DEMO_ARGS)
 
-# The tests come last, and run when a part before them has failed as well.
+# The tests run last, even if an earlier part has failed.
 test: $(VENV)/dev $(RELEASES:%=.venvs/%/made)
 	@tools/need.sh $(SERVERS)
-	@# Where they cannot be built, what needs them is skipped, with the reason.
+	@# If they cannot be built, the tests that need them are skipped, with the reason.
 	@-tools/engines.py build prometheus3 prometheus3_parser
 	@failed=0; \
 	$(MAKE) $(SIDE_BY_SIDE) --keep-going lint pythons $(RELEASES:%=test-%) || failed=1; \
@@ -83,7 +83,7 @@ docs: $(VENV)/docs
 	$(BIN)/sphinx-build -q -W --keep-going -b man -d build/docs/doctrees docs build/docs/man
 	@echo "build/docs/html/index.html, and man pages in build/docs/man"
 
-# What belongs to CloudKitty is tested where CloudKitty is: in a virtual environment for each release.
+# The plugins of CloudKitty are tested in a virtual environment for each release of CloudKitty.
 cloudkitty: $(CLOUDKITTY:%=test-cloudkitty-%)
 
 test-cloudkitty-%: .venvs/cloudkitty-%/made
@@ -125,12 +125,12 @@ bench-watcher: .venvs/watcher-17/made
 	@tools/need.sh prometheus:prometheus promtool:prometheus
 	.venvs/watcher-17/bin/python -W ignore -m bench.watcher
 
-# The samples of configuration and policy, generated from the code. A test fails when they are not current.
+# The samples of configuration and policy, generated from the code. A test fails if they are out of date.
 samples: $(VENV)/dev
 	$(BIN)/oslo-config-generator --namespace chrysaetos --output-file etc/aetos.conf.sample
 	$(BIN)/oslopolicy-sample-generator --namespace chrysaetos --output-file etc/policy.yaml.sample
 
-# The versions that CI and the demo use. A newer Python may need packages that an older one does not.
+# The versions that CI and the demo use. A newer Python may require other packages than an older one.
 lock:
 	echo "# Written by make lock." > $(LOCK)
 	for python in $$($(PYTHON) tools/pythons.py); do \

@@ -169,7 +169,7 @@ class Requester:
                     if not deadline.allows(pause):
                         return response
                 except MetricsError:
-                    # The body tells that a retry would fail, too.
+                    # The body shows that a retry would also fail.
                     return response
             time.sleep(pause)
 

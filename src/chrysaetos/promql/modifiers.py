@@ -62,7 +62,7 @@ def _at(cursor: Cursor, node: Expr) -> Expr:
     else:
         timestamp = durations.signed_number(cursor)
         end = cursor.span(cursor.index - 1)[1]
-        # parse.go, setTimestamp. The comparison is false for NaN, too.
+        # parse.go, setTimestamp. The comparison is also false for NaN.
         if not -math.ldexp(1, 63) < timestamp < math.ldexp(1, 63):
             cursor.refuse("timestamp out of bounds for @ modifier", start, end)
     if _holder(cursor, node, "@ modifier").at is not None:

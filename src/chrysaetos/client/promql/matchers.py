@@ -83,5 +83,5 @@ def _alternatives(label: str, values: Iterable[str], single: str, several: str) 
 
 def starts_with(label: str, prefix: str) -> Matcher:
     """Return a matcher for series whose label's value starts with a prefix."""
-    # (?s): the dot matches a newline, too.
+    # (?s): the dot also matches a newline.
     return Matcher(label, "=~", f"(?s){regex_literal(prefix)}.*")

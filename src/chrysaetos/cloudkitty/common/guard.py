@@ -41,7 +41,7 @@ class Guard:
 
     Args:
         query: PromQL whose result is a vector.
-        label: the label of the scope, which is probably the gateway's label of the project, too.
+        label: the label of the scope, which is probably also the gateway's label of the project.
 
     Attributes:
         query: the query to send.
