@@ -8,7 +8,7 @@ from tools.architecture import table
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_readme_shows_who_imports_whom():
+def test_the_readme_shows_the_imports_of_each_package():
     block = "".join(f"    {line}\n" for line in table().splitlines())
     assert f"\n\n{block}\n" in (ROOT / "README.md").read_text(), f"the README should show\n{block}"
 

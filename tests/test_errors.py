@@ -8,7 +8,7 @@ import pytest
 from chrysaetos import errors
 
 
-def test_every_api_error_has_a_status_and_a_type_of_its_own_or_prometheus_own():
+def test_every_api_error_has_a_status_and_an_error_type():
     found = {cls.__name__: (cls.status, cls.error_type) for cls in _api_errors(errors.ApiError)}
     assert found["BadRequest"] == (400, "bad_data")
     assert found["QueryError"] == (400, "bad_data")

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
         ("oslopolicy-sample-generator", "policy.yaml.sample"),
     ],
 )
-def test_a_sample_is_what_the_code_says(generator, sample, tmp_path):
+def test_the_samples_are_current(generator, sample, tmp_path):
     program = Path(sys.executable).with_name(generator)
     file = tmp_path / sample
     assert run([program, "--namespace", "chrysaetos", "--output-file", file]).out == ""

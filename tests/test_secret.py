@@ -8,7 +8,7 @@ def test_a_secret_needs_no_quotes_anywhere():
     assert len(set(made)) == len(made)
 
 
-def test_a_secret_is_as_long_as_asked_for_and_uses_the_whole_alphabet():
+def test_a_secret_has_the_requested_length_and_uses_the_whole_alphabet():
     assert len(new_secret()) == 24
     assert len(new_secret(43)) == 43
     assert len(set(new_secret(10_000))) == 62

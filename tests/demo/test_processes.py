@@ -126,7 +126,7 @@ def test_children_of_an_exited_process_are_stopped(tmp_path: Path) -> None:
     assert wait_for(lambda: not alive(child), timeout=5)
 
 
-def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
+def test_processes_end_with_their_parent(tmp_path: Path) -> None:
     script = (
         "import os; from pathlib import Path; from chrysaetos.demo.processes import Process; "
         f"print(Process('it', ['sleep', '60'], log=Path({str(tmp_path / 'log')!r})).pid, flush=True); "
@@ -137,7 +137,7 @@ def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
     assert wait_for(lambda: not alive(int(killed.printed)), timeout=10)
 
 
-def test_a_process_does_not_run_when_the_one_that_started_it_has_ended_before(tmp_path: Path) -> None:
+def test_a_process_does_not_start_if_its_parent_has_exited(tmp_path: Path) -> None:
     command = ending_with_this_process(["touch", str(tmp_path / "ran")])
     # A shell is in between, so that the parent is not this process.
     between = subprocess.run(["sh", "-c", '"$@"; exit "$?"', "sh", *command], check=False, timeout=10)

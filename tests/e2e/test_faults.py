@@ -350,7 +350,7 @@ def test_sighup_changes_the_log_level_and_ignores_an_invalid_configuration(world
         assert wait_for(lambda: _logs_refusals(gateway), timeout=5)
         gateway.config_file.write_text("this is no configuration")
         os.kill(gateway.pid or 0, signal.SIGHUP)
-        assert wait_for(lambda: "the one before it stays in force" in gateway.log.read_text(), timeout=5)
+        assert wait_for(lambda: "the previous one stays in force" in gateway.log.read_text(), timeout=5)
         assert ask(gateway, token).status == 200
 
 

@@ -62,7 +62,7 @@ def test_incomplete_credentials_name_the_section(tmp_path, section, message):
     assert message in str(caught.value)
 
 
-def test_refused_credentials_are_told_without_the_password(tmp_path, keystone):
+def test_rejected_credentials_are_reported_without_the_password(tmp_path, keystone):
     keystone.passwords.clear()
     with pytest.raises(MigrateError, match="openstack token issue") as caught:
         Identity(session(tmp_path, "[watcher_clients_auth]\n" + SECTION.format(url=keystone.url)), "x")

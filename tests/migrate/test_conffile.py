@@ -33,7 +33,7 @@ def sections_of(path):
 
 
 @given(texts)
-def test_what_is_read_is_what_oslo_config_reads(tmp_path_factory, text):
+def test_files_are_parsed_like_by_oslo_config(tmp_path_factory, text):
     path = tmp_path_factory.getbasetemp() / "generated.conf"
     path.write_bytes(text.encode())
     try:
@@ -50,7 +50,7 @@ def test_what_is_read_is_what_oslo_config_reads(tmp_path_factory, text):
 
 
 @given(texts, st.data())
-def test_what_no_edit_names_stays_to_the_byte(text, data):
+def test_edits_change_no_other_byte(text, data):
     try:
         file = ConfFile("f", text.encode())
     except MigrateError:

@@ -85,7 +85,7 @@ def test_the_type_of_an_expression(text, type_):
         ),
     ],
 )
-def test_these_types_fit(text):
+def test_valid_types_are_accepted(text):
     parse(text)
 
 
@@ -111,7 +111,7 @@ def test_these_types_fit(text):
         ),
     ],
 )
-def test_whether_a_matcher_refuses_a_missing_label(matcher, refuses):
+def test_which_matchers_require_a_label(matcher, refuses):
     (selector,) = parse(f"foo + {{{matcher},b='c'}}").selectors[1:]
     assert refuses_empty(selector.matchers[0]) is refuses
 
@@ -120,7 +120,7 @@ def test_whether_a_matcher_refuses_a_missing_label(matcher, refuses):
     "text",
     ['{a="b"}', '{a=~"b"}', '{a!=""}', '{a!~".*"}', '{"a"}', '{a="",b="c"}', '{b="c",a=~".*"}', "foo{}"],
 )
-def test_one_matcher_must_refuse_it(text):
+def test_one_matcher_must_require_a_label(text):
     parse(text)
 
 
@@ -262,5 +262,5 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("text", "reason", "carets"), REFUSED)
-def test_types_that_do_not_fit_are_refused(text, reason, carets):
+def test_type_errors_are_rejected(text, reason, carets):
     assert_refused(text, reason, carets)

@@ -15,7 +15,7 @@ def test_the_span_of_a_token():
     assert cursor("foo +  bar").span(2) == (7, 10)
 
 
-def test_expect_steps_over_a_token_and_says_where_it_ends():
+def test_expect_skips_a_token_and_returns_its_end():
     place = cursor("a == b")
     place.index = 1
     assert place.expect("==", "", "") == 4

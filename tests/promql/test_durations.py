@@ -76,7 +76,7 @@ def test_values(text, expected):
     assert value(text) == expected
 
 
-def test_not_a_number_is_one():
+def test_nan_is_a_valid_duration():
     assert math.isnan(value("NaN"))
 
 
@@ -128,7 +128,7 @@ def test_a_literal_range_has_a_value(text):
         *("max_of(step(),5m)*2", "5m # c\n *2"),
     ],
 )
-def test_an_expression_has_none(text):
+def test_an_expression_has_no_value(text):
     assert parse_as(MatrixSelector, f"foo[{text}]").range.seconds is None
     step = parse_as(Subquery, f"foo[1:{text}]").step
     assert step is not None
@@ -165,7 +165,7 @@ def test_an_expression_has_none(text):
         ),
     ],
 )
-def test_all_of_it_is_the_offset(text, end):
+def test_the_whole_expression_is_the_offset(text, end):
     node = parse_as(VectorSelector, text)
     assert node.offset is not None
     assert node.end == node.offset.end == end == len(text)
@@ -188,7 +188,7 @@ def test_all_of_it_is_the_offset(text, end):
         ),
     ],
 )
-def test_an_operator_behind_it_is_no_part_of_the_offset(text, op):
+def test_an_operator_after_the_offset_is_not_part_of_it(text, op):
     assert parse_as(Binary, text).op == op
 
 
@@ -274,7 +274,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("text", "reason", "carets"), REFUSED)
-def test_what_is_no_duration_is_refused(text, reason, carets):
+def test_invalid_durations_are_rejected(text, reason, carets):
     assert_refused(text, reason, carets)
 
 

@@ -50,7 +50,7 @@ def test_these_words_name_metrics(name, pattern):
 
 
 @pytest.mark.parametrize("word", ["bool", "on", "ignoring", "group_left", "group_right", "atan2"])
-def test_these_do_not(word):
+def test_operators_do_not_name_metrics(word):
     assert_refused(f"({word})", f"unexpected {word!r}, expected an expression", " " + "^" * len(word))
 
 
@@ -63,7 +63,7 @@ def test_these_words_name_labels(label):
 
 
 @pytest.mark.parametrize("word", ["without", "inf", "NaN", "1", "5m"])
-def test_these_name_no_labels(word):
+def test_other_tokens_do_not_name_labels(word):
     kind = {"without": "", "5m": "duration "}.get(word, "number ")
     reason = f"unexpected {kind}{word!r} in grouping opts, expected label"
     assert_refused(f"sum by ({word}) (foo)", reason, "        " + "^" * len(word))
@@ -112,7 +112,7 @@ def test_groupings(text, labels):
         ),
     ],
 )
-def test_what_stands_behind_an_operator(text, expected):
+def test_modifiers_of_an_operator(text, expected):
     assert parse_as(Binary, f"foo == {text} bar").matching == expected
 
 
@@ -156,5 +156,5 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("text", "reason", "carets"), REFUSED)
-def test_what_does_not_fit_is_refused(text, reason, carets):
+def test_misplaced_modifiers_are_rejected(text, reason, carets):
     assert_refused(text, reason, carets)

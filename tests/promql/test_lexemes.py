@@ -21,7 +21,7 @@ from chrysaetos.promql.lexemes import SKIP, STRING, digits_refusal, shown, skip,
         ("#\u2028a\nb", 0, 4),
     ],
 )
-def test_what_stands_between_tokens(text, position, expected):
+def test_white_space_and_comments(text, position, expected):
     assert skip(text, position) == expected
 
 
@@ -54,13 +54,13 @@ def test_no_text_makes_a_match_look_back(text):
         ('"\\', 0, "unknown or incomplete escape sequence in a quoted string", "\\"),
     ],
 )
-def test_where_a_string_breaks_off(text, start, reason, marked):
+def test_the_position_of_an_error_in_a_string(text, start, reason, marked):
     error = string_refusal(text, start)
     assert (error.reason, text[error.start : error.end]) == (reason, marked)
 
 
 @pytest.mark.parametrize(("text", "marked"), [("1x+2", "1x"), ("..5", "..5"), ("5m5 ", "5m5"), ("1.é", "1.")])
-def test_where_digits_break_off(text, marked):
+def test_the_position_of_an_error_in_a_number(text, marked):
     error = digits_refusal(text, 0)
     assert error.reason == f"bad number or duration syntax: {marked!r}"
     assert text[error.start : error.end] == marked
@@ -70,5 +70,5 @@ def test_where_digits_break_off(text, marked):
     ("part", "expected"),
     [("a", "'a'"), ("é\n", "'\\xe9\\n'"), ("a" * 20, f"'{'a' * 20}'"), ("a" * 21, f"'{'a' * 20}...'")],
 )
-def test_what_is_shown_is_short_and_printable(part, expected):
+def test_excerpts_are_short_and_printable(part, expected):
     assert shown(part) == expected

@@ -66,7 +66,7 @@ def test_values_keep_their_quotes_and_escapes():
     ]
 
 
-def test_what_follows_is_skipped():
+def test_later_tokens_are_not_matchers():
     text = '{a="b"} # c\n + d'
     assert label_matchers(text, 1)[1:] == (7, text.index("+"))
 
@@ -105,5 +105,5 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("text", "reason", "carets"), REFUSED)
-def test_what_is_no_matcher_is_refused(text, reason, carets):
+def test_invalid_matchers_are_rejected(text, reason, carets):
     assert_refused(text, reason, carets)

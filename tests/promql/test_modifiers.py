@@ -88,7 +88,7 @@ def test_anchored_and_smoothed(word, text):
 @pytest.mark.parametrize(
     "text", ["foo offset 0[5m]", "foo @ 1 [5m:]", "foo offset 1m [5m:1m]", "foo anchored [5m:]"]
 )
-def test_what_may_stand_before_a_bracket(text):
+def test_expressions_before_a_bracket(text):
     assert parse(text).expr.type == "matrix"
 
 
@@ -139,5 +139,5 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("text", "reason", "carets"), REFUSED)
-def test_what_does_not_fit_is_refused(text, reason, carets):
+def test_misplaced_modifiers_are_rejected(text, reason, carets):
     assert_refused(text, reason, carets)

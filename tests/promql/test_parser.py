@@ -89,7 +89,7 @@ def test_each_node_has_the_span_it_was_written_in():
     ]
 
 
-def test_an_aggregation_ends_behind_its_modifier():
+def test_an_aggregation_ends_after_its_modifier():
     text = "sum(foo) by (a) "
     assert parse(text).expr.end == len(text) - 1
     assert parse("topk(1, foo)").expr.end == 12
@@ -213,7 +213,7 @@ def test_selectors_and_matchers_are_bounded():
 
 
 @pytest.mark.parametrize("text", ["a\ud800", "'\udcff'", "\udfff"])
-def test_surrogates_are_no_utf_8(text):
+def test_surrogates_are_rejected(text):
     with pytest.raises(QueryError) as caught:
         parse(text)
     assert caught.value.reason == "the text is not valid UTF-8"
@@ -229,7 +229,7 @@ def test_the_default_bounds():
     assert Bounds(bytes=262144, depth=100, tokens=32768, matchers=8192) == DEFAULT_BOUNDS
 
 
-def test_syntax_is_told_before_types():
+def test_syntax_errors_take_precedence_over_type_errors():
     assert_refused("1 == 2 + $", "unexpected character: '$'", "         ^")
     assert_refused("1 == 2 )", "unexpected ')'", "       ^")
     assert_refused(
@@ -237,7 +237,7 @@ def test_syntax_is_told_before_types():
     )
 
 
-def test_a_place_in_a_later_line():
+def test_the_position_of_an_error_in_a_later_line():
     assert_refused("foo +\n  bar bar", "unexpected identifier 'bar'", "      ^^^")
 
 
@@ -304,7 +304,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("text", "reason", "carets"), REFUSED)
-def test_what_is_no_query_is_refused(text, reason, carets):
+def test_invalid_queries_are_rejected(text, reason, carets):
     assert_refused(text, reason, carets)
 
 
@@ -328,5 +328,5 @@ REFUSED_SELECTORS = [
 
 
 @pytest.mark.parametrize(("text", "reason", "carets"), REFUSED_SELECTORS)
-def test_what_is_no_selector_is_refused(text, reason, carets):
+def test_other_queries_are_not_selectors(text, reason, carets):
     assert_refused(text, reason, carets, parse_selector)

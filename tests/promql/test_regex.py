@@ -146,7 +146,7 @@ def test_these_match_the_empty_string(pattern):
 
 
 @pytest.mark.parametrize("pattern", NOT_EMPTY)
-def test_these_do_not(pattern):
+def test_these_do_not_match_the_empty_string(pattern):
     assert not matches_empty(pattern)
     assert not matches_empty(f"({pattern})")
     assert not matches_empty(f"x|{pattern}") or pattern.startswith("{")

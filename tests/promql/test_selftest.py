@@ -27,7 +27,7 @@ def test_this_interpreter_passes():
         lambda text: parse(text.replace("# {", "{")),
     ],
 )
-def test_an_interpreter_that_reads_a_text_wrongly_is_refused(monkeypatch, broken):
+def test_an_interpreter_that_parses_incorrectly_is_rejected(monkeypatch, broken):
     monkeypatch.setattr(selftest, "parse", broken)
     with pytest.raises(InterpreterError, match=r"Python 3.* reads PromQL wrongly.*another Python"):
         check_interpreter()

@@ -21,7 +21,7 @@ def kinds(text):
 
 
 @pytest.mark.parametrize("text", ["", " ", "\t\r\n", "# a", "# a\n# b\r #c\n "])
-def test_nothing_is_there(text):
+def test_an_empty_text_has_no_tokens(text):
     assert tokens(text) == []
 
 
@@ -52,7 +52,7 @@ def test_keywords_in_any_case(word):
 
 
 @pytest.mark.parametrize("word", ["fill", "fill_left", "fill_right"])
-def test_a_fill_is_a_keyword_before_a_parenthesis_alone(word):
+def test_a_fill_is_a_keyword_only_before_a_parenthesis(word):
     assert kinds(f"{word}(") == kinds(f"{word.upper()} \t\r\n(") == [word, "("]
     assert kinds(word) == kinds(f"{word} ") == ["identifier"]
     assert kinds(f"{word} + {word}(") == ["identifier", "+", word, "("]
@@ -117,7 +117,7 @@ def test_a_comment_ends_with_its_line():
     assert kinds("a # + b\n - c # d\r * e#") == ["identifier", "-", "identifier", "*", "identifier"]
 
 
-def test_a_hash_in_a_string_is_no_comment():
+def test_a_hash_in_a_string_does_not_start_a_comment():
     assert tokens("'#' + `#\n`") == [("string", "'#'"), ("+", "+"), ("string", "`#\n`")]
 
 
@@ -211,5 +211,5 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("text", "reason", "carets"), REFUSED)
-def test_what_is_no_token_is_refused(text, reason, carets):
+def test_invalid_tokens_are_rejected(text, reason, carets):
     assert_refused(text, reason, carets)

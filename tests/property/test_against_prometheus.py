@@ -158,5 +158,5 @@ def test_the_corpus_by_prometheus_3(prometheus3_features):
 
 
 @pytest.mark.parametrize("text", [text for text in REJECTED if is_text(text)])
-def test_prometheus_3_refuses_what_the_corpus_refuses(prometheus3_features, text):
+def test_prometheus_3_rejects_the_invalid_texts_of_the_corpus(prometheus3_features, text):
     assert prometheus3_features.tree(text) is None

@@ -171,7 +171,7 @@ async def gate(directory, url, selectors):
     await running
 
 
-def test_the_generator_reaches_what_is_to_be_compared():
+def test_the_generated_requests_cover_allowed_and_other_series():
     """Many requests select both allowed and other series."""
     overlapping = empty = 0
     for number in range(200):
@@ -185,7 +185,7 @@ def test_the_generator_reaches_what_is_to_be_compared():
 
 
 @pytest.mark.parametrize("number", range(POLICIES))
-async def test_the_answer_is_what_policy_and_request_both_select(number, prometheus, tmp_path):
+async def test_the_response_has_the_series_that_policy_and_request_select(number, prometheus, tmp_path):
     generator = Generator(number)
     allowed = [generator.selector(fewest=1) for _ in range(generator.random.choice((1, 1, 2, 3)))]
     shown = sets([check for _, check in allowed])

@@ -12,7 +12,7 @@ SECONDS = float(os.environ.get("CHRYSAETOS_FUZZ_SECONDS", "5"))
 SEED = int(os.environ.get("CHRYSAETOS_FUZZ_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
 
 
-def test_nothing_gets_past():
+def test_the_fuzzer_finds_no_fault():
     try:
         tried, scoped = fuzz.fuzz(SECONDS, SEED)
     except fuzz.Failure as failure:

@@ -122,7 +122,7 @@ def scoped_or_none(text):
         return None
 
 
-def test_what_both_accept_is_scoped(go_parser):
+def test_texts_that_both_parsers_accept_are_scoped(go_parser):
     source = texts(random.Random(SEED))  # noqa: S311  # not for secrets
     tried = both = 0
     while tried < COUNT:

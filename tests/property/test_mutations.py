@@ -178,7 +178,7 @@ def package(tmp_path):
     return copy
 
 
-def test_as_it_is_the_battery_succeeds(package):
+def test_without_a_mutation_the_battery_succeeds(package):
     result = run(package.parent)
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == str(package / "tenancy" / "enforce.py")

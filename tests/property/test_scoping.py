@@ -34,7 +34,7 @@ def attempt(function, *arguments):
 @EXAMPLES
 @given(queries(), scope_values(), st.sampled_from(["project", "my label", "é"]))
 @example("up", '"', "a")
-def test_each_selector_carries_the_matcher_and_nothing_else_was_changed(text, value, label):
+def test_each_selector_has_the_matcher_and_nothing_else_changes(text, value, label):
     try:
         parse(text)
     except QueryError:
@@ -71,7 +71,7 @@ def test_a_match_parameter_carries_the_matcher(text, value):
 
 @EXAMPLES
 @given(queries() | queries(modern=False) | junk())
-def test_what_another_reader_accepts_is_read_the_same_way(text):
+def test_an_independent_parser_finds_the_same_selectors(text):
     seen = None if _has_surrogate(text) else read(text)
     assume(seen is not None)
     own, error = attempt(own_reading, text)

@@ -96,13 +96,13 @@ def test_a_file_that_is_left_fails_the_run_and_is_named_and_removed(tmp_path, wo
     assert not Path(named.removeprefix("file ")).exists()
 
 
-def test_nothing_is_said_of_what_ends_in_time(tmp_path):
+def test_processes_that_end_in_time_are_not_reported(tmp_path):
     done = pytest_of(tmp_path, LEAVES_NOTHING)
     assert done.status == 0, done.printed
     assert "left behind" not in done.printed
 
 
-def test_what_is_killed_leaves_nothing(tmp_path, workers):
+def test_a_killed_run_leaves_nothing(tmp_path, workers):
     told = tmp_path / "told"
     with subprocess.Popen(
         command(tmp_path, IS_KILLED, *workers),

@@ -17,7 +17,7 @@ def test_a_text_without_edits_is_itself():
     ("index", "original"),
     [(0, 0), (1, 1), (2, 1), (3, 1), (4, 1), (5, 3), (6, 4), (7, 4), (8, 5), (9, 6)],
 )
-def test_what_was_written_has_the_index_of_its_start(index, original):
+def test_inserted_text_maps_to_the_start_of_its_edit(index, original):
     # "a" is kept, "bc" becomes "1234" and so on; "ef" is kept after an insertion.
     edits = [(1, 3, "1234"), (4, 4, "5")]
     assert edited("abcdef", edits) == "a1234d5ef"

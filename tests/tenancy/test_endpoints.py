@@ -6,7 +6,7 @@ from chrysaetos.tenancy.endpoints import ENDPOINTS, Action, Kind
 from chrysaetos.tenancy.paths import find
 
 
-def test_the_policy_does_not_ask_about_what_the_gateway_answers_itself():
+def test_the_gateways_own_endpoints_have_no_rules():
     assert {endpoint.name for endpoint in ENDPOINTS if not endpoint.guarded} == {
         *("whoami", "explain"),
         *("version", "openapi", "healthcheck", "healthy", "ready"),
@@ -50,7 +50,7 @@ def test_the_rules_of_a_row_have_the_names_that_aetos_gives_them(method, path, o
     assert endpoint.rule == (own or everything)
 
 
-def test_only_what_changes_the_store_is_not_sent_twice():
+def test_only_changes_of_the_store_are_not_idempotent():
     assert {endpoint.name for endpoint in ENDPOINTS if not endpoint.idempotent} == {
         "delete_series",
         "clean_tombstones",
@@ -69,5 +69,5 @@ def test_without_a_selector_nothing_is_deleted():
     assert match.kind is Kind.SELECTOR
 
 
-def test_help_texts_are_no_part_of_a_search():
+def test_a_search_does_not_return_help_texts():
     assert "include_metadata" not in find("GET", "/api/v1/search/metric_names").endpoint.parameters

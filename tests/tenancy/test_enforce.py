@@ -62,7 +62,7 @@ def test_hostile_texts(text, expected):
 
 
 @pytest.mark.parametrize("text", [*ACCEPTED, *shared("accept.jsonl")])
-def test_each_selector_carries_the_matcher_and_nothing_else_was_changed(text):
+def test_each_selector_has_the_matcher_and_nothing_else_changes(text):
     scoped = scope_query(text, A)
     before, after = parse(text), parse(scoped)
     assert len(after.selectors) == len(before.selectors) + len(before.infos)
@@ -75,7 +75,7 @@ def test_each_selector_carries_the_matcher_and_nothing_else_was_changed(text):
 
 
 @pytest.mark.parametrize("text", REJECTED)
-def test_what_is_no_query_is_refused_with_the_callers_own_text(text):
+def test_an_invalid_query_is_rejected_with_the_callers_own_text(text):
     for scope in (A, UNRESTRICTED):
         with pytest.raises(QueryError) as caught:
             scope_query(text, scope)
@@ -87,7 +87,7 @@ def test_an_unrestricted_scope_changes_nothing(text):
     assert scope_query(text, UNRESTRICTED) == text
 
 
-def test_an_unrestricted_scope_does_not_make_a_scoped_one_of_an_equal_label():
+def test_an_unrestricted_scope_does_not_affect_a_cached_scope():
     assert scope_query("up", Scope.of("a", "b")) == 'up{a="b"}'
 
 
@@ -120,13 +120,13 @@ def test_match_parameters(text, expected):
 @pytest.mark.parametrize(
     "text", ["", "up[5m]", "up + up", "(up)", "sum(up)", "up offset 5m", "1", '{a="1" or b="2"}']
 )
-def test_what_is_no_match_parameter_is_refused(text):
+def test_invalid_match_parameters_are_rejected(text):
     for scope in (A, UNRESTRICTED):
         with pytest.raises(QueryError):
             scope_selector(text, scope)
 
 
-def test_bounds_are_the_callers_texts():
+def test_limits_apply_to_the_callers_text():
     wide = Scope.of("project", "A" * 10_000)
     text = "+".join(["a"] * 8)
     bounds = Bounds(bytes=len(text), tokens=15, matchers=8, depth=1)
@@ -165,7 +165,7 @@ def test_a_mistake_in_the_splicing_is_found(monkeypatch, text, change, reason):
         scope_query(text, A)
 
 
-def test_a_mistake_that_is_no_promql_is_found(monkeypatch):
+def test_a_mistake_that_results_in_invalid_promql_is_found(monkeypatch):
     splice(monkeypatch, lambda text: text + "{")
     with pytest.raises(QueryError):
         scope_query("a", A)
@@ -183,7 +183,7 @@ def test_a_mistake_that_is_no_promql_is_found(monkeypatch):
         ("{a=`\\`}", True),
     ],
 )
-def test_what_scoping_changes_can_be_told(text, is_selector):
+def test_the_edits_of_scoping_are_returned(text, is_selector):
     scope = scope_selector if is_selector else scope_query
     result = text
     for edits in scoping_edits(text, A, is_selector=is_selector):
@@ -207,7 +207,7 @@ def test_absent_takes_no_label_from_the_scope_in_any_engine(text):
     assert scope_query(text, A) == text.replace("{}", '{project=~"A"}')
 
 
-def test_absent_of_what_has_no_matchers_of_its_own_keeps_the_equality():
+def test_absent_of_an_expression_keeps_the_equality():
     assert scope_query("absent(sum(x))", A) == 'absent(sum(x{project="A"}))'
     assert scope_query("absent(-x)", A) == 'absent(-x{project="A"})'
 

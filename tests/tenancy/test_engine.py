@@ -17,13 +17,13 @@ def parameters(engine, scope=A):
     return parse_qsl(engine.additions(scope).parameters.decode())
 
 
-def test_an_unrestricted_request_carries_nothing():
+def test_an_unrestricted_request_has_no_additions():
     engine = EngineScoping({"extra_filters[]": "{selector}"}, {"X-Tenant": "{project}"})
     assert engine.additions(UNRESTRICTED) == NOTHING
     assert engine.additions(A) != NOTHING
 
 
-def test_an_engine_that_is_told_nothing_gets_nothing():
+def test_without_templates_there_are_no_additions():
     assert ALONE.additions(A) == NOTHING
     assert NOTHING.added_to(b"/api?a=b") == b"/api?a=b"
 
@@ -44,7 +44,7 @@ def test_templates_are_filled_from_the_scope():
     assert additions.added_to(b"/a?b=c").startswith(b"/a?b=c&extra_filters%5B%5D=%7B")
 
 
-def test_each_scope_has_its_own():
+def test_each_scope_has_its_own_additions():
     engine = EngineScoping({"p": "{projects}"})
     for _ in range(2):
         assert parameters(engine) == [("p", "A")]
@@ -55,7 +55,7 @@ def test_each_scope_has_its_own():
     assert len(engine._kept) == 1024
 
 
-def test_many_projects_are_not_kept():
+def test_the_additions_of_many_projects_are_not_cached():
     engine = EngineScoping({"p": "{projects}"})
     many = Scope.of("project", *(f"{number:032x}" for number in range(1000)))
     assert len(parameters(engine, many)[0][1]) == 33 * 1000 - 1
@@ -75,7 +75,7 @@ def test_an_id_that_cannot_be_in_a_header_is_refused(project):
         engine.additions(Scope.of("project", project))
 
 
-def test_a_value_never_becomes_more_parameters():
+def test_a_value_cannot_add_parameters():
     engine = EngineScoping({"p": "{project}", "extra_filters[]": "{selector}"})
     scope = Scope.of("project", 'x&p=B#"}{%')
     assert parameters(engine, scope) == [
@@ -107,7 +107,7 @@ def test_a_parameter_is_repeated_for_each_selector():
     assert len(selectors(scope)) == 2
 
 
-def test_tenants_come_from_the_table_and_else_from_buckets():
+def test_tenants_are_from_the_table_or_else_from_buckets():
     tenants = Tenants({"A": "gold", "B": "gold"}, 4)
     assert (tenants.of("A"), tenants.of("B")) == ("gold", "gold")
     assert tenants.of("c") == f"bucket-{hash_bucket('c', 4)}"
@@ -127,7 +127,7 @@ def test_projects_without_a_tenant_are_refused():
 
 
 @pytest.mark.parametrize("project", ["", "a", "1f0c8a7e", "naïve"])
-def test_a_bucket_is_below_their_number(project):
+def test_a_bucket_is_less_than_the_number_of_buckets(project):
     assert {hash_bucket(project, 1)} == {0}
     assert 0 <= hash_bucket(project, 7) < 7
 

@@ -50,12 +50,12 @@ def test_only_targets_whose_labels_carry_the_scope_are_shown():
     assert got["droppedTargetCounts"] == {}
 
 
-def test_every_value_of_the_scope_counts():
+def test_every_value_of_the_scope_is_matched():
     got = targets(target("A"), target("B"), target("C"), scope=BOTH)
     assert [one["labels"]["project"] for one in got["activeTargets"]] == ["A", "C"]
 
 
-def test_what_the_operator_knows_of_a_target_is_not_shown():
+def test_the_operators_details_of_a_target_are_not_shown():
     (got,) = targets(target("A", lastError='Get "http://10.0.0.1/?token=t": refused'))["activeTargets"]
     assert got == {
         "discoveredLabels": {},
@@ -98,7 +98,7 @@ def test_the_name_of_a_pool_is_shown_if_it_is_the_job():
         ({"scrapePool": ["other"]}, 0),
     ],
 )
-def test_what_was_asked_for_is_picked_behind_the_scope(asked, count):
+def test_parameters_are_applied_within_the_scope(asked, count):
     assert len(targets(target("A"), target("B"), asked=asked)["activeTargets"]) == count
 
 
@@ -107,7 +107,7 @@ def test_a_pool_whose_name_is_not_shown_cannot_be_guessed():
     assert targets(hidden, asked={"scrapePool": ["b-and-a"]})["activeTargets"] == []
 
 
-def test_a_state_that_is_none_is_refused():
+def test_an_unknown_state_is_rejected():
     with pytest.raises(BadRequest, match="state"):
         targets(asked={"state": ["all"]})
 
@@ -130,12 +130,12 @@ def test_a_state_that_is_none_is_refused():
     ],
     ids=json.dumps,
 )
-def test_targets_of_another_shape_are_not_passed_on(data):
+def test_malformed_targets_are_not_relayed(data):
     with pytest.raises(BadGateway):
         filter_targets(data, A, {})
 
 
-def test_targets_without_any_are_none():
+def test_a_response_without_targets_has_none():
     assert filter_targets({"activeTargets": None}, A, {})["activeTargets"] == []
 
 
@@ -183,14 +183,14 @@ def test_metadata_of_the_own_metrics_are_shown(names, shown):
     assert all(got[name] == DATA[name] for name in shown)
 
 
-def test_where_descriptions_differ_only_what_they_agree_on_is_shown():
+def test_if_descriptions_differ_only_equal_parts_are_shown():
     data = {"cpu": [about("gauge", "of A", "cores"), about("gauge", "of B", "cores")]}
     assert filter_metadata(data, {"cpu"}, {}) == {"cpu": [about("gauge", "", "cores")]}
     data = {"cpu": [about("gauge"), about("counter", unit="x")]}
     assert filter_metadata(data, {"cpu"}, {}) == {"cpu": [about("unknown", "help", "")]}
 
 
-def test_a_description_of_a_metric_that_the_scope_has_not_is_left_out():
+def test_metadata_of_metrics_outside_the_scope_are_omitted():
     """B has a gauge with the name of A's family."""
     data = {"cpu": [about("counter", "of A"), about("gauge", "of B")]}
     assert filter_metadata(data, {"cpu_total"}, {}) == {"cpu": [about("counter", "of A")]}
@@ -208,7 +208,7 @@ def test_a_description_of_a_metric_that_the_scope_has_not_is_left_out():
         ({"metric": [""]}, ["cpu", "requests"]),
     ],
 )
-def test_limits_count_what_is_shown(asked, shown):
+def test_limits_apply_to_visible_entries(asked, shown):
     data = {"a": [about("gauge")], **DATA}
     assert list(filter_metadata(data, {"cpu", "requests_total"}, asked)) == shown
 
@@ -218,6 +218,6 @@ def test_limits_count_what_is_shown(asked, shown):
     [None, [], {"cpu": {}}, {"cpu": ["x"]}, {"cpu": [{"type": 1}]}, {"cpu": [about("gauge", {"x": 1})]}],
     ids=json.dumps,
 )
-def test_metadata_of_another_shape_are_not_passed_on(data):
+def test_malformed_metadata_are_not_relayed(data):
     with pytest.raises(BadGateway):
         filter_metadata(data, {"cpu"}, {})

@@ -28,22 +28,22 @@ SCOPE = Scope("project", ("A",), TABLE)
         ("ceilometer_*", "project_id"),
     ],
 )
-def test_a_name_wins_over_a_beginning_and_a_long_one_over_a_short(metric, label):
+def test_names_take_precedence_over_prefixes_and_long_over_short_ones(metric, label):
     assert TABLE.label(metric) == label
 
 
-def test_an_empty_table_says_nothing():
+def test_an_empty_table_has_no_entries():
     assert UNIFORM.label("cpu") is None
     assert LabelTable.of({"ab*": "1", "a*": "2", "abc*": "3"}).label("abcd") == "3"
 
 
 @pytest.mark.parametrize("pattern", ["", "*", "a*b", "a.b", "a**", ".*", "a b", "é", "cpu{}"])
-def test_a_pattern_that_is_none_is_refused(pattern):
+def test_an_invalid_pattern_is_rejected(pattern):
     with pytest.raises(ValueError, match="is not a metric name or a prefix"):
         LabelTable.of({pattern: "x"})
 
 
-def test_nothing_is_open_by_an_omission():
+def test_an_empty_label_does_not_open_a_metric():
     with pytest.raises(ValueError, match="a label is empty"):
         LabelTable.of({"cpu": ""})
 
@@ -92,12 +92,12 @@ def test_info_is_scoped_even_if_target_info_is_open():
     assert scope_query("info(cpu)", scope) == 'info(cpu{project="A"},{project="A"})'
 
 
-def test_a_selector_alone_is_the_default_labels():
+def test_a_selector_without_a_fixed_name_has_the_default_label():
     assert scope_selector("{}", SCOPE) == '{project="A"}'
     assert scope_selector("cloud_status", SCOPE) == "cloud_status"
 
 
-def test_several_tenants_have_the_label_of_the_metric_too():
+def test_a_scope_of_several_projects_uses_the_metrics_label():
     scope = Scope("project", ("A", "B"), TABLE)
     assert scope_query("ceilometer_x", scope) == 'ceilometer_x{project_id=~"A|B"}'
 

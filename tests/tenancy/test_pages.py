@@ -46,14 +46,14 @@ def picked(**asked):
         ({"rule_group_list": ["one"], "rule_name_list": ["z"]}, {}),
     ],
 )
-def test_what_was_asked_for_is_picked(asked, expected):
+def test_parameters_select_groups_and_rules(asked, expected):
     assert picked(**asked) == expected
 
 
 @pytest.mark.parametrize(
     ("text", "left_out"), [("", False), ("0", False), ("False", False), ("1", True), ("TRUE", True)]
 )
-def test_alerts_may_be_left_out(text, left_out):
+def test_alerts_can_be_excluded(text, left_out):
     group = pick(copy.deepcopy(GROUPS), {"exclude_alerts": [text]})["groups"][0]
     assert (group["rules"][0]["alerts"] is None) is left_out
     assert "alerts" not in group["rules"][1]

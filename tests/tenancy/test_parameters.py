@@ -43,7 +43,7 @@ def test_a_form_body_is_scoped_like_a_url():
     assert bind("/api/v1/query", "", "query=up") == [("query", 'up{project="A"}')]
 
 
-def test_parameters_of_the_url_and_of_the_body_come_together():
+def test_parameters_of_the_url_and_the_body_are_combined():
     assert bind("/api/v1/query", "time=1", "query=up") == [("query", 'up{project="A"}'), ("time", "1")]
 
 
@@ -80,7 +80,7 @@ def test_selectors_of_the_body_come_before_those_of_the_url(path):
     ]
 
 
-def test_what_a_search_looks_for_may_be_in_both_places():
+def test_search_texts_may_be_in_the_url_and_the_body():
     pairs = bind("/api/v1/search/metric_names", "search[]=a", "search[]=b")
     assert pairs[:2] == [("search[]", "b"), ("search[]", "a")]
 
@@ -94,7 +94,7 @@ def test_what_a_search_looks_for_may_be_in_both_places():
         if parameter.kind in {Kind.TIME, Kind.DURATION, Kind.COUNT} and not parameter.required
     ],
 )
-def test_an_empty_value_is_one_that_was_not_given(path, name):
+def test_an_empty_value_counts_as_missing(path, name):
     endpoint = find_path(path.replace("{name}", "vm")).endpoint
     required = {"query": "1", "start": "1", "end": "2", "step": "1", "label": "vm", "match[]": "up"}
     text = urlencode({key: required[key] for key, one in endpoint.parameters.items() if one.required})
@@ -106,7 +106,7 @@ def test_an_empty_value_is_one_that_was_not_given(path, name):
 
 
 @pytest.mark.parametrize("name", ["start", "end", "step"])
-def test_what_is_required_is_not_empty(name):
+def test_a_required_parameter_must_not_be_empty(name):
     pairs = {"query": "1", "start": "1", "end": "2", "step": "1", name: ""}
     with pytest.raises(BadRequest, match=f'invalid parameter "{name}"'):
         bind("/api/v1/query_range", urlencode(pairs))
@@ -118,13 +118,13 @@ def test_without_a_selector_the_scope_is_the_selector(path, url):
     assert bind(path, url) == [("match[]", '{project="A"}')]
 
 
-def test_an_encoded_name_is_the_name():
+def test_an_encoded_parameter_name_is_decoded():
     assert bind("/api/v1/series", "match%5B%5D=secret") == [("match[]", 'secret{project="A"}')]
     assert bind("/api/v1/series", "match%5b%5d=secret") == [("match[]", 'secret{project="A"}')]
 
 
 @pytest.mark.parametrize("url", ["", "Query=up", "query[]=up", "query%20=up", "stats=all"])
-def test_a_query_that_is_missing_is_said_to_be(url):
+def test_a_missing_query_is_an_error(url):
     with pytest.raises(BadRequest, match='"query" is missing'):
         bind("/api/v1/query", url)
 
@@ -160,7 +160,7 @@ def test_a_plus_is_a_space_and_an_escaped_plus_is_a_plus():
     assert bind("/api/v1/query", "query=1+%2B+1") == [("query", "1 + 1")]
 
 
-def test_a_semicolon_separates_nothing():
+def test_a_semicolon_is_not_a_separator():
     with pytest.raises(QueryError):
         bind("/api/v1/query", "query=up;query=secret")
 
@@ -198,7 +198,7 @@ def test_a_malformed_parameter_is_refused(url):
         "lookback_delta=-",
     ],
 )
-def test_a_value_that_is_not_of_its_kind_is_refused(pair):
+def test_an_invalid_value_is_rejected(pair):
     name = pair.partition("=")[0]
     with pytest.raises(BadRequest, match=f'invalid parameter "{name}"'):
         bind("/api/v1/query", f"query=1&{pair}")
@@ -211,17 +211,17 @@ def test_a_value_that_is_not_of_its_kind_is_refused(pair):
         *("-292273086-05-16T16:47:06Z", "292277025-08-18T07:12:54.999999999Z"),
     ],
 )
-def test_every_form_of_a_time_is_taken(time):
+def test_every_form_of_a_time_is_accepted(time):
     assert bind("/api/v1/query", "query=1&" + urlencode({"time": time}))[1] == ("time", time)
 
 
 @pytest.mark.parametrize("duration", ["5", "0.5", "5s", "1h30m", "1y2w3d4h5m6s7ms"])
-def test_every_form_of_a_duration_is_taken(duration):
+def test_every_form_of_a_duration_is_accepted(duration):
     assert bind("/api/v1/query", f"query=1&timeout={duration}")[1] == ("timeout", duration)
 
 
 @pytest.mark.parametrize("missing", ["start", "end", "step"])
-def test_a_range_query_needs_its_range(missing):
+def test_a_range_query_requires_its_range(missing):
     parameters = {"query": "1", "start": "1", "end": "2", "step": "1s"}
     del parameters[missing]
     with pytest.raises(BadRequest, match=f'"{missing}" is missing'):
@@ -283,7 +283,7 @@ def test_a_search_is_scoped(name):
     assert ("match[]", '{project="A"}') in bind(f"/api/v1/search/{name}", label)
 
 
-def test_an_unrestricted_callers_parameters_are_as_they_were_in_their_places():
+def test_an_unrestricted_callers_parameters_are_not_changed_or_moved():
     endpoint = find("POST", "/api/v1/query").endpoint
     bound = Binder().bind(endpoint, UNRESTRICTED, b"stats=all&x=%41+b", b"query=a&query=b%7B")
     assert bound.url == b"stats=all&x=A+b"
@@ -292,7 +292,7 @@ def test_an_unrestricted_callers_parameters_are_as_they_were_in_their_places():
     assert Binder().bind(endpoint, UNRESTRICTED, b"", None) == (b"", None, ())
 
 
-def test_the_texts_are_told_as_they_came_and_as_they_were_sent():
+def test_texts_are_returned_as_received_and_as_sent():
     series = find("GET", "/api/v1/series").endpoint
     for _ in range(2):
         bound = Binder().bind(series, A, b"match[]=a&match[]=b%20", None)
@@ -304,7 +304,7 @@ def test_a_query_for_formatting_is_not_scoped():
     assert bind("/api/v1/format_query", "query=a%2Bb") == [("query", "a+b")]
 
 
-def test_scoped_texts_are_kept_by_scope_and_kind():
+def test_scoped_texts_are_cached_by_scope_and_kind():
     binder = Binder()
     for _ in range(2):
         assert bind("/api/v1/query", "query=up", binder=binder)[0][1] == 'up{project="A"}'
@@ -322,7 +322,7 @@ def test_no_more_texts_are_kept_than_told():
     assert len(binder._scoped) == 3
 
 
-def test_the_bounds_of_a_text_are_the_operators():
+def test_the_limits_on_a_text_are_configurable():
     with pytest.raises(QueryError, match="longer than 8 bytes"):
         bind("/api/v1/query", "query=" + quote_plus("up + up + up"), binder=Binder(Bounds(bytes=8)))
 
@@ -331,7 +331,7 @@ MANY = Scope("project", tuple(f"{number:032x}" for number in range(1000)))
 """Its matcher has 33 KB, so 64 selectors are too many."""
 
 
-def test_many_selectors_for_many_tenants_are_refused_before_they_take_memory():
+def test_many_selectors_for_many_tenants_are_rejected_before_they_use_memory():
     fine, long = (quote_plus("+".join(["a"] * number)) for number in (60, 70))
     [(_, sent)] = bind("/api/v1/query", f"query={fine}", scope=MANY)
     assert sent.count(MANY.matcher) == 60

@@ -17,7 +17,7 @@ def test_each_row_is_found_by_its_path_and_methods(endpoint):
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
-def test_each_row_is_found_by_its_path_whatever_the_method(endpoint):
+def test_each_row_is_found_by_its_path_with_any_method(endpoint):
     target = find_path(endpoint.path.replace("{name}", "vm"))
     assert target.endpoint is endpoint
     with pytest.raises(MethodNotAllowed):
@@ -83,7 +83,7 @@ def test_each_row_is_found_by_its_path_whatever_the_method(endpoint):
         f"/api/v1/label/{'%C3%A4' * 513}/values",
     ],
 )
-def test_what_is_not_in_the_table_is_not_found(path):
+def test_other_paths_are_not_found(path):
     for look_up in (lambda: find("GET", path), lambda: find_path(path)):
         with pytest.raises(NotFound):
             look_up()
@@ -119,7 +119,7 @@ def test_what_is_not_in_the_table_is_not_found(path):
         ("%C3%A4" * 512, "%C3%A4" * 512),
     ],
 )
-def test_every_name_of_a_label_is_one_segment_that_is_written_anew(segment, name):
+def test_a_label_name_is_one_segment_and_is_encoded_again(segment, name):
     target = find("GET", f"/api/v1/label/{segment}/values")
     assert target.endpoint.name == "label"
     assert target.path == f"/api/v1/label/{name}/values"
@@ -134,12 +134,12 @@ def test_every_name_of_a_label_is_one_segment_that_is_written_anew(segment, name
         ("/api/v1/label/__name__/values", "/api/v1/label/__name__/values"),
     ],
 )
-def test_one_slash_at_the_end_makes_no_difference(path, upstream):
+def test_a_trailing_slash_is_ignored(path, upstream):
     assert find("GET", path).path == upstream
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "TRACE", "CONNECT", "PUT", "DELETE", "get", ""])
-def test_a_method_that_the_row_does_not_have_is_refused_with_those_that_it_has(method):
+def test_an_unsupported_method_is_rejected_with_the_supported_ones(method):
     with pytest.raises(MethodNotAllowed) as caught:
         find(method, "/api/v1/query")
     assert caught.value.headers() == [(b"allow", b"GET, POST")]

@@ -44,7 +44,7 @@ A = Scope.of("project", "A")
         '{"é\\n☃"}',
     ],
 )
-def test_what_all_engines_read_alike_stays_as_it_is(text):
+def test_texts_that_all_engines_parse_alike_do_not_change(text):
     assert portable(parse(text)) == text
 
 
@@ -86,7 +86,7 @@ def test_what_all_engines_read_alike_stays_as_it_is(text):
         ("sum_over_time(up @\t+ 5m[5m:1m])", "sum_over_time(up @\t 5m[5m:1m])"),
     ],
 )
-def test_what_engines_would_read_otherwise_is_written_so_that_they_agree(text, expected):
+def test_texts_that_engines_parse_differently_are_rewritten(text, expected):
     assert portable(parse(text)) == expected
     assert portable(parse(expected)) == expected
     # It has the same meaning in Prometheus.
@@ -166,7 +166,7 @@ def test_a_long_word_takes_linear_time():
     assert portable(parse(f"{word} > bool.5")) == f"{word} > bool .5"
 
 
-def test_the_text_of_who_may_see_everything_is_not_touched():
+def test_an_unrestricted_callers_text_is_not_rewritten():
     assert scope_query("secret #\r{}", UNRESTRICTED) == "secret #\r{}"
 
 

@@ -14,7 +14,7 @@ def own(message, text, *stages):
     return restored(message, text, lambda: stages)
 
 
-def test_the_example_is_what_it_says():
+def test_the_positions_of_the_example():
     assert edited(TEXT, INSERTED) == SENT
 
 
@@ -61,7 +61,7 @@ def test_a_position_is_that_of_the_callers_own_text(sent, place):
         "invalid position: parse error: x",
     ],
 )
-def test_what_has_no_position_is_left_as_it_is(message):
+def test_messages_without_a_position_are_unchanged(message):
     assert own(message, TEXT, INSERTED) == message
 
 
@@ -74,7 +74,7 @@ def test_edits_may_come_in_stages():
     assert own("1:4: parse error", text) == "1:4: parse error"
 
 
-def test_nothing_is_looked_up_for_a_message_without_a_position():
+def test_a_message_without_a_position_costs_no_lookup():
     def never():
         raise AssertionError
 

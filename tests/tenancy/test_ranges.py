@@ -25,7 +25,7 @@ from chrysaetos.tenancy.ranges import check_range
         ("292277025-08-18T07:12:54.999999999Z", "9223309901257975", "1"),
     ],
 )
-def test_a_range_that_prometheus_takes_passes(start, end, step):
+def test_valid_ranges_are_accepted(start, end, step):
     check_range(start, end, step)
 
 
@@ -56,6 +56,6 @@ def test_a_range_that_prometheus_takes_passes(start, end, step):
         ("0000-01-01T00:00:00Z", "1", "1", '"start".*out of bounds'),
     ],
 )
-def test_a_range_that_prometheus_refuses_is_refused_with_a_message_that_names_it(start, end, step, message):
+def test_invalid_ranges_are_rejected_and_named(start, end, step, message):
     with pytest.raises(BadRequest, match=message):
         check_range(start, end, step)

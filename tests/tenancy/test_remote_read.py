@@ -32,7 +32,7 @@ def scoped(message, scope=A):
         [Matcher(EQ, "", "")],
     ],
 )
-def test_the_scope_is_added_and_nothing_is_taken_away(matchers):
+def test_the_scope_is_added_and_nothing_is_removed(matchers):
     assert read_queries(scoped(query(matchers, 1, 2))) == [[*matchers, OWN]]
 
 
@@ -41,7 +41,7 @@ def test_each_query_is_scoped():
     assert read_queries(scoped(message)) == [[CPU, OWN], [OWN]]
 
 
-def test_a_message_without_queries_asks_for_nothing():
+def test_a_message_without_queries_is_accepted():
     assert scoped(b"") == b""
     assert scoped(field(1, b"")) == field(1, field(3, OWN.encode()))
 
@@ -57,7 +57,7 @@ def test_the_rest_of_a_query_stays():
     assert got[3] == (4, hints)
 
 
-def test_several_values_are_an_alternation_and_mean_themselves():
+def test_several_values_are_a_quoted_alternation():
     scope = Scope.of("tenant.id", "a.b", "c|d", "ä")
     assert read_queries(scoped(query([], 1, 2), scope)) == [[Matcher(RE, "tenant.id", r"a\.b|c\|d|ä")]]
 
@@ -82,7 +82,7 @@ def test_the_label_is_the_metrics_own_if_the_metric_is_fixed():
     assert read_queries(scoped(query([up], 1, 2), scope)) == [[up]]
 
 
-def test_of_a_field_that_is_there_twice_one_is_sent():
+def test_a_duplicate_field_is_sent_once():
     twice = (
         field(2, b"x")
         + field(2, b"__name__")
@@ -95,12 +95,12 @@ def test_of_a_field_that_is_there_twice_one_is_sent():
     assert scoped(field(1, field(3, twice))).count(b"__name__") == 1
 
 
-def test_an_unrestricted_callers_message_is_passed_on_as_it_is():
+def test_an_unrestricted_callers_message_is_not_changed():
     for body in (b"whatever", compress(field(9, 1)), compress(query([CPU], 1, 2) * 3)):
         assert scope_read_request(body, UNRESTRICTED, LIMIT).body == body
 
 
-def test_the_matchers_are_told_as_selectors():
+def test_matchers_are_returned_as_selectors():
     matchers = [CPU, Matcher(NEQ, "vm", 'a"\n'), Matcher(NRE, "k.v", "x|y"), Matcher(RE, "", "")]
     given = r'{__name__="cpu",vm!="a\"\n","k.v"!~"x|y",""=~""}'
     body = compress(query(matchers, 1, 2) + query([], 1, 2))
@@ -113,11 +113,11 @@ def test_the_matchers_are_told_as_selectors():
 
 
 @pytest.mark.parametrize("body", [b"whatever", compress(field(9, 1)), compress(bytes(LIMIT + 1))])
-def test_of_a_message_that_is_not_understood_and_not_scoped_nothing_is_told(body):
+def test_an_invalid_unrestricted_message_has_no_texts(body):
     assert scope_read_request(body, UNRESTRICTED, LIMIT).texts == ()
 
 
-def test_the_scope_is_no_equality_which_external_labels_would_turn_around():
+def test_the_scope_is_not_an_equality_which_external_labels_would_invert():
     ((matcher,),) = read_queries(scoped(query([], 1, 2)))
     assert matcher.type == RE
 
@@ -164,14 +164,14 @@ def test_packed_response_types_are_taken():
     ],
     ids=lambda message: message[:20].hex(),
 )
-def test_what_the_schema_does_not_have_is_refused(message):
+def test_unknown_fields_are_rejected(message):
     with pytest.raises(BadRequest):
         scoped(message)
     with pytest.raises(BadRequest):
         scoped(query([CPU], 1, 2) + message)
 
 
-def test_more_queries_than_anybody_sends_are_refused():
+def test_too_many_queries_are_rejected():
     assert len(read_queries(scoped(field(1, b"") * MOST_QUERIES))) == MOST_QUERIES
     with pytest.raises(BadRequest, match="100 queries"):
         scoped(field(1, b"") * (MOST_QUERIES + 1))

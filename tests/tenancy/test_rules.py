@@ -113,15 +113,15 @@ def shown(*groups, scope=A):
         ("", False),
     ],
 )
-def test_a_query_is_whole_if_every_selector_carries_the_scope(query, whole):
+def test_a_query_belongs_to_the_tenant_if_every_selector_has_the_scope(query, whole):
     assert is_whole_query(query, A) is whole
 
 
-def test_a_query_that_is_too_large_to_be_looked_at_is_not_whole():
+def test_a_query_over_the_limit_does_not_belong_to_the_tenant():
     assert not is_whole_query(OWN, A, Bounds(bytes=5))
 
 
-def test_a_query_of_any_of_the_scopes_values_is_whole():
+def test_a_query_with_any_value_of_the_scope_belongs_to_the_tenant():
     assert is_whole_query('cpu{project="A"} + cpu{project="C"}', BOTH)
     assert not is_whole_query('cpu{project="A"} + cpu{project="B"}', BOTH)
 
@@ -138,12 +138,12 @@ def test_a_query_of_any_of_the_scopes_values_is_whole():
         ('up{job="A"}', False),
     ],
 )
-def test_the_label_of_a_metric_counts(query, whole):
+def test_the_metrics_own_label_is_checked(query, whole):
     scope = Scope("project", ("A",), LabelTable.of({"cpu": "tenant"}, ["up"]))
     assert is_whole_query(query, scope) is whole
 
 
-def test_the_label_of_what_a_rule_writes_counts():
+def test_the_label_of_the_recorded_metric_is_checked():
     scope = Scope("project", ("A",), LabelTable.of({"ALERTS": "tenant", "a:b": "tenant"}))
     own = {"labels": {"tenant": "A"}, "state": "firing"}
     rules = shown(
@@ -158,14 +158,14 @@ def test_the_label_of_what_a_rule_writes_counts():
     assert [one["labels"] for one in rules[0]["alerts"]] == [{"tenant": "A"}]
 
 
-def test_a_whole_rule_is_shown_as_it_is():
+def test_a_rule_of_the_tenant_is_shown_unchanged():
     rule = alerting(OWN, alert(), alert(None, keepFiringSince=TIME))
     got = shown(group(rule, recording('sum(cpu{project="A"})')))
     del rule["addedLater"]
     assert got == [group(rule, recording('sum(cpu{project="A"})'))]
 
 
-def test_a_rule_of_others_is_not_shown():
+def test_a_rule_of_another_tenant_is_not_shown():
     others = [
         alerting('cpu{project="B"}', alert("B"), labels={"project": "B"}),
         alerting("cpu", alert("B"), alert(None)),
@@ -176,7 +176,7 @@ def test_a_rule_of_others_is_not_shown():
     assert "secret" not in json.dumps(shown(group(*others, recording(OWN))))
 
 
-def test_of_the_operators_alert_the_own_instances_are_shown_without_what_it_computed():
+def test_alerts_of_an_operators_rule_are_shown_without_values():
     rule = alerting("cpu > 1", alert("B"), alert("A", state="pending"), alert(None), alert("AA"))
     assert shown(group(rule, name="secret", file="/secret.yml")) == [
         {
@@ -224,7 +224,7 @@ def test_a_rule_that_is_labelled_as_the_tenants_is_shown_without_its_query():
         {"labels": {"text": '{{ "secret" | query | first | value }}'}},
     ],
 )
-def test_a_rule_over_the_own_series_that_says_more_is_the_operators(more):
+def test_a_rule_with_a_querying_template_or_another_label_is_the_operators(more):
     rules = shown(group(alerting(OWN, alert(), **more)))[0]["rules"]
     assert [(rule["query"], rule["annotations"]) for rule in rules] == [("", {})]
     assert rules[0]["alerts"][0]["value"] == "NaN"
@@ -232,12 +232,12 @@ def test_a_rule_over_the_own_series_that_says_more_is_the_operators(more):
     assert shown(group(recording(OWN, labels=more.get("labels", {"x": "{{ query }}"})))) == []
 
 
-def test_an_alert_of_a_whole_rule_that_was_given_to_another_is_not_shown():
+def test_an_alert_labelled_for_another_tenant_is_not_shown():
     query = 'label_replace(cpu{project="A"}, "project", "B", "", "")'
     assert shown(group(alerting(query, alert("B"))))[0]["rules"][0]["alerts"] == []
 
 
-def test_a_group_is_named_if_all_in_it_is_the_tenants():
+def test_a_group_is_named_if_all_its_rules_are_the_tenants():
     groups = [
         group(recording(OWN), name="own", file="/own.yml"),
         group(recording(OWN), recording("secret"), name="mixed-1", file="/mixed.yml"),
@@ -268,12 +268,12 @@ def test_alerts_are_those_of_the_rules():
 
 
 @pytest.mark.parametrize("alerts", [None, []])
-def test_a_rule_may_be_without_alerts(alerts):
+def test_a_rule_can_have_no_alerts(alerts):
     rule = alerting(OWN, alerts=alerts)
     assert shown(group(rule))[0]["rules"][0]["alerts"] == []
 
 
-def test_fields_that_an_older_prometheus_has_not_are_not_invented():
+def test_fields_that_an_older_prometheus_lacks_are_not_added():
     rule = alerting(OWN)
     for name in ("keepFiringFor", "lastError", "lastEvaluation"):
         del rule[name]
@@ -307,7 +307,7 @@ def test_fields_that_an_older_prometheus_has_not_are_not_invented():
     ],
     ids=lambda data: json.dumps(data)[:60],
 )
-def test_rules_of_another_shape_are_not_passed_on(data):
+def test_malformed_rules_are_not_relayed(data):
     with pytest.raises(BadGateway):
         filter_rules(data, A, {})
     with pytest.raises(BadGateway):

@@ -31,7 +31,7 @@ from chrysaetos.tenancy.scope import MOST_ADDED, UNRESTRICTED, Scope, check_adde
         ("project", ("(", "["), r'project=~"\\(|\\["'),
     ],
 )
-def test_the_matcher_means_the_values_to_the_letter(label, values, matcher):
+def test_the_matcher_matches_the_values_literally(label, values, matcher):
     scope = Scope.of(label, *values)
     assert scope == Scope(label, values)
     assert scope.matcher == matcher
@@ -56,12 +56,12 @@ def test_the_matcher_means_the_values_to_the_letter(label, values, matcher):
         (None, ("A",), TypeError, "all strings"),
     ],
 )
-def test_what_is_no_scope(label, values, error, reason):
+def test_invalid_scopes_are_rejected(label, values, error, reason):
     with pytest.raises(error, match=reason):
         Scope(label, values)
 
 
-def test_unrestricted_is_one_object_that_no_arguments_yield():
+def test_no_arguments_create_an_unrestricted_scope():
     assert UNRESTRICTED.unrestricted
     assert UNRESTRICTED.matcher == ""
     assert not Scope.of("project", "A").unrestricted
@@ -83,7 +83,7 @@ def test_scopes_are_keys():
     )
 
 
-def test_several_values_make_an_alternation_of_each():
+def test_several_values_are_an_alternation():
     values = ("a.b", "c+d", "e")
     matcher = re.fullmatch(r'project=~"(.*)"', Scope.of("project", *values).matcher)
     assert matcher is not None
@@ -93,7 +93,7 @@ def test_several_values_make_an_alternation_of_each():
     ] * 3 + [False] * 4
 
 
-def test_a_request_may_grow_by_so_much_and_no_more():
+def test_the_growth_of_a_request_is_limited():
     scope = Scope("project", ("A", "B"))
     check_added(scope, MOST_ADDED)
     with pytest.raises(BadRequest, match="the 2 projects that you may see"):

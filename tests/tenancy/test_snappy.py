@@ -33,7 +33,7 @@ def test_each_element_is_read(block, content):
     assert decompress(block, LIMIT) == content
 
 
-def test_what_a_real_compressor_wrote_is_read():
+def test_the_output_of_a_real_compressor_is_decompressed():
     # golang/snappy's Encode of 300 times "prometheus."
     content = b"prometheus." * 300
     copies, left = b"", len(content) - 11
@@ -67,12 +67,12 @@ def test_what_a_real_compressor_wrote_is_read():
         b"\x04\xfc\xff\xff\xff\xff",
     ],
 )
-def test_what_is_no_block_is_refused(block):
+def test_invalid_blocks_are_rejected(block):
     with pytest.raises(BadRequest):
         decompress(block, LIMIT)
 
 
-def test_a_block_that_states_more_than_the_limit_is_not_unpacked():
+def test_a_block_whose_stated_length_exceeds_the_limit_is_rejected():
     with pytest.raises(ContentTooLarge, match="1000 bytes"):
         decompress(b"\xe9\x07", 1000)
     bomb = b"\xff\xff\xff\xff\x0f\x00a" + b"\xfe\x01\x00" * 100_000
@@ -83,7 +83,7 @@ def test_a_block_that_states_more_than_the_limit_is_not_unpacked():
     tracemalloc.stop()
 
 
-def test_a_block_that_unpacks_to_more_than_it_states_stops_there():
+def test_a_block_longer_than_its_stated_length_is_rejected():
     bomb = b"\x10\x00a" + b"\xfe\x01\x00" * 100_000
     tracemalloc.start()
     with pytest.raises(BadRequest):
@@ -93,11 +93,11 @@ def test_a_block_that_unpacks_to_more_than_it_states_stops_there():
 
 
 @given(st.binary(max_size=300))
-def test_what_was_compressed_is_read_again(content):
+def test_decompression_reverses_compression(content):
     assert decompress(compress(content), LIMIT) == content
 
 
-def test_long_content_is_compressed_too():
+def test_long_content_is_compressed():
     content = b"".join(number.to_bytes(3, "big") for number in range(66_667))
     block = compress(content)
     assert len(block) < len(content) + 20
@@ -105,7 +105,7 @@ def test_long_content_is_compressed_too():
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_content_or_an_error(block):
+def test_any_bytes_are_decompressed_or_rejected(block):
     try:
         content = decompress(block, 4096)
     except ApiError:

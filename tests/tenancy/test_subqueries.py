@@ -29,7 +29,7 @@ def check(text, length=0, step=0):
         ("x[-(1h-10h)%7h/2^2+min_of(1h,+5m):1s]", 0, 0),
     ],
 )
-def test_a_query_within_the_limit_is_passed_on(text, length, step):
+def test_a_query_within_the_limit_is_accepted(text, length, step):
     check(text, length, step)
 
 

@@ -85,7 +85,7 @@ def test_a_program_that_changes_is_another_one(cache: Path, tmp_path: Path):
     assert engine.directory.parent == before.parent == cache
 
 
-def test_what_is_in_the_cache_is_not_built_again(cache: Path, go: Path):
+def test_an_engine_in_the_cache_is_not_built_again(cache: Path, go: Path):
     build(ENGINE)
     go.unlink()
     assert build(ENGINE).is_relative_to(cache)
@@ -109,7 +109,7 @@ def test_a_variable_names_a_program_to_use_instead(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.usefixtures("cache")
-def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch):
+def test_missing_engines_are_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(engines, "_go", lambda: None)
     assert "Go is not installed" in missing(ENGINE)
     with pytest.raises(EngineError, match="CHRYSAETOS_PROMETHEUS3"):

@@ -100,7 +100,7 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_is_new_and_what_is_gone_is_printed(tree: Path):
+def test_additions_and_removals_are_printed(tree: Path):
     done = run(tree)
     assert (done.returncode, done.stderr) == (1, "")
     lines = done.stdout.splitlines()

@@ -16,13 +16,13 @@ def a_parser():
     return parser
 
 
-def test_an_option_is_described_as_its_help_is_with_its_default_and_without_markup():
+def test_an_option_has_its_help_and_default_without_markup():
     page = _page(a_parser())
     assert ".. option:: --size N\n\n   How many\\_of \\*them\\* (default: 3).\n" in page
     assert "Keep tools.\n" in page
 
 
-def test_what_the_help_does_not_show_is_not_shown():
+def test_hidden_options_are_omitted():
     page = _page(a_parser())
     assert "--hidden" not in page
     assert "--help" not in page

@@ -34,11 +34,11 @@ def test_a_message_is_found_with_names_for_its_values(code, message):
         "raise ValueError('text')",
     ],
 )
-def test_what_is_no_message_of_these_errors_is_left_out(code):
+def test_other_messages_are_omitted(code):
     assert list(_raised(ast.parse(IMPORT + code))) == []
 
 
-def test_an_error_of_the_same_name_from_elsewhere_is_left_out():
+def test_an_error_of_another_module_with_the_same_name_is_omitted():
     assert list(_raised(ast.parse("from other import BadRequest\nraise BadRequest('text')"))) == []
 
 
