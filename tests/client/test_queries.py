@@ -67,11 +67,113 @@ def test_query_vector_requires_a_vector():
         {"resultType": "vector"},
         {"resultType": "graph", "result": []},
         {"resultType": "scalar", "result": []},
+        {"resultType": "scalar", "result": [1, "many"]},
+        {"resultType": "string", "result": None},
     ],
 )
 def test_a_response_without_a_query_result_is_an_error(data):
     with pytest.raises(errors.NotPrometheus):
         run(lambda c: c.query("x"), success(data))
+
+
+SOUND = {"metric": {"a": "b"}, "value": [1, "2"], "values": [[1, "2"]]}
+HISTOGRAM = {"count": "1", "sum": "2", "buckets": [[0, "1", "2", "1"]]}
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "raw", "message"),
+    [
+        ("vector", None, "'result' is not a list but None"),
+        ("matrix", {}, "'result' is not a list but {}"),
+        ("vector", [SOUND, None], "series 1 is None"),
+        ("matrix", [SOUND, "x" * 200], "series 1 is 'xxx"),
+        ("vector", [{"value": [1, "2"]}], "series 0 is {'value'"),
+        ("vector", [{"metric": None, "value": [1, "2"]}], "series 0"),
+        ("matrix", [{"metric": ["a"], "values": [[1, "2"]]}], "series 0"),
+        ("vector", [{"metric": {}}], "series 0"),
+        ("vector", [{"metric": {}, "value": [1]}], "series 0"),
+        ("vector", [{"metric": {}, "value": [1, "many"]}], "series 0"),
+        ("vector", [{"metric": {}, "value": [1, None]}], "series 0"),
+        ("vector", [{"metric": {}, "value": ["soon", "1"]}], "series 0"),
+        ("vector", [{"metric": {}, "histogram": [1, {"count": "1"}]}], "series 0"),
+        ("vector", [{"metric": {}, "histogram": [1, {**HISTOGRAM, "buckets": [[0, "1"]]}]}], "series 0"),
+        ("matrix", [{"metric": {}, "values": None}], "series 0"),
+        ("matrix", [{"metric": {}, "values": [[1, "2"], [2, {}]]}], "series 0"),
+        ("matrix", [{"metric": {}, "histograms": [[1, None]]}], "series 0"),
+    ],
+)
+def test_an_invalid_series_is_one_clear_error(kind, raw, message, exact):
+    with pytest.raises(errors.NotPrometheus) as caught:
+        run(lambda c: c.query("x", exact=exact), result(kind, raw))
+    assert caught.value.message.startswith(f"invalid {kind} in the response: {message}")
+    assert len(caught.value.message) < 200
+
+
+def test_series_of_all_kinds_are_valid():
+    raw = [SOUND, {"metric": {}, "histogram": [1, HISTOGRAM]}]
+    assert len(run(lambda c: c.query_vector("x"), result("vector", raw))[0]) == 2
+    raw = [SOUND, {"metric": {}, "histograms": [[1, HISTOGRAM]]}, {"metric": {}}]
+    assert len(run(lambda c: c.query_range("x", 0, 1, 1), result("matrix", raw))[0]) == 3
+
+
+STORE_DOWN = "failed to receive any data from Addr: store:10901: connection refused"
+MISSING = [
+    {"warnings": [STORE_DOWN]},
+    {"warnings": ["PromQL info: x", STORE_DOWN]},
+    {"warnings": STORE_DOWN},
+    {"warnings": ["No StoreAPIs matched for this query"]},
+    {"warnings": ["2 more warning annotations omitted"]},
+    {"warnings": ["results truncated due to limit"]},
+    {"isPartial": True},
+]
+COMPLETE = [
+    {},
+    {"warnings": None, "isPartial": False},
+    {
+        "warnings": [
+            'PromQL info: metric might not be a counter, name does not end in _total/_sum/_count: "a"'
+        ]
+    },
+    {"warnings": ['PromQL warning: bucket label "le" is missing or has a malformed value (1:1)']},
+    {"infos": [STORE_DOWN]},
+]
+
+
+def strictly(call, reply):
+    with MetricsServer([reply]) as server, MetricsClient.direct(server.url, require_complete=True) as client:
+        return call(client)
+
+
+@pytest.mark.parametrize("annotations", MISSING)
+def test_missing_data_are_an_error_if_complete_responses_are_required(annotations):
+    reply = result("vector", [SOUND], **annotations)
+    found, _ = run(lambda c: c.query("x"), reply)
+    assert len(found) == 1
+    assert found.warnings
+    with pytest.raises(errors.PartialResult, match="data are missing in the response: ") as caught:
+        strictly(lambda c: c.query("x"), reply)
+    assert caught.value.query == "x"
+    assert caught.value.retryable
+
+
+@pytest.mark.parametrize("annotations", COMPLETE)
+def test_annotations_of_the_query_mean_no_missing_data(annotations):
+    assert len(strictly(lambda c: c.query("x"), result("vector", [SOUND], **annotations))) == 1
+
+
+def test_a_requested_truncation_is_no_missing_data():
+    reply = result("vector", [SOUND], warnings=["results truncated due to limit"])
+    assert len(strictly(lambda c: c.query("x", limit=1), reply)) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "data"),
+    [(lambda c: c.targets(), {"activeTargets": []}), (lambda c: c.label_values("a"), ["b"])],
+)
+def test_missing_data_of_all_reads_are_an_error(call, data):
+    with pytest.raises(errors.PartialResult):
+        strictly(call, success(data, warnings=[STORE_DOWN]))
 
 
 def test_a_range_query():

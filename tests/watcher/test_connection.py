@@ -44,3 +44,14 @@ def test_queries_have_a_limit_and_raise_errors_of_the_client() -> None:
         assert server.requests[0].parameters["limit"] == "42"
         with pytest.raises(errors.Unprocessable):
             requests.query("up")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{}, {"activeTargets": None}, {"activeTargets": [None]}, {"activeTargets": [{"labels": None}]}],
+)
+def test_invalid_targets_are_a_failure(data: object) -> None:
+    with MetricsServer([success(data)]) as server:
+        requests = connection(server)
+        with pytest.raises(RequestFailed, match="does not contain a list of active targets"):
+            requests._get("targets?state=active")

@@ -12,6 +12,7 @@ from tests.watcher.answers import HOST, INSTANCE, answering, queries, targets, v
 from tests.watcher.conftest import clients_of
 from watcher.common import exception
 
+from chrysaetos.watcher.connection import RequestFailed
 from chrysaetos.watcher.datasource import AetosDatasource
 
 if TYPE_CHECKING:
@@ -165,6 +166,96 @@ def test_invalid_arguments_are_rejected() -> None:
             ours.get_instance_ram_usage(INSTANCE, 300, "median")
         assert ours.statistic_aggregation(INSTANCE, "storage", "instance_ram_usage") is None
         assert queries(server) == []
+
+
+STORE_DOWN = "failed to receive any data from Addr: store:10901: connection refused"
+
+
+def partial(kind: str, result: list[Any], **annotations: Any) -> Reply:
+    return success({"resultType": kind, "result": result}, **annotations)
+
+
+HALF = [{"metric": {"fqdn": "a.example"}, "value": [1.5, "5"]}]
+POINTS = [{"metric": {}, "values": [[60, "1"]]}]
+
+
+@pytest.mark.parametrize("annotations", [{"warnings": [STORE_DOWN]}, {"isPartial": True}])
+def test_missing_data_are_an_error(annotations: dict[str, Any]) -> None:
+    def answer(request: Request) -> Reply:
+        if request.path.endswith("targets"):
+            return targets("a.example", "b.example")
+        if request.path.endswith("query_range"):
+            return partial("matrix", POINTS, **annotations)
+        return partial("vector", HALF, **annotations)
+
+    with MetricsServer(answer) as server:
+        ours = AetosDatasource(clients_of(server.url))
+        with pytest.raises(exception.DataSourceNotAvailable, match="data are missing in the response"):
+            ours.get_host_ram_usage(HOST)
+        with pytest.raises(exception.DataSourceNotAvailable, match="data are missing in the response"):
+            ours.statistic_series(HOST, "compute_node", "host_ram_usage")
+
+
+def test_missing_targets_are_an_error() -> None:
+    found = success({"activeTargets": [{"labels": {"fqdn": "a.example"}}]}, warnings=[STORE_DOWN])
+    with (
+        MetricsServer(lambda _: found) as server,
+        pytest.raises(RequestFailed, match="connection refused"),
+    ):
+        AetosDatasource(clients_of(server.url))
+
+
+def test_missing_data_can_be_allowed_and_are_logged(conf: Config, caplog: pytest.LogCaptureFixture) -> None:
+    conf.config(group="aetos_client", allow_partial=True)
+    reply = partial("vector", HALF, warnings=[STORE_DOWN])
+    with MetricsServer(answering(reply, "a.example", "b.example")) as server:
+        assert AetosDatasource(clients_of(server.url)).get_host_ram_usage(HOST) == 5
+    assert STORE_DOWN in caplog.text
+
+
+def test_annotations_of_the_query_are_no_missing_data() -> None:
+    reply = partial("vector", HALF, warnings=["PromQL info: metric might not be a counter"])
+    with MetricsServer(answering(reply, "a.example")) as server:
+        assert AetosDatasource(clients_of(server.url)).get_host_ram_usage(HOST) == 5
+
+
+def test_a_truncated_result_is_read_in_parts_and_not_an_error(conf: Config) -> None:
+    conf.config(group="aetos_client", max_series=1)
+    names = ("a.example", "b.example")
+
+    def answer(request: Request) -> Reply:
+        if request.path.endswith("targets"):
+            return targets(*names)
+        query = request.parameters["query"].replace("\\", "")
+        found = [name for name in names if 'fqdn!=""' in query or name in query]
+        result = [{"metric": {"fqdn": name}, "value": [1.5, "5"]} for name in found]
+        more = {"warnings": ["results truncated due to limit"]} if len(found) > 1 else {}
+        return partial("vector", result, **more)
+
+    with MetricsServer(answer) as server:
+        assert AetosDatasource(clients_of(server.url)).get_host_ram_usage(HOST) == 5
+        assert len(queries(server)) == 3
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        None,
+        [None],
+        [{"metric": {"fqdn": "a.example"}}],
+        [{"metric": {"fqdn": "a.example"}, "value": [1, "many"]}],
+        [{"metric": {"fqdn": "a.example"}, "value": [1, None]}],
+        [{"metric": {"fqdn": "a.example"}, "histogram": [1, {"count": "1", "sum": "1"}]}],
+    ],
+)
+def test_an_invalid_result_is_one_clear_error(result: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with MetricsServer(answering(partial("vector", result), "a.example", "b.example")) as server:
+        ours = AetosDatasource(clients_of(server.url))
+        for name in ("a.example", "b.example"):
+            host = SimpleNamespace(uuid=name, hostname=name)
+            with pytest.raises(exception.DataSourceNotAvailable, match=r"invalid vector|native histogram"):
+                ours.get_host_ram_usage(host)
+        assert len([line for line in caplog.records if line.levelno == logging.ERROR]) == 1
 
 
 def test_a_failure_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -36,6 +36,8 @@ class MetricsClient(QueryCalls, MetadataCalls, ServerCalls):
         timeout: seconds for a call including its retries; None for no limit.
         retries: how often a read is repeated after 429, 502, 503 (honouring Retry-After) or a broken
             connection.
+        require_complete: raise ``PartialResult`` when the server warns that data are missing, instead of
+            returning the rest with ``warnings``.
         endpoint_override: a URL to use instead of the catalog's.
         headers: headers of every request.
 
@@ -52,6 +54,7 @@ class MetricsClient(QueryCalls, MetadataCalls, ServerCalls):
         timeout: float | None = 60.0,
         *,
         retries: int = _RETRIES,
+        require_complete: bool = False,
         endpoint_override: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
@@ -66,7 +69,9 @@ class MetricsClient(QueryCalls, MetadataCalls, ServerCalls):
             endpoint_override=endpoint_override,
             headers=headers,
         )
-        self._requester = Requester(transport, timeout=timeout, retries=retries)
+        self._requester = Requester(
+            transport, timeout=timeout, retries=retries, require_complete=require_complete
+        )
 
     @classmethod
     def direct(
@@ -81,6 +86,7 @@ class MetricsClient(QueryCalls, MetadataCalls, ServerCalls):
         headers: Mapping[str, str] | None = None,
         timeout: float | None = 60.0,
         retries: int = _RETRIES,
+        require_complete: bool = False,
     ) -> Self:
         """Return a client of Prometheus itself, or of any server with its API, without Keystone.
 
@@ -94,6 +100,7 @@ class MetricsClient(QueryCalls, MetadataCalls, ServerCalls):
             headers: headers of every request.
             timeout: seconds for a call including its retries; None for no limit.
             retries: how often a read is repeated.
+            require_complete: raise ``PartialResult`` when the server warns that data are missing.
 
         Raises:
             InvalidArgument: an argument is invalid.
@@ -110,11 +117,18 @@ class MetricsClient(QueryCalls, MetadataCalls, ServerCalls):
             cert=cert,
             headers=headers,
         )
-        return cls.from_transport(transport, timeout=timeout, retries=retries)
+        return cls.from_transport(
+            transport, timeout=timeout, retries=retries, require_complete=require_complete
+        )
 
     @classmethod
     def from_transport(
-        cls, transport: Transport, *, timeout: float | None = 60.0, retries: int = _RETRIES
+        cls,
+        transport: Transport,
+        *,
+        timeout: float | None = 60.0,
+        retries: int = _RETRIES,
+        require_complete: bool = False,
     ) -> Self:
         """Return a client that sends its requests over a given transport.
 
@@ -122,12 +136,15 @@ class MetricsClient(QueryCalls, MetadataCalls, ServerCalls):
             transport: the transport.
             timeout: seconds for a call including its retries; None for no limit.
             retries: how often a read is repeated.
+            require_complete: raise ``PartialResult`` when the server warns that data are missing.
 
         Raises:
             InvalidArgument: an argument is invalid.
         """
         client = cls.__new__(cls)
-        client._requester = Requester(transport, timeout=timeout, retries=retries)  # noqa: SLF001  # cls's own
+        client._requester = Requester(  # noqa: SLF001  # cls's own
+            transport, timeout=timeout, retries=retries, require_complete=require_complete
+        )
         return client
 
     def __enter__(self) -> Self:

@@ -17,6 +17,7 @@ Exceptions of the libraries below are always converted to one of these::
         ├── NotSupported        404, 405, 501: the server does not have the endpoint
         ├── NotPrometheus       the server is not a Prometheus API
         ├── ServerError         any other 5xx
+        ├── PartialResult       data are missing in the response, and the client requires complete ones
         ├── UnexpectedResult    the result has another type or number of series than expected
         └── MissingPackage      an optional package is not installed
 """
@@ -36,6 +37,7 @@ __all__ = [
     "NotPrometheus",
     "NotRegistered",
     "NotSupported",
+    "PartialResult",
     "ServerError",
     "Timeout",
     "TooLarge",
@@ -210,6 +212,12 @@ class NotPrometheus(MetricsError):
 
 class ServerError(MetricsError):
     """The server failed (5xx)."""
+
+    retryable = True
+
+
+class PartialResult(MetricsError):
+    """Data are missing in a successful response, for example because a store of Thanos is down."""
 
     retryable = True
 

@@ -11,6 +11,7 @@ from chrysaetos.client.errors import InvalidArgument, NotPrometheus, UnexpectedR
 from chrysaetos.client.parameters import limit_parameter, time_parameter
 from chrysaetos.client.range_splitting import merge, resolve_range_functions, split_range
 from chrysaetos.client.results import Matrix, Scalar, String, Vector
+from chrysaetos.client.series_checks import InvalidSeries, check_matrix, check_vector
 from chrysaetos.client.times import duration_milliseconds, milliseconds, seconds_text
 
 if TYPE_CHECKING:
@@ -171,13 +172,17 @@ def _decoded(payload: Payload, query: str, number: Number) -> Result:
     try:
         kind, raw = data["resultType"], data["result"]
         if kind == "vector":
+            check_vector(raw, number)
             return Vector(raw, number, payload.warnings, payload.infos)
         if kind == "matrix":
+            check_matrix(raw, number)
             return Matrix(raw, number, payload.warnings, payload.infos)
         if kind == "scalar":
             return Scalar(raw, number, payload.warnings, payload.infos)
         if kind == "string":
             return String(raw, payload.warnings, payload.infos)
+    except InvalidSeries as error:
+        raise NotPrometheus(f"invalid {kind} in the response: {error}", status=200, query=query) from error
     except (TypeError, KeyError, IndexError, ArithmeticError, ValueError) as error:
         raise NotPrometheus(
             "the response does not contain a query result", status=200, query=query

@@ -11,6 +11,7 @@ from chrysaetos.client.errors import (
     InvalidArgument,
     MetricsError,
     NotPrometheus,
+    PartialResult,
     Timeout,
     TooLarge,
     Unavailable,
@@ -72,17 +73,21 @@ class Requester:
         transport: the transport.
         timeout: seconds for a call including its retries; None for no limit.
         retries: how often a read is repeated after 429, 502, 503 or a broken connection.
+        require_complete: whether to reject responses in which data are missing.
 
     Raises:
         InvalidArgument: ``timeout`` or ``retries`` is invalid.
     """
 
-    def __init__(self, transport: Transport, *, timeout: float | None, retries: int) -> None:
+    def __init__(
+        self, transport: Transport, *, timeout: float | None, retries: int, require_complete: bool = False
+    ) -> None:
         self.transport = transport
         self.timeout = check_timeout(timeout)
         if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
             raise InvalidArgument(f"retries must be an integer of at least 0, not {retries!r}")
         self._retries = retries
+        self._require_complete = require_complete
         self._get_only = False
 
     def read(
@@ -106,8 +111,26 @@ class Requester:
             compressed: whether to accept a compressed response.
 
         Raises:
+            PartialResult: data are missing, and complete responses are required.
             MetricsError: the call failed.
         """
+        payload = self._read(path, parameters, query, timeout, form=form, compressed=compressed)
+        if self._require_complete:
+            missing = payload.missing_data(limited=any(name == "limit" for name, _ in parameters))
+            if missing:
+                raise PartialResult(f"data are missing in the response: {'; '.join(missing)}", query=query)
+        return payload
+
+    def _read(
+        self,
+        path: str,
+        parameters: Parameters,
+        query: str | None,
+        timeout: float | None,
+        *,
+        form: bool,
+        compressed: bool,
+    ) -> Payload:
         encoded = _encode(parameters)
         deadline = self._deadline(timeout)
         if form and len(encoded) > _MAX_GET and not self._get_only:

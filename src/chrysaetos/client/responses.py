@@ -47,6 +47,9 @@ _NOT_SUPPORTED = {
     "/-/whoami": "this server does not support whoami: it is not a Chrysaetos gateway",
     "/-/explain": "this server does not support explain: it is not a Chrysaetos gateway",
 }
+_ANNOTATIONS = ("PromQL warning", "PromQL info")
+_TRUNCATED = "results truncated due to limit"
+_PARTIAL = "the response is partial: not all storage nodes have answered"
 _WITHOUT_MESSAGE = {401: "does not accept the credentials", 403: "does not authorize the caller"}
 _BY_STATUS: dict[int, type[MetricsError]] = {
     401: Unauthorized,
@@ -72,6 +75,23 @@ class Payload(NamedTuple):
     warnings: list[str]
     infos: list[str]
     restricted: bool | None
+
+    def missing_data(self, *, limited: bool) -> list[str]:
+        """Return the warnings that mean that data are missing.
+
+        Prometheus prefixes all annotations of the PromQL engine with ``PromQL warning:`` or ``PromQL info:``
+        (``util/annotations``); up to 2.54, infos are among the warnings. They describe the query. Any other
+        warning is an error of a storage that is not fatal, such as a remote storage or a store of Thanos
+        that did not answer, or a truncation.
+
+        Args:
+            limited: whether the caller sent a limit, so that a truncation was requested.
+        """
+        return [
+            text
+            for text in self.warnings
+            if not text.startswith(_ANNOTATIONS) and not (limited and text == _TRUNCATED)
+        ]
 
 
 class _Error(NamedTuple):
@@ -113,7 +133,16 @@ def decode(response: Response, *, path: str, query: str | None = None) -> Payloa
         _raise_error(response, path=path, query=query)
     scope = response.headers.get("X-Chrysaetos-Scope")
     restricted = None if scope is None else scope != "all"
-    return Payload(decoded.get("data"), decoded.get("warnings") or [], decoded.get("infos") or [], restricted)
+    warnings = _texts(decoded.get("warnings"))
+    if decoded.get("isPartial") is True:  # VictoriaMetrics' cluster
+        warnings.append(_PARTIAL)
+    return Payload(decoded.get("data"), warnings, _texts(decoded.get("infos")), restricted)
+
+
+def _texts(annotations: Any) -> list[str]:
+    if not annotations:
+        return []
+    return [str(each) for each in annotations] if isinstance(annotations, list) else [str(annotations)]
 
 
 def _raise_error(response: Response, *, path: str, query: str | None = None) -> NoReturn:

@@ -93,5 +93,11 @@ class BulkReader:
 
 
 def _finite_values(series: Sequence[Series], label: str) -> dict[str, float]:
-    pairs = ((one.labels.get(label, ""), float(one.value)) for one in series)
-    return {resource: value for resource, value in pairs if math.isfinite(value)}
+    values: dict[str, float] = {}
+    for one in series:
+        name = one.labels.get(label, "")
+        if one.value is None:
+            raise errors.UnexpectedResult(f"expected a number for {label}={name!r}, got a native histogram")
+        if math.isfinite(one.value):
+            values[name] = float(one.value)
+    return values

@@ -6,21 +6,26 @@ With the same methods, the datasources can be subclasses of ``PrometheusBase`` a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from observabilityclient.prometheus_client import PrometheusAPIClientError
 
-from chrysaetos.client.errors import MetricsError
+from chrysaetos.client.errors import MetricsError, NotPrometheus
+from chrysaetos.client.results import Matrix, Vector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from chrysaetos.client import MetricsClient
-    from chrysaetos.client.results import Matrix, Vector
     from chrysaetos.watcher.failures import Endpoint
 
 __all__ = ["Connection", "PrometheusAPIClientError", "RequestFailed"]
+
+_LOG = logging.getLogger(__name__)
+
+R = TypeVar("R", Vector, Matrix)
 
 
 class RequestFailed(PrometheusAPIClientError):  # type: ignore[misc]  # observabilityclient is not typed
@@ -52,7 +57,7 @@ class Connection:
         self._target = endpoint
         self._limit = limit
         self._calls: dict[str, Callable[[], Any]] = {
-            "targets?state=active": lambda: client.targets("active"),
+            "targets?state=active": lambda: _checked_targets(client.targets("active")),
             "label/__name__/values": lambda: client.label_values("__name__"),
             "status/runtimeinfo": client.runtimeinfo,
         }
@@ -72,7 +77,7 @@ class Connection:
         Raises:
             MetricsError: the query failed.
         """
-        return self._client.query_vector(query, limit=self._limit)
+        return self._with_warnings_logged(self._client.query_vector(query, limit=self._limit))
 
     def query_range(self, query: str, start: datetime, end: datetime, step: float) -> Matrix:
         """Evaluate a range query, split into several requests if necessary.
@@ -80,7 +85,12 @@ class Connection:
         Raises:
             MetricsError: the query failed.
         """
-        return self._client.query_range(query, start, end, step, split=True)
+        return self._with_warnings_logged(self._client.query_range(query, start, end, step, split=True))
+
+    def _with_warnings_logged(self, result: R) -> R:
+        for warning in result.warnings:
+            _LOG.warning("Warning of Prometheus: %s", warning)
+        return result
 
     def _get(self, endpoint: str) -> dict[str, Any]:
         """Send one of the other three requests, given by its path below ``/api/v1/``.
@@ -95,3 +105,17 @@ class Connection:
             return call()
         except MetricsError as error:
             raise RequestFailed(self._target.error_message(error)) from error
+
+
+def _checked_targets(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the targets unchanged.
+
+    Raises:
+        NotPrometheus: they are not a list of objects with labels.
+    """
+    targets = data.get("activeTargets")
+    if not isinstance(targets, list) or not all(
+        isinstance(target, dict) and isinstance(target.get("labels", {}), dict) for target in targets
+    ):
+        raise NotPrometheus("the response does not contain a list of active targets", status=200)
+    return data

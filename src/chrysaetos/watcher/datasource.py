@@ -46,6 +46,7 @@ class AetosDatasource(GroupedDatasource):
             region_name=self._target.region,
             timeout=self._timeout or CONF.aetos_client.timeout,
             retries=_retries(),
+            require_complete=not CONF.aetos_client.allow_partial,
         )
         return Connection(client, self._target, series_limit())
 
@@ -83,6 +84,7 @@ class PrometheusDatasource(GroupedDatasource):
             cert=(section.certfile, section.keyfile) if certificate else None,
             timeout=CONF.aetos_client.timeout,
             retries=_retries(),
+            require_complete=not CONF.aetos_client.allow_partial,
         )
         return Connection(client, self._target, series_limit())
 

@@ -29,6 +29,13 @@ AETOS_OPTIONS = [
         help="Time limit of a query in seconds, including its retries. [watcher_datasources] "
         "query_max_retries sets the number of attempts.",
     ),
+    cfg.BoolOpt(
+        "allow_partial",
+        default=False,
+        help="Use results in which data are missing, for example because a store of Thanos is down, and log "
+        "a warning. By default, the audit fails, because hosts or instances would be missing. Also applies "
+        "to the datasource prometheus with grouped_queries.",
+    ),
 ]
 
 PROMETHEUS_OPTIONS = [

@@ -42,3 +42,13 @@ def test_it_does_not_start_without_credentials(through):
 
 def test_metrics_yml_is_the_same_for_both_collectors():
     assert AetosCollector.check_configuration(CONF) == PrometheusCollector.check_configuration(CONF)
+
+
+def test_nothing_is_collected_if_data_are_missing(through: cfg.ConfigOpts, prometheus: Prometheus):
+    prometheus.items = [item("2", project_id="a")]
+    prometheus.annotations = {"warnings": ["a store did not answer"]}
+    with pytest.raises(CollectError, match="a store did not answer"):
+        AetosCollector(period=3600, conf=CONF).retrieve("cpu", START, END, "a")
+    through.set_override("allow_partial", True, "collector_aetos")
+    _, (point,) = AetosCollector(period=3600, conf=CONF).retrieve("cpu", START, END, "a")
+    assert point.qty == 2

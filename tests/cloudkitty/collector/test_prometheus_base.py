@@ -9,7 +9,7 @@ import voluptuous
 from cloudkitty import collector as ck_collector
 from cloudkitty.collector.exceptions import CollectError
 from tests.cloudkitty.conftest import Prometheus, item
-from tests.fakes.metrics_server import Reply, failed
+from tests.fakes.metrics_server import Reply, failed, success
 
 from chrysaetos.cloudkitty.collector.prometheus import PrometheusCollector
 from chrysaetos.promql.parser import parse
@@ -243,3 +243,49 @@ def test_a_metric_may_be_rated_by_several_names(collector, prometheus: Prometheu
     made = collector({"cpu": [{**CPU, "alt_name": "one"}, {**CPU, "alt_name": "half", "factor": 0.5}]})
     kept = dict(made.retrieve(metric, START, END, "a") for metric in sorted(made.conf))
     assert {name: quantities(points) for name, points in kept.items()} == {"one": [4], "half": [2]}
+
+
+# -- incomplete and invalid responses
+
+STORE_DOWN = {"warnings": ["failed to receive any data from Addr: store:10901: connection refused"]}
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+@pytest.mark.parametrize("annotations", [STORE_DOWN, {"isPartial": True}])
+def test_a_period_with_missing_data_is_not_rated(collector, prometheus: Prometheus, bulk, annotations):
+    prometheus.items = [item("1", project_id="a")]
+    prometheus.annotations = annotations
+    made = collector(bulk=bulk)
+    for scope in ("a", "b"):  # without the missing data, "b" would be rated as nothing
+        with pytest.raises(CollectError, match="data are missing in the response"):
+            made.retrieve("cpu", START, END, scope)
+    prometheus.annotations = {"warnings": ["PromQL info: metric might not be a counter"]}
+    assert quantities(made.retrieve("cpu", START, END, "a")[1]) == [1]
+
+
+def test_missing_data_can_be_allowed(collector, direct, prometheus: Prometheus, caplog):
+    collector()
+    direct.set_override("allow_partial", True, "collector_prometheus")
+    prometheus.items = [item("1", project_id="a")]
+    prometheus.annotations = STORE_DOWN
+    with caplog.at_level(logging.WARNING):
+        assert quantities(collector().retrieve("cpu", START, END, "a")[1]) == [1]
+    assert "connection refused" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        None,
+        [None],
+        [{"value": [1, "2"]}],
+        [{"metric": None, "value": [1, "2"]}],
+        [{"metric": {"project_id": "a"}, "value": None}],
+        [{"metric": {"project_id": "a"}, "value": [1, "many"]}],
+        [{"metric": {"project_id": "a"}, "value": [1, None]}],
+    ],
+)
+def test_an_invalid_result_is_one_clear_error(collector, prometheus: Prometheus, result):
+    prometheus.first_replies = [success({"resultType": "vector", "result": result})]
+    with pytest.raises(CollectError, match=r"^invalid vector in the response: "):
+        collector().retrieve("cpu", START, END, "a")

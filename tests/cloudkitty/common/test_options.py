@@ -22,7 +22,7 @@ def test_all_options_are_listed():
         "look_back",
     }
     assert listed["fetcher_prometheus"] == {
-        *("metric", "scope_attribute", "filters", "look_back"),
+        *("metric", "scope_attribute", "filters", "look_back", "allow_partial"),
         *("prometheus_url", "prometheus_user", "prometheus_password", "cafile", "insecure", "timeout"),
     }
 

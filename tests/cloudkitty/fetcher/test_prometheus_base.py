@@ -86,3 +86,12 @@ def test_a_filter_that_is_not_valid_in_a_query(direct):
     direct.set_override("filters", {"zone": "\ud800"}, GROUP)
     with pytest.raises(PrometheusFetcherError, match="surrogate"):
         PrometheusFetcher().get_tenants()
+
+
+def test_incomplete_scopes_are_an_error_unless_allowed(direct, prometheus: Prometheus):
+    prometheus.items = [item("1", project_id="a")]
+    prometheus.annotations = {"warnings": ["a store did not answer"]}
+    with pytest.raises(PrometheusFetcherError, match="data are missing in the response: a store"):
+        PrometheusFetcher().get_tenants()
+    direct.set_override("allow_partial", True, GROUP)
+    assert PrometheusFetcher().get_tenants() == ["a"]

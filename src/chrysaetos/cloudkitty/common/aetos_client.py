@@ -34,6 +34,7 @@ class AetosClient(PrometheusClientBase):
         adapter_options: ``interface``, ``region_name``, ``service_type``.
         timeout: seconds for a query; None or 0 for no limit.
         label: the label of the scope, which helps to detect credentials without access to all projects.
+        allow_partial: whether to return results in which data are missing.
     """
 
     def __init__(
@@ -43,9 +44,14 @@ class AetosClient(PrometheusClientBase):
         *,
         timeout: float | None = DEFAULT_TIMEOUT,
         label: str = "project_id",
+        allow_partial: bool = False,
     ) -> None:
         self._client = MetricsClient(
-            session, **adapter_options, timeout=timeout or None, retries=calls.RETRIES
+            session,
+            **adapter_options,
+            timeout=timeout or None,
+            retries=calls.RETRIES,
+            require_complete=not allow_partial,
         )
         self._label = label
 
@@ -92,4 +98,5 @@ def connect(conf: cfg.ConfigOpts, group: str, label: str) -> AetosClient:
         },
         timeout=DEFAULT_TIMEOUT if section.timeout is None else section.timeout,
         label=label,
+        allow_partial=section.allow_partial,
     )

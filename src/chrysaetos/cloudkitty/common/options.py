@@ -35,7 +35,15 @@ FETCHER_PROMETHEUS = "fetcher_prometheus"
 DEFAULT_TIMEOUT = 60.0
 """The default time limit of a query in seconds."""
 
-# CloudKitty 25 registers these two, too; oslo.config accepts only identical options, including their help.
+_ALLOW_PARTIAL = cfg.BoolOpt(
+    "allow_partial",
+    default=False,
+    help="Use results in which data are missing, for example because a store of Thanos is down. By default, "
+    "they are errors, and CloudKitty tries again in the next cycle: a missing series would be rated as no "
+    "usage.",
+)
+
+# CloudKitty 25 registers the first two, too; oslo.config accepts only identical options, with the same help.
 _KEYSTONE = (
     cfg.StrOpt(
         "interface",
@@ -48,6 +56,7 @@ _KEYSTONE = (
         default=None,
         help="Region in Identity service catalog to use for communication with the OpenStack service.",
     ),
+    _ALLOW_PARTIAL,
 )
 
 _PROMETHEUS = (
@@ -61,6 +70,7 @@ _PROMETHEUS = (
     cfg.FloatOpt(
         "timeout", default=DEFAULT_TIMEOUT, min=0, help="Time limit of a query in seconds; 0 for no limit."
     ),
+    _ALLOW_PARTIAL,
 )
 
 _COLLECTOR = (

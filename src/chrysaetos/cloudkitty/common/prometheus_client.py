@@ -24,6 +24,7 @@ class PrometheusClient(PrometheusClientBase):
         auth: user and password for basic authentication.
         verify: whether to verify certificates, or the file with the CA certificates to trust.
         timeout: seconds for a query; None or 0 for no limit.
+        allow_partial: whether to return results in which data are missing.
     """
 
     def __init__(
@@ -32,11 +33,14 @@ class PrometheusClient(PrometheusClientBase):
         auth: tuple[str, str] | None = None,
         verify: bool | str = True,  # noqa: FBT001, FBT002  # CloudKitty's signature
         timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        allow_partial: bool = False,
     ) -> None:
         self.url = url
         self.auth = auth
         self.verify = verify
         self.timeout = timeout or None
+        self._allow_partial = allow_partial
 
     @cached_property
     def _client(self) -> MetricsClient:
@@ -51,6 +55,7 @@ class PrometheusClient(PrometheusClientBase):
                 verify=self.verify,
                 timeout=self.timeout,
                 retries=calls.RETRIES,
+                require_complete=not self._allow_partial,
             )
 
     def _get(self, endpoint: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -78,4 +83,5 @@ def connect(conf: cfg.ConfigOpts, group: str) -> PrometheusClient:
         auth=(user, password) if user and password else None,
         verify=section.cafile or not section.insecure,
         timeout=section.timeout,
+        allow_partial=section.allow_partial,
     )
