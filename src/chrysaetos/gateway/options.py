@@ -76,8 +76,8 @@ PROMETHEUS_OPTIONS = [
         default=200,
         min=1,
         help="Maximum number of connections to each server, for each worker. Do not set it below "
-        "[gateway] max_requests and max_sending together, or requests wait for connections without taking "
-        "turns. Prometheus accepts 512 by default (--web.max-connections).",
+        "the sum of [gateway] max_requests and max_sending, or requests queue for connections regardless of "
+        "their project. Prometheus accepts 512 by default (--web.max-connections).",
     ),
 ]
 
@@ -160,14 +160,14 @@ GATEWAY_OPTIONS = [
         "write_timeout",
         default=60.0,
         min=0.1,
-        help="Seconds after which a client that takes an answer more slowly than min_write_rate is "
+        help="Seconds after which a client that reads a response more slowly than min_write_rate is "
         "disconnected.",
     ),
     cfg.IntOpt(
         "min_write_rate",
         default=1024,
         min=1,
-        help="Bytes per second that a client must take of an answer, on average over write_timeout.",
+        help="Bytes of a response per second that a client must read, on average over write_timeout.",
     ),
     cfg.IntOpt(
         "max_header_bytes",
@@ -227,36 +227,36 @@ LIMIT_OPTIONS = [
         "max_requests",
         default=100,
         min=0,
-        help="Maximum number of requests that wait for Prometheus' answer, for each worker. 0: no limit.",
+        help="Maximum number of requests that wait for Prometheus, for each worker. 0: no limit.",
     ),
     cfg.IntOpt(
         "max_requests_per_project",
         default=10,
         min=0,
         help="Maximum number of requests of one project in progress, for each worker. 0: no limit. "
-        "Prometheus runs 20 queries at a time by default (--query.max-concurrency): with as many, one "
-        "project could keep all others waiting there.",
+        "Prometheus runs 20 queries at a time by default (--query.max-concurrency): if one project may "
+        "send as many, all other projects can be kept waiting.",
     ),
     cfg.IntOpt(
         "max_sending",
         default=100,
         min=0,
-        help="Maximum number of answers that are being sent to clients, for each worker. Beyond it, the "
-        "project with the most of them loses its oldest one. 0: no limit.",
+        help="Maximum number of responses that are being sent to clients, for each worker. Beyond that, the "
+        "oldest response of the project with the most is cut off. 0: no limit.",
     ),
     cfg.FloatOpt(
         "cpu_seconds_per_project",
         default=2.0,
         min=0.0,
-        help="CPU time of the gateway that the queries of one project may take in each cpu_window_seconds, "
-        "for each worker: scoping texts that are not cached, and filtering answers. Beyond it, requests that "
-        "need more get 429. 0: no limit.",
+        help="CPU time of the gateway that one project may use in each cpu_window_seconds, "
+        "for each worker, to scope texts that are not cached and to filter responses. Beyond that, requests "
+        "that need CPU time get 429. 0: no limit.",
     ),
     cfg.FloatOpt(
         "cpu_window_seconds",
         default=10.0,
         min=1.0,
-        help="Seconds in which cpu_seconds_per_project may be used.",
+        help="The period in seconds for cpu_seconds_per_project.",
     ),
     cfg.IntOpt(
         "max_waiting",
