@@ -4,26 +4,15 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import urllib.request
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.fakes.wire import Recorder, Wire, statuses
+from tests.faults.servers import ALIVE, SECONDS, ask, gateway, query, server, serves
 
-from chrysaetos.demo.processes import wait_for
 from chrysaetos.portals.policy import Policy
 from chrysaetos.portals.tokens import new_token, write_tokens
-
-ALIVE = b"GET /-/healthy HTTP/1.1\r\nHost: h\r\n\r\n"
-SECONDS = 10
-"""Time for a response or for the shutdown, which waits 2 s for each log."""
-
-
-def query(characters):
-    return b"GET /api/v1/query?query=%s HTTP/1.1\r\nHost: h\r\n\r\n" % (b"a" * characters)
 
 
 def free_port():
@@ -46,57 +35,6 @@ def full_pipe():
     finally:
         os.close(read)
         os.close(write)
-
-
-@contextmanager
-def server(*arguments, stderr, limit=None):
-    command = [sys.executable, "-m", "chrysaetos", *map(str, arguments)]
-    if limit is not None:
-        command = ["sh", "-c", f'ulimit -f {limit}; exec "$@"', "sh", *command]
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, start_new_session=True
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-@contextmanager
-def gateway(directory, *, stderr, limit=None, **options):
-    path = directory / "gateway.sock"
-    (directory / "policy.yaml").write_text("{}")
-    with Recorder() as upstream:
-        lines = [
-            f"[DEFAULT]\nauth_mode = noauth\n[prometheus]\nhost = 127.0.0.1\nport = {upstream.port}",
-            f"[oslo_policy]\npolicy_file = {directory / 'policy.yaml'}\n[gateway]\nunix_socket = {path}",
-            *(f"{name} = {value}" for name, value in options.items()),
-        ]
-        (directory / "aetos.conf").write_text("\n".join(lines))
-        command = ("gateway", "--config-file", directory / "aetos.conf")
-        with server(*command, stderr=stderr, limit=limit) as process:
-            assert serves(str(path))
-            yield process, str(path)
-
-
-def ask(address, request, times=1):
-    """Send requests on one connection, each after the response to the previous one."""
-    with Wire(address, SECONDS) as client:
-        found = []
-        for _ in range(times):
-            client.send(request)
-            found += statuses(client.answer())
-        return found
-
-
-def serves(address):
-    def answers():
-        with suppress(OSError):
-            return bool(ask(address, ALIVE))
-
-    return wait_for(answers, timeout=20)
 
 
 def lost(port):
@@ -133,7 +71,7 @@ def test_audit_file_has_whole_lines_when_the_disk_is_full(tmp_path):
     options = {"metrics_port": port, "audit_file": audit, "audit_format": "json"}
     with (
         log.open("wb") as stderr,
-        gateway(tmp_path, stderr=stderr, limit=100, **options) as (process, address),
+        gateway(tmp_path, stderr=stderr, ulimit="-f 100", **options) as (process, address),
     ):
         for _ in range(40):
             assert ask(address, query(300), times=10) == [200] * 10

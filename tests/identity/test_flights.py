@@ -147,3 +147,18 @@ async def test_calls_that_raise_are_counted_once_each(flights: SingleFlight[int]
     await asyncio.gather(*(flights.run(b"k", call) for _ in range(5)), return_exceptions=True)
     assert await flights.run(b"l", lambda: 1) == 1
     assert flights.failed == 1
+
+
+async def test_a_thread_that_cannot_start_is_named_and_logged_once(flights, monkeypatch, caplog):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        for key in (b"a", b"b"):
+            with pytest.raises(Unavailable, match="cannot start a thread"):
+                await flights.run(key, lambda: 1)
+    assert [record.getMessage() for record in caplog.records] == [
+        "no thread can be started for requests to Keystone: can't start new thread"
+    ]
+    assert await flights.run(b"a", lambda: 2) == 2

@@ -149,6 +149,7 @@ def _serve(conf: cfg.ConfigOpts, service: Service, sockets: list[socket.socket],
         drain_seconds=conf.gateway.drain_seconds,
         watch=service.telemetry.watch,
         on_refused=service.on_refused,
+        reserved_files=conf.prometheus.max_connections * (1 + len(conf.prometheus.replicas)),
         **process,
     ).run()
 

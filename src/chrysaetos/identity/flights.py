@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["SingleFlight"]
+
+_LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -34,6 +37,8 @@ class SingleFlight(Generic[T]):
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._waiting = waiting
         self._flights: dict[bytes, Future[T]] = {}
+        self._closed = False
+        self._reported = False
         self.failed = 0
 
     def __contains__(self, key: bytes) -> bool:
@@ -52,7 +57,8 @@ class SingleFlight(Generic[T]):
             landed: called in the event loop with the finished future, before any waiter continues.
 
         Raises:
-            Unavailable: too many calls are running or queued, or the threads were stopped.
+            Unavailable: too many calls are running or queued, no thread can be started, or the threads were
+                stopped.
             Exception: the exception of the call, in each waiter.
         """
         flight = self._flights.get(key)
@@ -73,6 +79,7 @@ class SingleFlight(Generic[T]):
 
     def close(self) -> None:
         """Stop the threads: wait for running calls, cancel queued ones."""
+        self._closed = True
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _start(
@@ -82,7 +89,14 @@ class SingleFlight(Generic[T]):
         try:
             flight = asyncio.get_running_loop().run_in_executor(self._pool, call)
         except RuntimeError as error:
-            raise Unavailable("The gateway is shutting down.") from error
+            if self._closed:
+                raise Unavailable("The gateway is shutting down.") from error
+            # The limit of processes (RLIMIT_NPROC, a cgroup's pids.max) or of memory is reached.
+            if not self._reported:
+                self._reported = True
+                _LOG.error("no thread can be started for requests to Keystone: %s", error)
+            raise Unavailable("The gateway cannot start a thread to ask Keystone. Try again.") from error
+        self._reported = False
         self._flights[key] = flight
         flight.add_done_callback(partial(self._land, key, landed))
         return flight

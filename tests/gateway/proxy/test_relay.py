@@ -37,6 +37,23 @@ async def test_a_complete_response_is_two_messages_with_few_headers():
     ]
 
 
+@pytest.mark.parametrize(
+    ("status", "given", "sent"),
+    [
+        (503, [], [(b"retry-after", b"1")]),
+        (429, [], [(b"retry-after", b"1")]),
+        (429, [(b"retry-after", b"30")], [(b"retry-after", b"30")]),
+        (422, [(b"retry-after", b"30")], []),
+        (200, [], []),
+    ],
+)
+async def test_responses_to_retry_say_when(status, given, sent):
+    sink = Sink()
+    await relay_response(whole(status, headers=given), sink, 0)
+    headers = sink.messages[0]["headers"]
+    assert [header for header in headers if header[0] == b"retry-after"] == sent
+
+
 @pytest.mark.parametrize("status", [301, 304, 307, 401, 403, 407])
 async def test_responses_meant_for_the_gateway_are_not_relayed(status):
     sink = Sink()

@@ -1,6 +1,7 @@
 """The gateway as a process: its sockets, its reports to systemd, and its shutdown."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -14,6 +15,8 @@ from tests.fakes.wire import Recorder, Wire, statuses
 from tests.support.cleanup import alive
 
 from chrysaetos.demo.processes import wait_for
+from chrysaetos.http.server import runner
+from chrysaetos.http.server.limits import ServerLimits
 
 ALIVE = b"GET /-/healthy HTTP/1.1\r\nHost: h\r\n\r\n"
 QUERY = b"GET /api/v1/query?query=up HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -207,3 +210,16 @@ def test_socket_from_systemd_must_listen(tmp_path):
     with socket.socket() as sock, service(tmp_path, sock) as running:
         assert running.process.wait(20) == 2
         assert "LISTEN_FDS: descriptor 3 is not a listening stream socket" in running.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("files", "reserved", "most"),
+    [(1024, 100, 860), (48, 100, 12), (4096, 100, 2000), (2164, 100, 2000), (2163, 100, 1999)],
+)
+def test_connections_fit_into_the_limit_of_open_files(monkeypatch, caplog, files, reserved, most):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+    limits = runner._fit_into_file_limit(ServerLimits(connections=2000), reserved)
+    assert limits.connections == most
+    assert len(caplog.records) == (most < 2000)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY,) * 2)
+    assert runner._fit_into_file_limit(ServerLimits(connections=2000), reserved).connections == 2000

@@ -34,6 +34,8 @@ SCOPE_HEADER = b"x-chrysaetos-scope"
 if no other series existed, so a service that needs all series cannot tell from the response alone."""
 _PASSED = frozenset({b"content-type", b"content-encoding", b"content-length"})
 """The headers of the upstream's response that the client gets."""
+_RETRIED = frozenset({429, 503})
+_RETRY_AFTER = (b"retry-after", b"1")
 # These statuses concern the gateway's own credentials: the client would ask its user for other ones.
 NOT_FOR_CLIENTS = frozenset({401, 403, 407})
 
@@ -53,6 +55,8 @@ async def relay_response(
 ) -> None:
     """Stream a response to the client, byte for byte.
 
+    A response with the status 429 or 503 gets a ``Retry-After`` if it has none: Prometheus sends none.
+
     Args:
         response: the upstream's response. It is read to its end or aborted.
         send: ASGI's ``send``.
@@ -71,6 +75,9 @@ async def relay_response(
     pieces = CappedBody(response, limit) if limit else response
     try:
         passed = [header for header in response.headers if header[0] in _PASSED]
+        if status in _RETRIED:
+            given = (header for header in response.headers if header[0] == b"retry-after")
+            passed.append(next(given, _RETRY_AFTER))
         await send(
             {"type": "http.response.start", "status": status, "headers": [*passed, NO_STORE, *headers]}
         )

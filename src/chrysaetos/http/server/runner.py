@@ -12,7 +12,7 @@ import logging
 import resource
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.errors import ChrysaetosError
@@ -35,6 +35,10 @@ AT_ONCE = signal.SIGUSR1
 """Tells a worker that is shutting down to abort its requests."""
 
 _MAX_FILES = 65536
+_OWN_FILES = 64
+"""Open files of the process itself: sockets, logs, connections to Keystone."""
+_MIN_SHARE = 4
+"""The share of the limit of open files that clients get in any case: a quarter."""
 
 
 class _StartFailed(ChrysaetosError):
@@ -59,6 +63,7 @@ class Process:
         lifeline: for a worker, a pipe's descriptor. When it becomes readable the process shuts down as on
             SIGTERM. SIGINT and a second SIGTERM are handled by the supervisor, which sends ``AT_ONCE``.
         tls: the context for HTTPS; None for plain HTTP.
+        reserved_files: open files that other parts need, such as connections to the upstream.
     """
 
     app: Application
@@ -72,6 +77,7 @@ class Process:
     stopping: Callable[[], None] = lambda: None
     lifeline: int | None = None
     tls: ssl.SSLContext | None = None
+    reserved_files: int = 0
 
     def run(self) -> int:
         """Serve until a signal stops the process.
@@ -80,21 +86,22 @@ class Process:
             The exit status: 0, or 1 if the application did not start.
         """
         _raise_file_limit()
+        limits = _fit_into_file_limit(self.limits, self.reserved_files)
         try:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                runner.run(self._serve())
+                runner.run(self._serve(limits))
         except _StartFailed as error:
             _LOG.error("%s", error)
             return 1
         return 0
 
-    async def _serve(self) -> None:
+    async def _serve(self, limits: ServerLimits) -> None:
         loop = asyncio.get_running_loop()
         end, at_once = asyncio.Event(), asyncio.Event()
         self._handle_signals(loop, end, at_once)
         lifespan = _Lifespan(self.app)
         await lifespan.start()
-        clients = HttpServer(self.app, self.limits, loop, on_refused=self.on_refused)
+        clients = HttpServer(self.app, limits, loop, on_refused=self.on_refused)
         self.watch(clients)
         await clients.accept([sock.dup() for sock in self.sockets], self.tls)
         self.ready()
@@ -203,3 +210,24 @@ def _raise_file_limit() -> None:
     wanted = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _fit_into_file_limit(limits: ServerLimits, reserved: int) -> ServerLimits:
+    """Lower the number of connections to what the limit of open files allows.
+
+    The server then closes the connection that has waited longest for a further one. Without this, the kernel
+    would not open the further one, and clients that send nothing would lock all others out.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return limits
+    most = max(soft - reserved - _OWN_FILES, soft // _MIN_SHARE)
+    if most >= limits.connections:
+        return limits
+    _LOG.warning(
+        "at most %d clients can be connected instead of %d, because the limit of open files is %d",
+        most,
+        limits.connections,
+        soft,
+    )
+    return replace(limits, connections=most)
