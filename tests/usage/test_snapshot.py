@@ -1,10 +1,12 @@
 """The exported metrics."""
 
 import gzip
+import logging
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from chrysaetos.queued_log import QueuedHandler
 from chrysaetos.usage.records import Project, ServerUsage
 from chrysaetos.usage.snapshot import METRICS, Exposition, take_snapshot
 from chrysaetos.usage.tally import SimpleVMProject, tally
@@ -101,3 +103,12 @@ def test_health_contains_the_reason():
     assert 'usage_exporter_problem{reason="truncated"} 1.0' in text
     assert 'usage_exporter_update_failures_total{reason="nova"} 1.0' in text
     assert "usage_exporter_truncated 1.0" in text
+
+
+def test_lost_lines_of_the_log_are_counted(monkeypatch):
+    handler = QueuedHandler(logging.NullHandler(), "process")
+    handler.dropped, handler.failed = 3, 4
+    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
+    text = Exposition(max_age=60).render(0, compressed=False).decode()
+    assert 'usage_exporter_log_lines_lost_total{reason="queue_full"} 3.0' in text
+    assert 'usage_exporter_log_lines_lost_total{reason="write_failed"} 4.0' in text
