@@ -150,10 +150,12 @@ def test_a_journal_of_another_program_is_rejected(folder):
 CHILDREN = """
 import os, sys
 from pathlib import Path
+from types import BuiltinFunctionType
 sys.path.insert(0, sys.argv[3])
 from tests.migrate.test_changes import NEW, OLD, Folder
 
-CALLS = ("open", "write", "fchmod", "fsync", "close", "replace", "unlink", "utime")
+PURE = {"fspath", "getpid", "geteuid", "getegid", "_exit", "fork"}
+CALLS = [name for name, f in vars(os).items() if isinstance(f, BuiltinFunctionType) and name not in PURE]
 calls = 0
 
 def ending(name, step):
@@ -200,12 +202,12 @@ def test_killed_at_any_system_call_each_file_is_old_or_new(tmp_path, action):
         journals = folder.store.journals()
         if found not in (OLD, NEW):
             # Some are new and some are old: a journal says what to put back.
-            assert journals[-1].state == ("begun" if action == "commit" else "applied")
+            assert journals[-1].state == "begun"
         if journals:
             folder.store.undo(journals[-1])
         assert folder.read() == OLD
         folder.commit()
         assert folder.read() == NEW
         assert not list(path.rglob("*conf*.tmp"))
-    assert len(list(tmp_path.iterdir())) > 20
+    assert len(list(tmp_path.iterdir())) > 40
     assert len(states) == len(OLD) + 1

@@ -155,21 +155,20 @@ class Store:
         journal = Journal(
             path, stamp, BEGUN, entries, {} if external_change is None else external_change.data
         )
-        for entry in entries:
-            # Left by a run that was killed before it had a journal.
-            remove_files(list(entry.file.parent.glob(f"{glob.escape(entry.file.name)}.chrysaetos-*.tmp")))
-        created: list[Path] = []
+        self._remove_staged(entries)
+        created = [path, path.with_suffix(".tmp")]
         try:
             for entry in entries:
                 old, new = contents[entry.file]
-                for path, data in ((entry.backup, old), (_staged(entry, stamp), new)):
-                    created.append(path)
-                    _write(path, data, entry.file)
+                for copy, data in ((entry.backup, old), (_staged(entry, stamp), new)):
+                    created.append(copy)
+                    _write(copy, data, entry.file)
             check({entry.file: _staged(entry, stamp) for entry in entries})
             for entry in entries:
                 self._unchanged(entry, entry.old)
             _save(journal)
         except BaseException:
+            # The journal may already have its name. It is removed first, since it requires the backups.
             remove_files(created)
             raise
         try:
@@ -212,6 +211,9 @@ class Store:
             if _digest(old) != entry.old:
                 raise MigrateError(f"{entry.backup}: the backup was modified; restore {entry.file} manually")
             restored.append((entry, old))
+        if journal.state == APPLIED and restored:
+            # If this is interrupted, the next run restores the rest first.
+            _save(replace(journal, state=BEGUN))
         if external_change is not None:
             external_change.undo()
         for entry, old in restored:
@@ -223,8 +225,15 @@ class Store:
             _rename(staged, entry.file)
         if journal.state != UNDONE:
             _save(replace(journal, state=UNDONE))
-        remove_files([_staged(entry, journal.stamp) for entry in journal.entries])
+        self._remove_staged(journal.entries)
         return [entry.file for entry, _ in restored]
+
+    def _remove_staged(self, entries: Sequence[Entry]) -> None:
+        """Remove new contents and journals that were not renamed, also those of runs that were killed."""
+        for entry in entries:
+            remove_files(list(entry.file.parent.glob(f"{glob.escape(entry.file.name)}.chrysaetos-*.tmp")))
+        for directory in self._directories:
+            remove_files(list(directory.glob(f"{self._prefix}*.tmp")))
 
     def _unchanged(self, entry: Entry, digest: str) -> None:
         if _digest(_read(entry.file)) != digest:
@@ -295,7 +304,7 @@ def _save(journal: Journal) -> Journal:
     }
     staged = journal.path.with_suffix(".tmp")
     remove_files([staged])
-    _write(staged, (json.dumps(content, indent=2) + "\n").encode(), journal.entries[0].backup)
+    _write(staged, (json.dumps(content, indent=2) + "\n").encode(), journal.entries[0].file)
     _rename(staged, journal.path)
     return journal
 
