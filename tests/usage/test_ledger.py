@@ -113,6 +113,32 @@ def test_a_file_that_is_not_a_ledger_is_rejected(path):
         Ledger(path, source="cloud", start=START)
 
 
+def damage(path):
+    """Overwrite all pages but the first six, which the schema and the facts need."""
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(6 * 4096)
+        file.write(b"\xa5" * (size - 6 * 4096))
+
+
+def test_a_damaged_page_is_found_at_the_start(path):
+    with Ledger(path, source="cloud", start=START) as ledger:
+        ledger.add(2000, [usage(f"server-{number}") for number in range(2000)], [PROJECT], {})
+    damage(path)
+    with pytest.raises(UsageError, match=r"ledger\.sqlite is damaged or not a ledger \(.*\): move it away"):
+        Ledger(path, source="cloud", start=START)
+
+
+def test_a_page_that_is_damaged_later_is_an_error(path):
+    with Ledger(path, source="cloud", start=START) as ledger:
+        ledger.add(2000, [usage(f"server-{number}") for number in range(2000)], [PROJECT], {})
+        ledger._database.execute("PRAGMA cache_size = 1")
+        ledger._database.execute("PRAGMA shrink_memory")
+        damage(path)
+        with pytest.raises(UsageError, match=r"ledger\.sqlite is damaged .*restore the file from a backup"):
+            list(ledger.usages())
+
+
 def test_a_newer_version_is_rejected(path):
     Ledger(path, source="cloud", start=START).close()
     database = sqlite3.connect(path)

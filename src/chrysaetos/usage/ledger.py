@@ -79,6 +79,10 @@ class Ledger:
     def _open(self, source: str) -> None:
         self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._database.execute("PRAGMA synchronous = FULL")
+        # Otherwise a damaged page is only found when its rows are read, and may change the totals silently.
+        problem = self._database.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if problem != "ok":
+            raise sqlite3.DatabaseError(problem.splitlines()[-1])
         version = self._database.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, _VERSION):
             raise UsageError(
@@ -113,8 +117,22 @@ class Ledger:
             raise
         self._database.execute("COMMIT")
 
+    @contextmanager
+    def _explain_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise UsageError(f"the ledger {self._path} cannot be used: {error}", reason="ledger") from error
+        except sqlite3.DatabaseError as error:
+            raise UsageError(
+                f"{self._path} is damaged ({error}): stop the exporter and restore the file from a backup, "
+                "or move it away to start again",
+                reason="ledger",
+            ) from error
+
     def _get(self, name: str) -> float | str:
-        row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        with self._explain_errors():
+            row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         if row is None:
             raise UsageError(f"the ledger {self._path} lacks {name}: move it away to start again")
         value: float | str = row[0]
@@ -153,45 +171,47 @@ class Ledger:
         """
         if until < self.counted_until:
             raise UsageError("the clock was set back before the last update: waiting", reason="clock")
-        try:
-            with self._transaction():
-                self._database.execute("UPDATE usage SET existed = 0 WHERE existed")
-                self._database.executemany(
-                    _ADD,
+        with self._explain_errors(), self._transaction():
+            self._database.execute("UPDATE usage SET existed = 0 WHERE existed")
+            self._database.executemany(
+                _ADD,
+                (
                     (
-                        (
-                            *(usage.instance_id, usage.project_id),
-                            *(usage.vcpus, usage.memory_mb, usage.disk_gb),
-                            *(usage.started_at, usage.hours, usage.exists),
-                        )
-                        for usage in usages
-                    ),
-                )
-                self._database.execute("DELETE FROM projects")
-                self._database.executemany("INSERT INTO projects VALUES (?, ?, ?, ?)", projects)
-                self._database.executemany("INSERT OR REPLACE INTO names VALUES (?, ?)", names.items())
-                self._set({"counted": until})
-        except sqlite3.Error as error:
-            raise UsageError(
-                f"the ledger {self._path} cannot be written: {error}", reason="ledger"
-            ) from error
+                        *(usage.instance_id, usage.project_id),
+                        *(usage.vcpus, usage.memory_mb, usage.disk_gb),
+                        *(usage.started_at, usage.hours, usage.exists),
+                    )
+                    for usage in usages
+                ),
+            )
+            self._database.execute("DELETE FROM projects")
+            self._database.executemany("INSERT INTO projects VALUES (?, ?, ?, ?)", projects)
+            self._database.executemany("INSERT OR REPLACE INTO names VALUES (?, ?)", names.items())
+            self._set({"counted": until})
 
     def usages(self) -> Iterator[ServerUsage]:
         """Yield the usage counted so far, for each server and flavor."""
-        rows = self._database.execute(
-            "SELECT instance_id, project_id, vcpus, memory_mb, disk_gb, hours, started_at, existed FROM usage"
-        )
-        with closing(rows):
+        with (
+            self._explain_errors(),
+            closing(
+                self._database.execute(
+                    "SELECT instance_id, project_id, vcpus, memory_mb, disk_gb, hours, started_at, existed "
+                    "FROM usage"
+                )
+            ) as rows,
+        ):
             for row in rows:
                 yield ServerUsage(*row)
 
     def projects(self) -> list[Project]:
         """Return the projects at the last update."""
-        return [Project(*row) for row in self._database.execute("SELECT * FROM projects ORDER BY id")]
+        with self._explain_errors():
+            return [Project(*row) for row in self._database.execute("SELECT * FROM projects ORDER BY id")]
 
     def names(self) -> dict[str, str]:
         """Return the SimpleVM project names of all servers, also of deleted servers, by instance id."""
-        return dict(self._database.execute("SELECT instance_id, name FROM names"))
+        with self._explain_errors():
+            return dict(self._database.execute("SELECT instance_id, name FROM names"))
 
     def close(self) -> None:
         """Close the file."""
