@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from cliff.command import Command
 
-from chrysaetos.cli.cells import printable
+from chrysaetos.cli.cells import printable, printable_cells, printable_columns
+from chrysaetos.errors import ChrysaetosError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from chrysaetos.client import MetricsClient
 
@@ -44,6 +46,26 @@ class MetricsCommand(Command):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the command's own arguments."""
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """Run the command. A server's error message reaches openstackclient with escapes."""
+        try:
+            return int(super().run(parsed_args))
+        except ChrysaetosError as error:
+            error.args = ("\n".join(map(printable, str(error).splitlines())),)
+            raise
+
+    def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:
+        """Write the result. Escape unprintable characters for people: in tables, and on a terminal.
+
+        JSON has its own escapes. Other formats are exact unless they are written to a terminal.
+        """
+        if parsed_args.formatter != "json" and self.app.stdout.isatty():
+            column_names, data = printable_columns(column_names), printable_cells(data)
+        elif parsed_args.formatter == "table":
+            column_names = printable_columns(column_names)
+        output: Any = super()
+        return int(output.produce_output(parsed_args, column_names, data) or 0)
 
     def write_notes(self, *notes: str) -> None:
         """Write the server's warnings and infos to standard error."""

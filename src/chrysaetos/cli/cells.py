@@ -27,6 +27,8 @@ __all__ = [
     "label_names",
     "number",
     "printable",
+    "printable_cells",
+    "printable_columns",
     "text",
     "value",
 ]
@@ -64,6 +66,28 @@ class HistogramCell(Column):
 def printable(text: str) -> str:
     """Return the text with unprintable characters escaped as in a Python string."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def printable_cells(cells: Any) -> Any:
+    """Return rows or cells in which text is escaped as by ``printable``."""
+    if isinstance(cells, str):
+        return printable(cells)
+    if isinstance(cells, Text):
+        return cells.human_readable()
+    if isinstance(cells, list | tuple):
+        return type(cells)(map(printable_cells, cells))
+    return cells
+
+
+def printable_columns(names: Iterable[str]) -> list[str]:
+    """Return escaped column names. Duplicates get underscores, since a table needs unique names."""
+    columns: list[str] = []
+    for name in map(printable, names):
+        unique = name
+        while unique in columns:
+            unique += "_"
+        columns.append(unique)
+    return columns
 
 
 def text(value: str) -> str | Text:
