@@ -10,7 +10,8 @@ import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
-from threading import Event
+from queue import SimpleQueue
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from chrysaetos.queued_log import queue_handlers
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["parser", "run"]
 
 _LOG = logging.getLogger(__name__)
+_STOP_SECONDS = 3.0
+"""How long an update may take to end after SIGTERM."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -181,8 +184,8 @@ def _serve(options: argparse.Namespace) -> int:
     exposition = Exposition(options.max_age)
     credentials = read_credentials(options.basic_auth) if options.basic_auth else None
     stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    # Until the updates begin, there is nothing to end in order: a hanging Keystone must not delay the end.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     with ExitStack() as stack:
         updater = _updater(options, exposition, stack, _progress())
         updater.publish_ledger()
@@ -195,7 +198,21 @@ def _serve(options: argparse.Namespace) -> int:
             )
         )
         _LOG.info("listening on %s port %d", options.bind, listener.port)
-        updater.run(stop, options.update_interval)
+        updates = Thread(
+            target=updater.run, args=(stop, options.update_interval), name="updates", daemon=True
+        )
+        ended: SimpleQueue[None] = SimpleQueue()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ended.put(None))
+        updates.start()
+        ended.get()
+        stop.set()
+        updates.join(_STOP_SECONDS)
+        if updates.is_alive():
+            _LOG.warning("stopping during an update: the next start requests its usage again")
+            logging.shutdown()
+            # Python would wait for the request. The ledger has whole transactions only.
+            os._exit(0)
     return 0
 
 
