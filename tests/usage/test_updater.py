@@ -47,6 +47,7 @@ class Loop:
 
     def __init__(self, path, **options):
         self.clock = Clock(START)
+        self.ahead = 0.0
         self.site = FakeSite()
         self.path = path
         self.options = options
@@ -56,7 +57,13 @@ class Loop:
         self.ledger = Ledger(self.path, source="fake", start=START) if self.path else None
         self.exposition = Exposition(max_age=2 * HOUR)
         self.updater = Updater(
-            self.site, self.exposition, start=START, ledger=self.ledger, clock=self.clock, **self.options
+            self.site,
+            self.exposition,
+            start=START,
+            ledger=self.ledger,
+            clock=self.clock,
+            uptime=lambda: self.clock.now - self.ahead,
+            **self.options,
         )
 
     def restart(self):
@@ -180,6 +187,17 @@ def test_the_updater_waits_after_the_clock_was_set_back(loop):
         loop.after(-1)
     loop.after(2)
     assert loop.value() == pytest.approx(6)
+
+
+def test_a_clock_that_is_set_forward_adds_no_hours(loop):
+    loop.after(1)
+    loop.ahead = HOUR
+    loop.after(2)
+    assert loop.site.windows[-1] == (START + HOUR, START + 2 * HOUR)
+    assert loop.value() == pytest.approx(2 * 2)
+    loop.ahead = 0.0
+    loop.after(0)
+    assert loop.value() == pytest.approx(3 * 2)
 
 
 def test_names_of_simplevm_projects_are_kept_after_their_servers(tmp_path):

@@ -28,8 +28,15 @@ _LOG = logging.getLogger(__name__)
 _MIN_RETRY_SECONDS = 5.0
 """The delay before the first retry; it doubles after each failure, up to the update interval."""
 _DAY = 86400
+_MAX_CLOCK_STEP = 10.0
+"""Seconds by which the clock may be set forward between two updates, as by NTP."""
 _MIN_DIFFERENCE_HOURS = 0.01
 """Smaller differences come from rounding, since Nova reports seconds."""
+
+
+def _uptime() -> float:
+    """Return the seconds since the machine was started, including those in which it was suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Updater:
@@ -45,6 +52,7 @@ class Updater:
         simple_vm: id of the SimpleVM project, if there is one.
         whole_gib: see ``tally``.
         clock: returns the time in seconds since the epoch.
+        uptime: returns the seconds since an event in the past, unaffected by changes of the clock.
     """
 
     def __init__(
@@ -59,6 +67,7 @@ class Updater:
         simple_vm: str | None = None,
         whole_gib: bool = False,
         clock: Callable[[], float] = time.time,
+        uptime: Callable[[], float] = _uptime,
     ) -> None:
         self._site = site
         self._exposition = exposition
@@ -71,6 +80,8 @@ class Updater:
         self._simple_vm = simple_vm
         self._whole_gib = whole_gib
         self._clock = clock
+        self._uptime = uptime
+        self._trusted = clock(), uptime()
         self._names: dict[str, str] = ledger.names() if ledger else {}
         self._reconciled = clock()
 
@@ -92,7 +103,7 @@ class Updater:
         """
         self._refresh_weights()
         began = time.monotonic()
-        now = self._clock()
+        now = self._now()
         since = self._ledger.counted_until if self._ledger else self._start
         if now < since:
             raise UsageError("the clock was set back before the last update: waiting", reason="clock")
@@ -112,6 +123,24 @@ class Updater:
         self._publish(now, observed.projects, usages)
         health = self._exposition.health
         health.succeeded, health.duration = self._clock(), time.monotonic() - began
+
+    def _now(self) -> float:
+        """Return the time; if the clock was set forward, the time that it would show otherwise.
+
+        Nova counts a running server up to the end of the requested window, even if that is in the future.
+        """
+        now, uptime = self._clock(), self._uptime()
+        trusted = self._trusted[0] + uptime - self._trusted[1]
+        if now > trusted + _MAX_CLOCK_STEP:
+            _LOG.warning(
+                "the clock was set forward by %.0f s: not counting this time; if the clock is correct now, "
+                "restart the exporter",
+                now - trusted,
+            )
+            return trusted
+        if now >= trusted:
+            self._trusted = now, uptime
+        return now
 
     def _combine(self, ledger: Ledger, observed: Observation) -> Iterable[ServerUsage]:
         """Return the usage of the ledger and of an observation. Only observed servers exist."""
