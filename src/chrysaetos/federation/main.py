@@ -21,6 +21,7 @@ from chrysaetos.http.server.sockets import describe, inherited, listen_tcp, load
 from chrysaetos.http.server.systemd import Notifier
 from chrysaetos.promql.selftest import InterpreterError, check_interpreter
 from chrysaetos.queued_log import queue_handlers
+from chrysaetos.regular_file import regular_file
 
 if TYPE_CHECKING:
     import ssl
@@ -190,7 +191,8 @@ def _settings(options: argparse.Namespace) -> Settings:
     password = None
     if options.upstream_password_file:
         try:
-            password = options.upstream_password_file.read_text(encoding="utf-8").strip()
+            with open(options.upstream_password_file, encoding="utf-8", opener=regular_file) as file:
+                password = file.read().strip()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"--upstream-password-file: {error}") from error
     return Settings(

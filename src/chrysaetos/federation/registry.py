@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from chrysaetos.errors import ConfigError, QueryError
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse_selector
+from chrysaetos.regular_file import regular_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -229,7 +230,8 @@ def read_registry(directory: Path) -> Registry:
     """
     path = directory / FILE
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        with open(path, "rb", opener=regular_file) as file:
+            document = tomllib.load(file)
     except FileNotFoundError as error:
         raise ConfigError(
             f"{path} does not exist: create it with chrysaetos portal init {directory}"

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from chrysaetos.errors import ConfigError
 from chrysaetos.portals.policy import Policy
+from chrysaetos.regular_file import regular_file
 from chrysaetos.secret import new_secret
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
         ConfigError: the file cannot be read, has unsafe permissions, or is invalid.
     """
     try:
-        with path.open(encoding="utf-8") as file:
+        with open(path, encoding="utf-8", opener=regular_file) as file:
             mode = os.fstat(file.fileno()).st_mode
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:

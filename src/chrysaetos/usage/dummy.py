@@ -18,6 +18,7 @@ import tomllib
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from chrysaetos.regular_file import regular_file
 from chrysaetos.usage.records import Project, ServerUsage, UsageError
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def load_toml(path: Path) -> dict[str, Any]:
         UsageError: the file cannot be read or is not TOML.
     """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=regular_file) as file:
             return tomllib.load(file)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error

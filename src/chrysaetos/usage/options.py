@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chrysaetos.regular_file import regular_file
 from chrysaetos.usage.records import UsageError
 
 if TYPE_CHECKING:
@@ -329,7 +330,8 @@ def read_credentials(path: Path) -> tuple[str, str]:
         UsageError: the file cannot be read or is invalid.
     """
     try:
-        user, colon, password = path.read_text(encoding="utf-8").strip("\r\n").partition(":")
+        with open(path, encoding="utf-8", opener=regular_file) as file:
+            user, colon, password = file.read().strip("\r\n").partition(":")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
     if not colon or not user or not password or "\n" in password:
@@ -346,7 +348,8 @@ def read_openrc(path: Path) -> dict[str, str]:
         UsageError: the file cannot be read, or a line is invalid.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with open(path, encoding="utf-8", opener=regular_file) as file:
+            lines = file.read().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
     variables = {}
