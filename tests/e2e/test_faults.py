@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import signal
 import threading
 import time
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import pytest
 from tests.e2e.stack import Window, store_text
@@ -18,17 +21,17 @@ from tests.fakes.wire import Recorder, Wire, statuses
 from chrysaetos.demo.gateway import Gateway
 from chrysaetos.demo.identities import IdentityApi
 from chrysaetos.demo.keystone import Keystone
-from chrysaetos.demo.processes import Process, free_port, wait_for
+from chrysaetos.demo.processes import LOOPBACK, Process, Server, free_port, wait_for
 from chrysaetos.demo.prometheus import Prometheus
 from chrysaetos.secret import new_secret
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from chrysaetos.demo.identities import Account
 
+ROOT = Path(__file__).parents[2]
 CACHE_SECONDS = 3.0
 QUERY = "/api/v1/query?query=cpu"
 ALL = "/api/v1/query_range?query=%7B__name__%3D~%22.%2B%22%7D&step=60"
@@ -228,11 +231,15 @@ def test_a_response_that_is_cut_off_is_an_incomplete_transfer(world, gateway):
 
 
 class Load:
-    """Clients that send requests without pause over persistent connections, until connections are refused."""
+    """Clients that send requests without pause over persistent connections.
+
+    They stop when connections are refused, or after ``stop``.
+    """
 
     def __init__(self, port: int, token: str, clients: int) -> None:
         self.answered = 0
         self.lost: list[str] = []
+        self._stopped = threading.Event()
         self._port = port
         self._request = request(token)
         self._lock = threading.Lock()
@@ -240,12 +247,20 @@ class Load:
         for thread in self._threads:
             thread.start()
 
+    def wait_for_more(self, count: int) -> bool:
+        target = self.answered + count
+        return wait_for(lambda: self.answered >= target, timeout=20)
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self.join()
+
     def join(self) -> None:
         for thread in self._threads:
             thread.join(30)
 
     def _run(self) -> None:
-        while True:
+        while not self._stopped.is_set():
             try:
                 client = Wire(("127.0.0.1", self._port))
             except ConnectionRefusedError:
@@ -266,7 +281,42 @@ class Load:
             self.answered += 1
             if statuses(answer) != [200]:
                 self.lost.append(repr(answer))
-        return b"connection: close" not in answer
+        return b"connection: close" not in answer and not self._stopped.is_set()
+
+
+class HAProxy(Server):
+    """HAProxy with the configuration in deploy/, without TLS, in front of two gateways of this machine."""
+
+    name: ClassVar[str] = "HAProxy"
+    ready_path: ClassVar[str] = "/healthcheck"
+
+    def __init__(self, directory: Path, gateways: list[Gateway]) -> None:
+        super().__init__(directory)
+        self._gateways = gateways
+
+    def prepare(self) -> None:
+        config = (ROOT / "deploy" / "haproxy" / "haproxy.cfg").read_text()
+        local, other = self._gateways
+        for pattern, text in (
+            (r"log /dev/log local0", "log stdout format raw local0"),
+            (r"(?m)^    (user|group) haproxy\n", ""),
+            (r"bind .*", f"bind {LOOPBACK}:{self.port}"),
+            (r"server local \S+", f"server local {LOOPBACK}:{local.port}"),
+            (r"server other \S+", f"server other {LOOPBACK}:{other.port}"),
+        ):
+            config, count = re.subn(pattern, text, config)
+            assert count, pattern
+        (self.directory / "haproxy.cfg").write_text(config)
+
+    def command(self) -> list[str]:
+        return ["haproxy", "-db", "-f", str(self.directory / "haproxy.cfg")]
+
+    def environment(self) -> dict[str, str]:
+        return {"PATH": "/usr/sbin:/usr/bin:/bin"}
+
+
+def _has_answered(gateway: Gateway) -> bool:
+    return ' endpoint="query" ' in gateway.log.read_text()
 
 
 def _slowly(peer: socket.socket) -> None:
@@ -294,6 +344,27 @@ def test_sigterm_under_load_loses_no_request(world, workers):
         assert time.monotonic() - started < 5
         assert load.lost == []
         assert gateway.log.read_text().count(' endpoint="query" ') == load.answered
+
+
+def test_a_rolling_restart_behind_haproxy_loses_no_request(world, tmp_path):
+    with (
+        Recorder(_slowly) as upstream,
+        world.gateway_for(upstream.url) as first,
+        world.gateway_for(upstream.url) as second,
+        HAProxy(tmp_path, [first, second]) as haproxy,
+    ):
+        load = Load(haproxy.port, world.token(), 16)
+        try:
+            for gateway in (first, second):
+                assert load.wait_for_more(200)
+                gateway.stop()
+                gateway.start()
+                gateway.wait_ready()
+                # HAProxy sends requests to a restarted gateway after two successful checks, one every 2 s.
+                assert wait_for(partial(_has_answered, gateway), timeout=20)
+        finally:
+            load.stop()
+        assert load.lost == []
 
 
 def test_a_request_that_outlasts_the_drain_is_aborted(world):
