@@ -4,6 +4,7 @@
 # make test-deep  long tests of isolation with every engine; run before a release
 # make docs       the documentation as a site and as man pages, in build/docs
 # make bench      speed compared with its peers
+# make soak       30 minutes of load with faults; SOAK_MINUTES sets another duration
 # Each installs what it needs: a virtual environment in .venv and, if permitted, Debian packages.
 
 PYTHON ?= python3
@@ -12,6 +13,7 @@ BIN := $(VENV)/bin
 LOCK := requirements/lock.txt
 DEMO_ARGS ?=
 TEST_ARGS ?=
+SOAK_MINUTES ?= 30
 # The releases that make test runs; make test-deep runs all that are in requirements/.
 CLOUDKITTY := 25
 WATCHER := 17 15
@@ -36,7 +38,7 @@ SIDE_BY_SIDE := --jobs $(shell nproc) --output-sync
 MADE_BY := $(shell $(PYTHON) -c 'import re, sys; \
     print("made-by", *re.findall(r"\w+", sys.base_prefix), *sys.version_info[:3], sep="-")')
 
-.PHONY: demo test test-deep check lint docs bench bench-fairness bench-cloudkitty bench-watcher samples lock clean cloudkitty watcher pythons
+.PHONY: demo test test-deep check lint docs bench bench-fairness soak bench-cloudkitty bench-watcher samples lock clean cloudkitty watcher pythons
 
 demo: $(VENV)/demo
 	@tools/need.sh prometheus:prometheus promtool:prometheus curl:curl
@@ -116,6 +118,11 @@ bench: $(VENV)/dev
 bench-fairness: $(VENV)/dev
 	@tools/need.sh prometheus:prometheus promtool:prometheus
 	$(BIN)/python -m bench.fairness
+
+# Mixed, slow, cancelled and hostile requests while the servers behind the gateway fail by turns.
+soak: $(VENV)/dev
+	@tools/need.sh prometheus:prometheus promtool:prometheus memcached:memcached
+	$(BIN)/python -m bench.soak --minutes $(SOAK_MINUTES)
 
 bench-cloudkitty: $(VENV)/dev .venvs/cloudkitty-25/made
 	@tools/need.sh prometheus:prometheus promtool:prometheus
