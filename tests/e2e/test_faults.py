@@ -499,5 +499,9 @@ def test_memcached_is_stopped(world, tmp_path):
             memcached.stop(grace=0.5)
             assert ask(gateway, first).status == 200
             assert ask(gateway, second).status == 200
+            os.kill(gateway.pid or 0, signal.SIGTERM)
+            process = gateway._process
+            assert process is not None
+            assert wait_for(lambda: process.status() == 0, timeout=5)
     finally:
         memcached.stop(grace=0.5)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -126,3 +128,9 @@ def _check_memcached(conf: ConfigOpts) -> None:
     )
     if importlib.util.find_spec(module) is None:
         raise ConfigError(f"[{GROUP}] memcached_servers: needs the package {package}, which is not installed")
+    if section.memcache_use_advanced_pool:
+        # The middleware would import it in a thread of its pool. It imports eventlet where that is installed,
+        # after which the importing thread can never be joined, so the gateway would not stop.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            importlib.import_module("oslo_cache._memcache_pool")

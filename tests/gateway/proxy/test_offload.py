@@ -126,7 +126,7 @@ async def test_a_caller_that_is_cancelled_does_not_get_its_result_to_another():
 async def test_a_process_that_ends_is_replaced(caplog):
     async with offloading() as offload:
         pid = await offload.run("A", os.getpid)
-        with pytest.raises(Unavailable, match="took too long to prepare"):
+        with pytest.raises(Unavailable, match="could not prepare the request"):
             await offload.run("A", os._exit, 1)
         assert "IncompleteReadError" in caplog.text
         assert await offload.run("A", os.getpid) != pid
@@ -138,7 +138,18 @@ async def test_a_job_that_takes_too_long_is_given_up():
         with pytest.raises(Unavailable):
             await offload.run("A", time.sleep, 60)
         assert not alive(pid)
+        assert offload.budget.used("A") > 0.4
         assert await offload.run("A", str, 1) == "1"
+
+
+async def test_a_process_that_cannot_be_started_is_an_error(monkeypatch, caplog):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    async with offloading() as offload:
+        with pytest.raises(Unavailable, match="could not prepare the request"):
+            await offload.run("A", os.getpid)
+        assert "No such file" in caplog.text
+        monkeypatch.undo()
+        assert await offload.run("A", os.getpid) != os.getpid()
 
 
 async def test_closing_ends_a_job_that_runs():

@@ -16,6 +16,7 @@ import pickle
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from chrysaetos.errors import Unavailable
@@ -121,20 +122,23 @@ class Offload:
             self._turns.release(project)
             raise
         self._running.add(job)
-        job.add_done_callback(lambda done: self._finish(project, done))
+        job.add_done_callback(partial(self._finish, project, time.monotonic()))
         result = await asyncio.shield(job)
         if result.error is not None:
             raise result.error
         return result.value  # type: ignore[return-value] # the function returned it
 
-    def _finish(self, project: str, job: asyncio.Task[_Result]) -> None:
+    def _finish(self, project: str, began: float, job: asyncio.Task[_Result]) -> None:
+        """Charge a job to its project; one without a result has kept the process busy all the time."""
         self._running.discard(job)
-        self._turns.release(project)
-        if not job.cancelled() and job.exception() is None:
+        if job.cancelled() or job.exception() is not None:
+            seconds = time.monotonic() - began
+        else:
             seconds = job.result().seconds
-            self.jobs += 1
-            self.seconds += seconds
-            self.budget.charge(project, seconds)
+        self.jobs += 1
+        self.seconds += seconds
+        self.budget.charge(project, seconds)
+        self._turns.release(project)
 
     async def _exchange(self, function: Callable[..., object], arguments: tuple[object, ...]) -> _Result:
         """Send a job and return its result."""
@@ -146,15 +150,17 @@ class Offload:
                 jobs.write(len(job).to_bytes(_LENGTH, "big") + job)
                 await jobs.drain()
                 length = int.from_bytes(await results.readexactly(_LENGTH), "big")
-                content = await results.readexactly(length)
+                result = _Result(*pickle.loads(await results.readexactly(length)))  # noqa: S301 - by _work below
         except BaseException as error:
             # The next job must not get the result of this one.
             await self._kill()
             if not isinstance(error, (TimeoutError, OSError, asyncio.IncompleteReadError)):
                 raise
-            _LOG.error("a job took %g s and failed: %r", time.monotonic() - began, error)
-            raise Unavailable("the request took too long to prepare; see the gateway's log") from error
-        return _Result(*pickle.loads(content))  # noqa: S301 - by _work below
+            _LOG.error(
+                "the process for long queries failed after %.3g s: %r", time.monotonic() - began, error
+            )
+            raise Unavailable("the gateway could not prepare the request; see its log") from error
+        return result
 
     async def _pipes(self) -> tuple[asyncio.StreamWriter, asyncio.StreamReader]:
         """Return the pipes to and from the process, which is started if it does not run."""

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Scoping"]
 
 _IN_PLACE_BYTES = 512
-"""Maximum size of what is scoped in the event loop: at most 2 ms, and usually a twentieth of that."""
+"""Maximum size of what is scoped in the event loop: at most 2 ms, and usually a twentieth of that. It also
+limits the scope's matcher, which each selector gets."""
 
 
 class Scoping:
@@ -72,7 +73,7 @@ class Scoping:
             url,
             body,
             self._bounds,
-            in_place=len(url) + len(body or b"") <= _IN_PLACE_BYTES,
+            in_place=_is_short(scope, len(url) + len(body or b"")),
         )
         binder.keep(texts)
         return bound
@@ -85,7 +86,7 @@ class Scoping:
             body,
             scope,
             self._max_read_bytes,
-            in_place=len(body) <= _IN_PLACE_BYTES,
+            in_place=_is_short(scope, len(body)),
         )
 
     async def restored(
@@ -107,8 +108,13 @@ class Scoping:
             messages,
             text,
             scope,
-            in_place=len(text) <= _IN_PLACE_BYTES,
+            in_place=_is_short(scope, len(text) + sum(map(len, messages))),
         )
+
+
+def _is_short(scope: Scope, size: int) -> bool:
+    """Return whether a text can be scoped in the event loop."""
+    return size <= _IN_PLACE_BYTES and len(scope.matcher) <= _IN_PLACE_BYTES
 
 
 def restored_messages(
