@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from oslo_config import cfg
 from oslo_policy import opts, policy
 
 from chrysaetos.access.policies import list_rules
+from chrysaetos.access.policy_files import files_with_rules, fingerprint, load_enforcer
 from chrysaetos.errors import ConfigError, Forbidden
 from chrysaetos.lru import Lru
 from chrysaetos.tenancy.labels import UNIFORM, LabelTable
@@ -34,8 +34,6 @@ _MOST_DOMAINS = 256
 """Number of cached scopes of domains."""
 _MAX_CACHED_BYTES = 32 * 1024 * 1024
 """Maximum memory of the scopes of all domains together. One of a thousand projects takes some hundred KiB."""
-
-_Fingerprint = tuple[tuple[str, int, int, int], ...]
 
 
 class _Verdict(Enum):
@@ -80,8 +78,9 @@ def _size(_domain_id: str, kept: tuple[tuple[str, ...], Scope]) -> int:
 class PolicyAccess:
     """Access by oslo.policy.
 
-    A check takes some hundred microseconds, so decisions are cached until a policy file changes. An invalid
-    change is logged, and the previous rules stay in force.
+    A check takes some hundred microseconds, so decisions are cached until a policy file changes. If a changed
+    file is invalid, or a file with rules is removed or emptied, that is logged and the previous rules stay in
+    force: without them the defaults would grant what the file had denied.
 
     Args:
         conf: the configuration. Its section ``[oslo_policy]`` names the files.
@@ -90,6 +89,9 @@ class PolicyAccess:
         domains: lists the projects of domains; None to deny access to all domain tokens.
         size: the number of cached decisions.
         clock: seconds, monotonic.
+
+    Attributes:
+        stale: whether the rules in force are not those of the policy files.
 
     Raises:
         ConfigError: a policy file is invalid.
@@ -116,9 +118,11 @@ class PolicyAccess:
         )
         opts.set_defaults(conf)
         self._looked = clock()
-        self._fingerprint = _fingerprint(conf)
+        self._fingerprint = fingerprint(conf)
+        self.stale = False
         try:
-            self._enforcer = _loaded(conf)
+            self._files = files_with_rules(conf)
+            self._enforcer = load_enforcer(conf)
         except Exception as error:
             raise ConfigError(f"[oslo_policy] policy_file cannot be used: {error}") from error
 
@@ -160,16 +164,27 @@ class PolicyAccess:
     def reload(self) -> None:
         """Read the policy files again if they changed."""
         self._looked = self._clock()
-        fingerprint = _fingerprint(self._conf)
-        if fingerprint == self._fingerprint:
+        current = fingerprint(self._conf)
+        if current == self._fingerprint:
             return
-        self._fingerprint = fingerprint
+        self._fingerprint = current
+        self.stale = True
         try:
-            enforcer = _loaded(self._conf)
+            files = files_with_rules(self._conf)
+            lost = sorted(map(str, self._files - files))
+            if lost:
+                _LOG.error(
+                    "%s: removed or emptied: the previous policy stays in force. To return to the defaults, "
+                    "write {} into the file, or restart the gateway",
+                    ", ".join(lost),
+                )
+                return
+            enforcer = load_enforcer(self._conf)
         except Exception:  # YAML and oslo.policy raise exceptions without a common base class
             _LOG.exception("the changed policy cannot be used: the one before it stays in force")
             return
-        self._enforcer = enforcer
+        self._enforcer, self._files = enforcer, files
+        self.stale = False
         self._decisions.clear()
         _LOG.info("the changed policy is in force")
 
@@ -224,40 +239,6 @@ def _credentials(caller: Caller) -> dict[str, Any]:
         "service_roles": list(caller.service_roles),
     }
     return {key: value for key, value in values.items() if value is not None}
-
-
-def _loaded(conf: cfg.ConfigOpts) -> policy.Enforcer:
-    """Return an enforcer with the current rules. It does not read the files again.
-
-    Raises:
-        Exception: a file is invalid. YAML and oslo.policy raise exceptions without a common base class.
-    """
-    enforcer = policy.Enforcer(conf)
-    enforcer.suppress_default_change_warnings = True
-    enforcer.register_defaults(list_rules())
-    enforcer.load_rules(force_reload=True)
-    enforcer.check_rules(raise_on_violation=True)
-    enforcer.use_conf = False
-    return enforcer
-
-
-def _fingerprint(conf: cfg.ConfigOpts) -> _Fingerprint:
-    """Return a value that changes when a policy file changes."""
-    names = [conf.oslo_policy.policy_file, *conf.oslo_policy.policy_dirs]
-    paths: list[Path] = []
-    for found in filter(None, map(conf.find_file, names)):
-        path = Path(found)
-        paths.append(path)
-        if path.is_dir():
-            paths += sorted(path.iterdir())
-    result: list[tuple[str, int, int, int]] = []
-    for path in paths:
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            continue
-        result.append((str(path), status.st_ino, status.st_mtime_ns, status.st_size))
-    return tuple(result)
 
 
 def get_enforcer() -> policy.Enforcer:

@@ -64,6 +64,7 @@ def build(conf: cfg.ConfigOpts) -> Service:
         replicas=pool if isinstance(pool, Replicas) else None,
         limits=limits,
         offload=offload,
+        policy=access,
         coalescer=coalescer,
         logs={"process": logging.getLogger()} | ({"audit": audit[0].logger} if audit else {}),
         per_project=section.metrics_per_project,

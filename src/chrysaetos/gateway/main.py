@@ -15,6 +15,7 @@ from oslo_log import log
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.build import build
 from chrysaetos.gateway.options import command_parser, load_conf
+from chrysaetos.gateway.unknown_options import warn_of_unknown_options
 from chrysaetos.http.server.limits import FramingLimits, ServerLimits
 from chrysaetos.http.server.runner import Process
 from chrysaetos.http.server.sockets import describe, inherited, listen_tcp, listen_unix
@@ -64,6 +65,7 @@ def run(arguments: Sequence[str]) -> int:
             drop_while_blocked()
         # Built even if workers build their own, so that a configuration error is reported once, in one line.
         service = build(conf)
+        warn_of_unknown_options(conf)
         sockets = _listen(conf)
     except (ConfigError, InterpreterError) as error:
         print(f"chrysaetos gateway: {error}", file=sys.stderr)  # noqa: T201  # the log may be what failed

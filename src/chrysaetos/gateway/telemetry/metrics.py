@@ -94,6 +94,13 @@ class ReplicaCounters(Protocol):
     def failovers(self) -> int: ...
 
 
+class PolicyState(Protocol):
+    """The state of the policy, described in ``PolicyAccess``."""
+
+    @property
+    def stale(self) -> bool: ...
+
+
 class ServerCounters(Protocol):
     """The counters of the server, described in ``HttpServer``."""
 
@@ -140,6 +147,7 @@ class Telemetry:
         replicas: the replicas, if there are several.
         limits: the limits on concurrent requests.
         offload: the process for what takes long.
+        policy: decides what callers may see.
         coalescer: the coalescing of identical reads.
         logs: the loggers whose lost lines are counted, by the value of the label ``log``.
         per_project: whether to count requests by project id as well.
@@ -158,6 +166,7 @@ class Telemetry:
         replicas: ReplicaCounters | None = None,
         limits: Limits | None = None,
         offload: Offload | None = None,
+        policy: PolicyState | None = None,
         coalescer: Coalescer | None = None,
         logs: Mapping[str, logging.Logger] | None = None,
         per_project: bool = False,
@@ -168,6 +177,7 @@ class Telemetry:
         self._replicas = replicas
         self._limits = limits
         self._offload = offload
+        self._policy = policy
         self._coalescer = coalescer
         self._logs = {} if logs is None else logs
         self._per_project = per_project
@@ -335,6 +345,9 @@ class Telemetry:
                 ("limit",),
                 refused,
             )
+        if self._policy is not None:
+            text = "Whether the rules in force are not those of the policy files; the log says why."
+            yield _gauge("policy_stale", text, (), {(): int(self._policy.stale)})
         if self._offload is not None:
             offload = self._offload
             text = "Jobs for the process that scopes long queries and filters long responses."
