@@ -44,7 +44,7 @@ def _gateway() -> Telemetry:
     """The collector of a gateway with all its parts, which have counted nothing."""
     lookups = _nothing(hits=0, misses=0, negative_hits=0)
     telemetry = Telemetry(
-        keystone=_nothing(cache=lookups, projects=lookups, keystone_errors=0),
+        keystone=_nothing(cache=lookups, projects=lookups, keystone_errors=0, keystone_blocked=False),
         replicas=_nothing(failovers=0),
         limits=Limits(LimitOptions()),
         coalescer=Coalescer(),

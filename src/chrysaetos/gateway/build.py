@@ -104,6 +104,7 @@ def _identity(conf: cfg.ConfigOpts) -> KeystoneAuthenticator | NoAuthenticator:
         failures_per_second=section.auth_failures_per_second,
         domain_seconds=section.domain_cache_seconds,
         max_domain_projects=section.max_domain_projects,
+        wait_seconds=section.keystone_wait_seconds,
     )
 
 

@@ -104,6 +104,13 @@ GATEWAY_OPTIONS = [
         "long.",
     ),
     cfg.FloatOpt(
+        "keystone_wait_seconds",
+        default=5.0,
+        min=0.1,
+        help="Seconds that a request waits for Keystone. Beyond that, and while Keystone does not answer at "
+        "all, requests whose credentials are not cached get 503.",
+    ),
+    cfg.FloatOpt(
         "auth_failures_per_second",
         default=10.0,
         min=0.0,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chrysaetos.errors import ApiError, Unauthorized
 from chrysaetos.identity.basic import BasicCredentials
+from chrysaetos.identity.breaker import Breaker
 from chrysaetos.identity.cache import CallerCache, token_key
 from chrysaetos.identity.credentials import Kind, pick
 from chrysaetos.identity.keystone import KeystoneTokens, Refusal
@@ -51,6 +52,11 @@ class KeystoneAuthenticator:
     def keystone_errors(self) -> int:
         """The number of failed calls to Keystone."""
         return self._tokens.errors + self._basic.errors + self.projects.errors
+
+    @property
+    def keystone_blocked(self) -> bool:
+        """Whether Keystone is not asked because it does not answer."""
+        return self._tokens.breaker.open
 
     def cached(self, headers: Sequence[tuple[bytes, bytes]]) -> Caller | None:
         """Return the caller of a request if its credentials are cached.
@@ -123,6 +129,7 @@ def create_authenticator(
     failures_per_second: float = 10.0,
     domain_seconds: float = 60.0,
     max_domain_projects: int = 1000,
+    wait_seconds: float = 5.0,
     threads: int = 16,
     clock: Callable[[], float] = time.time,
 ) -> KeystoneAuthenticator:
@@ -136,6 +143,7 @@ def create_authenticator(
         failures_per_second: number of invalid credentials per second after that; 0 for no limit.
         domain_seconds: time that the list of a domain's projects is cached.
         max_domain_projects: maximum number of projects of a domain.
+        wait_seconds: how long a request waits for Keystone.
         threads: number of tokens validated concurrently.
         clock: seconds since the epoch.
 
@@ -146,8 +154,16 @@ def create_authenticator(
         seconds=cache_seconds, size=cache_size, negative_size=cache_size, clock=clock
     )
     failures = Budget(burst=failures_burst, per_second=failures_per_second, clock=clock)
-    tokens = KeystoneTokens(conf, cache=cache, failures=failures, threads=threads, clock=clock)
+    breaker = Breaker(wait_seconds)
+    tokens = KeystoneTokens(
+        conf, cache=cache, failures=failures, threads=threads, breaker=breaker, clock=clock
+    )
     projects = DomainProjects(
-        conf, tokens.settings, seconds=domain_seconds, most=max_domain_projects, clock=clock
+        conf,
+        tokens.settings,
+        seconds=domain_seconds,
+        most=max_domain_projects,
+        breaker=breaker,
+        clock=clock,
     )
     return KeystoneAuthenticator(tokens, BasicCredentials(tokens, clock=clock), projects)

@@ -157,7 +157,9 @@ class BasicCredentials:
         self._session = Session(
             verify=settings.verify, cert=settings.cert, timeout=settings.timeout, user_agent="chrysaetos"
         )
-        self._flights: SingleFlight[_Kept | None] = SingleFlight("basic", threads=threads, waiting=waiting)
+        self._flights: SingleFlight[_Kept | None] = SingleFlight(
+            "basic", threads=threads, waiting=waiting, breaker=tokens.breaker
+        )
         self._kept: ExpiringLru[_Kept] = ExpiringLru(size, clock)
         self._wrong: ExpiringLru[bool] = ExpiringLru(size, clock)
         self._secret = secrets.token_bytes(32)

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from chrysaetos.errors import Unavailable
 
 if TYPE_CHECKING:
+    import concurrent.futures
     from asyncio import Future
     from collections.abc import Callable
+
+    from chrysaetos.identity.breaker import Breaker
 
 __all__ = ["SingleFlight"]
 
@@ -28,15 +31,18 @@ class SingleFlight(Generic[T]):
         name: prefix of the threads' names.
         threads: number of concurrent calls.
         waiting: maximum number of running and queued calls.
+        breaker: limits the wait for a call, and rejects calls while none is answered; None for neither.
 
     Attributes:
         failed: calls that raised.
     """
 
-    def __init__(self, name: str, *, threads: int, waiting: int) -> None:
+    def __init__(self, name: str, *, threads: int, waiting: int, breaker: Breaker | None = None) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._waiting = waiting
+        self._breaker = breaker
         self._flights: dict[bytes, Future[T]] = {}
+        self._calls: dict[Future[T], concurrent.futures.Future[T]] = {}
         self._closed = False
         self._reported = False
         self.failed = 0
@@ -57,15 +63,25 @@ class SingleFlight(Generic[T]):
             landed: called in the event loop with the finished future, before any waiter continues.
 
         Raises:
-            Unavailable: too many calls are running or queued, no thread can be started, or the threads were
-                stopped.
+            Unavailable: too many calls are running or queued, no thread can be started, the threads were
+                stopped, or no answer arrives in time.
             Exception: the exception of the call, in each waiter.
         """
         flight = self._flights.get(key)
         if flight is None:
             flight = self._start(key, call, landed)
         # Unlike awaiting the future itself, this does not cancel it when a waiter is cancelled.
-        await asyncio.wait((flight,))
+        breaker = self._breaker
+        if breaker is None:
+            await asyncio.wait((flight,))
+        else:
+            await asyncio.wait((flight,), timeout=breaker.wait_seconds)
+            if not flight.done():
+                # A call that has begun goes on; one that has not would only delay the next ones.
+                self._calls[flight].cancel()
+                breaker.on_timeout()
+            if not flight.done() or flight.cancelled():
+                raise breaker.error(1)
         return flight.result()
 
     def check_room(self) -> None:
@@ -86,8 +102,10 @@ class SingleFlight(Generic[T]):
         self, key: bytes, call: Callable[[], T], landed: Callable[[Future[T]], None] | None
     ) -> Future[T]:
         self.check_room()
+        if self._breaker is not None:
+            self._breaker.check()
         try:
-            flight = asyncio.get_running_loop().run_in_executor(self._pool, call)
+            running = self._pool.submit(call)
         except RuntimeError as error:
             if self._closed:
                 raise Unavailable("The gateway is shutting down.") from error
@@ -97,12 +115,16 @@ class SingleFlight(Generic[T]):
                 _LOG.error("no thread can be started for requests to Keystone: %s", error)
             raise Unavailable("The gateway cannot start a thread to ask Keystone. Try again.") from error
         self._reported = False
+        flight = asyncio.wrap_future(running)
+        self._calls[flight] = running
         self._flights[key] = flight
         flight.add_done_callback(partial(self._land, key, landed))
         return flight
 
     def _land(self, key: bytes, landed: Callable[[Future[T]], None] | None, flight: Future[T]) -> None:
-        del self._flights[key]
+        del self._flights[key], self._calls[flight]
+        if self._breaker is not None and not flight.cancelled() and flight.exception() is None:
+            self._breaker.on_answer()
         if landed is not None:
             landed(flight)
         # This marks the exception as retrieved, in case all waiters were cancelled.

@@ -23,6 +23,7 @@ from keystoneauth1.exceptions import ClientException
 from keystonemiddleware.auth_token import AuthProtocol, ConfigurationError
 
 from chrysaetos.errors import ConfigError, Unauthorized, Unavailable
+from chrysaetos.identity.breaker import Breaker
 from chrysaetos.identity.cache import CallerCache, ExpiringLru, digest, token_key
 from chrysaetos.identity.caller import Caller
 from chrysaetos.identity.credentials import is_token
@@ -105,12 +106,14 @@ class KeystoneTokens:
         failures: limits the invalid tokens of an address; None for no limit.
         threads: number of concurrent validations.
         waiting: maximum number of running and queued validations.
+        breaker: limits the wait for Keystone; with the defaults if None.
         clock: seconds since the epoch.
 
     Attributes:
         settings: the validated section.
         cache: the cache, with its counters.
         failures: the budget of failures.
+        breaker: limits the wait for Keystone, also for credentials and lists of projects.
         challenges: values of ``WWW-Authenticate`` for requests without valid credentials.
 
     Raises:
@@ -125,6 +128,7 @@ class KeystoneTokens:
         failures: Budget | None = None,
         threads: int = 16,
         waiting: int = 1000,
+        breaker: Breaker | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = load_settings(conf)
@@ -134,9 +138,12 @@ class KeystoneTokens:
             'Basic realm="chrysaetos", charset="UTF-8"',
         )
         self.failures = Budget(per_second=0.0) if failures is None else failures
+        self.breaker = Breaker() if breaker is None else breaker
         self._clock = clock
         self._middleware = _middleware(conf, shared_cache=self.settings.shared_cache)
-        self._flights: SingleFlight[_Verdict] = SingleFlight("keystone", threads=threads, waiting=waiting)
+        self._flights: SingleFlight[_Verdict] = SingleFlight(
+            "keystone", threads=threads, waiting=waiting, breaker=self.breaker
+        )
         # Known tokens are always validated again, so others at the same address cannot block them.
         self._good: ExpiringLru[bool] = ExpiringLru(_MOST_GOOD, clock)
         self._filter = _HideAnswers()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from oslo_config.cfg import ConfigOpts
 
+    from chrysaetos.identity.breaker import Breaker
     from chrysaetos.identity.settings import KeystoneSettings
 
 __all__ = ["DomainProjects"]
@@ -53,6 +54,7 @@ class DomainProjects:
         most: maximum number of projects of a domain.
         threads: number of domains listed concurrently.
         waiting: maximum number of running and queued calls.
+        breaker: limits the wait for Keystone; None for no limit.
         clock: seconds since the epoch.
 
     Attributes:
@@ -72,6 +74,7 @@ class DomainProjects:
         most: int = 1000,
         threads: int = 2,
         waiting: int = 200,
+        breaker: Breaker | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._seconds = seconds
@@ -88,7 +91,7 @@ class DomainProjects:
             max_weight=_MAX_CACHED_BYTES,
         )
         self._flights: SingleFlight[tuple[str, ...]] = SingleFlight(
-            "domains", threads=threads, waiting=waiting
+            "domains", threads=threads, waiting=waiting, breaker=breaker
         )
         self.hits = 0
         self.misses = 0

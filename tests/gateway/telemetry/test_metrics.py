@@ -146,7 +146,7 @@ def test_counters_of_other_parts_are_read_at_scrape_time():
     limits = Limits(LimitOptions(max_requests=3))
     coalescer = Coalescer()
     domains = SimpleNamespace(hits=0, misses=0)
-    keystone = SimpleNamespace(cache=cache, projects=domains, keystone_errors=0)
+    keystone = SimpleNamespace(cache=cache, projects=domains, keystone_errors=0, keystone_blocked=False)
     replicas = Replicas((upstream,))
     telemetry = Telemetry(
         keystone=keystone,

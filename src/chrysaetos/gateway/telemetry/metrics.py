@@ -85,6 +85,8 @@ class KeystoneCounters(Protocol):
     def projects(self) -> DomainCounters: ...
     @property
     def keystone_errors(self) -> int: ...
+    @property
+    def keystone_blocked(self) -> bool: ...
 
 
 class ReplicaCounters(Protocol):
@@ -305,6 +307,8 @@ class Telemetry:
         yield _counter("domain_cache_requests", text, ("result",), results)
         errors = {(): self._keystone.keystone_errors}
         yield _counter("keystone_errors", "Times that Keystone could not be reached.", (), errors)
+        text = "Whether Keystone is not asked about unknown credentials, because it does not answer."
+        yield _gauge("keystone_blocked", text, (), {(): int(self._keystone.keystone_blocked)})
 
     def _of_upstreams(self) -> Iterator[Metric]:
         def each(take: Callable[[PoolCounters], int]) -> dict[tuple[str], int]:

@@ -1,0 +1,87 @@
+"""Do not wait for a Keystone that does not answer: a limit on each wait, and a circuit breaker."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from typing import TYPE_CHECKING
+
+from chrysaetos.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Breaker"]
+
+_LOG = logging.getLogger(__name__)
+
+
+class Breaker:
+    """Rejects calls to Keystone after some of them have timed out in a row.
+
+    While it is open, one call at a time tests whether Keystone answers again; any answer closes it.
+
+    Args:
+        wait_seconds: how long a request waits for Keystone.
+        limit: the number of time-outs in a row that open it.
+        pause: seconds from a time-out to the next test.
+        clock: seconds, monotonic.
+
+    Attributes:
+        wait_seconds: see above.
+    """
+
+    def __init__(
+        self,
+        wait_seconds: float = 5.0,
+        *,
+        limit: int = 5,
+        pause: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.wait_seconds = wait_seconds
+        self._limit = limit
+        self._pause = pause
+        self._clock = clock
+        self._timeouts = 0
+        self._closed_until = 0.0
+
+    @property
+    def open(self) -> bool:
+        """Whether calls are rejected."""
+        return self._timeouts >= self._limit
+
+    def check(self) -> None:
+        """Check that a call may be started. If the breaker is open, an admitted call is the test.
+
+        Raises:
+            Unavailable: Keystone has not answered for a while.
+        """
+        if not self.open:
+            return
+        now = self._clock()
+        if now < self._closed_until:
+            raise self.error(self._closed_until - now)
+        self._closed_until = now + self.wait_seconds + self._pause
+
+    def on_timeout(self) -> None:
+        """Record a call that was not answered in time."""
+        self._timeouts += 1
+        if self._timeouts >= self._limit:
+            if self._timeouts == self._limit:
+                _LOG.error("Keystone does not answer: unknown credentials get 503 until it does")
+            self._closed_until = self._clock() + self._pause
+
+    def on_answer(self) -> None:
+        """Record that Keystone has answered."""
+        if self.open:
+            _LOG.info("Keystone answers again")
+        self._timeouts = 0
+
+    def error(self, retry_after: float) -> Unavailable:
+        """Return the error for a request that is not served because Keystone does not answer."""
+        return Unavailable(
+            "Keystone does not answer, and these credentials are not cached: try again later",
+            retry_after=max(1, math.ceil(retry_after)),
+        )

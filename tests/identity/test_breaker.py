@@ -1,0 +1,104 @@
+"""A Keystone that does not answer: nobody waits for long, and it is asked again."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+from tests.fakes.clock import Clock
+
+from chrysaetos.errors import Unavailable
+from chrysaetos.identity.breaker import Breaker
+from chrysaetos.identity.flights import SingleFlight
+
+
+def is_rejected(breaker: Breaker) -> bool:
+    try:
+        breaker.check()
+    except Unavailable:
+        return True
+    return False
+
+
+def test_it_opens_after_timeouts_in_a_row_and_admits_one_test_at_a_time(caplog):
+    clock = Clock()
+    breaker = Breaker(5, limit=3, pause=10, clock=clock)
+    for _ in range(2):
+        breaker.on_timeout()
+    breaker.on_answer()
+    for _ in range(3):
+        assert not is_rejected(breaker)
+        breaker.on_timeout()
+    assert breaker.open
+    with pytest.raises(Unavailable) as caught:
+        breaker.check()
+    assert caught.value.headers() == [(b"retry-after", b"10")]
+    clock.now += 10
+    assert [is_rejected(breaker) for _ in range(3)] == [False, True, True]
+    breaker.on_timeout()
+    clock.now += 9
+    assert is_rejected(breaker)
+    clock.now += 1
+    assert not is_rejected(breaker)
+    breaker.on_answer()
+    assert [breaker.open, is_rejected(breaker)] == [False, False]
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+def test_a_test_that_is_never_answered_does_not_block_the_next_one():
+    clock = Clock()
+    breaker = Breaker(5, limit=1, pause=10, clock=clock)
+    breaker.on_timeout()
+    clock.now += 10
+    assert not is_rejected(breaker)
+    clock.now += 15
+    assert not is_rejected(breaker)
+
+
+async def test_a_burst_of_callers_waits_once_and_no_call_is_left_in_the_queue():
+    go = threading.Event()
+    started = []
+
+    def call():
+        started.append(True)
+        go.wait(10)
+        return 1
+
+    breaker = Breaker(0.3, pause=0.2)
+    flights: SingleFlight[int] = SingleFlight("test", threads=2, waiting=1000, breaker=breaker)
+    began = time.monotonic()
+    try:
+        outcomes = await asyncio.gather(
+            *(flights.run(b"%d" % number, call) for number in range(200)), return_exceptions=True
+        )
+        assert {type(outcome) for outcome in outcomes} == {Unavailable}
+        assert time.monotonic() - began < 5
+        assert len(started) == 2
+        with pytest.raises(Unavailable):
+            await flights.run(b"next", call)
+        assert len(started) == 2
+        go.set()
+        await asyncio.sleep(0.3)
+        assert await flights.run(b"test", call) == 1
+        assert not breaker.open
+        assert not flights._flights
+        assert not flights._calls
+    finally:
+        go.set()
+        flights.close()
+
+
+async def test_a_slow_answer_is_kept_for_the_next_caller():
+    go = threading.Event()
+    kept = []
+    flights: SingleFlight[bool] = SingleFlight("test", threads=1, waiting=10, breaker=Breaker(0.05))
+    try:
+        with pytest.raises(Unavailable):
+            await flights.run(b"k", lambda: go.wait(10), lambda flight: kept.append(flight.result()))
+        go.set()
+        assert await flights.run(b"k", lambda: False) in {True, False}
+        assert kept == [True]
+    finally:
+        flights.close()
