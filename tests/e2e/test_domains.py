@@ -295,4 +295,4 @@ def test_without_keystone_a_list_is_used_until_it_expires(start, moon_stores, mo
 def test_a_service_user_without_permission_is_503_and_logged(start, moon_stores, moon):
     gateway = start(moon_stores[0], keystone_authtoken={})
     assert query(gateway, moon.token(), "cpu").status_code == 503
-    assert "reader on the system" in gateway.log.read_text()
+    assert wait_for(lambda: "reader on the system" in gateway.log.read_text(), timeout=5)
