@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import re
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,6 +132,7 @@ def _check_memcached(conf: ConfigOpts) -> None:
     if section.memcache_use_advanced_pool:
         # The middleware would import it in a thread of its pool. It imports eventlet where that is installed,
         # after which the importing thread can never be joined, so the gateway would not stop.
-        with warnings.catch_warnings():
+        # (It needs python-memcached, which the binary protocol does not.)
+        with warnings.catch_warnings(), suppress(ImportError):
             warnings.simplefilter("ignore")
             importlib.import_module("oslo_cache._memcache_pool")
