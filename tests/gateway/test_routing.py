@@ -438,6 +438,15 @@ async def test_the_openapi_document_requires_no_credentials():
         assert (g.identity.asked, g.server.requests) == ([], [])
 
 
+@pytest.mark.parametrize("path", ["/healthcheck", "/-/healthy", "/-/ready"])
+async def test_health_is_served_with_and_without_the_prefix(path):
+    async with gateway(path_prefix="/metric-storage") as g:
+        assert (await g.get(f"/metric-storage{path}", "nobody")).status == 200
+        assert (await g.get(path, "nobody")).status == 200
+        for other in ("/openapi.json", "/api/v1/query?query=up", f"{path}/x", f"/other{path}"):
+            assert (await g.get(other)).status == 404
+
+
 @pytest.mark.parametrize("path", ["/healthcheck", "/-/healthy"])
 async def test_the_health_endpoint_requires_no_credentials(path):
     async with gateway() as g:

@@ -108,9 +108,13 @@ async def test_created_from_a_configuration_and_closed(make_conf, keystone, cloc
     assert left == set()
 
 
-async def test_a_probe_sends_no_credentials(authenticator, keystone):
+async def test_probes_validate_the_own_token_once_in_a_while(authenticator, keystone, clock):
+    for _ in range(3):
+        await authenticator.probe()
+    assert len(keystone.validations) == 1
+    clock.now += 31
     await authenticator.probe()
-    assert keystone.validations == []
+    assert len(keystone.validations) == 2
     assert keystone.exchanges == []
 
 

@@ -106,12 +106,14 @@ class KeystoneAuthenticator:
         raise Unauthorized(f"There are no credentials. {_FORMS}", self._tokens.challenges)
 
     async def probe(self) -> None:
-        """Check that Keystone can be reached.
+        """Check that Keystone can be reached and accepts the gateway's own user.
 
         Raises:
+            ServiceUserRejected: it does not accept the user.
             Unavailable: Keystone cannot be reached.
         """
         await self._basic.probe()
+        await self._tokens.service_user.check()
 
     async def close(self) -> None:
         """Stop the threads after the current calls to Keystone have finished."""

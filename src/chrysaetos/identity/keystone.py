@@ -28,6 +28,7 @@ from chrysaetos.identity.cache import CallerCache, ExpiringLru, digest, token_ke
 from chrysaetos.identity.caller import Caller
 from chrysaetos.identity.credentials import is_token
 from chrysaetos.identity.flights import SingleFlight
+from chrysaetos.identity.service_user import ServiceUser
 from chrysaetos.identity.settings import load_settings
 from chrysaetos.identity.throttle import Budget, network
 
@@ -114,6 +115,7 @@ class KeystoneTokens:
         cache: the cache, with its counters.
         failures: the budget of failures.
         breaker: limits the wait for Keystone, also for credentials and lists of projects.
+        service_user: checks the user that validates tokens.
         challenges: values of ``WWW-Authenticate`` for requests without valid credentials.
 
     Raises:
@@ -140,6 +142,7 @@ class KeystoneTokens:
         self.failures = Budget(per_second=0.0) if failures is None else failures
         self.breaker = Breaker() if breaker is None else breaker
         self._clock = clock
+        self.service_user = ServiceUser(conf, self.settings, clock=clock)
         self._middleware = _middleware(conf, shared_cache=self.settings.shared_cache)
         self._flights: SingleFlight[_Verdict] = SingleFlight(
             "keystone", threads=threads, waiting=waiting, breaker=self.breaker
@@ -204,6 +207,7 @@ class KeystoneTokens:
     def close(self) -> None:
         """Stop the threads after the current calls to Keystone have finished."""
         self._flights.close()
+        self.service_user.close()
         for name in _QUOTING_LOGS:
             logging.getLogger(name).removeFilter(self._filter)
 
@@ -239,13 +243,25 @@ class KeystoneTokens:
         except Exception as error:
             # The message may quote Keystone's response, the class does not.
             _LOG.error("Keystone could not be asked: %s", type(error).__name__)
-            raise _unavailable() from error
+            raise self._unavailable(token) from error
         match statuses:
             case ["204"]:
                 return self._admitted(environ, method, path)
             case ["401"]:
                 return _refused(environ, method, path)
-        raise _unavailable()
+        raise self._unavailable(token)
+
+    def _unavailable(self, token: bytes) -> Unavailable:
+        """Return the error for a token that was not validated. Runs in a thread."""
+        if self.service_user.explain(token) is None:
+            return Unavailable(
+                "Keystone cannot be reached to check the credentials. Try again.", _RETRY_AFTER
+            )
+        return Unavailable(
+            "Keystone does not accept the gateway's own credentials, so yours cannot be checked: tell the "
+            "operator of the gateway.",
+            _RETRY_AFTER,
+        )
 
     def _admitted(self, environ: dict[str, Any], method: str, path: str) -> _Verdict:
         auth = environ["keystone.token_auth"]
@@ -335,7 +351,3 @@ def _caller(user: Any, service: Any) -> Caller:
         expires_at=user.expires.timestamp(),
         restricted=user.application_credential_access_rules is not None,
     )
-
-
-def _unavailable() -> Unavailable:
-    return Unavailable("Keystone cannot be reached to check the credentials. Try again.", _RETRY_AFTER)

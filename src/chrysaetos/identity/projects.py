@@ -12,15 +12,16 @@ from __future__ import annotations
 import logging
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from keystoneauth1 import adapter, exceptions, loading
+from keystoneauth1 import exceptions
 from keystoneauth1.session import Session
 
-from chrysaetos.errors import ConfigError, Forbidden, Unavailable
+from chrysaetos.errors import Forbidden, Unavailable
 from chrysaetos.identity.cache import ExpiringLru
 from chrysaetos.identity.flights import SingleFlight
+from chrysaetos.identity.service_user import V3, keystone_adapter
 from chrysaetos.identity.settings import GROUP
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ _ID_BYTES = 100
 _MAX_CACHED_BYTES = 32 * 1024 * 1024
 """Maximum memory of the lists of all domains together."""
 _RETRY_AFTER = 5
-_V3 = {"min_version": "3.0", "max_version": "3.latest"}
 
 
 class DomainProjects:
@@ -83,7 +83,7 @@ class DomainProjects:
         self._session = Session(
             verify=settings.verify, cert=settings.cert, timeout=settings.timeout, user_agent="chrysaetos"
         )
-        self._keystone = _adapter(conf, self._session)
+        self._keystone = keystone_adapter(conf, self._session)
         self._lists: ExpiringLru[tuple[str, ...]] = ExpiringLru(
             _MOST_DOMAINS,
             clock,
@@ -157,7 +157,7 @@ class DomainProjects:
             answer = self._keystone.get(
                 "/projects",
                 params={**query, "domain_id": [domain_id]},
-                endpoint_filter=_V3,
+                endpoint_filter=V3,
                 headers={"Accept": "application/json"},
             ).json()
             known = len(projects)
@@ -184,23 +184,6 @@ class DomainProjects:
 
 class _NotTheListError(Exception):
     """Keystone's response is not the list of the domain's projects."""
-
-
-def _adapter(conf: ConfigOpts, session: Session) -> Any:
-    """Return an adapter for the Keystone that keystonemiddleware uses, with the service's credentials."""
-    section = conf[GROUP]
-    try:
-        auth = loading.load_auth_from_conf_options(conf, GROUP)
-    except exceptions.ClientException as error:
-        raise ConfigError(f"[{GROUP}]: {error}") from error
-    return adapter.Adapter(
-        session,
-        auth=auth,
-        service_type="identity",
-        interface=section.interface,
-        region_name=section.region_name,
-        connect_retries=section.http_request_max_retries,
-    )
 
 
 def _reason(error: Exception) -> str:

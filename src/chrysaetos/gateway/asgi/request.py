@@ -34,6 +34,8 @@ __all__ = ["ClientDisconnected", "Request"]
 
 _FORM = b"application/x-www-form-urlencoded"
 _PROTOBUF = b"application/x-protobuf"
+_HEALTH = frozenset({"/healthcheck", "/-/healthy", "/-/ready"})
+"""Paths of load balancers' checks, which are served without the prefix as well."""
 
 
 class ClientDisconnected(Exception):
@@ -72,7 +74,7 @@ class Request:
             )
         path = raw_path.decode("latin-1")
         prefix = options.path_prefix
-        if prefix:
+        if prefix and path not in _HEALTH:
             if path == prefix:
                 path += "/"
             if not path.startswith(f"{prefix}/"):

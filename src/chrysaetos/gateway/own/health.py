@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from chrysaetos.errors import ApiError
+from chrysaetos.identity.service_user import ServiceUserRejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,12 +33,13 @@ _HOST = re.compile(rb"[A-Za-z0-9._\[\]:-]{1,255}")
 
 
 class IdentityProbe(Protocol):
-    """Checks whether Keystone can be reached."""
+    """Checks whether Keystone can be reached, and accepts the gateway's own user."""
 
     async def probe(self) -> None:
-        """Request Keystone's version document.
+        """Check Keystone.
 
         Raises:
+            ServiceUserRejected: Keystone does not accept the gateway's own user.
             Unavailable: Keystone cannot be reached.
         """
         ...
@@ -96,6 +98,8 @@ class Health:
         try:
             async with asyncio.timeout(_PROBE_SECONDS):
                 await self._identity.probe()
+        except ServiceUserRejected as error:
+            return str(error)
         except (ApiError, TimeoutError) as error:
             return _reason("Keystone", error)
         return "ok"
