@@ -44,6 +44,7 @@ class FakeKeystone:
         listings: queries of the requests for projects, in order.
         page: number of projects in a page.
         may_list: whether the service user may list projects.
+        can_validate: whether validations of tokens succeed; else they are answered with 500.
         changed: modifies the body of a list of projects before it is sent.
     """
 
@@ -65,6 +66,7 @@ class FakeKeystone:
         self.listings: list[dict[str, str]] = []
         self.page = 1000
         self.may_list = True
+        self.can_validate = True
         self.changed: Callable[[dict[str, Any]], None] = lambda _: None
         self._server: JsonServer | None = JsonServer(_Handler, keystone=self)
         self._server.start()
@@ -204,6 +206,9 @@ class _Handler(JsonHandler):
         keystone.validations.append(token)
         keystone.queries.append(query)
         keystone.hold.wait(10)
+        if not keystone.can_validate:
+            self._error(500, "out of order")
+            return
         data = keystone.tokens.get(token)
         now = _iso(time.time() - keystone.clock_lag)
         if self.headers["X-Auth-Token"] not in keystone.tokens:

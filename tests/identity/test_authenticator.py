@@ -130,6 +130,14 @@ async def test_a_probe_reports_that_keystone_is_down(authenticator, keystone):
         await authenticator.probe()
 
 
+async def test_a_probe_reports_that_keystone_validates_no_tokens(authenticator, keystone):
+    keystone.can_validate = False
+    with pytest.raises(Unavailable, match="does not validate tokens"):
+        await authenticator.probe()
+    keystone.can_validate = True
+    await authenticator.probe()
+
+
 async def test_every_part_counts_failed_calls_to_keystone(authenticator, keystone, encode):
     keystone.status = 500
     for headers in ([(b"x-auth-token", b"T")], [(b"authorization", b"Basic " + encode("ac:secret"))]):

@@ -71,6 +71,7 @@ class ServiceUser:
 
         Raises:
             ServiceUserRejected: it does not, or it did not let the user validate the token of a caller.
+            Unavailable: Keystone cannot be reached, or does not validate tokens.
         """
         if self._clock() >= self._until:
             await self._flights.run(b"", self.explain)
@@ -82,6 +83,9 @@ class ServiceUser:
 
         Args:
             token: the token of a caller; None for the user's own.
+
+        Raises:
+            Unavailable: Keystone did not judge the user's own token.
         """
         if token is not None and self._cause is not None and self._clock() < self._until:
             return self._cause
@@ -97,8 +101,12 @@ class ServiceUser:
             self._set(_REJECTED)
         except exceptions.Forbidden:
             self._set(_FORBIDDEN)
-        except exceptions.ClientException:
-            return None  # Keystone cannot be reached, or does not know the token
+        except exceptions.NotFound:
+            return None  # Keystone does not know the token
+        except exceptions.ClientException as error:
+            if token is None:
+                raise Unavailable("Keystone does not validate tokens.", 5) from error
+            return None
         else:
             self._set(None)
         return self._cause
