@@ -96,13 +96,31 @@ BREAKS = {
     "every header is passed on": (RELAY, " if header[0] in _PASSED]", "]"),
     "a slot is never released": (
         PROXY,
-        "finally:\n            self._limits.release(project)",
-        "finally:\n            pass",
+        "                limits.release(project)\n",
+        "                pass\n",
+    ),
+    "a response that was sent counts for ever": (
+        PROXY,
+        "                limits.stop_sending(sending)\n",
+        "                pass\n",
+    ),
+    "a response that is sent keeps its slot": (
+        LIMITS,
+        "        self.sending += 1\n        self.in_use -= 1\n",
+        "        self.sending += 1\n",
+    ),
+    "a query is scoped before its request has a slot": (
+        PROXY,
+        "        if not limits.try_acquire(project):\n",
+        (
+            "        await self._bind(_Call(request, target, scope, project, exchange), receive)\n"
+            "        if not limits.try_acquire(project):\n"
+        ),
     ),
     "errors in another format reach tenants": (
         PROXY,
-        "if scoped and response.status >= 400",
-        "if False and True",
+        "scope.unrestricted or response.status < 400 or",
+        "True or",
     ),
     "operators' endpoints are open": (
         ADMISSION,

@@ -309,7 +309,7 @@ class HAProxy(Server):
         (self.directory / "haproxy.cfg").write_text(config)
 
     def command(self) -> list[str]:
-        return ["haproxy", "-db", "-f", str(self.directory / "haproxy.cfg")]
+        return ["/usr/sbin/haproxy", "-db", "-f", str(self.directory / "haproxy.cfg")]
 
     def environment(self) -> dict[str, str]:
         return {"PATH": "/usr/sbin:/usr/bin:/bin"}

@@ -107,3 +107,5 @@ async def test_a_user_without_the_role_is_named(keystone, identity, accounts, tm
     async with authenticator(keystone, account, tmp_path) as made:
         await made.probe()
         await assert_rejected(made, token, NO_ROLE)
+        made._tokens.service_user.on_validation()
+        await made.probe()

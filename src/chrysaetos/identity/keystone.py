@@ -246,8 +246,10 @@ class KeystoneTokens:
             raise self._unavailable(token) from error
         match statuses:
             case ["204"]:
+                self.service_user.on_validation()
                 return self._admitted(environ, method, path)
             case ["401"]:
+                self.service_user.on_validation()
                 return _refused(environ, method, path)
         raise self._unavailable(token)
 

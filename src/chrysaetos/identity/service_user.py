@@ -31,13 +31,13 @@ _LOG = logging.getLogger(__name__)
 
 V3 = {"min_version": "3.0", "max_version": "3.latest"}
 
-_GOOD_SECONDS = 30.0
-"""How long a successful check is cached."""
 _BAD_SECONDS = 5.0
 _LOG_SECONDS = 60.0
 
 _REJECTED = f"Keystone rejected the credentials in [{GROUP}]"
 _FORBIDDEN = f"Keystone does not let the user in [{GROUP}] validate tokens: give it the role service"
+_SECONDS = {None: 30.0, _FORBIDDEN: 60.0}
+"""How long a result is cached. The user's own token does not show whether a missing role was granted."""
 
 
 class ServiceUserRejected(Unavailable):
@@ -111,10 +111,15 @@ class ServiceUser:
             self._set(None)
         return self._cause
 
+    def on_validation(self) -> None:
+        """Record that Keystone has validated or rejected the token of a caller: the user is accepted."""
+        if self._cause is not None:
+            self._set(None)
+
     def _set(self, cause: str | None) -> None:
         now = self._clock()
         self._cause = cause
-        self._until = now + (_GOOD_SECONDS if cause is None else _BAD_SECONDS)
+        self._until = now + _SECONDS.get(cause, _BAD_SECONDS)
         if cause is not None and now - self._logged >= _LOG_SECONDS:
             self._logged = now
             _LOG.error("%s: callers whose credentials are not cached get 503", cause)
