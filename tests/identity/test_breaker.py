@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from contextlib import closing
 
 import pytest
 from tests.fakes.clock import Clock
 
 from chrysaetos.errors import Unavailable
+from chrysaetos.identity.basic import BasicCredentials
 from chrysaetos.identity.breaker import Breaker
 from chrysaetos.identity.flights import SingleFlight
+from chrysaetos.identity.keystone import KeystoneTokens
+from chrysaetos.identity.throttle import Budget
 
 
 def is_rejected(breaker: Breaker) -> bool:
     try:
-        breaker.check()
+        breaker.admit()
     except Unavailable:
         return True
     return False
@@ -66,7 +70,7 @@ async def test_a_burst_of_callers_waits_once_and_no_call_is_left_in_the_queue():
         go.wait(10)
         return 1
 
-    breaker = Breaker(0.3, pause=0.2)
+    breaker = Breaker(0.3, limit=2, pause=0.2)
     flights: SingleFlight[int] = SingleFlight("test", threads=2, waiting=1000, breaker=breaker)
     began = time.monotonic()
     try:
@@ -88,6 +92,50 @@ async def test_a_burst_of_callers_waits_once_and_no_call_is_left_in_the_queue():
     finally:
         go.set()
         flights.close()
+
+
+async def test_many_who_wait_for_one_call_are_one_timeout():
+    go = threading.Event()
+    breaker = Breaker(0.05)
+    flights: SingleFlight[bool] = SingleFlight("test", threads=1, waiting=10, breaker=breaker)
+    try:
+        await asyncio.gather(*(flights.run(b"k", go.wait) for _ in range(20)), return_exceptions=True)
+        assert not breaker.open
+    finally:
+        go.set()
+        flights.close()
+
+
+async def test_calls_that_wait_for_a_thread_say_nothing_about_keystone():
+    breaker = Breaker(0.3, limit=1)
+    flights: SingleFlight[None] = SingleFlight("test", threads=1, waiting=100, breaker=breaker)
+    try:
+        outcomes = await asyncio.gather(
+            *(flights.run(b"%d" % number, lambda: time.sleep(0.05)) for number in range(40)),
+            return_exceptions=True,
+        )
+        assert {None, Unavailable} == {type(each) if each else None for each in outcomes}
+        assert not breaker.open
+    finally:
+        flights.close()
+
+
+async def test_callers_that_are_rejected_are_not_charged(make_conf, keystone, encode):
+    breaker = Breaker(5, limit=1, pause=1000)
+    failures = Budget(burst=3, per_second=0.001)
+    tokens = KeystoneTokens(make_conf(), failures=failures, breaker=breaker)
+    with closing(tokens), closing(BasicCredentials(tokens)) as basic:
+        breaker.on_timeout()
+        for _ in range(3):
+            basic.breaker.on_timeout()
+        for number in range(20):
+            with pytest.raises(Unavailable, match="does not answer"):
+                await tokens.identify(b"token-%d" % number, None, "GET", "/", "192.0.2.1")
+            with pytest.raises(Unavailable, match="does not answer"):
+                await basic.identify(encode("id:secret"), None, "GET", "/", "192.0.2.1")
+        breaker.on_answer()
+        token = keystone.issue()
+        assert (await tokens.identify(token, None, "GET", "/", "192.0.2.1")).user_name == "alice"
 
 
 async def test_a_slow_answer_is_kept_for_the_next_caller():

@@ -180,6 +180,9 @@ class PolicyAccess:
                 )
                 return
             enforcer = load_enforcer(self._conf)
+            if files_with_rules(self._conf) != files:  # one was removed meanwhile: look again
+                self._fingerprint = ()
+                return
         except Exception:  # YAML and oslo.policy raise exceptions without a common base class
             _LOG.exception("the changed policy cannot be used: the one before it stays in force")
             return

@@ -56,7 +56,7 @@ class KeystoneAuthenticator:
     @property
     def keystone_blocked(self) -> bool:
         """Whether Keystone is not asked because it does not answer."""
-        return self._tokens.breaker.open
+        return any(part.breaker.open for part in (self._tokens, self._basic, self.projects))
 
     def cached(self, headers: Sequence[tuple[bytes, bytes]]) -> Caller | None:
         """Return the caller of a request if its credentials are cached.
@@ -156,16 +156,15 @@ def create_authenticator(
         seconds=cache_seconds, size=cache_size, negative_size=cache_size, clock=clock
     )
     failures = Budget(burst=failures_burst, per_second=failures_per_second, clock=clock)
-    breaker = Breaker(wait_seconds)
     tokens = KeystoneTokens(
-        conf, cache=cache, failures=failures, threads=threads, breaker=breaker, clock=clock
+        conf, cache=cache, failures=failures, threads=threads, breaker=Breaker(wait_seconds), clock=clock
     )
     projects = DomainProjects(
         conf,
         tokens.settings,
         seconds=domain_seconds,
         most=max_domain_projects,
-        breaker=breaker,
+        breaker=Breaker(wait_seconds),
         clock=clock,
     )
     return KeystoneAuthenticator(tokens, BasicCredentials(tokens, clock=clock), projects)

@@ -29,6 +29,7 @@ from keystoneauth1.identity import v3
 from keystoneauth1.session import Session
 
 from chrysaetos.errors import TooManyRequests, Unauthorized, Unavailable
+from chrysaetos.identity.breaker import Breaker
 from chrysaetos.identity.cache import ExpiringLru, token_key
 from chrysaetos.identity.credentials import MAX_CREDENTIAL
 from chrysaetos.identity.flights import SingleFlight
@@ -157,8 +158,10 @@ class BasicCredentials:
         self._session = Session(
             verify=settings.verify, cert=settings.cert, timeout=settings.timeout, user_agent="chrysaetos"
         )
+        # Of its own: lists and passwords that are slow must not keep tokens from being validated.
+        self.breaker = Breaker(tokens.breaker.wait_seconds)
         self._flights: SingleFlight[_Kept | None] = SingleFlight(
-            "basic", threads=threads, waiting=waiting, breaker=tokens.breaker
+            "basic", threads=threads, waiting=waiting, breaker=self.breaker
         )
         self._kept: ExpiringLru[_Kept] = ExpiringLru(size, clock)
         self._wrong: ExpiringLru[bool] = ExpiringLru(size, clock)

@@ -18,9 +18,9 @@ _LOG = logging.getLogger(__name__)
 
 
 class Breaker:
-    """Rejects calls to Keystone after some of them have timed out in a row.
+    """Rejects calls of one kind to Keystone after some of them have timed out in a row.
 
-    While it is open, one call at a time tests whether Keystone answers again; any answer closes it.
+    While it is open, one call at a time tests whether Keystone answers again; a successful one closes it.
 
     Args:
         wait_seconds: how long a request waits for Keystone.
@@ -36,7 +36,7 @@ class Breaker:
         self,
         wait_seconds: float = 5.0,
         *,
-        limit: int = 5,
+        limit: int = 3,
         pause: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -53,17 +53,23 @@ class Breaker:
         return self._timeouts >= self._limit
 
     def check(self) -> None:
-        """Check that a call may be started. If the breaker is open, an admitted call is the test.
+        """Check that a call may be started.
 
         Raises:
             Unavailable: Keystone has not answered for a while.
         """
-        if not self.open:
-            return
-        now = self._clock()
-        if now < self._closed_until:
-            raise self.error(self._closed_until - now)
-        self._closed_until = now + self.wait_seconds + self._pause
+        if self.open and (left := self._closed_until - self._clock()) > 0:
+            raise self.error(left)
+
+    def admit(self) -> None:
+        """Check that a call may be started, and start it. If the breaker is open, the call is the test.
+
+        Raises:
+            Unavailable: Keystone has not answered for a while.
+        """
+        self.check()
+        if self.open:
+            self._closed_until = self._clock() + self.wait_seconds + self._pause
 
     def on_timeout(self) -> None:
         """Record a call that was not answered in time."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -24,6 +25,31 @@ _LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+class _Call(Generic[T]):
+    """A call in a pool of threads.
+
+    Attributes:
+        future: its outcome.
+    """
+
+    __slots__ = ("_began", "_call", "cancel", "future")
+
+    def __init__(self, pool: ThreadPoolExecutor, call: Callable[[], T]) -> None:
+        self._call = call
+        self._began: float | None = None
+        self.future: concurrent.futures.Future[T] = pool.submit(self._run)
+        self.cancel = self.future.cancel
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been running; 0 while it waits for a thread."""
+        return 0.0 if self._began is None else time.monotonic() - self._began
+
+    def _run(self) -> T:
+        self._began = time.monotonic()
+        return self._call()
+
+
 class SingleFlight(Generic[T]):
     """Runs blocking calls in its own threads, at most one at a time for each key.
 
@@ -42,7 +68,8 @@ class SingleFlight(Generic[T]):
         self._waiting = waiting
         self._breaker = breaker
         self._flights: dict[bytes, Future[T]] = {}
-        self._calls: dict[Future[T], concurrent.futures.Future[T]] = {}
+        self._calls: dict[Future[T], _Call[T]] = {}
+        self._late: set[Future[T]] = set()
         self._closed = False
         self._reported = False
         self.failed = 0
@@ -77,9 +104,13 @@ class SingleFlight(Generic[T]):
         else:
             await asyncio.wait((flight,), timeout=breaker.wait_seconds)
             if not flight.done():
-                # A call that has begun goes on; one that has not would only delay the next ones.
-                self._calls[flight].cancel()
-                breaker.on_timeout()
+                # A call that has begun goes on; one that has not would only delay the next ones, and says
+                # nothing about Keystone. Many may wait for one call.
+                running = self._calls[flight]
+                running.cancel()
+                if running.seconds >= breaker.wait_seconds / 2 and flight not in self._late:
+                    self._late.add(flight)
+                    breaker.on_timeout()
             if not flight.done() or flight.cancelled():
                 raise breaker.error(1)
         return flight.result()
@@ -88,8 +119,10 @@ class SingleFlight(Generic[T]):
         """Check that another call can be started.
 
         Raises:
-            Unavailable: too many calls are running or queued.
+            Unavailable: too many calls are running or queued, or none is answered.
         """
+        if self._breaker is not None:
+            self._breaker.check()
         if len(self._flights) >= self._waiting:
             raise Unavailable("Keystone is being asked too much at the moment. Try again.")
 
@@ -103,9 +136,9 @@ class SingleFlight(Generic[T]):
     ) -> Future[T]:
         self.check_room()
         if self._breaker is not None:
-            self._breaker.check()
+            self._breaker.admit()
         try:
-            running = self._pool.submit(call)
+            running = _Call(self._pool, call)
         except RuntimeError as error:
             if self._closed:
                 raise Unavailable("The gateway is shutting down.") from error
@@ -115,7 +148,7 @@ class SingleFlight(Generic[T]):
                 _LOG.error("no thread can be started for requests to Keystone: %s", error)
             raise Unavailable("The gateway cannot start a thread to ask Keystone. Try again.") from error
         self._reported = False
-        flight = asyncio.wrap_future(running)
+        flight = asyncio.wrap_future(running.future)
         self._calls[flight] = running
         self._flights[key] = flight
         flight.add_done_callback(partial(self._land, key, landed))
@@ -123,6 +156,7 @@ class SingleFlight(Generic[T]):
 
     def _land(self, key: bytes, landed: Callable[[Future[T]], None] | None, flight: Future[T]) -> None:
         del self._flights[key], self._calls[flight]
+        self._late.discard(flight)
         if self._breaker is not None and not flight.cancelled() and flight.exception() is None:
             self._breaker.on_answer()
         if landed is not None:

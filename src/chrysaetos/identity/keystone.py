@@ -114,7 +114,7 @@ class KeystoneTokens:
         settings: the validated section.
         cache: the cache, with its counters.
         failures: the budget of failures.
-        breaker: limits the wait for Keystone, also for credentials and lists of projects.
+        breaker: limits the wait for Keystone.
         service_user: checks the user that validates tokens.
         challenges: values of ``WWW-Authenticate`` for requests without valid credentials.
 

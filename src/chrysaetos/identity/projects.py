@@ -19,6 +19,7 @@ from keystoneauth1 import exceptions
 from keystoneauth1.session import Session
 
 from chrysaetos.errors import Forbidden, Unavailable
+from chrysaetos.identity.breaker import Breaker
 from chrysaetos.identity.cache import ExpiringLru
 from chrysaetos.identity.flights import SingleFlight
 from chrysaetos.identity.service_user import V3, keystone_adapter
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from oslo_config.cfg import ConfigOpts
 
-    from chrysaetos.identity.breaker import Breaker
     from chrysaetos.identity.settings import KeystoneSettings
 
 __all__ = ["DomainProjects"]
@@ -54,7 +54,7 @@ class DomainProjects:
         most: maximum number of projects of a domain.
         threads: number of domains listed concurrently.
         waiting: maximum number of running and queued calls.
-        breaker: limits the wait for Keystone; None for no limit.
+        breaker: limits the wait for Keystone; with the defaults if None.
         clock: seconds since the epoch.
 
     Attributes:
@@ -90,8 +90,9 @@ class DomainProjects:
             weigh=lambda projects: _ID_BYTES * len(projects),
             max_weight=_MAX_CACHED_BYTES,
         )
+        self.breaker = Breaker() if breaker is None else breaker
         self._flights: SingleFlight[tuple[str, ...]] = SingleFlight(
-            "domains", threads=threads, waiting=waiting, breaker=breaker
+            "domains", threads=threads, waiting=waiting, breaker=self.breaker
         )
         self.hits = 0
         self.misses = 0
