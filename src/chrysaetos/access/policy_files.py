@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from oslo_policy import policy
 from chrysaetos.access.policies import list_rules
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
 
     from oslo_config import cfg
@@ -31,14 +33,9 @@ Fingerprint = tuple[tuple[str, int, int, int], ...]
 
 def fingerprint(conf: cfg.ConfigOpts) -> Fingerprint:
     """Return a value that changes when a policy file changes."""
-    result: list[tuple[str, int, int, int]] = []
-    for path in _paths(conf):
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            continue
-        result.append((str(path), status.st_ino, status.st_mtime_ns, status.st_size))
-    return tuple(result)
+    return tuple(
+        (str(path), status.st_ino, status.st_mtime_ns, status.st_size) for path, status in _paths(conf)
+    )
 
 
 def files_with_rules(conf: cfg.ConfigOpts) -> frozenset[Path]:
@@ -49,15 +46,11 @@ def files_with_rules(conf: cfg.ConfigOpts) -> frozenset[Path]:
         yaml.YAMLError, OSError: a file cannot be read.
     """
     result = set()
-    for path in _paths(conf):
-        try:
-            mode = path.stat().st_mode
-        except FileNotFoundError:
-            continue
-        if stat.S_ISREG(mode):
+    for path, status in _paths(conf):
+        if stat.S_ISREG(status.st_mode):
             if yaml.safe_load(path.read_text()) is not None:
                 result.add(path)
-        elif not stat.S_ISDIR(mode):
+        elif not stat.S_ISDIR(status.st_mode):
             raise ValueError(f"{path} is not a regular file")
     return frozenset(result)
 
@@ -91,17 +84,14 @@ def load_enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:
     return enforcer
 
 
-def _paths(conf: cfg.ConfigOpts) -> list[Path]:
-    """Return the policy file, and the policy directories with what is in them."""
-    paths: list[Path] = []
-    for found in filter(
-        None, map(conf.find_file, [conf.oslo_policy.policy_file, *conf.oslo_policy.policy_dirs])
-    ):
+def _paths(conf: cfg.ConfigOpts) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield the policy file, and the policy directories with what is in them, if they exist."""
+    names = [conf.oslo_policy.policy_file, *conf.oslo_policy.policy_dirs]
+    for found in filter(None, map(conf.find_file, names)):
         path = Path(found)
-        paths.append(path)
-        if path.is_dir():
-            paths += sorted(path.iterdir())
-    return paths
+        for each in (path, *(sorted(path.iterdir()) if path.is_dir() else ())):
+            with suppress(FileNotFoundError):
+                yield each, each.stat()
 
 
 def _references(check: object) -> Iterator[str]:
