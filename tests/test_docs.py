@@ -36,8 +36,9 @@ def test_the_site_builds_without_a_warning_and_has_everything_that_the_code_has(
     api = (reference / "http-api.html").read_text()
     assert all(f"<h2>{endpoint.path}<" in api for endpoint in ENDPOINTS)
     for name in parsers():
-        assert f"chrysaetos {name}" in (reference / "commands" / f"{name}.html").read_text()
-        assert f"chrysaetos-{name}" in (tmp_path / "man" / f"chrysaetos-{name}.1").read_text().replace(
+        page = name.replace(" ", "-")
+        assert f"chrysaetos {name}" in (reference / "commands" / f"{page}.html").read_text()
+        assert f"chrysaetos-{page}" in (tmp_path / "man" / f"chrysaetos-{page}.1").read_text().replace(
             "\\-", "-"
         )
     assert "the query is longer than {bytes} bytes" in (reference / "errors.html").read_text()

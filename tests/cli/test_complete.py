@@ -42,6 +42,8 @@ def test_commands_are_completed(completions):
         (("demo", "--st"), ["--state-dir"]),
         (("scope", "--pro"), ["--project"]),
         (("gateway", "--config-f"), ["--config-file"]),
+        (("gateway", "in"), ["init"]),
+        (("gateway", "init", "--keystone-u"), ["--keystone-url"]),
         (("usage", "--simple-vm-i"), ["--simple-vm-id"]),
     ],
 )

@@ -302,7 +302,7 @@ class HAProxy(Server):
             (r"(?m)^    (user|group) haproxy\n", ""),
             (r"bind .*", f"bind {LOOPBACK}:{self.port}"),
             (r"server local \S+", f"server local {LOOPBACK}:{local.port}"),
-            (r"server other \S+", f"server other {LOOPBACK}:{other.port}"),
+            (r"server other1 \S+", f"server other1 {LOOPBACK}:{other.port}"),
         ):
             config, count = re.subn(pattern, text, config)
             assert count, pattern

@@ -20,8 +20,8 @@ from chrysaetos.demo.prometheus import Prometheus
 from chrysaetos.demo.sites import PortalPrometheus
 from chrysaetos.federation.portal import portal_files
 from chrysaetos.federation.registry import USAGE, Registry, Site
-from chrysaetos.federation.scaffold import write_files
 from chrysaetos.federation.site import SiteSettings, allowed_urls, site_files
+from chrysaetos.scaffold import write_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

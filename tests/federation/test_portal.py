@@ -9,7 +9,7 @@ from tests.support.commands import run
 
 from chrysaetos.federation.portal import can_check, installed_version, portal_files, prometheus_config
 from chrysaetos.federation.registry import FRESHNESS, USAGE, Registry, Remote, Site
-from chrysaetos.federation.scaffold import write_files
+from chrysaetos.scaffold import write_files
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,8 +13,8 @@ from tests.support.commands import run
 from chrysaetos.errors import ConfigError
 from chrysaetos.federation import main as gate_command
 from chrysaetos.federation.registry import USAGE
-from chrysaetos.federation.scaffold import write_files
 from chrysaetos.federation.site import SiteSettings, allowed_urls, next_steps, site_files
+from chrysaetos.scaffold import write_files
 
 ROOT = Path(__file__).parents[2]
 TLS: dict[str, Any] = {"tls_cert": "/etc/tls/gate.pem", "tls_key": "/etc/tls/gate.key"}

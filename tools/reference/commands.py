@@ -21,7 +21,10 @@ _WIDTH = 80
 
 def man_pages() -> list[tuple[str, str, str, str, int]]:
     """Return the man pages, for Sphinx: page, name, description, authors, section."""
-    pages = [(f"{_FOLDER}/{name}", f"chrysaetos-{name}", _summary(each)) for name, each in parsers().items()]
+    pages = [
+        (f"{_FOLDER}/{_id(name)}", f"chrysaetos-{_id(name)}", _summary(each))
+        for name, each in parsers().items()
+    ]
     pages.append((f"{_FOLDER}/chrysaetos", "chrysaetos", "read the metrics of OpenStack projects"))
     return [(*page, "", 1) for page in pages]
 
@@ -29,9 +32,13 @@ def man_pages() -> list[tuple[str, str, str, str, int]]:
 def command_pages() -> dict[str, str]:
     """Return the text of each page by its path below ``docs/``."""
     known = parsers()
-    pages = {f"{_FOLDER}/{name}.rst": _page(parser) for name, parser in known.items()}
+    pages = {f"{_FOLDER}/{_id(name)}.rst": _page(parser) for name, parser in known.items()}
     pages[f"{_FOLDER}/chrysaetos.rst"] = _overview(known)
     return pages
+
+
+def _id(name: str) -> str:
+    return name.replace(" ", "-")
 
 
 def _summary(parser: argparse.ArgumentParser) -> str:
@@ -43,7 +50,7 @@ def _overview(known: dict[str, argparse.ArgumentParser]) -> str:
     text = heading("chrysaetos", "=") + heading("Synopsis", "-") + code("chrysaetos COMMAND [options]")
     text += heading("Commands", "-")
     for name, parser in known.items():
-        text += f"**chrysaetos-{name}(1)**\n   {escaped(_summary(parser))}.\n\n"
+        text += f"**chrysaetos-{_id(name)}(1)**\n   {escaped(_summary(parser))}.\n\n"
     return text
 
 

@@ -8,6 +8,7 @@ from chrysaetos.cli.main import parsers
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Mapping
 
 __all__ = ["add_arguments", "run"]
 
@@ -17,7 +18,7 @@ _ZSH = "autoload -Uz compinit bashcompinit && compinit && bashcompinit\n"
 _SCRIPT = """\
 _chrysaetos() {{
     local words
-    case "$COMP_CWORD:${{COMP_WORDS[1]}}" in
+    case "$COMP_CWORD:${{COMP_WORDS[1]}}:${{COMP_WORDS[2]}}" in
         1:*) words="{names}" ;;
 {options}
     esac
@@ -42,10 +43,25 @@ def run(arguments: Namespace) -> int:
         The exit status, 0.
     """
     known = parsers()
-    options = "\n".join(f'        *:{name}) words="{_options(parser)}" ;;' for name, parser in known.items())
+    # Two words, such as "gateway init", before the first of them alone.
+    options = "\n".join(
+        f'        {_pattern(name)}) words="{_words(name, known)}" ;;' for name in sorted(known, reverse=True)
+    )
     print(_ZSH if arguments.shell == "zsh" else "", end="")
-    print(_SCRIPT.format(names=" ".join(known), options=options), end="")
+    names = dict.fromkeys(name.partition(" ")[0] for name in known)
+    print(_SCRIPT.format(names=" ".join(names), options=options), end="")
     return 0
+
+
+def _pattern(name: str) -> str:
+    first, _, second = name.partition(" ")
+    return f"*:{first}:{second or '*'}"
+
+
+def _words(name: str, known: Mapping[str, ArgumentParser]) -> str:
+    """Return the second words of a command, and its options."""
+    second = (each.removeprefix(f"{name} ") for each in known if each.startswith(f"{name} "))
+    return " ".join((*second, _options(known[name])))
 
 
 def _options(parser: ArgumentParser) -> str:

@@ -69,6 +69,11 @@ _COMMANDS = {
         extra="gateway",
         own_arguments=True,
     ),
+    "gateway init": _Command(
+        "write the files of a gateway: configuration, policy, systemd units, load balancer, monitoring",
+        "chrysaetos.install.init",
+        extra="gateway",
+    ),
     "migrate": _Command(
         "move a service's configuration from Prometheus to Aetos, and back",
         "chrysaetos.migrate.main",
@@ -105,7 +110,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     leading = _leading_options(arguments)
     arguments = arguments[len(leading) :]
-    name = arguments[0] if arguments else ""
+    words = 2 if " ".join(arguments[:2]) in _COMMANDS else 1
+    name = " ".join(arguments[:words])
     command = _COMMANDS.get(name)
     if command is None or (leading and command.cliff_class is None):
         _parser()[0].parse_args(leading + arguments)
@@ -121,13 +127,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 2
     if command.own_arguments:
-        return int(module.run(arguments[1:]))
+        return int(module.run(arguments[words:]))
     if command.cliff_class is not None:
         console: Any = importlib.import_module("chrysaetos.cli.console")
-        return int(console.run(name, getattr(module, command.cliff_class), leading + arguments[1:]))
+        return int(console.run(name, getattr(module, command.cliff_class), leading + arguments[words:]))
     parser, subparsers = _parser()
     module.add_arguments(subparsers[name])
-    return int(module.run(parser.parse_args(arguments)))
+    return int(module.run(parser.parse_args([name, *arguments[words:]])))
 
 
 def _leading_options(arguments: list[str]) -> list[str]:

@@ -27,7 +27,7 @@ from chrysaetos.demo.prometheus import Prometheus
 from chrysaetos.errors import ConfigError
 from chrysaetos.federation.portal import installed_version, portal_files
 from chrysaetos.federation.registry import FILE, FRESHNESS, USAGE, Registry, Site, render_registry
-from chrysaetos.federation.scaffold import File, write_files
+from chrysaetos.scaffold import File, write_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

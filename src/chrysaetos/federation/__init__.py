@@ -2,5 +2,5 @@
 
 ``chrysaetos.portals`` decides which series a token may read; ``alone`` and ``main`` serve the gate without
 the gateway. ``site``, ``registry`` (the portal's sites), ``portal``, ``rules`` and ``dashboards`` generate
-the files of sites and portals, and ``scaffold`` writes them.
+the files of sites and portals, and ``chrysaetos.scaffold`` writes them.
 """

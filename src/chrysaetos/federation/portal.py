@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from chrysaetos.federation.dashboards import dashboards
 from chrysaetos.federation.rules import JOB_PREFIX, alert_rules, recording_rules
-from chrysaetos.federation.scaffold import File, yaml_scalar
+from chrysaetos.scaffold import File, yaml_scalar
 
 if TYPE_CHECKING:
     from chrysaetos.federation.registry import Registry, Remote, Site

@@ -19,7 +19,7 @@ from chrysaetos.federation.registry import (
     read_registry,
     render_registry,
 )
-from chrysaetos.federation.scaffold import File, check_prometheus, write_files
+from chrysaetos.scaffold import File, check_prometheus, write_files
 
 if TYPE_CHECKING:
     import argparse

@@ -29,7 +29,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chrysaetos.federation.scaffold import yaml_scalar
+from chrysaetos.scaffold import yaml_scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

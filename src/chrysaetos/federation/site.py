@@ -6,15 +6,14 @@ import json
 import re
 import shlex
 from dataclasses import dataclass
-from importlib import resources
 from itertools import product
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, urlsplit
 
 from chrysaetos.errors import ConfigError, QueryError
 from chrysaetos.federation.registry import FRESHNESS, USAGE, check_location, check_url
-from chrysaetos.federation.scaffold import File, yaml_scalar
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse_selector
+from chrysaetos.scaffold import File, fill_template, yaml_scalar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +22,6 @@ __all__ = ["SiteSettings", "allowed_urls", "next_steps", "site_files"]
 
 _ADDRESS = re.compile(r"[A-Za-z0-9.:-]{1,255}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?)?")
-_PLACEHOLDER = re.compile(r"@@[A-Z_]+@@")
 _IMAGE_PORT = 9091
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -109,21 +107,21 @@ def site_files(settings: SiteSettings) -> list[File]:
         "MORE_URLS": "".join(f"    acl allowed_url url -m str -- {url}\n" for url in others),
         "UPSTREAM": _haproxy_server(upstream.hostname or "", upstream.port, tls=upstream.scheme == "https"),
     }
-    usage_unit = _fill_template("chrysaetos-usage.service", values)
+    usage_unit = _fill("chrysaetos-usage.service", values)
     if settings.start:
         usage_unit = usage_unit.replace(
             "\nExecStart=", f"\nEnvironment=USAGE_EXPORTER_START_DATE={settings.start}\nExecStart=", 1
         )
     return [
-        File("prometheus.yml", _fill_template("prometheus.yml", values)),
+        File("prometheus.yml", _fill("prometheus.yml", values)),
         File("systemd/chrysaetos-usage.service", usage_unit),
-        File("systemd/chrysaetos-federate.service", _fill_template("chrysaetos-federate.service", values)),
-        File("compose/compose.yaml", _fill_template("compose.yaml", values)),
+        File("systemd/chrysaetos-federate.service", _fill("chrysaetos-federate.service", values)),
+        File("compose/compose.yaml", _fill("compose.yaml", values)),
         File(
             "compose/prometheus.yml",
-            _fill_template("prometheus.yml", {**values, "EXPORTER_QUOTED": '"exporter:8080"'}),
+            _fill("prometheus.yml", {**values, "EXPORTER_QUOTED": '"exporter:8080"'}),
         ),
-        File("haproxy/haproxy.cfg", _fill_template("haproxy.cfg", values)),
+        File("haproxy/haproxy.cfg", _fill("haproxy.cfg", values)),
     ]
 
 
@@ -183,6 +181,5 @@ def _bracket_ipv6(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-def _fill_template(template: str, values: Mapping[str, str]) -> str:
-    text = (resources.files("chrysaetos.federation") / "templates" / template).read_text(encoding="utf-8")
-    return _PLACEHOLDER.sub(lambda match: values[match[0].strip("@")], text)
+def _fill(template: str, values: Mapping[str, str]) -> str:
+    return fill_template("chrysaetos.federation", template, values)

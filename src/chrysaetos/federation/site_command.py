@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import ConfigError
-from chrysaetos.federation.scaffold import check_prometheus, write_files
 from chrysaetos.federation.site import SiteSettings, next_steps, site_files
+from chrysaetos.scaffold import check_prometheus, write_files
 
 if TYPE_CHECKING:
     import argparse

@@ -5,26 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["MANIFEST", "File", "check_prometheus", "write_files", "yaml_scalar"]
+__all__ = ["MANIFEST", "File", "check_prometheus", "fill_template", "write_files", "yaml_scalar"]
 
 MANIFEST = ".written.json"
 """File in the directory that maps each name to the SHA-256 of its last generated content, to detect edits."""
+_PLACEHOLDER = re.compile(r"@@[A-Z_]+@@")
 _MODE = 0o644
-"""Mode of new files, none of which contains a secret. Existing files keep their mode."""
+"""Mode of new files without a secret. Existing files keep their mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +38,27 @@ class File:
         name: its path relative to the directory.
         text: its content.
         rewrite: whether to overwrite an existing file in any case, because ``text`` was derived from it.
+        mode: its mode; None for that of the existing file, or 0644.
+        group: the id of its group; None for the default.
     """
 
     name: str
     text: str
     rewrite: bool = False
+    mode: int | None = None
+    group: int | None = None
+
+
+def fill_template(package: str, name: str, values: Mapping[str, str]) -> str:
+    """Return a template with its placeholders, such as ``@@LOCATION@@``, replaced.
+
+    Args:
+        package: the package whose folder ``templates`` contains the template.
+        name: the template's path in that folder.
+        values: the values of all placeholders by name.
+    """
+    text = (resources.files(package) / "templates" / name).read_text(encoding="utf-8")
+    return _PLACEHOLDER.sub(lambda match: values[match[0].strip("@")], text)
 
 
 def yaml_scalar(value: str) -> str:
@@ -133,12 +152,16 @@ def _replace(directory: Path, files: Sequence[File]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_name(path.name + suffix)
             staged.append((temporary, path))
-            mode = path.stat().st_mode & 0o7777 if path.exists() else _MODE
+            mode = file.mode
+            if mode is None:
+                mode = path.stat().st_mode & 0o7777 if path.exists() else _MODE
             handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "w", encoding="utf-8") as stream:
                 stream.write(file.text)
                 stream.flush()
                 os.fsync(handle)
+                if file.group is not None:
+                    os.fchown(handle, -1, file.group)
                 os.fchmod(handle, mode)
         for temporary, path in staged:
             content = _content(path)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from chrysaetos.errors import ConfigError
-from chrysaetos.federation.scaffold import MANIFEST, File, check_prometheus, write_files, yaml_scalar
+from chrysaetos.scaffold import MANIFEST, File, check_prometheus, write_files, yaml_scalar
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,119 @@
+"""The files of an installation, from the templates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from chrysaetos.scaffold import File, fill_template
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import PurePath
+
+    from chrysaetos.install.settings import Settings
+
+__all__ = ["CONFIG", "POLICY", "UNITS", "installation_files"]
+
+CONFIG = "aetos.conf"
+POLICY = "policy.yaml"
+UNITS = ("chrysaetos-gateway.service", "chrysaetos-gateway.socket")
+
+_SECRET_MODE = 0o640
+_SOCKET_GROUPS = {"haproxy": "haproxy", "nginx": "www-data"}
+"""The group of each proxy's processes in Debian, which may connect to the gateway's socket."""
+
+
+def installation_files(
+    settings: Settings, directory: PurePath, password: str, *, units: str = "systemd"
+) -> list[File]:
+    """Return all files of an installation.
+
+    Args:
+        settings: the operator's answers.
+        directory: the directory of the configuration, as the gateway sees it.
+        password: the password of the service user.
+        units: the directory of the systemd units, relative to ``directory`` or absolute.
+    """
+    values = _values(settings, directory, password)
+    files = [
+        File(CONFIG, _fill("aetos.conf", values), mode=_SECRET_MODE),
+        File(POLICY, _fill("policy.yaml", values)),
+        *(File(f"{units}/{name}", _fill(name, values)) for name in UNITS),
+    ]
+    if settings.proxy == "haproxy":
+        files.append(File("haproxy/haproxy.cfg", _fill("haproxy.cfg", values)))
+    return files
+
+
+def _values(settings: Settings, directory: PurePath, password: str) -> dict[str, str]:
+    prometheus = urlsplit(settings.prometheus_url)
+    tls = prometheus.scheme == "https"
+    metrics_host, _, metrics_port = settings.metrics.rpartition(":")
+    return {
+        "CERTIFICATE": settings.certificate,
+        "DIRECTORY": str(directory),
+        "ENGINE": settings.engine,
+        "HAPROXY_SERVERS": "".join(_haproxy_servers(settings)),
+        "KEYSTONE_CA": f"cafile = {settings.keystone_ca}\n" if settings.keystone_ca else "",
+        "KEYSTONE_URL": settings.keystone_url.rstrip("/"),
+        "LISTEN": _listen_options(settings),
+        "LISTEN_STREAM": settings.listen,
+        "METRICS_HOST": _without_brackets(metrics_host),
+        "METRICS_PORT": metrics_port,
+        # In oslo.config a dollar sign starts a reference to another option.
+        "PASSWORD": password.replace("$", "$$"),
+        "PATH_PREFIX": settings.path_prefix,
+        "POLICY_FILE": str(directory / POLICY),
+        "PROGRAM": settings.program,
+        "PROJECT_LABEL": settings.project_label,
+        "PROMETHEUS_CA": f"ca_file = {settings.prometheus_ca}\n" if settings.prometheus_ca else "",
+        "PROMETHEUS_HOST": prometheus.hostname or "",
+        "PROMETHEUS_PORT": str(prometheus.port or (443 if tls else 80)),
+        "PROMETHEUS_PREFIX": prometheus.path.rstrip("/"),
+        "PROMETHEUS_TLS": str(tls).lower(),
+        "PUBLIC_PORT": str(settings.public.port or 443),
+        "PUBLIC_URL": settings.public_url,
+        "REGION": settings.region,
+        "SERVICE_USER": settings.service_user,
+        "SOCKET_OWNER": _socket_owner(settings),
+        "SYSTEM_USER": settings.system_user,
+        "TENANT": _tenant_options(settings),
+        "WORKERS": str(settings.workers),
+    }
+
+
+def _listen_options(settings: Settings) -> str:
+    if settings.on_unix_socket:
+        return f"unix_socket = {settings.listen}"
+    host, _, port = settings.listen.rpartition(":")
+    return f"host = {_without_brackets(host)}\nport = {port}"
+
+
+def _tenant_options(settings: Settings) -> str:
+    """Return the options for an engine that requires a tenant: one tenant has the series of all projects."""
+    if settings.engine != "mimir":
+        return ""
+    return f"tenants = *:{settings.tenant}\nheaders = X-Scope-OrgID:{settings.tenant}\n"
+
+
+def _socket_owner(settings: Settings) -> str:
+    if not settings.on_unix_socket:
+        return ""
+    group = _SOCKET_GROUPS.get(settings.proxy, settings.system_user)
+    return f"SocketUser={settings.system_user}\nSocketGroup={group}\nSocketMode=0660\nDirectoryMode=0755\n"
+
+
+def _haproxy_servers(settings: Settings) -> list[str]:
+    local = f"unix@{settings.listen}" if settings.on_unix_socket else settings.listen
+    servers = {"local": local}
+    servers |= {f"other{number}": address for number, address in enumerate(settings.gateways, start=1)}
+    return [f"    server {name} {address} check inter 2s\n" for name, address in servers.items()]
+
+
+def _without_brackets(host: str) -> str:
+    return host.removeprefix("[").removesuffix("]")
+
+
+def _fill(name: str, values: Mapping[str, str]) -> str:
+    return fill_template("chrysaetos.install", name, values)
