@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +10,9 @@ from pathlib import Path
 import pytest
 from tests.faults.servers import ALIVE, SECONDS, ask, gateway, query, server, serves
 
+from chrysaetos.demo.processes import free_port, wait_for
 from chrysaetos.portals.policy import Policy
 from chrysaetos.portals.tokens import new_token, write_tokens
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 @contextmanager
@@ -75,18 +70,23 @@ def test_audit_file_has_whole_lines_when_the_disk_is_full(tmp_path):
     ):
         for _ in range(40):
             assert ask(address, query(300), times=10) == [200] * 10
-        text = audit.read_text()
-        audit.rename(tmp_path / "audit.log.1")
+        rotated = audit.rename(tmp_path / "audit.log.1")
         assert ask(address, query(10)) == [200]
-        failed = lost(port)['{log="audit",reason="write_failed"}']
+
+        def counted():
+            failed = lost(port)['{log="audit",reason="write_failed"}']
+            return failed + sum(
+                len(file.read_text().splitlines()) for file in (rotated, audit) if file.exists()
+            )
+
+        assert wait_for(lambda: counted() == 401, timeout=SECONDS)
         process.terminate()
         assert process.wait(SECONDS) == 0
-    assert text.endswith("\n")
-    before, after = text.splitlines(), audit.read_text().splitlines()
+    assert rotated.read_text().endswith("\n")
+    before, after = (file.read_text().splitlines() for file in (rotated, audit))
     assert all(json.loads(line)["endpoint"] == "query" for line in before + after)
     assert 0 < len(before) < 400
     assert len(after) > 0
-    assert len(before) + len(after) + failed == 401
     reports = [line for line in log.read_text().splitlines() if "lines of the audit log are lost" in line]
     assert len(reports) == 1
     assert "Traceback" not in log.read_text()

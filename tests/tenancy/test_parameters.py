@@ -259,6 +259,14 @@ def test_subqueries_of_too_many_points_are_refused():
             bind("/api/v1/query", urlencode({"query": "rate(up[5m])[1y:1ms]"}), binder=binder)
 
 
+@pytest.mark.parametrize("query", ["up[1y:1ms]", "up[1.5:min_of(-1h,1m)]", "up[1m/step():1m]"])
+def test_subqueries_that_are_not_evaluated_are_accepted(query):
+    sent = bind("/api/v1/query_exemplars", urlencode({"query": query}))
+    assert dict(sent)["query"] == query.replace("up", 'up{project="A"}')
+    with pytest.raises(BadRequest, match="subquer"):
+        bind("/api/v1/query", urlencode({"query": query}))
+
+
 @pytest.mark.parametrize("place", ["URL", "body"])
 def test_series_to_delete_have_to_be_named(place):
     endpoint = find("POST", "/api/v1/admin/tsdb/delete_series").endpoint

@@ -115,6 +115,11 @@ class Endpoint:
         """Whether its rules decide who is admitted. They do if the upstream responds."""
         return self.action not in {Action.INTROSPECT, Action.PUBLIC}
 
+    @property
+    def evaluates(self) -> bool:
+        """Whether the upstream evaluates the query; otherwise it takes only the selectors from it."""
+        return "timeout" in self.parameters
+
     def check_method(self, method: str) -> None:
         """Check that it supports a method.
 

@@ -227,7 +227,8 @@ class Binder:
         length = step = 0.0
         if "step" in endpoint.parameters:
             length, step = check_range(plain["start"], plain["end"], plain["step"])
-        check_subqueries(subqueries, length, step)
+        if endpoint.evaluates:
+            check_subqueries(subqueries, length, step)
         return pieces, texts
 
     def cached(self) -> dict[_Key, Scoped]:
