@@ -23,8 +23,8 @@ def good(keystone, encode):
     return encode("ac1:s3cret")
 
 
-def identify(basic, value, service_token=None, method="GET", path="/api/v1/query"):
-    return basic.identify(value, service_token, method, path)
+def identify(basic, value, service_token=None, method="GET", path="/api/v1/query", *, client=""):
+    return basic.identify(value, service_token, method, path, client)
 
 
 def test_both_forms_of_credentials_are_parsed(encode):
@@ -288,6 +288,45 @@ async def test_guessing_does_not_lock_out_the_owner(basic, keystone, good, encod
     exchanges = len(keystone.exchanges)
     assert (await identify(basic, good)).user_name == "grafana"
     assert len(keystone.exchanges) == exchanges + 1
+
+
+async def guess(basic, encode, client, count):
+    """Return the errors for wrong secrets of ``ac1`` from an address."""
+    errors = []
+    for number in range(count):
+        with pytest.raises((Unauthorized, TooManyRequests)) as caught:
+            await identify(basic, encode(f"ac1:from {client}, {number}"), client=client)
+        errors.append(caught.type)
+    return errors
+
+
+async def test_guessing_from_one_address_does_not_throttle_others(basic, keystone, good, encode):
+    assert await guess(basic, encode, "203.0.113.66", 7) == [Unauthorized] * 5 + [TooManyRequests] * 2
+    with pytest.raises(TooManyRequests):
+        await identify(basic, good, client="203.0.113.66")
+    # Credentials that this process does not know: nothing was cached for their owner.
+    assert await guess(basic, encode, "203.0.113.7", 4) == [Unauthorized] * 4
+    assert (await identify(basic, good, client="203.0.113.7")).user_name == "grafana"
+    assert len(keystone.exchanges) == 10
+
+
+async def test_guessing_from_one_network_of_ipv6_is_throttled_together(basic, keystone, good, encode):
+    for host in range(5):
+        assert await guess(basic, encode, f"2001:db8:66::{host}", 1) == [Unauthorized]
+    assert await guess(basic, encode, "2001:db8:66::ffff", 1) == [TooManyRequests]
+    assert (await identify(basic, good, client="2001:db8:7::1")).user_name == "grafana"
+    assert len(keystone.exchanges) == 6
+
+
+async def test_an_attempt_that_succeeds_is_refunded_for_its_address(basic, keystone, good, encode):
+    assert await guess(basic, encode, "203.0.113.7", 4) == [Unauthorized] * 4
+    await identify(basic, good, client="203.0.113.7")
+    keystone.application_credentials["ac2"] = ("s3cret", {"user": "other"})
+    await identify(basic, encode("ac2:s3cret"), client="203.0.113.7")
+    with pytest.raises(Unauthorized):
+        await identify(basic, encode("ac1:one more"), client="203.0.113.7")
+    with pytest.raises(TooManyRequests):
+        await identify(basic, encode("ac1:too many"), client="203.0.113.7")
 
 
 async def test_a_keystone_that_is_down_does_not_count_as_a_failed_attempt(basic, keystone, good):

@@ -126,13 +126,13 @@ def parse_login(value: bytes) -> Login:
 class BasicCredentials:
     """Exchanges Basic credentials for tokens, and identifies callers by them.
 
-    Wrong credentials are refused for a few seconds without a call to Keystone, and after some failures of one
-    user part further attempts are refused for a while. Credentials that were valid before are exempt from the
-    latter, so nobody can lock out their owner.
+    Wrong credentials are refused for a few seconds without a call to Keystone. After some failures of one
+    user part from one address (for IPv6, one /64), further attempts from there are refused for a while, so
+    nobody can lock out the owner elsewhere. Credentials that were valid before are exempt from the latter.
 
     Args:
         tokens: validates the tokens. Its budget of failures also limits credentials.
-        throttle: limits the failures of a user part.
+        throttle: limits the failures of a user part from an address.
         size: number of cached credentials, and of cached wrong ones.
         threads: number of concurrent exchanges. They have their own threads, since Keystone needs long for a
             password and the validation of tokens should not wait for that.
@@ -200,7 +200,7 @@ class BasicCredentials:
 
         Raises:
             Unauthorized: Keystone rejected the credentials, or they are malformed.
-            TooManyRequests: this user part, or others from this address, failed too often.
+            TooManyRequests: this user part, or others, failed too often from this address.
             Unavailable: Keystone cannot be reached.
         """
         key = self._hash(value)
@@ -252,13 +252,14 @@ class BasicCredentials:
             login = parse_login(value)
         except ValueError as error:
             raise Unauthorized(_HELP, self._tokens.challenges) from error
-        attempt = None if known else (self._hash(login.subject.encode()), network(client))
+        payer = network(client)
+        attempt = None if known else (self._hash(login.subject.encode()) + payer, payer)
         if attempt is not None and key not in self._flights:
-            name, payer = attempt
+            pair, _ = attempt
             self._flights.check_room()
             self._tokens.failures.spend(payer)
             try:
-                self._throttle.attempt(name)
+                self._throttle.attempt(pair)
             except TooManyRequests:
                 self._tokens.failures.refund(payer)
                 raise
@@ -278,8 +279,8 @@ class BasicCredentials:
             self._wrong.put(key, True, self._clock() + _NEGATIVE_SECONDS)  # noqa: FBT003 - the entry is the value
             return
         if attempt is not None:
-            name, payer = attempt
-            self._throttle.forgive(name)
+            pair, payer = attempt
+            self._throttle.forgive(pair)
             self._tokens.failures.refund(payer)
 
     def _login(self, login: Login) -> _Kept | None:

@@ -59,7 +59,9 @@ class Throttle:
         if len(attempts) >= self._limit:
             wait = max(1, math.ceil(attempts[0] + self._seconds - now))
             raise TooManyRequests(
-                f"These credentials failed {self._limit} times. Try again in {wait} seconds.", wait
+                f"These credentials failed {self._limit} times from your address. "
+                f"Try again in {wait} seconds.",
+                wait,
             )
         attempts.append(now)
         self._attempts.put(name, attempts, now + self._seconds)
