@@ -301,6 +301,7 @@ class HAProxy(Server):
             (r"log /dev/log local0", "log stdout format raw local0"),
             (r"(?m)^    (user|group) haproxy\n", ""),
             (r"bind .*", f"bind {LOOPBACK}:{self.port}"),
+            (r"uri /metric-storage/", "uri /"),
             (r"server local \S+", f"server local {LOOPBACK}:{local.port}"),
             (r"server other1 \S+", f"server other1 {LOOPBACK}:{other.port}"),
         ):
