@@ -1,4 +1,4 @@
-"""Break the HTTP code and the proxy in many ways, one at a time; each time their unit tests must fail."""
+"""Break HTTP code, logins and the proxy in many ways, one at a time; each time their unit tests must fail."""
 
 import shutil
 import subprocess
@@ -17,6 +17,10 @@ ROOT = Path(__file__).parents[1]
 READER = ("http/server/request_reader.py", "http/server/test_request_reader.py")
 CONNECTION = ("http/server/connection.py", "http/server/test_connection.py")
 SERVER = ("http/server/connection.py", "http/server/test_server.py")
+CLIENT_ADDRESS = ("http/server/client_address.py", "http/server/test_client_address.py")
+PROXY_PROTOCOL = ("http/server/proxy_protocol.py", "http/server/test_proxy_protocol.py")
+PROXIED = ("http/server/proxied_connection.py", "http/server/test_proxied_connection.py")
+BASIC = ("identity/basic.py", "identity/test_basic.py")
 HTTP1 = ("http/upstream/http1.py", "http/upstream/test_http1.py")
 UPSTREAM = ("http/upstream/connection.py", "http/upstream/test_pool.py")
 POOL = ("http/upstream/pool.py", "http/upstream/test_pool.py")
@@ -64,6 +68,36 @@ BREAKS = {
         SERVER,
         "elif self._state is _State.SERVING:\n            self._reader.feed(data)",
         "elif self._state is _State.SERVING:\n            pass",
+    ),
+    "any entry of a header of proxies is believed": (
+        CLIENT_ADDRESS,
+        "if not self._includes(client):",
+        "if False:",
+    ),
+    "every peer may name its client": (
+        PROXIED,
+        'if not self._proxies.trusts(self._client[0] if self._client else ""):',
+        "if False:",
+    ),
+    "headers behind the PROXY protocol are believed": (
+        PROXIED,
+        "self._believed = self._proxies.trusts(header.source[0])",
+        "self._believed = True",
+    ),
+    "headers are believed when the PROXY protocol names no client": (
+        PROXIED,
+        "if header.source is not None:",
+        "self._believed = header.source is None\n        if header.source is not None:",
+    ),
+    "a header of the PROXY protocol may be too short": (
+        PROXY_PROTOCOL,
+        "if size and length < ports + 4:",
+        "if False:",
+    ),
+    "failures of a user part count for all addresses": (
+        BASIC,
+        "self._hash(login.subject.encode()) + payer",
+        "self._hash(login.subject.encode())",
     ),
     "bytes after a response are accepted": (HTTP1, "elif self.complete:", "elif False:"),
     "a response needs no framing": (HTTP1, "if not closes:", "if False:"),

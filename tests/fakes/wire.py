@@ -27,13 +27,16 @@ class Wire:
     Args:
         address: host and port, or the path of a Unix socket.
         timeout: seconds for each operation.
+        source: the client's own IPv4 address, "" for any.
     """
 
-    def __init__(self, address: tuple[str, int] | str, timeout: float = 10.0) -> None:
+    def __init__(self, address: tuple[str, int] | str, timeout: float = 10.0, source: str = "") -> None:
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
         self.sock = socket.socket(family, socket.SOCK_STREAM)
         self.sock.settimeout(timeout)
         try:
+            if source:
+                self.sock.bind((source, 0))
             self.sock.connect(address)
         except OSError:
             self.sock.close()

@@ -17,6 +17,16 @@ def test_the_gateway_can_read_the_configuration(tmp_path):
     conf = load_conf(["--config-file", str(config)])
     assert conf.gateway.path_prefix == "/metrics"
     assert conf.gateway.unix_socket == "/run/chrysaetos/gateway.sock"
+    assert conf.gateway.trusted_proxies == ["unix"]
+
+
+@pytest.mark.parametrize(
+    "options", [["--proxy", "nginx"], ["--proxy", "none"], ["--listen", "127.0.0.1:8042"]]
+)
+def test_only_haproxy_on_the_socket_is_trusted(tmp_path, options):
+    assert main(["gateway", "init", str(tmp_path / "new"), *URLS, *options]) == 0
+    conf = load_conf(["--config-file", str(tmp_path / "new" / "aetos.conf")])
+    assert conf.gateway.trusted_proxies == []
 
 
 def test_an_invalid_answer_is_an_error(tmp_path, capsys):

@@ -15,6 +15,7 @@ from oslo_log import log
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.build import build
 from chrysaetos.gateway.options import command_parser, load_conf
+from chrysaetos.gateway.trusted_proxies import load_trusted_proxies
 from chrysaetos.gateway.unknown_options import warn_of_unknown_options
 from chrysaetos.http.server.limits import FramingLimits, ServerLimits
 from chrysaetos.http.server.runner import Process
@@ -151,6 +152,7 @@ def _serve(conf: cfg.ConfigOpts, service: Service, sockets: list[socket.socket],
         drain_seconds=conf.gateway.drain_seconds,
         watch=service.telemetry.watch,
         on_refused=service.on_refused,
+        proxies=load_trusted_proxies(conf),
         reserved_files=conf.prometheus.max_connections * (1 + len(conf.prometheus.replicas)),
         **process,
     ).run()

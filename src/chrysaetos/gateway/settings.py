@@ -11,6 +11,7 @@ from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.asgi.cors import load_cors
 from chrysaetos.gateway.proxy.engine_options import load_engine
 from chrysaetos.gateway.proxy.options import GatewayOptions
+from chrysaetos.gateway.trusted_proxies import load_trusted_proxies
 from chrysaetos.http.abnf import PATH_PREFIX
 from chrysaetos.http.upstream.pool import UpstreamOptions
 from chrysaetos.promql.parser import Bounds
@@ -37,6 +38,7 @@ def load_options(conf: cfg.ConfigOpts) -> tuple[GatewayOptions, tuple[UpstreamOp
             )
     engine = load_engine(prometheus, load_labels(conf)[1])
     load_cors(conf)
+    load_trusted_proxies(conf)
     application = GatewayOptions(
         path_prefix=gateway.path_prefix,
         max_url_bytes=gateway.max_url_bytes,

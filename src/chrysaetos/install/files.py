@@ -85,7 +85,9 @@ def _values(settings: Settings, directory: PurePath, password: str) -> dict[str,
 
 def _listen_options(settings: Settings) -> str:
     if settings.on_unix_socket:
-        return f"unix_socket = {settings.listen}"
+        # nginx would pass on the address that a client has written into the header.
+        trusted = "\ntrusted_proxies = unix" if settings.proxy == "haproxy" else ""
+        return f"unix_socket = {settings.listen}{trusted}"
     host, _, port = settings.listen.rpartition(":")
     return f"host = {_without_brackets(host)}\nport = {port}"
 

@@ -40,7 +40,7 @@ LOGGER = "chrysaetos.audit"
 FIELDS = {
     "time": "when the request ended: RFC 3339, UTC, with milliseconds",
     "request_id": "the id that the client gets in ``X-Openstack-Request-Id``",
-    "client": "the client's address; unknown for a Unix socket",
+    "client": "the client's address, also behind ``trusted_proxies``; unknown for a Unix socket",
     "user_id": "the caller's user id",
     "user_name": "the caller's user name; for a portal, the name of its token",
     "project_id": "the id of the project that the token is scoped to",

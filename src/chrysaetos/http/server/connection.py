@@ -96,9 +96,7 @@ class ClientConnection(asyncio.Protocol):
         self._client: tuple[str, int] | None = None
         self._since = 0.0  # when the connection was opened, or its last response ended
         self._begun = True  # whether the deadline for the headers is running
-        self._body: bytearray | None = (
-            None  # None: the headers are incomplete, or the application has the body
-        )
+        self._body: bytearray | None = None  # None: incomplete headers, or the application has the body
         self._held = 0  # this connection's part of the server's unfinished bytes
         self._task: asyncio.Task[None] | None = None
         self._drained: asyncio.Future[None] | None = None
@@ -242,7 +240,12 @@ class ClientConnection(asyncio.Protocol):
 
     def _refusal(self, error: ApiError) -> bytes:
         head = None if self._body is None else self._head
-        return self._server.refuse(error, self._client[0] if self._client else "", head)
+        client = self._client_of(head)
+        return self._server.refuse(error, client[0] if client else "", head)
+
+    def _client_of(self, head: Head | None) -> tuple[str, int] | None:  # noqa: ARG002 - for subclasses
+        """Return the address of the client that sent a request, None for a Unix socket."""
+        return self._client
 
     def _hold(self, held: int) -> None:
         """Update the number of bytes held for incomplete requests."""
@@ -308,7 +311,7 @@ class ClientConnection(asyncio.Protocol):
             "query_string": head.query,
             "root_path": "",
             "headers": head.headers,
-            "client": self._client,
+            "client": self._client_of(head),
             "server": None,
         }
         self._task = server.loop.create_task(self._run(scope))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Sequence
 
+    from chrysaetos.http.server.client_address import TrustedProxies
     from chrysaetos.http.server.limits import ServerLimits
     from chrysaetos.http.server.server import OnRefused
     from chrysaetos.http.types import Application
@@ -63,6 +64,7 @@ class Process:
         lifeline: for a worker, a pipe's descriptor. When it becomes readable the process shuts down as on
             SIGTERM. SIGINT and a second SIGTERM are handled by the supervisor, which sends ``AT_ONCE``.
         tls: the context for HTTPS; None for plain HTTP.
+        proxies: the proxies that may name their clients; None for none.
         reserved_files: open files that other parts need, such as connections to the upstream.
     """
 
@@ -77,6 +79,7 @@ class Process:
     stopping: Callable[[], None] = lambda: None
     lifeline: int | None = None
     tls: ssl.SSLContext | None = None
+    proxies: TrustedProxies | None = None
     reserved_files: int = 0
 
     def run(self) -> int:
@@ -101,7 +104,7 @@ class Process:
         self._handle_signals(loop, end, at_once)
         lifespan = _Lifespan(self.app)
         await lifespan.start()
-        clients = HttpServer(self.app, limits, loop, on_refused=self.on_refused)
+        clients = HttpServer(self.app, limits, loop, on_refused=self.on_refused, proxies=self.proxies)
         self.watch(clients)
         await clients.accept([sock.dup() for sock in self.sockets], self.tls)
         self.ready()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from chrysaetos.errors import render
 from chrysaetos.http.server.connection import ClientConnection
+from chrysaetos.http.server.proxied_connection import ProxiedConnection
 from chrysaetos.http.server.response_writer import closing_response
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from chrysaetos.errors import ApiError, Headers
+    from chrysaetos.http.server.client_address import TrustedProxies
     from chrysaetos.http.server.limits import ServerLimits
     from chrysaetos.http.server.request_reader import Head
     from chrysaetos.http.types import Application
@@ -64,6 +66,7 @@ class HttpServer:
         loop: the event loop.
         on_refused: called with each request that is rejected before it reaches the application; returns
             headers to add to the response.
+        proxies: the proxies that may name their clients; None for none.
 
     Attributes:
         connections: the open connections.
@@ -80,6 +83,7 @@ class HttpServer:
         loop: asyncio.AbstractEventLoop,
         *,
         on_refused: OnRefused = lambda _: [],
+        proxies: TrustedProxies | None = None,
     ) -> None:
         self.app = app
         self.limits = limits
@@ -90,6 +94,7 @@ class HttpServer:
         self.unfinished = 0
         self.refusals: Counter[int] = Counter()
         self._on_refused = on_refused
+        self._proxies = proxies
         self.date = b""
         self._timer: asyncio.TimerHandle | None = None
         self._empty: asyncio.Future[None] | None = None
@@ -103,7 +108,7 @@ class HttpServer:
 
     def protocol(self) -> asyncio.Protocol:
         """Return the protocol of a new connection."""
-        return ClientConnection(self)
+        return ClientConnection(self) if self._proxies is None else ProxiedConnection(self, self._proxies)
 
     async def accept(self, sockets: Iterable[socket.socket], tls: ssl.SSLContext | None = None) -> None:
         """Start to accept connections.
