@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,14 @@ import pytest
 import yaml
 
 from chrysaetos.errors import ConfigError
-from chrysaetos.scaffold import MANIFEST, File, check_prometheus, write_files, yaml_scalar
+from chrysaetos.scaffold import (
+    MANIFEST,
+    File,
+    check_prometheus,
+    find_changes,
+    write_files,
+    yaml_scalar,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,3 +134,39 @@ def test_promtool_checks_the_configuration_before_it_is_written(monkeypatch: pyt
         check_prometheus(wrong, "prometheus.yml")
     monkeypatch.setattr(shutil, "which", lambda _: None)
     check_prometheus(wrong, "prometheus.yml")
+
+
+def test_a_file_gets_its_mode_and_group(tmp_path: Path) -> None:
+    group = 4002 if os.geteuid() == 0 else os.getgid()
+    file = File("secret", "x\n", mode=0o640, group=group)
+    write_files(tmp_path, [file], force=False)
+    (tmp_path / "secret").chmod(0o644)
+    assert write_files(tmp_path, [file], force=False) == ["secret"]
+    status = (tmp_path / "secret").stat()
+    assert (status.st_mode & 0o777, status.st_gid) == (0o640, group)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner")
+def test_root_keeps_the_owner_of_an_existing_file(tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text("before\n")
+    os.chown(tmp_path / "a.yml", 4001, 4002)
+    write_files(tmp_path, FILES, force=True)
+    status = (tmp_path / "a.yml").stat()
+    assert (status.st_uid, status.st_gid) == (4001, 4002)
+
+
+def test_changes_tell_edited_files_from_those_of_an_earlier_run(tmp_path: Path) -> None:
+    write_files(tmp_path, FILES, force=False, update=True)
+    (tmp_path / "sub" / "b.yml").write_text("mine\n")
+    newer = [File("a.yml", "a: 2\n"), File("sub/b.yml", "b: 3\n"), File("c.yml", "c: 1\n")]
+
+    def changes(files: list[File]) -> list[tuple[str, bytes | None, bool, bool]]:
+        found = find_changes(tmp_path, files, update=True)
+        return [(each.file.name, each.content, each.edited, each.new) for each in found]
+
+    assert changes(newer) == [
+        ("a.yml", b"a: 1\n", False, True),
+        ("sub/b.yml", b"mine\n", True, True),
+        ("c.yml", None, False, True),
+    ]
+    assert changes(FILES) == [("sub/b.yml", b"mine\n", True, False)]

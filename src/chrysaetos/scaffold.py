@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import subprocess
 import tempfile
 from contextlib import suppress
@@ -21,7 +22,16 @@ from chrysaetos.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["MANIFEST", "File", "check_prometheus", "fill_template", "write_files", "yaml_scalar"]
+__all__ = [
+    "MANIFEST",
+    "Change",
+    "File",
+    "check_prometheus",
+    "fill_template",
+    "find_changes",
+    "write_files",
+    "yaml_scalar",
+]
 
 MANIFEST = ".written.json"
 """File in the directory that maps each name to the SHA-256 of its last generated content, to detect edits."""
@@ -35,11 +45,11 @@ class File:
     """A file to write.
 
     Attributes:
-        name: its path relative to the directory.
+        name: its path, relative to the directory or absolute.
         text: its content.
         rewrite: whether to overwrite an existing file in any case, because ``text`` was derived from it.
         mode: its mode; None for that of the existing file, or 0644.
-        group: the id of its group; None for the default.
+        group: the id of its group; None for that of the existing file, or the default.
     """
 
     name: str
@@ -72,6 +82,54 @@ def yaml_scalar(value: str) -> str:
     return "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in quoted)
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A file that is missing or differs.
+
+    Attributes:
+        file: the file to write.
+        content: the existing content, None if the file does not exist.
+        edited: whether the existing content is not what was last written with ``update``.
+        new: whether the file's text is not what was last written with ``update``.
+    """
+
+    file: File
+    content: bytes | None
+    edited: bool
+    new: bool
+
+
+def find_changes(directory: Path, files: Sequence[File], *, update: bool) -> list[Change]:
+    """Return the files that are missing, or have another content, mode or group.
+
+    Args:
+        directory: the directory, which may be missing.
+        files: the files.
+        update: whether to compare with what was last written with ``update``; otherwise each existing file
+            with another content is edited.
+
+    Raises:
+        ConfigError: a file cannot be read.
+    """
+    changes = []
+    try:
+        known = _read_manifest(directory) if update else {}
+        for file in files:
+            path, text, written = directory / file.name, file.text.encode(), known.get(file.name)
+            content = _content(path)
+            if content != text or not _has_attributes(path, file):
+                edited = content not in {None, text} and _hash(content or b"") != written
+                changes.append(Change(file, content, edited=edited, new=_hash(text) != written))
+    except OSError as error:
+        raise ConfigError(f"{directory} cannot be used: {error}") from error
+    return changes
+
+
+def _has_attributes(path: Path, file: File) -> bool:
+    status = path.stat()
+    return file.mode in {None, stat.S_IMODE(status.st_mode)} and file.group in {None, status.st_gid}
+
+
 def write_files(directory: Path, files: Sequence[File], *, force: bool, update: bool = False) -> list[str]:
     """Write files.
 
@@ -89,31 +147,20 @@ def write_files(directory: Path, files: Sequence[File], *, force: bool, update: 
         ConfigError: an existing file may not be overwritten, or a file cannot be written. In both cases no
             file is changed.
     """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        known = _read_manifest(directory) if update else {}
-        existing = {file.name: _content(directory / file.name) for file in files}
-    except OSError as error:
-        raise ConfigError(f"{directory} cannot be used: {error}") from error
-    changed = [file for file in files if existing[file.name] != file.text.encode()]
-    if not force:
-        edited = [
-            file.name
-            for file in changed
-            if not file.rewrite
-            and (content := existing[file.name]) is not None
-            and known.get(file.name) != _hash(content)
-        ]
-        if edited:
-            raise ConfigError(
-                f"{', '.join(edited)} in {directory}: exists with different content; no file was written "
-                "(use --force to overwrite)"
-            )
+    changes = find_changes(directory, files, update=update)
+    edited = [each.file.name for each in changes if each.edited and not each.file.rewrite]
+    if edited and not force:
+        raise ConfigError(
+            f"{', '.join(edited)} in {directory}: exists with different content; no file was written "
+            "(use --force to overwrite)"
+        )
+    changed = [each.file for each in changes]
     written = list(changed)
     if update:
-        hashes = {**known, **{file.name: _hash(file.text.encode()) for file in files}}
+        hashes = {**_read_manifest(directory), **{file.name: _hash(file.text.encode()) for file in files}}
         written.append(File(MANIFEST, json.dumps(hashes, indent=2) + "\n"))
     try:
+        directory.mkdir(parents=True, exist_ok=True)
         _replace(directory, written)
     except OSError as error:
         raise ConfigError(f"{directory}: no file was written: {error}") from error
@@ -143,41 +190,50 @@ def check_prometheus(files: Sequence[File], name: str) -> None:
 
 def _replace(directory: Path, files: Sequence[File]) -> None:
     """Write all files under temporary names, then rename them. Undo the renames if one fails."""
-    suffix = f".{secrets.token_hex(4)}.new"
-    staged: list[tuple[Path, Path]] = []
-    replaced: list[tuple[Path, bytes | None]] = []
+    suffix = secrets.token_hex(4)
+    staged: list[tuple[Path, Path, Path]] = []
+    replaced: list[tuple[Path, Path]] = []
     try:
         for file in files:
             path = directory / file.name
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(path.name + suffix)
-            staged.append((temporary, path))
-            mode = file.mode
-            if mode is None:
-                mode = path.stat().st_mode & 0o7777 if path.exists() else _MODE
-            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(file.text)
-                stream.flush()
-                os.fsync(handle)
-                if file.group is not None:
-                    os.fchown(handle, -1, file.group)
-                os.fchmod(handle, mode)
-        for temporary, path in staged:
-            content = _content(path)
-            temporary.replace(path)
-            replaced.append((path, content))
+            new, old = (path.with_name(f"{path.name}.{suffix}.{kind}") for kind in ("new", "old"))
+            staged.append((new, path, old))
+            _write(new, file, path)
+        for new, path, old in staged:
+            with suppress(FileNotFoundError):
+                os.link(path, old)
+            new.replace(path)
+            replaced.append((path, old))
     except BaseException:
-        for path, content in replaced:
-            if content is None:
-                path.unlink()
+        for path, old in replaced:
+            if old.exists():
+                old.replace(path)
             else:
-                path.write_bytes(content)
+                path.unlink()
         raise
     finally:
-        for temporary, _ in staged:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+        for new, _, old in staged:
+            for path in (new, old):
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
+
+
+def _write(path: Path, file: File, model: Path) -> None:
+    """Write a file with the mode of an existing one, and for root its owner and group."""
+    owner, group, mode = -1, -1, _MODE
+    with suppress(FileNotFoundError):
+        status = model.stat()
+        mode = stat.S_IMODE(status.st_mode)
+        if os.geteuid() == 0:
+            owner, group = status.st_uid, status.st_gid
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(file.text)
+        stream.flush()
+        os.fsync(handle)
+        os.fchown(handle, owner, group if file.group is None else file.group)
+        os.fchmod(handle, mode if file.mode is None else file.mode)
 
 
 def _content(path: Path) -> bytes | None:
