@@ -8,10 +8,12 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from oslo_config import cfg
 from oslo_log import log
 
+from chrysaetos import __version__
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.build import build
 from chrysaetos.gateway.options import command_parser, load_conf
@@ -22,6 +24,7 @@ from chrysaetos.http.server.runner import Process
 from chrysaetos.http.server.sockets import describe, inherited, listen_tcp, listen_unix
 from chrysaetos.http.server.systemd import Notifier
 from chrysaetos.http.server.workers import Workers
+from chrysaetos.identity.settings import load_settings
 from chrysaetos.promql.selftest import InterpreterError, check_interpreter
 from chrysaetos.queued_log import drop_while_blocked, queue_handlers
 
@@ -72,8 +75,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f"chrysaetos gateway: {error}", file=sys.stderr)  # noqa: T201  # the log may be what failed
         return 2
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the handler that reloads is installed
-    for sock in sockets:
-        _LOG.info("listening on %s", describe(sock))
+    _LOG.info("%s", _describe(conf, sockets))
     notifier = Notifier()
     try:
         if conf.gateway.workers == 1:
@@ -100,6 +102,27 @@ def _listen(conf: cfg.ConfigOpts) -> list[socket.socket]:
     if conf.gateway.unix_socket:
         return listen_unix(conf.gateway.unix_socket)
     return listen_tcp(conf.gateway.host, conf.gateway.port)
+
+
+def _describe(conf: cfg.ConfigOpts, sockets: list[socket.socket]) -> str:
+    """Return the first line of the log: version, addresses, Keystone, upstream and policy; no secrets."""
+    gateway, prometheus = conf.gateway, conf.prometheus
+    upstreams = ", ".join((f"{prometheus.host}:{prometheus.port}", *prometheus.replicas))
+    keystone = "none (auth_mode = noauth)"
+    if conf.auth_mode == "keystone":
+        url = urlsplit(load_settings(conf).auth_url)
+        keystone = url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
+    policy = conf.oslo_policy.policy_file
+    parts = {
+        "listening on": " and ".join(map(describe, sockets)),
+        "workers": gateway.workers,
+        "path prefix": gateway.path_prefix or "none",
+        "Keystone": keystone,
+        "upstream": f"{upstreams} ({prometheus.engine}, path prefix {prometheus.path_prefix or 'none'})",
+        "policy file": conf.find_file(policy) or f"{policy} does not exist: the defaults are in force",
+        "metrics": f"{gateway.metrics_host} port {gateway.metrics_port}" if gateway.metrics_port else "none",
+    }
+    return f"chrysaetos {__version__}: " + "; ".join(f"{name} {value}" for name, value in parts.items())
 
 
 def _serve_with_workers(
