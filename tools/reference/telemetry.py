@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tools.reference.rst import escaped, heading, literal, table
 
-from chrysaetos.gateway.federate.metrics import GateMetrics
-from chrysaetos.gateway.proxy.coalescing import Coalescer
-from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
+from chrysaetos.gateway.build import build
+from chrysaetos.gateway.options import load_conf
 from chrysaetos.gateway.telemetry.audit import FIELDS
-from chrysaetos.gateway.telemetry.metrics import Telemetry
+from chrysaetos.portals.policy import Policy
+from chrysaetos.portals.tokens import new_token, write_tokens
 from chrysaetos.usage.snapshot import LABELS, METRICS, Health
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from prometheus_client.core import Metric
 
-__all__ = ["render_audit", "render_metrics"]
+__all__ = ["gateway_metrics", "render_audit", "render_metrics"]
+
+Row = tuple[str, str, Iterable[str], str]
+
+_GATE = "chrysaetos_federation_"
+_CONFIG = """\
+[gateway]
+metrics_per_project = true
+[prometheus]
+replicas = other:9090
+[keystone_authtoken]
+auth_type = password
+auth_url = http://keystone.example
+[federation]
+tokens_file = {tokens}
+"""
+"""A configuration that has every part of the gateway with metrics. Nothing connects to its servers."""
 
 
 def render_audit() -> str:
@@ -30,35 +47,33 @@ def render_audit() -> str:
 def render_metrics() -> str:
     """Return a table of metrics for each part that has some."""
     usage = [(name, "gauge", LABELS, text) for name, (_, text) in METRICS.items()]
+    gateway = gateway_metrics()
+    gate = [row for row in gateway if row[0].startswith(_GATE)]
     return (
         heading("The gateway", "-")
-        + _table(_rows(_gateway().collect()))
+        + _table([row for row in gateway if row not in gate])
         + heading("The federation gate", "-")
-        + _table(_rows(GateMetrics(_nothing(expiries=dict, is_current=True)).collect()))
+        + _table(gate)
         + heading("The usage exporter", "-")
         + _table([*usage, *_rows(Health().collect())])
     )
 
 
-def _gateway() -> Telemetry:
-    """The collector of a gateway with all its parts, which have counted nothing."""
-    lookups = _nothing(hits=0, misses=0, negative_hits=0)
-    telemetry = Telemetry(
-        keystone=_nothing(cache=lookups, projects=lookups, keystone_errors=0, keystone_blocked=False),
-        replicas=_nothing(failovers=0),
-        limits=Limits(LimitOptions()),
-        coalescer=Coalescer(),
-        per_project=True,
-    )
-    telemetry.watch(_nothing(refusals={}))
-    return telemetry
+def gateway_metrics() -> list[Row]:
+    """Return name, type, labels and text of each metric of a gateway with all its parts.
+
+    They are those of a gateway that is built from a configuration and has counted nothing.
+    """
+    with TemporaryDirectory() as folder:
+        tokens, config = Path(folder) / "tokens.json", Path(folder) / "aetos.conf"
+        write_tokens(tokens, [new_token("portal", Policy(("up",)), now=0, expires=None)[1]])
+        config.write_text(_CONFIG.format(tokens=tokens), encoding="utf-8")
+        telemetry = build(load_conf(["--config-file", str(config)])).telemetry
+        telemetry.watch(SimpleNamespace(refusals={}))
+        return _rows(telemetry.registry.collect())
 
 
-def _nothing(**attributes: Any) -> Any:
-    return SimpleNamespace(**attributes)
-
-
-def _rows(families: Iterable[Metric]) -> list[tuple[str, str, Iterable[str], str]]:
+def _rows(families: Iterable[Metric]) -> list[Row]:
     return [
         (
             f"{family.name}_total" if family.type == "counter" else family.name,
@@ -70,7 +85,7 @@ def _rows(families: Iterable[Metric]) -> list[tuple[str, str, Iterable[str], str
     ]
 
 
-def _table(rows: list[tuple[str, str, Iterable[str], str]]) -> str:
+def _table(rows: list[Row]) -> str:
     cells = (
         (literal(name), kind, ", ".join(map(literal, labels)), escaped(text))
         for name, kind, labels, text in rows
