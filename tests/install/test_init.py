@@ -2,36 +2,212 @@
 
 from __future__ import annotations
 
+import json
+import re
+import sys
+
 import pytest
 
 from chrysaetos.cli.main import main
 from chrysaetos.gateway.options import load_conf
+from chrysaetos.install import init as module
 
-URLS = ("--keystone-url", "https://cloud.example/identity", "--public-url", "https://cloud.example/metrics")
+SECRET = "a-password-with-$-in-it"
 
 
-def test_the_gateway_can_read_the_configuration(tmp_path):
-    assert main(["gateway", "init", str(tmp_path / "new"), *URLS]) == 0
+@pytest.fixture
+def answer(monkeypatch):
+    """A function that puts answers on a terminal; an answer too few ends the input."""
+
+    def put(*answers):
+        remaining = iter(answers)
+        asked = []
+
+        def ask(question):
+            asked.append(question)
+            try:
+                return next(remaining)
+            except StopIteration:
+                raise EOFError from None
+
+        monkeypatch.setattr("builtins.input", ask)
+        monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+        return asked
+
+    return put
+
+
+def password_in(config):
+    (password,) = re.findall(r"(?m)^password = (.+)$", config.read_text())
+    return password
+
+
+def test_the_gateway_can_read_the_configuration(init, tmp_path):
+    assert init().status == 0
     config = tmp_path / "new" / "aetos.conf"
     assert config.stat().st_mode & 0o777 == 0o640
     conf = load_conf(["--config-file", str(config)])
     assert conf.gateway.path_prefix == "/metrics"
     assert conf.gateway.unix_socket == "/run/chrysaetos/gateway.sock"
     assert conf.gateway.trusted_proxies == ["unix"]
+    assert f"policy_file = {tmp_path / 'new' / 'policy.yaml'}" in config.read_text()
 
 
 @pytest.mark.parametrize(
-    "options", [["--proxy", "nginx"], ["--proxy", "none"], ["--listen", "127.0.0.1:8042"]]
+    ("options", "trusted"),
+    [
+        (["--proxy", "nginx"], ["unix"]),
+        (["--proxy", "none"], []),
+        (["--listen", "127.0.0.1:8042"], []),
+    ],
 )
-def test_only_haproxy_on_the_socket_is_trusted(tmp_path, options):
-    assert main(["gateway", "init", str(tmp_path / "new"), *URLS, *options]) == 0
+def test_only_a_proxy_of_the_templates_on_the_socket_is_trusted(init, tmp_path, options, trusted):
+    assert init(*options).status == 0
     conf = load_conf(["--config-file", str(tmp_path / "new" / "aetos.conf")])
-    assert conf.gateway.trusted_proxies == []
+    assert conf.gateway.trusted_proxies == trusted
 
 
-def test_an_invalid_answer_is_an_error(tmp_path, capsys):
-    assert main(["gateway", "init", str(tmp_path), *URLS, "--listen", "nowhere"]) == 1
-    assert "--listen 'nowhere' is not an address" in capsys.readouterr().err
+def test_the_output_has_the_next_commands_and_no_password(init, tmp_path):
+    done = init()
+    assert "openstack endpoint create --region RegionOne metric-storage" in done.out
+    assert "systemctl enable --now chrysaetos-gateway.socket" in done.out
+    assert f"haproxy -c -f {tmp_path / 'new' / 'haproxy' / 'haproxy.cfg'}" in done.out
+    password = password_in(tmp_path / "new" / "aetos.conf")
+    assert len(password) == 24
+    assert password not in done.printed + done.err
+    others = [path for path in (tmp_path / "new").rglob("*") if path.is_file() and path.name != "aetos.conf"]
+    assert not any(password in path.read_text() for path in others)
+
+
+def test_a_second_run_changes_nothing(init, tmp_path):
+    init()
+    before = {path: path.read_bytes() for path in (tmp_path / "new").rglob("*") if path.is_file()}
+    assert "written" not in init("--yes").out
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_further_run_keeps_the_answers_and_the_password(init, tmp_path, capsys):
+    init("--region", "North", "--workers", "2", "--gateway", "192.0.2.9:8042")
+    password = password_in(tmp_path / "new" / "aetos.conf")
+    assert main(["gateway", "init", str(tmp_path / "new"), "--yes", "--workers", "3"]) == 0
+    conf = load_conf(["--config-file", str(tmp_path / "new" / "aetos.conf")])
+    assert (conf.gateway.workers, conf.gateway.path_prefix) == (3, "/metrics")
+    assert password_in(tmp_path / "new" / "aetos.conf") == password
+    printed = capsys.readouterr().out
+    assert "-workers = 2\n+workers = 3" in printed
+    assert password not in printed
+    assert json.loads((tmp_path / "new" / "init.json").read_text())["gateways"] == ["192.0.2.9:8042"]
+
+
+def test_a_password_comes_from_a_file(init, tmp_path):
+    (tmp_path / "password").write_text(f"{SECRET}\n")
+    done = init("--password-file", str(tmp_path / "password"))
+    assert SECRET not in done.out
+    assert password_in(tmp_path / "new" / "aetos.conf") == SECRET.replace("$", "$$")
+    init("--yes", "--workers", "2")
+    assert password_in(tmp_path / "new" / "aetos.conf") == SECRET.replace("$", "$$")
+
+
+@pytest.mark.parametrize("content", ["", "two\nlines\n", '"quoted"'])
+def test_a_file_that_is_no_password_is_an_error(content, init, tmp_path):
+    (tmp_path / "password").write_text(content)
+    done = init("--password-file", str(tmp_path / "password"))
+    assert (done.status, (tmp_path / "new").exists()) == (1, False)
+    assert "it should contain one line, the password" in done.err
+
+
+def test_an_edited_file_is_kept_until_it_is_forced(init, tmp_path):
+    init()
+    config = tmp_path / "new" / "aetos.conf"
+    edited = config.read_text().replace("[prometheus]", "[prometheus]\ntimeout = 7")
+    config.write_text(edited)
+    # The template and the answers are as before: there is nothing to offer.
+    assert "aetos.conf" not in init("--yes").out.partition("Next:")[0]
+    done = init("--yes", "--workers", "2")
+    assert f"kept as it is: {config}" in done.out
+    assert "-timeout = 7" in done.out
+    assert config.read_text() == edited
+    assert init("--yes", "--workers", "2", "--force").status == 0
+    assert "timeout" not in config.read_text()
+    assert "workers = 2" in config.read_text()
+
+
+def test_without_a_terminal_nothing_is_overwritten(init, tmp_path):
+    init()
+    before = (tmp_path / "new" / "aetos.conf").read_text()
+    done = init("--workers", "2")
+    assert done.status == 1
+    assert "kept as it is" in done.printed
+    assert (tmp_path / "new" / "aetos.conf").read_text() == before
+
+
+def test_on_a_terminal_each_file_is_asked_for(init, answer, tmp_path):
+    answer("", "", "", "", "")
+    assert init().status == 0
+    asked = answer("", "", "", "", "", "y", "no")
+    assert init("--workers", "2").status == 0
+    assert [question for question in asked if "Overwrite" in question] == [
+        f"Overwrite {tmp_path / 'new' / 'aetos.conf'}? [y/N] ",
+        f"Overwrite {tmp_path / 'new' / 'prometheus' / 'scrape.yml'}? [y/N] ",
+    ]
+    assert "workers = 2" in (tmp_path / "new" / "aetos.conf").read_text()
+    assert "9103" not in (tmp_path / "new" / "prometheus" / "scrape.yml").read_text()
+
+
+def test_ending_the_input_writes_nothing(init, answer, tmp_path):
+    answer("http://prometheus.example:9090")
+    done = init()
+    assert (done.status, (tmp_path / "new").exists()) == (1, False)
+    assert "Nothing was written." in done.err
+
+
+def test_an_invalid_answer_is_an_error(init, tmp_path):
+    done = init("--listen", "nowhere")
+    assert (done.status, (tmp_path / "new").exists()) == (1, False)
+    assert "--listen 'nowhere' is not an address" in done.err
+
+
+def test_a_file_with_a_wrong_mode_is_corrected(init, tmp_path):
+    init()
+    config = tmp_path / "new" / "aetos.conf"
+    config.chmod(0o644)
+    assert f"written: {config}" in init("--yes").out
+    assert config.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_configuration_that_cannot_be_read_is_an_error_without_its_text(init, tmp_path):
+    init()
+    (tmp_path / "new" / "aetos.conf").write_text("[keystone_authtoken]\nsecret\n")
+    done = init("--yes")
+    assert done.status == 1
+    assert "is not a configuration file" in done.err
+    assert "secret" not in done.err
+
+
+def test_with_system_the_user_gets_the_configuration_and_systemd_the_units(init, tmp_path, monkeypatch):
+    created = []
+
+    def create_user(name):
+        created.append(name)
+        return tmp_path.stat().st_gid
+
+    monkeypatch.setattr(module, "UNIT_DIRECTORY", str(tmp_path / "units"))
+    monkeypatch.setattr(module, "create_user", create_user)
+    assert init("--system", "--system-user", "metrics").status == 0
+    unit = (tmp_path / "units" / "chrysaetos-gateway.service").read_text()
+    assert "User=metrics" in unit
+    assert not (tmp_path / "new" / "systemd").exists()
+    # It is remembered.
+    assert "Install the units" not in init("--yes").out
+    assert created == ["metrics", "metrics"]
+
+
+def test_registration_without_credentials_is_an_error(init, monkeypatch):
+    for name in ("OS_AUTH_URL", "OS_AUTH_TYPE"):
+        monkeypatch.delenv(name, raising=False)
+    done = init("--register")
+    assert done.status == 1
+    assert "Source an administrator's openrc file, or use --os-cloud" in done.err
 
 
 def test_the_serving_command_keeps_its_own_arguments(capsys):

@@ -9,14 +9,17 @@ from chrysaetos.scaffold import File, fill_template
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import PurePath
+    from pathlib import Path, PurePath
 
     from chrysaetos.install.settings import Settings
 
-__all__ = ["CONFIG", "POLICY", "UNITS", "installation_files"]
+__all__ = ["CONFIG", "POLICY", "REGISTRATION", "UNITS", "installation_files", "next_steps"]
 
 CONFIG = "aetos.conf"
 POLICY = "policy.yaml"
+REGISTRATION = "keystone.sh"
+HAPROXY = "haproxy/haproxy.cfg"
+NGINX = "nginx/metric-storage.conf"
 UNITS = ("chrysaetos-gateway.service", "chrysaetos-gateway.socket")
 
 _SECRET_MODE = 0o640
@@ -39,11 +42,48 @@ def installation_files(
     files = [
         File(CONFIG, _fill("aetos.conf", values), mode=_SECRET_MODE),
         File(POLICY, _fill("policy.yaml", values)),
+        File(REGISTRATION, _fill(REGISTRATION, values)),
+        File("prometheus/scrape.yml", _fill("scrape.yml", values)),
+        File("prometheus/alerts.yml", _fill("alerts.yml", values)),
         *(File(f"{units}/{name}", _fill(name, values)) for name in UNITS),
     ]
     if settings.proxy == "haproxy":
-        files.append(File("haproxy/haproxy.cfg", _fill("haproxy.cfg", values)))
+        files.append(File(HAPROXY, _fill("haproxy.cfg", values)))
+    if settings.proxy == "nginx":
+        files.append(File(NGINX, _fill("nginx.conf", values)))
     return files
+
+
+def next_steps(settings: Settings, directory: Path, *, system: bool, registered: bool) -> str:
+    """Return the commands that remain to be run.
+
+    Args:
+        settings: the operator's answers.
+        directory: the directory of the files.
+        system: whether the units were installed.
+        registered: whether the gateway was registered in Keystone.
+    """
+    steps = []
+    if not registered:
+        lines = _fill(REGISTRATION, _values(settings, directory, "")).splitlines()
+        commands = [f"    {line}" for line in lines if line and not line.startswith(("#", "set "))]
+        text = f"Register the gateway with sh {directory / REGISTRATION}, which runs these commands:"
+        steps.append("\n".join((text, *commands)))
+    if not system:
+        units = " ".join(str(directory / "systemd" / name) for name in UNITS)
+        steps.append(f"Install the units: install -m 0644 {units} /etc/systemd/system/")
+    names = " ".join(reversed(UNITS))
+    steps.append(f"Start the gateway: systemctl daemon-reload && systemctl enable --now {names}")
+    if settings.proxy == "haproxy":
+        config = directory / HAPROXY
+        steps.append(
+            f"Start HAProxy with {config} and {settings.certificate}: haproxy -c -f {config} checks it"
+        )
+    if settings.proxy == "nginx":
+        config = directory / NGINX
+        steps.append(f"Include {config} in nginx, with {settings.certificate}: nginx -t checks it")
+    steps.append(f"Monitor the gateway: add the files in {directory / 'prometheus'} to Prometheus")
+    return "\n".join(("Next:", *(f"{number}. {step}" for number, step in enumerate(steps, start=1))))
 
 
 def _values(settings: Settings, directory: PurePath, password: str) -> dict[str, str]:
@@ -59,8 +99,13 @@ def _values(settings: Settings, directory: PurePath, password: str) -> dict[str,
         "KEYSTONE_URL": settings.keystone_url.rstrip("/"),
         "LISTEN": _listen_options(settings),
         "LISTEN_STREAM": settings.listen,
+        "LOCATION": f"{settings.path_prefix}/",
         "METRICS_HOST": _without_brackets(metrics_host),
         "METRICS_PORT": metrics_port,
+        "METRICS_TARGETS": ", ".join(
+            f'"{metrics_host}:{int(metrics_port) + number}"' for number in range(settings.workers)
+        ),
+        "NGINX_SERVERS": "".join(f"    server {address};\n" for address in _nginx_servers(settings)),
         # In oslo.config a dollar sign starts a reference to another option.
         "PASSWORD": password.replace("$", "$$"),
         "PATH_PREFIX": settings.path_prefix,
@@ -72,6 +117,7 @@ def _values(settings: Settings, directory: PurePath, password: str) -> dict[str,
         "PROMETHEUS_PORT": str(prometheus.port or (443 if tls else 80)),
         "PROMETHEUS_PREFIX": prometheus.path.rstrip("/"),
         "PROMETHEUS_TLS": str(tls).lower(),
+        "PUBLIC_HOST": settings.public.hostname or "",
         "PUBLIC_PORT": str(settings.public.port or 443),
         "PUBLIC_URL": settings.public_url,
         "REGION": settings.region,
@@ -85,8 +131,8 @@ def _values(settings: Settings, directory: PurePath, password: str) -> dict[str,
 
 def _listen_options(settings: Settings) -> str:
     if settings.on_unix_socket:
-        # nginx would pass on the address that a client has written into the header.
-        trusted = "\ntrusted_proxies = unix" if settings.proxy == "haproxy" else ""
+        # The proxies of the templates replace the address that a client has written into the header.
+        trusted = "" if settings.proxy == "none" else "\ntrusted_proxies = unix"
         return f"unix_socket = {settings.listen}{trusted}"
     host, _, port = settings.listen.rpartition(":")
     return f"host = {_without_brackets(host)}\nport = {port}"
@@ -111,6 +157,11 @@ def _haproxy_servers(settings: Settings) -> list[str]:
     servers = {"local": local}
     servers |= {f"other{number}": address for number, address in enumerate(settings.gateways, start=1)}
     return [f"    server {name} {address} check inter 2s\n" for name, address in servers.items()]
+
+
+def _nginx_servers(settings: Settings) -> tuple[str, ...]:
+    local = f"unix:{settings.listen}" if settings.on_unix_socket else settings.listen
+    return (local, *settings.gateways)
 
 
 def _without_brackets(host: str) -> str:

@@ -1,42 +1,30 @@
-"""``chrysaetos gateway init``: write the files of a gateway."""
+"""``chrysaetos gateway init``: write the files of a gateway, and register it in Keystone."""
 
 from __future__ import annotations
 
+import os
 import sys
-from dataclasses import MISSING, fields
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oslo_config import cfg, iniparser
+
 from chrysaetos.errors import ConfigError
-from chrysaetos.install.files import installation_files
-from chrysaetos.install.settings import ENGINES, PROXIES, Settings
-from chrysaetos.scaffold import write_files
+from chrysaetos.install import answers
+from chrysaetos.install.files import CONFIG, installation_files, next_steps
+from chrysaetos.install.register import admin_session, register
+from chrysaetos.install.review import Review
+from chrysaetos.install.system import UNIT_DIRECTORY, create_user
+from chrysaetos.scaffold import File, find_changes, write_files
 from chrysaetos.secret import new_secret
 
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["add_arguments", "run"]
+    from chrysaetos.install.settings import Settings
 
-_HELP = {
-    "keystone_url": ("URL", "URL of Keystone, such as https://cloud.example/identity"),
-    "public_url": ("URL", "URL of the gateway in the catalog, such as https://cloud.example/metric-storage"),
-    "prometheus_url": ("URL", "URL of Prometheus or another engine"),
-    "engine": ("NAME", f"what serves Prometheus' API: {', '.join(ENGINES)}"),
-    "tenant": ("NAME", "with the engine mimir, the tenant that has the series of all projects"),
-    "project_label": ("LABEL", "label that holds the project id of a series"),
-    "region": ("NAME", "region of the endpoint in the catalog"),
-    "service_user": ("NAME", "Keystone user with which the gateway validates tokens"),
-    "system_user": ("NAME", "user of the operating system that runs the gateway"),
-    "listen": ("ADDRESS", "path of a Unix socket, or HOST:PORT, for the load balancer"),
-    "workers": ("NUMBER", "number of processes"),
-    "metrics": ("HOST:PORT", "address of the gateway's own metrics"),
-    "proxy": ("NAME", f"what terminates TLS: {', '.join(PROXIES)}"),
-    "certificate": ("FILE", "the proxy's certificate, with its chain and key in one file"),
-    "keystone_ca": ("FILE", "CA certificates for Keystone's certificate"),
-    "prometheus_ca": ("FILE", "CA certificates for Prometheus' certificate"),
-    "program": ("FILE", "the command chrysaetos, for the systemd unit"),
-}
+__all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,44 +37,138 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="directory to write the files to (default: %(default)s)",
     )
-    defaults = {field.name: field.default for field in fields(Settings) if field.default is not MISSING}
-    for name, (metavar, text) in _HELP.items():
-        default = defaults.get(name)
-        parser.add_argument(
-            f"--{name.replace('_', '-')}",
-            type=int if isinstance(default, int) else str,
-            metavar=metavar,
-            default=default,
-            required=default is None,
-            help=f"{text} (default: %(default)s)" if default else text,
-        )
+    answers.add_options(parser)
     parser.add_argument(
-        "--gateway",
-        dest="gateways",
-        action="append",
-        default=[],
-        metavar="HOST:PORT",
-        help="another gateway for the load balancer; repeat it for several",
+        "--password-file",
+        type=Path,
+        metavar="FILE",
+        help="file with the password of the Keystone user (default: the one in DIR, or a new one)",
     )
-    parser.add_argument("--force", action="store_true", help="overwrite files that were edited")
+    parser.add_argument(
+        "--system",
+        action="store_true",
+        default=None,
+        help=f"as root, create the user and group of the gateway, and write the units to {UNIT_DIRECTORY}",
+    )
+    parser.add_argument(
+        "--register", action="store_true", help="create user, role, service and endpoints in Keystone"
+    )
+    parser.add_argument(
+        "--os-cloud",
+        metavar="NAME",
+        default=os.environ.get("OS_CLOUD"),
+        help="with --register, the administrator's cloud in clouds.yaml (default: the variables OS_*)",
+    )
+    parser.add_argument(
+        "--yes",
+        action="store_true",
+        help="ask nothing, and overwrite files of an earlier run, except those that were edited",
+    )
+    parser.add_argument("--force", action="store_true", help="also overwrite files that were edited")
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the files.
 
     Returns:
-        The exit status: 0, or 1 for an error.
+        The exit status: 0, or 1 for an error, or if something was left undone because nobody could be asked.
     """
-    directory: Path = options.directory.absolute()
     try:
-        settings = Settings(
-            **{name: getattr(options, name) for name in _HELP}, gateways=tuple(options.gateways)
-        )
-        files = installation_files(settings, directory, new_secret())
-        written = write_files(directory, files, force=options.force, update=True)
+        return _Run(options).run()
     except ConfigError as error:
         print(f"chrysaetos gateway init: {error}", file=sys.stderr)
-        return 1
-    for name in written:
-        print(f"written: {directory / name}")
-    return 0
+    except (EOFError, KeyboardInterrupt):
+        print("\nNothing was written.", file=sys.stderr)
+    return 1
+
+
+class _Run:
+    """A run of the command.
+
+    Args:
+        options: the parsed arguments.
+
+    Raises:
+        ConfigError: an answer is missing or invalid.
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._directory: Path = options.directory.absolute()
+        self._interactive = not options.yes and sys.stdin.isatty()
+        earlier = answers.earlier_answers(self._directory)
+        self._system = bool(earlier.pop("system", False) if options.system is None else options.system)
+        given = {"program": _program(), **answers.given_answers(options)}
+        ask = input if self._interactive else None
+        self._settings: Settings = answers.answer({k: v for k, v in given.items() if v}, earlier, ask)
+        self._password = self._find_password()
+
+    def run(self) -> int:
+        """Write the files and register the gateway."""
+        options, settings = self._options, self._settings
+        group = create_user(settings.system_user) if self._system else None
+        files = installation_files(
+            settings,
+            self._directory,
+            self._password,
+            units=UNIT_DIRECTORY if self._system else "systemd",
+        )
+        # Files with a mode of their own have secrets, which the gateway's user may read.
+        files = [file if file.mode is None else replace(file, group=group) for file in files]
+        files.append(File(answers.FILE, answers.render(settings, system=self._system), rewrite=True))
+        may_ask = self._confirm if not options.yes else None
+        review = Review(self._directory, ask=may_ask, force=options.force)
+        accepted = review.accepted(find_changes(self._directory, files, update=True))
+        for name in write_files(self._directory, accepted, force=True, update=True):
+            print(f"written: {self._directory / name}")
+        for name in review.kept:
+            print(f"kept as it is: {self._directory / name}")
+        if options.register:
+            session = admin_session(options.os_cloud, os.environ)
+            for line in register(settings, self._password, session, self._confirm_or_yes):
+                print(f"Keystone: {line}")
+        print(next_steps(settings, self._directory, system=self._system, registered=options.register))
+        return 1 if review.kept and not (self._interactive or options.yes) else 0
+
+    def _confirm(self, question: str) -> bool:
+        """Ask a question; without a terminal the answer is no."""
+        if not self._interactive:
+            return False
+        return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+
+    def _confirm_or_yes(self, question: str) -> bool:
+        return bool(self._options.yes) or self._confirm(question)
+
+    def _find_password(self) -> str:
+        """Return the password of the service user: the given one, that of an earlier run, or a new one."""
+        source: Path | None = self._options.password_file
+        try:
+            if source is not None:
+                password = source.read_text(encoding="utf-8").strip()
+                # oslo.config removes quotes around a value.
+                if not password.isprintable() or not password or password[0] in "'\"":
+                    raise ConfigError(f"--password-file {source}: it should contain one line, the password")
+                return password
+            return _earlier_password(self._directory / CONFIG) or new_secret()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"the password cannot be read: {error}") from error
+
+
+def _earlier_password(path: Path) -> str:
+    """Return the password in an existing configuration, empty if there is none."""
+    sections: dict[str, dict[str, list[str]]] = {}
+    try:
+        cfg.ConfigParser(str(path), sections).parse()
+    except FileNotFoundError:
+        return ""
+    except iniparser.ParseError as error:
+        # The message would show the line.
+        raise ConfigError(f"{path} is not a configuration file ({type(error).__name__})") from None
+    values = sections.get("keystone_authtoken", {}).get("password", [""])
+    return values[-1].replace("$$", "$")
+
+
+def _program() -> str:
+    """Return the path of this command; empty if it is not installed as such."""
+    path = Path(sys.executable).with_name("chrysaetos")
+    return str(path) if path.exists() else ""

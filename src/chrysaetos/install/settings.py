@@ -87,7 +87,7 @@ class Settings:
             raise ConfigError(f"--workers {self.workers}: use at least 1")
         if not self.on_unix_socket:
             _check_address("--listen", self.listen)
-        _check_address("--metrics", self.metrics)
+        _check_address("--metrics", self.metrics, count=self.workers)
         for address in self.gateways:
             _check_address("--gateway", address)
 
@@ -143,7 +143,8 @@ def _check_url(option: str, url: str) -> None:
         raise ConfigError(f"{option} {url!r}: only scheme, host, port and path are supported")
 
 
-def _check_address(option: str, address: str) -> None:
+def _check_address(option: str, address: str, *, count: int = 1) -> None:
+    """Check an address, and that it is followed by enough ports."""
     host, _, port = address.rpartition(":")
-    if not _HOST.fullmatch(host) or not port.isdecimal() or not 0 < int(port) < 65536:
+    if not _HOST.fullmatch(host) or not port.isdecimal() or not 0 < int(port) <= 65536 - count:
         raise ConfigError(f"{option} {address!r} is not an address such as 127.0.0.1:8042")

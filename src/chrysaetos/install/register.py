@@ -1,0 +1,170 @@
+"""Register the gateway in Keystone, as an administrator: its user, its role and its entry in the catalog."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from keystoneauth1 import loading
+from keystoneauth1.adapter import Adapter
+from keystoneauth1.exceptions import ClientException, Unauthorized
+from keystoneauth1.identity.v3 import Password
+from keystoneauth1.session import Session
+
+from chrysaetos.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from chrysaetos.install.settings import Settings
+
+__all__ = ["INTERFACES", "admin_session", "register"]
+
+INTERFACES = ("public", "internal")
+_SERVICE_TYPE = "metric-storage"
+_TIMEOUT = 30.0
+
+
+def admin_session(cloud: str | None, environment: Mapping[str, str]) -> Session:
+    """Return a session of the administrator.
+
+    Args:
+        cloud: the name of a cloud in clouds.yaml; None to use the variables ``OS_*`` alone.
+        environment: the variables.
+
+    Raises:
+        ConfigError: credentials are missing or invalid.
+    """
+    try:
+        if cloud:
+            return _session_of_cloud(cloud)
+        loader: Any = loading.get_plugin_loader(environment.get("OS_AUTH_TYPE") or "password")
+        auth = loader.load_from_options_getter(
+            lambda option: environment.get(f"OS_{option.dest.upper()}") or None
+        )
+    except ClientException as error:
+        raise ConfigError(
+            f"--register: {error}. Source an administrator's openrc file, or use --os-cloud"
+        ) from error
+    return Session(auth, verify=environment.get("OS_CACERT") or True, timeout=_TIMEOUT)
+
+
+def _session_of_cloud(cloud: str) -> Session:
+    try:
+        from openstack.config import OpenStackConfig  # noqa: PLC0415  # not a part of [gateway]
+        from openstack.exceptions import SDKException  # noqa: PLC0415  # not a part of [gateway]
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "--os-cloud needs openstacksdk: pip install 'chrysaetos[cli]', or source an openrc file"
+        ) from error
+    try:
+        session: Session = OpenStackConfig().get_one(cloud=cloud).get_session()
+    except SDKException as error:
+        raise ConfigError(f"--os-cloud {cloud}: {error}") from error
+    session.timeout = _TIMEOUT
+    return session
+
+
+def register(
+    settings: Settings, password: str, session: Session, confirm: Callable[[str], bool]
+) -> list[str]:
+    """Create what is missing in Keystone. It can be repeated.
+
+    Args:
+        settings: the names of user and region, and the public URL.
+        password: the password of the service user.
+        session: the session of an administrator.
+        confirm: asks whether an endpoint with another URL may be changed.
+
+    Returns:
+        What was done, one line each.
+
+    Raises:
+        ConfigError: Keystone rejects a request, or the user exists with another password.
+    """
+    interface = os.environ.get("OS_INTERFACE") or "public"
+    keystone = _Keystone(Adapter(session, service_type="identity", interface=interface, version="3"))
+    try:
+        _register_user(settings, password, keystone)
+        _register_endpoints(settings, keystone, confirm)
+    except ClientException as error:
+        raise ConfigError(f"--register: {error}") from error
+    return keystone.done
+
+
+def _register_user(settings: Settings, password: str, keystone: _Keystone) -> None:
+    domain = {"domain_id": "default"}
+    name = settings.service_user
+    project = keystone.find_or_create("projects", {"name": "service", **domain})
+    role = keystone.find_or_create("roles", {"name": "service"})
+    existing = keystone.find("users", {"name": name, **domain})
+    if existing is None:
+        user = keystone.create("users", {"name": name, **domain}, {"password": password})
+    else:
+        user = existing["id"]
+        own = Password(settings.keystone_url, user_id=user, password=password, unscoped=True)
+        try:
+            own.get_access(Session(verify=settings.keystone_ca or True, timeout=_TIMEOUT))
+        except Unauthorized:
+            raise ConfigError(
+                f"--register: the user {name} exists with another password. Give its password with "
+                "--password-file, or use another --service-user"
+            ) from None
+    keystone.grant(user, role, project, f"role service of {name} on project service")
+
+
+def _register_endpoints(settings: Settings, keystone: _Keystone, confirm: Callable[[str], bool]) -> None:
+    service = keystone.find_or_create("services", {"type": _SERVICE_TYPE}, {"name": "aetos"})
+    for interface in INTERFACES:
+        key = {"service_id": service, "interface": interface, "region_id": settings.region}
+        found = keystone.find("endpoints", key)
+        if found is None:
+            keystone.create("endpoints", key, {"url": settings.public_url})
+        elif found["url"] != settings.public_url and confirm(
+            f"Change the {interface} endpoint from {found['url']} to {settings.public_url}?"
+        ):
+            keystone.set_url(found["id"], interface, settings.public_url)
+
+
+class _Keystone:
+    """Finds and creates things in Keystone's v3 API.
+
+    Args:
+        api: the client, as an administrator.
+
+    Attributes:
+        done: what was changed, one line each.
+    """
+
+    def __init__(self, api: Adapter) -> None:
+        self._api = api
+        self.done: list[str] = []
+
+    def find(self, kind: str, key: Mapping[str, str]) -> dict[str, Any] | None:
+        """Return the first entity with these attributes, None if there is none."""
+        found: list[dict[str, Any]] = self._api.get(f"/{kind}", params=dict(key)).json()[kind]
+        return found[0] if found else None
+
+    def create(self, kind: str, key: Mapping[str, str], more: Mapping[str, str]) -> str:
+        """Create an entity and return its id."""
+        one = kind.removesuffix("s")
+        created = self._api.post(f"/{kind}", json={one: {**key, **more}}).json()[one]
+        self.done.append(f"created {one} {key.get('name') or key.get('type') or key.get('interface')}")
+        return str(created["id"])
+
+    def find_or_create(self, kind: str, key: Mapping[str, str], more: Mapping[str, str] | None = None) -> str:
+        """Return the id of an entity, which is created if there is none."""
+        found = self.find(kind, key)
+        return str(found["id"]) if found else self.create(kind, key, more or {})
+
+    def grant(self, user: str, role: str, project: str, text: str) -> None:
+        """Assign a role."""
+        path = f"/projects/{project}/users/{user}/roles/{role}"
+        if self._api.head(path, raise_exc=False).status_code != 204:
+            self._api.put(path)
+            self.done.append(f"assigned {text}")
+
+    def set_url(self, endpoint: str, interface: str, url: str) -> None:
+        """Change the URL of an endpoint."""
+        self._api.patch(f"/endpoints/{endpoint}", json={"endpoint": {"url": url}})
+        self.done.append(f"changed endpoint {interface} to {url}")

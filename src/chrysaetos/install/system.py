@@ -1,0 +1,47 @@
+"""The user of the operating system that runs the gateway."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import shutil
+import subprocess
+
+from chrysaetos.errors import ConfigError
+
+__all__ = ["UNIT_DIRECTORY", "create_user"]
+
+UNIT_DIRECTORY = "/etc/systemd/system"
+
+
+def create_user(name: str) -> int:
+    """Create a user with a group of the same name, and without a home and a shell, if it does not exist.
+
+    Returns:
+        The id of the user's group.
+
+    Raises:
+        ConfigError: this is not root, or the user cannot be created.
+    """
+    if os.geteuid() != 0:
+        raise ConfigError("--system creates a user and writes to /etc: run it as root")
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        _add(name)
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise ConfigError(f"the user {name} exists, but not a group of this name") from None
+
+
+def _add(name: str) -> None:
+    useradd = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin")
+    if useradd is None:
+        raise ConfigError(f"useradd is not installed: create the system user and group {name}")
+    command = [useradd, "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
+    command += ["--shell", "/usr/sbin/nologin", name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # checked name
+    if done.returncode != 0:
+        raise ConfigError(f"the user {name} cannot be created: {done.stderr.strip()}")
