@@ -55,11 +55,13 @@ def test_each_scope_has_its_own_additions():
     assert len(engine._kept) == 1024
 
 
-def test_the_additions_of_many_projects_are_not_cached():
+def test_cached_additions_are_bounded_in_bytes():
     engine = EngineScoping({"p": "{projects}"})
-    many = Scope.of("project", *(f"{number:032x}" for number in range(1000)))
-    assert len(parameters(engine, many)[0][1]) == 33 * 1000 - 1
-    assert not engine._kept
+    for domain in range(800):
+        many = Scope.of("project", *(f"{domain:08x}{number:024x}" for number in range(1000)))
+        assert len(parameters(engine, many)[0][1]) == 33 * 1000 - 1
+        assert engine.additions(many) is engine.additions(many)
+    assert 31 << 20 < engine._kept.weight <= 32 << 20
 
 
 def test_a_placeholder_for_one_is_not_filled_from_several():

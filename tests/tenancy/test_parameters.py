@@ -8,7 +8,7 @@ import pytest
 from chrysaetos.errors import BadRequest, QueryError
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, Bounds
 from chrysaetos.tenancy.endpoints import ENDPOINTS, Kind
-from chrysaetos.tenancy.parameters import Binder, NotCached, Text, bind_anew
+from chrysaetos.tenancy.parameters import Binder, NotCached, Text, bind_anew, values_of
 from chrysaetos.tenancy.paths import find, find_path
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 
@@ -363,12 +363,57 @@ def test_cached_texts_can_be_bound_alone_and_kept_from_another_process():
     with pytest.raises(NotCached):
         binder.bind(target.endpoint, A, url, None, cached_only=True)
     bound, texts = pickle.loads(pickle.dumps(bind_anew(target.endpoint, A, url, None, DEFAULT_BOUNDS)))
-    binder.keep(texts)
+    binder.keep(A, texts)
+    assert all(key[0] is A.matcher for key in binder.cached())
     assert binder.bind(target.endpoint, A, url, None, cached_only=True) == bound
     later = binder.bind(target.endpoint, A, b"time=2&" + url[:-7], None, cached_only=True)
     assert later.texts == bound.texts
     with pytest.raises(NotCached):
         binder.bind(target.endpoint, Scope.of("project", "B"), url, None, cached_only=True)
+
+
+def test_much_beside_cached_texts_is_not_decoded():
+    target, binder = find("GET", "/api/v1/query"), Binder()
+    bound = binder.bind(target.endpoint, A, b"query=up", None)
+    little, much = b"%41" * 1000, b"%41" * 10_000
+    assert binder.bind(target.endpoint, A, b"query=up&x=" + much, None, cached_only=True) == bound
+    for parameters in (b"&stats=%b", b"&%b=1"):
+        url = b"query=up" + parameters % little
+        assert binder.bind(target.endpoint, A, url, None, cached_only=True) == binder.bind(
+            target.endpoint, A, url, None
+        )
+        url = b"query=up" + parameters % much
+        assert binder.bind(target.endpoint, A, url, None)
+        with pytest.raises(NotCached):
+            binder.bind(target.endpoint, A, url, None, cached_only=True)
+
+
+def test_the_selector_of_a_whole_scope_is_cached():
+    target, binder = find("GET", "/api/v1/labels"), Binder()
+    with pytest.raises(NotCached):
+        binder.bind(target.endpoint, MANY, b"", None, cached_only=True)
+    bound = binder.bind(target.endpoint, MANY, b"", None)
+    assert binder.bind(target.endpoint, MANY, b"", None, cached_only=True) == bound
+    with pytest.raises(QueryError):
+        binder.bind(target.endpoint, MANY, b"match[]=", None)
+    with pytest.raises(NotCached):
+        binder.bind(target.endpoint, A, b"", None, cached_only=True)
+
+
+def test_a_cached_text_has_the_name_of_its_parameter():
+    """Because the key of the cache has the kind, and not the name."""
+    names = {}
+    for endpoint in ENDPOINTS:
+        for parameter in endpoint.parameters.values():
+            if parameter.kind in {Kind.QUERY, Kind.SELECTOR}:
+                names.setdefault(parameter.kind, set()).add(parameter.name)
+    assert names == {Kind.QUERY: {"query"}, Kind.SELECTOR: {"match[]"}}
+
+
+def test_the_values_of_one_parameter_are_decoded_alone():
+    assert values_of("path", b"path=a&p%61th=b&x=%zz&" + b"%zz" * 100 + b"=1") == ["a", "b"]
+    with pytest.raises(BadRequest, match='"path" is too long'):
+        values_of("path", b"path=" + b"%41" * 10_000)
 
 
 def test_a_request_has_a_thousand_parameters_at_most():

@@ -144,6 +144,6 @@ class _Router:
                 answer = await self._health.handle(request, endpoint, scope["scheme"])
             await send_response(send, answer, head=request.method == "HEAD")
         elif endpoint.action is Action.INTROSPECT:
-            await send_response(send, await self._introspection.handle(request, endpoint, exchange, receive))
+            await self._introspection.handle(request, endpoint, exchange, receive, send)
         else:
             await self._proxy.handle(request, target, exchange, receive, send)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote_plus
 
 from chrysaetos.errors import BadRequest, Forbidden
+from chrysaetos.lru import Lru
 from chrysaetos.promql.strings import quote
 from chrysaetos.tenancy.endpoints import ENDPOINTS
 from chrysaetos.tenancy.labels import OPEN
@@ -45,8 +46,8 @@ _FIELD_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 _TENANT_NAME = re.compile(r"[A-Za-z0-9!_.*'()-]{1,150}")
 """Mimir, "About tenant IDs"."""
 _MOST_KEPT = 1024
-_LONGEST_KEPT = 8 * 1024
-"""Maximum size in bytes of the additions for a scope that are cached."""
+_MAX_KEPT_BYTES = 32 * 1024 * 1024
+"""Maximum size of the cached additions of all scopes together. Those of a thousand projects take 100 KiB."""
 
 
 class Additions(NamedTuple):
@@ -159,7 +160,7 @@ class EngineScoping:
             raise ValueError(
                 "{tenant} or {tenants} in a template requires the tenants of projects, and vice versa"
             )
-        self._kept: dict[str, Additions] = {}
+        self._kept: Lru[str, Additions] = Lru(_MOST_KEPT, weigh=_size, max_weight=_MAX_KEPT_BYTES)
 
     def additions(self, scope: Scope) -> Additions:
         """Return the additions to the requests of a scope; none if the scope is unrestricted.
@@ -173,10 +174,7 @@ class EngineScoping:
         kept = self._kept.get(scope.matcher)
         if kept is None:
             kept = Additions(self._filled_parameters(scope), tuple(self._filled_headers(scope)))
-            if len(kept.parameters) + sum(len(value) for _, value in kept.headers) <= _LONGEST_KEPT:
-                if len(self._kept) >= _MOST_KEPT:
-                    del self._kept[next(iter(self._kept))]
-                self._kept[scope.matcher] = kept
+            self._kept.put(scope.matcher, kept)
         return kept
 
     def _filled_parameters(self, scope: Scope) -> bytes:
@@ -211,6 +209,11 @@ class EngineScoping:
                 f"{placeholder} at a time: use a token of one project"
             )
         return "|".join(values)
+
+
+def _size(matcher: str, kept: Additions) -> int:
+    """Return about how many bytes the additions for a scope take."""
+    return len(matcher) + len(kept.parameters) + sum(len(value) for _, value in kept.headers)
 
 
 def selectors(scope: Scope) -> list[str]:

@@ -29,7 +29,17 @@ if TYPE_CHECKING:
     from chrysaetos.tenancy.scope import Scope
     from chrysaetos.tenancy.subqueries import Nested
 
-__all__ = ["Binder", "Bound", "NotCached", "Scoped", "Text", "bind_anew", "split_parameters", "values_of"]
+__all__ = [
+    "Binder",
+    "Bound",
+    "NotCached",
+    "Scoped",
+    "Text",
+    "bind_anew",
+    "count_parameters",
+    "split_parameters",
+    "values_of",
+]
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 # Go's strconv.ParseFloat without infinities and NaN; RFC 3339.
@@ -55,6 +65,8 @@ _NESTED_BYTES = 300
 """About the size of the description of a subquery."""
 _LONGEST_PLAIN_VALUE = 64
 """Maximum length in characters of a time, duration or count."""
+_MAX_UNCACHED_BYTES = 16 * 1024
+"""Bytes of names and plain values that are decoded together with cached texts, which takes 2 ms at most."""
 
 
 class Text(NamedTuple):
@@ -84,7 +96,7 @@ class Bound(NamedTuple):
 
 
 class NotCached(Exception):
-    """A text is not among the cached ones."""
+    """A text is not among the cached ones, or there is much to decode beside them."""
 
 
 class Scoped(NamedTuple):
@@ -149,7 +161,8 @@ class Binder:
             scope: the caller's scope.
             url: the encoded query of the URL.
             body: the encoded form body; None for a request without one.
-            cached_only: whether to scope only texts that are cached, which is fast whatever their size.
+            cached_only: whether to scope only texts that are cached, which is fast whatever their size, and
+                only if there is little to decode beside them.
 
         Raises:
             BadRequest: a parameter is malformed, missing, or given twice, there are too many, a range or
@@ -157,25 +170,26 @@ class Binder:
             QueryError: a query or a selector is refused.
             NotCached: a text is not cached, and only cached ones should be used.
         """
-        count = url.count(b"&") + (body or b"").count(b"&") + 1
-        if count > _MAX_PARAMETERS:
-            raise BadRequest(f"the request has {count} parameters: send at most {_MAX_PARAMETERS} in one")
+        count_parameters(url, body)
         texts: list[Text] = []
         if scope.unrestricted:
             new_url = self._rewritten(endpoint, url, texts)
             new_body = None if body is None else self._rewritten(endpoint, body, texts)
             return Bound(new_url, new_body, tuple(texts))
         # The order of Go's Form: the body before the URL.
-        scoped = self._cached_piece if cached_only else self._scoped_piece
-        pieces, texts = self._pieces(endpoint, scope, (body or b"", url), scoped)
+        places = (body or b"", url)
+        if cached_only:
+            pieces, texts = self._pieces(endpoint, scope, places, self._cached_piece, _MAX_UNCACHED_BYTES)
+        else:
+            pieces, texts = self._pieces(endpoint, scope, places, self._scoped_piece, sys.maxsize)
         joined = b"&".join(pieces)
         return Bound(joined, None, tuple(texts)) if body is None else Bound(b"", joined, tuple(texts))
 
     def _rewritten(self, endpoint: Endpoint, encoded: bytes, texts: list[Text]) -> bytes:
         """Return parameters unchanged, encoded again. PromQL texts are appended to the list."""
         pieces: list[bytes] = []
-        for name, raw in _split(encoded):
-            value = _decoded(raw)
+        for raw_name, raw in _split(encoded):
+            name, value = _decoded(raw_name), _decoded(raw)
             if name.lower() in self._reserved:
                 continue
             pieces.append(_encoded(name, value))
@@ -189,8 +203,21 @@ class Binder:
         endpoint: Endpoint,
         scope: Scope,
         places: tuple[bytes, ...],
-        scoped: Callable[[Parameter, Scope, bytes], Scoped],
+        scoped: Callable[[Parameter, Scope, bytes | None], Scoped],
+        left: int,
     ) -> tuple[list[bytes], list[Text]]:
+        """Return the encoded parameters and the texts among them.
+
+        Args:
+            endpoint: the row of the table.
+            scope: the caller's scope.
+            places: the encoded parameters.
+            scoped: returns a scoped text.
+            left: maximum length of all names and plain values.
+
+        Raises:
+            NotCached: they are longer.
+        """
         pieces: list[bytes] = []
         texts: list[Text] = []
         seen: set[str] = set()
@@ -198,7 +225,11 @@ class Binder:
         subqueries: tuple[Nested, ...] = ()
         added = 0
         for encoded in places:
-            for name, value in _split(encoded):
+            for raw_name, value in _split(encoded):
+                left -= len(raw_name)
+                if left < 0:
+                    raise NotCached
+                name = _decoded(raw_name)
                 parameter = endpoint.parameters.get(name)
                 if parameter is None:
                     continue
@@ -213,6 +244,9 @@ class Binder:
                     added += len(texts[-1].sent) - len(texts[-1].original)
                     check_added(scope, added)
                 elif value or parameter.required or parameter.kind is Kind.TEXT:
+                    left -= len(value)
+                    if left < 0:
+                        raise NotCached
                     # For Prometheus an empty value of the other kinds is a missing one.
                     plain[name] = _checked(parameter, value)
                     pieces.append(_encoded(name, plain[name]))
@@ -221,9 +255,9 @@ class Binder:
                 if parameter.required:
                     raise BadRequest(f'the parameter "{name}" is missing')
                 if parameter.kind is Kind.SELECTOR:
-                    sent = _whole_scope(scope)
-                    pieces.append(_encoded(name, sent))
-                    texts.append(Text("", sent))
+                    piece, text, _ = scoped(parameter, scope, None)
+                    pieces.append(piece)
+                    texts.append(text)
         length = step = 0.0
         if "step" in endpoint.parameters:
             length, step = check_range(plain["start"], plain["end"], plain["step"])
@@ -235,35 +269,39 @@ class Binder:
         """Return all cached texts."""
         return dict(self._scoped.items())
 
-    def keep(self, texts: Mapping[_Key, Scoped]) -> None:
-        """Cache texts that another binder has scoped."""
-        for key, text in texts.items():
-            self._scoped.put(key, text)
+    def keep(self, scope: Scope, texts: Mapping[_Key, Scoped]) -> None:
+        """Cache texts that another binder has scoped for a scope."""
+        for (_, kind, value), text in texts.items():
+            # Not the other process's copy of the matcher, which may be long, for each text.
+            self._scoped.put((scope.matcher, kind, value), text)
 
-    def _cached_piece(self, parameter: Parameter, scope: Scope, value: bytes) -> Scoped:
-        """Return a scoped query or selector that is cached."""
+    def _cached_piece(self, parameter: Parameter, scope: Scope, value: bytes | None) -> Scoped:
+        """Return a scoped text that is cached."""
         kept = self._scoped.get((scope.matcher, parameter.kind, value))
         if kept is None:
             raise NotCached
         return kept
 
-    def _scoped_piece(self, parameter: Parameter, scope: Scope, value: bytes) -> Scoped:
-        """Return a scoped query or selector."""
+    def _scoped_piece(self, parameter: Parameter, scope: Scope, value: bytes | None) -> Scoped:
+        """Return a scoped query or selector; for None, the selector of everything with the scope's label."""
         kind = parameter.kind
         key = (scope.matcher, kind, value)
         kept = self._scoped.get(key)
         if kept is None:
-            original = _decoded(value)
             is_query = kind is Kind.QUERY
-            sent = (scope_query if is_query else scope_selector)(original, scope, self._bounds)
+            if value is None:
+                original, sent = "", _whole_scope(scope)
+            else:
+                original = _decoded(value)
+                sent = (scope_query if is_query else scope_selector)(original, scope, self._bounds)
             nested = find_subqueries(original, self._bounds) if is_query else ()
             kept = Scoped(_encoded(parameter.name, sent), Text(original, sent), nested)
             self._scoped.put(key, kept)
         return kept
 
 
-_Key: TypeAlias = tuple[str, Kind, bytes]
-"""What the scoped form of a text depends on: the scope's matcher, the kind and the encoded text."""
+_Key: TypeAlias = tuple[str, Kind, bytes | None]
+"""What the scoped form of a text depends on: the scope's matcher, the kind and the encoded text, if any."""
 
 
 def _size(key: _Key, scoped: Scoped) -> int:
@@ -308,6 +346,17 @@ def _checked(parameter: Parameter, value: bytes) -> str:
     return text
 
 
+def count_parameters(url: bytes, body: bytes | None) -> None:
+    """Check the number of parameters, before any of them is decoded.
+
+    Raises:
+        BadRequest: there are too many.
+    """
+    count = url.count(b"&") + (body or b"").count(b"&") + 1
+    if count > _MAX_PARAMETERS:
+        raise BadRequest(f"the request has {count} parameters: send at most {_MAX_PARAMETERS} in one")
+
+
 def split_parameters(encoded: bytes) -> Iterator[tuple[str, str]]:
     """Return the decoded names and values of a URL's query.
 
@@ -315,24 +364,30 @@ def split_parameters(encoded: bytes) -> Iterator[tuple[str, str]]:
         BadRequest: a percent sign without two hexadecimal digits, or bytes that are not UTF-8.
     """
     for name, value in _split(encoded):
-        yield name, _decoded(value)
+        yield _decoded(name), _decoded(value)
 
 
 def values_of(name: str, encoded: bytes) -> list[str]:
-    """Return the decoded values of one parameter; the other values, which may be long, are not looked at.
+    """Return the decoded values of one parameter; others, which may be long, are not decoded.
 
     Raises:
-        BadRequest: as for ``split_parameters``.
+        BadRequest: as for ``split_parameters``, or a value is too long.
     """
-    return [_decoded(value) for given, value in _split(encoded) if given == name]
+    longest = 3 * len(name.encode())
+    values = [
+        value for given, value in _split(encoded) if len(given) <= longest and _decoded(given) == name
+    ]
+    if sum(map(len, values)) > _MAX_UNCACHED_BYTES:
+        raise BadRequest(f'the parameter "{name}" is too long')
+    return list(map(_decoded, values))
 
 
-def _split(encoded: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield the decoded names and the encoded values."""
+def _split(encoded: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the encoded names and values."""
     for pair in encoded.split(b"&"):
         if pair:
             name, _, value = pair.partition(b"=")
-            yield _decoded(name), value
+            yield name, value
 
 
 def _decoded(value: bytes) -> str:

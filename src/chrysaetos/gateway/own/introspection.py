@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from chrysaetos.errors import ApiError, BadRequest, Forbidden, NotFound, QueryError
 from chrysaetos.gateway.own.health import json_response
 from chrysaetos.gateway.proxy.admission import grant, identify
-from chrysaetos.gateway.proxy.limits import account
+from chrysaetos.gateway.proxy.limits import account, cancel_this_request
+from chrysaetos.http.server.pages import send_response
 from chrysaetos.identity.basic import parse_login
 from chrysaetos.identity.credentials import Kind as Credential
 from chrysaetos.identity.credentials import pick
 from chrysaetos.tenancy.endpoints import ENDPOINTS, Kind
-from chrysaetos.tenancy.parameters import Text, values_of
+from chrysaetos.tenancy.parameters import Text, count_parameters, values_of
 from chrysaetos.tenancy.paths import find_path
 
 if TYPE_CHECKING:
@@ -27,10 +28,9 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.asgi.exchange import Exchange
     from chrysaetos.gateway.asgi.request import Request
     from chrysaetos.gateway.proxy.admission import Identity
-    from chrysaetos.gateway.proxy.limits import Limits
+    from chrysaetos.gateway.proxy.limits import Limits, Sending
     from chrysaetos.gateway.proxy.scoping import Scoping
-    from chrysaetos.http.server.pages import Response
-    from chrysaetos.http.types import Receive
+    from chrysaetos.http.types import Receive, Send
     from chrysaetos.identity.caller import Caller
     from chrysaetos.tenancy.endpoints import Endpoint
 
@@ -65,8 +65,8 @@ class Introspection:
         }
 
     async def handle(
-        self, request: Request, endpoint: Endpoint, exchange: Exchange, receive: Receive
-    ) -> Response:
+        self, request: Request, endpoint: Endpoint, exchange: Exchange, receive: Receive, send: Send
+    ) -> None:
         """Handle ``whoami`` or ``explain`` and record details on the exchange.
 
         Raises:
@@ -76,15 +76,22 @@ class Introspection:
         """
         caller = await identify(self._identity, request, exchange)
         if endpoint.name == "whoami":
-            data = await self._whoami(caller, request.headers)
-        else:
-            project = account(caller)
-            await self._limits.acquire(project)
-            try:
-                data = await self._explain(caller, request, exchange, receive)
-            finally:
-                self._limits.release(project)
-        return json_response(200, {"status": "success", "data": data})
+            await _send_data(send, await self._whoami(caller, request.headers))
+            return
+        project = account(caller)
+        limits = self._limits
+        await limits.acquire(project)
+        sending: Sending | None = None
+        try:
+            data = await self._explain(caller, request, exchange, receive)
+            # An explanation may have megabytes.
+            sending = limits.start_sending(project, cancel_this_request())
+            await _send_data(send, data)
+        finally:
+            if sending is None:
+                limits.release(project)
+            else:
+                limits.stop_sending(sending)
 
     async def _whoami(self, caller: Caller, headers: Headers) -> dict[str, Any]:
         rules: dict[str, str] = {}
@@ -154,6 +161,10 @@ class Introspection:
         }
 
 
+async def _send_data(send: Send, data: dict[str, Any]) -> None:
+    await send_response(send, json_response(200, {"status": "success", "data": data}))
+
+
 def _scope_kind(caller: Caller) -> str:
     """Return the kind of scope of the caller's token."""
     if caller.project_id is not None:
@@ -178,8 +189,10 @@ def _explained(*places: bytes) -> Endpoint:
     """Return the endpoint of the parameter ``path``.
 
     Raises:
-        BadRequest: the parameter is given more than once, or the upstream does not serve the path.
+        BadRequest: the parameter is given more than once, the upstream does not serve the path, or there are
+            too many parameters.
     """
+    count_parameters(*places)
     paths = [path for place in places for path in values_of("path", place)]
     if len(paths) > 1:
         raise BadRequest('the parameter "path" is given more than once: send it once')

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from chrysaetos.http.upstream.response import UpstreamResponse
     from chrysaetos.identity.caller import Caller
 
-__all__ = ["CappedBody", "LimitOptions", "Limits", "Sending", "account"]
+__all__ = ["CappedBody", "LimitOptions", "Limits", "Sending", "account", "cancel_this_request"]
 
 _Waiter = asyncio.Future[None]
 
@@ -75,6 +75,14 @@ def account(caller: Caller) -> str:
     if caller.domain_id is not None:
         return f"domain {caller.domain_id}"
     return f"user {caller.user_id}"
+
+
+def cancel_this_request() -> Callable[[], object]:
+    """Return what cancels the task of this request, which closes the client's connection."""
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("a request is handled outside of a task")
+    return task.cancel
 
 
 @dataclass(frozen=True, slots=True, eq=False)

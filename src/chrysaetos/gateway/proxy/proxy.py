@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,7 +10,7 @@ from chrysaetos.errors import QueryError
 from chrysaetos.gateway.proxy.admission import grant, identify
 from chrysaetos.gateway.proxy.coalescing import Key
 from chrysaetos.gateway.proxy.filtering import FilteredEndpoints
-from chrysaetos.gateway.proxy.limits import account
+from chrysaetos.gateway.proxy.limits import account, cancel_this_request
 from chrysaetos.gateway.proxy.relay import (
     NOT_FOR_CLIENTS,
     accepted_encodings,
@@ -24,7 +23,7 @@ from chrysaetos.tenancy.endpoints import Action
 from chrysaetos.tenancy.parameters import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
     from chrysaetos.access.grants import Access
     from chrysaetos.gateway.asgi.exchange import Exchange
@@ -141,7 +140,7 @@ class Proxy:
             call = _Call(request, target, scope, project, exchange)
             bound = await self._bind(call, receive)
             response = await self._respond(call, bound)
-            sending = limits.start_sending(project, _cancel_this_request())
+            sending = limits.start_sending(project, cancel_this_request())
             await relay_response(response, send, self._options.max_response_bytes, scope_header(scope))
         finally:
             if sending is None:
@@ -233,11 +232,3 @@ def _request_headers(request: Request, endpoint: Endpoint, *, has_body: bool) ->
         return list(_READ_HEADERS)
     headers = [_FORM_HEADER] if has_body else []
     return [*headers, *accepted_encodings(request)]
-
-
-def _cancel_this_request() -> Callable[[], object]:
-    """Return what cancels the task of this request, which closes the client's connection."""
-    task = asyncio.current_task()
-    if task is None:
-        raise RuntimeError("a request is handled outside of a task")
-    return task.cancel

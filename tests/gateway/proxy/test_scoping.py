@@ -1,0 +1,70 @@
+"""What is scoped in the event loop, what in the other process, and what is charged."""
+
+import pytest
+
+from chrysaetos.errors import TooManyRequests
+from chrysaetos.gateway.proxy.budget import Budget
+from chrysaetos.gateway.proxy.offload import Offload
+from chrysaetos.gateway.proxy.options import GatewayOptions
+from chrysaetos.gateway.proxy.scoping import Scoping
+from chrysaetos.tenancy.paths import find
+from chrysaetos.tenancy.scope import Scope
+
+A = Scope.of("project", "A")
+MANY = Scope("project", tuple(f"{number:032x}" for number in range(1000)))
+QUERY, SERIES, FORMAT, LABELS = (
+    find("GET", f"/api/v1/{name}").endpoint for name in ("query", "series", "format_query", "labels")
+)
+
+
+@pytest.fixture
+async def scoping():
+    offload = Offload(Budget(2.0, 3600), timeout=30)
+    yield Scoping(GatewayOptions(), offload=offload), offload
+    await offload.close()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body"),
+    [
+        (QUERY, b"query=up&stats=" + b"%41" * 300_000),
+        (QUERY, b"query=up&" + b"%41" * 300_000 + b"=1"),
+        (FORMAT, b"query=" + b"%41" * 300_000),
+        (FORMAT, b"query=" + b"+" * 900_000),
+    ],
+    ids=["a plain value", "a name", "a value that is not scoped", "spaces"],
+)
+async def test_what_takes_long_to_decode_is_decoded_elsewhere(scoping, endpoint, body):
+    """It took 75 ms of the event loop, and was charged to nobody."""
+    scoping, offload = scoping
+    await scoping.bind(QUERY, A, "A", b"", b"query=up")
+    jobs = offload.jobs
+    bound = await scoping.bind(endpoint, A, "A", b"", body)
+    assert offload.jobs == jobs + 1
+    assert offload.budget.used("A") > 0
+    assert len(bound.body) > 7
+
+
+async def test_cached_texts_are_free_unless_there_are_very_many(scoping):
+    scoping, offload = scoping
+    few, many = (b"&".join(b"match[]=a%d" % n for n in range(count)) for count in (100, 1000))
+    for body in (few, many):
+        await scoping.bind(SERIES, A, "A", b"", body)
+    jobs, used = offload.jobs, offload.budget.used("A")
+    await scoping.bind(SERIES, A, "A", b"", few)
+    assert offload.budget.used("A") <= used
+    await scoping.bind(SERIES, A, "A", b"", many)
+    assert offload.budget.used("A") > used
+    offload.budget.charge("A", 3.0)
+    await scoping.bind(SERIES, A, "A", b"", few)
+    with pytest.raises(TooManyRequests):
+        await scoping.bind(SERIES, A, "A", b"", many)
+    assert offload.jobs == jobs
+
+
+async def test_the_selector_of_many_projects_is_encoded_once_and_elsewhere(scoping):
+    scoping, offload = scoping
+    bound = await scoping.bind(LABELS, MANY, "domain D", b"", None)
+    assert offload.jobs == 1
+    assert await scoping.bind(LABELS, MANY, "domain D", b"", None) == bound
+    assert offload.jobs == 1
