@@ -13,7 +13,7 @@ from chrysaetos.errors import (
     Unauthorized,
     UriTooLong,
 )
-from chrysaetos.portals.gate import Gate, check_path
+from chrysaetos.portals.gate import Gate, check_path, restrict
 from chrysaetos.portals.policy import Policy
 from chrysaetos.portals.tokens import TokenFile, new_token, write_tokens
 from chrysaetos.tenancy.parameters import Text
@@ -30,7 +30,7 @@ class Site:
         self.token = self.gate.authenticate([(b"authorization", f"Bearer {self.secret}".encode())])
 
     def restrict(self, query):
-        return self.gate.restrict(self.gate.selectors(query), self.token)
+        return restrict(self.gate.selectors(query), self.token.policy)
 
     def sent(self, query):
         """Return the selectors in the request to Prometheus."""

@@ -402,7 +402,7 @@ def test_the_selector_of_a_whole_scope_is_cached():
 
 def test_a_cached_text_has_the_name_of_its_parameter():
     """Because the key of the cache has the kind, and not the name."""
-    names = {}
+    names: dict[Kind, set[str]] = {}
     for endpoint in ENDPOINTS:
         for parameter in endpoint.parameters.values():
             if parameter.kind in {Kind.QUERY, Kind.SELECTOR}:

@@ -15,6 +15,8 @@ from chrysaetos.gateway.asgi.application import Application
 from chrysaetos.gateway.asgi.request import Request
 from chrysaetos.gateway.federate.handler import GateLimits, PortalHandler
 from chrysaetos.gateway.federate.metrics import GateMetrics
+from chrysaetos.gateway.proxy.budget import Budget
+from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.gateway.service import Service
 from chrysaetos.gateway.telemetry.audit import Audit, open_log
 from chrysaetos.gateway.telemetry.metrics import Telemetry
@@ -76,9 +78,10 @@ def build(settings: Settings) -> Service:
     if settings.metrics is not None:
         host, port = settings.metrics
         metrics = (MetricsServer(telemetry.render, host, (port,), ("--metrics-bind", "--metrics-port")),)
-    handler = _GateOnly(PortalHandler(Gate(tokens), upstream, settings.limits))
+    offload = Offload(Budget(), timeout=settings.limits.timeout)
+    handler = _GateOnly(PortalHandler(Gate(tokens), upstream, settings.limits, offload=offload))
     return Service.observed(
-        partial(Application, handler, on_close=(upstream.close,)),
+        partial(Application, handler, on_close=(upstream.close, offload.close)),
         telemetry=telemetry,
         portals=(GateMetrics(tokens),),
         audit=(audit,),

@@ -70,7 +70,7 @@ def build(conf: cfg.ConfigOpts) -> Service:
         per_project=section.metrics_per_project,
         max_projects=section.metrics_max_projects,
     )
-    gate, portals = load_gate(conf, pool)
+    gate, portals = load_gate(conf, pool, offload)
     create = partial(
         create_app,
         application,

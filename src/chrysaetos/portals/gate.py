@@ -18,10 +18,11 @@ from chrysaetos.tenancy.parameters import Text, split_parameters
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from chrysaetos.portals.policy import Policy
     from chrysaetos.portals.tokens import Token, TokenFile
     from chrysaetos.promql.parser import Bounds
 
-__all__ = ["PATH", "FederateRequest", "Gate", "check_path"]
+__all__ = ["PATH", "FederateRequest", "Gate", "check_path", "combined_bytes", "restrict"]
 
 PATH = "/federate"
 _MATCH = "match[]"
@@ -48,16 +49,14 @@ class FederateRequest(NamedTuple):
 
 
 class Gate:
-    """Authenticates portals and restricts what they read.
+    """Authenticates portals and reads their requests.
 
     Args:
         tokens: the tokens of portals.
-        bounds: the size limits of a selector.
     """
 
-    def __init__(self, tokens: TokenFile, bounds: Bounds = DEFAULT_BOUNDS) -> None:
+    def __init__(self, tokens: TokenFile) -> None:
         self._tokens = tokens
-        self._bounds = bounds
 
     def authenticate(self, headers: Sequence[tuple[bytes, bytes]]) -> Token:
         """Return the token that a request presents.
@@ -109,34 +108,41 @@ class Gate:
             raise BadRequest(f"the query has more than {_MAX_SELECTORS} selectors")
         return tuple(found)
 
-    def restrict(self, selectors: Sequence[str], token: Token) -> FederateRequest:
-        """Return the request to Prometheus that selects only series that a token may read.
 
-        Args:
-            selectors: the selectors of the portal's request.
-            token: the portal's token.
+def combined_bytes(selectors: Sequence[str], policy: Policy) -> int:
+    """Return the size of a request's selectors, each combined with each of a policy.
 
-        Raises:
-            QueryError: a selector is invalid, has modifiers, or is too large.
-            Forbidden: a selector selects no series that the token may read.
-            BadRequest: the selectors combined with the policy's are too long.
-        """
-        allowed = token.policy.selectors
-        # Each selector of the request is combined with each of the policy, so the size is known beforehand.
-        if len(allowed) * _bytes(selectors) + len(selectors) * _bytes(allowed) > _MAX_SENT_BYTES:
-            raise BadRequest(
-                "the selectors combined with the token's policy are too long: send fewer at once"
-            )
-        texts = [Text(text, sent) for text in selectors for sent in self._conjoin(text, token)]
-        unique = dict.fromkeys(text.sent for text in texts)
-        target = f"{PATH}?{'&'.join(f'match%5B%5D={quote_plus(sent)}' for sent in unique)}"
-        return FederateRequest(target.encode("ascii"), tuple(texts))
+    The time that ``restrict`` takes is proportional to it, about 1 ms for each kilobyte.
+    """
+    return len(policy.selectors) * _bytes(selectors) + len(selectors) * _bytes(policy.selectors)
 
-    def _conjoin(self, text: str, token: Token) -> list[str]:
-        selectors = token.policy.conjoin(text, self._bounds)
-        if not selectors:
-            raise Forbidden(f"this token may read no series that {text[:200]!a} selects")
-        return selectors
+
+def restrict(selectors: Sequence[str], policy: Policy, bounds: Bounds = DEFAULT_BOUNDS) -> FederateRequest:
+    """Return the request to Prometheus that selects only series that a policy allows.
+
+    Args:
+        selectors: the selectors of the portal's request.
+        policy: what the portal's token may read.
+        bounds: the size limits of a selector.
+
+    Raises:
+        QueryError: a selector is invalid, has modifiers, or is too large.
+        Forbidden: a selector selects no series that the token may read.
+        BadRequest: the selectors combined with the policy's are too long.
+    """
+    if combined_bytes(selectors, policy) > _MAX_SENT_BYTES:
+        raise BadRequest("the selectors combined with the token's policy are too long: send fewer at once")
+    texts = [Text(text, sent) for text in selectors for sent in _conjoin(text, policy, bounds)]
+    unique = dict.fromkeys(text.sent for text in texts)
+    target = f"{PATH}?{'&'.join(f'match%5B%5D={quote_plus(sent)}' for sent in unique)}"
+    return FederateRequest(target.encode("ascii"), tuple(texts))
+
+
+def _conjoin(text: str, policy: Policy, bounds: Bounds) -> list[str]:
+    selectors = policy.conjoin(text, bounds)
+    if not selectors:
+        raise Forbidden(f"this token may read no series that {text[:200]!a} selects")
+    return selectors
 
 
 def _bytes(texts: Sequence[str]) -> int:

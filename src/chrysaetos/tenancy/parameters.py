@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import quote_plus, unquote_to_bytes
 
@@ -22,7 +23,7 @@ from chrysaetos.tenancy.scope import check_added
 from chrysaetos.tenancy.subqueries import check_subqueries, find_subqueries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping
 
     from chrysaetos.promql.parser import Bounds
     from chrysaetos.tenancy.endpoints import Endpoint, Parameter
@@ -224,40 +225,35 @@ class Binder:
         plain: dict[str, str] = {}
         subqueries: tuple[Nested, ...] = ()
         added = 0
-        for encoded in places:
-            for raw_name, value in _split(encoded):
-                left -= len(raw_name)
+        for raw_name, value in chain.from_iterable(map(_split, places)):
+            left -= len(raw_name)
+            if left < 0:
+                raise NotCached
+            name = _decoded(raw_name)
+            parameter = endpoint.parameters.get(name)
+            if parameter is None:
+                continue
+            if name in seen and not parameter.repeated:
+                raise BadRequest(f'the parameter "{name}" is given more than once: send it once')
+            seen.add(name)
+            if parameter.kind in _PROMQL:
+                piece, text, nested = scoped(parameter, scope, value)
+                pieces.append(piece)
+                texts.append(text)
+                subqueries += nested
+                added += len(texts[-1].sent) - len(texts[-1].original)
+                check_added(scope, added)
+            elif value or parameter.required or parameter.kind is Kind.TEXT:
+                left -= len(value)
                 if left < 0:
                     raise NotCached
-                name = _decoded(raw_name)
-                parameter = endpoint.parameters.get(name)
-                if parameter is None:
-                    continue
-                if name in seen and not parameter.repeated:
-                    raise BadRequest(f'the parameter "{name}" is given more than once: send it once')
-                seen.add(name)
-                if parameter.kind in _PROMQL:
-                    piece, text, nested = scoped(parameter, scope, value)
-                    pieces.append(piece)
-                    texts.append(text)
-                    subqueries += nested
-                    added += len(texts[-1].sent) - len(texts[-1].original)
-                    check_added(scope, added)
-                elif value or parameter.required or parameter.kind is Kind.TEXT:
-                    left -= len(value)
-                    if left < 0:
-                        raise NotCached
-                    # For Prometheus an empty value of the other kinds is a missing one.
-                    plain[name] = _checked(parameter, value)
-                    pieces.append(_encoded(name, plain[name]))
-        for name, parameter in endpoint.parameters.items():
-            if name not in seen:
-                if parameter.required:
-                    raise BadRequest(f'the parameter "{name}" is missing')
-                if parameter.kind is Kind.SELECTOR:
-                    piece, text, _ = scoped(parameter, scope, None)
-                    pieces.append(piece)
-                    texts.append(text)
+                # For Prometheus an empty value of the other kinds is a missing one.
+                plain[name] = _checked(parameter, value)
+                pieces.append(_encoded(name, plain[name]))
+        for parameter in _missing(endpoint, seen):
+            piece, text, _ = scoped(parameter, scope, None)
+            pieces.append(piece)
+            texts.append(text)
         length = step = 0.0
         if "step" in endpoint.parameters:
             length, step = check_range(plain["start"], plain["end"], plain["step"])
@@ -326,6 +322,20 @@ def bind_anew(
     return binder.bind(endpoint, scope, url, body), binder.cached()
 
 
+def _missing(endpoint: Endpoint, given: Container[str]) -> Iterator[Parameter]:
+    """Yield the selectors that are not given, and default to the scope.
+
+    Raises:
+        BadRequest: a parameter is missing.
+    """
+    for name, parameter in endpoint.parameters.items():
+        if name not in given:
+            if parameter.required:
+                raise BadRequest(f'the parameter "{name}" is missing')
+            if parameter.kind is Kind.SELECTOR:
+                yield parameter
+
+
 def _whole_scope(scope: Scope) -> str:
     """Return the selector of everything that carries the scope's label."""
     return f"{{{scope.matcher}}}"
@@ -374,9 +384,7 @@ def values_of(name: str, encoded: bytes) -> list[str]:
         BadRequest: as for ``split_parameters``, or a value is too long.
     """
     longest = 3 * len(name.encode())
-    values = [
-        value for given, value in _split(encoded) if len(given) <= longest and _decoded(given) == name
-    ]
+    values = [value for given, value in _split(encoded) if len(given) <= longest and _decoded(given) == name]
     if sum(map(len, values)) > _MAX_UNCACHED_BYTES:
         raise BadRequest(f'the parameter "{name}" is too long')
     return list(map(_decoded, values))

@@ -6,11 +6,16 @@ from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.build import build
 from chrysaetos.gateway.federate.options import load_gate
 from chrysaetos.gateway.options import load_conf
+from chrysaetos.gateway.proxy.budget import Budget
+from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.http.upstream.pool import Upstream, UpstreamOptions
 from chrysaetos.portals.policy import Policy
 from chrysaetos.portals.tokens import new_token, write_tokens
 
 UPSTREAM = Upstream(UpstreamOptions(host="127.0.0.1", port=1))
+
+
+OFFLOAD = Offload(Budget(), timeout=1)
 
 
 def configured(directory, **options):
@@ -23,7 +28,7 @@ def configured(directory, **options):
 
 
 def test_without_a_token_file_there_is_no_gate(tmp_path):
-    assert load_gate(configured(tmp_path), UPSTREAM) == (None, ())
+    assert load_gate(configured(tmp_path), UPSTREAM, OFFLOAD) == (None, ())
 
 
 def test_a_token_file_enables_the_gate_with_limits_and_metrics(tmp_path):
@@ -40,7 +45,7 @@ def test_a_token_file_enables_the_gate_with_limits_and_metrics(tmp_path):
         failures_burst=6,
         failures_per_second=7.5,
     )
-    handler, _ = load_gate(conf, UPSTREAM)
+    handler, _ = load_gate(conf, UPSTREAM, OFFLOAD)
     assert handler is not None
     limits = handler._limits
     assert (limits.timeout, limits.total_seconds, limits.response_bytes) == (1.5, 2.5, 3)

@@ -15,6 +15,7 @@ from chrysaetos.portals.tokens import TokenFile
 
 if TYPE_CHECKING:
     from chrysaetos.gateway.federate.limits import Limit
+    from chrysaetos.gateway.proxy.offload import Offload
     from chrysaetos.http.upstream.replicas import Pool
 
 __all__ = ["FEDERATION_OPTIONS", "load_gate"]
@@ -41,7 +42,9 @@ FEDERATION_OPTIONS = [
 ]
 
 
-def load_gate(conf: cfg.ConfigOpts, upstream: Pool) -> tuple[PortalHandler | None, tuple[GateMetrics, ...]]:
+def load_gate(
+    conf: cfg.ConfigOpts, upstream: Pool, offload: Offload
+) -> tuple[PortalHandler | None, tuple[GateMetrics, ...]]:
     """Return the gate, if it is configured, and its metrics.
 
     Raises:
@@ -52,4 +55,4 @@ def load_gate(conf: cfg.ConfigOpts, upstream: Pool) -> tuple[PortalHandler | Non
         return None, ()
     tokens = TokenFile(Path(section.tokens_file))
     limits = GateLimits(**{limit.field: section[limit.option] for limit in LIMITS})
-    return PortalHandler(Gate(tokens), upstream, limits), (GateMetrics(tokens),)
+    return PortalHandler(Gate(tokens), upstream, limits, offload=offload), (GateMetrics(tokens),)
