@@ -56,7 +56,7 @@ def test_init_writes_all_files_and_next_steps(tmp_path: Path, capsys: pytest.Cap
 def test_sites_are_added_listed_and_removed(portal: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert add(portal, "alpha") == 0
     assert f"Put the token into {portal / 'tokens' / 'alpha'}" in capsys.readouterr().out
-    (portal / "tokens").mkdir()
+    assert (portal / "tokens").is_dir()
     (portal / "tokens" / "beta").write_text("token")
     more = ("--location-id", "7", "--usage-only", "--simple-vm-id", "aa02", "--ca-file", "ca.pem")
     assert add(portal, "beta", *more) == 0

@@ -48,6 +48,22 @@ def token(tmp_path, capsys, monkeypatch):
     return Commands(tmp_path / "tokens.json", capsys, monkeypatch)
 
 
+def test_the_directory_of_the_first_token_is_created(token, tmp_path):
+    token.file = tmp_path / "etc" / "chrysaetos" / "tokens.json"
+    assert (
+        f"created the directory {token.file.parent}"
+        in token("new", "a", "--allow", ALLOW, "--expires", "1d").err
+    )
+    assert "created" not in token("new", "b", "--allow", ALLOW, "--expires", "1d").err
+    assert [kept.name for kept in token.tokens] == ["a", "b"]
+    (tmp_path / "file").touch()
+    token.file = tmp_path / "file" / "etc" / "tokens.json"
+    assert "cannot be created" in token("new", "a", "--allow", ALLOW, "--expires", "1d", status=1).err
+    token.file = tmp_path / "none" / "tokens.json"
+    assert "cannot be written" in token("revoke", "a", status=1).err
+    assert not token.file.parent.exists()
+
+
 def test_a_new_token_is_printed_once_and_stored_as_a_hash(token):
     shown = token("new", "portal", "--allow", ALLOW, "--allow", "up", "--expires", "90d")
     secret = shown.out.strip()

@@ -165,6 +165,8 @@ def _add(options: argparse.Namespace) -> None:
     _save(registry.with_site(site), options)
     token = options.directory / options.token_file
     if not token.is_file():
+        if not Path(options.token_file).is_absolute():
+            token.parent.mkdir(parents=True, exist_ok=True)
         print(f"Put the token into {token}, readable only by Prometheus.")
     print("Then reload Prometheus: send it SIGHUP.")
 

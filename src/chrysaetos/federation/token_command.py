@@ -81,12 +81,24 @@ def run(options: argparse.Namespace) -> int:
     """
     action = {"new": _new, "list": _list, "revoke": _revoke, "rotate": _rotate}[options.token_action]
     try:
+        if action is _new:
+            _create_directory(options.tokens.parent)
         with nullcontext() if action is _list else lock_tokens(options.tokens):
             action(options, time.time())
     except ConfigError as error:
         print(f"chrysaetos federate token: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _create_directory(directory: Path) -> None:
+    if directory.exists():
+        return
+    try:
+        directory.mkdir(parents=True)
+    except OSError as error:
+        raise ConfigError(f"the directory {directory} cannot be created: {error.strerror}") from error
+    print(f"created the directory {directory}", file=sys.stderr)
 
 
 def _new(options: argparse.Namespace, now: float) -> None:
