@@ -53,6 +53,18 @@ def test_listings(call, path, pairs):
     assert (request.method, request.path, request.pairs) == ("GET", f"/api/v1/{path}", pairs)
 
 
+def test_a_server_may_ignore_the_limit():
+    for call in (
+        lambda c: c.series("up", limit=2),
+        lambda c: c.labels(limit=2),
+        lambda c: c.label_values("job", limit=2),
+    ):
+        found, _ = run(call, success(["a", "b", "c"]))
+        assert (found, found.warnings) == (["a", "b"], ["results truncated due to limit"])
+    found, _ = run(lambda c: c.metadata(limit=1), success({"a": [], "b": []}))
+    assert found == {"a": []}
+
+
 def test_a_listing_may_be_null_but_not_an_object():
     assert run(lambda c: c.labels(), success(None))[0] == []
     with pytest.raises(errors.NotPrometheus, match="does not contain a list"):

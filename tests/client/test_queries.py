@@ -189,6 +189,35 @@ def test_a_range_query():
     assert "gzip" in request.headers["accept-encoding"]
 
 
+SERIES = [{"metric": {"n": str(n)}, "values": [[0, "1"]]} for n in range(3)]
+TRUNCATED = ["results truncated due to limit"]
+
+
+@pytest.mark.parametrize(("limit", "count"), [(None, 3), (0, 3), (3, 3), (2, 2)])
+def test_a_server_may_ignore_the_limit(limit, count):
+    warnings = TRUNCATED if count == 2 else []
+    raw = [{"metric": series["metric"], "value": [0, "1"]} for series in SERIES]
+    found, _ = run(lambda c: c.query("up", limit=limit), result("vector", raw))
+    assert (len(found), found.warnings) == (count, warnings)
+    found, _ = run(lambda c: c.query_range("up", 0, 1, 1, limit=limit), result("matrix", SERIES))
+    assert (len(found), found.warnings) == (count, warnings)
+
+
+def test_a_limited_response_has_one_warning():
+    found, _ = run(
+        lambda c: c.query_range("up", 0, 1, 1, limit=2), result("matrix", SERIES, warnings=TRUNCATED)
+    )
+    assert (len(found), found.warnings) == (2, TRUNCATED)
+
+
+def test_the_limit_of_a_split_range_is_applied_to_the_merged_series():
+    replies = [result("matrix", SERIES), result("matrix", SERIES[::-1])]
+    found, _ = run(lambda c: c.query_range("up", 0, 1, 1, split=True, max_points=1, limit=2), *replies)
+    assert [series.labels["n"] for series in found] == ["0", "1"]
+    assert [len(series) for series in found] == [2, 2]
+    assert found.warnings == TRUNCATED
+
+
 def test_a_split_range_query():
     replies = [result("matrix", [{"metric": {}, "values": [[n, "1"]]}], warnings=["w"]) for n in range(3)]
     steps = []

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from chrysaetos.client.errors import NotPrometheus
 from chrysaetos.client.parameters import only_selector
+from chrysaetos.client.responses import truncate
 from chrysaetos.client.results import Listing
 
 if TYPE_CHECKING:
@@ -23,7 +24,14 @@ class Calls:
     _requester: Requester
 
     def _read_list(
-        self, path: str, parameters: Parameters, match: Selectors, timeout: float | None, *, form: bool
+        self,
+        path: str,
+        parameters: Parameters,
+        match: Selectors,
+        timeout: float | None,
+        *,
+        form: bool,
+        limit: int | None,
     ) -> Listing[Any]:
         payload = self._requester.read(
             path, parameters, query=only_selector(match), timeout=timeout, form=form
@@ -32,7 +40,7 @@ class Calls:
             return Listing([], payload.warnings, payload.infos)
         if not isinstance(payload.data, list):
             raise NotPrometheus(f"the response of {path} does not contain a list", status=200)
-        return Listing(payload.data, payload.warnings, payload.infos)
+        return Listing(truncate(payload.data, limit, payload.warnings), payload.warnings, payload.infos)
 
     def _read_object(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -47,7 +48,7 @@ class MetadataCalls(Calls):
             MetricsError: the call failed.
         """
         parameters = selector_parameters(match, start, end, limit)
-        return self._read_list(f"{API}/series", parameters, match, timeout, form=True)
+        return self._read_list(f"{API}/series", parameters, match, timeout, form=True, limit=limit)
 
     def labels(
         self,
@@ -71,7 +72,7 @@ class MetadataCalls(Calls):
             MetricsError: the call failed.
         """
         parameters = selector_parameters(match, start, end, limit)
-        return self._read_list(f"{API}/labels", parameters, match, timeout, form=True)
+        return self._read_list(f"{API}/labels", parameters, match, timeout, form=True, limit=limit)
 
     def label_values(
         self,
@@ -99,7 +100,7 @@ class MetadataCalls(Calls):
         """
         path = f"{API}/label/{quote(escape_label_name(label), safe='')}/values"
         return self._read_list(
-            path, selector_parameters(match, start, end, limit), match, timeout, form=False
+            path, selector_parameters(match, start, end, limit), match, timeout, form=False, limit=limit
         )
 
     def metadata(
@@ -116,7 +117,8 @@ class MetadataCalls(Calls):
             MetricsError: the call failed.
         """
         parameters = [*text_parameter("metric", metric), *limit_parameter(limit)]
-        return self._read_object(f"{API}/metadata", parameters, timeout)
+        found = self._read_object(f"{API}/metadata", parameters, timeout)
+        return dict(islice(found.items(), limit)) if limit else found
 
 
 def escape_label_name(label: str) -> str:

@@ -10,6 +10,7 @@ from chrysaetos.client.calls import API, Calls
 from chrysaetos.client.errors import InvalidArgument, NotPrometheus, UnexpectedResult
 from chrysaetos.client.parameters import limit_parameter, time_parameter
 from chrysaetos.client.range_splitting import merge, resolve_range_functions, split_range
+from chrysaetos.client.responses import truncate
 from chrysaetos.client.results import Matrix, Scalar, String, Vector
 from chrysaetos.client.series_checks import InvalidSeries, check_matrix, check_vector
 from chrysaetos.client.times import duration_milliseconds, milliseconds, seconds_text
@@ -66,7 +67,7 @@ class QueryCalls(Calls):
         payload = self._requester.read(
             f"{API}/query", parameters, query=query, timeout=timeout, form=True, compressed=False
         )
-        return _result(payload, query, Decimal if exact else float)
+        return _result(payload, query, Decimal if exact else float, limit)
 
     def query_vector(self, query: str, time: Time | None = None, **options: Any) -> Vector:
         """Evaluate an instant query whose result is a vector.
@@ -138,7 +139,7 @@ class QueryCalls(Calls):
             payload = self._requester.read(
                 f"{API}/query_range", parameters, query=text, timeout=timeout, form=True
             )
-            part = _result(payload, text, number)
+            part = _result(payload, text, number, limit if len(ranges) == 1 else None)
             if not isinstance(part, Matrix):
                 raise UnexpectedResult(f"expected a matrix, got a {part.type}", query=text)
             parts.append(part)
@@ -146,7 +147,7 @@ class QueryCalls(Calls):
                 progress(len(parts), len(ranges))
         if len(parts) == 1:
             return parts[0]
-        return merge(parts, number)
+        return merge(parts, number, limit)
 
     def _query_options(
         self, timeout: float | None, limit: int | None, lookback_delta: Duration | None
@@ -161,22 +162,22 @@ class QueryCalls(Calls):
         return parameters + limit_parameter(limit)
 
 
-def _result(payload: Payload, query: str, number: Number) -> Result:
-    result = _decoded(payload, query, number)
+def _result(payload: Payload, query: str, number: Number, limit: int | None) -> Result:
+    result = _decoded(payload, query, number, limit)
     result.restricted = payload.restricted
     return result
 
 
-def _decoded(payload: Payload, query: str, number: Number) -> Result:
+def _decoded(payload: Payload, query: str, number: Number, limit: int | None) -> Result:
     data = payload.data
     try:
         kind, raw = data["resultType"], data["result"]
         if kind == "vector":
             check_vector(raw, number)
-            return Vector(raw, number, payload.warnings, payload.infos)
+            return Vector(truncate(raw, limit, payload.warnings), number, payload.warnings, payload.infos)
         if kind == "matrix":
             check_matrix(raw, number)
-            return Matrix(raw, number, payload.warnings, payload.infos)
+            return Matrix(truncate(raw, limit, payload.warnings), number, payload.warnings, payload.infos)
         if kind == "scalar":
             return Scalar(raw, number, payload.warnings, payload.infos)
         if kind == "string":

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.client.errors import InvalidArgument
+from chrysaetos.client.responses import truncate
 from chrysaetos.client.results import Matrix
 from chrysaetos.client.times import seconds_text
 from chrysaetos.errors import QueryError
@@ -41,12 +42,13 @@ def split_range(start: int, end: int, step: int, max_points: int) -> Iterator[tu
         start = part_end + step
 
 
-def merge(parts: Sequence[Matrix], number: Number) -> Matrix:
+def merge(parts: Sequence[Matrix], number: Number, limit: int | None = None) -> Matrix:
     """Merge the results of all parts, with the series in the order of their labels, as Prometheus does.
 
     Args:
         parts: the results in order of time; their raw entries are reused and extended.
         number: the type of the numbers.
+        limit: the maximum number of series; None or 0 for no limit.
     """
     merged: dict[tuple[tuple[str, str], ...], dict[str, Any]] = {}
     for part in parts:
@@ -57,10 +59,11 @@ def merge(parts: Sequence[Matrix], number: Number) -> Matrix:
                 for kind in ("values", "histograms"):
                     if kind in series:
                         known.setdefault(kind, []).extend(series[kind])
+    warnings = list(dict.fromkeys(warning for part in parts for warning in part.warnings))
     result = Matrix(
-        [merged[key] for key in sorted(merged)],
+        truncate([merged[key] for key in sorted(merged)], limit, warnings),
         number,
-        list(dict.fromkeys(warning for part in parts for warning in part.warnings)),
+        warnings,
         list(dict.fromkeys(info for part in parts for info in part.infos)),
     )
     result.restricted = any(part.restricted for part in parts) or parts[0].restricted

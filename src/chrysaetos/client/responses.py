@@ -33,7 +33,7 @@ from chrysaetos.client.errors import (
 if TYPE_CHECKING:
     from chrysaetos.client.transport import Response
 
-__all__ = ["Payload", "decode", "retry_after"]
+__all__ = ["Payload", "decode", "retry_after", "truncate"]
 
 _MAX_EXCERPT = 200
 """Characters of an unknown body that an error shows."""
@@ -137,6 +137,23 @@ def decode(response: Response, *, path: str, query: str | None = None) -> Payloa
     if decoded.get("isPartial") is True:  # VictoriaMetrics' cluster
         warnings.append(_PARTIAL)
     return Payload(decoded.get("data"), warnings, _texts(decoded.get("infos")), restricted)
+
+
+def truncate(items: list[Any], limit: int | None, warnings: list[str]) -> list[Any]:
+    """Return at most ``limit`` items, and add Prometheus' warning if that removes some.
+
+    Older releases of Prometheus ignore the parameter ``limit``.
+
+    Args:
+        items: the items of the data.
+        limit: the maximum number; None or 0 for no limit.
+        warnings: the response's warnings.
+    """
+    if not limit or len(items) <= limit:
+        return items
+    if _TRUNCATED not in warnings:
+        warnings.append(_TRUNCATED)
+    return items[:limit]
 
 
 def _texts(annotations: Any) -> list[str]:
