@@ -10,6 +10,14 @@ from chrysaetos.cli.main import main
 
 HEAVY = ("requests", "keystoneauth1", "openstack", "cliff", "stevedore", "oslo_config", "keystone", "uvloop")
 
+VARIABLES = {
+    "OS_AUTH_URL": "http://127.0.0.1:1/v3",
+    "OS_USERNAME": "u",
+    "OS_PASSWORD": "p",
+    "OS_USER_DOMAIN_ID": "default",
+    "OS_PROJECT_ID": "p",
+}
+
 
 def loaded(*arguments):
     """Return the heavy packages that the command imports."""
@@ -23,6 +31,23 @@ def loaded(*arguments):
     return set(done.err.split())
 
 
+@pytest.mark.parametrize("arguments", [(), ("help",), ("--help",)])
+def test_the_help(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("usage: chrysaetos")
+    assert all(f"    {name} " in printed for name in module._COMMANDS)
+
+
+def test_the_help_of_a_command(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["help", "query"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: chrysaetos query")
+
+
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("scope", "up", "--project", "p")])
 def test_help_imports_no_heavy_package(arguments):
     assert loaded(*arguments) == set()
@@ -34,6 +59,16 @@ def test_the_help_of_a_command_imports_only_what_it_needs():
 
 def test_a_url_does_not_import_openstacksdk():
     assert "openstack" not in loaded("query", "up", "--url", "http://127.0.0.1:1", "--timeout", "0.1")
+
+
+def test_a_common_login_does_not_import_openstacksdk(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    assert loaded("help", "query") == {"cliff", "stevedore"}
+    imported = loaded("query", "up", "--timeout", "0.1")
+    assert "keystoneauth1" in imported
+    assert "openstack" not in imported
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch, capsys):

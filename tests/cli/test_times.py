@@ -18,6 +18,9 @@ NOON = 1_795_262_400.0
     [
         ("now", 0),
         ("-1h", -3600),
+        ("3h", -3 * 3600),
+        ("1h30m", -5400),
+        ("now-3h", -3 * 3600),
         ("now-2d", -2 * 86400),
         ("now - 2d", -2 * 86400),
         ("now+5m", 300),
@@ -77,9 +80,10 @@ def test_the_local_zone(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("yesterday", "is not a time; valid times are: now; -1h"),
+        ("yesterday", "is not a time; valid times are: now; 3h, -3h"),
         ("", "is not a time"),
-        ("1h", "is not a time"),
+        ("1x", "is not a time"),
+        ("0h", "is not a time"),
         ("-1x", "is not a time"),
         ("now-", "is not a time"),
         ("-30m1h", "is not a time"),

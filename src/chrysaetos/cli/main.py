@@ -108,6 +108,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0 for success, 1 for a failure, 2 for invalid arguments or configuration.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] in ([], ["help"]):
+        arguments = [*arguments[1:], "--help"]
     leading = _leading_options(arguments)
     arguments = arguments[len(leading) :]
     words = 2 if " ".join(arguments[:2]) in _COMMANDS else 1
@@ -169,6 +171,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     parser = argparse.ArgumentParser(
         prog="chrysaetos",
         description="Prometheus metrics of your OpenStack project, with your Keystone credentials.",
+        epilog="chrysaetos help COMMAND shows the options of a command.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)

@@ -30,7 +30,7 @@ __all__ = ["Instant", "Range"]
 
 _DEFAULT_POINTS = 250
 """The number of points of a range without a step: enough for a terminal."""
-_TIME_HELP = "such as now, -1h, now-2d, 2026-11-21T13:05:00Z, seconds since 1970"
+_TIME_HELP = "such as now, 1h or -1h (an hour ago), now-2d, 2026-11-21T13:05:00Z, seconds since 1970"
 
 
 class Instant(MetricsCommand, Lister):

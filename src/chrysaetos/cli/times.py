@@ -23,8 +23,8 @@ _ABSOLUTE = re.compile(
 _MAX_SECONDS = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 _ACCEPTED = (
-    "now; -1h, now-2d, now+5m (y, w, d, h, m, s, ms; 1h30m); 2026-11-21T13:05:00Z or +01:00; "
-    "'2026-11-21 13:05 Europe/Berlin' or 'local'; seconds since 1970"
+    "now; 3h, -3h and now-3h (three hours ago), now+5m (y, w, d, h, m, s, ms; 1h30m); "
+    "2026-11-21T13:05:00Z or +01:00; '2026-11-21 13:05 Europe/Berlin' or 'local'; seconds since 1970"
 )
 
 
@@ -65,6 +65,8 @@ def parse_time(text: str) -> TimeArgument:
                 f"{text!r} is after the year 9999: use seconds, not milliseconds"
             )
         return TimeArgument(seconds)
+    if length := _length(written):
+        return TimeArgument(-length, relative=True)
     if found := _RELATIVE.fullmatch(written):
         length = _length(found[2])
         if length is not None:
