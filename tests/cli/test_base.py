@@ -22,7 +22,9 @@ class Command(MetricsCommand):
 
 @pytest.fixture
 def command():
-    app: Any = SimpleNamespace(stderr=io.StringIO(), client_manager=SimpleNamespace(chrysaetos="client"))
+    app: Any = SimpleNamespace(
+        NAME="openstack", stderr=io.StringIO(), client_manager=SimpleNamespace(chrysaetos="client")
+    )
     return Command(app, None)
 
 
@@ -45,3 +47,9 @@ def test_the_client_comes_from_the_program(command):
 def test_notes_go_to_standard_error(command):
     command.write_notes("one", "two")
     assert command.app.stderr.getvalue() == "one\ntwo\n"
+
+
+def test_openstackclient_names_the_plugin_in_the_help(command):
+    assert "provided by the chrysaetos plugin" in command.get_parser("openstack metric test").format_help()
+    command.app.NAME = "chrysaetos"
+    assert "plugin" not in command.get_parser("chrysaetos test").format_help()

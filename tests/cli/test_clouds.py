@@ -10,8 +10,9 @@ import pytest
 import yaml
 from openstack.config.loader import OpenStackConfig
 
-from chrysaetos.cli.clouds import create_client, find_region, openstackclient_region
+from chrysaetos.cli.clouds import find_region, openstackclient_region
 from chrysaetos.cli.errors import CredentialsError
+from chrysaetos.cli.regions import create_client
 
 AUTH = {"auth_url": "http://127.0.0.1:1/v3", "username": "a", "password": "b", "user_domain_id": "default"}
 

@@ -38,7 +38,7 @@ def test_the_help(arguments, capsys):
     assert ended.value.code == 0
     printed = capsys.readouterr().out
     assert printed.startswith("usage: chrysaetos")
-    assert all(f"    {name} " in printed for name in module._COMMANDS)
+    assert all(f"    {name}" in printed for name in module._COMMANDS)
 
 
 def test_the_help_of_a_command(capsys):

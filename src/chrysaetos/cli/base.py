@@ -36,6 +36,11 @@ class MetricsCommand(Command):
         client: MetricsClient = self.app.client_manager.chrysaetos
         return client
 
+    def get_epilog(self) -> str:
+        """Return the last line of the help. cliff would search all installed distributions for it."""
+        plugin = "This command is provided by the chrysaetos plugin."
+        return "" if self.app.NAME == "chrysaetos" else plugin
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Return the parser of the command's arguments."""
         parser = super().get_parser(prog_name)

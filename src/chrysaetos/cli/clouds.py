@@ -11,16 +11,13 @@ from openstack.config.loader import OpenStackConfig
 from openstack.exceptions import SDKException
 
 from chrysaetos.cli.errors import CredentialsError
-from chrysaetos.client import MetricsClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from openstack.config.cloud_region import CloudRegion
 
-__all__ = ["SERVICE_TYPE", "create_client", "find_region", "openstackclient_region"]
-
-SERVICE_TYPE = "metric-storage"
+__all__ = ["find_region", "openstackclient_region"]
 
 _CONNECTION_SETTINGS = frozenset(
     {"auth_type", "region_name", "interface", "cacert", "cert", "key", "insecure", "cloud"}
@@ -71,26 +68,6 @@ def _region(config: Callable[[], OpenStackConfig], **settings: Any) -> CloudRegi
     except (SDKException, ClientException, TypeError) as error:
         # TypeError: some plugins of keystoneauth1 do not check for missing arguments.
         raise CredentialsError(f"invalid credentials: {error}") from error
-
-
-def create_client(
-    region: CloudRegion, *, endpoint: str | None = None, timeout: float = 60.0
-) -> MetricsClient:
-    """Return a client of a cloud's region.
-
-    Args:
-        region: the cloud and region.
-        endpoint: a URL to use instead of the catalog's.
-        timeout: seconds for a call.
-    """
-    interface = region.get_interface(SERVICE_TYPE) or "public"
-    return MetricsClient(
-        region.get_session(),
-        interface=interface if isinstance(interface, str) else interface[0],
-        region_name=region.get_region_name(SERVICE_TYPE) or None,
-        timeout=timeout,
-        endpoint_override=endpoint or region.get_endpoint(SERVICE_TYPE),
-    )
 
 
 def _prompt(prompt: str | None = None) -> str:

@@ -60,8 +60,6 @@ def _create_command(
 ) -> tuple[Command, argparse.ArgumentParser]:
     app: Any = console
     created = command(app, None)
-    # Otherwise cliff searches all distributions to name the plugin's in the help.
-    created.app_dist_name = "chrysaetos"
     parser = created.get_parser(f"{Console.NAME} {name}")
     # The many options for credentials are in the help; in the usage line they would hide the error.
     usage = parser.format_usage().removeprefix("usage: ").rstrip().replace("%", "%%")

@@ -1,7 +1,7 @@
 """Endpoint and credentials of the commands of ``chrysaetos``.
 
-openstacksdk reads clouds.yaml and the variables ``OS_*``, as for every OpenStack command. It takes half a
-second to import, so it is imported only when Keystone is used.
+Clouds are found as for every OpenStack command, in clouds.yaml and the variables ``OS_*``. openstacksdk
+is slow to import, so it reads only what ``regions`` does not.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.cli.errors import CredentialsError
+from chrysaetos.cli.regions import create_client, find_common_region
 from chrysaetos.cli.times import parse_duration
 from chrysaetos.client import MetricsClient
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     import argparse
 
     from keystoneauth1.access import AccessInfo
-    from openstack.config.cloud_region import CloudRegion
+
+    from chrysaetos.cli.regions import Region
 
 __all__ = ["Connections", "add_options"]
 
@@ -123,8 +125,6 @@ class Connections:
         """
         options, url = self.options, self._url
         if url is None:
-            from chrysaetos.cli.clouds import create_client  # noqa: PLC0415  # slow to import
-
             return create_client(self.region, endpoint=options.os_endpoint_override, timeout=options.timeout)
         user, password = _login(options.user)
         return MetricsClient.direct(
@@ -143,17 +143,20 @@ class Connections:
             self.chrysaetos.close()
 
     @cached_property
-    def region(self) -> CloudRegion:
+    def region(self) -> Region:
         """The cloud and region of the options, the variables and clouds.yaml.
 
         Raises:
             CredentialsError: no cloud is configured, or a setting is missing.
         """
-        from chrysaetos.cli.clouds import find_region  # noqa: PLC0415  # slow to import
-
         names = [name.replace("-", "_") for name, _, _ in _KEYSTONE]
         given = {name: getattr(self.options, f"os_{name}") for name in names}
-        return find_region({**given, "insecure": self.options.insecure})
+        settings = {**given, "insecure": self.options.insecure}
+        if common := find_common_region(settings):
+            return common
+        from chrysaetos.cli.clouds import find_region  # noqa: PLC0415  # slow to import
+
+        return find_region(settings)
 
     @property
     def auth_ref(self) -> AccessInfo | None:

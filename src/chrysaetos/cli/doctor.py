@@ -12,6 +12,7 @@ from keystoneauth1 import exceptions as keystone
 
 from chrysaetos.cli.base import MetricsCommand
 from chrysaetos.cli.errors import CredentialsError
+from chrysaetos.cli.regions import create_client
 from chrysaetos.cli.times import rfc3339
 from chrysaetos.cli.whoami import describe_access
 from chrysaetos.client import errors
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from keystoneauth1.access import AccessInfo
-    from openstack.config.cloud_region import CloudRegion
 
+    from chrysaetos.cli.regions import Region
     from chrysaetos.client import MetricsClient
 
 __all__ = ["Doctor", "Finding"]
@@ -102,7 +103,7 @@ class _Checks:
     def __init__(self, app: Any) -> None:
         self._app = app
         self._direct = bool(getattr(app.client_manager, "direct", False))
-        self._region: CloudRegion
+        self._region: Region
         self._access: AccessInfo
         self._client: MetricsClient
 
@@ -132,9 +133,9 @@ class _Checks:
         if self._direct:
             self._client = self._app.client_manager.chrysaetos
             return f"{self._client.endpoint} without Keystone", ""
-        from chrysaetos.cli.clouds import create_client, openstackclient_region  # noqa: PLC0415  # half a second
-
         if hasattr(self._app, "cloud_config"):
+            from chrysaetos.cli.clouds import openstackclient_region  # noqa: PLC0415  # slow to import
+
             self._region = openstackclient_region(self._app)
             self._client = create_client(self._region)
         else:

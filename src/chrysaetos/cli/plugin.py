@@ -35,7 +35,7 @@ def make_client(instance: Any) -> MetricsClient:
     Args:
         instance: openstackclient's client manager.
     """
-    from chrysaetos.cli.clouds import create_client  # noqa: PLC0415  # only this plugin's commands need it
+    from chrysaetos.cli.regions import create_client  # noqa: PLC0415  # only this plugin's commands need it
 
     return create_client(instance.sdk_connection.config)
 
