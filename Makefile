@@ -23,7 +23,7 @@ RELEASES = $(CLOUDKITTY:%=cloudkitty-%) $(WATCHER:%=watcher-%)
 export CHRYSAETOS_CLOUDKITTY := $(CLOUDKITTY)
 export CHRYSAETOS_WATCHER := $(WATCHER)
 SERVERS := prometheus:prometheus promtool:prometheus memcached:memcached victoria-metrics:victoria-metrics \
-    haproxy:haproxy curl:curl
+    haproxy:haproxy nginx:nginx-light curl:curl
 # The tests that run on every Python of the machine.
 PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http/server property))
 

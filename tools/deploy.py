@@ -5,6 +5,7 @@ python -m tools.deploy
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -21,13 +22,15 @@ FOLDER = Path(__file__).parents[1] / "deploy"
 
 
 def deploy_files() -> list[File]:
-    """Return the files for a cloud with two gateways."""
+    """Return the files for a cloud with two gateways, for both load balancers."""
     settings = Settings(
         keystone_url="https://cloud.example/identity",
         public_url="https://cloud.example/metric-storage",
         gateways=("192.0.2.11:8042",),
     )
-    return installation_files(settings, PurePosixPath("/etc/chrysaetos"), "CHANGE-THIS")
+    both = (settings, replace(settings, proxy="nginx"))
+    files = [installation_files(each, PurePosixPath("/etc/chrysaetos"), "CHANGE-THIS") for each in both]
+    return list({file.name: file for file in (*files[1], *files[0])}.values())
 
 
 if __name__ == "__main__":

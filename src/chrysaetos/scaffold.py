@@ -158,7 +158,9 @@ def write_files(directory: Path, files: Sequence[File], *, force: bool, update: 
     written = list(changed)
     if update:
         hashes = {**_read_manifest(directory), **{file.name: _hash(file.text.encode()) for file in files}}
-        written.append(File(MANIFEST, json.dumps(hashes, indent=2) + "\n"))
+        # A guess of a secret can be verified with a hash.
+        mode = 0o600 if any(file.mode is not None for file in files) else None
+        written.append(File(MANIFEST, json.dumps(hashes, indent=2) + "\n", mode=mode))
     try:
         directory.mkdir(parents=True, exist_ok=True)
         _replace(directory, written)

@@ -92,6 +92,29 @@ class InstalledHAProxy(Server):
             return False
 
 
+class InstalledNginx(InstalledHAProxy):
+    """nginx with the file that ``gateway init`` wrote."""
+
+    name: ClassVar[str] = "nginx"
+
+    @property
+    def config(self) -> Path:
+        return self.directory / "nginx.conf"
+
+    def prepare(self) -> None:
+        temporary = " ".join(
+            f"{kind}_temp_path {self.directory}/{kind};"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        self.config.write_text(
+            f"daemon off; pid {self.directory}/pid; error_log stderr; events {{}}\n"
+            f"http {{ access_log off; {temporary} include {self.directory}/nginx/metric-storage.conf; }}\n"
+        )
+
+    def command(self) -> list[str]:
+        return ["/usr/sbin/nginx", "-e", "stderr", "-c", str(self.config)]
+
+
 class Monitoring(Prometheus):
     """A Prometheus with the scrape job and the alerts that ``gateway init`` wrote, with short intervals."""
 
@@ -185,6 +208,25 @@ def test_a_tenant_reads_its_metrics_through_the_catalog_tls_and_the_path(running
     assert tenants_series(answer) == {"a1", "a2"}
     assert tenants_series(running.query(running.people.b, "cpu")) == {"b1", "b2"}
     assert seconds < 120
+
+
+def test_nginx_serves_the_same(running: Installation, tmp_path: Path) -> None:
+    port = free_port()
+    url = f"https://localhost:{port}"
+    running.init("--proxy", "nginx", "--public-url", f"{url}{PATH}", directory=tmp_path)
+    token = IdentityApi(running.keystone.url, running.keystone.admin_password).token(running.people.a.auth())
+    with InstalledNginx(tmp_path, port, running.ca), requests.Session() as session:
+        session.verify, session.trust_env = str(running.ca), False
+        session.headers["X-Auth-Token"] = token
+        answer = session.get(f"{url}{PATH}/api/v1/query", params={"query": "count by (vm) (cpu)"}, timeout=5)
+        assert {one["metric"]["vm"] for one in answer.json()["data"]["result"]} == {"a1", "a2"}
+        # The gateway itself rejects these, not nginx, which must not change them.
+        odd = session.get(f"{url}{PATH}/api/v1/query?query=up&query=up", timeout=5)
+        assert (odd.status_code, odd.json()["errorType"]) == (400, "bad_data")
+        large = session.post(f"{url}{PATH}/api/v1/query", data={"query": "x" * 2**20}, timeout=5)
+        assert large.status_code == 413, large.text
+        assert large.json()["status"] == "error"
+        assert session.get(f"{url}/api/v1/query?query=cpu", timeout=5).status_code == 404
 
 
 def test_the_certificate_is_verified(running: Installation) -> None:

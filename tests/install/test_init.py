@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 
@@ -193,7 +194,13 @@ def test_with_system_the_user_gets_the_configuration_and_systemd_the_units(init,
 
     monkeypatch.setattr(module, "UNIT_DIRECTORY", str(tmp_path / "units"))
     monkeypatch.setattr(module, "create_user", create_user)
-    assert init("--system", "--system-user", "metrics").status == 0
+    before = os.umask(0o077)
+    try:
+        assert init("--system", "--system-user", "metrics").status == 0
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new" / "prometheus").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "new" / ".written.json").stat().st_mode & 0o777 == 0o600
     unit = (tmp_path / "units" / "chrysaetos-gateway.service").read_text()
     assert "User=metrics" in unit
     assert not (tmp_path / "new" / "systemd").exists()

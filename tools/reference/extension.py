@@ -28,6 +28,7 @@ def write_pages(folder: Path) -> None:
         folder: the documentation's sources.
     """
     fragments = {
+        "alerts": telemetry.render_alerts(),
         "audit": telemetry.render_audit(),
         "errors": messages.render(),
         "http-api": http_api.render(),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+import yaml
 from tools.reference.rst import escaped, heading, literal, table
 
 from chrysaetos.gateway.build import build
@@ -20,7 +22,7 @@ from chrysaetos.usage.snapshot import LABELS, METRICS, Health
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
-__all__ = ["gateway_metrics", "render_audit", "render_metrics"]
+__all__ = ["gateway_metrics", "render_alerts", "render_audit", "render_metrics"]
 
 Row = tuple[str, str, Iterable[str], str]
 
@@ -42,6 +44,23 @@ tokens_file = {tokens}
 def render_audit() -> str:
     """Return the table of the audit's fields."""
     return table(("Field", "Meaning"), [(literal(name), meaning) for name, meaning in FIELDS.items()])
+
+
+def render_alerts() -> str:
+    """Return the table of the alerts for the gateway."""
+    text = (resources.files("chrysaetos.install") / "templates" / "alerts.yml").read_text(encoding="utf-8")
+    rules = [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+    rows = (
+        (
+            literal(rule["alert"]),
+            rule["labels"]["severity"],
+            rule.get("for", "at once"),
+            literal(rule["expr"]),
+            escaped(rule["annotations"]["description"]),
+        )
+        for rule in rules
+    )
+    return table(("Alert", "Severity", "After", "Expression", "What to do"), rows)
 
 
 def render_metrics() -> str:

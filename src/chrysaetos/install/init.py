@@ -106,7 +106,10 @@ class _Run:
     def run(self) -> int:
         """Write the files and register the gateway."""
         options, settings = self._options, self._settings
-        group = create_user(settings.system_user) if self._system else None
+        group = None
+        if self._system:
+            group = create_user(settings.system_user)
+            os.umask(0o022)  # the gateway and Prometheus read files in the new directories
         files = installation_files(
             settings,
             self._directory,

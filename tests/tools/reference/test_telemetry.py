@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tools.reference.telemetry import gateway_metrics, render_metrics
+from tools.reference.telemetry import gateway_metrics, render_alerts, render_metrics
 
 SOURCE = Path(__file__).parents[3] / "src" / "chrysaetos"
 
@@ -27,3 +27,11 @@ def test_each_metric_has_a_text_and_is_listed_once():
     rows = gateway_metrics()
     assert all(text for _, _, _, text in rows)
     assert len({name for name, *_ in rows}) == len(rows)
+
+
+def test_each_alert_is_on_the_page_with_its_expression():
+    page = render_alerts()
+    assert "``ChrysaetosGatewayDown``" in page
+    assert '``up{job="chrysaetos"} == 0``' in page
+    source = (SOURCE / "install" / "templates" / "alerts.yml").read_text()
+    assert page.count("``Chrysaetos") == len(re.findall(r"- alert:", source))
