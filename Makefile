@@ -132,8 +132,9 @@ bench-watcher: .venvs/watcher-17/made
 	@tools/need.sh prometheus:prometheus promtool:prometheus
 	.venvs/watcher-17/bin/python -W ignore -m bench.watcher
 
-# The samples of configuration and policy, and deploy/, generated from the code. A test fails if they are out of date.
+# The samples of configuration and policy, deploy/, and the dashboards, generated from the code. A test fails if they are out of date.
 samples: $(VENV)/dev
+	$(BIN)/python -m tools.dashboards
 	$(BIN)/python -m tools.deploy
 	$(BIN)/oslo-config-generator --namespace chrysaetos --output-file etc/aetos.conf.sample
 	$(BIN)/oslopolicy-sample-generator --namespace chrysaetos --output-file etc/policy.yaml.sample

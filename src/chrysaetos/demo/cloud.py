@@ -227,6 +227,7 @@ class Cloud:
             used = wave(resource, mean)
             resident = wave(f"{resource}/memory", memory * 0.5, swing=0.2, ripple=0.1)
             traffic = {way: wave(f"{resource}/{way}", 2e5) for way in ("incoming", "outgoing")}
+            transfers = {way: wave(f"{resource}/{way}", 5e5) for way in ("read", "write")}
             libvirt_name = f"instance-{index * len(_SERVERS) + number + 1:08x}"
             common = {
                 "project": tenant.project_id,
@@ -250,6 +251,10 @@ class Cloud:
                 *(
                     (f"network.{way}.bytes", "unknown", "B", _whole(traffic[way], self._start))
                     for way in traffic
+                ),
+                *(
+                    (f"disk.device.{way}.bytes", "unknown", "B", _whole(transfers[way], self._start))
+                    for way in transfers
                 ),
             )
             for counter, kind, unit, value in meters:
