@@ -13,7 +13,7 @@ from oslo_config import cfg, iniparser
 from chrysaetos.errors import ConfigError
 from chrysaetos.install import answers
 from chrysaetos.install.files import CONFIG, installation_files, next_steps
-from chrysaetos.install.register import admin_session, register
+from chrysaetos.install.register import admin_region, register
 from chrysaetos.install.review import Review
 from chrysaetos.install.system import UNIT_DIRECTORY, create_user
 from chrysaetos.scaffold import File, find_changes, write_files
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     except ConfigError as error:
         print(f"chrysaetos gateway init: {error}", file=sys.stderr)
     except (EOFError, KeyboardInterrupt):
-        print("\nNothing was written.", file=sys.stderr)
+        print("\nchrysaetos gateway init: interrupted", file=sys.stderr)
     return 1
 
 
@@ -127,8 +127,8 @@ class _Run:
         for name in review.kept:
             print(f"kept as it is: {self._directory / name}")
         if options.register:
-            session = admin_session(options.os_cloud, os.environ)
-            for line in register(settings, self._password, session, self._confirm_or_yes):
+            region = admin_region(options.os_cloud, os.environ)
+            for line in register(settings, self._password, region, self._confirm_or_yes):
                 print(f"Keystone: {line}")
         print(next_steps(settings, self._directory, system=self._system, registered=options.register))
         return 1 if review.kept and not (self._interactive or options.yes) else 0

@@ -2,78 +2,63 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
-from keystoneauth1 import loading
 from keystoneauth1.adapter import Adapter
 from keystoneauth1.exceptions import ClientException, Unauthorized
 from keystoneauth1.identity.v3 import Password
 from keystoneauth1.session import Session
 
+from chrysaetos.cli.errors import CredentialsError
+from chrysaetos.cli.regions import SERVICE_TYPE, find_common_region
 from chrysaetos.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from chrysaetos.cli.regions import Region
     from chrysaetos.install.settings import Settings
 
-__all__ = ["INTERFACES", "admin_session", "register"]
+__all__ = ["admin_region", "register"]
 
-INTERFACES = ("public", "internal")
-_SERVICE_TYPE = "metric-storage"
+_INTERFACES = ("public", "internal")
 _TIMEOUT = 30.0
 
 
-def admin_session(cloud: str | None, environment: Mapping[str, str]) -> Session:
-    """Return a session of the administrator.
+def admin_region(cloud: str | None, environ: Mapping[str, str]) -> Region:
+    """Return the cloud and region with the administrator's credentials.
 
     Args:
         cloud: the name of a cloud in clouds.yaml; None to use the variables ``OS_*`` alone.
-        environment: the variables.
+        environ: the variables.
 
     Raises:
         ConfigError: credentials are missing or invalid.
     """
+    if not cloud and "OS_AUTH_URL" not in environ:
+        raise ConfigError("--register: source an administrator's openrc file, or use --os-cloud")
+    region = find_common_region({"cloud": cloud}, environ)
+    if region is not None:
+        return region
     try:
-        if cloud:
-            return _session_of_cloud(cloud)
-        loader: Any = loading.get_plugin_loader(environment.get("OS_AUTH_TYPE") or "password")
-        auth = loader.load_from_options_getter(
-            lambda option: environment.get(f"OS_{option.dest.upper()}") or None
-        )
-    except ClientException as error:
-        raise ConfigError(
-            f"--register: {error}. Source an administrator's openrc file, or use --os-cloud"
-        ) from error
-    return Session(auth, verify=environment.get("OS_CACERT") or True, timeout=_TIMEOUT)
+        from chrysaetos.cli.clouds import find_region  # noqa: PLC0415  # openstacksdk is not in [gateway]
 
-
-def _session_of_cloud(cloud: str) -> Session:
-    try:
-        from openstack.config import OpenStackConfig  # noqa: PLC0415  # not a part of [gateway]
-        from openstack.exceptions import SDKException  # noqa: PLC0415  # not a part of [gateway]
+        return find_region({"cloud": cloud})
     except ModuleNotFoundError as error:
         raise ConfigError(
-            "--os-cloud needs openstacksdk: pip install 'chrysaetos[cli]', or source an openrc file"
+            "--register: this kind of credentials needs openstacksdk: pip install 'chrysaetos[cli]'"
         ) from error
-    try:
-        session: Session = OpenStackConfig().get_one(cloud=cloud).get_session()
-    except SDKException as error:
-        raise ConfigError(f"--os-cloud {cloud}: {error}") from error
-    session.timeout = _TIMEOUT
-    return session
+    except CredentialsError as error:
+        raise ConfigError(f"--register: {error}") from error
 
 
-def register(
-    settings: Settings, password: str, session: Session, confirm: Callable[[str], bool]
-) -> list[str]:
+def register(settings: Settings, password: str, region: Region, confirm: Callable[[str], bool]) -> list[str]:
     """Create what is missing in Keystone. It can be repeated.
 
     Args:
         settings: the names of user and region, and the public URL.
         password: the password of the service user.
-        session: the session of an administrator.
+        region: the cloud and region with the administrator's credentials.
         confirm: asks whether an endpoint with another URL may be changed.
 
     Returns:
@@ -82,9 +67,18 @@ def register(
     Raises:
         ConfigError: Keystone rejects a request, or the user exists with another password.
     """
-    interface = os.environ.get("OS_INTERFACE") or "public"
-    keystone = _Keystone(Adapter(session, service_type="identity", interface=interface, version="3"))
     try:
+        session = region.get_session()
+        session.timeout = _TIMEOUT
+        keystone = _Keystone(
+            Adapter(
+                session,
+                service_type="identity",
+                interface=region.get_interface("identity"),
+                region_name=region.get_region_name("identity"),
+                version="3",
+            )
+        )
         _register_user(settings, password, keystone)
         _register_endpoints(settings, keystone, confirm)
     except ClientException as error:
@@ -114,8 +108,8 @@ def _register_user(settings: Settings, password: str, keystone: _Keystone) -> No
 
 
 def _register_endpoints(settings: Settings, keystone: _Keystone, confirm: Callable[[str], bool]) -> None:
-    service = keystone.find_or_create("services", {"type": _SERVICE_TYPE}, {"name": "aetos"})
-    for interface in INTERFACES:
+    service = keystone.find_or_create("services", {"type": SERVICE_TYPE}, {"name": "aetos"})
+    for interface in _INTERFACES:
         key = {"service_id": service, "interface": interface, "region_id": settings.region}
         found = keystone.find("endpoints", key)
         if found is None:
