@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from chrysaetos.install.files import installation_files
+from chrysaetos.install.files import DASHBOARD, installation_files
 from chrysaetos.install.settings import Settings
 from chrysaetos.scaffold import write_files
 
@@ -22,7 +22,10 @@ FOLDER = Path(__file__).parents[1] / "deploy"
 
 
 def deploy_files() -> list[File]:
-    """Return the files for a cloud with two gateways, for both load balancers."""
+    """Return the files for a cloud with two gateways and both load balancers, without the dashboard.
+
+    The dashboard is the same for every installation.
+    """
     settings = Settings(
         keystone_url="https://cloud.example/identity",
         public_url="https://cloud.example/metric-storage",
@@ -30,7 +33,8 @@ def deploy_files() -> list[File]:
     )
     both = (settings, replace(settings, proxy="nginx"))
     files = [installation_files(each, PurePosixPath("/etc/chrysaetos"), "CHANGE-THIS") for each in both]
-    return list({file.name: file for file in (*files[1], *files[0])}.values())
+    by_name = {file.name: file for file in (*files[1], *files[0])}
+    return [file for name, file in by_name.items() if name != DASHBOARD]
 
 
 if __name__ == "__main__":

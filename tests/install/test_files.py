@@ -66,6 +66,10 @@ def test_the_socket_is_for_the_proxy_on_this_machine(files):
     assert "SocketGroup" not in on_tcp
 
 
+def test_the_dashboard_shows_the_gateway(files):
+    assert "chrysaetos_build_info" in files()["grafana/gateway.json"]
+
+
 def test_the_proxy_uses_all_gateways(files):
     others = ("192.0.2.2:8042", "192.0.2.3:8042")
     haproxy = files(gateways=others, listen="192.0.2.1:8042")["haproxy/haproxy.cfg"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from chrysaetos.dashboards import GATEWAY, load_dashboard
 from chrysaetos.scaffold import File, fill_template
 
 if TYPE_CHECKING:
@@ -13,11 +14,12 @@ if TYPE_CHECKING:
 
     from chrysaetos.install.settings import Settings
 
-__all__ = ["CONFIG", "POLICY", "REGISTRATION", "UNITS", "installation_files", "next_steps"]
+__all__ = ["CONFIG", "DASHBOARD", "POLICY", "REGISTRATION", "UNITS", "installation_files", "next_steps"]
 
 CONFIG = "aetos.conf"
 POLICY = "policy.yaml"
 REGISTRATION = "keystone.sh"
+DASHBOARD = "grafana/gateway.json"
 HAPROXY = "haproxy/haproxy.cfg"
 NGINX = "nginx/metric-storage.conf"
 UNITS = ("chrysaetos-gateway.service", "chrysaetos-gateway.socket")
@@ -45,6 +47,7 @@ def installation_files(
         File(REGISTRATION, _fill(REGISTRATION, values)),
         File("prometheus/scrape.yml", _fill("scrape.yml", values)),
         File("prometheus/alerts.yml", _fill("alerts.yml", values)),
+        File(DASHBOARD, load_dashboard(GATEWAY)),
         *(File(f"{units}/{name}", _fill(name, values)) for name in UNITS),
     ]
     if settings.proxy == "haproxy":
@@ -82,7 +85,10 @@ def next_steps(settings: Settings, directory: Path, *, system: bool, registered:
     if settings.proxy == "nginx":
         config = directory / NGINX
         steps.append(f"Include {config} in nginx, with {settings.certificate}: nginx -t checks it")
-    steps.append(f"Monitor the gateway: add the files in {directory / 'prometheus'} to Prometheus")
+    steps.append(
+        f"Monitor the gateway: add the files in {directory / 'prometheus'} to Prometheus, "
+        f"and {directory / DASHBOARD} to Grafana"
+    )
     return "\n".join(("Next:", *(f"{number}. {step}" for number, step in enumerate(steps, start=1))))
 
 
