@@ -76,7 +76,7 @@ class TrustedProxies:
         Args:
             address: the address, "" for the peer of a Unix socket.
         """
-        return self._includes(parse_address(address.partition("%")[0])) if address else self.unix
+        return self._includes(parse_address(address)) if address else self.unix
 
     def find_client(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         """Return the client's address in a request of a trusted proxy.

@@ -62,8 +62,7 @@ class ProxiedConnection(ClientConnection):
         if header.source is not None:
             self._client = header.source
             self._believed = self._proxies.trusts(header.source[0])
-        if len(received) > header.length:
-            super().data_received(received[header.length :])
+        super().data_received(received[header.length :])
 
     def _client_of(self, head: Head | None) -> tuple[str, int] | None:
         """Return the address of the client that sent a request; its port is 0 if a header names it."""
