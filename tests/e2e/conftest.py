@@ -16,6 +16,7 @@ from tests.e2e.oracle import Oracle
 from tests.e2e.stack import Stores, Tokens, Window, create_people, exemplar_target, store_text
 from tests.e2e.without_scoping import Unscoped
 
+from chrysaetos.demo.cloud import Cloud, Tenant
 from chrysaetos.demo.exporter import Exporter
 from chrysaetos.demo.gateway import Gateway
 from chrysaetos.demo.identities import IdentityApi
@@ -200,6 +201,19 @@ def gateway_ab(gateway_for: GatewayFor, stores: Stores) -> Gateway:
 def gateway_a(gateway_for: GatewayFor, stores: Stores) -> Gateway:
     """The gateway over store A."""
     return gateway_for(stores.a)
+
+
+@pytest.fixture(scope="session")
+def gateway_demo(
+    servers: ExitStack, gateway_for: GatewayFor, people: People, tmp_path_factory: pytest.TempPathFactory
+) -> Gateway:
+    """The gateway over a Prometheus with samples of the demo for A and B, from now - 30 min to now + 2 h."""
+    now = int(time.time())
+    tenants = [Tenant(one.user, str(one.project_id), one.user_id) for one in (people.a, people.b)]
+    store = _prometheus(tmp_path_factory.mktemp("demo"))
+    store.backfill(Cloud(tenants, now).history(now - 1800, now + 7200, 60))
+    _enter(servers, store)
+    return gateway_for(store)
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import socket
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +18,7 @@ from tests.e2e.asking import basic
 from tests.e2e.test_endpoints import Ruled
 
 from chrysaetos.dashboards import GATEWAY, LIBVIRT_RULES, load_libvirt_rules
-from chrysaetos.demo.cloud import Cloud, Family, Series, Target, Tenant
+from chrysaetos.demo.cloud import Family, Series, Target
 from chrysaetos.demo.exporter import Exporter
 from chrysaetos.demo.processes import LOOPBACK, free_port, wait_for
 from chrysaetos.demo.prometheus import Prometheus
@@ -32,8 +34,7 @@ if TYPE_CHECKING:
     Measured = tuple[Gateway, int]
 
 MIB = 2**20
-LABELS = "libvirt_*:project_id, openstack_neutron_floating_ip:project_id, openstack_*:tenant_id"
-"""The option of the how-to guide."""
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "grafana.md"
 
 
 def result(server: Any, expression: str, account: Account | None = None) -> list[dict[str, Any]]:
@@ -121,19 +122,6 @@ def projects(people: People) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def demo(
-    servers: ExitStack, gateway_for: GatewayFor, people: People, tmp_path_factory: pytest.TempPathFactory
-) -> Gateway:
-    """The gateway over a Prometheus with an hour of the demo's samples, for A and B."""
-    now = int(time.time())
-    tenants = [Tenant(one.user, str(one.project_id), one.user_id) for one in (people.a, people.b)]
-    store = Prometheus(tmp_path_factory.mktemp("demo"))
-    store.backfill(Cloud(tenants, now).history(now - 1800, now + 1800, 60))
-    servers.enter_context(store)
-    return gateway_for(store)
-
-
-@pytest.fixture(scope="module")
 def exporters(
     servers: ExitStack,
     gateway_for: GatewayFor,
@@ -149,7 +137,8 @@ def exporters(
     servers.enter_context(store)
     recorded = 'count_over_time(libvirt_domain_info_cpu_time_seconds_total{project_id!=""}[20s]) > 12'
     assert wait_for(lambda: len(result(store, recorded)) == len(projects), timeout=30)
-    return gateway_for(store, prometheus={"metric_label_names": LABELS})
+    (labels,) = re.findall(r"^    metric_label_names = (.+)$", GUIDE.read_text(), re.MULTILINE)
+    return gateway_for(store, prometheus={"metric_label_names": labels})
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +173,11 @@ def monitored(
     return store
 
 
-VMS = [("demo", "vms-ceilometer"), ("exporters", "vms-libvirt"), ("exporters", "vms-openstack-exporter")]
+VMS = [
+    ("gateway_demo", "vms-ceilometer"),
+    ("exporters", "vms-libvirt"),
+    ("exporters", "vms-openstack-exporter"),
+]
 
 
 @pytest.mark.parametrize(("source", "name"), VMS)

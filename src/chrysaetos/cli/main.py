@@ -53,6 +53,7 @@ _COMMANDS = {
     "explain": _metrics("show the query that the gateway sends upstream, and why", "whoami", "Explain"),
     "whoami": _metrics("show your identity and access as the gateway sees them", "whoami", "Whoami"),
     "doctor": _metrics("check the requirements of a query, and give advice", "doctor", "Doctor"),
+    "grafana": _metrics("create a Grafana data source and dashboards of your project", "grafana", "Grafana"),
     "demo": _Command(
         "run Keystone, Prometheus, sample tenants and the gateway on this machine",
         "chrysaetos.demo.main",

@@ -111,6 +111,10 @@ def render_commands(directory: Path, identities: Identities, *, keystone_url: st
             [
                 ("check the setup", own(first, "doctor")),
                 ("plot the vCPU usage of its servers", own(first, f"range '{cpu}' --start -3h --plot")),
+                (
+                    "write a Grafana data source and dashboards",
+                    own(first, f"grafana --yes {shlex.quote(str(directory / 'grafana'))}"),
+                ),
                 ("show how the gateway rewrites a query", own(first, f"explain '{cpu}'")),
                 (f"only {first.project_name}: 3 servers", basic(first, servers)),
                 ("the same with a token", with_token(first, "/api/v1/query", f"query={servers}")),
