@@ -258,7 +258,22 @@ def test_the_log_starts_with_what_the_gateway_serves(running: Installation) -> N
 def test_registering_again_changes_nothing(installation: Installation) -> None:
     assert "Keystone: created user chrysaetos" in installation.printed
     assert "Keystone: created endpoint public" in installation.printed
-    assert "Keystone:" not in installation.init("--register", "--yes").out
+    assert installation.init("--register", "--yes").out == "All files are current.\n"
+    assert json.loads((installation.directory / "init.json").read_text())["registered"] is True
+
+
+def test_an_endpoint_is_changed_only_after_a_question(installation: Installation, tmp_path: Path) -> None:
+    (password,) = re.findall(r"(?m)^password = (.+)$", (installation.directory / "aetos.conf").read_text())
+    (tmp_path / "password").write_text(password)
+    other = ["--register", "--public-url", "https://other.example/x"]
+    other += ["--password-file", str(tmp_path / "password")]
+    unasked = installation.init(*other, directory=tmp_path / "new").out
+    assert f"Keystone: left endpoint public at https://localhost:{installation.port}{PATH}" in unasked
+    assert "Keystone: changed" not in unasked
+    agreed = installation.init(*other, "--yes", directory=tmp_path / "new").out
+    assert "Keystone: changed endpoint public to https://other.example/x" in agreed
+    back = installation.init("--register", "--yes").out
+    assert f"changed endpoint public to https://localhost:{installation.port}{PATH}" in back
 
 
 def test_a_user_with_another_password_is_an_error(installation: Installation, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import PurePosixPath
 
 import pytest
+import trustme
 import yaml
 from tests.support.commands import run
 from tools.deploy import FOLDER, deploy_files
@@ -94,6 +95,40 @@ def test_systemd_accepts_the_units(files, tmp_path):
     service = tmp_path / UNITS[0]
     offline = ("--offline=true", f"--threshold={MAX_EXPOSURE}")
     assert "OK" in run(["systemd-analyze", "security", *offline, service]).out
+
+
+LISTENERS = ("/run/chrysaetos/gateway.sock", "127.0.0.1:8042", "[::1]:8042", "localhost:8042")
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """The path of a certificate with its key."""
+    path = tmp_path / "tls.pem"
+    trustme.CA().issue_cert("cloud.example").private_key_and_cert_chain_pem.write_to_path(path)
+    return str(path)
+
+
+@pytest.mark.parametrize("listen", LISTENERS)
+def test_haproxy_accepts_its_configuration(listen, files, certificate, tmp_path):
+    others = ("192.0.2.1:8042", "[2001:db8::1]:8042")
+    text = files(listen=listen, gateways=others, certificate=certificate)["haproxy/haproxy.cfg"]
+    (tmp_path / "haproxy.cfg").write_text(text)
+    done = run(["/usr/sbin/haproxy", "-c", "-f", tmp_path / "haproxy.cfg"])
+    assert done.status == 0, done.err
+    assert "WARNING" not in done.err
+
+
+@pytest.mark.parametrize("listen", LISTENERS)
+def test_nginx_accepts_its_configuration(listen, files, certificate, tmp_path):
+    settings = {"listen": listen, "gateways": ("192.0.2.1:8042", "[2001:db8::1]:8042"), "proxy": "nginx"}
+    text = files(**settings, certificate=certificate, public_url="https://cloud.example:28443")
+    (tmp_path / "site.conf").write_text(text["nginx/metric-storage.conf"])
+    (tmp_path / "nginx.conf").write_text(
+        f"pid {tmp_path}/pid; events {{}} http {{ access_log off; include {tmp_path}/site.conf; }}"
+    )
+    done = run(["/usr/sbin/nginx", "-e", "stderr", "-t", "-c", tmp_path / "nginx.conf"])
+    assert done.status == 0, done.err
+    assert "[warn]" not in done.err.replace('[warn] the "user" directive', "")
 
 
 def test_promtool_accepts_the_job_and_the_rules(files, tmp_path):

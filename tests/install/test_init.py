@@ -83,7 +83,7 @@ def test_the_output_has_the_next_commands_and_no_password(init, tmp_path):
 def test_a_second_run_changes_nothing(init, tmp_path):
     init()
     before = {path: path.read_bytes() for path in (tmp_path / "new").rglob("*") if path.is_file()}
-    assert "written" not in init("--yes").out
+    assert init("--yes").out == "All files are current.\n"
     assert {path: path.read_bytes() for path in before} == before
 
 
@@ -166,6 +166,11 @@ def test_an_invalid_answer_is_an_error(init, tmp_path):
     done = init("--listen", "nowhere")
     assert (done.status, (tmp_path / "new").exists()) == (1, False)
     assert "--listen 'nowhere' is not an address" in done.err
+
+
+def test_a_directory_whose_name_needs_quotes_is_an_error(tmp_path, capsys):
+    assert main(["gateway", "init", str(tmp_path / "it's here")]) == 1
+    assert "is not an absolute path without spaces" in capsys.readouterr().err
 
 
 def test_a_file_with_a_wrong_mode_is_corrected(init, tmp_path):

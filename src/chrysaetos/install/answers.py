@@ -58,6 +58,7 @@ QUESTIONS = {
 }
 """The settings with a value, by name. ``gateways`` is a list and has an option of its own."""
 
+_SAVED = (*QUESTIONS, "gateways", "system", "registered")
 _DEFAULTS = {field.name: field.default for field in fields(Settings) if field.default is not MISSING}
 
 
@@ -87,23 +88,24 @@ def given_answers(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def earlier_answers(directory: Path) -> dict[str, Any]:
-    """Return the settings of the last run, none if there was none.
+    """Return the settings of the last run with ``system`` and ``registered``, none if there was none.
 
     Raises:
         ConfigError: the file is invalid.
     """
     try:
         found = json.loads((directory / FILE).read_text(encoding="utf-8"))
-        return {name: found[name] for name in (*QUESTIONS, "gateways", "system") if name in found}
+        return {name: found[name] for name in _SAVED if name in found}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError) as error:
         raise ConfigError(f"{directory / FILE} is invalid: {error}; remove it") from error
 
 
-def render(settings: Settings, *, system: bool) -> str:
-    """Return the content of the file with the answers."""
-    return json.dumps({**asdict(settings), "system": system}, indent=2) + "\n"
+def render(settings: Settings, *, system: bool, registered: bool) -> str:
+    """Return the content of the file with the answers, and what was done with them."""
+    done = {"system": system, "registered": registered}
+    return json.dumps({**asdict(settings), **done}, indent=2) + "\n"
 
 
 def answer(

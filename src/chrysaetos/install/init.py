@@ -15,6 +15,7 @@ from chrysaetos.install import answers
 from chrysaetos.install.files import CONFIG, installation_files, next_steps
 from chrysaetos.install.register import admin_region, register
 from chrysaetos.install.review import Review
+from chrysaetos.install.settings import check_path
 from chrysaetos.install.system import UNIT_DIRECTORY, create_user
 from chrysaetos.scaffold import File, find_changes, write_files
 from chrysaetos.secret import new_secret
@@ -95,9 +96,11 @@ class _Run:
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self._directory: Path = options.directory.absolute()
+        check_path("DIR", str(self._directory))
         self._interactive = not options.yes and sys.stdin.isatty()
         earlier = answers.earlier_answers(self._directory)
         self._system = bool(earlier.pop("system", False) if options.system is None else options.system)
+        self._registered = bool(earlier.pop("registered", False))
         given = {"program": _program(), **answers.given_answers(options)}
         ask = input if self._interactive else None
         self._settings: Settings = answers.answer({k: v for k, v in given.items() if v}, earlier, ask)
@@ -118,20 +121,31 @@ class _Run:
         )
         # Files with a mode of their own have secrets, which the gateway's user may read.
         files = [file if file.mode is None else replace(file, group=group) for file in files]
-        files.append(File(answers.FILE, answers.render(settings, system=self._system), rewrite=True))
+        files.append(self._answers())
         may_ask = self._confirm if not options.yes else None
         review = Review(self._directory, ask=may_ask, force=options.force)
         accepted = review.accepted(find_changes(self._directory, files, update=True))
-        for name in write_files(self._directory, accepted, force=True, update=True):
+        written = write_files(self._directory, accepted, force=True, update=True)
+        for name in written:
             print(f"written: {self._directory / name}")
         for name in review.kept:
             print(f"kept as it is: {self._directory / name}")
         if options.register:
+            # After the files, so that the password of a new user cannot be lost.
             region = admin_region(options.os_cloud, os.environ)
             for line in register(settings, self._password, region, self._confirm_or_yes):
                 print(f"Keystone: {line}")
-        print(next_steps(settings, self._directory, system=self._system, registered=options.register))
+            self._registered = True
+            write_files(self._directory, [self._answers()], force=True, update=True)
+        if written or review.kept:
+            print(next_steps(settings, self._directory, system=self._system, registered=self._registered))
+        else:
+            print("All files are current.")
         return 1 if review.kept and not (self._interactive or options.yes) else 0
+
+    def _answers(self) -> File:
+        text = answers.render(self._settings, system=self._system, registered=self._registered)
+        return File(answers.FILE, text, rewrite=True)
 
     def _confirm(self, question: str) -> bool:
         """Ask a question; without a terminal the answer is no."""

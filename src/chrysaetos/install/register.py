@@ -114,10 +114,12 @@ def _register_endpoints(settings: Settings, keystone: _Keystone, confirm: Callab
         found = keystone.find("endpoints", key)
         if found is None:
             keystone.create("endpoints", key, {"url": settings.public_url})
-        elif found["url"] != settings.public_url and confirm(
-            f"Change the {interface} endpoint from {found['url']} to {settings.public_url}?"
-        ):
+        elif found["url"] == settings.public_url:
+            continue
+        elif confirm(f"Change the {interface} endpoint from {found['url']} to {settings.public_url}?"):
             keystone.set_url(found["id"], interface, settings.public_url)
+        else:
+            keystone.done.append(f"left endpoint {interface} at {found['url']}")
 
 
 class _Keystone:

@@ -14,7 +14,7 @@ from chrysaetos.http.abnf import PATH_PREFIX
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["ENGINES", "PROXIES", "Settings"]
+__all__ = ["ENGINES", "PROXIES", "Settings", "check_path"]
 
 _TYPE: Any = next(option.type for option in ENGINE_OPTIONS if option.dest == "engine")
 ENGINES: Sequence[str] = tuple(_TYPE.choices)
@@ -127,6 +127,16 @@ class Settings:
     def on_unix_socket(self) -> bool:
         """Whether the gateway listens on a Unix socket."""
         return self.listen.startswith("/")
+
+
+def check_path(option: str, path: str) -> None:
+    """Check that a path can be written into every file without quotes.
+
+    Raises:
+        ConfigError: it is relative, or has a space or another character with a meaning.
+    """
+    if not _PATH.fullmatch(path):
+        raise ConfigError(f"{option} {path!r} is not {_PATH_TEXT}")
 
 
 def _check_url(option: str, url: str) -> None:
