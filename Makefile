@@ -4,6 +4,7 @@
 # make test-deep  long tests of isolation with every engine; run before a release
 # make docs       the documentation as a site and as man pages, in build/docs
 # make bench      speed compared with its peers
+# make dist       the wheel and the source distribution, in dist
 # make soak       30 minutes of load with faults; SOAK_MINUTES sets another duration
 # Each installs what it needs: a virtual environment in .venv and, if permitted, Debian packages.
 
@@ -28,7 +29,7 @@ SERVERS := prometheus:prometheus promtool:prometheus memcached:memcached victori
 PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http/server property))
 
 # The tests that take seconds, without those that start servers, run promtool, mutate or fuzz.
-UNIT := $(filter-out tests/test_docs.py tests/test_server_mutations.py $(addprefix tests/,cloudkitty demo e2e fakes federation property support watcher), \
+UNIT := $(filter-out tests/test_docs.py tests/test_server_mutations.py $(addprefix tests/,cloudkitty demo e2e fakes federation packages property support watcher), \
     $(patsubst %/,%,$(wildcard tests/*/)) $(wildcard tests/test_*.py))
 # A set of servers for each worker; the tests of a file share it.
 PYTEST = $(BIN)/pytest --numprocesses auto --dist loadfile
@@ -38,7 +39,7 @@ SIDE_BY_SIDE := --jobs $(shell nproc) --output-sync
 MADE_BY := $(shell $(PYTHON) -c 'import re, sys; \
     print("made-by", *re.findall(r"\w+", sys.base_prefix), *sys.version_info[:3], sep="-")')
 
-.PHONY: demo test test-deep check lint docs bench bench-fairness soak bench-cloudkitty bench-watcher samples lock clean cloudkitty watcher pythons
+.PHONY: demo test test-deep check lint docs bench bench-fairness soak bench-cloudkitty bench-watcher samples dist lock clean cloudkitty watcher pythons
 
 demo: $(VENV)/demo
 	@tools/need.sh prometheus:prometheus promtool:prometheus curl:curl
@@ -84,6 +85,10 @@ docs: $(VENV)/docs
 	$(BIN)/sphinx-build -q -W --keep-going -b html -d build/docs/doctrees docs build/docs/html
 	$(BIN)/sphinx-build -q -W --keep-going -b man -d build/docs/doctrees docs build/docs/man
 	@echo "build/docs/html/index.html, and man pages in build/docs/man"
+
+# The same files from the same source: without the times, owners and modes of this machine.
+dist: $(VENV)/dev
+	$(BIN)/hatchling build --clean
 
 # The plugins of CloudKitty are tested in a virtual environment for each release of CloudKitty.
 cloudkitty: $(CLOUDKITTY:%=test-cloudkitty-%)
