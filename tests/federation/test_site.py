@@ -67,7 +67,8 @@ def test_compose_has_exporter_prometheus_and_gate() -> None:
     services = compose["services"]
     assert set(services) == {"exporter", "prometheus", "gate"}
     for name in ("exporter", "gate"):
-        assert (ROOT / services[name]["build"]["dockerfile"]).is_file()
+        image = services[name]["build"]
+        assert f" AS {image['target']}\n" in (ROOT / image["dockerfile"]).read_text()
         assert services[name]["read_only"] is True
     for service in services.values():
         assert service["cap_drop"] == ["ALL"]
