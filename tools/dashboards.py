@@ -245,6 +245,7 @@ def _openstack_exporter() -> dashboard.Dashboard:
         _table(
             "Servers",
             f"max by (name, id, status, availability_zone) (openstack_nova_server_status{{{own}}})",
+            value=False,
         ),
         _table(
             "Volumes (GiB)",
@@ -380,7 +381,7 @@ def _gateway() -> dashboard.Dashboard:
         ),
         _lines("CPUs", [(process("rate(process_cpu_seconds_total[$__rate_interval])"), instance)]),
         _lines("Memory", [(process("process_resident_memory_bytes"), instance)], "bytes"),
-        _table("Versions", f"max by (instance, version, python) ({own('build_info')})"),
+        _table("Versions", f"max by (instance, version, python) ({own('build_info')})", value=False),
     ]
     instances = _values("instance", "Gateway", "chrysaetos_build_info", "instance")
     return _dashboard("Chrysaetos gateway", "gateway", "", [instances], panels)
@@ -442,8 +443,9 @@ def _stat(title: str, expression: str, unit: str = "short") -> stat.Panel:
     return stat.Panel().title(title).unit(unit).span(6).height(4).reduce_options(reduce).with_target(target)
 
 
-def _table(title: str, expression: str) -> table.Panel:
-    hidden = model.DataTransformerConfig(id_val="organize", options={"excludeByName": {"Time": True}})
+def _table(title: str, expression: str, *, value: bool = True) -> table.Panel:
+    excluded = {"Time": True} if value else {"Time": True, "Value": True}
+    hidden = model.DataTransformerConfig(id_val="organize", options={"excludeByName": excluded})
     target = _query(expression, "", 0).instant().format(PromQueryFormat.TABLE)
     return table.Panel().title(title).span(24).height(8).with_transformation(hidden).with_target(target)
 
@@ -478,7 +480,7 @@ def _projects(project_id: str, name: str, metric: str) -> dashboard.QueryVariabl
 def _window(values: str) -> dashboard.IntervalVariable:
     first = values.partition(",")[0]
     option = model.VariableOption(text=first, value=first, selected=True)
-    return dashboard.IntervalVariable("window").label("Mean of").values(values).current(option)
+    return dashboard.IntervalVariable("window").label("Average over").values(values).current(option)
 
 
 if __name__ == "__main__":

@@ -217,6 +217,16 @@ def test_a_credential_is_deleted_if_the_files_cannot_be_written(shell):
     assert not list(Path("grafana").glob("**/*.yaml"))
 
 
+def test_a_credential_is_deleted_after_ctrl_c(shell, monkeypatch):
+    def interrupt(*_: object, **__: object) -> None:
+        assert len(shell.credentials()) == 1
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("chrysaetos.cli.grafana.write_files", interrupt)
+    assert shell("--yes").status == 130
+    assert shell.credentials() == []
+
+
 def test_a_credential_that_cannot_be_deleted_is_named(shell, grafana, monkeypatch):
     def fail(*_: object) -> None:
         raise CommandFailed("Keystone is down")
@@ -283,6 +293,17 @@ def test_a_user_without_a_project(shell):
     output = shell("--yes")
     assert output.status == 1
     assert len(output.err.splitlines()) == 1
+
+
+def test_the_least_role_is_that_of_the_policy(shell, identity, gateway_for, stores, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text('"telemetry:query": "role:member and project_id:%(project_id)s"\n')
+    gateway = gateway_for(stores.ab, oslo_policy={"policy_file": str(policy)})
+    identity.register_endpoint("metric-storage", "aetos", gateway.url)
+    assert shell("--yes").status == 0
+    (credential,) = shell.credentials()
+    assert "member" in {role["name"] for role in credential["roles"]}
+    assert source_of(Path("grafana"))[1]["basicAuthUser"] == credential["id"]
 
 
 def test_everything_is_sent_to_a_grafana(shell, grafana, people):
