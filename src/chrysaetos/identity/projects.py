@@ -22,7 +22,7 @@ from chrysaetos.errors import Forbidden, Unavailable
 from chrysaetos.identity.breaker import Breaker
 from chrysaetos.identity.cache import ExpiringLru
 from chrysaetos.identity.flights import SingleFlight
-from chrysaetos.identity.service_user import V3, keystone_adapter
+from chrysaetos.identity.service_user import keystone_adapter
 from chrysaetos.identity.settings import GROUP
 
 if TYPE_CHECKING:
@@ -158,7 +158,6 @@ class DomainProjects:
             answer = self._keystone.get(
                 "/projects",
                 params={**query, "domain_id": [domain_id]},
-                endpoint_filter=V3,
                 headers={"Accept": "application/json"},
             ).json()
             known = len(projects)

@@ -25,11 +25,9 @@ if TYPE_CHECKING:
 
     from chrysaetos.identity.settings import KeystoneSettings
 
-__all__ = ["V3", "ServiceUser", "ServiceUserRejected", "keystone_adapter"]
+__all__ = ["ServiceUser", "ServiceUserRejected", "keystone_adapter"]
 
 _LOG = logging.getLogger(__name__)
-
-V3 = {"min_version": "3.0", "max_version": "3.latest"}
 
 _BAD_SECONDS = 5.0
 _LOG_SECONDS = 60.0
@@ -94,7 +92,6 @@ class ServiceUser:
             subject = own if token is None else token.decode("ascii")
             self._keystone.get(
                 "/auth/tokens",
-                endpoint_filter=V3,
                 headers={"X-Subject-Token": subject, "Accept": "application/json"},
             )
         except exceptions.Unauthorized:
@@ -148,4 +145,6 @@ def keystone_adapter(conf: ConfigOpts, session: Session) -> Any:
         interface=section.interface,
         region_name=section.region_name,
         connect_retries=section.http_request_max_retries,
+        min_version="3.0",
+        max_version="3.latest",
     )
