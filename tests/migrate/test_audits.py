@@ -5,9 +5,9 @@ from keystoneauth1.session import Session
 from keystoneauth1.token_endpoint import Token
 from tests.fakes.infra_optim import FakeInfraOptim
 
+from chrysaetos.findings import Status
 from chrysaetos.migrate.audits import run_audit
 from chrysaetos.migrate.errors import MigrateError
-from chrysaetos.migrate.findings import Status
 
 
 def audit(api: FakeInfraOptim, path: str = "", seconds: float = 5):

@@ -2,8 +2,8 @@
 
 import pytest
 
+from chrysaetos.findings import Status
 from chrysaetos.migrate.errors import MigrateError
-from chrysaetos.migrate.findings import Status
 from chrysaetos.migrate.metric_map import METRICS, check_metric_map, metric_names, read_metric_map
 
 

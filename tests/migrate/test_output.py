@@ -2,7 +2,7 @@
 
 import json
 
-from chrysaetos.migrate.findings import failed, ok
+from chrysaetos.findings import failed, ok
 from chrysaetos.migrate.output import Output
 from chrysaetos.migrate.watcher_service import WatcherService
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chrysaetos.findings import Status
 from chrysaetos.migrate.conffile import ConfFile
-from chrysaetos.migrate.findings import Status
 from chrysaetos.migrate.layers import Variable
 from chrysaetos.migrate.plans import overridden, quote_value
 

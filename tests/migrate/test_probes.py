@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from chrysaetos.client import MetricsClient, errors
-from chrysaetos.migrate.findings import Status
+from chrysaetos.findings import Status
 from chrysaetos.migrate.metric_map import METRICS
 from chrysaetos.migrate.nova import Nova
 from chrysaetos.migrate.probes import (

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.migrate.cases import CASES
 
+from chrysaetos.findings import Status, worst
 from chrysaetos.migrate.clouds import verify_values
 from chrysaetos.migrate.conffile import ConfFile
 from chrysaetos.migrate.errors import MigrateError
-from chrysaetos.migrate.findings import Status, worst
 from chrysaetos.migrate.layers import Layers, split_list
 from chrysaetos.migrate.watcher import LABELS, labels, make_plan, strategy_groups
 

@@ -5,7 +5,6 @@ files → ConfFile (bytes and lines) → Layers (effective values) → Plan (edi
 conffile.py          a file as oslo.config reads it, without losing a byte       ┐
 layers.py            several files and the environment; edits of the files       │
 differences.py       diffs without secrets                                       │ pure
-findings.py          results of checks                                           │
 plans.py             the changes of a move                                       │
 watcher.py, cloudkitty.py   the rules for each service                           ┘
 files.py, changes.py        read files; replace several files together, with backups and a journal

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from keystoneauth1 import exceptions
 
+from chrysaetos.findings import Finding, failed, ok
 from chrysaetos.migrate.errors import MigrateError
-from chrysaetos.migrate.findings import Finding, failed, ok
 
 if TYPE_CHECKING:
     from collections.abc import Callable

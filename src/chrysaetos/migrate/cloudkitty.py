@@ -14,8 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from chrysaetos.findings import Finding, failed, ok, warning
 from chrysaetos.migrate.conffile import replace_value
-from chrysaetos.migrate.findings import Finding, failed, ok, warning
 from chrysaetos.migrate.layers import Editor, Layers, Setting, Variable
 from chrysaetos.migrate.plans import Expected, Plan, complete_plan, copied_value, overridden
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from chrysaetos.client import MetricsClient, promql
+from chrysaetos.findings import Finding, Status, failed, ok, warning
 from chrysaetos.migrate.cloudkitty import make_plan, names_in
 from chrysaetos.migrate.clouds import read_conf
 from chrysaetos.migrate.errors import MigrateError
 from chrysaetos.migrate.files import explain_os_error
-from chrysaetos.migrate.findings import Finding, Status, failed, ok, warning
 from chrysaetos.migrate.probes import check_gateway
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.errors import ChrysaetosError
+from chrysaetos.findings import Finding, Status, failed, ok, warning
 from chrysaetos.migrate.changes import Journal, Store
 from chrysaetos.migrate.cloudkitty_service import CloudKittyService
 from chrysaetos.migrate.clouds import default_sources, verify_values
@@ -17,7 +18,6 @@ from chrysaetos.migrate.conffile import ConfFile
 from chrysaetos.migrate.differences import unified_diff
 from chrysaetos.migrate.errors import MigrateError
 from chrysaetos.migrate.files import read_layers
-from chrysaetos.migrate.findings import Finding, Status, failed, ok, warning
 from chrysaetos.migrate.output import Output
 from chrysaetos.migrate.services import ExternalChange, Loaded, Service
 from chrysaetos.migrate.watcher_service import WatcherService

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from chrysaetos.findings import Finding, ok, warning
 from chrysaetos.migrate.errors import MigrateError
 from chrysaetos.migrate.files import explain_os_error
-from chrysaetos.migrate.findings import Finding, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from chrysaetos.migrate.findings import Finding, Status, format_table, to_json, worst
+from chrysaetos.findings import Finding, Status, format_table, to_json, worst
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chrysaetos.findings import Finding, failed, ok
 from chrysaetos.migrate.errors import MigrateError
-from chrysaetos.migrate.findings import Finding, failed, ok
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -6,9 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.client import MetricsClient, errors, promql
+from chrysaetos.findings import Finding, failed, ok, warning
 from chrysaetos.migrate.clouds import Identity, open_session
 from chrysaetos.migrate.errors import MigrateError
-from chrysaetos.migrate.findings import Finding, failed, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

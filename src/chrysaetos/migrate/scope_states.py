@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from chrysaetos.findings import Finding, failed, ok
 from chrysaetos.migrate.cloudkitty import Names
 from chrysaetos.migrate.errors import MigrateError
-from chrysaetos.migrate.findings import Finding, failed, ok
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from chrysaetos.findings import Finding
     from chrysaetos.migrate.conffile import ConfFile
-    from chrysaetos.migrate.findings import Finding
     from chrysaetos.migrate.layers import Layers
     from chrysaetos.migrate.plans import Plan
 

@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from chrysaetos.findings import Finding, failed, warning
 from chrysaetos.migrate.conffile import replace_items, replace_value
 from chrysaetos.migrate.errors import MigrateError
-from chrysaetos.migrate.findings import Finding, failed, warning
 from chrysaetos.migrate.layers import Editor, Layers, Setting, Variable, split_list
 from chrysaetos.migrate.plans import Expected, Plan, complete_plan, copied_value, overridden
 

@@ -6,9 +6,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chrysaetos.findings import Finding, Status, failed, ok, warning
 from chrysaetos.migrate.audits import run_audit
 from chrysaetos.migrate.clouds import open_session, read_conf
-from chrysaetos.migrate.findings import Finding, Status, failed, ok, warning
 from chrysaetos.migrate.metric_map import check_metric_map, metric_names, read_metric_map
 from chrysaetos.migrate.nova import Nova
 from chrysaetos.migrate.probes import check_gateway, check_hosts, check_metrics, check_servers

@@ -44,12 +44,12 @@ def ok(check: str, found: str) -> Finding:
 
 
 def warning(check: str, found: str, remedy: str) -> Finding:
-    """Return a finding that needs attention, but does not prevent the move."""
+    """Return a finding that needs attention, but prevents nothing."""
     return Finding(check, Status.WARNING, found, remedy)
 
 
 def failed(check: str, found: str, remedy: str) -> Finding:
-    """Return a finding with which the move, or the moved service, would fail."""
+    """Return a finding with which the service would fail."""
     return Finding(check, Status.FAILED, found, remedy)
 
 

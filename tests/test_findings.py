@@ -1,6 +1,6 @@
 """Order and format of findings."""
 
-from chrysaetos.migrate.findings import Finding, Status, failed, format_table, ok, to_json, warning, worst
+from chrysaetos.findings import Finding, Status, failed, format_table, ok, to_json, warning, worst
 
 
 def test_a_table_has_the_remedy_below():
