@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from oslo_config import cfg
 
-__all__ = ["files_with_rules", "fingerprint", "load_enforcer"]
+__all__ = ["files_with_rules", "fingerprint", "load_enforcer", "policy_paths", "unknown_rules"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ Fingerprint = tuple[tuple[str, int, int, int], ...]
 def fingerprint(conf: cfg.ConfigOpts) -> Fingerprint:
     """Return a value that changes when a policy file changes."""
     return tuple(
-        (str(path), status.st_ino, status.st_mtime_ns, status.st_size) for path, status in _paths(conf)
+        (str(path), status.st_ino, status.st_mtime_ns, status.st_size) for path, status in policy_paths(conf)
     )
 
 
@@ -46,7 +46,7 @@ def files_with_rules(conf: cfg.ConfigOpts) -> frozenset[Path]:
         yaml.YAMLError, OSError: a file cannot be read.
     """
     result = set()
-    for path, status in _paths(conf):
+    for path, status in policy_paths(conf):
         if stat.S_ISREG(status.st_mode):
             if yaml.safe_load(path.read_text()) is not None:
                 result.add(path)
@@ -75,16 +75,22 @@ def load_enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:
     _check_depth(references)
     enforcer.check_rules(raise_on_violation=True)
     enforcer.use_conf = False
-    used = frozenset(enforcer.registered_rules).union(*references.values())
-    for name in enforcer.file_rules:
-        if name not in used:
-            close = difflib.get_close_matches(name, enforcer.registered_rules, n=1)
-            hint = f": did you mean {close[0]}?" if close else ""
-            _LOG.warning("the policy rule %s does not exist, and no rule refers to it%s", name, hint)
+    for name, close in unknown_rules(enforcer):
+        hint = f": did you mean {close}?" if close else ""
+        _LOG.warning("the policy rule %s does not exist, and no rule refers to it%s", name, hint)
     return enforcer
 
 
-def _paths(conf: cfg.ConfigOpts) -> Iterator[tuple[Path, os.stat_result]]:
+def unknown_rules(enforcer: policy.Enforcer) -> Iterator[tuple[str, str]]:
+    """Yield each rule of the files that nothing uses, with the closest known name or an empty text."""
+    references = map(_references, enforcer.rules.values())
+    used = frozenset(enforcer.registered_rules).union(*references)
+    for name in enforcer.file_rules:
+        if name not in used:
+            yield name, next(iter(difflib.get_close_matches(name, enforcer.registered_rules, n=1)), "")
+
+
+def policy_paths(conf: cfg.ConfigOpts) -> Iterator[tuple[Path, os.stat_result]]:
     """Yield the policy file, and the policy directories with what is in them, if they exist."""
     names = [conf.oslo_policy.policy_file, *conf.oslo_policy.policy_dirs]
     for found in filter(None, map(conf.find_file, names)):

@@ -75,6 +75,11 @@ _COMMANDS = {
         "chrysaetos.install.init",
         extra="gateway",
     ),
+    "gateway check": _Command(
+        "check the gateway's configuration, Keystone, Prometheus, the policy and permissions",
+        "chrysaetos.install.check.command",
+        extra="gateway",
+    ),
     "migrate": _Command(
         "move a service's configuration from Prometheus to Aetos, and back",
         "chrysaetos.migrate.main",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from chrysaetos.http.server.server import OnRefused
     from chrysaetos.http.types import Application
 
-__all__ = ["AT_ONCE", "Process"]
+__all__ = ["AT_ONCE", "Process", "most_clients"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -215,6 +215,18 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def most_clients(files: int, reserved: int) -> int | None:
+    """Return how many clients a limit of open files allows; None for any number.
+
+    Args:
+        files: the limit.
+        reserved: open files that other parts need.
+    """
+    if files == resource.RLIM_INFINITY:
+        return None
+    return max(files - reserved - _OWN_FILES, files // _MIN_SHARE)
+
+
 def _fit_into_file_limit(limits: ServerLimits, reserved: int) -> ServerLimits:
     """Lower the number of connections to what the limit of open files allows.
 
@@ -222,10 +234,8 @@ def _fit_into_file_limit(limits: ServerLimits, reserved: int) -> ServerLimits:
     would not open the further one, and clients that send nothing would lock all others out.
     """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return limits
-    most = max(soft - reserved - _OWN_FILES, soft // _MIN_SHARE)
-    if most >= limits.connections:
+    most = most_clients(soft, reserved)
+    if most is None or most >= limits.connections:
         return limits
     _LOG.warning(
         "at most %d clients can be connected instead of %d, because the limit of open files is %d",

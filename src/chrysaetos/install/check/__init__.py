@@ -1,0 +1,17 @@
+"""``chrysaetos gateway check``: check an installation before the gateway starts, or while it runs.
+
+configuration.py     what the gateway itself checks at its start, and options that nothing reads
+files.py             permissions
+listening.py         ports, and whether others can reach Prometheus
+keystone.py          the gateway's own user
+catalog.py           the gateway's entry in the catalog
+prometheus.py        the servers and their engine
+labels.py            how many series have the project's label
+policy.py            rules, and what example callers may do
+memcached.py         the shared token cache
+certificates.py      expiry
+requests.py          requests with a time limit, which the modules above use
+command.py           the command
+
+A check is a function that returns or yields findings. It changes nothing, and no finding has a secret.
+"""

@@ -1,0 +1,54 @@
+"""What the gateway itself checks, and the self-test of the lexer."""
+
+from __future__ import annotations
+
+from chrysaetos.findings import Status
+from chrysaetos.install.check import configuration
+from chrysaetos.install.check.configuration import check_options, check_python, is_set, load
+from chrysaetos.promql.selftest import InterpreterError
+
+
+def test_without_a_file_the_command_that_writes_one_is_named(tmp_path):
+    setup, findings = load([f"--config-dir={tmp_path}"])
+    assert setup is None
+    assert "chrysaetos gateway init" in findings[0].remedy
+
+
+def test_a_missing_file_is_an_error(tmp_path):
+    setup, (finding,) = load([f"--config-file={tmp_path}/none.conf"])
+    assert setup is None
+    assert "none.conf" in finding.found
+
+
+def test_only_a_misspelt_name_of_the_error_is_reported_with_it(config):
+    config.write_text("[keystone_authtoken]\nauth_typ = password\nusername = aetos\nprojectname = service\n")
+    setup, findings = load([f"--config-file={config}"])
+    assert setup is None
+    assert [finding.status for finding in findings] == [Status.FAILED, Status.WARNING]
+    assert findings[1].remedy == "did you mean auth_type?"
+
+
+def test_the_audit_log_is_not_created(make_setup, tmp_path):
+    setup = make_setup(f"[gateway]\naudit_file = {tmp_path}/audit.log\n")
+    assert setup.conf.gateway.audit is True
+    assert not (tmp_path / "audit.log").exists()
+
+
+def test_sections_of_other_programs_are_no_mistake(make_setup):
+    (finding,) = check_options(make_setup("[oslo_messaging_rabbit]\nssl = true\n"))
+    assert finding.status is Status.OK
+
+
+def test_a_default_is_not_set(make_setup):
+    setup = make_setup("[gateway]\nport = 8042\n")
+    assert is_set(setup.conf, "port", "gateway")
+    assert not is_set(setup.conf, "host", "gateway")
+
+
+def test_a_defect_of_the_interpreter_is_an_error(monkeypatch):
+    def defect() -> None:
+        raise InterpreterError("Python reads PromQL wrongly")
+
+    assert check_python().status is Status.OK
+    monkeypatch.setattr(configuration, "check_interpreter", defect)
+    assert check_python().status is Status.FAILED
