@@ -90,3 +90,7 @@ def test_position_and_value_are_inverse():
     axis = Axis(-1.7e308, 1.7e308)
     assert axis.position(0.0) == 0.5
     assert axis.value(0.5) == 0.0
+
+
+def test_the_smallest_range_of_floats_has_positions():
+    assert 0.0 <= Axis(0.0, 5e-324).position(5e-324) <= 1.0

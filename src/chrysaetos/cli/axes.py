@@ -28,8 +28,9 @@ class Axis(NamedTuple):
 
     def position(self, value: float) -> float:
         """Return the position of a value."""
-        # Halved: the difference of two floats may overflow.
-        return (value / 2 - self.low / 2) / (self.high / 2 - self.low / 2)
+        # Halved: the difference of two floats may overflow. Half of the smallest float is 0.
+        span = self.high / 2 - self.low / 2
+        return (value / 2 - self.low / 2) / span if span else 0.0
 
     def value(self, position: float) -> float:
         """Return the value at a position."""
