@@ -62,6 +62,7 @@ def test_the_socket_is_for_the_proxy_on_this_machine(files):
     assert "SocketGroup=haproxy" in files()["systemd/chrysaetos-gateway.socket"]
     assert "SocketGroup=www-data" in files(proxy="nginx")["systemd/chrysaetos-gateway.socket"]
     assert "SocketGroup=chrysaetos" in files(proxy="none")["systemd/chrysaetos-gateway.socket"]
+    assert "SocketGroup=www" in files(proxy_group="www")["systemd/chrysaetos-gateway.socket"]
     on_tcp = files(listen="192.0.2.1:8042")["systemd/chrysaetos-gateway.socket"]
     assert "ListenStream=192.0.2.1:8042" in on_tcp
     assert "SocketGroup" not in on_tcp

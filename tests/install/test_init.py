@@ -80,6 +80,11 @@ def test_the_output_has_the_next_commands_and_no_password(init, tmp_path):
     assert not any(password in path.read_text() for path in others)
 
 
+def test_a_group_that_does_not_exist_is_named(init):
+    assert "Install haproxy: the group nobodys in" in init("--proxy-group", "nobodys").out
+    assert "nobodys" not in init("--listen", "127.0.0.1:8042", "--force", "--yes").out.partition("Next:")[2]
+
+
 def test_a_second_run_changes_nothing(init, tmp_path):
     init()
     before = {path: path.read_bytes() for path in (tmp_path / "new").rglob("*") if path.is_file()}
@@ -166,6 +171,15 @@ def test_an_invalid_answer_is_an_error(init, tmp_path):
     done = init("--listen", "nowhere")
     assert (done.status, (tmp_path / "new").exists()) == (1, False)
     assert "--listen 'nowhere' is not an address" in done.err
+
+
+def test_an_option_resets_an_earlier_answer(init, tmp_path):
+    config = tmp_path / "new" / "aetos.conf"
+    init("--keystone-ca", "/etc/ssl/own.pem")
+    assert "cafile = /etc/ssl/own.pem" in config.read_text()
+    init("--yes", "--keystone-ca", "")
+    assert "cafile" not in config.read_text()
+    assert "--workers 0: use at least 1" in init("--workers", "0").err
 
 
 def test_a_directory_whose_name_needs_quotes_is_an_error(tmp_path, capsys):

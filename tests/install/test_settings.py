@@ -38,6 +38,7 @@ def test_the_path_of_the_public_url_is_the_prefix():
         ("region", "North\nSouth", "--region 'North\\\\nSouth' is not a name"),
         ("service_user", "-x", "--service-user '-x' is not a name"),
         ("system_user", "a b", "--system-user 'a b' is not a name"),
+        ("proxy_group", "a b", "--proxy-group 'a b' is not a name"),
         ("certificate", "cert.pem", "--certificate 'cert.pem' is not an absolute path"),
         ("keystone_ca", "/a b", "--keystone-ca '/a b' is not an absolute path"),
         ("program", "chrysaetos", "--program 'chrysaetos' is not an absolute path"),

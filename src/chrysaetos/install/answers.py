@@ -51,6 +51,9 @@ QUESTIONS = {
     "workers": Question("NUMBER", "number of processes"),
     "metrics": Question("HOST:PORT", "address of the gateway's own metrics"),
     "proxy": Question("NAME", f"what terminates TLS: {', '.join(PROXIES)}"),
+    "proxy_group": Question(
+        "NAME", "group of the proxy's processes, for the Unix socket (default: haproxy; www-data for nginx)"
+    ),
     "certificate": Question("FILE", "the proxy's certificate, with its chain and key in one file"),
     "keystone_ca": Question("FILE", "CA certificates for Keystone's certificate"),
     "prometheus_ca": Question("FILE", "CA certificates for Prometheus' certificate"),

@@ -25,8 +25,6 @@ NGINX = "nginx/metric-storage.conf"
 UNITS = ("chrysaetos-gateway.service", "chrysaetos-gateway.socket")
 
 _SECRET_MODE = 0o640
-_SOCKET_GROUPS = {"haproxy": "haproxy", "nginx": "www-data"}
-"""The group of each proxy's processes in Debian, which may connect to the gateway's socket."""
 
 
 def installation_files(
@@ -57,7 +55,9 @@ def installation_files(
     return files
 
 
-def next_steps(settings: Settings, directory: Path, *, system: bool, registered: bool) -> str:
+def next_steps(
+    settings: Settings, directory: Path, *, system: bool, registered: bool, group_exists: bool
+) -> str:
     """Return the commands that remain to be run.
 
     Args:
@@ -65,6 +65,7 @@ def next_steps(settings: Settings, directory: Path, *, system: bool, registered:
         directory: the directory of the files.
         system: whether the units were installed.
         registered: whether the gateway was registered in Keystone.
+        group_exists: whether the group that the socket unit names exists.
     """
     steps = []
     if not registered:
@@ -75,6 +76,11 @@ def next_steps(settings: Settings, directory: Path, *, system: bool, registered:
     if not system:
         units = " ".join(str(directory / "systemd" / name) for name in UNITS)
         steps.append(f"Install the units: install -m 0644 {units} /etc/systemd/system/")
+    if settings.on_unix_socket and not group_exists:
+        steps.append(
+            f"Install {settings.proxy}: the group {settings.socket_group} in {UNITS[1]} does not exist; "
+            "if it has another one here, use --proxy-group"
+        )
     names = " ".join(reversed(UNITS))
     steps.append(f"Start the gateway: systemctl daemon-reload && systemctl enable --now {names}")
     if settings.proxy == "haproxy":
@@ -154,8 +160,8 @@ def _tenant_options(settings: Settings) -> str:
 def _socket_owner(settings: Settings) -> str:
     if not settings.on_unix_socket:
         return ""
-    group = _SOCKET_GROUPS.get(settings.proxy, settings.system_user)
-    return f"SocketUser={settings.system_user}\nSocketGroup={group}\nSocketMode=0660\nDirectoryMode=0755\n"
+    owner = f"SocketUser={settings.system_user}\nSocketGroup={settings.socket_group}\n"
+    return f"{owner}SocketMode=0660\nDirectoryMode=0755\n"
 
 
 def _haproxy_servers(settings: Settings) -> list[str]:

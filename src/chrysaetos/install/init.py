@@ -16,7 +16,7 @@ from chrysaetos.install.files import CONFIG, installation_files, next_steps
 from chrysaetos.install.register import admin_region, register
 from chrysaetos.install.review import Review
 from chrysaetos.install.settings import check_path
-from chrysaetos.install.system import UNIT_DIRECTORY, create_user
+from chrysaetos.install.system import UNIT_DIRECTORY, create_user, group_exists
 from chrysaetos.scaffold import File, find_changes, write_files
 from chrysaetos.secret import new_secret
 
@@ -101,9 +101,9 @@ class _Run:
         earlier = answers.earlier_answers(self._directory)
         self._system = bool(earlier.pop("system", False) if options.system is None else options.system)
         self._registered = bool(earlier.pop("registered", False))
-        given = {"program": _program(), **answers.given_answers(options)}
+        given = {**_program(), **answers.given_answers(options)}
         ask = input if self._interactive else None
-        self._settings: Settings = answers.answer({k: v for k, v in given.items() if v}, earlier, ask)
+        self._settings: Settings = answers.answer(given, earlier, ask)
         self._password = self._find_password()
 
     def run(self) -> int:
@@ -138,7 +138,14 @@ class _Run:
             self._registered = True
             write_files(self._directory, [self._answers()], force=True, update=True)
         if written or review.kept:
-            print(next_steps(settings, self._directory, system=self._system, registered=self._registered))
+            steps = next_steps(
+                settings,
+                self._directory,
+                system=self._system,
+                registered=self._registered,
+                group_exists=group_exists(settings.socket_group) or settings.proxy == "none",
+            )
+            print(steps)
         else:
             print("All files are current.")
         return 1 if review.kept and not (self._interactive or options.yes) else 0
@@ -185,7 +192,7 @@ def _earlier_password(path: Path) -> str:
     return values[-1].replace("$$", "$")
 
 
-def _program() -> str:
-    """Return the path of this command; empty if it is not installed as such."""
+def _program() -> dict[str, str]:
+    """Return the path of this command as an answer, none if it is not installed as such."""
     path = Path(sys.executable).with_name("chrysaetos")
-    return str(path) if path.exists() else ""
+    return {"program": str(path)} if path.exists() else {}

@@ -18,6 +18,8 @@ __all__ = ["ENGINES", "PROXIES", "Settings", "check_path"]
 
 _TYPE: Any = next(option.type for option in ENGINE_OPTIONS if option.dest == "engine")
 ENGINES: Sequence[str] = tuple(_TYPE.choices)
+_PROXY_GROUPS = {"haproxy": "haproxy", "nginx": "www-data"}
+"""The group of each proxy's processes in Debian."""
 PROXIES = ("haproxy", "nginx", "none")
 
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -48,6 +50,8 @@ class Settings:
         workers: the number of processes.
         metrics: ``HOST:PORT`` of the first worker's metrics.
         proxy: what terminates TLS: ``haproxy``, ``nginx`` or ``none``.
+        proxy_group: the group of the proxy's processes, which may connect to the Unix socket; empty for
+            that of Debian's package.
         certificate: the proxy's certificate with its chain and key, as one PEM file.
         keystone_ca: CA certificates for Keystone's certificate; the system's if empty.
         prometheus_ca: CA certificates for Prometheus' certificate; the system's if empty.
@@ -68,6 +72,7 @@ class Settings:
     workers: int = 1
     metrics: str = "127.0.0.1:9102"
     proxy: str = "haproxy"
+    proxy_group: str = ""
     certificate: str = "/etc/haproxy/certs/metric-storage.pem"
     keystone_ca: str = ""
     prometheus_ca: str = ""
@@ -104,6 +109,7 @@ class Settings:
             ("--region", self.region, _NAME, _NAME_TEXT),
             ("--service-user", self.service_user, _NAME, _NAME_TEXT),
             ("--system-user", self.system_user, _NAME, _NAME_TEXT),
+            ("--proxy-group", self.socket_group, _NAME, _NAME_TEXT),
             ("--certificate", self.certificate, _PATH, _PATH_TEXT),
             ("--keystone-ca", self.keystone_ca or "/-", _PATH, _PATH_TEXT),
             ("--prometheus-ca", self.prometheus_ca or "/-", _PATH, _PATH_TEXT),
@@ -122,6 +128,11 @@ class Settings:
     def path_prefix(self) -> str:
         """The path of the public URL, empty for none."""
         return self.public.path.rstrip("/")
+
+    @property
+    def socket_group(self) -> str:
+        """The group that may connect to the Unix socket."""
+        return self.proxy_group or _PROXY_GROUPS.get(self.proxy, self.system_user)
 
     @property
     def on_unix_socket(self) -> bool:

@@ -10,7 +10,7 @@ import subprocess
 
 from chrysaetos.errors import ConfigError
 
-__all__ = ["UNIT_DIRECTORY", "create_user"]
+__all__ = ["UNIT_DIRECTORY", "create_user", "group_exists"]
 
 UNIT_DIRECTORY = "/etc/systemd/system"
 
@@ -34,6 +34,15 @@ def create_user(name: str) -> int:
         return grp.getgrnam(name).gr_gid
     except KeyError:
         raise ConfigError(f"the user {name} exists, but not a group of this name") from None
+
+
+def group_exists(name: str) -> bool:
+    """Return whether a group exists."""
+    try:
+        grp.getgrnam(name)
+    except KeyError:
+        return False
+    return True
 
 
 def _add(name: str) -> None:
