@@ -60,9 +60,11 @@ def test_the_gateway_can_read_the_configuration(init, tmp_path):
         (["--proxy", "nginx"], ["unix"]),
         (["--proxy", "none"], []),
         (["--listen", "127.0.0.1:8042"], []),
+        (["--listen", "127.0.0.1:8042", "--trusted-proxy", "192.0.2.10"], ["192.0.2.10"]),
+        (["--trusted-proxy", "192.0.2.10", "--trusted-proxy", "::1"], ["unix", "192.0.2.10", "::1"]),
     ],
 )
-def test_only_a_proxy_of_the_templates_on_the_socket_is_trusted(init, tmp_path, options, trusted):
+def test_only_named_proxies_and_those_on_the_socket_are_trusted(init, tmp_path, options, trusted):
     assert init(*options).status == 0
     conf = load_conf(["--config-file", str(tmp_path / "new" / "aetos.conf")])
     assert conf.gateway.trusted_proxies == trusted

@@ -45,6 +45,7 @@ def test_the_path_of_the_public_url_is_the_prefix():
         ("listen", "/run/a b", "--listen '/run/a b' is not an absolute path"),
         ("listen", "8042", "--listen '8042' is not an address"),
         ("gateways", ("other",), "--gateway 'other' is not an address"),
+        ("trusted_proxies", ("lb",), "--trusted-proxy: .*lb"),
         ("metrics", "127.0.0.1:0", "--metrics '127.0.0.1:0' is not an address"),
         ("metrics", "127.0.0.1:65535", None),
         ("workers", 0, "--workers 0: use at least 1"),

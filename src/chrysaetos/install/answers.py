@@ -59,9 +59,19 @@ QUESTIONS = {
     "prometheus_ca": Question("FILE", "CA certificates for Prometheus' certificate"),
     "program": Question("FILE", "the command chrysaetos, for the systemd unit"),
 }
-"""The settings with a value, by name. ``gateways`` is a list and has an option of its own."""
+"""The settings with one value, by name."""
 
-_SAVED = (*QUESTIONS, "gateways", "system", "registered")
+_LISTS = {
+    "gateways": ("--gateway", "HOST:PORT", "another gateway for the load balancer; repeat it for each"),
+    "trusted_proxies": (
+        "--trusted-proxy",
+        "ADDRESS",
+        "load balancer on another machine, by address or network; repeat it for each",
+    ),
+}
+"""The settings with several values: option, form of a value, and help."""
+
+_SAVED = (*QUESTIONS, *_LISTS, "system", "registered")
 _DEFAULTS = {field.name: field.default for field in fields(Settings) if field.default is not MISSING}
 
 
@@ -75,18 +85,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             metavar=question.metavar,
             help=f"{question.text} (default: {default})" if default else question.text,
         )
-    parser.add_argument(
-        "--gateway",
-        dest="gateways",
-        action="append",
-        metavar="HOST:PORT",
-        help="another gateway for the load balancer; repeat it for several",
-    )
+    for name, (option, metavar, text) in _LISTS.items():
+        parser.add_argument(option, dest=name, action="append", metavar=metavar, help=text)
 
 
 def given_answers(options: argparse.Namespace) -> dict[str, Any]:
     """Return the settings that were given as options."""
-    given = {name: getattr(options, name) for name in (*QUESTIONS, "gateways")}
+    given = {name: getattr(options, name) for name in (*QUESTIONS, *_LISTS)}
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -135,7 +140,7 @@ def answer(
             if name not in values:
                 raise ConfigError(f"--{name.replace('_', '-')} is required: {question.text}")
         try:
-            return Settings(**{**values, "gateways": tuple(values["gateways"])})
+            return Settings(**{**values, **{name: tuple(values[name]) for name in _LISTS}})
         except ConfigError as error:
             if ask is None:
                 raise

@@ -142,12 +142,19 @@ def _values(settings: Settings, directory: PurePath, password: str) -> dict[str,
 
 
 def _listen_options(settings: Settings) -> str:
+    lines = []
+    trusted = list(settings.trusted_proxies)
     if settings.on_unix_socket:
+        lines.append(f"unix_socket = {settings.listen}")
         # The proxies of the templates replace the address that a client has written into the header.
-        trusted = "" if settings.proxy == "none" else "\ntrusted_proxies = unix"
-        return f"unix_socket = {settings.listen}{trusted}"
-    host, _, port = settings.listen.rpartition(":")
-    return f"host = {_without_brackets(host)}\nport = {port}"
+        if settings.proxy != "none":
+            trusted.insert(0, "unix")
+    else:
+        host, _, port = settings.listen.rpartition(":")
+        lines += [f"host = {_without_brackets(host)}", f"port = {port}"]
+    if trusted:
+        lines.append(f"trusted_proxies = {', '.join(trusted)}")
+    return "\n".join(lines)
 
 
 def _tenant_options(settings: Settings) -> str:

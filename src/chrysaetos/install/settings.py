@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.proxy.engine_options import ENGINE_OPTIONS
 from chrysaetos.http.abnf import PATH_PREFIX
+from chrysaetos.http.server.client_address import TrustedProxies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +48,7 @@ class Settings:
         system_user: the user of the operating system that runs the gateway.
         listen: the Unix socket, or ``HOST:PORT``, at which the gateway listens.
         gateways: ``HOST:PORT`` of other gateways for the load balancer.
+        trusted_proxies: addresses and networks of load balancers on other machines, which name their clients.
         workers: the number of processes.
         metrics: ``HOST:PORT`` of the first worker's metrics.
         proxy: what terminates TLS: ``haproxy``, ``nginx`` or ``none``.
@@ -69,6 +71,7 @@ class Settings:
     system_user: str = "chrysaetos"
     listen: str = "/run/chrysaetos/gateway.sock"
     gateways: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
     workers: int = 1
     metrics: str = "127.0.0.1:9102"
     proxy: str = "haproxy"
@@ -95,6 +98,10 @@ class Settings:
         _check_address("--metrics", self.metrics, count=self.workers)
         for address in self.gateways:
             _check_address("--gateway", address)
+        try:
+            TrustedProxies.parse(self.trusted_proxies, forwarded=False, proxy_protocol=False)
+        except ValueError as error:
+            raise ConfigError(f"--trusted-proxy: {error}") from error
 
     def _check_names(self) -> None:
         for option, value, choices in (
