@@ -19,7 +19,7 @@ from chrysaetos.cli.times import rfc3339
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Line", "Style", "draw"]
+__all__ = ["Line", "Style", "draw", "value_axis"]
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """The bit of a braille character for each row and column of its dots."""
@@ -70,14 +70,9 @@ def draw(lines: Sequence[Line], start: float, end: float, step: float, style: St
     Returns:
         The plot, the axes and the legend, without a final newline.
     """
-    finite = [value for line in lines for _, value in line.points if math.isfinite(value)]
-    if not finite:
+    values, times = value_axis(lines), Axis(start, max(end, start + 1))
+    if values is None:
         return "no points to draw"
-    low, high = min(finite), max(finite)
-    if low == high:
-        room = abs(low) / 10 or 1
-        low, high = max(low - room, -sys.float_info.max), min(high + room, sys.float_info.max)
-    values, times = Axis(low, high), Axis(start, max(end, start + 1))
     rows = max(style.height - 3, 4)
     labels = value_labels(values, rows)
     margin = max(map(len, labels))
@@ -92,6 +87,18 @@ def draw(lines: Sequence[Line], start: float, end: float, step: float, style: St
     text += _time_axis(times, columns, margin, unicode=style.unicode)
     text += _legend(lines, style, braille=braille)
     return "\n".join(text)
+
+
+def value_axis(lines: Sequence[Line]) -> Axis | None:
+    """Return the axis that has all finite values of the lines; None if there are none."""
+    finite = [value for line in lines for _, value in line.points if math.isfinite(value)]
+    if not finite:
+        return None
+    low, high = min(finite), max(finite)
+    if low == high:
+        room = abs(low) / 10 or 1
+        low, high = max(low - room, -sys.float_info.max), min(high + room, sys.float_info.max)
+    return Axis(low, high)
 
 
 def _cells(
