@@ -73,6 +73,7 @@ def test_a_common_login_does_not_import_openstacksdk(tmp_path, monkeypatch):
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "cliff.lister", None)
+    monkeypatch.delitem(sys.modules, "chrysaetos.cli.base", raising=False)
     monkeypatch.delitem(sys.modules, "chrysaetos.cli.query", raising=False)
     assert main(["query", "up"]) == 2
     assert capsys.readouterr().err == (

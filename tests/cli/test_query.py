@@ -122,8 +122,8 @@ def test_warnings_are_written_to_standard_error(run_on_server, responses):
 
 
 def test_a_time_may_start_with_a_minus(run_on_server, responses, server):
-    responses.set(QUERY, vector())
-    responses.set(RANGE, matrix())
+    responses.set(QUERY, vector(({}, "1")))
+    responses.set(RANGE, matrix(({}, [[NOON, "1"]])))
     assert run_on_server("query", "up", "--time", "-1h").status == 0
     assert float(server.requests[-1].parameters["time"]) == pytest.approx(time.time() - 3600, abs=60)
     assert run_on_server("range", "--start", "-2h", "--end", "-1h", "up").status == 0
@@ -133,7 +133,7 @@ def test_a_time_may_start_with_a_minus(run_on_server, responses, server):
 
 
 def test_the_default_step_of_a_range(run_on_server, responses, server):
-    responses.set(RANGE, matrix())
+    responses.set(RANGE, matrix(({}, [[NOON, "1"]])))
     for start, step in (("-1h", 15), ("-1d", 346), ("-10s", 1)):
         assert run_on_server("range", "up", "--start", start).status == 0
         assert float(server.requests[-1].parameters["step"]) == step
@@ -177,6 +177,56 @@ def test_a_range_is_drawn(run_on_server, responses):
     assert max(map(len, lines)) <= 60
     ascii_only = run_on_server("range", "cpu", "--plot", "--ascii", *window).out
     assert ascii_only.isascii()
+
+
+def test_a_range_is_drawn_as_an_image(run_on_server, responses, tmp_path):
+    responses.set(RANGE, TWO)
+    window = ("--start", "2026-11-21T12:00:00Z", "--end", "2026-11-21T12:01:00Z", "--step", "60")
+    file = tmp_path / "cpu.svg"
+    assert run_on_server("range", "cpu", "--plot", str(file), *window).out == ""
+    assert "{vm=&quot;a&quot;}: min 1, max 2, last 2" in file.read_text()
+    output = run_on_server("range", "cpu", "--plot", str(tmp_path / "no" / "cpu.svg"), *window)
+    assert (output.status, output.err.count("\n")) == (1, 1)
+    assert "No such file" in output.err
+
+
+def test_the_query_may_be_after_plot(run_on_server, responses, server):
+    responses.set(RANGE, TWO)
+    assert "* {vm" in run_on_server("range", "--plot", "cpu").out
+    assert server.requests[-1].parameters["query"] == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("range", "up", "--plot", "-f", "json"), "--plot draws, so it has no format json"),
+        (("range", "up", "--plot", "up.png"), "the name of the file up.png must end in .svg"),
+        (("range",), "the query is missing"),
+        (("range", "--plot"), "the query is missing"),
+    ],
+)
+def test_invalid_plots_are_rejected(arguments, message, run_on_server, server):
+    output = run_on_server(*arguments)
+    assert output.status == 2
+    assert message in output.err
+    assert server.requests == []
+
+
+def test_nothing_is_explained(run_on_server, server):
+    server.replies = lambda request: success(
+        [] if "label" in request.path else vector() if request.path == QUERY else matrix()
+    )
+    hint = "no series\nyou see no series at all at this time; chrysaetos doctor checks why\n"
+    for name in ("query", "range"):
+        output = run_on_server(name, "up")
+        assert (output.out, output.err) == ("", hint)
+    output = run_on_server("range", "up", "--plot")
+    assert output.out.endswith("no points to draw\n")
+    assert output.err == hint
+    for name in ("query", "range"):
+        before = len(server.requests)
+        assert run_on_server(name, "up", "-f", "csv").err == ""
+        assert len(server.requests) == before + 1
 
 
 def test_a_plot_shows_all_labels_of_a_single_series(run_on_server, responses):
@@ -265,6 +315,6 @@ def test_a_query_after_watch_is_explained(run_on_server):
 
 
 def test_a_query_may_start_with_a_minus(run, server, responses):
-    responses.set(QUERY, vector())
+    responses.set(QUERY, vector(({}, "1")))
     assert run("query", "--url", server.url, "--", "-up").status == 0
     assert server.requests[-1].parameters["query"] == "-up"

@@ -49,3 +49,20 @@ def test_metadata_is_a_row_per_entry(run_on_server, responses, server):
         {"metric": "up", "type": "unknown", "unit": "", "help": ""},
     ]
     assert server.requests[-1].parameters["metric"] == "up"
+
+
+@pytest.mark.parametrize(
+    ("command", "noun"),
+    [
+        (("series", "up"), "series"),
+        (("labels", "--match", "up"), "labels"),
+        (("values", "vm", "--match", "up"), "values"),
+    ],
+)
+def test_nothing_is_explained(command, noun, run_on_server, responses):
+    for path in (SERIES, LABELS, "/api/v1/label/vm/values", "/api/v1/label/__name__/values"):
+        responses.set(path, [])
+    output = run_on_server(*command)
+    assert output.out == ""
+    assert output.err == f"no {noun}\nyou see no series at all at this time; chrysaetos doctor checks why\n"
+    assert run_on_server(*command, "-f", "json").err == ""

@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+import termios
 
 import pytest
 from tests.fakes.metrics_server import MetricsServer, success
@@ -13,9 +14,11 @@ COMMAND = [sys.executable, "-m", "chrysaetos", "query", "up", "--url"]
 VECTOR = {"resultType": "vector", "result": [{"metric": {NAME: VALUE}, "value": [1, "1"]}]}
 
 
-def on_terminal(command):
+def on_terminal(command, columns=80, **variables):
     ours, theirs = pty.openpty()
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+    termios.tcsetwinsize(theirs, (24, columns))
+    environment = {**os.environ, "TERM": "xterm", **variables}
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
         os.close(theirs)
         output = b""
         try:
@@ -44,3 +47,57 @@ def test_a_pipe_gets_the_exact_text():
             [*COMMAND, server.url, "-f", "value"], capture_output=True, check=True, timeout=30
         )
     assert result.stdout.decode() == f"{VALUE} 1\n"
+
+
+COMMON: dict[str, str] = {f"label{n}": f"the same text {n}" for n in range(13)}
+WIDE = {
+    "resultType": "vector",
+    "result": [
+        {"metric": COMMON | {"__name__": "disk_bytes", "vm": vm}, "value": [1, "3514647552"]}
+        for vm in ("web-0", "db-0")
+    ],
+}
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_a_table_fits_the_terminal(columns):
+    with MetricsServer(lambda _: success(WIDE)) as server:
+        lines = on_terminal([*COMMAND, server.url], columns, COLUMNS=str(columns)).splitlines()
+    assert max(map(len, lines)) <= columns
+    assert lines[0].startswith('disk_bytes{label0="the same text 0",')
+    assert "| web-0 | 3.27 GiB |" in lines
+    assert "label12=" in "".join(lines)
+
+
+def test_a_terminal_shows_exact_values_on_request():
+    with MetricsServer(lambda _: success(WIDE)) as server:
+        assert "| web-0 | 3514647552 |" in on_terminal([*COMMAND, server.url, "--raw"])
+        for output_format in ("json", "csv", "value", "yaml"):
+            assert "3514647552" in on_terminal([*COMMAND, server.url, "-f", output_format])
+
+
+def test_a_pipe_gets_all_columns_and_exact_values():
+    with MetricsServer(lambda _: success(WIDE)) as server:
+        result = subprocess.run(
+            [*COMMAND, server.url], capture_output=True, check=True, timeout=30, text=True
+        )
+    header, row = (result.stdout.splitlines()[n].split("|")[1:-1] for n in (1, 3))
+    assert [name.strip() for name in header] == ["__name__", *sorted(COMMON), "vm", "value"]
+    assert row[-1].strip() == "3514647552"
+    assert "\x1b" not in result.stdout
+
+
+def plot_on_terminal(**variables):
+    matrix = [{"metric": {"vm": vm}, "values": [[1, "1"], [2, "2"]]} for vm in "ab"]
+    with MetricsServer(lambda _: success({"resultType": "matrix", "result": matrix})) as server:
+        command = [sys.executable, "-m", "chrysaetos", "range", "up", "--plot", "--url", server.url]
+        return on_terminal([*command, "--start", "1", "--end", "2"], **variables)
+
+
+def test_colours_and_characters_follow_the_environment():
+    assert "\x1b[36m" in plot_on_terminal()
+    assert "\u2800" <= max(plot_on_terminal()) <= "\u28ff"
+    assert "\x1b[" not in plot_on_terminal(NO_COLOR="1")
+    assert plot_on_terminal(TERM="dumb").isascii()
+    ascii_locale = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
+    assert plot_on_terminal(**ascii_locale).isascii()

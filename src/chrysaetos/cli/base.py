@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 from typing import TYPE_CHECKING, Any
 
 from cliff.command import Command
+from cliff.lister import Lister
 
-from chrysaetos.cli.cells import printable, printable_cells, printable_columns
+from chrysaetos.cli.cells import align_quantities, printable, printable_cells, printable_columns
+from chrysaetos.cli.layout import lay_out
 from chrysaetos.errors import ChrysaetosError
 
 if TYPE_CHECKING:
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 
     from chrysaetos.client import MetricsClient
 
-__all__ = ["MetricsCommand"]
+__all__ = ["MetricsCommand", "MetricsLister", "SeriesLister"]
 
 _SIGNED = re.compile(r"-[0-9.]")
 
@@ -76,3 +79,48 @@ class MetricsCommand(Command):
         """Write the server's warnings and infos to standard error."""
         for note in notes:
             self.app.stderr.write(f"{printable(note)}\n")
+
+
+class MetricsLister(MetricsCommand, Lister):
+    """A command that shows a table of any number of rows.
+
+    Attributes:
+        rows_are: a noun for the rows, for the message that there are none.
+        hints: lines that say why there are none, set by ``take_action``.
+    """
+
+    rows_are = "rows"
+    hints: Sequence[str] = ()
+
+    def is_for_people(self, parsed_args: argparse.Namespace) -> bool:
+        """Return whether the result is a table on a terminal."""
+        return bool(parsed_args.formatter == "table" and self.app.stdout.isatty())
+
+    def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:
+        """Write the result; instead of a table without rows, a note on standard error."""
+        if parsed_args.formatter == "table" and not data and not parsed_args.print_empty:
+            self.write_notes(f"no {self.rows_are}", *self.hints)
+            return 0
+        align_quantities(data)
+        return super().produce_output(parsed_args, column_names, data)
+
+
+class SeriesLister(MetricsLister):
+    """A command that shows a table with a column for each label.
+
+    On a terminal, labels that are the same in all rows are written once above the table.
+    """
+
+    rows_are = "series"
+
+    def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:
+        """Write the result."""
+        if self.is_for_people(parsed_args) and not parsed_args.columns:
+            width = parsed_args.max_width or shutil.get_terminal_size().columns
+            keep = {"time", "value", *parsed_args.sort_columns}
+            layout = lay_out(column_names, printable_cells(data), keep=keep, width=width)
+            self.app.stdout.writelines(f"{line}\n" for line in layout.above)
+            column_names, data = layout.columns, layout.rows
+            if not column_names:
+                return 0
+        return super().produce_output(parsed_args, column_names, data)

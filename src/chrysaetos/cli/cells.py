@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cliff.columns import FormattableColumn
 
+from chrysaetos.cli.units import humanize
 from chrysaetos.client.samples import Histogram
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ else:
 __all__ = [
     "Column",
     "HistogramCell",
+    "Quantity",
     "Text",
+    "align_quantities",
     "label_columns",
     "label_names",
     "number",
@@ -61,6 +64,38 @@ class HistogramCell(Column):
                 for bucket in self._value.buckets
             ],
         }
+
+
+class Quantity(Column):
+    """A number, which a table shows for people.
+
+    Args:
+        number: the number.
+        unit: its unit, as of ``units.unit_of``.
+    """
+
+    width = 0
+
+    def __init__(self, number: float, unit: str = "") -> None:
+        super().__init__(number)
+        self.text = humanize(number, unit)
+
+    def human_readable(self) -> str:
+        """Return the number with its unit, aligned to the right of the column."""
+        return self.text.rjust(self.width)
+
+    def machine_readable(self) -> float | int | str:
+        """Return the exact number."""
+        return number(self._value)
+
+
+def align_quantities(rows: Iterable[Sequence[Any]]) -> None:
+    """Give the quantities of each column the same width."""
+    for cells in zip(*rows, strict=True):
+        quantities = [cell for cell in cells if isinstance(cell, Quantity)]
+        width = max((len(cell.text) for cell in quantities), default=0)
+        for cell in quantities:
+            cell.width = width
 
 
 def printable(text: str) -> str:

@@ -6,14 +6,15 @@ import math
 import os
 import shutil
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from cliff.lister import Lister
-
-from chrysaetos.cli.base import MetricsCommand
-from chrysaetos.cli.cells import label_columns, label_names, printable, text, value
-from chrysaetos.cli.plot import Line, Style, draw
+from chrysaetos.cli.base import SeriesLister
+from chrysaetos.cli.cells import Quantity, label_columns, label_names, printable, text, value
+from chrysaetos.cli.errors import CommandFailed
+from chrysaetos.cli.hints import hints
 from chrysaetos.cli.times import TimeArgument, parse_duration, parse_time, rfc3339
+from chrysaetos.cli.units import unit_of
 from chrysaetos.cli.watch import Progress, add_watch_option, clear, watch
 from chrysaetos.client.results import Scalar, String, Vector
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TextIO
 
+    from chrysaetos.cli.plot import Style
     from chrysaetos.client.results import Matrix, Result
 
     Table = tuple[Sequence[str], list[tuple[Any, ...]]]
@@ -33,7 +35,26 @@ _DEFAULT_POINTS = 250
 _TIME_HELP = "such as now, 1h or -1h (an hour ago), now-2d, 2026-11-21T13:05:00Z, seconds since 1970"
 
 
-class Instant(MetricsCommand, Lister):
+class _Query(SeriesLister):
+    """Base class of the commands that evaluate a query."""
+
+    def _add_options(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--limit", type=int, metavar="N", help="the maximum number of series")
+        parser.add_argument(
+            "--raw", action="store_true", help="show exact values on a terminal, instead of short ones"
+        )
+        add_watch_option(parser)
+
+    def _table(self, parsed_args: argparse.Namespace, result: Result) -> Table:
+        return _table(result, exact=parsed_args.raw or not self.is_for_people(parsed_args))
+
+    def _explain_nothing(self, parsed_args: argparse.Namespace, start: float, end: float) -> None:
+        """Look for hints, unless a program reads the result or the command is repeated."""
+        if parsed_args.formatter == "table" and not parsed_args.watch:
+            self.hints = hints(self.client, parsed_args.query, start, end)
+
+
+class Instant(_Query):
     """Evaluate a PromQL query at one time."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -45,8 +66,7 @@ class Instant(MetricsCommand, Lister):
             metavar="TIME",
             help=f"the evaluation time: {_TIME_HELP} (default: now)",
         )
-        parser.add_argument("--limit", type=int, metavar="N", help="the maximum number of series")
-        add_watch_option(parser)
+        self._add_options(parser)
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Evaluate and show the query, repeatedly with ``--watch``."""
@@ -55,20 +75,24 @@ class Instant(MetricsCommand, Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """Return columns and rows: a row for each series, or for each sample of ``metric[5m]``."""
-        when = parsed_args.time and parsed_args.time.resolve(int(time.time()))
+        now = int(time.time())
+        when = parsed_args.time and parsed_args.time.resolve(now)
         result = self.client.query(parsed_args.query, when, limit=parsed_args.limit)
         self.write_notes(*result.warnings, *result.infos)
         if parsed_args.watch:
             clear(self.app.stdout)
-        return _table(result)
+        columns, rows = self._table(parsed_args, result)
+        if not rows:
+            self._explain_nothing(parsed_args, when or now, when or now)
+        return columns, rows
 
 
-class Range(MetricsCommand, Lister):
+class Range(_Query):
     """Evaluate a PromQL query over a range of time, and show rows or a plot."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the query, its range and step, and the output format."""
-        parser.add_argument("query", help="the query in PromQL")
+        parser.add_argument("query", nargs="?", help="the query in PromQL")
         parser.add_argument(
             "--start",
             type=parse_time,
@@ -89,14 +113,19 @@ class Range(MetricsCommand, Lister):
             metavar="DURATION",
             help=f"time between points, such as 30s or 5m (default: about {_DEFAULT_POINTS} points)",
         )
-        parser.add_argument("--limit", type=int, metavar="N", help="the maximum number of series")
         parser.add_argument(
             "--split",
             action="store_true",
             help="send several requests, to exceed the server's limit of points",
         )
         layout = parser.add_mutually_exclusive_group()
-        layout.add_argument("--plot", action="store_true", help="draw the series in the terminal")
+        layout.add_argument(
+            "--plot",
+            nargs="?",
+            const="",
+            metavar="FILE",
+            help="draw the series in the terminal, or as an image in FILE, whose name ends in .svg",
+        )
         layout.add_argument(
             "--wide", action="store_true", help="a row for each time, a column for each series"
         )
@@ -107,27 +136,37 @@ class Range(MetricsCommand, Lister):
             "--height", type=int, metavar="LINES", help="size of the plot (default: the terminal's)"
         )
         parser.add_argument("--ascii", action="store_true", help="draw with ASCII characters only")
-        add_watch_option(parser)
+        self._add_options(parser)
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Evaluate and show the query, repeatedly with ``--watch``."""
-        run_once = self._plot if parsed_args.plot else super().run
+        _check_plot(parsed_args)
+        run_once = super().run if parsed_args.plot is None else self._plot
         return watch(parsed_args.watch, lambda: run_once(parsed_args), self.app.stdout, self.app.stderr)
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """Return columns and rows: a row for each sample, or for each time with ``--wide``."""
         matrix = self._query_range(parsed_args, *_range(parsed_args))
-        return _wide(matrix) if parsed_args.wide else _table(matrix)
+        return _wide(matrix) if parsed_args.wide else self._table(parsed_args, matrix)
 
     def _plot(self, parsed_args: argparse.Namespace) -> int:
+        # Imported here so that a query without a plot does not load them.
+        from chrysaetos.cli.plot import Line, draw  # noqa: PLC0415  # see above
+        from chrysaetos.cli.svg import draw_svg  # noqa: PLC0415  # see above
+
         start, end, step = _range(parsed_args)
         matrix = self._query_range(parsed_args, start, end, step)
+        if not matrix:
+            self.write_notes("no series", *self.hints)
         names = _legend([series.labels for series in matrix])
         lines = [
             Line(name, [(when, float(number)) for when, number in series.points])
             for name, series in zip(names, matrix, strict=True)
         ]
         title = " ".join(printable(parsed_args.query.strip()).split())
+        if parsed_args.plot:
+            _write(Path(parsed_args.plot), draw_svg(title, lines, start, end, step))
+            return 0
         style = _style(parsed_args, self.app.stdout, legend=min(len(lines), 10) + 2)
         self.app.stdout.write(f"{title}\n{draw(lines, start, end, step, style)}\n")
         self.app.stdout.flush()
@@ -145,9 +184,39 @@ class Range(MetricsCommand, Lister):
                 progress=progress if parsed_args.split else None,
             )
         self.write_notes(*matrix.warnings, *matrix.infos)
-        if parsed_args.watch:
+        if parsed_args.watch and not parsed_args.plot:
             clear(self.app.stdout)
+        if not matrix:
+            self._explain_nothing(parsed_args, start, end)
         return matrix
+
+
+def _check_plot(parsed_args: argparse.Namespace) -> None:
+    """Check ``--plot`` and its file.
+
+    Raises:
+        ValueError: the arguments are invalid.
+    """
+    if parsed_args.query is None:
+        # The only argument after --plot is the query.
+        parsed_args.query, parsed_args.plot = parsed_args.plot, ""
+    if not parsed_args.query:
+        raise ValueError("the query is missing")
+    if parsed_args.plot is None:
+        return
+    if parsed_args.formatter != "table":
+        raise ValueError(f"--plot draws, so it has no format {parsed_args.formatter}: omit one of them")
+    if parsed_args.plot and Path(parsed_args.plot).suffix != ".svg":
+        raise ValueError(
+            f"the name of the file {parsed_args.plot} must end in .svg; rsvg-convert makes a PNG of it"
+        )
+
+
+def _write(file: Path, image: str) -> None:
+    try:
+        file.write_text(image, encoding="utf-8")
+    except OSError as error:
+        raise CommandFailed(f"{file}: {error.strerror}") from error
 
 
 def _range(parsed_args: argparse.Namespace) -> tuple[float, float, float]:
@@ -159,7 +228,7 @@ def _range(parsed_args: argparse.Namespace) -> tuple[float, float, float]:
     return start, end, parsed_args.step or max(1.0, math.ceil((end - start) / _DEFAULT_POINTS))
 
 
-def _table(result: Result) -> Table:
+def _table(result: Result, *, exact: bool) -> Table:
     """Return a row for each sample; for a vector without times, which all equal the requested time."""
     if isinstance(result, Scalar | String):
         return ["value"], [(value(result.value),)]
@@ -169,7 +238,8 @@ def _table(result: Result) -> Table:
     for labels, when, sample in result.rows(times="seconds"):
         cells = [text(labels.get(name, "")) for name in names]
         stamp = [] if isinstance(result, Vector) else [rfc3339(cast("float", when))]
-        rows.append((*stamp, *cells, value(sample)))
+        short = Quantity(sample, unit_of(labels)) if isinstance(sample, float) and not exact else None
+        rows.append((*stamp, *cells, short or value(sample)))
     return [*columns[:-1], *label_columns(names, columns), "value"], rows
 
 
@@ -199,6 +269,8 @@ def _legend(series: Sequence[dict[str, str]]) -> list[str]:
 
 def _style(parsed_args: argparse.Namespace, output: TextIO, *, legend: int) -> Style:
     """Return the style of a plot from the options and the terminal."""
+    from chrysaetos.cli.plot import Style  # noqa: PLC0415  # only plots need it
+
     terminal = output.isatty()
     known = os.environ.get("TERM", "dumb") != "dumb"
     columns, lines = shutil.get_terminal_size()

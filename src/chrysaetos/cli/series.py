@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from cliff.lister import Lister
-
-from chrysaetos.cli.base import MetricsCommand
+from chrysaetos.cli.base import MetricsLister, SeriesLister
 from chrysaetos.cli.cells import label_names, text
+from chrysaetos.cli.hints import hints
 from chrysaetos.cli.times import parse_time
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+
+    from chrysaetos.client import Listing
 
     Table = tuple[Sequence[str], list[tuple[Any, ...]]]
 
@@ -52,7 +53,30 @@ def _window(parsed_args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-class Series(MetricsCommand, Lister):
+def _explain_nothing(
+    command: MetricsLister, parsed_args: argparse.Namespace, selectors: Sequence[str]
+) -> None:
+    if parsed_args.formatter == "table":
+        window = _window(parsed_args)
+        start, end = window["start"] or 0, window["end"] or int(time.time())
+        command.hints = [
+            hint
+            for selector in selectors
+            for hint in hints(command.client, selector, start, end, selectors=True)
+        ]
+
+
+class _Names(MetricsLister):
+    """Base class of the commands that list the names or values of labels."""
+
+    def _rows(self, parsed_args: argparse.Namespace, found: Listing[str]) -> list[tuple[Any, ...]]:
+        self.write_notes(*found.warnings, *found.infos)
+        if not found:
+            _explain_nothing(self, parsed_args, parsed_args.match)
+        return [(text(name),) for name in found]
+
+
+class Series(SeriesLister):
     """List the series that selectors match, with all their labels."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -66,12 +90,16 @@ class Series(MetricsCommand, Lister):
         """Return a column for each label, and a row for each series."""
         found = self.client.series(parsed_args.selectors, **_window(parsed_args))
         self.write_notes(*found.warnings, *found.infos)
+        if not found:
+            _explain_nothing(self, parsed_args, parsed_args.selectors)
         names = label_names(found)
         return names, [tuple(text(labels.get(name, "")) for name in names) for labels in found]
 
 
-class Labels(MetricsCommand, Lister):
+class Labels(_Names):
     """List the names of labels."""
+
+    rows_are = "labels"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the series and the time range."""
@@ -81,12 +109,13 @@ class Labels(MetricsCommand, Lister):
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """Return one column."""
         found = self.client.labels(parsed_args.match, **_window(parsed_args))
-        self.write_notes(*found.warnings, *found.infos)
-        return ["label"], [(text(name),) for name in found]
+        return ["label"], self._rows(parsed_args, found)
 
 
-class Values(MetricsCommand, Lister):
+class Values(_Names):
     """List the values of a label; the label __name__ has the names of the metrics."""
+
+    rows_are = "values"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the label, the series and the time range."""
@@ -97,12 +126,13 @@ class Values(MetricsCommand, Lister):
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """Return one column."""
         found = self.client.label_values(parsed_args.label, parsed_args.match, **_window(parsed_args))
-        self.write_notes(*found.warnings, *found.infos)
-        return ["value"], [(text(name),) for name in found]
+        return ["value"], self._rows(parsed_args, found)
 
 
-class Metadata(MetricsCommand, Lister):
+class Metadata(MetricsLister):
     """List type, unit and help of metrics."""
+
+    rows_are = "metadata"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the metric."""

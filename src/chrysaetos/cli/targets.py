@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cliff.lister import Lister
-
-from chrysaetos.cli.base import MetricsCommand
+from chrysaetos.cli.base import MetricsLister
 from chrysaetos.cli.cells import text
 
 if TYPE_CHECKING:
@@ -18,8 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["Alerts", "Rules", "Targets"]
 
 
-class Targets(MetricsCommand, Lister):
+class Targets(MetricsLister):
     """List scrape targets and their health."""
+
+    rows_are = "targets"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the state of the targets."""
@@ -52,8 +52,10 @@ class Targets(MetricsCommand, Lister):
         return ["state", "job", "instance", "health", "last_scrape", "last_error"], active + dropped
 
 
-class Rules(MetricsCommand, Lister):
+class Rules(MetricsLister):
     """List recording and alerting rules."""
+
+    rows_are = "rules"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the type of the rules."""
@@ -74,8 +76,10 @@ class Rules(MetricsCommand, Lister):
         return ["group", "type", "name", "state", "health", "query", "last_error"], rows
 
 
-class Alerts(MetricsCommand, Lister):
+class Alerts(MetricsLister):
     """List the alerts that are pending or firing."""
+
+    rows_are = "alerts"
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:  # noqa: ARG002  # cliff's signature
         """Return a row for each alert."""
