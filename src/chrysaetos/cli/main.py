@@ -41,6 +41,7 @@ def _metrics(help: str, module: str, cliff_class: str) -> _Command:  # noqa: A00
 
 
 _COMMANDS = {
+    "top": _metrics("show the servers by their use of CPU, memory, network and disks", "top", "Top"),
     "query": _metrics("evaluate a query at one time", "query", "Instant"),
     "range": _metrics("evaluate a query over a range of time; --plot draws the result", "query", "Range"),
     "series": _metrics("list the series that selectors match", "series", "Series"),
