@@ -210,6 +210,14 @@ def test_a_tenant_reads_its_metrics_through_the_catalog_tls_and_the_path(running
     assert seconds < 120
 
 
+def test_the_check_finds_only_that_the_authority_is_the_tests_own(running: Installation) -> None:
+    command = ("gateway", "check", "--config-file", str(running.directory / "aetos.conf"), "--format", "json")
+    done = run([PROGRAMS / "chrysaetos", *command], env=running.admin)
+    (finding,) = done.json["findings"]
+    assert (finding["check"], finding["status"]) == ("catalog", "warning")
+    assert "certificate that is not accepted" in finding["found"]
+
+
 def test_nginx_serves_the_same(running: Installation, tmp_path: Path) -> None:
     port = free_port()
     url = f"https://localhost:{port}"

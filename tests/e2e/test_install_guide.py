@@ -66,6 +66,8 @@ case "$*" in
         user=$(of service User)
         mkdir -p "$(dirname "$socket")"
         # shellcheck disable=SC2046 # the words of the command
+        setpriv --reuid "$user" --regid "$user" --clear-groups $(of service ExecStartPre)
+        # shellcheck disable=SC2046 # the words of the command
         setsid systemd-socket-activate --listen="$socket" \\
             setpriv --reuid "$user" --regid "$user" --clear-groups \\
             $(of service ExecStart) > gateway.log 2>&1 &
@@ -148,6 +150,7 @@ def test_the_guide_installs_a_gateway_that_a_tenant_can_use(tmp_path: Path) -> N
             "https://cloud.example/identity": keystone.url,
             "https://cloud.example/metric-storage": f"https://localhost:{port}/metric-storage",
             "http://127.0.0.1:9090": f"http://{LOOPBACK}:{store.port}",
+            "--certificate": f"--metrics {LOOPBACK}:{free_port()} --certificate",
         }
         script = "\n".join((*commands(), "stat -c 'mode %a %U:%G' /etc/chrysaetos/aetos.conf"))
         for example, value in replaced.items():
@@ -168,3 +171,6 @@ def test_the_guide_installs_a_gateway_that_a_tenant_can_use(tmp_path: Path) -> N
         log
     )
     assert "All files are current." in done.printed
+    # Before the start and before the upgrade. Nothing serves the catalog's address before the start.
+    checks = re.findall(r"(\d+) errors, \d+ warnings", done.printed)
+    assert checks == ["0", "0", "0"], log

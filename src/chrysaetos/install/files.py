@@ -81,6 +81,8 @@ def next_steps(
             f"Install {settings.proxy}: the group {settings.socket_group} in {UNITS[1]} does not exist; "
             "if it has another one here, use --proxy-group"
         )
+    check = f"{settings.program} gateway check --config-file {directory / CONFIG}"
+    steps.append(f"Check the installation: {check}" + (f" --user {settings.system_user}" if system else ""))
     names = " ".join(reversed(UNITS))
     steps.append(f"Start the gateway: systemctl daemon-reload && systemctl enable --now {names}")
     if settings.proxy == "haproxy":
