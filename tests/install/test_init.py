@@ -230,6 +230,26 @@ def test_with_system_the_user_gets_the_configuration_and_systemd_the_units(init,
     assert created == ["metrics", "metrics"]
 
 
+def test_the_password_in_the_configuration_is_registered(init, tmp_path, monkeypatch):
+    registered = []
+
+    def register(settings, password, *_):
+        registered.append((settings.service_user, password))
+        return ["created user aetos"]
+
+    monkeypatch.setattr(module, "admin_region", lambda *_: None)
+    monkeypatch.setattr(module, "register", register)
+    assert "Keystone: created user aetos" in init("--register").out
+    config = tmp_path / "new" / "aetos.conf"
+    first = password_in(config)
+    config.write_text(config.read_text() + "# edited\n")
+    (tmp_path / "password").write_text("another")
+    done = init("--register", "--yes", "--password-file", str(tmp_path / "password"))
+    assert "kept as it is" in done.out
+    assert registered == [("aetos", first)] * 2
+    assert "Register the gateway" not in init("--yes", "--workers", "2").out
+
+
 def test_registration_without_credentials_is_an_error(init, monkeypatch):
     for name in ("OS_AUTH_URL", "OS_AUTH_TYPE"):
         monkeypatch.delenv(name, raising=False)

@@ -131,9 +131,10 @@ class _Run:
         for name in review.kept:
             print(f"kept as it is: {self._directory / name}")
         if options.register:
-            # After the files, so that the password of a new user cannot be lost.
+            # After the files, with the password in them, so that that of a new user cannot be lost.
+            password = _earlier_password(self._directory / CONFIG)
             region = admin_region(options.os_cloud, os.environ)
-            for line in register(settings, self._password, region, self._confirm_or_yes):
+            for line in register(settings, password, region, self._confirm_or_yes):
                 print(f"Keystone: {line}")
             self._registered = True
             write_files(self._directory, [self._answers()], force=True, update=True)
