@@ -3,6 +3,7 @@
 import pytest
 
 from chrysaetos.errors import ConfigError
+from chrysaetos.gateway import main
 from chrysaetos.gateway.main import run
 from chrysaetos.gateway.options import load_conf
 
@@ -20,3 +21,15 @@ def test_an_invalid_value_fails_the_start_with_one_line(tmp_path, capsys):
     assert err.count("\n") == 1
     assert "port" in err
     assert "prometheus" in err
+
+
+def test_a_malformed_line_is_not_repeated(tmp_path, caplog):
+    file = tmp_path / "aetos.conf"
+    file.write_text("[DEFAULT]\nauth_mode = noauth\n")
+    conf = load_conf(["--config-file", str(file)])
+    file.write_text("[keystone_authtoken]\npassword hunter2\n")
+    with pytest.raises(ConfigError, match=f"cannot be read: {file}, line 2: No ':' or '=' found") as raised:
+        load_conf(["--config-file", str(file)])
+    main._mutate(conf)
+    assert f"{file}, line 2: No ':' or '=' found" in caplog.text
+    assert "hunter2" not in f"{raised.value}{raised.value.__cause__}{caplog.text}"

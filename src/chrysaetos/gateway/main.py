@@ -16,7 +16,7 @@ from oslo_log import log
 from chrysaetos import __version__
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.build import build
-from chrysaetos.gateway.options import command_parser, load_conf
+from chrysaetos.gateway.options import command_parser, describe_error, load_conf
 from chrysaetos.gateway.trusted_proxies import load_trusted_proxies
 from chrysaetos.gateway.unknown_options import warn_of_unknown_options
 from chrysaetos.http.server.limits import FramingLimits, ServerLimits
@@ -210,4 +210,5 @@ def _mutate(conf: cfg.ConfigOpts) -> None:
     try:
         conf.mutate_config_files()
     except (cfg.Error, OSError, ValueError) as error:
-        _LOG.error("the changed configuration is invalid, the previous one stays in force: %s", error)
+        reason = describe_error(error)
+        _LOG.error("the changed configuration is invalid, the previous one stays in force: %s", reason)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from oslo_config import cfg
+from oslo_config import cfg, iniparser
 from oslo_log import log
 
 from chrysaetos import __version__
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-__all__ = ["command_parser", "list_opts", "load_conf"]
+__all__ = ["command_parser", "describe_error", "list_opts", "load_conf"]
 
 PROMETHEUS_OPTIONS = [
     cfg.StrOpt("host", default="localhost", help="Host name or address of Prometheus."),
@@ -371,11 +371,19 @@ def load_conf(arguments: Sequence[str]) -> cfg.ConfigOpts:
     try:
         conf(list(arguments), project="aetos", prog=_PROG, version=__version__)
     except cfg.Error as error:
-        raise ConfigError(f"the configuration cannot be read: {error}") from error
+        raise ConfigError(f"the configuration cannot be read: {describe_error(error)}") from None
     for group, options in list_opts():
         for option in options:
             _check(conf if group == "DEFAULT" else conf[group], group, option.dest)
     return conf
+
+
+def describe_error(error: Exception) -> str:
+    """Return the message of an error of oslo.config, without the line of the file: it may have a password."""
+    cause = error.__context__
+    if isinstance(error, cfg.ConfigFileParseError) and isinstance(cause, iniparser.ParseError):
+        return f"{error.config_file}, line {cause.lineno}: {cause.msg}"
+    return str(error)
 
 
 def command_parser() -> argparse.ArgumentParser:
