@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
+from tests.e2e.engines import VICTORIA_METRICS
+from tests.e2e.stack import Window
 from tests.fakes.metrics_server import MetricsServer, Reply, success
 from tests.support.commands import Output, call_main
 
 from chrysaetos.cli.main import main
 from chrysaetos.demo.gateway import Gateway
 from chrysaetos.demo.identities import IdentityApi
-from chrysaetos.demo.keystone import Keystone
+from chrysaetos.demo.keystone import REGION, Keystone
 from chrysaetos.demo.processes import LOOPBACK, free_port, wait_for
 from chrysaetos.demo.prometheus import Prometheus
 from chrysaetos.install.check.listening import listeners
@@ -207,6 +209,11 @@ def wrong_domain(site: Site) -> None:
 
 def wrong_auth_url(site: Site) -> None:
     site.set("keystone_authtoken", auth_url=site.conf["keystone_authtoken"]["auth_url"] + "/nowhere")
+
+
+def keystone_ca_that_is_none(site: Site) -> None:
+    (site.folder / "ca.pem").write_text("not a certificate\n")
+    site.set("keystone_authtoken", cafile=site.folder / "ca.pem")
 
 
 def missing_role(site: Site) -> None:
@@ -444,6 +451,7 @@ MISTAKES: tuple[tuple[Callable[[Site], None], str, str, str, str], ...] = (
     (wrong_password, "failed", "keystone", "rejected the credentials", "username, password"),
     (wrong_domain, "failed", "keystone", "rejected the credentials", "the domains"),
     (wrong_auth_url, "failed", "keystone", "/nowhere", "auth_url"),
+    (keystone_ca_that_is_none, "failed", "keystone", "[keystone_authtoken] cafile", "a PEM file"),
     (missing_role, "failed", "validation", "validator has no role", "openstack role add"),
     (keystone_down, "failed", "keystone", "Unable to establish connection", "auth_url"),
     (keystone_hangs, "failed", "keystone", "does not answer within 5 s", "Keystone"),
@@ -515,13 +523,55 @@ def test_a_mistake_is_found_with_what_to_do(site, check, mistake):
 
 def test_a_correct_installation_has_no_finding_while_the_gateway_runs(check):
     done = check("--strict")
-    assert done.out.startswith("0 errors, 0 warnings, ")
+    assert done.out.startswith("errors: 0, warnings: 0, passed: ")
 
 
 def test_a_correct_installation_has_no_finding_before_the_gateway_starts(site, check):
     site.free_address()
     site.endpoint(url=f"http://{LOOPBACK}:{free_port()}{PREFIX}")
     assert findings(check("--strict", "-f", "json")) == []
+
+
+def test_what_init_writes_has_no_finding(site, capsys):
+    public = f"https://{LOOPBACK}:{free_port()}{PREFIX}"
+    directory = site.folder / "new"
+    options = {
+        "keystone-url": site.identity.url,
+        "public-url": public,
+        "prometheus-url": site.prometheus.url,
+        "service-user": "from-init",
+        "region": REGION,
+        "listen": f"{LOOPBACK}:{free_port()}",
+        "metrics": f"{LOOPBACK}:{free_port()}",
+        "proxy": "none",
+    }
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    assert call_main(main, ["gateway", "init", str(directory), "--yes", *arguments], capsys).status == 0
+    conf = ConfigParser(interpolation=None)
+    conf.read(directory / "aetos.conf")
+    user = site.identity.create_user("from-init", conf["keystone_authtoken"]["password"])
+    site.identity.grant(user, "service", on=f"/projects/{site.project}")
+    site.endpoint(url=public)
+    # The exporter's metric has the project in a label that only this store has.
+    with (directory / "aetos.conf").open("a") as file:
+        file.write("[prometheus]\nmetric_label_names = ceilometer_*:project_id\n")
+    command = ["gateway", "check", f"--config-file={directory}/aetos.conf", "--strict"]
+    done = call_main(main, command, capsys)
+    assert done.out.startswith("errors: 0, warnings: 0, passed: ")
+
+
+@pytest.mark.parametrize("engine", VICTORIA_METRICS, ids=str)
+def test_victoria_metrics_is_recognized(site, check, engine):
+    server = engine.start(
+        site.cleanup, site.folder / "store", series(site.project), Window.around(time.time())
+    )
+    site.use_server(server.url)
+    (finding,) = findings(check("-f", "json"))
+    assert finding["remedy"] == "set engine = victoriametrics in [prometheus]"
+    site.set("prometheus", engine="victoriametrics")
+    report = check("-v", "-f", "json").json["findings"]
+    assert {each["status"] for each in report} == {"ok"}
+    assert any("projects can read 2 of 3 series" in each["found"] for each in report)
 
 
 def test_a_gateway_behind_a_proxy_with_the_proxy_protocol_is_recognized(site, check, account):
@@ -590,8 +640,18 @@ def test_nothing_is_changed(site, check):
     assert [path.name for path in site.folder.iterdir()] == ["aetos.conf"]
 
 
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "troubleshooting.md"
+
+
 def test_each_check_is_in_the_page_for_troubleshooting():
-    page = (Path(__file__).parents[2] / "docs" / "how-to" / "troubleshooting.md").read_text()
-    assert {subject for _, _, subject, _, _ in MISTAKES} | {"interpreter"} == set(
-        re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
-    )
+    named = set(re.findall(r"^\| `(\w+)` \|", PAGE.read_text(), re.MULTILINE))
+    assert named == {subject for _, _, subject, _, _ in MISTAKES} | {"interpreter"}
+
+
+def test_the_page_for_troubleshooting_shows_the_output(site, check):
+    wrong_password(site)
+    misspelt_option(site)
+    printed = check().printed.replace(str(site.folder), "/etc/chrysaetos")
+    (shown,) = re.findall(r"```text\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert sorted(printed.splitlines()[:-1]) == sorted(shown.splitlines()[:-1])
+    assert printed.splitlines()[-1].startswith("errors: 1, warnings: 1, passed: ")

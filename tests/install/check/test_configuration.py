@@ -18,6 +18,7 @@ def test_a_missing_file_is_an_error(tmp_path):
     setup, (finding,) = load([f"--config-file={tmp_path}/none.conf"])
     assert setup is None
     assert "none.conf" in finding.found
+    assert finding.remedy.startswith("check the path")
 
 
 def test_only_a_misspelt_name_of_the_error_is_reported_with_it(config):

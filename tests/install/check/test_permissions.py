@@ -34,6 +34,17 @@ def test_others_may_not_read_a_password(make_setup, config, option):
     assert found(check_permissions(setup)) == [f"everybody can read {config}, which has passwords"]
 
 
+def test_others_may_not_read_a_key(make_setup, config, tmp_path):
+    key = tmp_path / "key.pem"
+    key.touch()
+    setup = make_setup(f"[keystone_authtoken]\nkeyfile = {key}\n")
+    key.chmod(0o644)
+    assert found(check_permissions(setup)) == [f"everybody can read {key}, which has secrets"]
+    key.chmod(0o640)
+    assert config.stat().st_mode & 0o077 == 0
+    assert found(check_permissions(setup)) == []
+
+
 def test_others_may_change_neither_configuration_nor_policy(make_setup, config, tmp_path):
     policy = tmp_path / "policy.yaml"
     policy.write_text("{}\n")

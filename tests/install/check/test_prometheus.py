@@ -55,10 +55,19 @@ def test_an_engine_is_recognized(make_setup, name):
     assert {each.status for each in check(make_setup, ENGINES[name], name)} == {Status.OK}
 
 
-@pytest.mark.parametrize("name", [name for name in ENGINES if name != "prometheus"])
-def test_an_engine_that_could_enforce_the_project_is_a_warning(make_setup, name):
-    (finding,) = (each for each in check(make_setup, ENGINES[name]) if each.status is Status.WARNING)
-    assert finding.remedy == f"set engine = {name} in [prometheus]"
+@pytest.mark.parametrize(
+    ("actual", "configured"),
+    [("victoriametrics", "prometheus"), ("prometheus", "victoriametrics"), ("thanos", "mimir")],
+)
+def test_an_engine_that_does_not_enforce_the_project_is_a_warning(make_setup, actual, configured):
+    found = check(make_setup, ENGINES[actual], configured)
+    (finding,) = (each for each in found if each.status is Status.WARNING)
+    assert finding.remedy == f"set engine = {actual} in [prometheus]"
+
+
+@pytest.mark.parametrize("actual", ["thanos", "mimir"])
+def test_an_engine_that_is_not_set_up_to_enforce_the_project_is_right(make_setup, actual):
+    assert {each.status for each in check(make_setup, ENGINES[actual])} == {Status.OK}
 
 
 def test_an_unknown_engine_is_not_judged(make_setup):
@@ -74,6 +83,7 @@ def test_an_unknown_engine_is_not_judged(make_setup):
         (Reply(503, b""), "is not ready"),
         (Reply(200, b"<html>"), "it does not have Prometheus' API"),
         (Reply(200, b"[]"), "it does not have Prometheus' API"),
+        (Reply(200, b'{"status": "success", "data": []}'), "it does not have Prometheus' API"),
         (Reply(422, b'{"status": "error", "error": "query timed out"}'), "query timed out"),
     ],
 )
@@ -83,3 +93,10 @@ def test_a_query_without_a_result_says_why(make_setup, reply, found):
         (upstream,) = make_setup(f"[prometheus]\nhost = 127.0.0.1\nport = {port}\n").servers
         with pytest.raises(NoResult, match=found):
             query(upstream, "time()")
+
+
+@pytest.mark.parametrize("result", [[], [0], [0, "later"], None, [{}], "text"])
+def test_a_time_that_is_none_says_so(make_setup, result):
+    replies = [success({"resultType": "scalar", "result": result})]
+    with pytest.raises(NoResult, match="unknown form"):
+        check(make_setup, replies)

@@ -180,4 +180,4 @@ def _show(findings: Sequence[Finding], tables: Sequence[Table], options: argpars
     errors = sum(finding.status is Status.FAILED for finding in findings)
     warnings = sum(finding.status is Status.WARNING for finding in findings)
     good = sum(finding.status is Status.OK for finding in findings)
-    print(f"{errors} errors, {warnings} warnings, {good} checks passed")
+    print(f"errors: {errors}, warnings: {warnings}, passed: {good}")

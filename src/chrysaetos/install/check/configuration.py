@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Setup", "check_options", "check_python", "is_set", "load"]
 
 _CHECK = "configuration"
+_MISSING = ("Permission denied", "No such file", "there is no file", "Failed to find", "Failed to open")
+"""Parts of messages about files that are missing, or that this user may not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def is_set(conf: cfg.ConfigOpts, name: str, group: str) -> bool:
 
 def _invalid(error: ConfigError) -> Finding:
     remedy = "correct the option that the message names: the gateway does not start with it"
-    if "ermission denied" in str(error) or "o such file" in str(error):
+    if any(sign in str(error) for sign in _MISSING):
         remedy = "check the path, and that the gateway's user may read the file and enter its directory"
     return failed(_CHECK, str(error), remedy)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 import time
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
@@ -44,6 +45,7 @@ _ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (TimeoutError, "check that Keystone works, and the firewall"),
     (exceptions.BadRequest, f"check the domains in [{GROUP}]: user_domain_name and project_domain_name"),
     (exceptions.ClientException, f"check auth_url in [{GROUP}]: it is the URL of Keystone's API"),
+    (OSError, f"check certfile and keyfile in [{GROUP}], and that the gateway's user can read them"),
 )
 
 
@@ -63,6 +65,12 @@ class Login:
 def check_keystone(setup: Setup, settings: KeystoneSettings) -> Login:
     """Check that the gateway's user can log in, and that it can validate tokens."""
     conf = setup.conf
+    try:
+        if isinstance(settings.verify, str):
+            ssl.create_default_context(cafile=settings.verify)
+    except OSError as error:
+        advice = "name a PEM file that the gateway's user can read"
+        return Login((failed(_CHECK, f"[{GROUP}] cafile: {error}", advice),))
     session = Session(verify=settings.verify, cert=settings.cert, timeout=SECONDS, user_agent="chrysaetos")
     conf.set_override("http_request_max_retries", 0, group=GROUP)
     try:
@@ -73,7 +81,7 @@ def check_keystone(setup: Setup, settings: KeystoneSettings) -> Login:
     try:
         clock = within(_compare_clock, session, settings.auth_url)
         access: AccessInfoV3 = within(keystone.auth.get_access, session)
-    except (exceptions.ClientException, TimeoutError) as error:
+    except (exceptions.ClientException, OSError) as error:
         return Login((_login_failed(error, settings.auth_url),))
     logged_in = ok(_CHECK, f"{access.username} can log in at {settings.auth_url}")
     return Login((logged_in, *clock, _check_validation(user, access, conf[GROUP].region_name)), access)

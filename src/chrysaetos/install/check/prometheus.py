@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -51,8 +52,8 @@ def check_server(setup: Setup, server: UpstreamOptions) -> Iterator[Finding]:
     """
     name = name_of(server)
     before = time.time()
-    result = query(server, "time()")
-    clock = compare_clock(name, float(result[1]), before=before, after=time.time())
+    theirs = _time(server)
+    clock = compare_clock(name, theirs, before=before, after=time.time())
     yield from _check_engine(setup, server)
     yield clock
     yield from check_expiry(server, name)
@@ -76,8 +77,19 @@ def query(server: UpstreamOptions, expression: str) -> Any:
         ) from error
     body = _json(reply)
     if reply.status == 200 and body.get("status") == "success":
-        return body["data"]["result"]
+        with suppress(LookupError, TypeError):
+            return body["data"]["result"]
     raise _rejected(server, reply, body)
+
+
+def _time(server: UpstreamOptions) -> float:
+    result = query(server, "time()")
+    try:
+        # VictoriaMetrics returns a vector instead of a scalar.
+        return float((result[0]["value"] if isinstance(result[0], dict) else result)[1])
+    except (LookupError, TypeError, ValueError) as error:
+        found = f"{name_of(server)} answers a query in an unknown form"
+        raise NoResult(found, "check host and port in [prometheus]") from error
 
 
 def _rejected(server: UpstreamOptions, reply: Reply, body: dict[str, Any]) -> NoResult:
@@ -115,7 +127,8 @@ def _check_engine(setup: Setup, server: UpstreamOptions) -> Iterator[Finding]:
         return
     configured = setup.conf.prometheus.engine
     yield ok(_CHECK, f"{name} is {_ENGINES[actual]} {data.get('version') or ''}".rstrip())
-    if actual != configured:
+    # Thanos and Mimir enforce the project only if they are set up for it; VictoriaMetrics always can.
+    if actual != configured and (configured != "prometheus" or actual == "victoriametrics"):
         yield warning(
             _CHECK,
             f"[prometheus] engine is {configured}, but {name} is {_ENGINES[actual]}: "
