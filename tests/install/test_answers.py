@@ -53,7 +53,7 @@ def test_an_option_that_is_missing_is_named():
         answer({"keystone_url": URLS["keystone_url"]}, {}, None)
 
 
-@pytest.mark.parametrize("content", ["{", "3"])
+@pytest.mark.parametrize("content", ["{", "3", '{"workers": "2"}', '{"gateways": "a:1"}', '{"system": 1}'])
 def test_a_damaged_file_of_answers_is_an_error(content, tmp_path):
     (tmp_path / FILE).write_text(content)
     with pytest.raises(ConfigError, match="remove it"):

@@ -19,6 +19,7 @@ password: hunter6 = x
 auth_url = http://old.example
 username = multi
  hunter7
+www_authenticate_uri = https://name:hunter9@old.example
 """
 AFTER = """\
 # From the template.

@@ -71,8 +71,14 @@ _LISTS = {
 }
 """The settings with several values: option, form of a value, and help."""
 
-_SAVED = (*QUESTIONS, *_LISTS, "system", "registered")
 _DEFAULTS = {field.name: field.default for field in fields(Settings) if field.default is not MISSING}
+_SAVED: dict[str, type] = {
+    **{name: type(_DEFAULTS.get(name, "")) for name in QUESTIONS},
+    **dict.fromkeys(_LISTS, list),
+    "system": bool,
+    "registered": bool,
+}
+"""What the file has, with its types."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -103,11 +109,15 @@ def earlier_answers(directory: Path) -> dict[str, Any]:
     """
     try:
         found = json.loads((directory / FILE).read_text(encoding="utf-8"))
-        return {name: found[name] for name in _SAVED if name in found}
+        answers = {name: found[name] for name in _SAVED if name in found}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError) as error:
         raise ConfigError(f"{directory / FILE} is invalid: {error}; remove it") from error
+    for name, value in answers.items():
+        if not isinstance(value, _SAVED[name]):
+            raise ConfigError(f"{directory / FILE} is invalid: {name}: {value!r}; remove it")
+    return answers
 
 
 def render(settings: Settings, *, system: bool, registered: bool) -> str:

@@ -22,6 +22,8 @@ __all__ = ["Review", "show_diff"]
 
 _HIDDEN = "(not shown)"
 _OPTION = re.compile(r"([A-Za-z0-9_]+)\s*=")
+_CREDENTIALS = re.compile(r"://[^/\s]*@")
+"""User and password in a URL."""
 _SECRETS_INSIDE = {"headers", "scope_headers", "scope_parameters"}
 """Options that oslo.config does not know as secret, and that may contain credentials."""
 
@@ -92,7 +94,9 @@ def show_diff(change: Change, name: str) -> str:
 def _without_secret(line: str, template: set[str]) -> str:
     mark, text = line[:1], line[1:]
     option = _OPTION.match(text)
-    if mark == "@" or text in template or (option is not None and option[1] in _shown_options()):
+    if mark == "@" or text in template:
+        return line
+    if option is not None and option[1] in _shown_options() and not _CREDENTIALS.search(text):
         return line
     return f"{mark}{option[0]} {_HIDDEN}" if option else f"{mark}{_HIDDEN}"
 
