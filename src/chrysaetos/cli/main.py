@@ -13,7 +13,7 @@ from chrysaetos import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["main", "parsers"]
+__all__ = ["command_names", "main", "parser_of", "parsers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,24 +153,34 @@ def _leading_options(arguments: list[str]) -> list[str]:
     return arguments[:end]
 
 
+def command_names() -> list[str]:
+    """Return the names of all commands; some have two words."""
+    return list(_COMMANDS)
+
+
+def parser_of(name: str) -> argparse.ArgumentParser | None:
+    """Return the parser of a command; None if its extra is not installed."""
+    command = _COMMANDS[name]
+    try:
+        module: Any = importlib.import_module(command.module)
+    except ModuleNotFoundError:
+        return None
+    if command.own_arguments:
+        own: argparse.ArgumentParser = module.parser()
+        return own
+    if command.cliff_class is not None:
+        console: Any = importlib.import_module("chrysaetos.cli.console")
+        shared: argparse.ArgumentParser = console.create_parser(name, getattr(module, command.cliff_class))
+        return shared
+    parser = _parser()[1][name]
+    module.add_arguments(parser)
+    return parser
+
+
 def parsers() -> dict[str, argparse.ArgumentParser]:
     """Return the parser of each installed command by name."""
-    _, known = _parser()
-    for name, command in _COMMANDS.items():
-        try:
-            module: Any = importlib.import_module(command.module)
-        except ModuleNotFoundError:
-            # Its extra is not installed.
-            del known[name]
-            continue
-        if command.own_arguments:
-            known[name] = module.parser()
-        elif command.cliff_class is not None:
-            console: Any = importlib.import_module("chrysaetos.cli.console")
-            known[name] = console.create_parser(name, getattr(module, command.cliff_class))
-        else:
-            module.add_arguments(known[name])
-    return known
+    found = {name: parser_of(name) for name in _COMMANDS}
+    return {name: parser for name, parser in found.items() if parser is not None}
 
 
 def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
