@@ -1,16 +1,18 @@
-"""Run the tutorial, block by block, with the demo that it starts."""
+"""Run the tutorial, block by block, with the demo that it starts, and how-tos in the same demo."""
 
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 from tests.support.commands import run
 
 from chrysaetos.demo.processes import Process, wait_for
@@ -18,7 +20,11 @@ from chrysaetos.demo.processes import Process, wait_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorials" / "demo-to-script.md"
+    from tests.support.commands import Output
+
+DOCS = Path(__file__).parents[2] / "docs"
+TUTORIAL = DOCS / "tutorials" / "demo-to-script.md"
+COMMANDS = DOCS / "how-to" / "cli.md"
 BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 END_OF_BLOCK = "----end-of-block----"
 
@@ -28,7 +34,7 @@ class Block:
     """A fenced block.
 
     Attributes:
-        language: sh or python.
+        language: sh, python, toml or text.
         name: ``demo`` for the command that keeps running, or the name of the file to write.
         text: the content.
     """
@@ -38,15 +44,22 @@ class Block:
     text: str
 
 
-def blocks() -> list[Block]:
-    """Return the tutorial's blocks in order."""
-    return [Block(*found.groups()) for found in BLOCK.finditer(TUTORIAL.read_text(encoding="utf-8"))]
+def blocks(page: Path = TUTORIAL) -> list[Block]:
+    """Return the blocks of a page in order."""
+    return [Block(*found.groups()) for found in BLOCK.finditer(page.read_text(encoding="utf-8"))]
 
 
 def environment() -> dict[str, str]:
     """Return the environment of a terminal, with this interpreter's programs and without credentials."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "CHRYSAETOS_"))}
     return {**kept, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"}
+
+
+def metadata(demo: dict[str, Any]) -> dict[str, Any]:
+    """Return the metadata of Prometheus."""
+    response = requests.get(f"{demo['prometheus_url']}/api/v1/metadata", timeout=10)
+    found: dict[str, Any] = response.json()["data"]
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +73,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
         def ready() -> bool:
             demo.check()
-            return (where / "demo" / "demo.json").exists()
+            file = where / "demo" / "demo.json"
+            # The history has no metadata; the first scrape takes up to 5 s. A reader needs longer to type.
+            return file.exists() and "ceilometer_cpu" in metadata(json.loads(file.read_text()))
 
         assert wait_for(ready, timeout=120), demo.tail()
         yield where
@@ -105,6 +120,7 @@ def test_whoami_shows_what_the_tutorial_says(outputs):
 
 
 def test_there_are_three_servers(outputs):
+    assert len(re.findall(r"^\| \w+-0 .*B +\|$", output_of(outputs, "chrysaetos top"), re.MULTILINE)) == 3
     assert "ceilometer_cpu" in output_of(outputs, "values __name__")
     assert output_of(outputs, "values __name__").count(":instance-") == 3
     assert output_of(outputs, "chrysaetos query 'sum by").count(":instance-") == 3
@@ -114,6 +130,44 @@ def test_the_plot_is_drawn(outputs):
     drawn = output_of(outputs, "--plot")
     assert drawn.count("┤") > 10
     assert any("\u2800" < dots <= "\u28ff" for dots in drawn)
+
+
+@pytest.mark.usefixtures("outputs")
+def test_the_image(folder):
+    assert (folder / "vcpus.svg").read_text(encoding="utf-8").startswith("<svg ")
+
+
+def in_demo(folder: Path, command: str) -> Output:
+    """Run a command as aquila."""
+    script = f". demo/aquila.openrc\n{command}"
+    return run(["bash", "-ec", script], cwd=folder, env=environment(), timeout=240)
+
+
+def test_the_commands_of_the_how_to(folder):
+    steps = [block.text for block in blocks(COMMANDS) if block.language == "sh"]
+    outputs = {step: in_demo(folder, step) for step in steps}
+    assert all(output.out or "vcpus.svg" in step or "web-0" in step for step, output in outputs.items())
+    (hint,) = (output.err for step, output in outputs.items() if "web-0" in step)
+    assert f"```text\n{hint}```" in COMMANDS.read_text(encoding="utf-8")
+    assert len(outputs) > 5
+
+
+def test_an_exporter_of_ones_own(folder):
+    (example,) = (block for block in blocks(COMMANDS) if block.language == "toml")
+    text = example.text.replace("vm_cpu_seconds_total", "ceilometer_vcpus").replace("vm_", "ceilometer_")
+    (folder / example.name).write_text(text, encoding="utf-8")
+    shown = in_demo(folder, f"chrysaetos top --exporters {example.name} --exporter myexporter")
+    assert "no servers" in shown.err
+
+
+def test_promtool(folder):
+    page = (DOCS / "how-to" / "use.md").read_text(encoding="utf-8")
+    command = re.search(r"^    (promtool .*)$", page, re.MULTILINE)
+    assert command is not None
+    gateway = json.loads((folder / "demo" / "demo.json").read_text())["gateway_url"]
+    url = gateway.replace("://", "://$APPLICATION_CREDENTIAL@")
+    shown = in_demo(folder, command[1].replace("https://$ID:$SECRET@GATEWAY_HOST:PORT", url))
+    assert shown.out.count("ceilometer_memory_usage{") == 3
 
 
 @pytest.mark.usefixtures("outputs")

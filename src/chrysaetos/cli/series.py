@@ -40,7 +40,7 @@ def _add_match(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="SELECTOR",
-        help="only series that match, such as 'up{job=\"node\"}'; can be repeated",
+        help="only series that match, such as '{resource_name=~\"web.*\"}'; can be repeated",
     )
 
 
@@ -82,7 +82,10 @@ class Series(SeriesLister):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the selectors and the time range."""
         parser.add_argument(
-            "selectors", nargs="+", metavar="selector", help="such as up or '{__name__=~\"node_.+\"}'"
+            "selectors",
+            nargs="+",
+            metavar="selector",
+            help="such as ceilometer_cpu or '{__name__=~\"ceilometer_.+\"}'",
         )
         _add_window(parser)
 

@@ -110,7 +110,8 @@ def render_commands(directory: Path, identities: Identities, *, keystone_url: st
             f"As {first.user} (role {first.role} in project {first.project_name})",
             [
                 ("check the setup", own(first, "doctor")),
-                ("plot the vCPU usage of its servers", own(first, f"range '{cpu}' --start -3h --plot")),
+                ("its three servers by CPU", own(first, "top")),
+                ("plot the vCPU usage of its servers", own(first, f"range '{cpu}' --start 3h --plot")),
                 (
                     "write a Grafana data source and dashboards",
                     own(first, f"grafana --yes {shlex.quote(str(directory / 'grafana'))}"),
