@@ -76,6 +76,8 @@ def test_durations(seconds, text):
         ({"__name__": "node_memory_MemFree_bytes"}, "B"),
         ({"__name__": "node_network_receive_bytes_total"}, "B"),
         ({"__name__": "node_cpu_seconds_total"}, "s"),
+        ({"__name__": "http_request_duration_seconds_sum"}, "s"),
+        ({"__name__": "http_request_duration_seconds_count"}, ""),
         ({"__name__": "process_start_time_seconds"}, "time"),
         ({"__name__": "ceilometer_cpu", "unit": "ns"}, "ns"),
         ({"__name__": "up"}, ""),

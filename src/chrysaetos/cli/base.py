@@ -10,7 +10,6 @@ from cliff.command import Command
 from cliff.lister import Lister
 
 from chrysaetos.cli.cells import align_quantities, printable, printable_cells, printable_columns
-from chrysaetos.cli.layout import lay_out
 from chrysaetos.errors import ChrysaetosError
 
 if TYPE_CHECKING:
@@ -116,6 +115,8 @@ class SeriesLister(MetricsLister):
     def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:
         """Write the result."""
         if self.is_for_people(parsed_args) and not parsed_args.columns:
+            from chrysaetos.cli.layout import lay_out  # noqa: PLC0415  # only for terminals
+
             width = parsed_args.max_width or shutil.get_terminal_size().columns
             keep = {"time", "value", *parsed_args.sort_columns}
             layout = lay_out(column_names, printable_cells(data), keep=keep, width=width)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, cast
 from chrysaetos.cli.base import SeriesLister
 from chrysaetos.cli.cells import Quantity, label_columns, label_names, printable, text, value
 from chrysaetos.cli.errors import CommandFailed
-from chrysaetos.cli.hints import hints
 from chrysaetos.cli.times import TimeArgument, parse_duration, parse_time, rfc3339
 from chrysaetos.cli.units import unit_of
 from chrysaetos.cli.watch import Progress, add_watch_option, clear, watch
@@ -51,6 +50,8 @@ class _Query(SeriesLister):
     def _explain_nothing(self, parsed_args: argparse.Namespace, start: float, end: float) -> None:
         """Look for hints, unless a program reads the result or the command is repeated."""
         if parsed_args.formatter == "table" and not parsed_args.watch:
+            from chrysaetos.cli.hints import hints  # noqa: PLC0415  # only for empty results
+
             self.hints = hints(self.client, parsed_args.query, start, end)
 
 

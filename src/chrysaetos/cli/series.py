@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from chrysaetos.cli.base import MetricsLister, SeriesLister
 from chrysaetos.cli.cells import label_names, text
-from chrysaetos.cli.hints import hints
 from chrysaetos.cli.times import parse_time
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ def _explain_nothing(
     command: MetricsLister, parsed_args: argparse.Namespace, selectors: Sequence[str]
 ) -> None:
     if parsed_args.formatter == "table":
+        from chrysaetos.cli.hints import hints  # noqa: PLC0415  # only for empty results
+
         window = _window(parsed_args)
         start, end = window["start"] or 0, window["end"] or int(time.time())
         command.hints = [

@@ -29,7 +29,7 @@ def unit_of(labels: Mapping[str, str]) -> str:
     name = labels.get("__name__", "")
     if name.endswith(_TIMES):
         return "time"
-    base = name.removesuffix("_total")
+    base = name.removesuffix("_total").removesuffix("_sum")
     if base.endswith("_bytes"):
         return "B"
     if base.endswith("_seconds"):
