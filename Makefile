@@ -4,6 +4,7 @@
 # make test-deep  long tests of isolation with every engine; run before a release
 # make docs       the documentation as a site and as man pages, in build/docs
 # make bench      speed compared with its peers
+# make deb        the Debian package, in build/deb; make deb-check installs, upgrades and removes it
 # make dist       the wheel and the source distribution, in dist
 # make soak       30 minutes of load with faults; SOAK_MINUTES sets another duration
 # Each installs what it needs: a virtual environment in .venv and, if permitted, Debian packages.
@@ -24,7 +25,7 @@ RELEASES = $(CLOUDKITTY:%=cloudkitty-%) $(WATCHER:%=watcher-%)
 export CHRYSAETOS_CLOUDKITTY := $(CLOUDKITTY)
 export CHRYSAETOS_WATCHER := $(WATCHER)
 SERVERS := prometheus:prometheus promtool:prometheus memcached:memcached victoria-metrics:victoria-metrics \
-    haproxy:haproxy nginx:nginx-light curl:curl
+    haproxy:haproxy nginx:nginx-light curl:curl shellcheck:shellcheck
 # The tests that run on every Python of the machine.
 PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http/server property))
 
@@ -39,7 +40,7 @@ SIDE_BY_SIDE := --jobs $(shell nproc) --output-sync
 MADE_BY := $(shell $(PYTHON) -c 'import re, sys; \
     print("made-by", *re.findall(r"\w+", sys.base_prefix), *sys.version_info[:3], sep="-")')
 
-.PHONY: demo test test-deep check lint docs bench bench-fairness soak bench-cloudkitty bench-watcher samples dist lock clean cloudkitty watcher pythons
+.PHONY: demo test test-deep check lint docs bench bench-fairness soak bench-cloudkitty bench-watcher samples dist deb deb-check lock clean cloudkitty watcher pythons
 
 demo: $(VENV)/demo
 	@tools/need.sh prometheus:prometheus promtool:prometheus curl:curl
@@ -89,6 +90,19 @@ docs: $(VENV)/docs
 # The same files from the same source: without the times, owners and modes of this machine.
 dist: $(VENV)/dev
 	$(BIN)/hatchling build --clean
+
+# Built from the source distribution, so that the checkout stays clean.
+deb: dist
+	@tools/need.sh dpkg-buildpackage:dpkg-dev dh:debhelper
+	rm -rf build/deb
+	mkdir -p build/deb
+	tar --extract --file dist/chrysaetos-*.tar.gz --directory build/deb
+	cd build/deb/chrysaetos-* && dpkg-buildpackage -us -uc -b
+
+# Minutes, so make test does not do it.
+deb-check: deb
+	@tools/need.sh debootstrap:debootstrap
+	tools/debian-check.sh build/deb/chrysaetos_*.deb
 
 # The plugins of CloudKitty are tested in a virtual environment for each release of CloudKitty.
 cloudkitty: $(CLOUDKITTY:%=test-cloudkitty-%)
