@@ -109,8 +109,17 @@ def test_the_wheel_in_a_clean_environment(wheel, version, tmp_path):
 
     install(f"{wheel}[gateway]")
     assert "No broken requirements" in run([python, "-m", "pip", "check"], env=clean).out
-    help_text = run([venv / "bin" / "chrysaetos", "gateway", "--help"], env=clean).out
-    assert "--config-file" in help_text
+    urls = [
+        "--keystone-url",
+        "https://cloud.example/identity",
+        "--public-url",
+        "https://cloud.example/metrics",
+    ]
+    chrysaetos = venv / "bin" / "chrysaetos"
+    init = run([chrysaetos, "gateway", "init", tmp_path / "etc", "--yes", *urls], env=clean)
+    assert f"written: {tmp_path / 'etc' / 'aetos.conf'}" in init.out
+    check = [chrysaetos, "gateway", "check", "--offline", "--config-file", tmp_path / "etc" / "aetos.conf"]
+    assert "errors: 0" in run(check, env=clean).out
 
 
 def installed(site_packages: Path) -> tuple[set[str], int]:
