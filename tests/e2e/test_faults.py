@@ -6,9 +6,11 @@ import http.client
 import os
 import re
 import signal
+import socket
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from base64 import b64encode
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
@@ -26,7 +28,6 @@ from chrysaetos.demo.prometheus import Prometheus
 from chrysaetos.secret import new_secret
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterator
 
     from chrysaetos.demo.identities import Account
@@ -184,6 +185,61 @@ def test_keystone_hangs(world, gateway):
         assert answers[0].headers["Retry-After"]
         assert answers[0].seconds < 8
     assert ask(gateway, unknown).status == 200
+
+
+@contextmanager
+def unanswered(relay: Relay) -> Iterator[None]:
+    """Put a socket in place of a relay that accepts connections and never answers."""
+    relay.stop()
+    accepted = []
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                accepted.append(listener.accept()[0])
+
+    with socket.create_server((LOOPBACK, relay.port), backlog=512) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        try:
+            yield
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            for each in accepted:
+                each.close()
+    relay.start()
+
+
+def test_200_new_callers_on_a_keystone_that_never_answers(world):
+    """New callers wait 5 s in all, the next ones not at all, and cached callers notice nothing."""
+    slow = {"http_connect_timeout": "60", "http_request_max_retries": "3"}
+    burst = {"auth_failures_burst": "1000"}
+    with world.gateway_for(keystone_authtoken=slow, gateway=burst) as gateway:
+        token = world.token()
+        assert ask(gateway, token).status == 200
+        with unanswered(world.keystone.relay), wires(gateway, 200) as clients:
+            started = time.monotonic()
+            for number, client in enumerate(clients):
+                if number % 10:
+                    client.send(request(new_secret()))
+                else:
+                    credentials = b64encode(f"ac{number}:{new_secret()}".encode())
+                    client.send(request("").replace(b"X-Auth-Token:", b"Authorization: Basic " + credentials))
+            slowest = 0.0
+            while time.monotonic() - started < 4:
+                known = ask(gateway, token)
+                assert known.status == 200
+                slowest = max(slowest, known.seconds)
+            assert slowest < 0.5
+            answers = {tuple(statuses(client.answer())) for client in clients}
+            assert answers == {(503,)}
+            assert 4.9 < time.monotonic() - started < 6.5
+            rejected = ask(gateway, new_secret())
+            assert (rejected.status, rejected.seconds < 0.5) == (503, True)
+            assert int(rejected.headers["Retry-After"]) >= 1
+            assert ask(gateway, token).status == 200
+            stopping = time.monotonic()
+            gateway.stop()
+            assert time.monotonic() - stopping < 8
 
 
 def test_prometheus_is_stopped_and_comes_back(world, gateway):

@@ -150,3 +150,54 @@ async def test_a_slow_answer_is_kept_for_the_next_caller():
         assert kept == [True]
     finally:
         flights.close()
+
+
+async def test_a_caller_that_joins_late_waits_only_for_what_is_left():
+    go = threading.Event()
+    flights: SingleFlight[bool] = SingleFlight("test", threads=1, waiting=10, breaker=Breaker(0.4))
+    try:
+        first = asyncio.create_task(flights.run(b"k", go.wait))
+        for pause, limit in ((0.2, 0.35), (0.3, 0.1), (0.0, 0.1)):
+            await asyncio.sleep(pause)
+            began = time.monotonic()
+            with pytest.raises(Unavailable):
+                await flights.run(b"k", go.wait)
+            assert time.monotonic() - began < limit
+        with pytest.raises(Unavailable):
+            await first
+    finally:
+        go.set()
+        flights.close()
+
+
+async def test_a_call_whose_callers_have_left_is_a_timeout_as_well():
+    go = threading.Event()
+    breaker = Breaker(0.2, limit=1)
+    flights: SingleFlight[bool] = SingleFlight("test", threads=1, waiting=10, breaker=breaker)
+    try:
+        caller = asyncio.create_task(flights.run(b"k", go.wait))
+        await asyncio.sleep(0.05)
+        caller.cancel()
+        await asyncio.sleep(0.3)
+        assert breaker.open
+    finally:
+        go.set()
+        flights.close()
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_a_request_with_several_calls_waits_one_limit(make_conf, keystone, encode, clock, known):
+    """Basic credentials need up to four calls: it waited the limit for each of them."""
+    keystone.application_credentials["ac-id"] = ("s3cret", {})
+    tokens = KeystoneTokens(make_conf(), breaker=Breaker(1.0), clock=clock)
+    with closing(tokens), closing(BasicCredentials(tokens, clock=clock)) as basic:
+        good = encode("ac-id:s3cret")
+        if known:
+            await basic.identify(good, None, "GET", "/")
+            clock.now += 3600 - 30  # soon to expire, and due for validation
+        keystone.delay = 0.7
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            await basic.identify(good, None, "GET", "/")
+        assert 0.9 < time.monotonic() - began < 1.3
+        keystone.delay = 0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -162,3 +163,17 @@ async def test_a_thread_that_cannot_start_is_named_and_logged_once(flights, monk
         "no thread can be started for requests to Keystone: can't start new thread"
     ]
     assert await flights.run(b"a", lambda: 2) == 2
+
+
+async def test_close_does_not_wait_for_a_call_that_hangs():
+    flights: SingleFlight[int] = SingleFlight("closing", threads=1, waiting=3)
+    call = Call()
+    tasks = [asyncio.create_task(flights.run(key, call)) for key in (b"runs", b"queued")]
+    await asyncio.sleep(0.05)
+    began = time.monotonic()
+    flights.close()
+    assert time.monotonic() - began < 2
+    await asyncio.wait(tasks, timeout=1)
+    assert all(task.cancelled() for task in tasks)
+    call.go.set()
+    assert call.count == 1

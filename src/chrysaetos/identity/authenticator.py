@@ -116,7 +116,7 @@ class KeystoneAuthenticator:
         await self._tokens.service_user.check()
 
     async def close(self) -> None:
-        """Stop the threads after the current calls to Keystone have finished."""
+        """Stop the threads, and wait for no call to Keystone."""
         self.projects.close()
         self._basic.close()
         self._tokens.close()

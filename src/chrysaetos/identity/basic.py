@@ -13,6 +13,7 @@ process. It is then treated as if the client had sent it, so its expiry, revocat
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 import logging
@@ -203,21 +204,22 @@ class BasicCredentials:
             TooManyRequests: this user part, or others, failed too often from this address.
             Unavailable: Keystone cannot be reached.
         """
+        deadline = asyncio.get_running_loop().time() + self.breaker.wait_seconds
         key = self._hash(value)
         known = self._kept.get(key)
         kept = known
         if kept is None or self._clock() >= kept.renew_at:
-            kept = await self._renew(key, value, known, client)
+            kept = await self._renew(key, value, known, client, deadline)
         try:
-            return await self._tokens.identify(kept.token, service_token, method, path)
+            return await self._tokens.identify(kept.token, service_token, method, path, deadline=deadline)
         except TokenRefused as error:
             if error.refusal is not Refusal.TOKEN or kept is not known:
                 raise
         # The token was revoked. Another request may have replaced it in the meantime.
         current = self._kept.get(key)
         if current is None or current is kept:
-            current = await self._exchange(key, value, client, known=current is not None)
-        return await self._tokens.identify(current.token, service_token, method, path)
+            current = await self._exchange(key, value, client, deadline, known=current is not None)
+        return await self._tokens.identify(current.token, service_token, method, path, deadline=deadline)
 
     async def probe(self) -> None:
         """Ask Keystone for its version document.
@@ -228,24 +230,30 @@ class BasicCredentials:
         await self._flights.run(_PROBE, self._touch)
 
     def close(self) -> None:
-        """Stop the threads after the current exchanges have finished."""
+        """Stop the threads, and wait for no exchange."""
         self._flights.close()
         self._session.session.close()
 
     def _hash(self, value: bytes) -> bytes:
         return hmac.digest(self._secret, value, "sha256")
 
-    async def _renew(self, key: bytes, value: bytes, known: _Kept | None, client: str) -> _Kept:
+    async def _renew(
+        self, key: bytes, value: bytes, known: _Kept | None, client: str, deadline: float
+    ) -> _Kept:
         """Return a new token, or the one that is about to expire if Keystone is down."""
+        if known is not None:
+            deadline -= self.breaker.wait_seconds / 2  # the rest is for the token that is about to expire
         try:
-            return await self._exchange(key, value, client, known=known is not None)
+            return await self._exchange(key, value, client, deadline, known=known is not None)
         except Unavailable:
             if known is None or self._clock() >= known.expires_at:
                 raise
             return known
 
-    async def _exchange(self, key: bytes, value: bytes, client: str, *, known: bool) -> _Kept:
-        """Get a token for credentials; ``known``: whether they were valid before."""
+    async def _exchange(
+        self, key: bytes, value: bytes, client: str, deadline: float, *, known: bool
+    ) -> _Kept:
+        """Get a token for credentials until loop time ``deadline``; ``known``: they were valid before."""
         if self._wrong.get(key):
             raise self._unauthorized()
         try:
@@ -263,7 +271,8 @@ class BasicCredentials:
             except TooManyRequests:
                 self._tokens.failures.refund(payer)
                 raise
-        kept = await self._flights.run(key, partial(self._login, login), partial(self._settle, key, attempt))
+        landed = partial(self._settle, key, attempt)
+        kept = await self._flights.run(key, partial(self._login, login), landed, deadline=deadline)
         if kept is None:
             raise self._unauthorized()
         return kept

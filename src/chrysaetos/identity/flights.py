@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING, Generic, TypeVar
+from queue import SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from chrysaetos.errors import Unavailable
 
 if TYPE_CHECKING:
-    import concurrent.futures
-    from asyncio import Future
     from collections.abc import Callable
 
     from chrysaetos.identity.breaker import Breaker
@@ -25,29 +26,86 @@ _LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+_CLOSE_SECONDS = 0.5
+"""How long ``close`` waits for threads whose call is just ending."""
+
+
 class _Call(Generic[T]):
-    """A call in a pool of threads.
+    """A call in a thread.
+
+    Args:
+        call: the blocking function.
+        until: see the attribute.
 
     Attributes:
         future: its outcome.
+        until: loop time until which it is waited for.
     """
 
-    __slots__ = ("_began", "_call", "cancel", "future")
+    __slots__ = ("_began", "_call", "future", "until")
 
-    def __init__(self, pool: ThreadPoolExecutor, call: Callable[[], T]) -> None:
+    def __init__(self, call: Callable[[], T], until: float) -> None:
         self._call = call
         self._began: float | None = None
-        self.future: concurrent.futures.Future[T] = pool.submit(self._run)
-        self.cancel = self.future.cancel
+        self.future: Future[T] = Future()
+        self.until = until
 
     @property
     def seconds(self) -> float:
         """How long it has been running; 0 while it waits for a thread."""
         return 0.0 if self._began is None else time.monotonic() - self._began
 
-    def _run(self) -> T:
-        self._began = time.monotonic()
-        return self._call()
+    def run(self) -> None:
+        """Call the function, unless the future was cancelled. Runs in a thread."""
+        if self.future.set_running_or_notify_cancel():
+            self._began = time.monotonic()
+            try:
+                result = self._call()
+            except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
+                self.future.set_exception(error)
+            else:
+                self.future.set_result(result)
+
+
+class _Threads:
+    """Threads for calls. The process can exit while a call hangs, unlike with ``ThreadPoolExecutor``.
+
+    Args:
+        name: prefix of the threads' names.
+        most: number of threads.
+    """
+
+    def __init__(self, name: str, most: int) -> None:
+        self._name = name
+        self._most = most
+        self._calls: SimpleQueue[_Call[Any] | None] = SimpleQueue()
+        self._threads: list[Thread] = []
+
+    def submit(self, call: _Call[Any], others: int) -> None:
+        """Queue a call, and start a thread for it if there are as many other calls as threads.
+
+        Raises:
+            RuntimeError: no thread can be started.
+        """
+        count = len(self._threads)
+        if count < self._most and others >= count:
+            thread = Thread(target=self._run, name=f"{self._name}_{count}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        self._calls.put(call)
+
+    def close(self) -> None:
+        """Stop the threads that run no call."""
+        for _ in self._threads:
+            self._calls.put(None)
+        until = time.monotonic() + _CLOSE_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call.run()
+            del call  # it would keep the result until the next one
 
 
 class SingleFlight(Generic[T]):
@@ -57,19 +115,19 @@ class SingleFlight(Generic[T]):
         name: prefix of the threads' names.
         threads: number of concurrent calls.
         waiting: maximum number of running and queued calls.
-        breaker: limits the wait for a call, and rejects calls while none is answered; None for neither.
+        breaker: limits the wait for a call, counted from its start, and rejects calls while none is answered;
+            None for neither.
 
     Attributes:
         failed: calls that raised.
     """
 
     def __init__(self, name: str, *, threads: int, waiting: int, breaker: Breaker | None = None) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._threads = _Threads(name, threads)
         self._waiting = waiting
         self._breaker = breaker
-        self._flights: dict[bytes, Future[T]] = {}
-        self._calls: dict[Future[T], _Call[T]] = {}
-        self._late: set[Future[T]] = set()
+        self._flights: dict[bytes, asyncio.Future[T]] = {}
+        self._calls: dict[asyncio.Future[T], _Call[T]] = {}
         self._closed = False
         self._reported = False
         self.failed = 0
@@ -78,7 +136,12 @@ class SingleFlight(Generic[T]):
         return key in self._flights
 
     async def run(
-        self, key: bytes, call: Callable[[], T], landed: Callable[[Future[T]], None] | None = None
+        self,
+        key: bytes,
+        call: Callable[[], T],
+        landed: Callable[[asyncio.Future[T]], None] | None = None,
+        *,
+        deadline: float = math.inf,
     ) -> T:
         """Return the result of the current call for a key. Start the call if there is none.
 
@@ -88,6 +151,7 @@ class SingleFlight(Generic[T]):
             key: identifies the call.
             call: the blocking function. It runs in a thread without the caller's context variables.
             landed: called in the event loop with the finished future, before any waiter continues.
+            deadline: loop time until which this waiter waits, with a breaker.
 
         Raises:
             Unavailable: too many calls are running or queued, no thread can be started, the threads were
@@ -102,15 +166,8 @@ class SingleFlight(Generic[T]):
         if breaker is None:
             await asyncio.wait((flight,))
         else:
-            await asyncio.wait((flight,), timeout=breaker.wait_seconds)
-            if not flight.done():
-                # A call that has begun goes on; one that has not would only delay the next ones, and says
-                # nothing about Keystone. Many may wait for one call.
-                running = self._calls[flight]
-                running.cancel()
-                if running.seconds >= breaker.wait_seconds / 2 and flight not in self._late:
-                    self._late.add(flight)
-                    breaker.on_timeout()
+            until = min(self._calls[flight].until, deadline)
+            await asyncio.wait((flight,), timeout=max(0.0, until - asyncio.get_running_loop().time()))
             if not flight.done() or flight.cancelled():
                 raise breaker.error(1)
         return flight.result()
@@ -127,21 +184,27 @@ class SingleFlight(Generic[T]):
             raise Unavailable("Keystone is being asked too much at the moment. Try again.")
 
     def close(self) -> None:
-        """Stop the threads: wait for running calls, cancel queued ones."""
+        """Stop the threads, and wait for no call: one may hang, and nothing needs its result any more."""
         self._closed = True
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for flight in self._calls:
+            flight.cancel()
+        self._threads.close()
 
     def _start(
-        self, key: bytes, call: Callable[[], T], landed: Callable[[Future[T]], None] | None
-    ) -> Future[T]:
+        self, key: bytes, call: Callable[[], T], landed: Callable[[asyncio.Future[T]], None] | None
+    ) -> asyncio.Future[T]:
+        if self._closed:
+            raise Unavailable("The gateway is shutting down.")
         self.check_room()
-        if self._breaker is not None:
-            self._breaker.admit()
+        loop, breaker = asyncio.get_running_loop(), self._breaker
+        until = math.inf
+        if breaker is not None:
+            breaker.admit()
+            until = loop.time() + breaker.wait_seconds
+        running = _Call(call, until)
         try:
-            running = _Call(self._pool, call)
+            self._threads.submit(running, len(self._flights))
         except RuntimeError as error:
-            if self._closed:
-                raise Unavailable("The gateway is shutting down.") from error
             # The limit of processes (RLIMIT_NPROC, a cgroup's pids.max) or of memory is reached.
             if not self._reported:
                 self._reported = True
@@ -152,11 +215,28 @@ class SingleFlight(Generic[T]):
         self._calls[flight] = running
         self._flights[key] = flight
         flight.add_done_callback(partial(self._land, key, landed))
+        if breaker is not None:
+            timer = loop.call_at(until, self._expire, running, breaker)
+            flight.add_done_callback(lambda _: timer.cancel())
         return flight
 
-    def _land(self, key: bytes, landed: Callable[[Future[T]], None] | None, flight: Future[T]) -> None:
+    def _expire(self, running: _Call[T], breaker: Breaker) -> None:
+        """Act on a call that is not answered in time, whoever still waits for it.
+
+        A call that has begun goes on; one that has not would only delay the next ones, and says nothing about
+        Keystone.
+        """
+        running.future.cancel()
+        if running.seconds >= breaker.wait_seconds / 2:
+            breaker.on_timeout()
+
+    def _land(
+        self,
+        key: bytes,
+        landed: Callable[[asyncio.Future[T]], None] | None,
+        flight: asyncio.Future[T],
+    ) -> None:
         del self._flights[key], self._calls[flight]
-        self._late.discard(flight)
         if self._breaker is not None and not flight.cancelled() and flight.exception() is None:
             self._breaker.on_answer()
         if landed is not None:

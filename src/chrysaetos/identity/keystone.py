@@ -9,8 +9,10 @@ call, and if the token has access rules, each request that did not start the cal
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
+import math
 import sys
 import time
 from dataclasses import dataclass
@@ -163,7 +165,14 @@ class KeystoneTokens:
         return self._flights.failed
 
     async def identify(
-        self, token: bytes, service_token: bytes | None, method: str, path: str, client: str = ""
+        self,
+        token: bytes,
+        service_token: bytes | None,
+        method: str,
+        path: str,
+        client: str = "",
+        *,
+        deadline: float = math.inf,
     ) -> Caller:
         """Return the owner of a token.
 
@@ -173,6 +182,7 @@ class KeystoneTokens:
             method: the request's method, for access rules.
             path: the request's path, for access rules.
             client: address of the peer; "" to not count a failure against it.
+            deadline: loop time until which to wait for Keystone, if that is earlier than the breaker's limit.
 
         Raises:
             TokenRefused: Keystone rejected the token, or its use for this request.
@@ -196,16 +206,17 @@ class KeystoneTokens:
         if key not in self._flights:
             self._flights.check_room()
             self.failures.spend(payer)
-        verdict = await self._flights.run(key, ask, partial(self._keep, key, payer))
+        deadline = min(deadline, asyncio.get_running_loop().time() + self.breaker.wait_seconds)
+        verdict = await self._flights.run(key, ask, partial(self._keep, key, payer), deadline=deadline)
         if verdict.bound_to not in {None, (method, path)}:
             own_key = digest(token, service_token or b"", method.encode(), path.encode())
-            verdict = await self._flights.run(own_key, ask)
+            verdict = await self._flights.run(own_key, ask, deadline=deadline)
         if verdict.caller is None:
             raise TokenRefused(verdict.refusal or Refusal.TOKEN, self.challenges)
         return verdict.caller
 
     def close(self) -> None:
-        """Stop the threads after the current calls to Keystone have finished."""
+        """Stop the threads, and wait for no call to Keystone."""
         self._flights.close()
         self.service_user.close()
         for name in _QUOTING_LOGS:

@@ -127,7 +127,7 @@ class DomainProjects:
         return projects
 
     def close(self) -> None:
-        """Stop the threads after the current calls to Keystone have finished."""
+        """Stop the threads, and wait for no call to Keystone."""
         self._flights.close()
         self._session.session.close()
 
