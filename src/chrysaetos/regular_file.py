@@ -1,12 +1,17 @@
-"""Open files that must not block the reader."""
+"""Open files that must not block the process."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
-__all__ = ["regular_file"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["check_fifo", "regular_file"]
 
 
 def regular_file(path: str, flags: int) -> int:
@@ -20,3 +25,19 @@ def regular_file(path: str, flags: int) -> int:
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a regular file", path)
     return descriptor
+
+
+def check_fifo(path: Path) -> None:
+    """Check that a file can be opened for writing at once. A FIFO would wait for a reader.
+
+    Raises:
+        OSError: it is a FIFO that nothing reads.
+    """
+    with suppress(FileNotFoundError):
+        if stat.S_ISFIFO(path.stat().st_mode):
+            try:
+                os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+            except OSError as error:
+                if error.errno == errno.ENXIO:
+                    raise OSError(errno.ENXIO, "it is a FIFO that nothing reads", str(path)) from error
+                raise

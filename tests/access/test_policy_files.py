@@ -63,6 +63,7 @@ def replace_by_pipe(path):
 async def test_a_file_that_is_lost_keeps_its_rules_in_force(conf, tmp_path, caplog, lose, place):
     clock = Clock()
     path = tmp_path / place
+    (tmp_path / "policy.yaml").write_text("{}")
     path.write_text(CLOSED)
     access = PolicyAccess(conf, "project", clock=clock)
     assert not await may_query(access)
@@ -99,6 +100,65 @@ def test_a_file_that_is_no_regular_file_fails_the_start(conf, tmp_path):
         PolicyAccess(conf, "project")
 
 
+def test_a_file_that_is_named_and_missing_fails_the_start(conf):
+    """Else the default rules would silently apply instead of the operator's."""
+    with pytest.raises(ConfigError, match=r"there is no file .*policy\.yaml: create it, with {}"):
+        PolicyAccess(conf, "project")
+
+
+async def test_the_default_file_may_be_missing():
+    conf = cfg.ConfigOpts()
+    conf([])
+    assert await may_query(PolicyAccess(conf, "project"))
+
+
+async def test_files_that_cannot_be_listed_keep_the_rules_in_force(conf, tmp_path, caplog):
+    clock = Clock()
+    (tmp_path / "policy.yaml").write_text(CLOSED)
+    access = PolicyAccess(conf, "project", clock=clock)
+    loop = tmp_path / "policy.d" / "loop.yaml"
+    loop.symlink_to(loop)
+    for _ in range(3):
+        clock.now += 2
+        assert not await may_query(access)
+    assert access.stale
+    assert caplog.text.count("cannot be read") == 1
+    with pytest.raises(ConfigError, match=r"policy_file cannot be used: .*loop\.yaml"):
+        PolicyAccess(conf, "project")
+    loop.unlink()
+    clock.now += 2
+    assert not await may_query(access)
+    assert not access.stale
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not ( " * 10_000 + "role:x" + " )" * 10_000,
+        "role:x " + "and ( role:y or ( role:z " * 1000 + " )" * 2000,
+    ],
+)
+async def test_a_rule_that_is_nested_too_deeply_keeps_the_rules_in_force(conf, tmp_path, caplog, text):
+    clock = Clock()
+    path = tmp_path / "policy.yaml"
+    path.write_text(CLOSED)
+    access = PolicyAccess(conf, "project", clock=clock)
+    path.write_text(f'telemetry:query: "{text}"')
+    clock.now += 2
+    assert not await may_query(access)
+    assert access.stale
+    assert "more than 200 levels deep" in caplog.text
+
+
+async def test_nesting_counts_together_with_references(conf, tmp_path):
+    """Each of these passed, and a request failed with RecursionError."""
+    rules = [f'r{number}: "{"not ( " * 10}rule:r{number + 1}{" )" * 10}"' for number in range(60)]
+    text = "\n".join([*rules, "r60: role:reader", "telemetry:query: rule:r0"])
+    (tmp_path / "policy.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="more than 200 levels deep"):
+        PolicyAccess(conf, "project")
+
+
 @pytest.mark.parametrize("depth", [90, 110, 3000])
 async def test_rules_that_refer_to_each_other_too_deeply_are_rejected(conf, tmp_path, depth):
     rules = [f"r{number}: role:x or rule:r{number + 1}" for number in range(depth)]
@@ -107,7 +167,7 @@ async def test_rules_that_refer_to_each_other_too_deeply_are_rejected(conf, tmp_
     if depth < 100:
         assert await may_query(PolicyAccess(conf, "project"))
     else:
-        with pytest.raises(ConfigError, match="more than 100 levels deep"):
+        with pytest.raises(ConfigError, match="more than 200 levels deep"):
             PolicyAccess(conf, "project")
 
 

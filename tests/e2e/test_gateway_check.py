@@ -471,7 +471,7 @@ MISTAKES: tuple[tuple[Callable[[Site], None], str, str, str, str], ...] = (
     (few_connections, "warning", "limits", "max_connections is 20", "200 or more"),
     (misspelt_rule, "warning", "policy", "telemetry:qurey does not exist", "telemetry:query?"),
     (invalid_policy, "failed", "configuration", "policy_file cannot be used", "correct"),
-    (missing_policy, "warning", "policy", "there is no file", "correct the path"),
+    (missing_policy, "failed", "configuration", "there is no file", "check the path"),
     (wide_policy, "failed", "policy", "telemetry:query:all_projects", "role:admin"),
     (closed_policy, "warning", "policy", "may not query their own series", "telemetry:query"),
     (missing_ca, "failed", "configuration", "[prometheus] ca_file", "check the path"),

@@ -110,3 +110,55 @@ def test_usage_exporter_serves_and_stops_while_nobody_reads_its_log():
         assert serves(address)
         process.terminate()
         assert process.wait(SECONDS) == 0
+
+
+@pytest.mark.parametrize(
+    ("section", "option"), [("DEFAULT", "log_file"), ("gateway", "audit_file"), ("gateway", None)]
+)
+@pytest.mark.parametrize("kind", ["a FIFO", "a missing directory"])
+def test_a_log_that_cannot_be_opened_fails_the_start_at_once(tmp_path, section, option, kind):
+    """A FIFO that nothing reads blocked the start, and SIGTERM; a missing directory printed a traceback."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    path = fifo if kind == "a FIFO" else tmp_path / "nowhere" / "log"
+    command = ["federate", "--audit-file", path, "--tokens", tmp_path / "tokens.json"]
+    if option is None:
+        token = new_token("portal", Policy(("up",)), now=0.0, expires=None)[1]
+        write_tokens(tmp_path / "tokens.json", [token])
+        name = "--audit-file"
+    else:
+        config = tmp_path / "aetos.conf"
+        config.write_text(f"[DEFAULT]\nauth_mode = noauth\n[{section}]\n{option} = {path}\n")
+        command = ["gateway", "--config-file", config]
+        name = f"[{section}] {option}"
+    with (tmp_path / "stderr").open("wb") as output, server(*command, stderr=output) as process:
+        assert process.wait(SECONDS) == 2
+    (line,) = (tmp_path / "stderr").read_text().splitlines()
+    assert f"{name}: " in line
+    assert str(path) in line
+
+
+def test_an_audit_file_may_be_a_fifo_that_is_read(tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    output = (tmp_path / "stderr").open("wb")
+    with output, gateway(tmp_path, stderr=output, audit_file=fifo) as (_, address):
+        assert ask(address, query(3)) == [200]
+        os.set_blocking(reader, True)
+        assert b"status=200" in os.read(reader, 65536)
+    os.close(reader)
+
+
+def test_the_log_continues_in_a_new_file_after_a_rotation(tmp_path):
+    log = tmp_path / "gateway.log"
+    config, socket = tmp_path / "aetos.conf", tmp_path / "gateway.sock"
+    config.write_text(f"[DEFAULT]\nauth_mode = noauth\nlog_file = {log}\n[gateway]\nunix_socket = {socket}\n")
+    output = (tmp_path / "stderr").open("wb")
+    with output, server("gateway", "--config-file", config, stderr=output) as process:
+        assert serves(str(socket))
+        log.rename(tmp_path / "gateway.log.1")
+        assert ask(str(socket), query(3)) == [503]
+        assert wait_for(lambda: log.exists() and "query=" in log.read_text(), timeout=SECONDS)
+        process.terminate()
+        assert process.wait(SECONDS) == 0

@@ -58,6 +58,6 @@ def test_the_log_starts_with_what_is_served(described, tmp_path):
 
 
 def test_the_line_names_what_is_missing(described):
-    line = described("[oslo_policy]\npolicy_file = other.yaml\n[DEFAULT]\nauth_mode = noauth\n")
+    line = described("[DEFAULT]\nauth_mode = noauth\n")
     assert "Keystone none (auth_mode = noauth)" in line
-    assert "policy file other.yaml does not exist: the defaults are in force" in line
+    assert "policy file policy.yaml does not exist: the defaults are in force" in line

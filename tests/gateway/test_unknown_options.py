@@ -29,6 +29,7 @@ def warnings(tmp_path, caplog):
     def warnings(text: str) -> list[str]:
         file = tmp_path / "aetos.conf"
         file.write_text(text)
+        (tmp_path / "policy.yaml").write_text("{}")
         conf = load_conf(["--config-file", str(file)])
         build(conf)
         caplog.clear()

@@ -11,7 +11,7 @@ from oslo_config import cfg
 from oslo_policy import opts, policy
 
 from chrysaetos.access.policies import list_rules
-from chrysaetos.access.policy_files import files_with_rules, fingerprint, load_enforcer
+from chrysaetos.access.policy_files import check_named_file, files_with_rules, fingerprint, load_enforcer
 from chrysaetos.errors import ConfigError, Forbidden
 from chrysaetos.lru import Lru
 from chrysaetos.tenancy.labels import UNIFORM, LabelTable
@@ -118,9 +118,10 @@ class PolicyAccess:
         )
         opts.set_defaults(conf)
         self._looked = clock()
-        self._fingerprint = fingerprint(conf)
         self.stale = False
         try:
+            check_named_file(conf)
+            self._fingerprint = fingerprint(conf)
             self._files = files_with_rules(conf)
             self._enforcer = load_enforcer(conf)
         except Exception as error:
@@ -164,7 +165,13 @@ class PolicyAccess:
     def reload(self) -> None:
         """Read the policy files again if they changed."""
         self._looked = self._clock()
-        current = fingerprint(self._conf)
+        try:
+            current = fingerprint(self._conf)
+        except OSError as error:
+            if not self.stale:
+                _LOG.error("the policy files cannot be read, the previous policy stays in force: %s", error)
+            self.stale, self._fingerprint = True, ()
+            return
         if current == self._fingerprint:
             return
         self._fingerprint = current

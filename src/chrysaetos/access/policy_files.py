@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
+from oslo_config import cfg
 from oslo_policy import policy
 
 from chrysaetos.access.policies import list_rules
@@ -18,24 +19,49 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-    from oslo_config import cfg
-
-__all__ = ["files_with_rules", "fingerprint", "load_enforcer", "policy_paths", "unknown_rules"]
+__all__ = [
+    "check_named_file",
+    "files_with_rules",
+    "fingerprint",
+    "load_enforcer",
+    "policy_paths",
+    "unknown_rules",
+]
 
 _LOG = logging.getLogger(__name__)
 
-_MAX_DEPTH = 100
-"""Maximum number of rules that refer to each other in a row. oslo.policy checks them recursively."""
-_TOO_DEEP = f"rules refer to each other more than {_MAX_DEPTH} levels deep: write out what they refer to"
+_DEFAULTS = (cfg.Locations.opt_default, cfg.Locations.set_default)
+_MAX_DEPTH = 200
+"""Maximum number of nested operators and references to other rules. oslo.policy checks them recursively."""
+_TOO_DEEP = f"rules are nested, or refer to each other, more than {_MAX_DEPTH} levels deep: simplify them"
 
 Fingerprint = tuple[tuple[str, int, int, int], ...]
 
 
 def fingerprint(conf: cfg.ConfigOpts) -> Fingerprint:
-    """Return a value that changes when a policy file changes."""
+    """Return a value that changes when a policy file changes.
+
+    Raises:
+        OSError: the files cannot be listed.
+    """
     return tuple(
         (str(path), status.st_ino, status.st_mtime_ns, status.st_size) for path, status in policy_paths(conf)
     )
+
+
+def check_named_file(conf: cfg.ConfigOpts) -> None:
+    """Check that the policy file exists if the configuration names one. Without it the defaults would apply.
+
+    Raises:
+        ValueError: it does not exist.
+    """
+    name = conf.oslo_policy.policy_file
+    place = conf.get_location("policy_file", "oslo_policy")
+    named = place is not None and place.location not in _DEFAULTS
+    if named and name and conf.find_file(name) is None:
+        raise ValueError(
+            f"there is no file {name}: create it, with {{}} for the default rules, or remove the option"
+        )
 
 
 def files_with_rules(conf: cfg.ConfigOpts) -> frozenset[Path]:
@@ -61,7 +87,7 @@ def load_enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:
     Names of rules that nothing uses are logged.
 
     Raises:
-        ValueError: the rules refer to each other too deeply.
+        ValueError: the rules are nested, or refer to each other, too deeply.
         Exception: a file is invalid. YAML and oslo.policy raise exceptions without a common base class.
     """
     enforcer = policy.Enforcer(conf)
@@ -71,8 +97,8 @@ def load_enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:
         enforcer.load_rules(force_reload=True)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
-    references = {name: frozenset(_references(check)) for name, check in enforcer.rules.items()}
-    _check_depth(references)
+    levels = {name: _levels(check) for name, check in enforcer.rules.items()}
+    _check_depth(levels)
     enforcer.check_rules(raise_on_violation=True)
     enforcer.use_conf = False
     for name, close in unknown_rules(enforcer):
@@ -83,7 +109,7 @@ def load_enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:
 
 def unknown_rules(enforcer: policy.Enforcer) -> Iterator[tuple[str, str]]:
     """Yield each rule of the files that nothing uses, with the closest known name or an empty text."""
-    references = map(_references, enforcer.rules.values())
+    references = (_levels(check)[1] for check in enforcer.rules.values())
     used = frozenset(enforcer.registered_rules).union(*references)
     for name in enforcer.file_rules:
         if name not in used:
@@ -100,28 +126,31 @@ def policy_paths(conf: cfg.ConfigOpts) -> Iterator[tuple[Path, os.stat_result]]:
                 yield each, each.stat()
 
 
-def _references(check: object) -> Iterator[str]:
-    """Yield the names of the rules that a check refers to."""
-    pending = [check]
+def _levels(check: object) -> tuple[int, dict[str, int]]:
+    """Return how deep a check is nested, and at which depth it refers to other rules."""
+    deepest, references = 0, dict[str, int]()
+    pending = [(check, 1)]
     while pending:
-        current = pending.pop()
+        current, level = pending.pop()
+        deepest = max(deepest, level)
         if isinstance(current, policy.RuleCheck):
-            yield current.match
-        pending += getattr(current, "rules", ())
-        pending += [current.rule] if hasattr(current, "rule") else []
+            references[current.match] = max(level, references.get(current.match, 0))
+        inner = [*getattr(current, "rules", ()), *([current.rule] if hasattr(current, "rule") else ())]
+        pending += [(each, level + 1) for each in inner]
+    return deepest, references
 
 
-def _check_depth(references: dict[str, frozenset[str]]) -> None:
-    """Check that no chain of rules is too long: remove the rules that refer to no other one, again and again.
+def _check_depth(rules: dict[str, tuple[int, dict[str, int]]]) -> None:
+    """Check that no rule is too deep, together with the rules that it refers to, which are counted first.
 
     Raises:
-        ValueError: a chain is too long. Circles are left for oslo.policy to report.
+        ValueError: a rule is too deep. Circles are left for oslo.policy to report.
     """
-    left = {name: {each for each in names if each in references} for name, names in references.items()}
-    for _ in range(_MAX_DEPTH):
-        leaves = {name for name, names in left.items() if not names}
-        if not leaves:
-            return
-        left = {name: names - leaves for name, names in left.items() if name not in leaves}
-    if left:
-        raise ValueError(_TOO_DEEP)
+    totals: dict[str, int] = {}
+    left = dict(rules)
+    while ready := [name for name, (_, names) in left.items() if not left.keys() & names.keys()]:
+        for name in ready:
+            deepest, names = left.pop(name)
+            totals[name] = max(deepest, *(level + totals.get(each, 0) for each, level in names.items()), 0)
+            if totals[name] > _MAX_DEPTH:
+                raise ValueError(_TOO_DEEP)

@@ -27,6 +27,7 @@ from chrysaetos.http.server.workers import Workers
 from chrysaetos.identity.settings import load_settings
 from chrysaetos.promql.selftest import InterpreterError, check_interpreter
 from chrysaetos.queued_log import drop_while_blocked, queue_handlers
+from chrysaetos.regular_file import check_fifo
 
 if TYPE_CHECKING:
     import argparse
@@ -62,7 +63,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         check_interpreter()
         conf = load_conf(arguments)
-        log.setup(conf, "chrysaetos")
+        _set_up_log(conf)
         if conf.gateway.workers == 1:
             queue_handlers()
         else:
@@ -92,6 +93,20 @@ def run(arguments: Sequence[str]) -> int:
         if conf.gateway.unix_socket:
             with suppress(OSError):
                 Path(conf.gateway.unix_socket).unlink()
+
+
+def _set_up_log(conf: cfg.ConfigOpts) -> None:
+    """Set up the log of the process.
+
+    Raises:
+        ConfigError: the log's file cannot be opened for writing, or is a FIFO that nothing reads.
+    """
+    try:
+        if conf.log_file:
+            check_fifo(Path(conf.log_dir or "", conf.log_file))
+        log.setup(conf, "chrysaetos")
+    except OSError as error:
+        raise ConfigError(f"[DEFAULT] log_file: {error}") from error
 
 
 def _listen(conf: cfg.ConfigOpts) -> list[socket.socket]:
@@ -131,7 +146,7 @@ def _serve_with_workers(
     def work(ready: Callable[[], None], lifeline: int) -> int:
         try:
             own = load_conf(arguments)
-            log.setup(own, "chrysaetos")
+            _set_up_log(own)
             queue_handlers()
             service = build(own)
         except ConfigError as error:

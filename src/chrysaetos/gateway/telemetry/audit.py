@@ -17,11 +17,13 @@ import logging
 import time
 from json.encoder import encode_basestring_ascii
 from logging.handlers import WatchedFileHandler
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.telemetry.batched_log import BatchedLog
 from chrysaetos.queued_log import QueuedHandler
+from chrysaetos.regular_file import check_fifo
 from chrysaetos.tenancy.endpoints import Action
 
 if TYPE_CHECKING:
@@ -79,9 +81,10 @@ def open_log(path: str, option: str = "[gateway] audit_file") -> logging.Logger:
         option: the name of the option, for the error.
 
     Raises:
-        ConfigError: the file cannot be opened for writing.
+        ConfigError: the file cannot be opened for writing, or is a FIFO that nothing reads.
     """
     try:
+        check_fifo(Path(path))
         handler = WatchedFileHandler(path, encoding="ascii")
     except OSError as error:
         raise ConfigError(f"{option}: {error}") from error

@@ -10,7 +10,6 @@ from chrysaetos.access.policy_files import load_enforcer, unknown_rules
 from chrysaetos.errors import Forbidden
 from chrysaetos.findings import failed, ok, warning
 from chrysaetos.identity.caller import Caller
-from chrysaetos.install.check.configuration import is_set
 from chrysaetos.install.check.tables import Table
 from chrysaetos.tenancy.endpoints import ENDPOINTS
 
@@ -69,13 +68,6 @@ async def _resolve(access: PolicyAccess, endpoints: list[Endpoint]) -> dict[tupl
 
 
 def _check_files(setup: Setup) -> Iterator[Finding]:
-    section = setup.conf.oslo_policy
-    if is_set(setup.conf, "policy_file", "oslo_policy") and not setup.conf.find_file(section.policy_file):
-        yield warning(
-            _CHECK,
-            f"[oslo_policy] policy_file: there is no file {section.policy_file}, so the defaults apply",
-            "correct the path, or write the file; a file with {} has no rules",
-        )
     for name, close in unknown_rules(load_enforcer(setup.conf)):
         advice = f"did you mean {close}?" if close else "the reference of policy rules lists all of them"
         yield warning(_CHECK, f"the rule {name} does not exist, and no rule refers to it", advice)
