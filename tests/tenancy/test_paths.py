@@ -1,5 +1,7 @@
 """The endpoint table."""
 
+import time
+
 import pytest
 
 from chrysaetos.errors import MethodNotAllowed, NotFound
@@ -148,3 +150,12 @@ def test_an_unsupported_method_is_rejected_with_the_supported_ones(method):
 def test_the_values_of_a_label_are_not_posted():
     with pytest.raises(MethodNotAllowed):
         find("POST", "/api/v1/label/vm/values")
+
+
+def test_a_long_name_of_a_label_is_rejected_before_it_is_decoded():
+    assert find_path(f"/api/v1/label/{'%C3%A4' * 512}/values").endpoint.name == "label"
+    began = time.thread_time()
+    for _ in range(10):
+        with pytest.raises(NotFound):
+            find_path(f"/api/v1/label/{'%41' * 40_000}/values")
+    assert time.thread_time() - began < 0.05

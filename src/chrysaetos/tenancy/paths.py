@@ -80,6 +80,8 @@ def _label_name(segment: str) -> str | None:
     finds the segment, so a name with a slash can only be sent in the ``U__`` form, which needs no special
     treatment here.
     """
+    if len(segment) > 3 * _LONGEST_NAME:
+        return None
     raw = unquote_to_bytes(segment)
     if len(raw) > _LONGEST_NAME or b"/" in raw or segment in {".", ".."}:
         return None

@@ -145,6 +145,8 @@ class _Part(Enum):
     TRAILER = 6
 
 
+_MAX_PATH = 8 * 1024
+"""Maximum length of a path, which is decoded for ASGI before the client is known. Queries may be longer."""
 _LINES = {_Part.CHUNK_SIZE: _MAX_CHUNK_LINE, _Part.CHUNK_END: 0, _Part.TRAILER: _MAX_TRAILER}
 """Maximum length of the lines of a chunked body."""
 
@@ -271,6 +273,8 @@ class RequestReader:
         if match is None:
             raise BadRequest("the request line is malformed")
         method, target, minor = match.groups()
+        if len(target.partition(b"?")[0]) > _MAX_PATH:
+            raise UriTooLong(f"the path is longer than {_MAX_PATH} bytes")
         return method.decode("ascii"), target, "1.1" if minor == b"1" else "1.0"
 
     def _read_fields(self, block: bytes) -> _Fields:
