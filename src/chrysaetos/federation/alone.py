@@ -78,7 +78,7 @@ def build(settings: Settings) -> Service:
     if settings.metrics is not None:
         host, port = settings.metrics
         metrics = (MetricsServer(telemetry.render, host, (port,), ("--metrics-bind", "--metrics-port")),)
-    offload = Offload(Budget(), timeout=settings.limits.timeout)
+    offload = Offload(Budget())
     handler = _GateOnly(PortalHandler(Gate(tokens), upstream, settings.limits, offload=offload))
     return Service.observed(
         partial(Application, handler, on_close=(upstream.close, offload.close)),

@@ -53,9 +53,7 @@ def build(conf: cfg.ConfigOpts) -> Service:
             wait_seconds=section.wait_seconds,
         )
     )
-    offload = Offload(
-        Budget(section.cpu_seconds_per_project, section.cpu_window_seconds), timeout=application.timeout
-    )
+    offload = Offload(Budget(section.cpu_seconds_per_project, section.cpu_window_seconds))
     coalescer = Coalescer(max_age=section.share_max_age) if section.share_requests else None
     audit = _audit(conf)
     telemetry = Telemetry(

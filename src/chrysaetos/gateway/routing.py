@@ -75,7 +75,7 @@ def create_app(
         services: services that start and stop with the application.
     """
     limits = limits or Limits(LimitOptions())
-    offload = offload or Offload(Budget(), timeout=options.timeout)
+    offload = offload or Offload(Budget())
     scoping = Scoping(options, offload=offload)
     router = _Router(
         options,

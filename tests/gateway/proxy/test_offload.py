@@ -5,13 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from tests.support.cleanup import alive
 
 from chrysaetos.errors import QueryError, TooManyRequests, Unavailable
+from chrysaetos.gateway.proxy import offload as offloads
 from chrysaetos.gateway.proxy.budget import Budget
 from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.tenancy.enforce import scope_query
@@ -179,3 +182,63 @@ def test_the_process_ends_with_a_gateway_that_is_killed():
     while alive(int(done.stdout)):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+async def test_a_process_that_cannot_be_killed_does_not_hold_up_the_next(monkeypatch):
+    monkeypatch.setattr(offloads, "_KILL_SECONDS", 0.1)
+    async with offloading(seconds=0.5) as offload:
+        pid = await offload.run("A", os.getpid)
+        process = offload._process
+        assert process is not None
+        monkeypatch.setattr(process, "kill", lambda: None)
+        with pytest.raises(Unavailable):
+            await offload.run("A", time.sleep, 60)
+        assert await offload.run("B", os.getpid) != pid
+        os.kill(pid, signal.SIGKILL)
+        await process.wait()
+
+
+def _oom_score(pid):
+    return Path(f"/proc/{pid}/oom_score_adj").read_text().strip()
+
+
+async def test_the_kernel_prefers_the_process_when_memory_runs_out():
+    async with offloading() as offload:
+        pid = await offload.run("A", os.getpid)
+        assert _oom_score(pid) == "500"
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "error"),
+    [
+        (sys.exit, (1,), Unavailable),  # not an Exception: it ends the process
+        (bytes, (1 << 62,), MemoryError),
+        (os.kill, (0, signal.SIGKILL), Unavailable),
+        (threading.Lock, (), Unavailable),  # the result cannot be pickled
+    ],
+)
+async def test_a_job_that_fails_is_an_error_and_the_next_one_is_run(function, arguments, error):
+    async with offloading() as offload:
+        with pytest.raises(error):
+            await offload.run("A", function, *arguments)
+        assert await offload.run("A", scope_query, "up", A) == 'up{project="A"}'
+
+
+async def test_a_process_that_was_killed_between_two_jobs_is_replaced_before_the_next():
+    async with offloading() as offload:
+        pid = await offload.run("A", os.getpid)
+        os.kill(pid, signal.SIGKILL)
+        process = offload._process
+        assert process is not None
+        await process.wait()
+        assert await offload.run("A", os.getpid) != pid
+
+
+async def test_a_process_that_is_suspended_is_replaced():
+    async with offloading(seconds=0.5) as offload:
+        pid = await offload.run("A", os.getpid)
+        os.kill(pid, signal.SIGSTOP)
+        jobs = [offload.run(project, scope_query, "up", Scope.of("project", project)) for project in "ABC"]
+        first, *others = await asyncio.gather(*jobs, return_exceptions=True)
+        assert isinstance(first, Unavailable)
+        assert others == ['up{project="B"}', 'up{project="C"}']

@@ -17,6 +17,7 @@ import sys
 import time
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from chrysaetos.errors import Unavailable
@@ -36,6 +37,10 @@ T = TypeVar("T")
 
 _LENGTH = 8
 """Bytes of the number before each message."""
+_JOB_SECONDS = 30.0
+"""Time for a job. The longest allowed response takes some seconds."""
+_KILL_SECONDS = 5.0
+"""Time for a killed process to end. One that hangs in the kernel must not hold up the next."""
 _CHUNK = 1024 * 1024
 """Bytes of a result that are buffered before the process waits."""
 _IN_PLACE_USED = 0.02
@@ -77,7 +82,7 @@ class Offload:
         seconds: their CPU time.
     """
 
-    def __init__(self, budget: Budget, *, timeout: float) -> None:
+    def __init__(self, budget: Budget, *, timeout: float = _JOB_SECONDS) -> None:
         self.budget = budget
         self._timeout = timeout
         self._turns = Limits(_IN_TURN)
@@ -164,7 +169,7 @@ class Offload:
 
     async def _pipes(self) -> tuple[asyncio.StreamWriter, asyncio.StreamReader]:
         """Return the pipes to and from the process, which is started if it does not run."""
-        if self._process is None:
+        if self._process is None or self._process.returncode is not None:
             # Not in the gateway's session: Ctrl-C in a terminal is for the gateway, which ends its jobs.
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -186,7 +191,9 @@ class Offload:
         if process is not None:
             with suppress(ProcessLookupError):
                 process.kill()
-            await process.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_KILL_SECONDS):
+                    await process.wait()
 
     async def close(self) -> None:
         """End the process; jobs that are still running fail."""
@@ -212,4 +219,6 @@ def _work(jobs: BinaryIO, results: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
+    with suppress(OSError):  # if memory runs out, the kernel should kill this process, not the gateway
+        Path("/proc/self/oom_score_adj").write_text("500")
     _work(sys.stdin.buffer, sys.stdout.buffer)
