@@ -73,6 +73,14 @@ def _parameters(number: int) -> bytes:  # noqa: ARG001 - the same each time
     return _post("/api/v1/series", b"&".join([b"match[]=a"] * 14_563))
 
 
+def _cached(number: int) -> bytes:  # noqa: ARG001 - the same each time
+    return _selectors(0)
+
+
+def _escaped(number: int) -> bytes:
+    return _post("/api/v1/query", b"query=%d&stats=" % number + b"%41" * 340_000)
+
+
 def _read(number: int) -> bytes:  # noqa: ARG001 - the same each time
     """A remote read of 49 KiB, decompressed a message of 1 MiB of empty matchers."""
     matchers = 1024 * 1024 - 16
@@ -107,7 +115,9 @@ ATTACKS: dict[str, Callable[[int], bytes]] = {
     "long queries with an error": _wrong,
     "long queries, explained": _explained,
     "1,000 selectors": _selectors,
+    "1,000 selectors, the same each time": _cached,
     "14,563 selectors": _parameters,
+    "1 MiB of escaped text": _escaped,
     "remote reads of 1 MiB": _read,
     "slow readers of five projects": _large,
 }

@@ -5,15 +5,17 @@
 Keystone, Prometheus and memcached are suspended, or killed and started again, one after another. Each series
 has a label ``owner`` that names its project, and the body of each response is searched for other projects.
 A 5xx status or a lost connection is explained only if the request overlaps a fault that can cause it, or the
-``GRACE`` after it. The load pauses after the warm-up and at the end: memory, open files and threads of
-the gateway and of its offload process must then be about the same, and every slot must be free. Prints a line
-per minute and a table. The exit status is 1 if a check fails.
+second (``GRACE``) after it. The load pauses after the warm-up and at the end: memory, open files and threads
+of the gateway and of its offload process must then be about the same, and every slot must be free. At the end
+the gateway must exit with status 0 on SIGTERM. Prints a line per minute and a table. The exit status is 1 if
+a check fails.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import os
 import random
 import re
@@ -35,7 +37,7 @@ from tests.fakes.remote_read import EQ, Matcher, query
 from chrysaetos.demo.gateway import Gateway
 from chrysaetos.demo.identities import IdentityApi
 from chrysaetos.demo.keystone import Keystone
-from chrysaetos.demo.processes import LOOPBACK, Server, free_port
+from chrysaetos.demo.processes import LOOPBACK, Server, free_port, wait_for
 from chrysaetos.demo.prometheus import Prometheus
 from chrysaetos.tenancy.snappy import compress, decompress
 
@@ -44,8 +46,10 @@ if TYPE_CHECKING:
 
 PROJECTS, TOKENS = 20, 1000
 CLIENTS, SLOW, CANCELLING, HOSTILE = 24, 4, 4, 2
-FAULT, GRACE = 5.0, 10.0
+FAULT, GRACE = 5.0, 1.0
 """Seconds that a suspended server stays suspended, and that a fault may still be seen afterwards."""
+SETTLE = 10.0
+"""Seconds without load before memory and slots are measured."""
 GAUGES = ("requests_in_flight", "limited_in_use", "limited_sending", "limited_waiting", "upstream_in_use")
 CAUSES = {"keystone": {503}, "prometheus": {0, 502, 503, 504}, "memcached": set[int]()}
 """The statuses that a fault of a server explains; 0 is a connection that was cut off."""
@@ -100,11 +104,11 @@ class Soak:
     failures: list[str] = field(default_factory=list)
     running: bool = False
 
-    def note(self, began: float, status: int, what: str) -> None:
+    def note(self, began: float, status: int, what: str, body: bytes = b"") -> None:
         """Count a status. Judge those that a fault may explain later, when its end is known."""
         self.counts[str(status or "cut off")] += 1
         if status == 0 or status >= 500:
-            self.pending.append((began, time.monotonic(), status, what))
+            self.pending.append((began, time.monotonic(), status, f"{what}: {body.decode()[:200]}"))
         elif status != 200:
             self.failures.append(f"{what}: status {status}")
 
@@ -115,7 +119,11 @@ class Soak:
                 status in CAUSES[name] and began < end + GRACE and ended > start
                 for name, start, end in self.faults
             ):
-                self.failures.append(f"{what}: status {status or 'cut off'} without a fault that explains it")
+                late = [began - end for name, _, end in self.faults if status in CAUSES[name] and end < began]
+                self.failures.append(
+                    f"status {status or 'cut off'}, {min(late, default=math.inf):.0f} s after a fault that "
+                    f"could explain it: {what}"
+                )
         self.pending.clear()
 
 
@@ -181,7 +189,7 @@ async def _client(soak: Soak) -> None:
                 what, began = request.data.split(b" HTTP", 1)[0].decode()[:60], time.monotonic()
                 writer.write(request.data.replace(b"%TOKEN%", token.encode(), 1))
                 status, body = await asyncio.wait_for(_answer(reader), 60)
-                soak.note(began, status, what)
+                soak.note(began, status, what, body)
                 if status == 200 and (wrong := _wrong(request, body, project)):
                     soak.failures.append(f"{what}: {wrong}")
                 if status >= 400:
@@ -262,9 +270,9 @@ async def _period(soak: Soak, seconds: float, first: int) -> int:
     tasks = [asyncio.create_task(_client(soak)) for _ in range(CLIENTS)]
     tasks += [asyncio.create_task(_disturb(soak, *how)) for count, *how in uses for _ in range(count)]  # type: ignore[arg-type]
     until, turn, minute = time.monotonic() + seconds, first, time.monotonic() + 60
-    # The last fault and its grace end before the load does, so that requests after it are judged as well.
+    # The last fault ends before the load does, so that requests after it are judged as well.
     while (left := until - time.monotonic()) > 0:
-        if left > 2 * FAULT + GRACE:
+        if left > 4 * FAULT:
             await _fault(soak, turn)
             turn += 1
         await asyncio.sleep(min(FAULT, max(0.0, until - time.monotonic())))
@@ -335,7 +343,12 @@ def _start(stack: ExitStack, directory: Path, minutes: float) -> Soak:
     memcached = stack.enter_context(Memcached(directory / "memcached"))
     port = free_port()
     options = {
-        "gateway": {"metrics_port": str(port), "token_cache_seconds": "20"},
+        "gateway": {
+            "metrics_port": str(port),
+            "token_cache_seconds": "20",
+            # Longer than a fault: else the gateway would not ask Keystone for a while after one.
+            "keystone_wait_seconds": str(2 * FAULT),
+        },
         "prometheus": {"timeout": "4", "connect_timeout": "1"},
         "keystone_authtoken": {"memcached_servers": memcached.root_url.removeprefix("http://")},
     }
@@ -372,12 +385,28 @@ def _store(projects: list[str], now: int, minutes: int) -> str:
 async def _run(soak: Soak, seconds: float) -> None:
     warm = min(120.0, seconds / 3)
     turn = await _period(soak, warm, 0)
-    await asyncio.sleep(GRACE)
+    await asyncio.sleep(SETTLE)
     before = await asyncio.to_thread(_measure, soak)
     if not soak.failures:
         await _period(soak, seconds - warm, turn)
-        await asyncio.sleep(GRACE)
+        await asyncio.sleep(SETTLE)
         _compare(soak, before, await asyncio.to_thread(_measure, soak))
+
+
+def _stop(soak: Soak) -> None:
+    """Stop the gateway, and check how it exits."""
+    pid = soak.gateway.pid or 0
+    os.kill(pid, signal.SIGTERM)
+
+    def exited() -> os.waitid_result | None:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+
+    began = time.monotonic()
+    if not wait_for(lambda: exited() is not None, timeout=60):
+        soak.failures.append("the gateway did not exit within 60 s of SIGTERM")
+    elif (result := exited()) is not None and (result.si_code, result.si_status) != (os.CLD_EXITED, 0):
+        soak.failures.append(f"the gateway did not exit with status 0 on SIGTERM: {result}")
+    print(f"\nexit after {time.monotonic() - began:.1f} s")
 
 
 def main() -> None:
@@ -387,6 +416,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         soak = _start(stack, Path(folder), minutes)
         asyncio.run(_run(soak, minutes * 60))
+        _stop(soak)
+        if soak.failures:
+            errors = [line for line in soak.gateway.log.read_text().splitlines() if " ERROR " in line]
+            print("\n".join(["", "The gateway's last errors:", *errors[-20:]]))
     print(f"\n{dict(sorted(soak.counts.items()))}, faults: {dict(Counter(name for name, *_ in soak.faults))}")
     if soak.failures:
         sys.exit("\n".join(f"{count} times {what}" for what, count in Counter(soak.failures).most_common(20)))
