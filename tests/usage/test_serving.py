@@ -117,10 +117,11 @@ def test_an_unusable_address_or_certificate_is_an_error(exposition, tmp_path):
 
 def test_many_idle_clients_need_no_threads_and_no_log_lines(exposition, caplog):
     with Listener(application(exposition), "127.0.0.1", 0) as listener, ExitStack() as connections:
-        threads = threading.active_count()
+        url = f"http://127.0.0.1:{listener.port}/metrics"
+        assert requests.get(url, timeout=10).status_code == 200
+        threads = set(threading.enumerate())
         for _ in range(700):
             connections.enter_context(socket.create_connection(("127.0.0.1", listener.port)))
-        response = requests.get(f"http://127.0.0.1:{listener.port}/metrics", timeout=10)
-        assert response.status_code == 200
-        assert threading.active_count() <= threads
+        assert requests.get(url, timeout=10).status_code == 200
+        assert set(threading.enumerate()) <= threads
     assert not [record for record in caplog.records if record.name != "urllib3.connectionpool"]

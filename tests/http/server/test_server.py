@@ -470,7 +470,8 @@ async def test_drain_closes_idle_connections_and_finishes_requests():
         await ending
 
 
-async def test_drain_waits_briefly_for_the_next_request():
+async def test_drain_waits_briefly_for_the_next_request(monkeypatch):
+    monkeypatch.setattr("chrysaetos.http.server.connection._RECENT", 1.0)
     async with running() as here:
         client = await here.client()
         client.send(GET)
