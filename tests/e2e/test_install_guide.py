@@ -172,5 +172,5 @@ def test_the_guide_installs_a_gateway_that_a_tenant_can_use(tmp_path: Path) -> N
     )
     assert "All files are current." in done.printed
     # Before the start and before the upgrade. Nothing serves the catalog's address before the start.
-    checks = re.findall(r"(\d+) errors, \d+ warnings", done.printed)
+    checks = re.findall(r"errors: (\d+), warnings: \d+", done.printed)
     assert checks == ["0", "0", "0"], log
