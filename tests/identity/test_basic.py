@@ -370,7 +370,7 @@ async def test_no_secret_is_logged_or_stored(basic, keystone, good, encode, capl
     with pytest.raises(Unavailable):
         await identify(basic, encode("ac1:l0st"))
     token = keystone.validations[0]
-    caches = (basic._kept, basic._wrong, basic._throttle._attempts)
+    caches = (basic._kept, basic._wrong, basic.attempts._throttle._attempts)
     assert all(caches)
     kept = repr([cache._entries._entries for cache in caches])
     for secret in ("s3cret", "wr0ng", "l0st", good.decode(), token):

@@ -17,9 +17,12 @@ from chrysaetos.identity.throttle import Budget
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from keystoneauth1.access import AccessInfoV3
     from oslo_config.cfg import ConfigOpts
 
     from chrysaetos.identity.caller import Caller
+    from chrysaetos.identity.settings import KeystoneSettings
+    from chrysaetos.identity.throttle import Attempts
 
 __all__ = ["KeystoneAuthenticator", "create_authenticator"]
 
@@ -57,6 +60,29 @@ class KeystoneAuthenticator:
     def keystone_blocked(self) -> bool:
         """Whether Keystone is not asked because it does not answer."""
         return any(part.breaker.open for part in (self._tokens, self._basic, self.projects))
+
+    @property
+    def settings(self) -> KeystoneSettings:
+        """How to connect to Keystone."""
+        return self._tokens.settings
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long a request waits for Keystone."""
+        return self._tokens.breaker.wait_seconds
+
+    @property
+    def attempts(self) -> Attempts:
+        """Limits failed log-ins."""
+        return self._basic.attempts
+
+    def remember(self, access: AccessInfoV3) -> None:
+        """Cache the validation of a token that Keystone has just issued."""
+        self._tokens.remember(access)
+
+    def forget(self, token: bytes) -> None:
+        """Reject a token without asking Keystone, for a short time, because it is being revoked."""
+        self._tokens.forget(token)
 
     def cached(self, headers: Sequence[tuple[bytes, bytes]]) -> Caller | None:
         """Return the caller of a request if its credentials are cached.

@@ -29,13 +29,13 @@ from keystoneauth1 import exceptions
 from keystoneauth1.identity import v3
 from keystoneauth1.session import Session
 
-from chrysaetos.errors import TooManyRequests, Unauthorized, Unavailable
+from chrysaetos.errors import Unauthorized, Unavailable
 from chrysaetos.identity.breaker import Breaker
 from chrysaetos.identity.cache import ExpiringLru, token_key
 from chrysaetos.identity.credentials import MAX_CREDENTIAL
 from chrysaetos.identity.flights import SingleFlight
 from chrysaetos.identity.keystone import Refusal, TokenRefused
-from chrysaetos.identity.throttle import Throttle, network
+from chrysaetos.identity.throttle import Attempts, Throttle
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from chrysaetos.identity.caller import Caller
     from chrysaetos.identity.keystone import KeystoneTokens
+    from chrysaetos.identity.throttle import Attempt
 
 __all__ = ["BasicCredentials", "Login", "parse_login"]
 
@@ -128,12 +129,12 @@ class BasicCredentials:
     """Exchanges Basic credentials for tokens, and identifies callers by them.
 
     Wrong credentials are refused for a few seconds without a call to Keystone. After some failures of one
-    user part from one address (for IPv6, one /64), further attempts from there are refused for a while, so
+    user from one address (for IPv6, one /64), further attempts from there are refused for a while, so
     nobody can lock out the owner elsewhere. Credentials that were valid before are exempt from the latter.
 
     Args:
         tokens: validates the tokens. Its budget of failures also limits credentials.
-        throttle: limits the failures of a user part from an address.
+        throttle: limits the failures of a user from an address.
         size: number of cached credentials, and of cached wrong ones.
         threads: number of concurrent exchanges. They have their own threads, since Keystone needs long for a
             password and the validation of tokens should not wait for that.
@@ -153,7 +154,7 @@ class BasicCredentials:
     ) -> None:
         settings = tokens.settings
         self._tokens = tokens
-        self._throttle = Throttle(clock=clock) if throttle is None else throttle
+        self.attempts = Attempts(Throttle(clock=clock) if throttle is None else throttle, tokens.failures)
         self._clock = clock
         self._auth_url = settings.auth_url
         self._session = Session(
@@ -201,7 +202,7 @@ class BasicCredentials:
 
         Raises:
             Unauthorized: Keystone rejected the credentials, or they are malformed.
-            TooManyRequests: this user part, or others, failed too often from this address.
+            TooManyRequests: this user, or others, failed too often from this address.
             Unavailable: Keystone cannot be reached.
         """
         deadline = asyncio.get_running_loop().time() + self.breaker.wait_seconds
@@ -260,24 +261,17 @@ class BasicCredentials:
             login = parse_login(value)
         except ValueError as error:
             raise Unauthorized(_HELP, self._tokens.challenges) from error
-        payer = network(client)
-        attempt = None if known else (self._hash(login.subject.encode()) + payer, payer)
-        if attempt is not None and key not in self._flights:
-            pair, _ = attempt
+        attempt: Attempt | None = None
+        if not known and key not in self._flights:
             self._flights.check_room()
-            self._tokens.failures.spend(payer)
-            try:
-                self._throttle.attempt(pair)
-            except TooManyRequests:
-                self._tokens.failures.refund(payer)
-                raise
+            attempt = self.attempts.begin("@".join(login.user or (login.subject,)), client)
         landed = partial(self._settle, key, attempt)
         kept = await self._flights.run(key, partial(self._login, login), landed, deadline=deadline)
         if kept is None:
             raise self._unauthorized()
         return kept
 
-    def _settle(self, key: bytes, attempt: tuple[bytes, bytes] | None, flight: Future[_Kept | None]) -> None:
+    def _settle(self, key: bytes, attempt: Attempt | None, flight: Future[_Kept | None]) -> None:
         """Cache the outcome, and refund the attempt unless it failed."""
         judged = not flight.cancelled() and flight.exception() is None
         kept = flight.result() if judged else None
@@ -288,9 +282,7 @@ class BasicCredentials:
             self._wrong.put(key, True, self._clock() + _NEGATIVE_SECONDS)  # noqa: FBT003 - the entry is the value
             return
         if attempt is not None:
-            pair, payer = attempt
-            self._throttle.forgive(pair)
-            self._tokens.failures.refund(payer)
+            attempt.refund()
 
     def _login(self, login: Login) -> _Kept | None:
         """Request a token, None if the credentials are wrong. Runs in a thread."""

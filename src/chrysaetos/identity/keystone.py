@@ -215,6 +215,19 @@ class KeystoneTokens:
             raise TokenRefused(verdict.refusal or Refusal.TOKEN, self.challenges)
         return verdict.caller
 
+    def remember(self, access: Any) -> None:
+        """Cache the validation of a token that Keystone has just issued.
+
+        Args:
+            access: keystoneauth's ``AccessInfoV3``.
+        """
+        caller = _caller(access, None)
+        self.cache.admit(token_key(access.auth_token.encode("ascii")), caller, caller.expires_at)
+
+    def forget(self, token: bytes) -> None:
+        """Reject a token without asking Keystone, for a short time, because it is being revoked."""
+        self.cache.refuse(token_key(token), Refusal.TOKEN)
+
     def close(self) -> None:
         """Stop the threads, and wait for no call to Keystone."""
         self._flights.close()

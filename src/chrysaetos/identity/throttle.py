@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 import math
+import secrets
 import time
 from collections import deque
 from ipaddress import IPv6Address, ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chrysaetos.errors import TooManyRequests
 from chrysaetos.identity.cache import ExpiringLru
@@ -14,7 +16,7 @@ from chrysaetos.identity.cache import ExpiringLru
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Budget", "Throttle", "network"]
+__all__ = ["Attempt", "Attempts", "Budget", "Throttle", "network"]
 
 
 class Throttle:
@@ -132,6 +134,63 @@ class Budget:
         now = self._clock()
         # A full budget need not be stored.
         self._left.put(name, (left, now), now + (self._burst - left) / self._per_second)
+
+
+class Attempts:
+    """Limits failed log-ins: of a user from an address, and of all users from an address.
+
+    Args:
+        throttle: limits the failures of a user from an address.
+        failures: limits the failures of an address.
+    """
+
+    def __init__(self, throttle: Throttle, failures: Budget) -> None:
+        self._throttle = throttle
+        self._failures = failures
+        self._secret = secrets.token_bytes(32)
+
+    def begin(self, subject: str, client: str) -> Attempt:
+        """Count an attempt as failed, until it is refunded.
+
+        Args:
+            subject: who logs in.
+            client: address of the peer.
+
+        Raises:
+            TooManyRequests: this subject, or others, failed too often from this address.
+        """
+        payer = network(client)
+        pair = hmac.digest(self._secret, subject.encode(), "sha256") + payer
+        self._failures.spend(payer)
+        try:
+            self._throttle.attempt(pair)
+        except TooManyRequests:
+            self._failures.refund(payer)
+            raise
+        return Attempt(self, pair, payer)
+
+    def refund(self, attempt: Attempt) -> None:
+        """Refund an attempt that did not fail."""
+        self._throttle.forgive(attempt.pair)
+        self._failures.refund(attempt.payer)
+
+
+class Attempt(NamedTuple):
+    """An attempt to log in.
+
+    Attributes:
+        attempts: what counts it.
+        pair: the digest of subject and address.
+        payer: the address.
+    """
+
+    attempts: Attempts
+    pair: bytes
+    payer: bytes
+
+    def refund(self) -> None:
+        """Refund it, because it did not fail."""
+        self.attempts.refund(self)
 
 
 def network(client: str) -> bytes:
