@@ -7,6 +7,8 @@
 # make deb        the Debian package, in build/deb; make deb-check installs, upgrades and removes it
 # make dist       the wheel and the source distribution, in dist
 # make soak       30 minutes of load with faults; SOAK_MINUTES sets another duration
+# make web        build the web page of src/chrysaetos/web/static from web/; needs Node 20
+# make web-check  check and test web/, and compare its build with the committed files
 # Each installs what it needs: a virtual environment in .venv and, if permitted, Debian packages.
 
 PYTHON ?= python3
@@ -25,13 +27,15 @@ RELEASES = $(CLOUDKITTY:%=cloudkitty-%) $(WATCHER:%=watcher-%)
 export CHRYSAETOS_CLOUDKITTY := $(CLOUDKITTY)
 export CHRYSAETOS_WATCHER := $(WATCHER)
 SERVERS := prometheus:prometheus promtool:prometheus memcached:memcached victoria-metrics:victoria-metrics \
-    haproxy:haproxy nginx:nginx-light curl:curl shellcheck:shellcheck
+    haproxy:haproxy nginx:nginx-light curl:curl shellcheck:shellcheck chromium:chromium
 # The tests that run on every Python of the machine.
 PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http/server property))
 
 # The tests that take seconds, without those that start servers, run promtool, mutate or fuzz.
 UNIT := $(filter-out tests/test_docs.py tests/test_server_mutations.py $(addprefix tests/,cloudkitty demo e2e fakes federation packages property support watcher), \
     $(patsubst %/,%,$(wildcard tests/*/)) $(wildcard tests/test_*.py))
+# The page is rebuilt and tested where there is a Node that can do it.
+WEB_CHECK := $(shell node -e 'process.exit(Number.parseInt(process.versions.node) < 20)' 2>/dev/null && echo web-check)
 # A set of servers for each worker; the tests of a file share it.
 PYTEST = $(BIN)/pytest --numprocesses auto --dist loadfile
 SIDE_BY_SIDE := --jobs $(shell nproc) --output-sync
@@ -40,7 +44,7 @@ SIDE_BY_SIDE := --jobs $(shell nproc) --output-sync
 MADE_BY := $(shell $(PYTHON) -c 'import re, sys; \
     print("made-by", *re.findall(r"\w+", sys.base_prefix), *sys.version_info[:3], sep="-")')
 
-.PHONY: demo test test-deep check lint docs bench bench-fairness soak bench-cloudkitty bench-watcher samples dist deb deb-check lock clean cloudkitty watcher pythons
+.PHONY: demo test test-deep check lint docs bench bench-fairness soak bench-cloudkitty bench-watcher web web-check samples dist deb deb-check lock clean cloudkitty watcher pythons
 
 demo: $(VENV)/demo
 	@tools/need.sh prometheus:prometheus promtool:prometheus curl:curl
@@ -52,7 +56,7 @@ test: $(VENV)/dev $(RELEASES:%=.venvs/%/made)
 	@# If they cannot be built, the tests that need them are skipped, with the reason.
 	@-tools/engines.py build prometheus3 prometheus3_parser
 	@failed=0; \
-	$(MAKE) $(SIDE_BY_SIDE) --keep-going lint pythons $(RELEASES:%=test-%) || failed=1; \
+	$(MAKE) $(SIDE_BY_SIDE) --keep-going lint pythons $(WEB_CHECK) $(RELEASES:%=test-%) || failed=1; \
 	$(PYTEST) $(TEST_ARGS) || failed=1; \
 	exit $$failed
 
@@ -150,6 +154,18 @@ bench-cloudkitty: $(VENV)/dev .venvs/cloudkitty-25/made
 bench-watcher: .venvs/watcher-17/made
 	@tools/need.sh prometheus:prometheus promtool:prometheus
 	.venvs/watcher-17/bin/python -W ignore -m bench.watcher
+
+web: web/node_modules/made
+	cd web && npm run --silent build
+
+web-check: web/node_modules/made
+	cd web && npm run --silent types && npm run --silent lint && npm run --silent test
+	cd web && WEB_OUTPUT=../build/web npm run --silent build
+	node web/tools/compare.js src/chrysaetos/web/static build/web
+
+web/node_modules/made: web/package-lock.json
+	cd web && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 # The samples of configuration and policy, deploy/, and the dashboards, generated from the code. A test fails if they are out of date.
 samples: $(VENV)/dev

@@ -1,0 +1,161 @@
+/** Requests to the gateway, at the page's own origin. */
+
+import { createStore } from "../lib/store";
+
+/** The gateway's path prefix: what stands before `/ui` in the page's address. */
+export const prefix = location.pathname.replace(/\/ui\/?$/, "").replace(/\/$/, "");
+
+/** The URL of the gateway, for other clients. */
+export const gatewayUrl = location.origin + prefix;
+
+const LONGEST_GET = 2000;
+
+/** An error answer. Status 0: there was no answer. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+    /** When to try again, in seconds of the browser's clock; null if the answer does not say. */
+    readonly retryAt: number | null = null,
+    /** The decoded answer, null if it is not JSON. */
+    readonly body: unknown = null,
+  ) {
+    super(message);
+  }
+}
+
+let csrf = "";
+
+/** Whether the session has ended, which the log-in overlay shows. */
+export const ended = createStore(false);
+
+/** Returns the token that the next POST sends. */
+export function csrfToken(): string {
+  return csrf;
+}
+
+/** Keeps the token that the next POST sends. */
+export function setCsrf(token: string): void {
+  csrf = token;
+}
+
+export interface Call {
+  parameters?: URLSearchParams;
+  /** Sent as JSON by POST. */
+  json?: unknown;
+  signal?: AbortSignal | undefined;
+}
+
+/** Resolves when the user has logged in again; rejects if the signal aborts. */
+function loggedIn(signal: AbortSignal | undefined): Promise<void> {
+  ended.set(true);
+  return new Promise((resolve, reject) => {
+    const unsubscribe = ended.subscribe(() => {
+      unsubscribe();
+      resolve();
+    });
+    signal?.addEventListener("abort", () => {
+      unsubscribe();
+      reject(new DOMException("aborted", "AbortError"));
+    });
+  });
+}
+
+/** Returns the time of a `Retry-After` header (RFC 9110, 10.2.3). */
+function retryAt(response: Response): number | null {
+  const header = response.headers.get("Retry-After");
+  if (header === null) return null;
+  const now = Date.now() / 1000;
+  if (/^\d+$/.test(header)) return now + Number(header);
+  const date = Date.parse(header);
+  return Number.isNaN(date) ? null : date / 1000;
+}
+
+async function failure(response: Response): Promise<ApiError> {
+  let message = "";
+  let body: unknown = null;
+  try {
+    body = await response.json();
+    if (typeof body === "object" && body !== null && "error" in body && typeof body.error === "string") {
+      message = body.error;
+    }
+  } catch {
+    message = "";
+  }
+  return new ApiError(response.status, message, retryAt(response), body);
+}
+
+async function send(path: string, call: Call): Promise<Response> {
+  const { parameters, json, signal } = call;
+  const text = parameters?.toString() ?? "";
+  const post = json !== undefined || text.length > LONGEST_GET;
+  const init: RequestInit = { credentials: "same-origin", cache: "no-store", redirect: "error", signal: signal ?? null };
+  if (post) {
+    init.method = "POST";
+    init.headers = { "X-CSRF-Token": csrf };
+    if (json !== undefined) {
+      init.headers["Content-Type"] = "application/json";
+      init.body = JSON.stringify(json);
+    } else {
+      init.headers["Content-Type"] = "application/x-www-form-urlencoded";
+      init.body = text;
+    }
+  }
+  const url = prefix + path + (post || !text ? "" : `?${text}`);
+  let response: Response;
+  try {
+    response = await fetch(url, init);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new ApiError(0, "");
+  }
+  if (!response.ok) throw await failure(response);
+  return response;
+}
+
+/**
+ * Sends a request of the page itself, such as log-in, and returns the decoded answer.
+ *
+ * @throws ApiError - the request failed.
+ */
+export async function ask(path: string, call: Call = {}): Promise<unknown> {
+  const response = await send(path, call);
+  return response.status === 204 ? null : ((await response.json()) as unknown);
+}
+
+export interface ApiAnswer {
+  body: unknown;
+  /** Whether the answer has all projects' data. */
+  allProjects: boolean;
+}
+
+/**
+ * Sends a request to the API and returns the decoded answer. If the session has ended, it waits until the user has
+ * logged in again, so that the page stays as it was.
+ *
+ * @throws ApiError - the request failed.
+ */
+export async function api(path: string, call: Call = {}): Promise<ApiAnswer> {
+  for (;;) {
+    try {
+      const response = await send(path, call);
+      let body: unknown;
+      try {
+        body = await response.json();
+      } catch (error) {
+        if (error instanceof DOMException) throw error;
+        throw new ApiError(response.status, "");
+      }
+      return { body, allProjects: response.headers.get("X-Chrysaetos-Scope") === "all" };
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 401)) throw error;
+      await loggedIn(call.signal);
+    }
+  }
+}
+
+/** Returns the `data` of an answer of Prometheus' API. */
+export async function apiData(path: string, call: Call = {}): Promise<unknown> {
+  const { body } = await api(path, call);
+  return typeof body === "object" && body !== null && "data" in body ? body.data : null;
+}

@@ -1,0 +1,115 @@
+/** A graph of fixed queries, on the pages that are not Explore. */
+
+import { useMemo, useRef } from "preact/hooks";
+
+import { queryRange } from "../api/prometheus";
+import { onGrid } from "../api/results";
+import type { Unit } from "../lib/format";
+import { shortName, tellingLabels } from "../lib/labels";
+import { exploreLink } from "../lib/state";
+import { autoStep, grid } from "../lib/step";
+import { useStore } from "../lib/store";
+import { formatTime } from "../lib/time";
+import { scoped, type Matcher } from "../scope";
+import { dark, settings } from "../settings";
+import { texts } from "../texts";
+import { Failure, useLoad } from "../ui/load";
+import { Foreign, Skeleton } from "../ui/widgets";
+import { LazyGraph } from "./lazy";
+import { seriesColor } from "./palette";
+
+export interface ChartQuery {
+  /** The name of the line; without it, series are named by their labels. */
+  name?: string;
+  query: string;
+}
+
+interface ChartProps {
+  title: string;
+  queries: readonly ChartQuery[];
+  range: number;
+  end: number;
+  unit: Unit;
+  matcher: Matcher | null;
+  sync: string;
+}
+
+const HEIGHT = 190;
+const MAX_LINES = 50;
+
+export function Chart({ title, queries, range, end, unit, matcher, sync }: ChartProps) {
+  const { zone } = useStore(settings);
+  const isDark = useStore(dark);
+  const host = useRef<HTMLDivElement>(null);
+  const { data, error, reload } = useLoad(
+    async (signal) => {
+      const times = grid(end, range, autoStep(range, host.current?.clientWidth ?? 500, "medium"));
+      const answers = await Promise.all(
+        queries.map(async ({ query }) =>
+          queryRange({ query: await scoped(query, matcher), start: times.start, end: times.end, step: times.step }, signal),
+        ),
+      );
+      return { times, answers };
+    },
+    [queries.map(({ query }) => query).join("\n"), range, end, matcher?.label, matcher?.value],
+  );
+  const drawn = useMemo(() => {
+    if (data === null) return null;
+    const { start, end: last, step } = data.times;
+    const count = Math.round((last - start) / step) + 1;
+    const times = Array.from({ length: count }, (_, index) => start + index * step);
+    const lines = data.answers.flatMap((answer, at) => {
+      const series = answer.result.kind === "matrix" ? answer.result.series : [];
+      const telling = new Set(tellingLabels(series.map((one) => one.labels)));
+      return series.slice(0, MAX_LINES).map((one) => ({
+        name: queries[at]?.name ?? shortName(one.labels, telling),
+        values: onGrid(one, start, step, count),
+      }));
+    });
+    return { times, lines: lines.map((line, index) => ({ ...line, color: seriesColor(index, isDark) })) };
+  }, [data, isDark]);
+  const first = queries[0]?.query ?? "";
+  const only = matcher === null ? "" : `&${new URLSearchParams({ only: `${matcher.label}:${matcher.value}` }).toString()}`;
+  return (
+    <section class="card" aria-label={title}>
+      <div class="card-head">
+        <h2>{title}</h2>
+        {drawn?.lines.length ? <a href={`${exploreLink(first, range)}${only}`}>{texts.servers.openIn}</a> : null}
+      </div>
+      <div ref={host}>
+        {error !== null ? (
+          <Failure error={error} onRetry={reload} />
+        ) : drawn === null || data === null ? (
+          <Skeleton rows={5} />
+        ) : drawn.lines.length === 0 ? (
+          <p class="hint">{texts.servers.missing}</p>
+        ) : (
+          <>
+            <LazyGraph
+              label={texts.explore.graphLabel(title, formatTime(data.times.start, zone), formatTime(data.times.end, zone))}
+              times={drawn.times}
+              lines={drawn.lines}
+              from={data.times.start}
+              to={data.times.end}
+              unit={unit}
+              zone={zone}
+              dark={isDark}
+              height={HEIGHT}
+              sync={sync}
+            />
+            {drawn.lines.length > 1 ? (
+              <ul class="keys">
+                {drawn.lines.slice(0, 12).map((line, index) => (
+                  <li key={index}>
+                    <span class="dot" style={{ background: line.color }} />
+                    <Foreign text={line.name} limit={80} />
+                  </li>
+                ))}
+              </ul>
+            ) : null}
+          </>
+        )}
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,182 @@
+/** Rules that the caller may see, and their alerts. */
+
+import { useState } from "preact/hooks";
+
+import { rules, type Alert, type Rule, type RuleGroup } from "../api/prometheus";
+import { parseValue } from "../api/results";
+import { now } from "../api/session";
+import { formatNumber } from "../lib/format";
+import type { Labels } from "../lib/labels";
+import { exploreLink } from "../lib/state";
+import { formatDuration, formatRelative } from "../lib/time";
+import { texts } from "../texts";
+import { Failure, useLoad } from "../ui/load";
+import { Choice, Empty, Foreign, Icon, Notice, SearchBox, Skeleton } from "../ui/widgets";
+
+const text = texts.alerts;
+
+type Filter = "all" | "firing" | "pending" | "inactive" | "recording";
+
+function stateOf(rule: Rule): Exclude<Filter, "all"> {
+  if (rule.type === "recording") return "recording";
+  return rule.state === "firing" || rule.state === "pending" ? rule.state : "inactive";
+}
+
+const KINDS: Readonly<Record<Exclude<Filter, "all">, string>> = { firing: "bad", pending: "warn", inactive: "ok", recording: "" };
+
+export function Pairs({ labels }: { labels: Labels }) {
+  return (
+    <div class="pairs">
+      {Object.entries(labels).map(([name, value]) => (
+        <span key={name}>
+          <Foreign text={`${name}=${value}`} limit={200} />
+        </span>
+      ))}
+    </div>
+  );
+}
+
+function Annotations({ annotations }: { annotations: Labels }) {
+  return (
+    <dl class="annotations">
+      {Object.entries(annotations).map(([name, value]) => (
+        <div key={name}>
+          <dt class="muted">
+            <Foreign text={name} limit={60} />
+          </dt>
+          <dd>
+            <Foreign text={value} limit={600} />
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function AlertRow({ alert }: { alert: Alert }) {
+  const since = alert.activeAt === undefined ? NaN : Date.parse(alert.activeAt) / 1000;
+  const kind = alert.state === "firing" ? "bad" : "warn";
+  return (
+    <li class="alert">
+      <div class="rule-head">
+        <span class={`state ${kind}`}>{alert.state === "firing" ? text.firing : text.pending}</span>
+        {Number.isNaN(since) ? null : <span class="muted">{text.since(formatRelative(since, now()))}</span>}
+        <span>
+          {text.value} <strong>{formatNumber(parseValue(alert.value))}</strong>
+        </span>
+      </div>
+      <Pairs labels={alert.labels} />
+      <Annotations annotations={alert.annotations} />
+    </li>
+  );
+}
+
+function RuleRow({ rule }: { rule: Rule }) {
+  const state = stateOf(rule);
+  const evaluated = rule.lastEvaluation === undefined ? NaN : Date.parse(rule.lastEvaluation) / 1000;
+  return (
+    <article class="rule">
+      <div class="rule-head">
+        <span class={`state ${rule.health === "err" ? "warn" : KINDS[state]}`}>{text[state]}</span>
+        <h3>
+          <Foreign text={rule.name} limit={200} />
+        </h3>
+        {rule.duration ? <span class="muted">{text.waits(formatDuration(rule.duration))}</span> : null}
+        {evaluated > 0 ? <span class="muted">{text.lastEvaluation(formatRelative(evaluated, now()))}</span> : null}
+        <a class="button small" href={exploreLink(rule.query)}>
+          {text.explore}
+        </a>
+      </div>
+      <code class="rule-query">
+        <Foreign text={rule.query} limit={2000} />
+      </code>
+      {rule.labels === undefined ? null : <Pairs labels={rule.labels} />}
+      {rule.type === "alerting" && rule.annotations && !rule.alerts?.length ? <Annotations annotations={rule.annotations} /> : null}
+      {rule.lastError ? (
+        <Notice kind="error" title={text.error}>
+          <Foreign text={rule.lastError} limit={600} />
+        </Notice>
+      ) : null}
+      {rule.alerts?.length ? (
+        <ul class="alert-list">
+          {rule.alerts.map((alert, index) => (
+            <AlertRow key={index} alert={alert} />
+          ))}
+        </ul>
+      ) : null}
+    </article>
+  );
+}
+
+function matches(rule: Rule, group: RuleGroup, filter: Filter, search: string): boolean {
+  if (filter !== "all" && stateOf(rule) !== filter) return false;
+  return `${rule.name} ${rule.query} ${group.name}`.toLowerCase().includes(search.toLowerCase());
+}
+
+export function Alerts() {
+  const [filter, setFilter] = useState<Filter>("all");
+  const [search, setSearch] = useState("");
+  const { data, error, reload } = useLoad((signal) => rules({ signal }), []);
+  const all = (data ?? []).flatMap((group) => group.rules);
+  const count = (state: Filter) => all.filter((rule) => stateOf(rule) === state).length;
+  const groups = (data ?? [])
+    .map((group) => ({ ...group, rules: group.rules.filter((rule) => matches(rule, group, filter, search)) }))
+    .filter((group) => group.rules.length > 0);
+  return (
+    <>
+      <div class="page-head">
+        <h1>{text.title}</h1>
+        <span class="muted">{data === null ? "" : text.counts(count("firing"), count("pending"), all.length)}</span>
+        <button type="button" class="button square" aria-label={texts.explore.refresh} title={texts.explore.refresh} onClick={reload}>
+          <Icon name="refresh" />
+        </button>
+      </div>
+      {error !== null ? (
+        <Failure error={error} onRetry={reload} />
+      ) : data === null ? (
+        <div class="card">
+          <Skeleton rows={6} />
+        </div>
+      ) : all.length === 0 ? (
+        <div class="card">
+          <Empty title={text.none}>
+            <p>{text.noneHint}</p>
+          </Empty>
+        </div>
+      ) : (
+        <>
+          <div class="filters">
+            <Choice
+              label={text.filter}
+              hideLabel
+              value={filter}
+              options={[
+                { value: "all", text: texts.all },
+                { value: "firing", text: text.firing },
+                { value: "pending", text: text.pending },
+                { value: "inactive", text: text.inactive },
+                { value: "recording", text: text.recording },
+              ]}
+              onChange={setFilter}
+            />
+            <SearchBox label={text.search} value={search} onInput={setSearch} />
+          </div>
+          {groups.length === 0 ? <p class="hint">{text.noMatch}</p> : null}
+          {groups.map((group) => (
+            <section class="card rule-group" key={`${group.file} ${group.name}`}>
+              <header>
+                <h2>
+                  <Foreign text={group.name} limit={200} />
+                </h2>
+                <span class="muted">{text.every(formatDuration(group.interval))}</span>
+              </header>
+              {group.rules.map((rule, index) => (
+                <RuleRow key={index} rule={rule} />
+              ))}
+            </section>
+          ))}
+        </>
+      )}
+    </>
+  );
+}

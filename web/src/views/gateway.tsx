@@ -1,0 +1,121 @@
+/** The health of the gateway, and what the caller may do. */
+
+import { ApiError, ask } from "../api/http";
+import { labelValues } from "../api/prometheus";
+import { now, state } from "../api/session";
+import { Chart } from "../graph/chart";
+import { useStore } from "../lib/store";
+import { useSeesAll } from "../scope";
+import { texts } from "../texts";
+import { Failure, useLoad } from "../ui/load";
+import { Empty, Foreign, Icon, Skeleton } from "../ui/widgets";
+
+const text = texts.gateway;
+
+interface Readiness {
+  ready: boolean;
+  keystone?: string;
+  prometheus?: string;
+}
+
+async function readiness(signal: AbortSignal): Promise<Readiness> {
+  try {
+    return (await ask("/-/ready", { signal })) as Readiness;
+  } catch (error) {
+    if (error instanceof ApiError && error.body !== null) return { ready: false, ...(error.body as object) };
+    throw error;
+  }
+}
+
+function Part({ name, state: value }: { name: string; state: string | undefined }) {
+  if (value === undefined) return null;
+  return (
+    <div class="fact">
+      <dt>{name}</dt>
+      <dd>
+        <span class={`state ${value === "ok" ? "ok" : "bad"}`}>{value === "ok" ? text.ok : <Foreign text={value} />}</span>
+      </dd>
+    </div>
+  );
+}
+
+function Requests() {
+  const { data, error } = useLoad((signal) => labelValues("__name__", { match: "chrysaetos_build_info", signal }), []);
+  if (error !== null) return <Failure error={error} />;
+  if (data === null) return <Skeleton rows={4} />;
+  if (data.length === 0) {
+    return (
+      <div class="card">
+        <Empty title={text.noMetrics}>
+          <p>{text.noMetricsHint}</p>
+        </Empty>
+      </div>
+    );
+  }
+  const end = now();
+  const chart = (title: string, query: string, unit: "number" | "seconds") => (
+    <Chart title={title} queries={[{ query }]} unit={unit} range={21_600} end={end} matcher={null} sync="gateway" />
+  );
+  return (
+    <div class="cards">
+      {chart(text.requests, "sum by (endpoint) (rate(chrysaetos_requests_total[5m])) > 0", "number")}
+      {chart(text.errors, 'sum by (code) (rate(chrysaetos_requests_total{code=~"[45]..|none"}[5m])) > 0', "number")}
+      {chart(text.latency, "histogram_quantile(0.95, sum by (le) (rate(chrysaetos_gateway_seconds_bucket[5m])))", "seconds")}
+    </div>
+  );
+}
+
+export function Gateway() {
+  const current = useStore(state);
+  const seesAll = useSeesAll();
+  const { data, error, reload } = useLoad(readiness, []);
+  const access = current.kind === "active" ? Object.entries(current.access) : [];
+  return (
+    <>
+      <div class="page-head">
+        <h1>{text.title}</h1>
+        <span class="muted" />
+        <button type="button" class="button square" aria-label={texts.explore.refresh} title={texts.explore.refresh} onClick={reload}>
+          <Icon name="refresh" />
+        </button>
+      </div>
+      <section class="card" aria-label={text.health}>
+        {error !== null ? (
+          <Failure error={error} onRetry={reload} />
+        ) : data === null ? (
+          <Skeleton rows={2} />
+        ) : (
+          <dl class="facts">
+            <div class="fact">
+              <dt>{text.health}</dt>
+              <dd>
+                <span class={`state ${data.ready ? "ok" : "bad"}`}>{data.ready ? text.ready : text.notReady}</span>
+              </dd>
+            </div>
+            <Part name={text.keystone} state={data.keystone} />
+            <Part name={text.prometheus} state={data.prometheus} />
+          </dl>
+        )}
+      </section>
+      {seesAll ? <Requests /> : null}
+      <section class="card" aria-label={text.access}>
+        <div class="stack">
+          <div>
+            <h2>{text.access}</h2>
+            <p class="hint">{text.accessHint}</p>
+          </div>
+          <ul class="access">
+            {access
+              .filter(([, reach]) => reach !== "none")
+              .map(([rule, reach]) => (
+                <li key={rule}>
+                  <code>{rule}</code>
+                  <span class={reach === "all_projects" ? "tag strong" : "tag"}>{text.reach[reach] ?? reach}</span>
+                </li>
+              ))}
+          </ul>
+        </div>
+      </section>
+    </>
+  );
+}

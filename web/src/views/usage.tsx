@@ -1,0 +1,239 @@
+/** What the project has used, by day and month. */
+
+import { useState } from "preact/hooks";
+
+import { labelValues, queryInstant, queryRange } from "../api/prometheus";
+import { onGrid } from "../api/results";
+import { now } from "../api/session";
+import { download } from "../lib/download";
+import { formatNumber } from "../lib/format";
+import { byDay, byMonth, midnight, type Period } from "../lib/usage";
+import { scoped, ScopeSelector, useMatcher, type Matcher } from "../scope";
+import { texts } from "../texts";
+import { Failure, useLoad } from "../ui/load";
+import { Choice, Empty, Foreign, Icon, Skeleton } from "../ui/widgets";
+
+const text = texts.usage;
+
+/** The exporter's totals: hours times vCPUs, and hours times MiB. */
+const VCPU = "project_vcpu_usage";
+const MEMORY = "project_mb_usage / 1024";
+const METRICS = '{__name__=~"project_vcpu_usage|project_mb_usage|project_.*credit.*"}';
+
+const DAYS = 400;
+const DAY = 86_400;
+const SHOWN_DAYS = 31;
+
+interface Series {
+  total: number | null;
+  hour: number | null;
+  days: Period[];
+}
+
+interface Usage {
+  vcpu: Series;
+  memory: Series;
+  credits: { name: string; value: number }[];
+}
+
+/** The newest sample of an hour: a scrape that failed at midnight does not lose a day. */
+function newest(query: string, offset = ""): string {
+  const [metric = "", divided = ""] = query.split(" / ");
+  return `sum(last_over_time(${metric}[1h]${offset}))${divided ? ` / ${divided}` : ""}`;
+}
+
+async function one(query: string, matcher: Matcher | null, signal: AbortSignal): Promise<number | null> {
+  const { result } = await queryInstant(await scoped(query, matcher), null, signal);
+  return result.kind === "vector" ? (result.samples[0]?.value ?? null) : null;
+}
+
+async function series(metric: string, matcher: Matcher | null, signal: AbortSignal): Promise<Series> {
+  const time = now();
+  const end = midnight(time);
+  const start = end - (DAYS - 1) * DAY;
+  const [total, before, history] = await Promise.all([
+    one(newest(metric), matcher, signal),
+    one(newest(metric, " offset 1h"), matcher, signal),
+    queryRange({ query: await scoped(newest(metric), matcher), start, end, step: DAY }, signal),
+  ]);
+  const first = history.result.kind === "matrix" ? history.result.series[0] : undefined;
+  const totals = first === undefined ? [] : onGrid(first, start, DAY, DAYS);
+  return {
+    total,
+    hour: total === null || before === null ? null : Math.max(0, total - before),
+    days: byDay(totals, start, total, time),
+  };
+}
+
+async function load(matcher: Matcher | null, signal: AbortSignal): Promise<Usage | null> {
+  const names = await labelValues("__name__", { match: await scoped(METRICS, matcher), signal });
+  if (!names.includes("project_vcpu_usage") && !names.includes("project_mb_usage")) return null;
+  const creditNames = names.filter((name) => name.includes("credit"));
+  const [vcpu, memory, credits] = await Promise.all([
+    series(VCPU, matcher, signal),
+    series(MEMORY, matcher, signal),
+    Promise.all(
+      creditNames.map(async (name) => ({ name, value: await one(`sum({__name__=${JSON.stringify(name)}})`, matcher, signal) })),
+    ),
+  ]);
+  return { vcpu, memory, credits: credits.flatMap(({ name, value }) => (value === null ? [] : [{ name, value }])) };
+}
+
+function Figure({ name, use }: { name: string; use: Series }) {
+  return (
+    <section class="card" aria-label={name}>
+      <h2>{name}</h2>
+      <p class="figure">{use.total === null ? "–" : formatNumber(use.total)}</p>
+      <p class="hint">{text.total}</p>
+      {use.hour === null ? null : (
+        <p>
+          {text.now}: <strong>{text.perHour(formatNumber(use.hour))}</strong>
+        </p>
+      )}
+    </section>
+  );
+}
+
+interface Row {
+  name: string;
+  partial: boolean;
+  vcpu: number | null;
+  memory: number | null;
+}
+
+/** Returns the periods of both, the newest first. */
+function rowsOf(vcpu: readonly Period[], memory: readonly Period[]): Row[] {
+  const rows = new Map<string, Row>();
+  const row = (period: Period) => {
+    const found = rows.get(period.name) ?? { name: period.name, partial: period.partial, vcpu: null, memory: null };
+    rows.set(period.name, found);
+    return found;
+  };
+  for (const period of vcpu) row(period).vcpu = period.amount;
+  for (const period of memory) row(period).memory = period.amount;
+  return [...rows.values()].sort((a, b) => (a.name < b.name ? 1 : -1));
+}
+
+function Amount({ value, most, label }: { value: number | null; most: number; label: string }) {
+  return (
+    <td data-head={label}>
+      {value === null ? (
+        <span class="muted">–</span>
+      ) : (
+        <div class="meter wide">
+          <span>{formatNumber(value)}</span>
+          <span class="bar" aria-hidden="true">
+            <span style={{ width: `${most > 0 ? ((value / most) * 100).toFixed(1) : 0}%` }} />
+          </span>
+        </div>
+      )}
+    </td>
+  );
+}
+
+function Periods({ usage }: { usage: Usage }) {
+  const [period, setPeriod] = useState<"day" | "month">("day");
+  const all =
+    period === "day"
+      ? rowsOf(usage.vcpu.days, usage.memory.days)
+      : rowsOf(byMonth(usage.vcpu.days), byMonth(usage.memory.days));
+  const rows = all.slice(0, SHOWN_DAYS);
+  const most = (key: "vcpu" | "memory") => Math.max(0, ...rows.map((row) => row[key] ?? 0));
+  const csv = () => {
+    const lines = all.map((row) => `${row.name},${row.vcpu ?? ""},${row.memory ?? ""}\r\n`);
+    download(`usage-by-${period}.csv`, `${period},vcpu_hours,memory_gib_hours\r\n${lines.join("")}`, "text/csv;charset=utf-8");
+  };
+  return (
+    <section class="card stack" aria-label={text.period}>
+      <div class="filters">
+        <Choice
+          label={text.period}
+          hideLabel
+          value={period}
+          options={[
+            { value: "day", text: text.byDay },
+            { value: "month", text: text.byMonth },
+          ]}
+          onChange={setPeriod}
+        />
+        <button type="button" class="button" onClick={csv}>
+          {text.csv}
+        </button>
+      </div>
+      <table class="data list">
+        <thead>
+          <tr>
+            <th scope="col">{period === "day" ? text.day : text.month}</th>
+            <th scope="col">{text.vcpuHours}</th>
+            <th scope="col">{text.memoryHours}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={row.name}>
+              <th scope="row" class="nowrap">
+                {row.name} {row.partial ? <span class="muted">{text.partial}</span> : null}
+              </th>
+              <Amount value={row.vcpu} most={most("vcpu")} label={text.vcpuHours} />
+              <Amount value={row.memory} most={most("memory")} label={text.memoryHours} />
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <p class="hint">{text.note}</p>
+    </section>
+  );
+}
+
+export function Usage() {
+  const matcher = useMatcher();
+  const { data, error, loading, reload } = useLoad((signal) => load(matcher, signal), [matcher?.label, matcher?.value]);
+  return (
+    <>
+      <div class="page-head">
+        <h1>{text.title}</h1>
+        <span class="muted">{data === null ? "" : text.intro}</span>
+        <ScopeSelector />
+        <button type="button" class="button square" aria-label={texts.explore.refresh} title={texts.explore.refresh} onClick={reload}>
+          <Icon name="refresh" />
+        </button>
+      </div>
+      {error !== null ? (
+        <Failure error={error} onRetry={reload} />
+      ) : data === null ? (
+        <div class="card">
+          {loading ? (
+            <Skeleton rows={6} />
+          ) : (
+            <Empty title={text.none}>
+              <p>{text.noneHint}</p>
+            </Empty>
+          )}
+        </div>
+      ) : (
+        <>
+          <div class="figures">
+            <Figure name={text.vcpuHours} use={data.vcpu} />
+            <Figure name={text.memoryHours} use={data.memory} />
+            {data.credits.length === 0 ? null : (
+              <section class="card" aria-label={text.credits}>
+                <h2>{text.credits}</h2>
+                <dl class="facts">
+                  {data.credits.map((credit) => (
+                    <div class="fact" key={credit.name}>
+                      <dt>
+                        <Foreign text={credit.name} limit={80} />
+                      </dt>
+                      <dd class="figure">{formatNumber(credit.value)}</dd>
+                    </div>
+                  ))}
+                </dl>
+              </section>
+            )}
+          </div>
+          <Periods usage={data} />
+        </>
+      )}
+    </>
+  );
+}
