@@ -50,10 +50,15 @@ class Oracle:
         store: the store with only A's series.
         people: the accounts, including A and B.
         window: the time range of the samples.
+        cookie: the cookie of A's web page, to be sent instead of A's application credential.
     """
 
-    def __init__(self, gateway: Gateway, store: HasUrl, people: People, window: Window) -> None:
-        self._gateway, self._store = Asker(gateway, basic(people.a)), Asker(store)
+    def __init__(
+        self, gateway: Gateway, store: HasUrl, people: People, window: Window, *, cookie: str | None = None
+    ) -> None:
+        page = {"Cookie": cookie or "", "Sec-Fetch-Site": "same-origin"}
+        self._gateway = Asker(gateway, headers=page) if cookie else Asker(gateway, basic(people.a))
+        self._store = Asker(store)
         self._metricsql = isinstance(store, VictoriaMetrics)
         self._people = people
         self._window = window

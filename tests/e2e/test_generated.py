@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.e2e.engines import PROMETHEUS
 from tests.e2e.oracle import Oracle
+from tests.e2e.web_browser import PageClient
 from tests.property.grammar import Grammar
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.e2e.engines import Engine
-    from tests.e2e.stack import GatewayFor, People, StoresOf, Window
+    from tests.e2e.stack import GatewayFor, People, Stores, StoresOf, Window
 
 COUNT = int(os.environ.get("CHRYSAETOS_E2E_QUERIES", "300"))
 SEED = int(os.environ.get("CHRYSAETOS_SEED", "20"))
@@ -32,6 +35,7 @@ NAMES = {
     "e1": "target_info",
     "_x": "ended",
 }
+KINDS = ("instant", "instant", "range", "exemplars", "series", "labels", "label", "federate")
 _NAME = re.compile(rf"(?<![\w.\\\"'`])(?:{'|'.join(NAMES)})(?![\w\"'`])")
 
 
@@ -41,6 +45,16 @@ def test_generated_requests_see_only_the_own_project(
 ):
     stores = stores_of(engine)
     _put(Oracle(gateway_for(stores.ab), stores.a, people, window), modern=engine.modern)
+
+
+def test_generated_requests_of_the_web_page_see_only_the_own_project(
+    stores: Stores, gateway_for: GatewayFor, people: People, window: Window
+):
+    gateway = gateway_for(stores.ab, web={"enabled": "true"})
+    page = PageClient(gateway)
+    page.log_in(people.a)
+    cookie = "; ".join(f"{each.name}={each.value}" for each in page.http.cookies)
+    _put(Oracle(gateway, stores.a, people, window, cookie=cookie), modern=False, without=("federate",))
 
 
 def _told(text: str) -> str:
@@ -53,15 +67,13 @@ def _told(text: str) -> str:
     return re.sub(r"\b1ms|(?<!\w)1?\.5", "90s", text) if re.search("10w|1y", text) else text
 
 
-def _put(oracle: Oracle, *, modern: bool) -> None:
+def _put(oracle: Oracle, *, modern: bool, without: Sequence[str] = ()) -> None:
     chance = random.Random(SEED)  # noqa: S311  # the same queries each time
     grammar = Grammar(chance, modern=modern, depth=3)
     seen: Counter[tuple[str, int]] = Counter()
     with_data = 0
     for _ in range(COUNT):
-        kind = chance.choice(
-            ("instant", "instant", "range", "exemplars", "series", "labels", "label", "federate")
-        )
+        kind = chance.choice([kind for kind in KINDS if kind not in without])
         method = chance.choice(("GET", "POST"))
         if kind in {"instant", "range", "exemplars"}:
             ask = getattr(oracle, kind)

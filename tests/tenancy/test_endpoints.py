@@ -10,6 +10,7 @@ def test_the_gateways_own_endpoints_have_no_rules():
     assert {endpoint.name for endpoint in ENDPOINTS if not endpoint.guarded} == {
         *("whoami", "explain"),
         *("version", "openapi", "healthcheck", "healthy", "ready"),
+        *(endpoint.name for endpoint in ENDPOINTS if endpoint.action is Action.WEB),
     }
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chrysaetos.demo.identities import DOMAIN_NAME
 from chrysaetos.demo.keystone import REGION
 from chrysaetos.demo.processes import write_private
 
@@ -106,6 +107,16 @@ def render_commands(directory: Path, identities: Identities, *, keystone_url: st
         ("the vCPU usage of its three servers", openstack(first, f"query '{cpu}'")),
     ]
     sections: list[tuple[str, list[tuple[str, str]]]] = [
+        (
+            f"In a browser: {gateway_url}/ui",
+            [
+                (
+                    f"log in as {account.user} with this password",
+                    f'{source(account)} && echo "$OS_PASSWORD, domain {DOMAIN_NAME}, {gateway_url}/ui"',
+                )
+                for account in (first, identities.admin)
+            ],
+        ),
         (
             f"As {first.user} (role {first.role} in project {first.project_name})",
             [

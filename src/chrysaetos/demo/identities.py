@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DOMAIN",
+    "DOMAIN_NAME",
     "Account",
     "ApplicationCredential",
     "Identities",
@@ -27,7 +28,9 @@ __all__ = [
 ]
 
 DOMAIN = "default"
-"""The id of the domain of all users and projects. Its name is ``Default``."""
+"""The id of the domain of all users and projects."""
+DOMAIN_NAME = "Default"
+"""Its name."""
 
 _TENANTS = (("aquila", "member"), ("bubo", "reader"), ("corvus", "member"))
 """The name of each project, which is also its user's name, and the user's role in the project."""

@@ -144,6 +144,7 @@ class _Demo:
             user=identities.gateway.user,
             password=identities.gateway.password,
             port=ports["gateway"],
+            options={"web": {"enabled": "true"}},
         )
         # The gateway starts while the history is written.
         self._stage.begin(gateway)

@@ -19,6 +19,7 @@ from chrysaetos.gateway.settings import load_labels, load_options
 from chrysaetos.gateway.telemetry.audit import Audit, open_log
 from chrysaetos.gateway.telemetry.metrics import Telemetry
 from chrysaetos.gateway.telemetry.metrics_server import MetricsServer
+from chrysaetos.gateway.web.options import load_web
 from chrysaetos.http.upstream.pool import Upstream
 from chrysaetos.http.upstream.replicas import Replicas
 from chrysaetos.identity.authenticator import KeystoneAuthenticator, create_authenticator
@@ -69,6 +70,13 @@ def build(conf: cfg.ConfigOpts) -> Service:
         max_projects=section.metrics_max_projects,
     )
     gate, portals = load_gate(conf, pool, offload)
+    web = load_web(conf, keystone)
+
+    def reload() -> None:
+        access.reload()
+        if web is not None:
+            web.reload()
+
     create = partial(
         create_app,
         application,
@@ -80,6 +88,7 @@ def build(conf: cfg.ConfigOpts) -> Service:
         coalescer=coalescer,
         gate=gate,
         cors=load_cors(conf),
+        web=web,
     )
     return Service.observed(
         create,
@@ -87,7 +96,7 @@ def build(conf: cfg.ConfigOpts) -> Service:
         portals=portals,
         audit=audit,
         metrics=_metrics(conf, telemetry),
-        reload=access.reload,
+        reload=reload,
     )
 
 

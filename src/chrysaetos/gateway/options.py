@@ -18,6 +18,7 @@ from chrysaetos.gateway.asgi.cors import CORS_OPTIONS
 from chrysaetos.gateway.federate.options import FEDERATION_OPTIONS
 from chrysaetos.gateway.proxy.engine_options import ENGINE_OPTIONS
 from chrysaetos.gateway.trusted_proxies import TRUSTED_PROXIES_OPTIONS
+from chrysaetos.gateway.web.options import WEB_OPTIONS
 
 if TYPE_CHECKING:
     import argparse
@@ -353,6 +354,7 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
         ("federation", FEDERATION_OPTIONS),
         ("gateway", GATEWAY_OPTIONS + TRUSTED_PROXIES_OPTIONS + LIMIT_OPTIONS + OBSERVATION_OPTIONS),
         ("prometheus", PROMETHEUS_OPTIONS + ENGINE_OPTIONS),
+        ("web", WEB_OPTIONS),
     ]
 
 

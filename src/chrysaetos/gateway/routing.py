@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chrysaetos.errors import NotFound, Unauthorized
 from chrysaetos.gateway.asgi.application import Application
 from chrysaetos.gateway.asgi.request import Request
 from chrysaetos.gateway.own.health import Health, json_response
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.proxy.admission import Identity
     from chrysaetos.gateway.proxy.coalescing import Coalescer
     from chrysaetos.gateway.proxy.options import GatewayOptions
+    from chrysaetos.gateway.web.handler import WebPage
     from chrysaetos.http.types import Message, Receive, Send
     from chrysaetos.http.upstream.replicas import Pool
+    from chrysaetos.tenancy.paths import Target
 
     class FullIdentity(Identity, IdentityProbe, Protocol):
         """An authenticator with the methods that the application needs."""
@@ -56,6 +59,7 @@ def create_app(
     coalescer: Coalescer | None = None,
     gate: PortalHandler | None = None,
     cors: Cors | None = None,
+    web: WebPage | None = None,
     observers: Sequence[Observer] = (),
     services: Sequence[LifespanService] = (),
 ) -> Application:
@@ -71,6 +75,7 @@ def create_app(
         coalescer: coalesces identical reads; None to send each.
         gate: handles the requests of portals; None if there are none.
         cors: the rules for pages of other origins; None to allow none.
+        web: the web page; None to serve none.
         observers: observers of each request.
         services: services that start and stop with the application.
     """
@@ -93,13 +98,19 @@ def create_app(
         health=Health(identity=identity, upstream=upstream, prefix=options.path_prefix),
         gate=gate,
         cors=cors,
+        web=web,
     )
     return Application(
         router,
         cors=cors,
         observers=observers,
         services=services,
-        on_close=(upstream.close, identity.close, offload.close),
+        on_close=(
+            upstream.close,
+            *(() if web is None else (web.close,)),
+            identity.close,
+            offload.close,
+        ),
     )
 
 
@@ -115,6 +126,7 @@ class _Router:
         health: Health,
         gate: PortalHandler | None,
         cors: Cors | None,
+        web: WebPage | None,
     ) -> None:
         self._options = options
         self._proxy = proxy
@@ -122,6 +134,7 @@ class _Router:
         self._health = health
         self._gate = gate
         self._cors = cors
+        self._web = web
         self._openapi = json_response(200, document(options.path_prefix))
 
     async def handle(self, scope: Message, exchange: Exchange, receive: Receive, send: Send) -> None:
@@ -143,7 +156,26 @@ class _Router:
             else:
                 answer = await self._health.handle(request, endpoint, scope["scheme"])
             await send_response(send, answer, head=request.method == "HEAD")
-        elif endpoint.action is Action.INTROSPECT:
+        elif endpoint.action is Action.WEB:
+            if self._web is None:
+                raise NotFound("this path is not served here")
+            answer = await self._web.handle(request, endpoint, exchange, receive)
+            await send_response(send, answer, head=request.method == "HEAD")
+        elif self._web is not None and self._web.add_token(request, endpoint):
+            try:
+                await self._respond(request, target, exchange, receive, send)
+            except Unauthorized as error:
+                # Without challenges, for which a browser would show a log-in of its own.
+                raise Unauthorized(error.message) from error
+        else:
+            await self._respond(request, target, exchange, receive, send)
+
+    async def _respond(
+        self, request: Request, target: Target, exchange: Exchange, receive: Receive, send: Send
+    ) -> None:
+        """Respond to a request that needs credentials."""
+        endpoint = target.endpoint
+        if endpoint.action is Action.INTROSPECT:
             await self._introspection.handle(request, endpoint, exchange, receive, send)
         else:
             await self._proxy.handle(request, target, exchange, receive, send)

@@ -54,6 +54,8 @@ class Action(Enum):
     """The gateway responds to authenticated callers: who they are, and how it would scope a request."""
     PUBLIC = "public"
     """The gateway responds to everybody, without authentication."""
+    WEB = "web"
+    """The gateway responds to browsers: the web page, its log-in and its files. Only if it is enabled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class Endpoint:
     @property
     def guarded(self) -> bool:
         """Whether its rules decide who is admitted. They do if the upstream responds."""
-        return self.action not in {Action.INTROSPECT, Action.PUBLIC}
+        return self.action not in {Action.INTROSPECT, Action.PUBLIC, Action.WEB}
 
     @property
     def evaluates(self) -> bool:
@@ -375,5 +377,15 @@ ENDPOINTS = (
     _row("openapi", "/openapi.json", _GET_HEAD, "The API as an OpenAPI document", Action.PUBLIC),
     _row("healthcheck", "/healthcheck", _GET_HEAD, "Whether the process serves", Action.PUBLIC),
     _row("healthy", "/-/healthy", _GET_HEAD, "Whether the process serves", Action.PUBLIC),
+    _row("web", "/ui", _GET_HEAD, "The web page", Action.WEB),
+    _row("web_file", "/ui/static/{name}", _GET_HEAD, "A file of the web page", Action.WEB),
+    _row("web_session", "/ui/session", _GET, "The session of the web page", Action.WEB),
+    _row("web_login", "/ui/login", _POST, "Log-in to the web page", Action.WEB),
+    _row("web_logout", "/ui/logout", _POST, "Log-out of the web page", Action.WEB),
+    _row("web_projects", "/ui/projects", _GET, "The projects that the user may enter", Action.WEB),
+    _row("web_project", "/ui/project", _POST, "Change to another project", Action.WEB),
+    _row("web_credential", "/ui/credential", _POST, "A new application credential", Action.WEB),
+    _row("web_websso", "/ui/websso/{name}", _GET, "Log-in through an identity provider", Action.WEB),
+    _row("web_websso_token", "/ui/websso", _POST, "The end of such a log-in", Action.WEB),
     _row("ready", "/-/ready", _GET_HEAD, "Whether Keystone and Prometheus can be reached", Action.PUBLIC),
 )

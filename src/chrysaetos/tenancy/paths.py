@@ -16,6 +16,8 @@ from chrysaetos.tenancy.endpoints import ENDPOINTS, Endpoint
 
 __all__ = ["Target", "find", "find_path"]
 
+_WEB_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+"""The name of a file, or the id of a protocol."""
 # One segment of a path as clients may send it: visible ASCII, and whole escapes.
 _LABEL_VALUES = re.compile(r"/api/v1/label/((?:[!\"$&-.0->@-~]|%[0-9A-Fa-f]{2}){1,3072})/values")
 _LONGEST_NAME = 1024
@@ -51,7 +53,11 @@ def _fixed_paths() -> dict[str, Target]:
 
 
 _FIXED = _fixed_paths()
-_LABEL = next(endpoint for endpoint in ENDPOINTS if endpoint.name == "label")
+_LABEL, _WEB, *_WEB_NAMED = (
+    next(endpoint for endpoint in ENDPOINTS if endpoint.name == name)
+    for name in ("label", "web", "web_file", "web_websso")
+)
+_FIXED["/ui/"] = Target(_WEB, _WEB.path)
 
 
 def find_path(raw_path: str) -> Target:
@@ -63,7 +69,7 @@ def find_path(raw_path: str) -> Target:
     Raises:
         NotFound: no row has this path.
     """
-    target = _FIXED.get(raw_path)
+    target = _FIXED.get(raw_path) or _web_path(raw_path)
     if target is None:
         match = _LABEL_VALUES.fullmatch(raw_path.removesuffix("/"))
         name = None if match is None else _label_name(match[1])
@@ -71,6 +77,15 @@ def find_path(raw_path: str) -> Target:
             raise NotFound("this path is not served here")
         target = Target(_LABEL, f"/api/v1/label/{_DOTS.get(name) or quote(name, safe='')}/values")
     return target
+
+
+def _web_path(raw_path: str) -> Target | None:
+    """Look up a path of the web page that ends with a name."""
+    folder, slash, name = raw_path.rpartition("/")
+    for endpoint in _WEB_NAMED:
+        if endpoint.path == f"{folder}{slash}{{name}}" and _WEB_NAME.fullmatch(name):
+            return Target(endpoint, raw_path)
+    return None
 
 
 def _label_name(segment: str) -> str | None:

@@ -108,6 +108,8 @@ def document(prefix: str = "") -> dict[str, Any]:
     """
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in ENDPOINTS:
+        if endpoint.action is Action.WEB:  # it is the page's own, and no API
+            continue
         paths[endpoint.path] = {method.lower(): _operation(endpoint, method) for method in endpoint.methods}
     kinds = (*_PLAIN, *_IDENTIFIED, *_GUARDED, *_WITH_BODY)
     return {

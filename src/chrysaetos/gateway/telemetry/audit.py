@@ -144,7 +144,9 @@ class Audit:
     def on_end(self, exchange: Exchange) -> None:
         """Write the line of an exchange."""
         endpoint = exchange.endpoint
-        own = endpoint is not None and endpoint.action is Action.PUBLIC
+        own = endpoint is not None and (
+            endpoint.action is Action.PUBLIC or (endpoint.action is Action.WEB and exchange.method != "POST")
+        )
         if self._batched_log.enabled and (self._own_endpoints or not own):
             self._batched_log.write(self.line(exchange))
 

@@ -1,0 +1,386 @@
+"""Log-in, log-out and everything else that the web page needs of Keystone.
+
+Each call is made with the user's own credentials, so that Keystone's policy decides. A log-in is one call if
+the project is given. Failed log-ins are limited together with failed Basic credentials.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from keystoneauth1 import exceptions
+from keystoneauth1.identity import v3
+from keystoneauth1.session import Session as HttpSession
+
+from chrysaetos.errors import BadRequest, Forbidden, Unauthorized, Unavailable
+from chrysaetos.identity.breaker import Breaker
+from chrysaetos.identity.flights import SingleFlight
+from chrysaetos.web.sessions import Named, Session, new_id
+
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Callable
+
+    from chrysaetos.identity.authenticator import KeystoneAuthenticator
+    from chrysaetos.identity.caller import Caller
+
+__all__ = ["ApplicationCredential", "Keystone", "NewCredential", "Password"]
+
+_LOG = logging.getLogger(__name__)
+
+_LEAST_ROLES = ("reader", "member", "_member_")
+"""Roles of which the first that a user has is enough to read metrics, the weakest first."""
+_MOST_PROJECTS = 1000
+_WEBSSO = "websso"
+
+# Keystone responds with 400 to a body outside its schema, for example a name that is too long.
+_WRONG = (exceptions.BadRequest, exceptions.Unauthorized, exceptions.NotFound, exceptions.MissingAuthMethods)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Password:
+    """A log-in with a password.
+
+    Attributes:
+        user: the user's name.
+        domain: the name of the user's domain.
+        password: the password.
+        project: the names of the project and its domain. If None, it is the user's default project or the
+            first one by name.
+    """
+
+    user: str
+    domain: str
+    password: str = field(repr=False)
+    project: tuple[str, str] | None = None
+
+    kind = "password"
+
+    @property
+    def subject(self) -> str:
+        """Who logs in, for the limit of failures."""
+        return f"{self.user}@{self.domain}"
+
+    def plugin(self, url: str) -> v3.Password:
+        """Return the keystoneauth plugin."""
+        project, domain = self.project or (None, None)
+        return v3.Password(
+            url,
+            username=self.user,
+            user_domain_name=self.domain,
+            password=self.password,
+            project_name=project,
+            project_domain_name=domain,
+            include_catalog=False,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationCredential:
+    """A log-in with an application credential, by its id."""
+
+    id: str
+    secret: str = field(repr=False)
+
+    kind = "application_credential"
+
+    @property
+    def subject(self) -> str:
+        """Who logs in, for the limit of failures."""
+        return self.id
+
+    def plugin(self, url: str) -> v3.ApplicationCredential:
+        """Return the keystoneauth plugin."""
+        return v3.ApplicationCredential(
+            url,
+            application_credential_id=self.id,
+            application_credential_secret=self.secret,
+            include_catalog=False,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCredential:
+    """A new application credential.
+
+    Attributes:
+        id: its id.
+        name: its name.
+        secret: its secret, which Keystone does not show again.
+        roles: names of its roles.
+    """
+
+    id: str
+    name: str
+    secret: str = field(repr=False)
+    roles: tuple[str, ...]
+
+
+class Keystone:
+    """Calls Keystone for the web page.
+
+    Args:
+        identity: validates tokens, limits failures, and knows how to connect to Keystone.
+        threads: number of concurrent calls. They have their own threads, since Keystone needs long for a
+            password and other requests should not wait for that.
+        waiting: maximum number of running and queued calls.
+    """
+
+    def __init__(self, identity: KeystoneAuthenticator, *, threads: int = 4, waiting: int = 200) -> None:
+        settings = identity.settings
+        self._identity = identity
+        self._url = _versioned(settings.auth_url)
+        self._public_url = _versioned(settings.www_authenticate_uri)
+        self._http = HttpSession(
+            verify=settings.verify, cert=settings.cert, timeout=settings.timeout, user_agent="chrysaetos"
+        )
+        self._flights: SingleFlight[Any] = SingleFlight(
+            "web", threads=threads, waiting=waiting, breaker=Breaker(identity.wait_seconds)
+        )
+
+    async def log_in(self, login: Password | ApplicationCredential, client: str) -> Session:
+        """Log in.
+
+        Args:
+            login: the credentials.
+            client: address of the browser.
+
+        Raises:
+            Unauthorized: Keystone does not accept them.
+            Forbidden: the user has no project.
+            TooManyRequests: log-ins of this user, or from this address, failed too often.
+            Unavailable: Keystone cannot be reached.
+        """
+        self._flights.check_room()
+        attempt = self._identity.attempts.begin(login.subject, client)
+
+        def settle(call: Future[Any]) -> None:
+            if call.cancelled() or not isinstance(call.exception(), Unauthorized):
+                attempt.refund()
+
+        access = await self._call(self._log_in, login, landed=settle)
+        return self._session(access, login.kind)
+
+    async def enter(self, session: Session, project_id: str) -> Session:
+        """Return a session in another project. The token of the current one stays valid.
+
+        Raises:
+            Unauthorized: the session's token is no longer valid.
+            Forbidden: the user may not enter the project, or Keystone does not rescope such tokens.
+            Unavailable: Keystone cannot be reached.
+        """
+        access = await self._call(self._rescope, session.token, project_id, session.kind)
+        return self._session(access, session.kind)
+
+    async def accept(self, token: str) -> Session:
+        """Return a session for the unscoped token of a WebSSO log-in.
+
+        Raises:
+            Unauthorized: Keystone does not accept the token.
+            Forbidden: the user has no project.
+            Unavailable: Keystone cannot be reached.
+        """
+        access = await self._call(self._first_project, token, _WEBSSO)
+        return self._session(access, _WEBSSO)
+
+    async def projects(self, session: Session) -> list[Named]:
+        """Return the projects that the user may enter, by name.
+
+        Raises:
+            Unauthorized: the session's token is no longer valid.
+            Unavailable: Keystone cannot be reached.
+        """
+        if session.kind == ApplicationCredential.kind:
+            return [session.project]
+        projects: list[Named] = await self._call(self._projects, session.token, dict(session.domains))
+        return projects
+
+    async def log_out(self, session: Session) -> None:
+        """Revoke the session's token. A token that is already invalid is no error.
+
+        Raises:
+            Unavailable: Keystone cannot be reached.
+        """
+        self._identity.forget(session.token.encode("ascii"))
+        await self._call(self._revoke, session.token)
+
+    async def create_credential(self, session: Session, name: str, expires_at: str | None) -> NewCredential:
+        """Create an application credential with the weakest role that can read metrics.
+
+        Args:
+            session: the session; the credential is for its user and project.
+            name: the name of the credential.
+            expires_at: its expiry, as Keystone writes times; None for no expiry.
+
+        Raises:
+            Forbidden: Keystone does not permit it, or there is one with this name.
+            Unauthorized: the session's token is no longer valid.
+            Unavailable: Keystone cannot be reached.
+        """
+        created: NewCredential = await self._call(self._create_credential, session, name, expires_at)
+        return created
+
+    def caller(self, session: Session) -> Caller | None:
+        """Return the session's user for the audit log, if its token was validated not long ago."""
+        return self._identity.cached([(b"x-auth-token", session.token.encode("ascii"))])
+
+    def websso_url(self, protocol: str, origin: str) -> str:
+        """Return the URL at which a browser starts a log-in through an identity provider.
+
+        Args:
+            protocol: the id of the federation protocol in Keystone.
+            origin: the URL to which the token is posted; one of
+                ``[federation] trusted_dashboard`` in Keystone.
+        """
+        query = urlencode({"origin": origin})
+        return f"{self._public_url}/auth/OS-FEDERATION/websso/{quote(protocol, safe='')}?{query}"
+
+    @property
+    def origin(self) -> str:
+        """The origin of Keystone's pages."""
+        scheme, _, rest = self._public_url.partition("://")
+        return f"{scheme}://{rest.partition('/')[0]}"
+
+    async def close(self) -> None:
+        """Stop the threads after the current calls have finished."""
+        self._flights.close()
+        self._http.session.close()
+
+    def _session(self, access: Any, kind: str) -> Session:
+        """Return a session for a token that Keystone has just issued, and cache its validation.
+
+        Args:
+            access: keystoneauth's ``AccessInfoV3``.
+            kind: how the user logged in.
+        """
+        self._identity.remember(access)
+        return Session(
+            token=access.auth_token,
+            expires_at=access.expires.timestamp(),
+            kind=kind,
+            user=Named(access.user_id, access.username, access.user_domain_name),
+            project=Named(access.project_id, access.project_name, access.project_domain_name),
+            domains=(
+                (access.user_domain_id, access.user_domain_name),
+                (access.project_domain_id, access.project_domain_name),
+            ),
+            roles=tuple(access.role_names),
+            id=new_id(),
+        )
+
+    async def _call(
+        self,
+        call: Callable[..., Any],
+        *arguments: Any,
+        landed: Callable[[Future[Any]], None] | None = None,
+    ) -> Any:
+        # Each call has its own key: two log-ins with the same password are two sessions.
+        return await self._flights.run(
+            new_id().encode(), partial(_guarded, partial(call, *arguments)), landed
+        )
+
+    # The following run in a thread.
+
+    def _log_in(self, login: Password | ApplicationCredential) -> Any:
+        try:
+            access: Any = login.plugin(self._url).get_access(self._http)
+        except _WRONG as error:
+            raise Unauthorized("Keystone does not accept these credentials.") from error
+        if access.project_id is not None:
+            return access
+        return self._first_project(access.auth_token, login.kind)
+
+    def _first_project(self, token: str, kind: str) -> Any:
+        projects = self._projects(token, {})
+        if not projects:
+            raise Forbidden("you have no role in any project: ask the administrator of your cloud for one")
+        return self._rescope(token, projects[0].id, kind)
+
+    def _rescope(self, token: str, project_id: str, kind: str) -> Any:
+        plugin = v3.Token(self._url, token, project_id=project_id, include_catalog=False)
+        try:
+            access = plugin.get_access(self._http)
+        except exceptions.Unauthorized as error:
+            if kind == ApplicationCredential.kind or self._is_valid(token):
+                raise Forbidden("you may not enter this project") from error
+            raise
+        return access
+
+    def _projects(self, token: str, domains: dict[str, str]) -> list[Named]:
+        """Return the enabled projects. Users may not read the names of ``domains`` that are not theirs."""
+        found = self._send("GET", "/auth/projects", token)["projects"]
+        named = (
+            Named(one["id"], one["name"], domains.get(one["domain_id"], one["domain_id"]))
+            for one in found
+            if one.get("enabled", True)
+        )
+        return sorted(named, key=lambda one: (one.name.casefold(), one.domain, one.id))[:_MOST_PROJECTS]
+
+    def _is_valid(self, token: str) -> bool:
+        try:
+            self._send("GET", "/auth/tokens", token, {"X-Subject-Token": token})
+        except exceptions.Unauthorized:
+            return False
+        return True
+
+    def _revoke(self, token: str) -> None:
+        try:
+            self._send("DELETE", "/auth/tokens", token, {"X-Subject-Token": token})
+        except (exceptions.Unauthorized, exceptions.NotFound):
+            return
+
+    def _create_credential(self, session: Session, name: str, expires_at: str | None) -> NewCredential:
+        role = next((each for each in _LEAST_ROLES if each in session.roles), None)
+        roles = session.roles if role is None else (role,)
+        wanted = {"name": name, "roles": [{"name": each} for each in roles], "expires_at": expires_at}
+        path = f"/users/{session.user.id}/application_credentials"
+        try:
+            body = self._send("POST", path, session.token, json={"application_credential": wanted})
+        except exceptions.Conflict as error:
+            raise Forbidden(
+                f"you have an application credential {name!r} already: choose another name"
+            ) from error
+        made = body["application_credential"]
+        return NewCredential(id=made["id"], name=made["name"], secret=made["secret"], roles=roles)
+
+    def _send(
+        self, method: str, path: str, token: str, headers: dict[str, str] | None = None, json: Any = None
+    ) -> Any:
+        answer = self._http.request(
+            self._url + path,
+            method,
+            json=json,
+            headers={"X-Auth-Token": token, "Accept": "application/json"} | (headers or {}),
+            authenticated=False,
+            redirect=False,
+        )
+        return answer.json() if answer.content else None
+
+
+def _guarded(call: Callable[[], Any]) -> Any:
+    """Make a call. Keystone's texts are not passed on; they may repeat what was sent.
+
+    Raises:
+        ApiError: it failed.
+    """
+    try:
+        return call()
+    except exceptions.Unauthorized as error:
+        raise Unauthorized("the session has ended: log in again") from error
+    except exceptions.Forbidden as error:
+        raise Forbidden("Keystone does not permit this") from error
+    except exceptions.BadRequest as error:
+        raise BadRequest("Keystone does not accept this") from error
+    except (exceptions.ClientException, KeyError, TypeError, ValueError) as error:
+        _LOG.error("Keystone could not be asked for the web page: %s", type(error).__name__)
+        raise Unavailable("Keystone cannot be reached. Try again.", 5) from error
+
+
+def _versioned(url: str) -> str:
+    """Return the URL of version 3, as keystoneauth completes it."""
+    url = url.rstrip("/")
+    return url if url.endswith("/v3") else f"{url}/v3"

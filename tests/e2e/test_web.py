@@ -1,0 +1,343 @@
+"""The web page's log-in and its cookie, in front of a real Keystone and Prometheus."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from tests.e2e.asking import basic
+from tests.e2e.web_browser import PageClient, password_login
+
+from chrysaetos.secret import new_secret
+from chrysaetos.tenancy.endpoints import ENDPOINTS, Action
+
+if TYPE_CHECKING:
+    from chrysaetos.demo.gateway import Gateway
+    from chrysaetos.demo.identities import Account, IdentityApi
+
+OF_A = {"a1", "a2"}
+CSRF_PATHS = ("/ui/login", "/ui/logout", "/ui/project", "/ui/credential")
+
+
+@pytest.fixture(scope="module")
+def gateway(stores, gateway_for) -> Gateway:
+    started: Gateway = gateway_for(stores.ab, web={"enabled": "true"}, gateway={"audit_format": "json"})
+    return started
+
+
+@pytest.fixture
+def page(gateway) -> PageClient:
+    return PageClient(gateway)
+
+
+@pytest.fixture(scope="module")
+def fellow(identity: IdentityApi) -> Account:
+    """A user with roles in two projects."""
+    name = f"fellow-{new_secret()}"
+    projects = [identity.create_project(f"{name}-{letter}") for letter in "ab"]
+    account = identity.create_account(name, projects[0], f"{name}-a", "member")
+    identity.grant(account.user_id, "reader", on=f"/projects/{projects[1]}")
+    return account
+
+
+def test_a_tenant_logs_in_and_sees_its_own_series(page, people):
+    assert page.describe()["session"] is None
+    session = page.log_in(people.a)
+    assert session["user"] == {"id": people.a.user_id, "name": people.a.user, "domain": "Default"}
+    assert session["project"]["id"] == people.a.project_id
+    assert session["kind"] == "password"
+    assert "member" in session["roles"]
+    assert time.time() < session["expires_at"] < time.time() + 86_400
+    assert page.vms() == OF_A
+    assert page.describe()["session"] == session
+    whoami = page.get("/-/whoami").json()["data"]
+    assert whoami["project"]["id"] == people.a.project_id
+
+
+def test_an_application_credential_logs_in(page, people):
+    identifier, secret = basic(people.b)
+    answer = page.post("/ui/login", {"method": "application_credential", "id": identifier, "secret": secret})
+    assert answer.status_code == 200, answer.text
+    assert page.vms() == {"b1", "b2"}
+    assert [one["id"] for one in page.get("/ui/projects").json()["projects"]] == [people.b.project_id]
+    assert page.post("/ui/project", {"id": people.a.project_id}).status_code == 403
+    assert page.post("/ui/credential", {"name": "more"}).status_code == 403
+    assert page.vms() == {"b1", "b2"}
+
+
+@pytest.mark.parametrize("wrong", [{"password": "wrong"}, {"user": "nobody"}, {"domain": "None"}])
+def test_wrong_credentials_are_refused_alike(page, people, wrong):
+    answer = page.post("/ui/login", password_login(people.b) | wrong)
+    assert answer.status_code == 401
+    assert answer.json()["error"] == "Keystone does not accept these credentials."
+    assert "WWW-Authenticate" not in answer.headers
+    assert page.describe()["session"] is None
+
+
+def test_a_user_without_a_project_is_told_so(page, people):
+    answer = page.post("/ui/login", password_login(people.stranger) | {"project": None})
+    assert answer.status_code == 403
+    assert "no role in any project" in answer.json()["error"]
+
+
+def test_failed_logins_are_limited_together_with_basic_credentials(gateway, identity):
+    name = f"careless-{new_secret()}"
+    account = identity.create_account(name, identity.create_project(name), name, "reader")
+    page = PageClient(gateway)
+    for _ in range(5):
+        assert page.post("/ui/login", password_login(account) | {"password": "wrong"}).status_code == 401
+    answer = page.post("/ui/login", password_login(account))
+    assert answer.status_code == 429
+    assert 0 < int(answer.headers["Retry-After"]) <= 60
+    user = f"{account.user}@Default|{name}@Default"
+    by_basic = requests.get(f"{gateway.url}/api/v1/query?query=1", auth=(user, account.password), timeout=30)
+    assert by_basic.status_code == 429
+
+
+def test_a_user_changes_the_project(page, fellow):
+    first = page.log_in(fellow)["project"]
+    projects = page.get("/ui/projects").json()["projects"]
+    assert [one["name"][-2:] for one in projects] == ["-a", "-b"]
+    assert {one["domain"] for one in projects} == {"Default"}
+    other = next(one for one in projects if one["id"] != first["id"])
+    before = page.csrf
+    session = page.post("/ui/project", {"id": other["id"]}).json()["session"]
+    assert session["project"] == other
+    assert session["roles"] == ["reader"]
+    assert page.csrf != before
+    assert page.get("/-/whoami").json()["data"]["project"]["id"] == other["id"]
+
+
+def test_without_a_project_a_user_gets_the_first_one(page, fellow):
+    answer = page.post("/ui/login", password_login(fellow) | {"project": None})
+    assert answer.json()["session"]["project"]["name"].endswith("-a")
+
+
+def test_a_project_of_others_cannot_be_entered(page, people):
+    page.log_in(people.a)
+    assert page.post("/ui/project", {"id": people.b.project_id}).status_code == 403
+    assert page.post("/ui/project", {"id": "0" * 32}).status_code == 403
+    assert page.vms() == OF_A
+
+
+def test_a_stolen_cookie_is_worthless_after_logout(page, gateway, people):
+    page.log_in(people.a)
+    thief = PageClient(gateway)
+    thief.http.cookies.update(page.http.cookies)
+    assert thief.vms() == OF_A
+    answer = page.post("/ui/logout", {})
+    assert answer.json() == {"revoked": True, "error": None}
+    assert not [each for each in page.http.cookies if each.value]
+    assert thief.get("/api/v1/query?query=cpu").status_code == 401
+    assert page.get("/api/v1/query?query=cpu").status_code == 401
+    assert page.describe()["session"] is None
+    assert thief.post("/ui/project", {"id": people.a.project_id}).status_code in {401, 403}
+
+
+def test_the_page_gets_no_challenge_for_which_a_browser_asks_for_a_password(page, gateway, people):
+    answer = page.get("/api/v1/query?query=1")
+    assert answer.status_code == 401
+    assert "WWW-Authenticate" not in answer.headers
+    page.log_in(people.a)
+    cookies = dict(page.http.cookies)
+    page.post("/ui/logout", {})
+    page.http.cookies.update(cookies)
+    answer = page.get("/api/v1/query?query=1")
+    assert answer.status_code == 401
+    assert "WWW-Authenticate" not in answer.headers
+    other = requests.get(f"{gateway.url}/api/v1/query?query=1", timeout=30)
+    assert "Basic" in other.headers["WWW-Authenticate"]
+
+
+def test_a_credential_has_the_least_role_and_its_secret_is_shown_once(page, gateway, fellow):
+    page.log_in(fellow)
+    answer = page.post("/ui/credential", {"name": "grafana", "expires_at": time.time() + 3600})
+    assert answer.status_code == 201, answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+    made = answer.json()
+    assert made["roles"] == ["reader"]
+    whoami = requests.get(f"{gateway.url}/-/whoami", auth=(made["id"], made["secret"]), timeout=30)
+    assert whoami.json()["data"]["credential"] == "application_credential"
+    again = page.post("/ui/credential", {"name": "grafana"})
+    assert again.status_code == 403
+    assert "choose another name" in again.json()["error"]
+
+
+@pytest.mark.parametrize("path", CSRF_PATHS)
+@pytest.mark.parametrize("token", ["", "x", "of another browser", "of the browser before the log-in"])
+def test_what_changes_something_needs_the_csrf_token(gateway, people, path, token):
+    page = PageClient(gateway)
+    before = page.csrf
+    page.log_in(people.a)
+    tokens = {"of another browser": PageClient(gateway).csrf, "of the browser before the log-in": before}
+    page.csrf = tokens.get(token, token)
+    answer = page.post(path, password_login(people.b))
+    assert answer.status_code == 403
+    assert "X-CSRF-Token" in answer.json()["error"]
+    assert page.describe()["session"]["project"]["id"] == people.a.project_id
+
+
+FOREIGN = [
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Sec-Fetch-Site": "none"},
+    {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+    {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "websocket", "Upgrade": "websocket"},
+    {"Sec-Fetch-Site": "", "Origin": "https://evil.example.com"},
+    {"Sec-Fetch-Site": "", "Origin": "null"},
+    {"Sec-Fetch-Site": ""},
+]
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+def test_other_sites_cannot_use_the_cookie(page, people, headers):
+    page.log_in(people.a)
+    # requests leaves out headers that are None.
+    sent = {name: value or None for name, value in headers.items()}
+    for path in ("/api/v1/query?query=cpu", "/-/whoami", "/ui/session", "/ui/projects"):
+        answer = page.get(path, headers=sent)
+        assert answer.status_code == 403, path
+        assert "a1" not in answer.text
+        assert "csrf" not in answer.text
+    assert page.post("/ui/logout", {}, headers=sent).status_code == 403
+    assert page.vms() == OF_A
+
+
+def test_a_form_of_another_site_cannot_log_in_or_out(page, gateway, people):
+    page.log_in(people.a)
+    text = json.dumps(password_login(people.b))
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+        headers = {"Content-Type": kind, "X-CSRF-Token": page.csrf, "Sec-Fetch-Site": "same-origin"}
+        for path in CSRF_PATHS:
+            answer = page.http.post(gateway.url + path, data=text, headers=headers, timeout=30)
+            assert answer.status_code == 415
+    assert page.vms() == OF_A
+
+
+def test_cors_does_not_open_the_page_to_other_origins(stores, gateway_for, people):
+    origin = "https://dashboard.example.com"
+    page = PageClient(gateway_for(stores.ab, web={"enabled": "true"}, cors={"allowed_origin": origin}))
+    page.log_in(people.a)
+    for path in ("/api/v1/query?query=cpu", "/ui/session"):
+        answer = page.get(path, headers={"Origin": origin, "Sec-Fetch-Site": "same-site"})
+        assert answer.status_code == 403
+        answer = page.get(path, headers={"Origin": origin, "Sec-Fetch-Site": None})
+        assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        one
+        for one in ENDPOINTS
+        if one.name == "federate"
+        or (one.guarded and (one.action in {Action.OPERATOR, Action.READ} or not one.idempotent))
+    ],
+    ids=lambda endpoint: endpoint.name,
+)
+def test_endpoints_that_are_not_for_browsers_refuse_the_cookie(gateway, people, endpoint):
+    page = PageClient(gateway)
+    page.log_in(people.admin)
+    headers = {"Sec-Fetch-Site": "same-origin", "X-CSRF-Token": page.csrf}
+    for method in endpoint.methods:
+        answer = page.http.request(method, gateway.url + endpoint.path, headers=headers, timeout=30)
+        assert answer.status_code == 403
+        assert "cookie" in answer.json()["error"]
+
+
+def test_other_credentials_take_precedence_over_the_cookie(page, people):
+    page.log_in(people.a)
+    assert page.vms(auth=basic(people.b)) == {"b1", "b2"}
+    answer = page.get("/api/v1/query?query=cpu", headers={"X-Auth-Token": "gAAAA-invalid"})
+    assert answer.status_code == 401
+    assert page.get("/api/v1/query?query=cpu", auth=("nobody", "x")).status_code == 401
+    # With a token, it is not the page: no restriction of the page applies.
+    answer = page.get("/api/v1/status/config", auth=basic(people.a), headers={"Sec-Fetch-Site": "cross-site"})
+    assert "cookie" not in answer.json()["error"]
+
+
+def test_a_session_that_was_planted_before_the_login_is_not_used(gateway, people):
+    planted = PageClient(gateway)
+    victim = PageClient(gateway)
+    victim.http.cookies.update(planted.http.cookies)
+    victim.csrf = planted.csrf
+    victim.log_in(people.a)
+    assert planted.get("/api/v1/query?query=cpu").status_code == 401
+    planted_token = planted.csrf
+    victim.csrf, own = planted_token, victim.csrf
+    assert victim.post("/ui/logout", {}).status_code == 403
+    victim.csrf = own
+    assert victim.vms() == OF_A
+
+
+def test_a_cookie_is_bound_to_its_gateway(page, stores, gateway_for, people):
+    """Another gateway has another key."""
+    page.log_in(people.a)
+    (value,) = (
+        each.value
+        for each in page.http.cookies
+        if each.name.startswith("chrysaetos-") and "browser" not in each.name
+    )
+    other = PageClient(gateway_for(stores.ab, web={"enabled": "true"}, gateway={"audit": "false"}))
+    port = other._url.rpartition(":")[2]
+    other.http.cookies.set(f"chrysaetos-{port}", value)
+    assert other.describe()["session"] is None
+
+
+def test_keys_in_a_file_are_shared_and_rotated(stores, gateway_for, people, tmp_path):
+    file = tmp_path / "keys"
+    keys = [base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2)]
+    file.write_text(f"{keys[0]}\n")
+    file.chmod(0o600)
+    gateway = gateway_for(stores.ab, web={"enabled": "true", "session_key_file": str(file)})
+    page = PageClient(gateway)
+    page.log_in(people.a)
+
+    def reload(text: str) -> None:
+        file.write_text(text)
+        os.kill(gateway.pid, signal.SIGHUP)
+        time.sleep(0.5)
+
+    reload(f"{keys[1]}\n{keys[0]}\n")
+    assert page.vms() == OF_A
+    assert page.post("/ui/credential", {"name": new_secret()}).status_code == 201
+    reload("not a key\n")
+    assert page.vms() == OF_A
+    reload(f"{keys[1]}\n")
+    assert page.get("/api/v1/query?query=cpu").status_code == 401
+
+
+def test_nothing_secret_is_logged(gateway, identity):
+    name = f"private-{new_secret()}"
+    account = identity.create_account(name, identity.create_project(name), name, "reader")
+    page = PageClient(gateway)
+    page.post("/ui/login", password_login(account) | {"password": f"wrong-{account.password}"})
+    page.log_in(account)
+    page.vms()
+    made = page.post("/ui/credential", {"name": "x"}).json()
+    cookies = [each.value for each in page.http.cookies]
+    page.post("/ui/logout", {})
+    time.sleep(0.5)
+    log = gateway.log.read_text()
+    for secret in (account.password, made["secret"], page.csrf, *cookies):
+        assert secret
+        assert secret not in log
+    lines = [json.loads(line[line.index("{") :]) for line in log.splitlines() if account.user_id in line]
+    assert {"web_login", "web_credential", "web_logout", "query"} <= {line["endpoint"] for line in lines}
+
+
+def test_the_page_is_not_there_if_it_is_not_enabled(gateway_ab):
+    for endpoint in ENDPOINTS:
+        if endpoint.action is Action.WEB:
+            for method in endpoint.methods:
+                url = gateway_ab.url + endpoint.path.replace("{name}", "x")
+                assert requests.request(method, url, timeout=30).status_code == 404
+    cookies = {f"chrysaetos-{gateway_ab.port}": "x"}
+    answer = requests.get(f"{gateway_ab.url}/api/v1/query?query=1", cookies=cookies, timeout=30)
+    assert answer.status_code == 401

@@ -1,0 +1,163 @@
+"""The web page in a real Chromium, with everything that must never happen there.
+
+A ``Tab`` fails its test at the end if the page sent a request to another origin, violated its own Content
+Security Policy, wrote an error to the console, or raised an exception.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+from axe_playwright_python.base import AXE_SCRIPT
+
+from chrysaetos.demo.processes import Process, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request
+
+__all__ = ["Demo", "Tab", "chromium", "running_demo", "serious_faults"]
+
+_SECONDS = 20_000
+
+
+def chromium() -> str:
+    """Return the path of Debian's Chromium."""
+    program = shutil.which("chromium")
+    assert program is not None, "chromium is not installed: apt-get install chromium"
+    return program
+
+
+class Demo:
+    """A running demo.
+
+    Attributes:
+        url: the gateway's root URL.
+        keystone_url: URL of Keystone's v3 API.
+        tenants: user, project and password of each tenant.
+        admin: the same of the administrator.
+        folder: its directory.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        state = json.loads((folder / "demo.json").read_text())
+        people = json.loads((folder / "identities.json").read_text())
+        self.url: str = state["gateway_url"]
+        self.keystone_url: str = state["keystone_url"]
+        self.tenants: list[dict[str, str]] = people["tenants"]
+        self.admin: dict[str, str] = people["admin"]
+
+
+@contextmanager
+def running_demo(folder: Path) -> Iterator[Demo]:
+    """Run the demo while the block runs."""
+    command = [sys.executable, "-m", "chrysaetos", "demo", "--state-dir", str(folder / "demo")]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "CHRYSAETOS_"))}
+    process = Process("demo", command, log=folder / "log", environment=kept)
+    try:
+
+        def ready() -> bool:
+            process.check()
+            return (folder / "demo" / "demo.json").exists()
+
+        assert wait_for(ready, timeout=120), process.tail()
+        yield Demo(folder / "demo")
+    finally:
+        process.stop(grace=30)
+
+
+class Tab:
+    """A tab of a browser, with what the page did wrong.
+
+    Args:
+        browser: the browser.
+        url: the gateway's root URL.
+        expected: a pattern of messages in the console that are expected.
+        context: options of the browser's context.
+    """
+
+    def __init__(self, browser: Browser, url: str, expected: str = "$^", **context: Any) -> None:
+        self.url = url
+        self.origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+        self.context = browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | context))
+        self.context.set_default_timeout(_SECONDS)
+        self.faults: list[str] = []
+        self._expected = re.compile(expected)
+        self.page = self.open()
+
+    def open(self) -> Page:
+        """Open another tab of the same browser."""
+        page = self.context.new_page()
+        page.on("console", self._on_message)
+        page.on("pageerror", lambda error: self.faults.append(f"exception: {error}"))
+        page.on("request", self._on_request)
+        page.on("dialog", self._on_dialog)
+        return page
+
+    def go(self, view: str = "explore", **parameters: str) -> None:
+        """Open a view of the page."""
+        self.page.goto(f"{self.url}/ui#/{view}{'?' if parameters else ''}{urlencode(parameters)}")
+
+    def log_in(self, account: dict[str, str]) -> None:
+        """Fill in the log-in form and send it."""
+        page = self.page
+        page.locator("input[name=user]").fill(account["user"])
+        page.locator("input[name=password]").fill(account["password"])
+        page.locator("input[name=project]").fill(account["project_name"])
+        page.get_by_role("button", name="Log in", exact=True).click()
+
+    def enter(self, account: dict[str, str], view: str = "explore", **parameters: str) -> None:
+        """Open a view and log in."""
+        self.go(view, **parameters)
+        self.log_in(account)
+        self.page.get_by_role("navigation").wait_for()
+
+    def run(self, query: str) -> None:
+        """Write a query into the first panel, and run it."""
+        editor = self.page.get_by_role("textbox", name="PromQL query 1")
+        editor.click()
+        self.page.keyboard.press("Control+A")
+        self.page.keyboard.insert_text(query)
+        self.page.keyboard.press("Escape")  # no completion takes the Enter
+        editor.click()
+        self.page.get_by_role("button", name="Run").first.click()
+
+    def close(self) -> None:
+        """Close the browser's context, and fail if the page did something wrong."""
+        self.context.close()
+        assert not self.faults
+
+    def _on_message(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and not self._expected.search(message.text):
+            self.faults.append(f"{message.type}: {message.text}")
+
+    def _on_dialog(self, dialog: Dialog) -> None:
+        self.faults.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _on_request(self, request: Request) -> None:
+        if not request.url.startswith((f"{self.origin}/", "data:", "blob:")):
+            self.faults.append(f"another origin: {request.url}")
+
+
+def serious_faults(page: Page) -> list[str]:
+    """Return what axe-core finds wrong with the page for people with disabilities, if it is serious."""
+    # Not as a script of the page, which its Content Security Policy would refuse.
+    page.evaluate(AXE_SCRIPT)
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")
+    return [
+        f"{one['id']}: {one['help']}: {node['html'][:200]}"
+        for one in found["violations"]
+        if one["impact"] in {"serious", "critical"}
+        for node in one["nodes"]
+    ]
