@@ -220,6 +220,21 @@ def test_a_form_of_another_site_cannot_log_in_or_out(page, gateway, people):
     assert page.vms() == OF_A
 
 
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [("", 400), ("[]", 400), ("{", 400), ("[" * 10_000, 400), (f'{{"user": "{"x" * 20_000}"}}', 413)],
+)
+def test_an_invalid_body_is_refused(page, gateway, body, status):
+    headers = {
+        "Content-Type": "application/json",
+        "X-CSRF-Token": page.csrf,
+        "Sec-Fetch-Site": "same-origin",
+    }
+    answer = page.http.post(f"{gateway.url}/ui/login", data=body, headers=headers, timeout=30)
+    assert answer.status_code == status
+    assert "Traceback" not in gateway.log.read_text()
+
+
 def test_cors_does_not_open_the_page_to_other_origins(stores, gateway_for, people):
     origin = "https://dashboard.example.com"
     page = PageClient(gateway_for(stores.ab, web={"enabled": "true"}, cors={"allowed_origin": origin}))

@@ -68,6 +68,14 @@ def test_a_new_credential_has_a_name_and_perhaps_an_expiry():
 
 def test_the_token_of_a_websso_form_is_read():
     assert websso_token(b"token=gAAAA-x") == "gAAAA-x"
-    for form in (b"", b"token=", b"token=a&token=b", b"token=a%20b", b"token=%0d%0a", b"other=a"):
+    for form in (
+        b"",
+        b"token=",
+        b"token=a&token=b",
+        b"token=a%20b",
+        b"token=%0d%0a",
+        b"other=a",
+        b"a=b&" * 20,
+    ):
         with pytest.raises(BadRequest):
             websso_token(form)

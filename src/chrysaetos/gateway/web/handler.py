@@ -22,6 +22,7 @@ from chrysaetos import __version__
 from chrysaetos.errors import (
     BadRequest,
     ConfigError,
+    ContentTooLarge,
     Forbidden,
     NotFound,
     Unauthorized,
@@ -58,6 +59,7 @@ _WEBSSO = "chrysaetos-websso"
 _CREDENTIALS = frozenset({b"x-auth-token", b"authorization"})
 _BROWSER_HEADERS = frozenset({b"cookie", b"sec-fetch-site"})
 _LOG_IN = "nobody is logged in, or the session has ended: log in"
+_MAX_BODY_BYTES = 16 * 1024
 _WEBSSO_SECONDS = 600.0
 """Time that a log-in at an identity provider may take."""
 
@@ -250,7 +252,7 @@ class WebPage:
             raise Forbidden("this log-in was not started here, or took too long: start it again")
         if not self._websso or not browser.comes_from(self._keystone.origin):
             raise Forbidden("this log-in does not come from Keystone")
-        session = await self._keystone.accept(websso_token(await request.form(receive)))
+        session = await self._keystone.accept(websso_token(await _small_body(request, receive)))
         exchange.caller = self._keystone.caller(session)
         return _redirect(
             "../ui",
@@ -272,6 +274,7 @@ class WebPage:
             Forbidden: the CSRF token is missing or wrong.
             UnsupportedMediaType: the body is not JSON. Forms of other sites cannot send JSON.
             BadRequest: the body is not a JSON object.
+            ContentTooLarge: the body is too long.
         """
         identifier = self._identifier(browser)
         token = (request.header(b"x-csrf-token") or b"").decode("latin-1")
@@ -280,7 +283,7 @@ class WebPage:
         if (request.header(b"content-type") or b"").partition(b";")[0].strip().lower() != b"application/json":
             raise UnsupportedMediaType("send the body as application/json")
         try:
-            body = json.loads(await request.raw(receive))
+            body = json.loads(await _small_body(request, receive))
         except (ValueError, RecursionError) as error:
             raise BadRequest("the body is not JSON") from error
         if not isinstance(body, dict):
@@ -316,6 +319,14 @@ def _redirect(location: str, *cookies: tuple[bytes, bytes]) -> Response:
         *cookies,
     ]
     return 303, headers, b""
+
+
+async def _small_body(request: Request, receive: Receive) -> bytes:
+    """Return the body of a POST. Everybody may send one, so a long one is not parsed."""
+    body = await request.raw(receive)
+    if len(body) > _MAX_BODY_BYTES:
+        raise ContentTooLarge(f"the body is longer than {_MAX_BODY_BYTES} bytes")
+    return body
 
 
 def _last_segment(request: Request) -> str:
