@@ -20,7 +20,7 @@ SERVER = ("http/server/connection.py", "http/server/test_server.py")
 CLIENT_ADDRESS = ("http/server/client_address.py", "http/server/test_client_address.py")
 PROXY_PROTOCOL = ("http/server/proxy_protocol.py", "http/server/test_proxy_protocol.py")
 PROXIED = ("http/server/proxied_connection.py", "http/server/test_proxied_connection.py")
-BASIC = ("identity/basic.py", "identity/test_basic.py")
+THROTTLE = ("identity/throttle.py", "identity/test_basic.py")
 HTTP1 = ("http/upstream/http1.py", "http/upstream/test_http1.py")
 UPSTREAM = ("http/upstream/connection.py", "http/upstream/test_pool.py")
 POOL = ("http/upstream/pool.py", "http/upstream/test_pool.py")
@@ -94,10 +94,10 @@ BREAKS = {
         "if size and length < ports + 4:",
         "if False:",
     ),
-    "failures of a user part count for all addresses": (
-        BASIC,
-        "self._hash(login.subject.encode()) + payer",
-        "self._hash(login.subject.encode())",
+    "failures of a user count for all addresses": (
+        THROTTLE,
+        '"sha256") + payer',
+        '"sha256")',
     ),
     "bytes after a response are accepted": (HTTP1, "elif self.complete:", "elif False:"),
     "a response needs no framing": (HTTP1, "if not closes:", "if False:"),

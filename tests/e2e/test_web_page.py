@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 CPU = "rate(ceilometer_cpu[5m]) / 1e9"
 VIEWS = ("explore", "servers", "usage", "alerts", "connect", "gateway")
+expect.set_options(timeout=15_000)
 EXPECTED_STATUS = r"the server responded with a status of (400|401|403|422|429)"
 
 
@@ -111,7 +112,7 @@ def test_the_table_has_the_values(tab, tenant):
 
 def test_completion_offers_the_projects_metrics_and_labels(tab, tenant):
     tab.enter(tenant)
-    editor = tab.page.get_by_role("textbox", name="PromQL query 1")
+    editor = tab.editor()
     editor.click()
     tab.page.keyboard.type("ceilometer_vc", delay=20)
     options = tab.page.get_by_role("option")
@@ -279,6 +280,7 @@ def test_the_keyboard_suffices(tab, tenant):
     page.keyboard.type(tenant["password"])
     page.keyboard.press("Enter")
     editor = page.get_by_role("textbox", name="PromQL query 1")
+    tab.editor()
     expect(editor).to_be_focused()
     page.keyboard.type("vector(1)")
     page.keyboard.press("Escape")

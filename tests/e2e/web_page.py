@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request
+    from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, Request
 
 __all__ = ["Demo", "Tab", "chromium", "running_demo", "serious_faults"]
 
@@ -122,9 +122,15 @@ class Tab:
         self.log_in(account)
         self.page.get_by_role("navigation").wait_for()
 
+    def editor(self) -> Locator:
+        """Return the editor of the first panel, once it has replaced the text area."""
+        editor = self.page.locator(".cm-content").first
+        editor.wait_for()
+        return editor
+
     def run(self, query: str) -> None:
         """Write a query into the first panel, and run it."""
-        editor = self.page.get_by_role("textbox", name="PromQL query 1")
+        editor = self.editor()
         editor.click()
         self.page.keyboard.press("Control+A")
         self.page.keyboard.insert_text(query)
