@@ -34,8 +34,6 @@ PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http/server
 # The tests that take seconds, without those that start servers, run promtool, mutate or fuzz.
 UNIT := $(filter-out tests/test_docs.py tests/test_server_mutations.py $(addprefix tests/,cloudkitty demo e2e fakes federation packages property support watcher), \
     $(patsubst %/,%,$(wildcard tests/*/)) $(wildcard tests/test_*.py))
-# The page is rebuilt and tested where there is a Node that can do it.
-WEB_CHECK := $(shell node -e 'process.exit(Number.parseInt(process.versions.node) < 20)' 2>/dev/null && echo web-check)
 # A set of servers for each worker; the tests of a file share it.
 PYTEST = $(BIN)/pytest --numprocesses auto --dist loadfile
 SIDE_BY_SIDE := --jobs $(shell nproc) --output-sync
@@ -56,7 +54,7 @@ test: $(VENV)/dev $(RELEASES:%=.venvs/%/made)
 	@# If they cannot be built, the tests that need them are skipped, with the reason.
 	@-tools/engines.py build prometheus3 prometheus3_parser
 	@failed=0; \
-	$(MAKE) $(SIDE_BY_SIDE) --keep-going lint pythons $(WEB_CHECK) $(RELEASES:%=test-%) || failed=1; \
+	$(MAKE) $(SIDE_BY_SIDE) --keep-going lint pythons $(RELEASES:%=test-%) || failed=1; \
 	$(PYTEST) $(TEST_ARGS) || failed=1; \
 	exit $$failed
 
