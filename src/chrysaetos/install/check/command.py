@@ -77,17 +77,20 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit status: 0, or 1 for an error, or with ``--strict`` for a warning.
     """
+    hidden: list[str] = []
     if options.user:
+        needed = [sys.executable, *filter(os.path.exists, sys.path)]
         try:
             _become(options.user)
         except (KeyError, PermissionError) as error:
             reason = "there is no such user" if isinstance(error, KeyError) else "this requires root"
             print(f"chrysaetos gateway check: --user {options.user}: {reason}", file=sys.stderr)
             return 2
+        hidden = [path for path in needed if not os.access(path, os.R_OK)]
     # Libraries log what the findings say.
     logging.disable(logging.CRITICAL)
     try:
-        findings, tables = _check(options)
+        findings, tables = ([_unreadable(options.user, hidden)], []) if hidden else _check(options)
     finally:
         logging.disable(logging.NOTSET)
     _show(findings, tables, options)
@@ -101,6 +104,16 @@ def _become(name: str) -> None:
     os.initgroups(name, user.pw_gid)
     os.setgid(user.pw_gid)
     os.setuid(user.pw_uid)
+
+
+def _unreadable(user: str, paths: Sequence[str]) -> Finding:
+    """Tell that the user cannot run this program, which any other check would need."""
+    return failed(
+        "interpreter",
+        f"the user {user} cannot read the Python that runs this program: {', '.join(paths)}",
+        "create the virtual environment with a Python that all users can read, such as /usr/bin/python3, "
+        "and in a folder that they can read, such as /opt/chrysaetos",
+    )
 
 
 def _check(options: argparse.Namespace) -> tuple[list[Finding], list[Table]]:
