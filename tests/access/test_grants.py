@@ -342,3 +342,16 @@ async def test_without_a_policy_file_the_defaults_apply(policy):
 
 def test_the_tools_of_oslo_policy_get_all_rules():
     assert "telemetry:query_range:all_projects" in get_enforcer().registered_rules
+
+
+async def test_a_scope_is_narrowed_to_one_of_its_projects(policy):
+    access = policy.access()
+    one = access.narrow(UNRESTRICTED, "P")
+    assert one == Scope.of("project", "P")
+    assert access.narrow(UNRESTRICTED, "P") is one
+    assert access.narrow(Scope.of("project", "O", "P"), "P") == one
+    assert access.narrow(one, "P") is one
+    for scope in (one, Scope.of("project", "O", "P")):
+        for other in ("Q", "p", "O|P", ""):
+            with pytest.raises(Forbidden):
+                access.narrow(scope, other)

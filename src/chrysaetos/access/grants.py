@@ -32,6 +32,8 @@ _LOOK_SECONDS = 1.0
 
 _MOST_DOMAINS = 256
 """Number of cached scopes of domains."""
+_MOST_PROJECTS = 1024
+"""Number of cached scopes of single projects that callers asked for."""
 _MAX_CACHED_BYTES = 32 * 1024 * 1024
 """Maximum memory of the scopes of all domains together. One of a thousand projects takes some hundred KiB."""
 
@@ -52,6 +54,14 @@ class Access(Protocol):
         Raises:
             Forbidden: the caller may not use the endpoint.
             Unavailable: Keystone cannot be reached for what the scope depends on.
+        """
+        ...
+
+    def narrow(self, scope: Scope, project_id: str) -> Scope:
+        """Return the scope of one of the projects of a scope.
+
+        Raises:
+            Forbidden: the scope does not include the project.
         """
         ...
 
@@ -116,6 +126,7 @@ class PolicyAccess:
         self._domain_scopes: Lru[str, tuple[tuple[str, ...], Scope]] = Lru(
             _MOST_DOMAINS, weigh=_size, max_weight=_MAX_CACHED_BYTES
         )
+        self._project_scopes: Lru[str, Scope] = Lru(_MOST_PROJECTS)
         opts.set_defaults(conf)
         self._looked = clock()
         self.stale = False
@@ -161,6 +172,23 @@ class PolicyAccess:
         raise Forbidden(
             f"the policy rule {endpoint.rule} lets none of your roles in: ask the cloud's operator for one"
         )
+
+    def narrow(self, scope: Scope, project_id: str) -> Scope:
+        """Return the scope of one of the projects of a scope. All projects include every id.
+
+        Raises:
+            Forbidden: the scope does not include the project.
+        """
+        if not scope.unrestricted:
+            if scope.values == (project_id,):
+                return scope
+            if project_id not in scope.values:
+                raise Forbidden("the project is not one of those whose metrics you may see")
+        narrowed = self._project_scopes.get(project_id)
+        if narrowed is None:
+            narrowed = Scope(self._label, (project_id,), self._labels)
+            self._project_scopes.put(project_id, narrowed)
+        return narrowed
 
     def reload(self) -> None:
         """Read the policy files again if they changed."""

@@ -267,3 +267,9 @@ async def test_many_selectors_are_combined_elsewhere_and_charged_to_the_portal(t
         h.offload.budget.charge("user portal:portal", 2.0)
         assert (await h.get(many)).status == 429
         assert (await h.get(many, name="other")).status == 200
+
+
+async def test_a_portal_cannot_name_a_project(tmp_path):
+    async with here(tmp_path) as h:
+        response = await h.get(GOOD, (b"x-chrysaetos-project", b"A"))
+        assert (response.status, h.server.requests) == (400, [])

@@ -71,6 +71,16 @@ class Gateway:
         return parse_qsl((query + b"&" + body).decode(), keep_blank_values=True)
 
 
+async def test_an_explanation_can_be_restricted_to_a_project():
+    async with gateway() as g:
+        header = (b"x-chrysaetos-project", b"B")
+        data = (await g.ask("/-/explain?query=up", "admin", header)).json["data"]
+        assert data["texts"] == [{"name": "query", "given": "up", "sent": 'up{project="B"}'}]
+        assert (data["unrestricted"], data["values"]) == (False, ["B"])
+        assert data["rule"] == "telemetry:query:all_projects"  # which let the caller in
+        assert (await g.ask("/-/explain?query=up", "tenant", header)).status == 403
+
+
 @asynccontextmanager
 async def gateway(labels=None, limits=None, **options):
     conf = cfg.ConfigOpts()

@@ -49,6 +49,9 @@ class Access:
     async def grant(self, caller, endpoint):  # noqa: ARG002
         return self._scope
 
+    def narrow(self, scope, project_id):
+        raise NotImplementedError
+
 
 async def test_a_scoped_caller_is_rejected_where_the_response_is_about_all_projects():
     own = Scope("project", ("A",))

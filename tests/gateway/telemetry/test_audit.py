@@ -141,6 +141,8 @@ def test_the_scope_of_a_domains_token_is_the_domain():
     assert as_text(an_exchange(caller=domain, scope=scope))["scope"] == "domain=D"
     assert as_json(an_exchange(caller=domain, scope=scope))["scope"] == "domain=D"
     assert as_text(an_exchange(caller=domain, scope=UNRESTRICTED))["scope"] == "all"
+    one = Scope.of("project", "A")
+    assert as_text(an_exchange(caller=domain, scope=one))["scope"] == "project=A"
 
 
 def test_several_texts_are_numbered():

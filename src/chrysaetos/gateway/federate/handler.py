@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import BadRequest, GatewayTimeout, TooManyRequests, Unauthorized
+from chrysaetos.gateway.proxy.admission import PROJECT_HEADER
 from chrysaetos.gateway.proxy.limits import account
 from chrysaetos.gateway.proxy.relay import NOT_FOR_CLIENTS, accepted_encodings, relay_response
 from chrysaetos.gateway.proxy.upstream_errors import checked_error
@@ -118,6 +119,8 @@ class PortalHandler:
         token = self._token(request, exchange.client)
         exchange.caller = portal = Portal.of(token)
         _check_no_body(request)
+        if request.header(PROJECT_HEADER) is not None:
+            raise BadRequest("a portal's request cannot be restricted to a project: its token decides")
         self._pay(token.name)
         selectors = self._gate.selectors(request.query)
         exchange.texts = tuple(Text(text, "") for text in selectors)

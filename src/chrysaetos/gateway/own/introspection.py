@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from chrysaetos.errors import ApiError, BadRequest, Forbidden, NotFound, QueryError
 from chrysaetos.gateway.own.health import json_response
-from chrysaetos.gateway.proxy.admission import grant, identify
+from chrysaetos.gateway.proxy.admission import grant, identify, narrow, requested_project
 from chrysaetos.gateway.proxy.limits import account, cancel_this_request
 from chrysaetos.http.server.pages import send_response
 from chrysaetos.identity.basic import parse_login
@@ -138,7 +138,12 @@ class Introspection:
     ) -> dict[str, Any]:
         form = await request.form(receive) if request.method == "POST" else b""
         endpoint = _explained(request.query, form)
-        exchange.scope = scope = await grant(self._access, caller, endpoint)
+        scope = await grant(self._access, caller, endpoint)
+        rule = endpoint.all_rule if scope.unrestricted else endpoint.own_rule
+        wanted = requested_project(request)
+        if wanted is not None:
+            scope = narrow(self._access, endpoint, scope, wanted)
+        exchange.scope = scope
         texts_of = self._texts_of[endpoint]
         try:
             bound = await self._scoping.bind(texts_of, scope, account(caller), request.query, form)
@@ -149,7 +154,7 @@ class Introspection:
         return {
             "endpoint": endpoint.name,
             "action": endpoint.action.value,
-            "rule": endpoint.all_rule if scope.unrestricted else endpoint.own_rule,
+            "rule": rule,
             "unrestricted": scope.unrestricted,
             "label": scope.label or None,
             "values": list(scope.values),

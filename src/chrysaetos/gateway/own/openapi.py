@@ -146,7 +146,7 @@ def _operation(endpoint: Endpoint, method: str) -> dict[str, Any]:
         "operationId": f"{method.lower()}_{endpoint.name}",
         "summary": endpoint.summary,
         "description": _ACTIONS[endpoint.action],
-        "parameters": _path_parameters(endpoint),
+        "parameters": [*_path_parameters(endpoint), *_header_parameters(endpoint)],
         "responses": {
             "2XX": {"description": "The response.", "content": {_MEDIA.get(endpoint.name, _JSON): {}}}
         },
@@ -186,6 +186,19 @@ def _path_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     schema = {"type": "string"}
     return [
         {"name": "name", "in": "path", "required": True, "description": _PARAMETERS["name"], "schema": schema}
+    ]
+
+
+def _header_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
+    if endpoint.own_rule is None and endpoint.name != "explain":
+        return []
+    return [
+        {
+            "name": "X-Chrysaetos-Project",
+            "in": "header",
+            "description": "The id of a project that you may see: the request is restricted to it.",
+            "schema": {"type": "string"},
+        }
     ]
 
 

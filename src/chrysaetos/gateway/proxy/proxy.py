@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from chrysaetos.errors import QueryError
-from chrysaetos.gateway.proxy.admission import grant, identify
+from chrysaetos.gateway.proxy.admission import PROJECT_HEADER, grant, identify, narrow, requested_project
 from chrysaetos.gateway.proxy.coalescing import Key
 from chrysaetos.gateway.proxy.filtering import FilteredEndpoints
 from chrysaetos.gateway.proxy.limits import account, cancel_this_request
@@ -130,7 +130,11 @@ class Proxy:
         """
         endpoint = target.endpoint
         caller = await identify(self._identity, request, exchange)
-        exchange.scope = scope = await grant(self._access, caller, endpoint)
+        scope = await grant(self._access, caller, endpoint)
+        wanted = requested_project(request)
+        if wanted is not None:
+            scope = narrow(self._access, endpoint, scope, wanted)
+        exchange.scope = scope
         project = account(caller)
         limits = self._limits
         if not limits.try_acquire(project):
@@ -141,7 +145,10 @@ class Proxy:
             bound = await self._bind(call, receive)
             response = await self._respond(call, bound)
             sending = limits.start_sending(project, cancel_this_request())
-            await relay_response(response, send, self._options.max_response_bytes, scope_header(scope))
+            headers = [scope_header(scope)]
+            if wanted is not None:
+                headers.append((PROJECT_HEADER, wanted.encode("ascii")))
+            await relay_response(response, send, self._options.max_response_bytes, *headers)
         finally:
             if sending is None:
                 limits.release(project)

@@ -206,12 +206,12 @@ class Audit:
         return fields, shown
 
     def _scope(self, caller: Caller | None, scope: Scope | None) -> str:
-        """Return the projects, or the domain for a domain's token: it may have thousands of projects."""
+        """Return the project, or the domain if there are several: a domain may have thousands of projects."""
         if scope is None:
             return self._absent
         if scope.unrestricted:
             return '"all"'
-        if caller is not None and caller.domain_id is not None:
+        if caller is not None and caller.domain_id is not None and len(scope.values) > 1:
             return _quoted(f"domain={caller.domain_id}", _MAX_NAME)
         return _quoted(f"project={','.join(scope.values)}", _MAX_NAME)
 
