@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from chrysaetos.client.metadata import MetadataCalls
+from chrysaetos.client.one_project import OneProject
 from chrysaetos.client.queries import QueryCalls
 from chrysaetos.client.requester import Requester
 from chrysaetos.client.server import ServerCalls
@@ -145,6 +146,19 @@ class MetricsClient(QueryCalls, MetadataCalls, ServerCalls):
         client._requester = Requester(  # noqa: SLF001  # cls's own
             transport, timeout=timeout, retries=retries, require_complete=require_complete
         )
+        return client
+
+    def for_project(self, project_id: str) -> MetricsClient:
+        """Return a client whose requests a gateway restricts to one project.
+
+        It shares this client's connections and settings. A caller who may see all projects needs it to act
+        for one of them.
+
+        Raises:
+            InvalidArgument: ``project_id`` cannot be the id of a project.
+        """
+        client = MetricsClient.__new__(MetricsClient)
+        client._requester = self._requester.over(OneProject(self._requester.transport, project_id))  # noqa: SLF001  # as above
         return client
 
     def __enter__(self) -> Self:

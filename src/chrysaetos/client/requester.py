@@ -90,6 +90,15 @@ class Requester:
         self._require_complete = require_complete
         self._get_only = False
 
+    def over(self, transport: Transport) -> Requester:
+        """Return a requester with the same settings over another transport."""
+        return Requester(
+            transport,
+            timeout=self.timeout,
+            retries=self._retries,
+            require_complete=self._require_complete,
+        )
+
     def read(
         self,
         path: str,

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Request", "Response", "Transport", "request_headers"]
+__all__ = ["PROJECT_HEADER", "Request", "Response", "Transport", "request_headers"]
+
+PROJECT_HEADER = "X-Chrysaetos-Project"
+"""Restricts a request to one project. A gateway repeats it in its response."""
 
 
 class Request(NamedTuple):
@@ -19,6 +22,7 @@ class Request(NamedTuple):
         form: the body, URL-encoded; None for a request without a body.
         compressed: whether to accept a compressed response.
         idempotent: False for a request that must not be sent twice.
+        project: the project that a gateway restricts the request to; None for all that the caller may see.
     """
 
     method: str
@@ -26,6 +30,7 @@ class Request(NamedTuple):
     form: str | None = None
     compressed: bool = True
     idempotent: bool = True
+    project: str | None = None
 
 
 class Response(NamedTuple):
@@ -82,4 +87,6 @@ def request_headers(base: Mapping[str, str], request: Request) -> dict[str, str]
         headers["Content-Type"] = "application/x-www-form-urlencoded"
     if not request.compressed:
         headers["Accept-Encoding"] = "identity"
+    if request.project is not None:
+        headers[PROJECT_HEADER] = request.project
     return headers
