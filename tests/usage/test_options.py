@@ -4,9 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chrysaetos.demo.commands import write_credentials
-from chrysaetos.demo.identities import Account
-from chrysaetos.usage.options import parse_options, read_credentials, read_openrc, state_directory
+from chrysaetos.usage.options import parse_options, read_credentials, state_directory
 from chrysaetos.usage.records import UsageError
 
 
@@ -86,39 +84,6 @@ def test_invalid_options_are_rejected(arguments, environ, message, capsys):
         parse_options(arguments, environ)
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
-
-
-def test_openrc(tmp_path):
-    file = tmp_path / "openrc"
-    file.write_text(
-        "# comment\n\nOS_AUTH_URL=http://k/v3\nexport OS_USERNAME='me'\n"
-        'OS_PASSWORD="a=b"\nOS_PROJECT_NAME=it\'s\n'
-    )
-    assert read_openrc(file) == {
-        "OS_AUTH_URL": "http://k/v3",
-        "OS_USERNAME": "me",
-        "OS_PASSWORD": "a=b",
-        "OS_PROJECT_NAME": "it's",
-    }
-    file.write_text("OS_AUTH_URL=x\nread -s PASSWORD\n")
-    with pytest.raises(UsageError, match="line 2"):
-        read_openrc(file)
-    with pytest.raises(UsageError, match="cannot be read"):
-        read_openrc(tmp_path / "none")
-
-
-def test_an_openrc_that_is_a_shell_script(tmp_path):
-    file = tmp_path / "openrc"
-    account = Account(user="me", user_id="1", password="it's", project_name="p", role="reader")
-    write_credentials(tmp_path, [account], "http://k/v3")
-    found = read_openrc(tmp_path / "me.openrc")
-    assert (found["OS_AUTH_URL"], found["OS_USERNAME"]) == ("http://k/v3", "me")
-    assert "PATH" not in found
-    file.write_text("unset OS_TENANT_ID\nif [ -z x ]; then unset OS_A; fi\nexport OS_A=1\n")
-    assert read_openrc(file) == {"OS_A": "1"}
-    file.write_text("export OS_PASSWORD=$OS_PASSWORD_INPUT\n")
-    with pytest.raises(UsageError, match="line 1: the value of OS_PASSWORD is another variable"):
-        read_openrc(file)
 
 
 @pytest.mark.parametrize(("text", "expected"), [("u:p\n", ("u", "p")), ("u:p:q", ("u", "p:q"))])

@@ -16,13 +16,8 @@ from typing import TYPE_CHECKING
 
 from chrysaetos.queued_log import queue_handlers
 from chrysaetos.usage.ledger import Ledger
-from chrysaetos.usage.options import (
-    command_parser,
-    parse_options,
-    read_credentials,
-    read_openrc,
-    state_directory,
-)
+from chrysaetos.usage.openrc import missing_variables, read_openrc
+from chrysaetos.usage.options import command_parser, parse_options, read_credentials, state_directory
 from chrysaetos.usage.records import UsageError
 from chrysaetos.usage.serving import Listener, application
 from chrysaetos.usage.site import DummySite, SimpleVMSettings
@@ -65,8 +60,7 @@ def run(arguments: Sequence[str]) -> int:
     logging.getLogger("keystoneauth").setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.WARNING)
     try:
-        if options.openrc:
-            os.environ.update(read_openrc(options.openrc))
+        _load_credentials(options)
         if options.action == "check":
             from chrysaetos.usage.check import check  # noqa: PLC0415  # openstacksdk is slow to import
 
@@ -75,6 +69,18 @@ def run(arguments: Sequence[str]) -> int:
     except UsageError as error:
         print(f"chrysaetos usage: {error}", file=sys.stderr)
         return 1
+
+
+def _load_credentials(options: argparse.Namespace) -> None:
+    """Add the variables of ``--openrc`` to the environment, and check that none is missing."""
+    if options.dummy_data or options.os_cloud:
+        return
+    if options.openrc:
+        os.environ.update(read_openrc(options.openrc, os.environ))
+    missing = missing_variables(os.environ)
+    if missing:
+        where = f" in {options.openrc}" if options.openrc else ""
+        raise UsageError(f"{' and '.join(missing)} missing{where}: add the line {missing[0]}=…")
 
 
 def _simple_vm(options: argparse.Namespace) -> SimpleVMSettings | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import ast
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from chrysaetos.usage.records import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["command_parser", "parse_options", "read_credentials", "read_openrc", "state_directory"]
+__all__ = ["command_parser", "parse_options", "read_credentials", "state_directory"]
 
 _PREFIX = "USAGE_EXPORTER_"
 _ACTIONS = ("serve", "check")
@@ -338,46 +337,6 @@ def read_credentials(path: Path) -> tuple[str, str]:
     if not colon or not user or not password or "\n" in password:
         raise UsageError(f"{path} must contain a single line of the form user:password")
     return user, password
-
-
-_STATEMENTS = frozenset({"do", "done", "echo", "else", "fi", "for", "if", "then", "unset"})
-"""First words of statements that set no variable."""
-_REFERENCE = re.compile(r'"?\$\{?\w+\}?"?')
-
-
-def read_openrc(path: Path) -> dict[str, str]:
-    """Return the variables in a file of ``key=value`` lines.
-
-    Comments, empty lines and ``export`` are allowed. Quotes around a value are removed. Statements of a shell
-    that set no ``OS_`` variable are skipped, such as those in the files of Horizon and of the demo.
-
-    Raises:
-        UsageError: the file cannot be read, or a line is invalid or needs a shell.
-    """
-    try:
-        with open(path, encoding="utf-8", opener=regular_file) as file:
-            lines = file.read().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
-    variables = {}
-    for number, line in enumerate(lines, 1):
-        text = line.strip().removeprefix("export ").strip()
-        if not text or text.startswith("#") or text.split()[0] in _STATEMENTS:
-            continue
-        name, equals, value = text.partition("=")
-        if not equals or not name.isidentifier():
-            raise UsageError(f"{path}, line {number}: expected OS_NAME=value")
-        if "$" in value and not name.startswith("OS_"):
-            continue
-        if _REFERENCE.fullmatch(value):
-            raise UsageError(
-                f"{path}, line {number}: the value of {name} is another variable; write the value, "
-                "or source the file in a shell and omit --openrc"
-            )
-        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-            value = value[1:-1]
-        variables[name] = value
-    return variables
 
 
 def state_directory(given: Path | None, environ: Mapping[str, str]) -> Path:
