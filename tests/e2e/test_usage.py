@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import random
+import signal
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
@@ -29,6 +33,8 @@ DOMAINS = ("science", "teaching", "guests")
 PROJECTS = 50
 BIG = 1500
 """Servers of the largest project: more than Nova returns in one page."""
+KILLS = int(os.environ.get("CHRYSAETOS_KILLS", "5"))
+SEED = int(os.environ.get("CHRYSAETOS_SEED", "19"))
 
 
 class UsageExporter(Server):
@@ -350,3 +356,62 @@ def test_once_prints_and_exits(cloud, tmp_path):
     done = usage(cloud, "--once", "--start", "2026-01-01", HOME=str(tmp_path))
     assert f'project_id="{cloud.projects[0]}"' in done.out
     assert not (tmp_path / ".local").exists()  # the default directory of the ledger
+
+
+def test_drill(cloud, start):
+    """Nova is down at first, lists servers twice, and loses servers between pages; the exporter is killed."""
+    nova, chance = cloud.nova, random.Random(SEED)  # noqa: S311
+    big, servers, removed = cloud.projects[7], dict(nova.servers), {}
+
+    def lose(last):
+        if chance.random() < 0.3:
+            candidates = [last, *(name for name in nova.servers if name > last)]
+            name = chance.choice([name for name in candidates if name.startswith("007-")] or [None])
+            server = nova.servers.get(name)
+            if server is not None and server.terminated is None:
+                del nova.servers[name]
+                removed[name] = time.time()
+
+    def updated_since(moment: float) -> bool:
+        return counted_until(exporter) > moment
+
+    longest = 0.0
+    nova.down = True
+    try:
+        exporter = start()
+        problem = ("usage_exporter_problem", "nova")
+        eventually(lambda: exporter.metrics().get(problem) == 1, "no problem is reported")
+        nova.down = False
+        wait_for_update(exporter)
+        nova.duplicates = {"003-0001": None, "003-0002": 1e-9, "049-0003": None, "007-0600": None}
+        nova.after_page = lose
+        for number in range(KILLS):
+            nova.repeat_later = number % 2 == 0
+            before = counted_until(exporter)
+            os.killpg(exporter.pid, signal.SIGKILL)
+            exporter = start()
+            eventually(partial(updated_since, before), "no update")
+            longest = max(longest, counted_until(exporter) - before)
+            time.sleep(chance.random())  # so that the kill meets each part of an update
+        nova.after_page = lambda _: None
+        wait_for_update(exporter)
+        metrics = exporter.metrics()
+    finally:
+        nova.down, nova.duplicates, nova.repeat_later, nova.after_page = False, {}, False, lambda _: None
+        nova.servers = servers
+    until = metrics["usage_exporter_counted_until_timestamp_seconds", ""]
+    names = ("project_vcpu_usage", "project_mb_usage", "project_disk_gb_usage")
+    for project in cloud.projects:
+        if project != big:
+            totals = tuple(metrics[name, project] for name in names)
+            assert totals == pytest.approx(cloud.expected(project, until), rel=1e-9, abs=1e-3)
+    assert metrics["usage_exporter_duplicate_servers", ""] >= 3
+    # A server that Nova forgets before its last window is requested loses this window and nothing else.
+    assert removed
+    for name, moment in removed.items():
+        servers[name].terminated = moment
+    most = cloud.expected(big, until)
+    least = most[0] - sum(servers[name].vcpus for name in removed) * (longest + 1) / 3600
+    for name in removed:
+        servers[name].terminated = None
+    assert least <= metrics["project_vcpu_usage", big] <= most[0] + 1e-3

@@ -12,9 +12,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from tests.fakes.json_server import JsonHandler, JsonServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["FakeNova", "Server"]
 
@@ -49,6 +53,12 @@ class FakeNova(JsonServer):
         max_limit: maximum number of servers in a response; without paging, the rest is dropped silently.
         forbidden: paths for which the status is 403.
         failing: the statuses of the next responses.
+        down: whether every response is 503, also to requests for versions, as from a load balancer.
+        duplicates: servers that are listed again; maps the id to the hours of the second record, None for the
+            same hours.
+        repeat_later: whether the second record is on each following page instead of the same page.
+        after_page: called after each page of usage that another page follows, with the id of its last server,
+            such as to remove servers between two pages.
         delay: seconds before each response.
         requests: paths and queries of all requests.
     """
@@ -61,6 +71,10 @@ class FakeNova(JsonServer):
         self.max_limit = max_limit
         self.forbidden: set[str] = set()
         self.failing: list[int] = []
+        self.down = False
+        self.duplicates: dict[str, float | None] = {}
+        self.repeat_later = False
+        self.after_page: Callable[[str], None] = lambda _: None
         self.delay = 0.0
         self.requests: list[str] = []
         self.lock = Lock()
@@ -71,6 +85,8 @@ class FakeNova(JsonServer):
         self.servers.update({server.id: server for server in servers})
 
     def answer(self, target: str, headers) -> tuple[int, dict]:
+        if self.down:
+            return 503, {"error": {"message": "no server is available"}}
         parts = urlsplit(target)
         path = parts.path.rstrip("/")
         if path in ("", "/v2.1"):
@@ -84,7 +100,10 @@ class FakeNova(JsonServer):
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         version = headers.get("OpenStack-API-Version", "compute 2.1").split()[1]
         paged = tuple(map(int, version.split("."))) >= (2, 40)
-        return 200, self._content(path, query, paged=paged)
+        try:
+            return 200, self._content(path, query, paged=paged)
+        except _UnknownMarkerError:
+            return 400, {"badRequest": {"code": 400, "message": "marker not found"}}
 
     def _content(self, path: str, query: dict[str, str], *, paged: bool) -> dict:
         servers = sorted(self.servers.values(), key=lambda server: server.id)
@@ -113,6 +132,8 @@ class FakeNova(JsonServer):
         if not paged:
             return servers[: self.max_limit], None
         ids = [server.id for server in servers]
+        if "marker" in query and query["marker"] not in ids:
+            raise _UnknownMarkerError
         begin = ids.index(query["marker"]) + 1 if "marker" in query else 0
         limit = min(int(query.get("limit", self.max_limit)), self.max_limit)
         page = servers[begin : begin + limit]
@@ -130,26 +151,33 @@ class FakeNova(JsonServer):
         page, marker = self._page(existing, query, paged=paged)
         tenants: dict[str, list] = defaultdict(list)
         for server in page:
-            tenants[server.project_id].append(
-                {
-                    "instance_id": server.id,
-                    "tenant_id": server.project_id,
-                    "vcpus": server.vcpus,
-                    "memory_mb": server.memory_mb,
-                    "local_gb": server.local_gb,
-                    "hours": server.hours(start, end),
-                    "started_at": datetime.fromtimestamp(server.launched, UTC).strftime(_FORM),
-                    "ended_at": None
-                    if server.terminated is None
-                    else datetime.fromtimestamp(server.terminated, UTC).strftime(_FORM),
-                    "state": "active" if server.terminated is None else "terminated",
-                }
-            )
+            tenants[server.project_id].append(self._record(server, start, end))
+        for server in existing if self.repeat_later and "marker" in query else page:
+            if server.id in self.duplicates and self.repeat_later == ("marker" in query):
+                record = self._record(server, start, end)
+                hours = self.duplicates[server.id]
+                tenants[server.project_id].append(record if hours is None else {**record, "hours": hours})
         links = []
         if marker:
+            self.after_page(marker)
             # The host is unreachable, as if Nova ran behind a proxy that it does not know.
             links = [{"rel": "next", "href": f"http://nova.internal/usage?limit=9&marker={marker}"}]
         return [{"tenant_id": tenant, "server_usages": usages} for tenant, usages in tenants.items()], links
+
+    def _record(self, server: Server, start: float, end: float) -> dict:
+        return {
+            "instance_id": server.id,
+            "tenant_id": server.project_id,
+            "vcpus": server.vcpus,
+            "memory_mb": server.memory_mb,
+            "local_gb": server.local_gb,
+            "hours": server.hours(start, end),
+            "started_at": datetime.fromtimestamp(server.launched, UTC).strftime(_FORM),
+            "ended_at": None
+            if server.terminated is None
+            else datetime.fromtimestamp(server.terminated, UTC).strftime(_FORM),
+            "state": "active" if server.terminated is None else "terminated",
+        }
 
     def _details(self, query: dict[str, str]) -> dict:
         own = [
@@ -162,6 +190,10 @@ class FakeNova(JsonServer):
         if marker:
             content["servers_links"] = [{"rel": "next", "href": f"{self.url}/servers?marker={marker}"}]
         return content
+
+
+class _UnknownMarkerError(Exception):
+    """The server of the marker is not in the list any more."""
 
 
 class _Handler(JsonHandler):

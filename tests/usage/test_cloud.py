@@ -2,12 +2,27 @@
 
 import pytest
 import requests
-from keystoneauth1 import adapter, noauth, session
+from keystoneauth1 import access, adapter, noauth, session
+from keystoneauth1.identity.base import BaseIdentityPlugin
 from tests.fakes.nova_usage import FakeNova, Server
 
 from chrysaetos.usage.cloud import Cloud
 from chrysaetos.usage.records import Project, UsageError
 from chrysaetos.usage.site import SimpleVMSettings
+
+
+class CatalogPlugin(BaseIdentityPlugin):
+    """A log-in whose catalog has one service."""
+
+    def __init__(self, service_type, url):
+        super().__init__()
+        endpoint = {"id": "e", "interface": "public", "region": "r", "url": url}
+        service = {"id": "s", "type": service_type, "name": service_type, "endpoints": [endpoint]}
+        self.body = {"token": {"expires_at": "2999-01-01T00:00:00Z", "catalog": [service]}}
+
+    def get_auth_ref(self, session):  # noqa: ARG002  # needs no request
+        return access.AccessInfoV3(self.body, auth_token="token")
+
 
 START = 1_700_000_000.0
 END = START + 7200
@@ -166,3 +181,80 @@ def test_a_truncated_list_of_keystone_is_an_error(nova, cloud_of, monkeypatch):
     with pytest.raises(UsageError, match="list_limit") as caught:
         cloud_of(nova).projects()
     assert caught.value.reason == "truncated"
+
+
+def test_a_nova_that_is_down_at_the_start_is_asked_again(nova, cloud_of):
+    fill(nova, 1500)
+    cloud = cloud_of(nova)
+    projects = cloud.projects()
+    nova.down = True
+    for _ in range(2):
+        with pytest.raises(UsageError, match="version document") as caught:
+            cloud.usages(START, END, projects)
+        assert caught.value.reason == "nova"
+    nova.down = False
+    nova.requests.clear()
+    assert len(cloud.usages(START, END, projects)) == 1500
+    assert len(nova.requests) == 2
+
+
+def test_the_same_with_nova_from_keystones_catalog(nova):
+    plugin = CatalogPlugin("compute", f"{nova.url}/v2.1")
+    with requests.Session() as connections:
+        own = session.Session(auth=plugin, session=connections)
+        identity = adapter.Adapter(own, service_type="identity", endpoint_override=f"{nova.url}/v3")
+        cloud = Cloud(identity, adapter.Adapter(own, service_type="compute"), name="cloud")
+        fill(nova, 1500)
+        nova.down = True
+        with pytest.raises(UsageError, match="version document") as caught:
+            cloud.usages(START, END, [])
+        assert caught.value.reason == "nova"
+        nova.down = False
+        assert len(cloud.usages(START, END, [])) == 1500
+
+
+def test_a_catalog_without_nova(nova):
+    plugin = CatalogPlugin("other", nova.url)
+    own = session.Session(auth=plugin)
+    compute = adapter.Adapter(own, service_type="compute")
+    with pytest.raises(UsageError, match="compute service not found") as caught:
+        Cloud(compute, compute, name="cloud").usages(START, END, [])
+    assert caught.value.reason == "nova"
+
+
+@pytest.mark.parametrize("again", [None, 0.5, 1.5])
+def test_a_server_that_nova_lists_twice_counts_once(nova, cloud_of, again):
+    nova.add(Server("a", "p", START + 3600), Server("b", "p", START - 10))
+    nova.duplicates = {"a": again}
+    observed = cloud_of(nova).observe(START, END)
+    assert {usage.instance_id: usage.hours for usage in observed.usages} == {
+        "a": pytest.approx(max(1, again or 0)),
+        "b": pytest.approx(2),
+    }
+    assert len(observed.usages) == 2
+    assert observed.duplicates == ["a"]
+
+
+@pytest.mark.parametrize("again", [None, 0.5, 5.0])
+def test_a_server_on_two_pages_counts_once(nova, cloud_of, again):
+    fill(nova, 2500)
+    nova.duplicates = {"i00000": again}
+    nova.repeat_later = True
+    observed = cloud_of(nova).observe(START, END)
+    assert len(observed.usages) == 2500
+    assert observed.usages[0].hours == pytest.approx(max(2, again or 0))
+    assert observed.duplicates == ["i00000"]
+
+
+def test_a_full_page_with_a_duplicate_is_not_taken_for_a_complete_one(nova, cloud_of):
+    nova.microversion = "2.39"
+    nova.max_limit = 999
+    fill(nova, 1200)
+    nova.duplicates = {"i00000": None}
+    with pytest.raises(UsageError, match="truncated the response"):
+        cloud_of(nova).observe(START, END)
+
+
+def test_a_project_that_keystone_lists_twice_is_exported_once(nova, cloud_of):
+    nova.projects.append(nova.projects[0])
+    assert [project.id for project in cloud_of(nova).projects()] == ["p", "q"]

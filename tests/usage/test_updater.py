@@ -27,6 +27,7 @@ class FakeSite:
         self.projects = [PROJECT]
         self.servers = {"i": (START, None)}
         self.names = {}
+        self.duplicates = []
         self.error = None
         self.windows = []
 
@@ -39,7 +40,7 @@ class FakeSite:
         for name, (launched, ended) in self.servers.items():
             seconds = min(end, ended or end) - max(start, launched)
             usages.append(ServerUsage(name, "p", 2, 1024, 0, max(0, seconds) / HOUR, launched, ended is None))
-        return Observation(self.projects, usages, self.names)
+        return Observation(self.projects, usages, self.names, self.duplicates)
 
 
 class Loop:
@@ -288,3 +289,16 @@ def test_the_loop_reconciles_once_a_day(loop):
     loop.updater.run(Ticks(loop, 60), interval=1800)
     whole = [end - start for start, end in loop.site.windows if start == START and end - start > HOUR]
     assert whole == [24 * HOUR]
+
+
+def test_servers_that_are_listed_twice_are_reported(loop, caplog):
+    loop.site.duplicates = ["i"]
+    loop.after(1)
+    loop.after(1)
+    assert loop.value("usage_exporter_duplicate_servers") == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        "Nova lists 1 servers more than once, and each is counted once: i"
+    ]
+    loop.site.duplicates = []
+    loop.after(1)
+    assert loop.value("usage_exporter_duplicate_servers") == 0

@@ -76,9 +76,10 @@ class Cloud:
             UsageError: a request to Keystone or Nova failed, or a response is incomplete.
         """
         projects = self.projects()
-        usages = self.usages(start, end, projects)
+        listed = self.usages(start, end, projects)
         names = self._server_projects(self._simple_vm) if self._simple_vm else {}
-        return Observation(projects, usages, names)
+        usages, duplicates = _once(listed)
+        return Observation(projects, usages, names, duplicates)
 
     def projects(self) -> list[Project]:
         """Return the projects to export, with the names of their domains.
@@ -93,11 +94,13 @@ class Cloud:
         missing = [domain for domain in self._domains if domain not in known]
         if missing and not self._domain_id:
             raise UsageError(f"there is no domain {', '.join(missing)}", reason="keystone")
-        projects = [
-            Project(entry["id"], entry["name"], entry["domain_id"], domains.get(entry["domain_id"], ""))
+        projects = {
+            entry["id"]: Project(
+                entry["id"], entry["name"], entry["domain_id"], domains.get(entry["domain_id"], "")
+            )
             for entry in self._list("/projects", "projects")
-        ]
-        return select(projects, self._domains, self._domain_id)
+        }
+        return select(list(projects.values()), self._domains, self._domain_id)
 
     def _list(self, path: str, name: str) -> list[dict[str, Any]]:
         document = self._get(self._keystone, "keystone", path, {})
@@ -112,7 +115,7 @@ class Cloud:
         return entries
 
     def usages(self, start: float, end: float, projects: Sequence[Project]) -> list[ServerUsage]:
-        """Return the usage of each server between two times, in seconds since the epoch.
+        """Return the usage that Nova lists between two times, in seconds since the epoch.
 
         Raises:
             UsageError: a request to Nova failed, or a response is incomplete.
@@ -135,11 +138,20 @@ class Cloud:
         return usages
 
     def _supports_paging(self) -> bool:
-        """Return whether Nova pages usage."""
+        """Return whether Nova pages usage.
+
+        Raises:
+            UsageError: Nova's version document cannot be read now, so that nothing is known.
+        """
         try:
             data = self._nova.get_endpoint_data()
+            if data is not None and data.max_microversion is None:
+                # keystoneauth returns the catalog's URL alone if discovery fails; this says why.
+                data = data.get_versioned_data(
+                    self._nova.session, discover_versions=True, allow_version_hack=False
+                )
         except exceptions.ClientException as error:
-            raise UsageError(f"Nova cannot be reached: {error}", reason="nova") from error
+            raise UsageError(f"Nova's version document cannot be read: {error}", reason="nova") from error
         highest = getattr(data, "max_microversion", None)
         supported = highest is not None and tuple(highest) >= (2, 40)
         if not supported:
@@ -240,6 +252,23 @@ def _marker(href: str | None) -> str | None:
     if not marker:
         raise UsageError(f"the link to Nova's next page has no marker: {href}", reason="truncated")
     return marker
+
+
+def _once(listed: Sequence[ServerUsage]) -> tuple[list[ServerUsage], list[str]]:
+    """Return the usage of each server once, and the ids of the servers that are listed more than once.
+
+    If the records of a server differ, the one with the most hours counts: a record of the same server in
+    another cell, of a failed launch, has fewer.
+    """
+    usages: dict[str, ServerUsage] = {}
+    duplicates: set[str] = set()
+    for usage in listed:
+        other = usages.get(usage.instance_id)
+        if other is not None:
+            duplicates.add(usage.instance_id)
+        if other is None or (usage.hours, usage.exists) > (other.hours, other.exists):
+            usages[usage.instance_id] = usage
+    return list(usages.values()), sorted(duplicates)
 
 
 def window(start: float, end: float) -> dict[str, str]:

@@ -35,11 +35,13 @@ class Observation(NamedTuple):
         projects: the projects to export.
         usages: the usage of the servers of all projects.
         names: the project names of the SimpleVM project's servers, by instance id.
+        duplicates: ids of the servers that the site listed more than once; each is in ``usages`` once.
     """
 
     projects: Sequence[Project]
     usages: Sequence[ServerUsage]
     names: Mapping[str, str]
+    duplicates: Sequence[str] = ()
 
 
 class Site(Protocol):

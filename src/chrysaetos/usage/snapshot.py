@@ -117,6 +117,7 @@ class Health(Collector):
         problem: the reason why the last update failed; None if it succeeded.
         missing: hours that Nova reported at the last reconciliation and that were not counted.
         vanished: counted hours that Nova no longer reported at the last reconciliation.
+        duplicates: number of servers that Nova listed more than once at the last update.
     """
 
     def __init__(self) -> None:
@@ -126,6 +127,7 @@ class Health(Collector):
         self.failures: dict[str, int] = {}
         self.problem: str | None = None
         self.missing = self.vanished = 0.0
+        self.duplicates = 0
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
@@ -151,6 +153,10 @@ class Health(Collector):
             "reconciliation_vanished_hours": (
                 self.vanished,
                 "Counted server hours that Nova no longer reports.",
+            ),
+            "duplicate_servers": (
+                float(self.duplicates),
+                "Servers that Nova listed more than once at the last update; each was counted once.",
             ),
         }
         for name, (value, text) in gauges.items():

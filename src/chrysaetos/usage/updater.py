@@ -13,7 +13,7 @@ from chrysaetos.usage.tally import SimpleVMProject, tally
 from chrysaetos.usage.weights import UNWEIGHTED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from threading import Event
 
     from chrysaetos.usage.ledger import Ledger
@@ -84,6 +84,7 @@ class Updater:
         self._trusted = clock(), uptime()
         self._names: dict[str, str] = ledger.names() if ledger else {}
         self._reconciled = clock()
+        self._duplicates: Sequence[str] = ()
 
     def publish_ledger(self) -> None:
         """Publish the usage in the ledger, so that a restart leaves no gap until the first update."""
@@ -111,6 +112,7 @@ class Updater:
             observed = self._site.observe(since, now)
         finally:
             self._exposition.health.calls = self._site.calls
+        self._report_duplicates(observed.duplicates)
         self._names.update(observed.names)
         usages: Iterable[ServerUsage] = observed.usages
         if self._ledger:
@@ -123,6 +125,16 @@ class Updater:
         self._publish(now, observed.projects, usages)
         health = self._exposition.health
         health.succeeded, health.duration = self._clock(), time.monotonic() - began
+
+    def _report_duplicates(self, duplicates: Sequence[str]) -> None:
+        self._exposition.health.duplicates = len(duplicates)
+        if duplicates and duplicates != self._duplicates:
+            _LOG.warning(
+                "Nova lists %d servers more than once, and each is counted once: %s",
+                len(duplicates),
+                ", ".join(duplicates[:10]),
+            )
+        self._duplicates = duplicates
 
     def _now(self) -> float:
         """Return the time; if the clock was set forward, the time that it would show otherwise.
