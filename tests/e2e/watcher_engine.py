@@ -75,7 +75,7 @@ class Engine:
 
     Args:
         directory: its folder.
-        release: 15 or 17.
+        release: the major release of Watcher.
         auth_url: Keystone's v3 API.
         account: the account whose credentials it uses.
         options: additional settings, by section and option.

@@ -8,13 +8,10 @@ from chrysaetos.watcher.failures import Endpoint
 AETOS = Endpoint("public", "RegionOne")
 
 
-def test_not_registered() -> None:
-    assert AETOS.error_message(errors.NotRegistered("whatever")) == (
-        "Aetos service not registered in Keystone: no metric-storage endpoint for interface public "
-        "in region RegionOne"
-    )
-    assert AETOS.error_message(errors.NotRegistered("whatever")).startswith(
-        Endpoint("internal").error_message(errors.NotRegistered("")).replace("internal", "public")
+def test_not_registered_has_a_remedy() -> None:
+    assert AETOS.error_message(errors.NotRegistered("no metric-storage service\nat all")) == (
+        "Aetos service not registered in Keystone: no metric-storage service. Register the endpoint, or "
+        "correct interface and region_name in [aetos_client]"
     )
 
 

@@ -18,7 +18,7 @@ from keystoneauth1.token_endpoint import Token
 from oslo_config import cfg
 from tests.fakes.metrics_server import MetricsServer, Reply, failed, success
 from tests.watcher.alone import PARAMETERS, actions, load
-from tests.watcher.answers import HOST, INSTANCE, answering, queries, targets, vector
+from tests.watcher.answers import HOST, INSTANCE, EmptyCatalog, answering, queries, targets, vector
 from tests.watcher.conftest import clients_of, wait_for_targets
 from watcher.common import clients, exception
 from watcher.decision_engine.datasources.aetos import AetosHelper
@@ -328,35 +328,23 @@ def test_8_the_session_is_not_modified() -> None:
 # 9. Nothing is logged when Aetos is not registered, or when it is loaded
 
 
-class _Nowhere(Token):
-    """Credentials of a cloud whose catalog does not have the service."""
-
-    def get_endpoint(self, *_: Any, **__: Any) -> None:
-        return None
-
-    def get_endpoint_data(self, *_: Any, **__: Any) -> None:
-        return None
-
-
 def test_9_a_missing_registration_is_logged(
     conf: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     osc = clients.OpenStackClients()
-    osc._session = Session(auth=_Nowhere("http://127.0.0.1:1", "token"))
+    osc._session = Session(auth=EmptyCatalog("http://127.0.0.1:1", "token"))
     monkeypatch.setattr(clients, "OpenStackClients", lambda: osc)
     conf.config(group="watcher_datasources", datasources=["aetos"])
     conf.config(group="aetos_client", region_name="RegionOne")
     line = (
-        "Aetos service not registered in Keystone: no metric-storage endpoint for interface public "
-        "in region RegionOne"
+        "Aetos service not registered in Keystone: no metric-storage service in the catalog for interface "
+        "public in region RegionOne"
     )
     manager = DataSourceManager(config=cfg.CONF.watcher_datasources, osc=osc)
     with pytest.raises(exception.MetricNotAvailable):
         manager.get_backend(["host_cpu_usage"])
     assert line in caplog.text
     caplog.clear()
-    check_at_start()
-    assert line in caplog.text
-    conf.config(group="aetos_client", require_at_start=True)
     with pytest.raises(SystemExit, match=line):
         check_at_start()
+    assert line in caplog.text

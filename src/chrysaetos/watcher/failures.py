@@ -27,10 +27,9 @@ class Endpoint:
             return f"Prometheus: {_first_line(error)}"
         match error:
             case errors.NotRegistered():
-                region = f" in region {self.region}" if self.region else ""
                 return (
-                    "Aetos service not registered in Keystone: no metric-storage endpoint for interface "
-                    f"{self.interface}{region}"
+                    f"Aetos service not registered in Keystone: {_first_line(error)}. Register the endpoint, "
+                    "or correct interface and region_name in [aetos_client]"
                 )
             case errors.Unauthorized():
                 return (

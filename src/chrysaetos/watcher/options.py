@@ -11,10 +11,10 @@ __all__ = ["AETOS_OPTIONS", "PROMETHEUS_OPTIONS", "list_opts", "register_options
 AETOS_OPTIONS = [
     cfg.BoolOpt(
         "require_at_start",
-        default=False,
-        help="Stop the decision engine at its start if the datasource aetos is configured but not usable: "
-        "not registered in Keystone, unauthorized, or without any host. By default, the engine starts and "
-        "logs the error.",
+        help="Which problems of the datasource aetos stop the decision engine at its start. By default, only "
+        "mistakes in the configuration: Keystone has no such endpoint, or a list of datasources has both "
+        "prometheus and aetos. If true, every problem: also Keystone or the gateway is down, the credentials "
+        "are rejected, or no host has metrics. If false, none; the engine only logs them.",
     ),
     cfg.IntOpt(
         "max_series",

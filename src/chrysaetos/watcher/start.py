@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
@@ -11,6 +14,7 @@ from watcher.common.nova_helper import NovaHelper
 from watcher.decision_engine.loading.default import DefaultStrategyLoader
 
 import chrysaetos
+from chrysaetos.client import errors
 from chrysaetos.watcher.connection import RequestFailed
 from chrysaetos.watcher.datasource import AetosDatasource
 from chrysaetos.watcher.hosts import short_names
@@ -26,30 +30,76 @@ _LOG = logging.getLogger(__name__)
 _TIMEOUT = 20.0
 """The maximum time for Aetos to respond, in seconds."""
 
+_FIRST_PAUSE = 5.0
+_LONGEST_PAUSE = 300.0
+"""Pauses between repeated checks, in seconds; each is twice as long as the one before."""
+
 _MAX_NAMES = 10
 """The maximum number of host names in a log line."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """Why the datasource is not usable.
+
+    Attributes:
+        text: the message, in one line.
+        in_configuration: whether the configuration has to be changed before the engine can use Aetos.
+        temporary: whether the check may succeed later without a change.
+    """
+
+    text: str
+    in_configuration: bool = False
+    temporary: bool = False
 
 
 def check_at_start() -> None:
     """Check the datasource ``aetos`` if it is configured, and log the result.
 
+    While Keystone or the gateway is down, a thread repeats the check until it has a result.
+
     Raises:
-        SystemExit: the datasource is not usable, and ``[aetos_client] require_at_start`` is set.
+        SystemExit: the datasource is not usable; ``[aetos_client] require_at_start`` defines for which
+            problems.
     """
+    problem = _check()
+    if problem is None:
+        return
+    required = CONF.aetos_client.require_at_start
+    if problem.in_configuration if required is None else required:
+        raise SystemExit(f"watcher-decision-engine: datasource aetos: {problem.text}")
+    if problem.temporary:
+        threading.Thread(target=_check_again, name="aetos-check", daemon=True).start()
+
+
+def _check_again() -> None:
+    """Repeat the check until there is no problem, or one that is not temporary.
+
+    On release 17, the engine forks its worker in the first pause. This thread stays in the parent process.
+    """
+    pause, again = _FIRST_PAUSE, True
+    while again:
+        _LOG.info("Datasource aetos: the next check is in %g s", pause)
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+        problem = _check()
+        again = problem is not None and problem.temporary
+
+
+def _check() -> _Problem | None:
+    """Check the configured datasources; log and return the problem, None if there is none."""
     try:
         problem = _find_problem()
     except Exception as error:  # noqa: BLE001  # logged with its traceback
-        # Only require_at_start may prevent the engine from starting.
+        # The plugin's own faults must not prevent the engine from starting.
         _LOG.exception("Cannot check the datasource aetos (chrysaetos %s)", chrysaetos.__version__)
-        problem = f"check failed: {type(error).__name__}"
+        problem = _Problem(f"check failed: {type(error).__name__}")
     if problem:
-        _LOG.error("Datasource aetos (chrysaetos %s): %s", chrysaetos.__version__, problem)
-        if CONF.aetos_client.require_at_start:
-            raise SystemExit(f"watcher-decision-engine: datasource aetos: {problem}")
+        _LOG.error("Datasource aetos (chrysaetos %s): %s", chrysaetos.__version__, problem.text)
+    return problem
 
 
-def _find_problem() -> str | None:
-    """Check the configured datasources; return the problem, None if there is none."""
+def _find_problem() -> _Problem | None:
     lists = _datasource_lists()
     configured = {name for names in lists.values() for name in names}
     if "prometheus" in configured and CONF.prometheus_client.grouped_queries:
@@ -57,7 +107,7 @@ def _find_problem() -> str | None:
     if "aetos" not in configured:
         _LOG.info("Datasource aetos (chrysaetos %s) is installed but not configured", chrysaetos.__version__)
         return None
-    return _conflict(lists) or _check_datasource()
+    return _conflict(lists) or _check_datasource(wanted=any(map(_is_set_to_aetos, lists)))
 
 
 def _datasource_lists() -> dict[str, list[str]]:
@@ -73,24 +123,42 @@ def _datasource_lists() -> dict[str, list[str]]:
     return found
 
 
-def _conflict(lists: dict[str, list[str]]) -> str | None:
+def _is_set_to_aetos(section: str) -> bool:
+    """Return whether an operator has set a list with aetos: from release 16 on, it is in the default."""
+    if "aetos" not in (CONF[section].get("datasources") or []):
+        return False
+    found = CONF.get_location("datasources", section)
+    return found is not None and found.location not in {cfg.Locations.opt_default, cfg.Locations.set_default}
+
+
+def _conflict(lists: dict[str, list[str]]) -> _Problem | None:
     for section, names in lists.items():
         if {"aetos", "prometheus"} <= set(names):
-            return (
+            return _Problem(
                 f"configuration error: [{section}] datasources has both prometheus and aetos, which Watcher "
-                "does not support; remove prometheus"
+                "does not support; remove prometheus",
+                in_configuration=True,
             )
     return None
 
 
-def _check_datasource() -> str | None:
-    """Create the datasource and log its properties; return the problem, None if there is none."""
+def _check_datasource(*, wanted: bool) -> _Problem | None:
+    """Create the datasource and log its properties; return the problem, None if there is none.
+
+    Args:
+        wanted: whether an operator has set aetos, so that a missing endpoint is a mistake.
+    """
     osc = clients.OpenStackClients()
     try:
         datasource = AetosDatasource(osc, timeout=min(_TIMEOUT, CONF.aetos_client.timeout))
         endpoint = datasource.prometheus.endpoint
-    except RequestFailed as error:
-        return str(error)
+    except RequestFailed as failed:
+        error = failed.__cause__
+        return _Problem(
+            str(failed),
+            in_configuration=wanted and isinstance(error, errors.NotRegistered),
+            temporary=isinstance(error, errors.Unreachable) or getattr(error, "retryable", False),
+        )
     hosts = datasource.prometheus_fqdn_labels
     options = CONF.aetos_client
     _LOG.info(
@@ -105,7 +173,7 @@ def _check_datasource() -> str | None:
         options.fqdn_label,
         _compare_with_nova(hosts),
     )
-    return None if hosts else "no host has metrics; see the previous line"
+    return None if hosts else _Problem("no host has metrics; see the previous line")
 
 
 def _roles(osc: Any) -> list[str]:
