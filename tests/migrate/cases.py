@@ -339,7 +339,7 @@ CASES = [
     Case(
         "not set in release 15: its default named prometheus",
         {"watcher.conf": "[prometheus_client]\nhost = h\nfqdn_label = node\n"},
-        _aetos("gnocchi", "monasca", "grafana", "aetos", fqdn_label="node"),
+        _aetos("gnocchi", "grafana", "aetos", fqdn_label="node"),
         release=15,
     ),
     Case(

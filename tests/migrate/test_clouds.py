@@ -1,10 +1,14 @@
 """Reading of configuration and opening of sessions, like the services."""
 
 import pytest
+from keystoneauth1.session import Session
+from keystoneauth1.token_endpoint import Token
 from tests.fakes.keystone import FakeKeystone
+from tests.fakes.nova import FakeNova
 
-from chrysaetos.migrate.clouds import Identity, open_session, read_conf, verify_values
+from chrysaetos.migrate.clouds import Identity, nova_adapter, open_session, read_conf, verify_values
 from chrysaetos.migrate.errors import MigrateError
+from chrysaetos.migrate.nova import Nova
 
 SECTION = """\
 auth_type = password
@@ -84,3 +88,52 @@ def test_values_are_verified_with_oslo_config(tmp_path, monkeypatch):
     first.write_text("[g]\nlist\n")
     with pytest.raises(MigrateError, match=r"oslo\.config cannot read"):
         verify_values("watcher", [first], expected)
+
+
+def nova(tmp_path, text, *, reads_nova_section=True):
+    path = tmp_path / "watcher.conf"
+    path.write_text(text)
+    session = Session(auth=Token("http://127.0.0.1:1", "fallback"))
+    conf = read_conf("watcher", [path])
+    return nova_adapter(conf, session, reads_nova_section=reads_nova_section)
+
+
+@pytest.mark.parametrize(
+    ("text", "reads_nova_section", "interface", "region"),
+    [
+        ("[a]\n", True, ["public"], None),
+        ("[a]\n", False, "public", None),
+        ("[nova_client]\nendpoint_type = internalURL\nregion_name = two\n", False, "internal", "two"),
+        ("[nova_client]\nendpoint_type = internalURL\nregion_name = two\n", True, ["internal"], "two"),
+        ("[nova]\nvalid_interfaces = admin,public\nregion_name = one\n", True, ["admin", "public"], "one"),
+        ("[nova]\nvalid_interfaces = admin\nregion_name = one\n", False, "public", None),
+        (
+            "[nova]\ninterface = admin\n[nova_client]\nendpoint_type = public\nregion_name = two\n",
+            True,
+            "admin",
+            "two",
+        ),
+    ],
+)
+def test_the_endpoint_of_nova_is_that_of_watcher(tmp_path, text, reads_nova_section, interface, region):
+    adapter = nova(tmp_path, text, reads_nova_section=reads_nova_section)
+    assert (adapter.service_type, adapter.interface, adapter.region_name) == ("compute", interface, region)
+    assert adapter.get_token() == "fallback"
+
+
+def test_nova_with_credentials_and_an_endpoint_of_its_own(tmp_path, keystone):
+    with FakeNova(["a"]) as fake:
+        text = f"[nova]\nendpoint_override = {fake.url}\n" + SECTION.format(url=keystone.url)
+        adapter = nova(tmp_path, text)
+        assert Identity(adapter.session, "nova").user == "watcher"
+        assert Nova(adapter).hosts(10) == ["a"]
+        assert nova(tmp_path, text, reads_nova_section=False).get_token() == "fallback"
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [("auth_type = password\n", "auth_url"), ("interface = a\nvalid_interfaces = b\n", "interface")],
+)
+def test_an_invalid_section_of_nova_is_named(tmp_path, section, message):
+    with pytest.raises(MigrateError, match=rf"\[nova\].*{message}"):
+        nova(tmp_path, "[nova]\n" + section)

@@ -158,7 +158,7 @@ def test_the_default_files_are_those_of_the_service(tmp_path, capsys, monkeypatc
 def test_unset_datasources_with_an_unknown_release(tmp_path, capsys, monkeypatch):
     path = tmp_path / "watcher.conf"
     path.write_text("[prometheus_client]\nhost = h\n")
-    monkeypatch.setattr("chrysaetos.migrate.watcher_service.metadata.version", lambda _: "unknown")
+    monkeypatch.setattr("chrysaetos.migrate.installed_watcher.metadata.version", lambda _: "unknown")
     assert main(["migrate", "watcher", "plan", "--conf", str(path)]) == 1
     assert "pass the release with --release" in capsys.readouterr().out
 

@@ -1,6 +1,7 @@
 """Hosts and servers from Nova."""
 
 import pytest
+from keystoneauth1.adapter import Adapter
 from keystoneauth1.session import Session
 from keystoneauth1.token_endpoint import Token
 from tests.fakes.nova import FakeNova
@@ -10,7 +11,7 @@ from chrysaetos.migrate.nova import Nova
 
 
 def client_of(nova: FakeNova) -> Nova:
-    return Nova(Session(auth=Token(nova.url, "token")), "public", None)
+    return Nova(Adapter(Session(auth=Token(nova.url, "token")), service_type="compute"))
 
 
 def test_hosts_are_compute_services_without_bare_metal():

@@ -11,13 +11,14 @@ from chrysaetos.migrate.conffile import ConfFile
 from chrysaetos.migrate.errors import MigrateError
 from chrysaetos.migrate.layers import Layers, split_list
 from chrysaetos.migrate.watcher import LABELS, labels, make_plan, strategy_groups
+from chrysaetos.migrate.watcher_releases import release_of
 
 ON = "[watcher_datasources]\ndatasources = prometheus\n"
 
 
 def planned(*texts, environ=None, release=17, **wanted):
     files = [ConfFile(f"{number}.conf", text.encode()) for number, text in enumerate(texts)]
-    return make_plan(Layers(files, environ or {}), release=release, **wanted)
+    return make_plan(Layers(files, environ or {}), release=release_of(release), **wanted)
 
 
 def findings(plan):
@@ -32,8 +33,8 @@ def test_a_moved_configuration_needs_no_move(case):
         if content
     ]
     layers = Layers([ConfFile(str(n), text) for n, text in enumerate(texts)], {})
-    once = make_plan(layers, release=case.release)
-    again = make_plan(once.after, release=case.release)
+    once = make_plan(layers, release=release_of(case.release))
+    again = make_plan(once.after, release=release_of(case.release))
     assert again.contents == {}
     assert again.steps == ()
     assert again.expected == once.expected
@@ -66,16 +67,44 @@ def test_different_labels_in_both_sections_are_a_warning():
     assert worst(planned(ON + "[aetos_client]\nfqdn_label = b\n").findings) is Status.OK
 
 
-def test_unknown_datasources_are_a_warning():
-    assert (
-        "ceilometer"
-        in findings(planned(ON.replace("prom", "ceilometer,prom")))["datasources", "warning"].found
+@pytest.mark.parametrize(
+    ("release", "names", "found", "remedy"),
+    [
+        (17, "ceilometer,prometheus", "ceilometer, which Watcher 17", "remove it; Watcher 17 has gnocchi"),
+        (17, "Prometheus", "Prometheus, which Watcher 17", "write prometheus"),
+        (17, "monasca,aetos", "monasca, which Watcher 17", "has gnocchi, grafana, prometheus, aetos"),
+        (16, "aetos,monasca", "monasca, which Watcher 16", "has gnocchi, grafana, prometheus, aetos"),
+        (14, "aetos", "aetos, which Watcher 14", "has gnocchi, monasca, grafana, prometheus"),
+        (None, "aetos,tsdb", "tsdb, which Watcher", "monasca"),
+    ],
+)
+def test_a_datasource_that_the_release_does_not_accept_is_one_error(release, names, found, remedy):
+    plan = planned(ON.replace("prometheus", names), release=release)
+    errors = [finding for finding in plan.findings if finding.status is Status.FAILED]
+    text = f"0.conf:2: [watcher_datasources] datasources has {found} does not accept"
+    assert [error.found for error in errors] == [text]
+    assert remedy in errors[0].remedy
+
+
+def test_a_datasource_that_later_releases_do_not_accept_is_a_warning():
+    plan = planned(ON.replace("prometheus", "monasca,prometheus"), release=15)
+    assert "monasca, which later releases" in findings(plan)["datasources", "warning"].found
+    assert plan.expected["watcher_datasources", "datasources"] == ["monasca", "aetos"]
+
+
+def test_an_option_that_does_not_exist_is_a_warning():
+    plan = planned(
+        ON + "[aetos_client]\nfqdn-label = a\nendpoint_type = internalURL\nhost = h\nmax_series = 5\n"
+        "[other]\nfqdn-label = b\n[prometheus_client]\nfqdn-label = c\ngrouped_queries = true\n"
     )
-
-
-def test_a_dash_in_a_name_is_a_warning():
-    plan = planned(ON + "[aetos_client]\nfqdn-label = a\n[other]\nfqdn_label = b\n")
-    assert "0.conf:4: [aetos_client] fqdn-label" in findings(plan)["ignored", "warning"].found
+    ignored = {f.found.partition(" has")[0]: f.remedy for f in plan.findings if f.check == "ignored"}
+    assert ignored == {
+        "0.conf:4: [aetos_client] fqdn-label": "write fqdn_label = a, or remove it",
+        "0.conf:5: [aetos_client] endpoint_type": "write interface = internal, or remove it",
+        "0.conf:6: [aetos_client] host": "remove it; the options are fqdn_label, instance_uuid_label, "
+        "interface, region_name",
+        "0.conf:11: [prometheus_client] fqdn-label": "write fqdn_label = c, or remove it",
+    }
 
 
 def test_variables_of_the_old_section_are_a_warning():
@@ -105,9 +134,16 @@ def test_only_a_strategy_uses_prometheus():
     assert plan.expected["watcher_datasources", "datasources"] == ["gnocchi"]
 
 
-@pytest.mark.parametrize("release", [14, 13])
-def test_the_default_of_an_old_release_is_that_of_14(release):
+@pytest.mark.parametrize("release", [15, 14, 13])
+def test_the_moved_default_is_valid_after_an_upgrade(release):
     plan = planned("[prometheus_client]\nhost=h\n", release=release)
+    moved = plan.expected["watcher_datasources", "datasources"]
+    assert moved == ["gnocchi", "grafana", "aetos"]
+    assert set(moved) <= set(release_of(17).datasources)
+
+
+def test_monasca_stays_where_it_is_configured():
+    plan = planned("[monasca_client]\ninterface=public\n[prometheus_client]\nhost=h\n", release=15)
     assert plan.expected["watcher_datasources", "datasources"] == ["gnocchi", "monasca", "grafana", "aetos"]
 
 
@@ -140,7 +176,7 @@ texts = st.lists(st.sampled_from(LINES), max_size=9).map(lambda lines: "\n".join
 def test_the_move_is_right_for_generated_files(tmp_path_factory, contents, end):
     files = [ConfFile(str(n), text.replace("\n", end).encode()) for n, text in enumerate(contents)]
     layers = Layers(files, {})
-    plan = make_plan(layers, release=17)
+    plan = make_plan(layers, release=release_of(17))
 
     for group in ("watcher_datasources", "watcher_strategies.basic"):
         setting = layers.find(group, "datasources")
@@ -152,7 +188,7 @@ def test_the_move_is_right_for_generated_files(tmp_path_factory, contents, end):
         for key, default in LABELS.items():
             source = layers.find("aetos_client", key) or layers.find("prometheus_client", key)
             assert labels(plan.after)[key] == (source.value if source else default)
-    assert make_plan(plan.after, release=17).contents == {}
+    assert make_plan(plan.after, release=release_of(17)).contents == {}
     others = ("first", "other")
     for old, new in zip(files, plan.after.files, strict=True):
         kept = [[o.value for o in file.options if o.section in others] for file in (old, new)]

@@ -4,10 +4,7 @@ from argparse import Namespace
 from importlib import metadata
 
 import pytest
-from keystoneauth1.session import Session
-from keystoneauth1.token_endpoint import Token
 
-from chrysaetos.migrate import watcher_service
 from chrysaetos.migrate.conffile import ConfFile
 from chrysaetos.migrate.layers import Layers
 from chrysaetos.migrate.services import Loaded
@@ -51,19 +48,15 @@ def test_the_release_is_given_or_that_of_the_installed_package(release, installe
     assert bool(found.remedy) is (status != "ok")
 
 
+def verified(text, release):
+    found = layers(text)
+    arguments = Namespace(release=release, audit=False)
+    return [(f.check, f.status) for f in WatcherService().verify(Loaded(found, {}), arguments)]
+
+
 @pytest.mark.parametrize(
-    ("text", "interface", "region"),
-    [
-        ("[a]\n", "public", None),
-        ("[nova_client]\nendpoint_type = internalURL\nregion_name = two\n", "internalURL", "two"),
-        ("[nova]\nvalid_interfaces = admin,public\nregion_name = one\n", "admin", "one"),
-        (
-            "[nova]\nvalid_interfaces = admin\n[nova_client]\nendpoint_type = public\nregion_name = two\n",
-            "admin",
-            "two",
-        ),
-    ],
+    ("release", "names"), [(17, "gnocchi,monasca,grafana,aetos"), (16, "Aetos"), (14, "aetos")]
 )
-def test_the_endpoint_of_nova_is_that_of_watcher(text, interface, region):
-    nova = watcher_service._nova(Session(auth=Token("http://127.0.0.1:1", "t")), layers(text))
-    assert nova._filter == {"service_type": "compute", "interface": interface, "region_name": region}
+def test_verify_fails_if_the_release_does_not_accept_the_list(release, names):
+    text = f"[watcher_datasources]\ndatasources = {names}\n"
+    assert verified(text, release) == [("datasources", "failed")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from keystoneauth1 import exceptions, loading
+from keystoneauth1.adapter import Adapter
 from oslo_config import cfg
 
 from chrysaetos.migrate.errors import MigrateError
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from keystoneauth1.session import Session
 
-__all__ = ["Identity", "default_sources", "open_session", "read_conf", "verify_values"]
+__all__ = ["Identity", "default_sources", "nova_adapter", "open_session", "read_conf", "verify_values"]
 
 _TIMEOUT = 30
 """The default time limit of a request in seconds, so that every check ends."""
@@ -109,16 +110,54 @@ def open_session(conf: Any, group: str) -> Session:
     Raises:
         MigrateError: the credentials are incomplete.
     """
+    session = _session(conf, group)
+    if session is None:
+        raise MigrateError(
+            f"[{group}] auth_type is not set, so the service has no credentials; set auth_type, for "
+            "example to password, and its options: auth_url, username, password, project_name"
+        )
+    return session
+
+
+def nova_adapter(conf: Any, session: Session, *, reads_nova_section: bool) -> Adapter:
+    """Return the endpoint of Nova as Watcher uses it.
+
+    Args:
+        conf: the configuration of ``read_conf``.
+        session: the session of ``[watcher_clients_auth]``, for a ``[nova]`` without credentials.
+        reads_nova_section: whether Watcher reads ``[nova]``, as from release 16 on.
+
+    Raises:
+        MigrateError: the credentials in ``[nova]`` are incomplete, or an option is invalid.
+    """
+    old = [cfg.StrOpt("endpoint_type", default="publicURL"), cfg.StrOpt("region_name")]
+    conf.register_opts(old, group="nova_client")
+    interface = conf.nova_client.endpoint_type.removesuffix("URL")
+    if not reads_nova_section:
+        region = conf.nova_client.region_name
+        return Adapter(session, service_type="compute", interface=interface, region_name=region)
+    renamed = {"region_name": [cfg.DeprecatedOpt("region_name", group="nova_client")]}
+    loading.register_adapter_conf_options(conf, "nova", deprecated_opts=renamed)
+    conf.set_default("service_type", "compute", group="nova")
+    try:
+        if conf.nova.interface is None and conf.nova.valid_interfaces is None:
+            conf.set_default("valid_interfaces", [interface], group="nova")
+        own = _session(conf, "nova") or session
+        adapter: Adapter = loading.load_adapter_from_conf_options(conf, "nova", session=own)
+    except (exceptions.ClientException, cfg.Error, TypeError) as error:
+        raise MigrateError(f"[nova]: {error}; correct the section") from error
+    return adapter
+
+
+def _session(conf: Any, group: str) -> Session | None:
+    """Return a session, None without credentials."""
     loading.register_session_conf_options(conf, group)
     loading.register_auth_conf_options(conf, group)
     conf.set_default("timeout", _TIMEOUT, group=group)
     try:
         auth = loading.load_auth_from_conf_options(conf, group)
         if auth is None:
-            raise MigrateError(
-                f"[{group}] auth_type is not set, so the service has no credentials; set auth_type, for "
-                "example to password, and its options: auth_url, username, password, project_name"
-            )
+            return None
         session: Session = loading.load_session_from_conf_options(conf, group, auth=auth)
     except (exceptions.ClientException, cfg.Error) as error:
         raise MigrateError(f"[{group}]: {error}; complete the section") from error

@@ -12,7 +12,7 @@ from keystoneauth1 import exceptions
 from chrysaetos.migrate.errors import MigrateError
 
 if TYPE_CHECKING:
-    from keystoneauth1.session import Session
+    from keystoneauth1.adapter import Adapter
 
 __all__ = ["Nova"]
 
@@ -23,17 +23,15 @@ _MAX_PAGE = 500
 
 
 class Nova:
-    """Nova's API with a session.
+    """Nova's API.
 
     Args:
-        session: the session of a user who may list hypervisors and the servers of all projects.
-        interface: the endpoint's interface.
-        region: the endpoint's region.
+        adapter: the endpoint, with the session of a user who may list hypervisors and the servers of all
+            projects.
     """
 
-    def __init__(self, session: Session, interface: str, region: str | None) -> None:
-        self._session = session
-        self._filter = {"service_type": "compute", "interface": interface, "region_name": region}
+    def __init__(self, adapter: Adapter) -> None:
+        self._adapter = adapter
 
     def hosts(self, limit: int) -> list[str]:
         """Return the host names of the compute services (Watcher's ``hostname``), without bare metal.
@@ -74,16 +72,14 @@ class Nova:
 
     def _get(self, path: str, parameters: dict[str, str]) -> dict[str, Any]:
         try:
-            response = self._session.get(
-                path, params=parameters, endpoint_filter=self._filter, microversion=_MICROVERSION
-            )
+            response = self._adapter.get(path, params=parameters, microversion=_MICROVERSION)
             page: dict[str, Any] = response.json()
         except exceptions.EmptyCatalog as error:
             raise MigrateError("the catalog has no compute service; check [nova] or [nova_client]") from error
         except exceptions.EndpointNotFound as error:
             raise MigrateError(
-                f"the catalog has no compute endpoint for interface {self._filter['interface']}, region "
-                f"{self._filter['region_name'] or '(any)'}; check [nova] or [nova_client]"
+                f"the catalog has no compute endpoint for interface {self._adapter.interface}, region "
+                f"{self._adapter.region_name or '(any)'}; check [nova] or [nova_client]"
             ) from error
         except exceptions.Forbidden as error:
             raise MigrateError(

@@ -1,7 +1,6 @@
 """The rules for Watcher: move its settings from Prometheus to Aetos. Pure.
 
-By release (python-watcher 14.0.0, 15.0.0, 16.0.2 and 17.0.0): 14 does not have the datasource ``aetos``; the
-default of ``datasources`` has prometheus in 14 and 15, aetos in 16 and 17. A list with both is an error.
+A list with both prometheus and aetos is an error in every release. ``watcher_releases`` has the differences.
 """
 
 from __future__ import annotations
@@ -15,27 +14,22 @@ from chrysaetos.migrate.conffile import replace_items, replace_value
 from chrysaetos.migrate.errors import MigrateError
 from chrysaetos.migrate.layers import Editor, Layers, Setting, Variable, split_list
 from chrysaetos.migrate.plans import Expected, Plan, complete_plan, copied_value, overridden
+from chrysaetos.migrate.watcher_releases import REMOVED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from chrysaetos.migrate.conffile import ConfFile
+    from chrysaetos.migrate.watcher_releases import Release
 
-__all__ = ["FIRST_RELEASE", "LABELS", "labels", "make_plan", "strategy_groups"]
-
-FIRST_RELEASE = 15
-"""The first release of Watcher with the datasource aetos."""
+__all__ = ["LABELS", "labels", "make_plan", "strategy_groups"]
 
 LABELS = {"fqdn_label": "fqdn", "instance_uuid_label": "resource"}
 """The settings of both datasources, with their defaults."""
 
-_DEFAULTS = {
-    14: ("gnocchi", "monasca", "grafana", "prometheus"),
-    15: ("gnocchi", "monasca", "grafana", "prometheus"),
-}
-"""The default of ``datasources`` by release; from 16 on, it has aetos instead of prometheus."""
+_RENAMED = {"endpoint_type": "interface"}
+"""Options of other sections for what ``[aetos_client]`` calls by another name."""
 
-_DATASOURCES = frozenset({"gnocchi", "monasca", "grafana", "prometheus", "aetos"})
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _GLOBAL = "watcher_datasources"
 _STRATEGY = r"watcher_strategies\..+"
@@ -53,13 +47,13 @@ def strategy_groups(layers: Layers) -> list[str]:
 
 
 def make_plan(
-    layers: Layers, *, release: int | None, interface: str | None = None, region: str | None = None
+    layers: Layers, *, release: Release, interface: str | None = None, region: str | None = None
 ) -> Plan:
     """Plan the move.
 
     Args:
         layers: the current configuration. If it is already moved, the plan has no changes.
-        release: the release of Watcher, None if unknown.
+        release: the release of Watcher.
         interface: ``interface`` to set in ``[aetos_client]``; None to keep the current one.
         region: ``region_name`` to set in ``[aetos_client]``; None to keep the current one.
 
@@ -72,7 +66,7 @@ def make_plan(
 @dataclass(slots=True)
 class _Move:
     layers: Layers
-    release: int | None
+    release: Release
     steps: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
@@ -82,7 +76,7 @@ class _Move:
         if any(used):
             self._copy_labels(editor)
             self._set_endpoint(editor, wanted)
-            self._check_dashes()
+            self._check_options()
             self.steps += [
                 f"{location} [prometheus_client] is commented out"
                 for location in editor.comment_out("prometheus_client")
@@ -105,7 +99,7 @@ class _Move:
             self.findings.append(overridden(overriding, ",".join(_moved(names))))
         if setting is None:
             return "prometheus" in names or "aetos" in names
-        listed = self._names(group, setting)
+        listed = names if setting == overriding else self._names(group, setting)
         if "prometheus" in listed:
             new = _moved(listed)
             if len(new) == len(listed):
@@ -120,7 +114,8 @@ class _Move:
     def _set_default(self, editor: Editor) -> bool:
         """Set the missing ``datasources`` if its default has prometheus; return whether aetos is used."""
         existing = self.layers.files_with("prometheus_client")
-        if self.release is None:
+        default = self.release.default
+        if default is None:
             if existing:
                 self.findings.append(
                     failed(
@@ -130,10 +125,11 @@ class _Move:
                     )
                 )
             return False
-        default = _DEFAULTS.get(max(self.release, min(_DEFAULTS)))
-        if default is None:
+        if "prometheus" not in default:
             return True
-        new = _moved(default)
+        # An upgrade must not end with a list that Watcher refuses. What a cloud uses has a section.
+        kept = [name for name in default if name not in REMOVED or self.layers.files_with(f"{name}_client")]
+        new = _moved(kept)
         files = self.layers.files_with(_GLOBAL) or existing or list(self.layers.files)
         chosen = editor.add(_GLOBAL, "datasources", ",".join(new), file=files[-1])
         self.steps.append(
@@ -151,16 +147,32 @@ class _Move:
                     "value, or indented below it, is part of the value, including comments, and a reference "
                     "($name) cannot be moved; use a plain list, such as prometheus,gnocchi"
                 )
-        unknown = [name for name in names if name not in _DATASOURCES]
+        self._check_names(f"{setting.location}: [{group}] datasources has", names)
+        return names
+
+    def _check_names(self, found: str, names: list[str]) -> None:
+        """Find names that this release, or a later one, does not accept."""
+        unknown = [name for name in names if name not in self.release.datasources]
         if unknown:
+            lower = [name.lower() for name in unknown if name.lower() in self.release.datasources]
+            self.findings.append(
+                failed(
+                    "datasources",
+                    f"{found} {', '.join(unknown)}, which {self.release.name} does not accept",
+                    f"write {', '.join(lower)}"
+                    if lower
+                    else f"remove it; {self.release.name} has {', '.join(self.release.datasources)}",
+                )
+            )
+        temporary = [name for name in names if name in REMOVED and name not in unknown]
+        if temporary:
             self.findings.append(
                 warning(
                     "datasources",
-                    f"{setting.location}: [{group}] datasources has the unknown names {', '.join(unknown)}",
-                    f"remove them; Watcher has {', '.join(sorted(_DATASOURCES))}",
+                    f"{found} {', '.join(temporary)}, which later releases do not accept",
+                    "remove it before Watcher is upgraded",
                 )
             )
-        return names
 
     def _copy_labels(self, editor: Editor) -> None:
         """Copy the labels."""
@@ -207,20 +219,24 @@ class _Move:
         files = self.layers.files_with("prometheus_client") or self.layers.files_with(_GLOBAL)
         return (files or list(self.layers.files))[-1]
 
-    def _check_dashes(self) -> None:
-        """Find settings that Watcher ignores because of a dash in their name."""
+    def _check_options(self) -> None:
+        """Find settings that Watcher ignores, because there is no such option."""
         for file in dict.fromkeys(self.layers.files):
             for option in file.options:
-                intended = option.key.replace("-", "_")
-                if option.key != intended and intended in {*LABELS, "datasources"}:
-                    self.findings.append(
-                        warning(
-                            "ignored",
-                            f"{file.name}:{option.first + 1}: [{option.section}] {option.key} has no "
-                            "effect because of its dash",
-                            f"rename it to {intended}, or remove it",
-                        )
+                section, key = option.section, option.key
+                if section not in self.release.options or self.release.exists(section, key):
+                    continue
+                intended = _RENAMED.get(key, key.replace("-", "_"))
+                self.findings.append(
+                    warning(
+                        "ignored",
+                        f"{file.name}:{option.first + 1}: [{section}] {key} has no effect: "
+                        f"{self.release.name} has no such option",
+                        f"write {intended} = {option.value.removesuffix('URL')}, or remove it"
+                        if self.release.exists(section, intended)
+                        else f"remove it; the options are {', '.join(sorted(self.release.options[section]))}",
                     )
+                )
 
     def _check_variables(self) -> None:
         """Find variables of the old section, which have no effect any more."""

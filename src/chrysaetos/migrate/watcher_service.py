@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chrysaetos.findings import Finding, Status, failed, ok, warning
+from chrysaetos.findings import Finding, Status, failed, ok, warning, worst
 from chrysaetos.migrate.audits import run_audit
-from chrysaetos.migrate.clouds import open_session, read_conf
+from chrysaetos.migrate.clouds import nova_adapter, open_session, read_conf
+from chrysaetos.migrate.installed_watcher import installed_release
 from chrysaetos.migrate.metric_map import check_metric_map, metric_names, read_metric_map
 from chrysaetos.migrate.nova import Nova
 from chrysaetos.migrate.probes import check_gateway, check_hosts, check_metrics, check_servers
-from chrysaetos.migrate.watcher import FIRST_RELEASE, labels, make_plan
+from chrysaetos.migrate.watcher import labels, make_plan
+from chrysaetos.migrate.watcher_releases import FIRST_RELEASE, Release, release_of
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -91,15 +92,19 @@ class WatcherService:
         if arguments.offline:
             yield Finding("cloud", Status.SKIPPED, "offline: no request to Keystone and the gateway")
             return
-        yield from _with_cloud(loaded, plan.after, _check_labels)
+        yield from _with_cloud(loaded, plan.after, _release(arguments), _check_labels)
 
     def verify(self, loaded: Loaded, arguments: Namespace) -> Iterator[Finding]:
         """Query metrics of the existing hosts and servers, and run an audit on request."""
-        if self.plan(loaded.layers, arguments).contents:
+        plan = self.plan(loaded.layers, arguments)
+        if plan.contents:
             yield failed("configuration", "not moved yet", "chrysaetos migrate watcher apply")
             return
-        yield ok("configuration", "Watcher uses aetos")
-        yield from _with_cloud(loaded, loaded.layers, _query_metrics)
+        problems = [finding for finding in plan.findings if finding.status is not Status.OK]
+        yield from problems or [ok("configuration", "Watcher uses aetos")]
+        if worst(problems) is Status.FAILED:
+            return
+        yield from _with_cloud(loaded, loaded.layers, _release(arguments), _query_metrics)
         if arguments.audit:
             session = open_session(read_conf(self.name, loaded.ordered()), _CREDENTIALS)
             region = _value(loaded.layers, "watcher_client", "region_name")
@@ -113,30 +118,26 @@ class WatcherService:
 
     def _check_release(self, arguments: Namespace) -> Finding:
         release = _release(arguments)
-        if release is None:
+        if release.number is None:
             return warning(
                 "release",
                 "python-watcher is not installed in this environment, so its release is unknown",
                 f"run this in Watcher's environment, or pass --release ({FIRST_RELEASE} or later)",
             )
-        if release < FIRST_RELEASE:
+        if release.number < FIRST_RELEASE:
             return failed(
                 "release",
-                f"Watcher {release} does not have the datasource aetos",
+                f"{release.name} does not have the datasource aetos",
                 f"first upgrade Watcher to {FIRST_RELEASE} (2025.2) or later",
             )
-        return ok("release", f"Watcher {release} has the datasource aetos")
+        return ok("release", f"{release.name} has the datasource aetos")
 
 
-def _release(arguments: Namespace) -> int | None:
-    """Return the release of the arguments, else that of the installed python-watcher, None if unknown."""
+def _release(arguments: Namespace) -> Release:
+    """Return the release of the arguments, else that of the installed python-watcher."""
     if arguments.release is not None:
-        return int(arguments.release)
-    try:
-        major = metadata.version("python-watcher").partition(".")[0]
-    except metadata.PackageNotFoundError:
-        return None
-    return int(major) if major.isdigit() else None
+        return release_of(arguments.release)
+    return installed_release() or release_of(None)
 
 
 def _value(layers: Layers, group: str, key: str) -> str | None:
@@ -145,24 +146,27 @@ def _value(layers: Layers, group: str, key: str) -> str | None:
 
 
 def _with_cloud(
-    loaded: Loaded, layers: Layers, checks: Callable[[MetricsClient, Nova, Layers], Iterable[Finding]]
+    loaded: Loaded,
+    layers: Layers,
+    release: Release,
+    checks: Callable[[MetricsClient, Nova, Layers], Iterable[Finding]],
 ) -> Iterator[Finding]:
     """Authenticate, find the gateway, and run checks; stop at the first failure."""
+
+    def conf() -> Any:
+        return read_conf("watcher", loaded.ordered())
+
+    def checks_with_nova(client: MetricsClient, session: Session) -> Iterable[Finding]:
+        adapter = nova_adapter(conf(), session, reads_nova_section=release.reads_nova_section)
+        return checks(client, Nova(adapter), layers)
+
     return check_gateway(
-        lambda: read_conf("watcher", loaded.ordered()),
+        conf,
         _CREDENTIALS,
         _value(layers, "aetos_client", "interface") or "public",
         _value(layers, "aetos_client", "region_name"),
-        lambda client, session: checks(client, _nova(session, layers), layers),
+        checks_with_nova,
     )
-
-
-def _nova(session: Session, layers: Layers) -> Nova:
-    """Return Nova's API as Watcher configures it: by [nova] from 17 on, by [nova_client] before."""
-    interfaces = _value(layers, "nova", "valid_interfaces")
-    interface = interfaces.partition(",")[0].strip() if interfaces else None
-    region = _value(layers, "nova", "region_name") or _value(layers, "nova_client", "region_name")
-    return Nova(session, interface or _value(layers, "nova_client", "endpoint_type") or "public", region)
 
 
 def _check_labels(client: MetricsClient, nova: Nova, layers: Layers) -> Iterator[Finding]:
