@@ -21,9 +21,10 @@ SOAK_MINUTES ?= 30
 # The releases that make test runs; make test-deep runs all that are in requirements/.
 CLOUDKITTY := 25
 WATCHER := 17 15
+AODH := 23
 ALL_CLOUDKITTY := $(patsubst requirements/cloudkitty-%.txt,%,$(wildcard requirements/cloudkitty-*.txt))
 ALL_WATCHER := $(patsubst requirements/watcher-%.txt,%,$(wildcard requirements/watcher-*.txt))
-RELEASES = $(CLOUDKITTY:%=cloudkitty-%) $(WATCHER:%=watcher-%)
+RELEASES = $(CLOUDKITTY:%=cloudkitty-%) $(WATCHER:%=watcher-%) $(AODH:%=aodh-%)
 export CHRYSAETOS_CLOUDKITTY := $(CLOUDKITTY)
 export CHRYSAETOS_WATCHER := $(WATCHER)
 SERVERS := prometheus:prometheus promtool:prometheus memcached:memcached victoria-metrics:victoria-metrics \
@@ -32,7 +33,7 @@ SERVERS := prometheus:prometheus promtool:prometheus memcached:memcached victori
 PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http/server property))
 
 # The tests that take seconds, without those that start servers, run promtool, mutate or fuzz.
-UNIT := $(filter-out tests/test_docs.py tests/test_server_mutations.py $(addprefix tests/,cloudkitty demo e2e fakes federation packages property support watcher), \
+UNIT := $(filter-out tests/test_docs.py tests/test_server_mutations.py $(addprefix tests/,aodh cloudkitty demo e2e fakes federation packages property support watcher), \
     $(patsubst %/,%,$(wildcard tests/*/)) $(wildcard tests/test_*.py))
 # A set of servers for each worker; the tests of a file share it.
 PYTEST = $(BIN)/pytest --numprocesses auto --dist loadfile
@@ -42,7 +43,7 @@ SIDE_BY_SIDE := --jobs $(shell nproc) --output-sync
 MADE_BY := $(shell $(PYTHON) -c 'import re, sys; \
     print("made-by", *re.findall(r"\w+", sys.base_prefix), *sys.version_info[:3], sep="-")')
 
-.PHONY: demo test test-deep check lint docs bench bench-fairness soak bench-cloudkitty bench-watcher web web-check samples dist deb deb-check lock clean cloudkitty watcher pythons
+.PHONY: demo test test-deep check lint docs bench bench-fairness soak bench-cloudkitty bench-watcher web web-check samples dist deb deb-check lock clean cloudkitty watcher aodh pythons
 
 demo: $(VENV)/demo
 	@tools/need.sh prometheus:prometheus promtool:prometheus curl:curl
@@ -60,7 +61,7 @@ test: $(VENV)/dev $(RELEASES:%=.venvs/%/made)
 
 test-deep: export CHRYSAETOS_CLOUDKITTY := $(ALL_CLOUDKITTY)
 test-deep: export CHRYSAETOS_WATCHER := $(ALL_WATCHER)
-test-deep: $(VENV)/dev $(ALL_CLOUDKITTY:%=test-cloudkitty-%) $(ALL_WATCHER:%=test-watcher-%)
+test-deep: $(VENV)/dev $(ALL_CLOUDKITTY:%=test-cloudkitty-%) $(ALL_WATCHER:%=test-watcher-%) $(AODH:%=test-aodh-%)
 	@tools/need.sh $(SERVERS)
 	tools/engines.py build prometheus3 prometheus3_parser victoriametrics thanos
 	CHRYSAETOS_E2E_QUERIES=5000 CHRYSAETOS_REALWORLD=2500 CHRYSAETOS_PARSER_TEXTS=1000000 \
@@ -131,6 +132,17 @@ test-watcher-%: .venvs/watcher-%/made
 	$(@D)/bin/python -c 'import watcher'
 	@touch $@
 
+# And for Aodh. The end-to-end tests run its services from there.
+aodh: $(AODH:%=test-aodh-%)
+
+test-aodh-%: .venvs/aodh-%/made
+	.venvs/aodh-$*/bin/python -m pytest --quiet tests/aodh
+
+.venvs/aodh-%/made: .venvs/aodh-%/$(MADE_BY) requirements/aodh-%.txt pyproject.toml
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement requirements/aodh-$*.txt \
+	    --editable '.[aodh]'
+	@touch $@
+
 bench: $(VENV)/dev
 	@tools/need.sh prometheus:prometheus promtool:prometheus haproxy:haproxy wrk:wrk
 	$(BIN)/python -m bench.gateway
@@ -193,6 +205,11 @@ lock-watcher-%:
 	.venvs/watcher-$*/bin/pip install --quiet 'python-watcher==$*.0.0' 'SQLAlchemy<2.1' oslotest testscenarios werkzeug \
 	    pytest pytest-asyncio pytest-timeout
 	{ echo "# Written by make $@."; .venvs/watcher-$*/bin/pip freeze; } > requirements/watcher-$*.txt
+
+lock-aodh-%:
+	$(PYTHON) -m venv --clear .venvs/aodh-$*
+	.venvs/aodh-$*/bin/pip install --quiet 'aodh==$*.0.*' oslotest pytest pytest-asyncio pytest-timeout waitress
+	{ echo "# Written by make $@."; .venvs/aodh-$*/bin/pip freeze; } > requirements/aodh-$*.txt
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["CLOUDKITTY", "WATCHER"]
+__all__ = ["AODH", "CLOUDKITTY", "WATCHER"]
 
 
 def _releases(variable: str, default: str) -> tuple[int, ...]:
@@ -13,3 +13,4 @@ def _releases(variable: str, default: str) -> tuple[int, ...]:
 
 CLOUDKITTY = _releases("CHRYSAETOS_CLOUDKITTY", "25")
 WATCHER = _releases("CHRYSAETOS_WATCHER", "17 15")
+AODH = _releases("CHRYSAETOS_AODH", "23")

@@ -1,0 +1,1 @@
+"""Prometheus alarms of Aodh, evaluated through the gateway."""
