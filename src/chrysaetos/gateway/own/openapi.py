@@ -196,6 +196,7 @@ def _header_parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
         {
             "name": "X-Chrysaetos-Project",
             "in": "header",
+            "required": False,
             "description": "The id of a project that you may see: the request is restricted to it.",
             "schema": {"type": "string"},
         }
