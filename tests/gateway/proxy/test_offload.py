@@ -186,7 +186,7 @@ def test_the_process_ends_with_a_gateway_that_is_killed():
 
 async def test_a_process_that_cannot_be_killed_does_not_hold_up_the_next(monkeypatch):
     monkeypatch.setattr(offloads, "_KILL_SECONDS", 0.1)
-    async with offloading(seconds=0.5) as offload:
+    async with offloading(seconds=3) as offload:
         pid = await offload.run("A", os.getpid)
         process = offload._process
         assert process is not None
@@ -235,7 +235,7 @@ async def test_a_process_that_was_killed_between_two_jobs_is_replaced_before_the
 
 
 async def test_a_process_that_is_suspended_is_replaced():
-    async with offloading(seconds=0.5) as offload:
+    async with offloading(seconds=3) as offload:
         pid = await offload.run("A", os.getpid)
         os.kill(pid, signal.SIGSTOP)
         jobs = [offload.run(project, scope_query, "up", Scope.of("project", project)) for project in "ABC"]
