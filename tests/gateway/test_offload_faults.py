@@ -64,7 +64,8 @@ async def test_requests_while_the_process_is_killed_and_suspended():
             statuses += await asyncio.gather(*(ask(number) for number in range(start, start + 12)))
         done = True
         await disturbing
-        assert set(statuses) == {200, 503}
+        assert set(statuses) <= {200, 503}
+        assert 503 in statuses
         while await ask(1000) != 200:  # the last fault may be one that is not over
             pass
         assert (limits.in_use, limits.sending, limits.waiting, upstream.in_use) == (0, 0, 0, 0)
