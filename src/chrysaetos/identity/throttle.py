@@ -167,30 +167,28 @@ class Attempts:
         except TooManyRequests:
             self._failures.refund(payer)
             raise
-        return Attempt(self, pair, payer)
-
-    def refund(self, attempt: Attempt) -> None:
-        """Refund an attempt that did not fail."""
-        self._throttle.forgive(attempt.pair)
-        self._failures.refund(attempt.payer)
+        return Attempt(self._throttle, self._failures, pair, payer)
 
 
 class Attempt(NamedTuple):
     """An attempt to log in.
 
     Attributes:
-        attempts: what counts it.
+        throttle: counts the failures of the pair.
+        failures: counts the failures of the payer.
         pair: the digest of subject and address.
         payer: the address.
     """
 
-    attempts: Attempts
+    throttle: Throttle
+    failures: Budget
     pair: bytes
     payer: bytes
 
     def refund(self) -> None:
         """Refund it, because it did not fail."""
-        self.attempts.refund(self)
+        self.throttle.forgive(self.pair)
+        self.failures.refund(self.payer)
 
 
 def network(client: str) -> bytes:
