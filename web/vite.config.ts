@@ -14,6 +14,8 @@ export default defineConfig({
   },
   build: {
     target: "es2022",
+    // The first versions with light-dark().
+    cssTarget: ["chrome123", "firefox120", "safari17.5"],
     outDir: output,
     emptyOutDir: true,
     assetsDir: "",

@@ -10,8 +10,9 @@ import type { Labels } from "../lib/labels";
 import { exploreLink } from "../lib/state";
 import { formatDuration, formatRelative } from "../lib/time";
 import { texts } from "../texts";
-import { Failure, useLoad } from "../ui/load";
-import { Choice, Empty, Foreign, Icon, Notice, SearchBox, Skeleton } from "../ui/widgets";
+import { ListPage } from "../ui/list-page";
+import { useLoad } from "../ui/load";
+import { Choice, Empty, Foreign, Notice } from "../ui/widgets";
 
 const text = texts.alerts;
 
@@ -116,53 +117,46 @@ function matches(rule: Rule, group: RuleGroup, filter: Filter, search: string): 
 export function Alerts() {
   const [filter, setFilter] = useState<Filter>("all");
   const [search, setSearch] = useState("");
-  const { data, error, reload } = useLoad((signal) => rules({ signal }), []);
-  const all = (data ?? []).flatMap((group) => group.rules);
+  const loaded = useLoad((signal) => rules({ signal }), []);
+  const all = (loaded.data ?? []).flatMap((group) => group.rules);
   const count = (state: Filter) => all.filter((rule) => stateOf(rule) === state).length;
-  const groups = (data ?? [])
+  const groups = (loaded.data ?? [])
     .map((group) => ({ ...group, rules: group.rules.filter((rule) => matches(rule, group, filter, search)) }))
     .filter((group) => group.rules.length > 0);
   return (
-    <>
-      <div class="page-head">
-        <h1>{text.title}</h1>
-        <span class="muted">{data === null ? "" : text.counts(count("firing"), count("pending"), all.length)}</span>
-        <button type="button" class="button square" aria-label={texts.explore.refresh} title={texts.explore.refresh} onClick={reload}>
-          <Icon name="refresh" />
-        </button>
-      </div>
-      {error !== null ? (
-        <Failure error={error} onRetry={reload} />
-      ) : data === null ? (
-        <div class="card">
-          <Skeleton rows={6} />
-        </div>
-      ) : all.length === 0 ? (
-        <div class="card">
+    <ListPage
+      title={text.title}
+      loaded={loaded}
+      count={() => text.counts(count("firing"), count("pending"), all.length)}
+      empty={() =>
+        all.length > 0 ? null : (
           <Empty title={text.none}>
             <p>{text.noneHint}</p>
           </Empty>
-        </div>
-      ) : (
-        <>
-          <div class="filters">
-            <Choice
-              label={text.filter}
-              hideLabel
-              value={filter}
-              options={[
-                { value: "all", text: texts.all },
-                { value: "firing", text: text.firing },
-                { value: "pending", text: text.pending },
-                { value: "inactive", text: text.inactive },
-                { value: "recording", text: text.recording },
-              ]}
-              onChange={setFilter}
-            />
-            <SearchBox label={text.search} value={search} onInput={setSearch} />
-          </div>
-          {groups.length === 0 ? <p class="hint">{text.noMatch}</p> : null}
-          {groups.map((group) => (
+        )
+      }
+      search={{ label: text.search, value: search, onInput: setSearch }}
+      filters={
+        <Choice
+          label={text.filter}
+          hideLabel
+          value={filter}
+          options={[
+            { value: "all", text: texts.all },
+            { value: "firing", text: text.firing },
+            { value: "pending", text: text.pending },
+            { value: "inactive", text: text.inactive },
+            { value: "recording", text: text.recording },
+          ]}
+          onChange={setFilter}
+        />
+      }
+    >
+      {() =>
+        groups.length === 0 ? (
+          <p class="hint">{text.noMatch}</p>
+        ) : (
+          groups.map((group) => (
             <section class="card rule-group" key={`${group.file} ${group.name}`}>
               <header>
                 <h2>
@@ -174,9 +168,9 @@ export function Alerts() {
                 <RuleRow key={index} rule={rule} />
               ))}
             </section>
-          ))}
-        </>
-      )}
-    </>
+          ))
+        )
+      }
+    </ListPage>
   );
 }

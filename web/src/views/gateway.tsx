@@ -7,8 +7,9 @@ import { Chart } from "../graph/chart";
 import { useStore } from "../lib/store";
 import { useSeesAll } from "../scope";
 import { texts } from "../texts";
+import { Refresh } from "../ui/list-page";
 import { Failure, useLoad } from "../ui/load";
-import { Empty, Foreign, Icon, Skeleton } from "../ui/widgets";
+import { Empty, Foreign, Skeleton } from "../ui/widgets";
 
 const text = texts.gateway;
 
@@ -75,9 +76,7 @@ export function Gateway() {
       <div class="page-head">
         <h1>{text.title}</h1>
         <span class="muted" />
-        <button type="button" class="button square" aria-label={texts.explore.refresh} title={texts.explore.refresh} onClick={reload}>
-          <Icon name="refresh" />
-        </button>
+        <Refresh onClick={reload} />
       </div>
       <section class="card" aria-label={text.health}>
         {error !== null ? (

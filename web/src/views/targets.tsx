@@ -7,8 +7,9 @@ import { now } from "../api/session";
 import { formatNumber } from "../lib/format";
 import { formatRelative } from "../lib/time";
 import { texts } from "../texts";
-import { Failure, useLoad } from "../ui/load";
-import { Empty, Foreign, Icon, SearchBox, Skeleton } from "../ui/widgets";
+import { ListPage } from "../ui/list-page";
+import { useLoad } from "../ui/load";
+import { Empty, Foreign } from "../ui/widgets";
 import { Pairs } from "./alerts";
 
 const text = texts.targets;
@@ -22,84 +23,72 @@ function Health({ target }: { target: Target }) {
 
 export function Targets() {
   const [search, setSearch] = useState("");
-  const { data, error, reload } = useLoad((signal) => targets({ signal }), []);
-  const all = data ?? [];
+  const loaded = useLoad((signal) => targets({ signal }), []);
+  const all = loaded.data ?? [];
   const found = all.filter((target) => `${target.scrapePool} ${JSON.stringify(target.labels)} ${target.health}`.toLowerCase().includes(search.toLowerCase()));
   return (
-    <>
-      <div class="page-head">
-        <h1>{text.title}</h1>
-        <span class="muted">{all.length === 0 ? "" : text.counts(all.filter((target) => target.health === "up").length, all.length)}</span>
-        <button type="button" class="button square" aria-label={texts.explore.refresh} title={texts.explore.refresh} onClick={reload}>
-          <Icon name="refresh" />
-        </button>
-      </div>
-      {error !== null ? (
-        <Failure error={error} onRetry={reload} />
-      ) : data === null ? (
-        <div class="card">
-          <Skeleton rows={6} />
-        </div>
-      ) : all.length === 0 ? (
-        <div class="card">
+    <ListPage
+      title={text.title}
+      loaded={loaded}
+      count={() => text.counts(all.filter((target) => target.health === "up").length, all.length)}
+      empty={() =>
+        all.length > 0 ? null : (
           <Empty title={text.none}>
             <p>{text.noneHint}</p>
           </Empty>
-        </div>
-      ) : (
-        <>
-          <div class="filters">
-            <SearchBox label={text.search} value={search} onInput={setSearch} />
-          </div>
-          {found.length === 0 ? (
-            <p class="hint">{text.noMatch}</p>
-          ) : (
-            <div class="card table-card">
-              <table class="data list">
-                <thead>
-                  <tr>
-                    <th scope="col">{text.pool}</th>
-                    <th scope="col">{text.health}</th>
-                    <th scope="col">{text.labels}</th>
-                    <th scope="col" class="number">
-                      {text.scraped}
+        )
+      }
+      search={{ label: text.search, value: search, onInput: setSearch }}
+    >
+      {() =>
+        found.length === 0 ? (
+          <p class="hint">{text.noMatch}</p>
+        ) : (
+          <div class="card table-card">
+            <table class="data list">
+              <thead>
+                <tr>
+                  <th scope="col">{text.pool}</th>
+                  <th scope="col">{text.health}</th>
+                  <th scope="col">{text.labels}</th>
+                  <th scope="col" class="number">
+                    {text.scraped}
+                  </th>
+                  <th scope="col" class="number">
+                    {text.took}
+                  </th>
+                </tr>
+              </thead>
+              <tbody>
+                {found.slice(0, MAX_SHOWN).map((target, index) => (
+                  <tr key={index}>
+                    <th scope="row">
+                      <Foreign text={target.scrapePool} limit={80} />
                     </th>
-                    <th scope="col" class="number">
-                      {text.took}
-                    </th>
+                    <td data-head={text.health}>
+                      <Health target={target} />
+                    </td>
+                    <td>
+                      <Pairs labels={target.labels} />
+                      {target.lastError ? (
+                        <p class="field-error">
+                          <Foreign text={target.lastError} limit={400} />
+                        </p>
+                      ) : null}
+                    </td>
+                    <td class="number" data-head={text.scraped}>
+                      {Date.parse(target.lastScrape) > 0 ? formatRelative(Date.parse(target.lastScrape) / 1000, now()) : "–"}
+                    </td>
+                    <td class="number" data-head={text.took}>
+                      {formatNumber(target.lastScrapeDuration)}s
+                    </td>
                   </tr>
-                </thead>
-                <tbody>
-                  {found.slice(0, MAX_SHOWN).map((target, index) => (
-                    <tr key={index}>
-                      <th scope="row">
-                        <Foreign text={target.scrapePool} limit={80} />
-                      </th>
-                      <td data-head={text.health}>
-                        <Health target={target} />
-                      </td>
-                      <td>
-                        <Pairs labels={target.labels} />
-                        {target.lastError ? (
-                          <p class="field-error">
-                            <Foreign text={target.lastError} limit={400} />
-                          </p>
-                        ) : null}
-                      </td>
-                      <td class="number" data-head={text.scraped}>
-                        {Date.parse(target.lastScrape) > 0 ? formatRelative(Date.parse(target.lastScrape) / 1000, now()) : "–"}
-                      </td>
-                      <td class="number" data-head={text.took}>
-                        {formatNumber(target.lastScrapeDuration)}s
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
-          )}
-        </>
-      )}
-    </>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        )
+      }
+    </ListPage>
   );
 }
