@@ -17,6 +17,8 @@ MEASURES: dict[str, tuple[float, float]] = {
     "sent": (0, 4e6),
     "read": (1, 2),
     "written": (1, 2),
+    "disk_total": (1, 2),
+    "running": (1, 0),
 }
 
 

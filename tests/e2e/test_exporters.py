@@ -9,8 +9,8 @@ import pytest
 from tests.support.commands import call_main
 
 from chrysaetos.cli.main import main
-from chrysaetos.client.exporters import MEASURES
 from chrysaetos.demo.prometheus import Prometheus
+from chrysaetos.exporters import MEASURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,9 +26,12 @@ GAUGES = {
     f"libvirt_domain_info_virtual_cpus{{{DOMAIN}}}": 2,
     f"libvirt_domain_info_maximum_memory_bytes{{{DOMAIN}}}": 1000,
     f"libvirt_domain_memory_stats_used_percent{{{DOMAIN}}}": 25,
+    f"libvirt_domain_info_state{{{DOMAIN}}}": 1,
     f"ceilometer_vcpus{{{SERVER}}}": 4,
     f"ceilometer_memory{{{SERVER}}}": 2,
     f"ceilometer_memory_usage{{{SERVER}}}": 1,
+    f"ceilometer_disk_root_size{{{SERVER}}}": 2,
+    f"ceilometer_power_state{{{SERVER}}}": 4,
     f'openstack_nova_server_status{{id="{NOVA}",name="vm-n",status="ACTIVE",tenant_id="p"}}': 0,
     f'openstack_nova_server_status{{id="{LIBVIRT}",name="other",status="ACTIVE",tenant_id="p"}}': 0,
 }
@@ -89,8 +92,8 @@ def _rounded(value: Any) -> Any:
 
 
 EXPECTED = {
-    "libvirt": _row("vm-l", LIBVIRT, "apollo", 0.5, 2, 250, 1000, 20, 20, 60, 40),
-    "ceilometer-total": _row("vm-c", CEILOMETER, "", 1.25, 4, 2**20, 2**21, 14, 16, 9, 10),
+    "libvirt": _row("vm-l", LIBVIRT, "apollo", 0.5, 2, 250, 1000, 20, 20, 60, 40, None, 1),
+    "ceilometer-total": _row("vm-c", CEILOMETER, "", 1.25, 4, 2**20, 2**21, 14, 16, 9, 10, 2**31, 0),
     "openstack-exporter": _row("vm-n", NOVA, ""),
 }
 

@@ -164,7 +164,7 @@ export const texts = {
       `The answer has ${formatCount(all)} series; the first ${formatCount(drawn)} are shown. Aggregate (sum by …), narrow the selector, or use topk to see fewer.`,
     tooManyRows: (shown: number, all: number) =>
       `The answer has ${formatCount(all)} rows; the first ${formatCount(shown)} are shown. The downloads have all.`,
-    raised: (step: string) => `The step was raised to ${step}: Prometheus computes at most 11,000 points for a series.`,
+    raised: (step: string) => `The step was raised to ${step}: Prometheus computes at most ${formatCount(11_000)} points for a series.`,
     graphLabel: (series: string, from: string, to: string) => `Graph of ${series} from ${from} to ${to}. The table has the values.`,
     legend: "Series",
     legendName: "Series",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from chrysaetos.cli.cells import printable
 from chrysaetos.cli.credentials import Connections, add_options
+from chrysaetos.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,8 +100,8 @@ def run(name: str, command: type[Command], arguments: Sequence[str]) -> int:
         # Messages of a server are untrusted, like its labels.
         message = "\n".join(map(printable, str(error).splitlines())) or type(error).__name__
         print(f"{Console.NAME} {name}: {message}", file=sys.stderr)
-        # Invalid arguments: an unknown column, an end before the start.
-        return 2 if isinstance(error, ValueError) else 1
+        # Invalid arguments: an unknown column, an end before the start, an invalid file.
+        return 2 if isinstance(error, (ConfigError, ValueError)) else 1
     finally:
         console.client_manager.close()
     return status

@@ -384,6 +384,7 @@ ENDPOINTS = (
     _row("web_logout", "/ui/logout", _POST, "Log-out of the web page", Action.WEB),
     _row("web_projects", "/ui/projects", _GET, "The projects that the user may enter", Action.WEB),
     _row("web_project", "/ui/project", _POST, "Change to another project", Action.WEB),
+    _row("web_exporters", "/ui/exporters", _GET, "The metrics of servers, by exporter", Action.WEB),
     _row("web_credential", "/ui/credential", _POST, "A new application credential", Action.WEB),
     _row("web_websso", "/ui/websso/{name}", _GET, "Log-in through an identity provider", Action.WEB),
     _row("web_websso_token", "/ui/websso", _POST, "The end of such a log-in", Action.WEB),

@@ -2,13 +2,15 @@
 
 import { labelValues, queryInstant, queryRange } from "../api/prometheus";
 import type { Sample } from "../api/results";
-import { ApiError } from "../api/http";
+import { api, ApiError } from "../api/http";
 import { scoped, type Matcher } from "../scope";
-import { addServers, addValues, DETECTION, serversQuery, SOURCES, valueQuery, VALUES, type Server, type Source } from "./mapping";
+import { addMeasure, addServers, measureQuery, MEASURES, probeSelector, type Exporter, type Server } from "./exporters";
 
 export interface Servers {
   servers: Server[];
-  sources: Source[];
+  /** The exporters that have series in the project. */
+  present: Exporter[];
+  known: Exporter[];
 }
 
 const TREND_SECONDS = 3600;
@@ -29,44 +31,38 @@ async function optional(query: string, matcher: Matcher | null, signal: AbortSig
   }
 }
 
-/** Returns the sources that have series in the project. */
-export async function findSources(matcher: Matcher | null, signal: AbortSignal): Promise<Source[]> {
-  const names = new Set(await labelValues("__name__", { match: await scoped(DETECTION, matcher), signal }));
-  return SOURCES.filter((source) => names.has(source.metric));
-}
-
-/** Returns all servers, or one, with their values now. */
+/** Returns all servers, or one, with their measures now. */
 export async function loadServers(id: string | null, matcher: Matcher | null, signal: AbortSignal): Promise<Servers> {
-  const sources = await findSources(matcher, signal);
-  const lists = await Promise.all(sources.map((source) => samples(serversQuery(source, id), matcher, signal)));
+  const known = ((await api("/ui/exporters", { signal })).body as { exporters: Exporter[] }).exporters;
+  const names = new Set(await labelValues("__name__", { match: await scoped(probeSelector(known), matcher), signal }));
+  const present = known.filter(({ probe }) => names.has(probe));
+  const answer = (exporter: Exporter, name: Parameters<typeof measureQuery>[1]) => {
+    const query = measureQuery(exporter, name, id);
+    return query === null ? Promise.resolve([]) : optional(query, matcher, signal);
+  };
+  const lists = await Promise.all(present.map((exporter) => answer(exporter, "servers")));
   const servers = new Map<string, Server>();
-  sources.forEach((source, index) => addServers(servers, source, (lists[index] ?? []).map((sample) => sample.labels)));
+  present.forEach((exporter, index) => addServers(servers, exporter, (lists[index] ?? []).map((sample) => sample.labels)));
   await Promise.all(
-    VALUES.map(async (name) => {
-      const answers = await Promise.all(
-        sources.map((source) => {
-          const query = valueQuery(source, name, id);
-          return query === null ? Promise.resolve([]) : optional(query, matcher, signal);
-        }),
-      );
-      for (const answer of answers) addValues(servers, name, answer);
+    MEASURES.map(async (name) => {
+      for (const samples of await Promise.all(present.map((exporter) => answer(exporter, name)))) addMeasure(servers, name, samples);
     }),
   );
   const sorted = [...servers.values()].sort((a, b) => (a.name || a.id).localeCompare(b.name || b.id, "en", { numeric: true }));
-  return { servers: sorted, sources };
+  return { servers: sorted, present, known };
 }
 
 /** Returns the CPU of each server over the last hour, by id. */
 export async function loadTrends(
-  sources: readonly Source[],
+  exporters: readonly Exporter[],
   matcher: Matcher | null,
   now: number,
   signal: AbortSignal,
 ): Promise<Map<string, number[]>> {
   const end = Math.floor(now / TREND_STEP) * TREND_STEP;
   const trends = new Map<string, number[]>();
-  for (const source of sources) {
-    const query = valueQuery(source, "cpu", null);
+  for (const exporter of exporters) {
+    const query = measureQuery(exporter, "cpu", null);
     if (query === null) continue;
     const { result } = await queryRange(
       { query: await scoped(query, matcher), start: end - TREND_SECONDS, end, step: TREND_STEP },
@@ -74,7 +70,7 @@ export async function loadTrends(
     );
     if (result.kind !== "matrix") continue;
     for (const series of result.series) {
-      const id = series.labels["id"] ?? "";
+      const id = series.labels["server"] ?? "";
       if (!trends.has(id)) trends.set(id, series.values.filter(Number.isFinite));
     }
   }

@@ -10,22 +10,23 @@ import { useStore } from "../lib/store";
 import { route } from "../route";
 import { ScopeSelector, useMatcher, type Matcher } from "../scope";
 import { texts } from "../texts";
+import { ListPage, Refresh } from "../ui/list-page";
 import { Failure, useLoad } from "../ui/load";
-import { Choice, Copy, Empty, Foreign, Icon, SearchBox, Skeleton } from "../ui/widgets";
+import { Choice, Copy, Empty, Foreign, Icon, Skeleton } from "../ui/widgets";
 import { loadServers, loadTrends } from "./load";
-import { plainId, SOURCES, valueQuery, type Server, type Source, type ValueName } from "./mapping";
+import { measureQuery, plainId, type Exporter, type Measure, type Server } from "./exporters";
 
 const text = texts.servers;
 const MAX_SHOWN = 500;
 
-function Nothing() {
+function Nothing({ known }: { known: readonly Exporter[] }) {
   return (
     <Empty title={text.none}>
       <p>{text.noneHint}</p>
       <ul class="sources">
-        {SOURCES.map((source) => (
-          <li key={source.name}>
-            {source.name}: <code>{source.metric}</code>
+        {known.map((exporter) => (
+          <li key={exporter.name}>
+            <Foreign text={exporter.name} limit={60} />: <code>{exporter.probe}</code>
           </li>
         ))}
       </ul>
@@ -35,7 +36,7 @@ function Nothing() {
 }
 
 function Status({ server }: { server: Server }) {
-  const { running } = server.values;
+  const { running } = server.measures;
   if (server.status) {
     const kind = server.status === "ACTIVE" ? "ok" : server.status === "ERROR" ? "bad" : "";
     return (
@@ -100,7 +101,7 @@ function Trend({ trends, server }: { trends: Map<string, number[]> | null; serve
 
 function ServerTable({ servers, trends }: { servers: readonly Server[]; trends: Map<string, number[]> | null }) {
   const rate = (value: number | undefined) => (value === undefined ? "–" : formatValue(value, "bytes_per_second"));
-  const disks = servers.some(({ values }) => values.disk_size !== undefined || values.disk_read !== undefined || values.disk_write !== undefined);
+  const disks = servers.some(({ measures }) => measures.disk_total !== undefined);
   return (
     <div class="card table-card">
       <table class="data list">
@@ -124,7 +125,7 @@ function ServerTable({ servers, trends }: { servers: readonly Server[]; trends: 
         </thead>
         <tbody>
           {servers.map((server) => {
-            const { values } = server;
+            const { measures } = server;
             return (
               <tr key={server.id} class="server-row">
                 <th scope="row">
@@ -136,24 +137,24 @@ function ServerTable({ servers, trends }: { servers: readonly Server[]; trends: 
                   <Status server={server} />
                 </td>
                 <td data-head={text.cpu}>
-                  <Meter value={values.cpu} size={values.vcpus} unit="cores" percent />
+                  <Meter value={measures.cpu} size={measures.vcpus} unit="cores" percent />
                 </td>
                 <td data-head={`${text.cpu} 1h`}>
                   <Trend trends={trends} server={server} />
                 </td>
                 <td data-head={text.memory}>
-                  <Meter value={values.memory} size={values.memory_size} unit="bytes" />
+                  <Meter value={measures.memory} size={measures.memory_total} unit="bytes" />
                 </td>
                 {disks ? (
                   <td data-head={text.disk}>
-                    {values.disk_size === undefined ? <span class="muted">–</span> : formatValue(values.disk_size, "bytes")}
+                    {measures.disk_total === undefined ? <span class="muted">–</span> : formatValue(measures.disk_total, "bytes")}
                   </td>
                 ) : null}
                 <td class="number" data-head={`${text.network}: ${text.received}`}>
-                  {rate(values.net_in)}
+                  {rate(measures.received)}
                 </td>
                 <td class="number" data-head={`${text.network}: ${text.sent}`}>
-                  {rate(values.net_out)}
+                  {rate(measures.sent)}
                 </td>
               </tr>
             );
@@ -166,9 +167,10 @@ function ServerTable({ servers, trends }: { servers: readonly Server[]; trends: 
 
 function List({ matcher }: { matcher: Matcher | null }) {
   const [search, setSearch] = useState("");
-  const { data, error, reload } = useLoad((signal) => loadServers(null, matcher, signal), [matcher?.label, matcher?.value]);
+  const loaded = useLoad((signal) => loadServers(null, matcher, signal), [matcher?.label, matcher?.value]);
+  const { data } = loaded;
   const trends = useLoad(
-    (signal) => (data === null ? Promise.resolve(null) : loadTrends(data.sources, matcher, now(), signal)),
+    (signal) => (data === null ? Promise.resolve(null) : loadTrends(data.present, matcher, now(), signal)),
     [data],
   );
   const found = useMemo(
@@ -179,56 +181,38 @@ function List({ matcher }: { matcher: Matcher | null }) {
     [data, search],
   );
   return (
-    <>
-      <div class="page-head">
-        <h1>{text.title}</h1>
-        {data !== null && data.sources.length > 0 ? (
-          <span class="muted">
-            {text.count(data.servers.length)} {text.from(data.sources.map((source) => source.name).join(", "))}
-          </span>
-        ) : (
-          <span class="muted" />
-        )}
-        <ScopeSelector />
-        <button type="button" class="button square" aria-label={texts.explore.refresh} title={texts.explore.refresh} onClick={reload}>
-          <Icon name="refresh" />
-        </button>
-      </div>
-      {error !== null ? (
-        <Failure error={error} onRetry={reload} />
-      ) : data === null ? (
-        <div class="card">
-          <Skeleton rows={6} />
-        </div>
-      ) : data.servers.length === 0 ? (
-        <div class="card">
-          <Nothing />
-        </div>
-      ) : (
+    <ListPage
+      title={text.title}
+      loaded={loaded}
+      count={({ servers, present }) => (
         <>
-          {data.servers.length > 5 ? (
-            <div class="filters">
-              <SearchBox label={text.search} value={search} onInput={setSearch} />
-            </div>
-          ) : null}
-          {found.length > MAX_SHOWN ? <p class="hint">{text.tooMany(MAX_SHOWN, found.length)}</p> : null}
-          {found.length === 0 ? (
-            <p class="hint">{text.noMatch}</p>
-          ) : (
-            <ServerTable servers={found.slice(0, MAX_SHOWN)} trends={trends.data} />
-          )}
+          {text.count(servers.length)} <Foreign text={text.from(present.map(({ name }) => name).join(", "))} limit={200} />
         </>
       )}
-    </>
+      empty={({ servers, known }) => (servers.length === 0 ? <Nothing known={known} /> : null)}
+      search={(data?.servers.length ?? 0) > 5 ? { label: text.search, value: search, onInput: setSearch } : null}
+      controls={<ScopeSelector />}
+    >
+      {() =>
+        found.length === 0 ? (
+          <p class="hint">{text.noMatch}</p>
+        ) : (
+          <>
+            {found.length > MAX_SHOWN ? <p class="hint">{text.tooMany(MAX_SHOWN, found.length)}</p> : null}
+            <ServerTable servers={found.slice(0, MAX_SHOWN)} trends={trends.data} />
+          </>
+        )
+      }
+    </ListPage>
   );
 }
 
 type Range = "3600" | "21600" | "86400" | "604800";
 
-/** Returns the queries of a value from the first source that has it. */
-function queriesOf(sources: readonly Source[], id: string, values: readonly { name: ValueName; label: string }[]): ChartQuery[] {
-  return values.flatMap(({ name, label }) => {
-    const query = sources.map((source) => valueQuery(source, name, id)).find((one) => one !== null);
+/** Returns the queries of measures, each from the first exporter that has it. */
+function queriesOf(exporters: readonly Exporter[], id: string, wanted: readonly { name: Measure; label: string }[]): ChartQuery[] {
+  return wanted.flatMap(({ name, label }) => {
+    const query = exporters.map((exporter) => measureQuery(exporter, name, id)).find((one) => one !== null);
     return query === undefined ? [] : [{ name: label, query }];
   });
 }
@@ -257,18 +241,18 @@ function Detail({ id, matcher }: { id: string; matcher: Matcher | null }) {
       </div>
     );
   }
-  const { values } = server;
+  const { measures } = server;
   const facts: { name: string; value: string }[] = [
-    { name: text.vcpus, value: values.vcpus === undefined ? "" : formatValue(values.vcpus, "number") },
-    { name: text.memory, value: values.memory_size === undefined ? "" : formatValue(values.memory_size, "bytes") },
-    { name: text.disk, value: values.disk_size === undefined ? "" : formatValue(values.disk_size, "bytes") },
+    { name: text.vcpus, value: measures.vcpus === undefined ? "" : formatValue(measures.vcpus, "number") },
+    { name: text.memory, value: measures.memory_total === undefined ? "" : formatValue(measures.memory_total, "bytes") },
+    { name: text.disk, value: measures.disk_total === undefined ? "" : formatValue(measures.disk_total, "bytes") },
     { name: text.host, value: server.host },
-    { name: text.source, value: server.sources.join(", ") },
+    { name: text.source, value: server.exporters.join(", ") },
   ].filter(({ value }) => value);
   const seconds = Number(range);
-  const sources = data.sources.filter((source) => server.sources.includes(source.name));
-  const chart = (title: string, unit: Unit, wanted: { name: ValueName; label: string }[]) => (
-    <Chart key={title} title={title} unit={unit} range={seconds} end={end} matcher={matcher} sync="server" queries={queriesOf(sources, id, wanted)} />
+  const exporters = data.present.filter(({ name }) => server.exporters.includes(name));
+  const chart = (title: string, unit: Unit, wanted: { name: Measure; label: string }[]) => (
+    <Chart key={title} title={title} unit={unit} range={seconds} end={end} matcher={matcher} sync="server" queries={queriesOf(exporters, id, wanted)} />
   );
   return (
     <>
@@ -291,9 +275,7 @@ function Detail({ id, matcher }: { id: string; matcher: Matcher | null }) {
           ]}
           onChange={setRange}
         />
-        <button type="button" class="button square" aria-label={texts.explore.refresh} title={texts.explore.refresh} onClick={reload}>
-          <Icon name="refresh" />
-        </button>
+        <Refresh onClick={reload} />
       </div>
       <dl class="card facts">
         {facts.map((fact) => (
@@ -316,16 +298,14 @@ function Detail({ id, matcher }: { id: string; matcher: Matcher | null }) {
       </dl>
       <div class="cards">
         {chart(`${text.cpu} (${text.vcpus})`, "cores", [{ name: "cpu", label: text.cpu }])}
-        {chart(text.memory, "bytes", [
-          { name: "memory", label: text.memory },
-        ])}
+        {chart(text.memory, "bytes", [{ name: "memory", label: text.memory }])}
         {chart(text.network, "bytes_per_second", [
-          { name: "net_in", label: text.received },
-          { name: "net_out", label: text.sent },
+          { name: "received", label: text.received },
+          { name: "sent", label: text.sent },
         ])}
         {chart(text.disk, "bytes_per_second", [
-          { name: "disk_read", label: text.read },
-          { name: "disk_write", label: text.written },
+          { name: "read", label: text.read },
+          { name: "written", label: text.written },
         ])}
       </div>
     </>

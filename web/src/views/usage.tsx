@@ -10,8 +10,9 @@ import { formatNumber } from "../lib/format";
 import { byDay, byMonth, midnight, type Period } from "../lib/usage";
 import { scoped, ScopeSelector, useMatcher, type Matcher } from "../scope";
 import { texts } from "../texts";
+import { Refresh } from "../ui/list-page";
 import { Failure, useLoad } from "../ui/load";
-import { Choice, Empty, Foreign, Icon, Skeleton } from "../ui/widgets";
+import { Choice, Empty, Foreign, Skeleton } from "../ui/widgets";
 
 const text = texts.usage;
 
@@ -73,7 +74,7 @@ async function load(matcher: Matcher | null, signal: AbortSignal): Promise<Usage
     series(VCPU, matcher, signal),
     series(MEMORY, matcher, signal),
     Promise.all(
-      creditNames.map(async (name) => ({ name, value: await one(`sum({__name__=${JSON.stringify(name)}})`, matcher, signal) })),
+      creditNames.map(async (name) => ({ name, value: await one(newest(`{__name__=${JSON.stringify(name)}}`), matcher, signal) })),
     ),
   ]);
   return { vcpu, memory, credits: credits.flatMap(({ name, value }) => (value === null ? [] : [{ name, value }])) };
@@ -194,9 +195,7 @@ export function Usage() {
         <h1>{text.title}</h1>
         <span class="muted">{data === null ? "" : text.intro}</span>
         <ScopeSelector />
-        <button type="button" class="button square" aria-label={texts.explore.refresh} title={texts.explore.refresh} onClick={reload}>
-          <Icon name="refresh" />
-        </button>
+        <Refresh onClick={reload} />
       </div>
       {error !== null ? (
         <Failure error={error} onRetry={reload} />

@@ -29,6 +29,7 @@ from chrysaetos.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
+from chrysaetos.exporters import EXPORTERS
 from chrysaetos.gateway.own.health import json_response
 from chrysaetos.tenancy.endpoints import Action
 from chrysaetos.web.browser import Browser
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from chrysaetos.exporters import Exporter
     from chrysaetos.gateway.asgi.exchange import Exchange
     from chrysaetos.gateway.asgi.request import Request
     from chrysaetos.http.server.pages import Response
@@ -74,6 +76,7 @@ class WebPage:
         key_file: the file with the sealer's keys; None if there is none.
         websso: the texts of buttons by federation protocol.
         public_url: URL of the gateway for browsers, for WebSSO.
+        exporters: the metrics of servers, by exporter.
         clock: seconds since the epoch.
     """
 
@@ -86,6 +89,7 @@ class WebPage:
         key_file: Path | None = None,
         websso: Mapping[str, str] | None = None,
         public_url: str = "",
+        exporters: Mapping[str, Exporter] = EXPORTERS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._files = files
@@ -94,6 +98,7 @@ class WebPage:
         self._key_file = key_file
         self._websso = dict(websso or {})
         self._public_url = public_url
+        self._exporters = [{"name": name, **asdict(exporter)} for name, exporter in exporters.items()]
         self._clock = clock
         self._posts = {
             "web_login": self._log_in,
@@ -172,6 +177,10 @@ class WebPage:
                 browser.check_same_origin()
                 projects = await self._keystone.projects(self._required(browser, exchange))
                 response = json_response(200, {"projects": [one._asdict() for one in projects]})
+            case "web_exporters":
+                browser.check_same_origin()
+                self._required(browser, exchange)
+                response = json_response(200, {"exporters": self._exporters})
             case _:
                 browser.check_same_origin()
                 body = await self._checked_body(request, browser, receive)

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 from oslo_config import cfg
 
 from chrysaetos.errors import ConfigError
+from chrysaetos.exporters import EXPORTERS, read_exporters
 from chrysaetos.gateway.web.handler import WebPage
 from chrysaetos.web.files import Files
 from chrysaetos.web.keystone import Keystone
 from chrysaetos.web.sessions import Sealer, new_key, read_keys
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chrysaetos.exporters import Exporter
     from chrysaetos.identity.authenticator import KeystoneAuthenticator
 
 __all__ = ["WEB_OPTIONS", "load_web"]
@@ -48,6 +52,12 @@ WEB_OPTIONS = [
         help="URL of the gateway for browsers, with the path prefix, such as "
         "https://metrics.example.com/metric-storage. Keystone's [federation] trusted_dashboard must contain "
         "this URL followed by /ui/websso.",
+    ),
+    cfg.StrOpt(
+        "exporters_file",
+        help="TOML file with the metrics of servers for other exporters, in the format of chrysaetos top "
+        "--exporters. It is read at start. Unset: the page knows Ceilometer, sg-core, "
+        "prometheus-libvirt-exporter and openstack-exporter.",
     ),
 ]
 
@@ -85,4 +95,14 @@ def load_web(conf: cfg.ConfigOpts, keystone: KeystoneAuthenticator | None) -> We
         key_file=Path(path) if path else None,
         websso=section.websso,
         public_url=section.public_url or "",
+        exporters=_exporters(section.exporters_file),
     )
+
+
+def _exporters(path: str | None) -> Mapping[str, Exporter]:
+    if not path:
+        return EXPORTERS
+    try:
+        return read_exporters(Path(path))
+    except ConfigError as error:
+        raise ConfigError(f"[web] exporters_file: {error}") from error
