@@ -83,6 +83,8 @@ def mistakes_are_seen():
         ("a + b", 'b{project="A"}', 'b{project="B"}'),
         ("a + b", 'b{project="A"}', 'b{project!="A"}'),
         ("a + b", ' + b{project="A"}', ""),
+        ("a + b", ' + b{project="A"}', ' + b{project="A"} + c'),
+        ("a + b", " + b", " $ + b"),
         ("info(a)", ',{project="A"}', ""),
         ("info(a)", ',{project="A"})', ') + b{project="A"}'),
     ):
@@ -90,6 +92,11 @@ def mistakes_are_seen():
         with contextlib.suppress(EnforcementError):
             raise AssertionError(f"not seen: {scope_query(text, A)}")
     enforce._splice = splice
+    two = Scope.of("project", "A")
+    for name in ("matcher", "regex_matcher"):
+        object.__setattr__(two, name, 'project="A",x="B"')
+    with contextlib.suppress(EnforcementError):
+        raise AssertionError(f"not seen: {scope_query('a', two)}")
 
 
 def main():

@@ -4,7 +4,7 @@ import re
 
 from tests.property.other_reader import read
 
-from chrysaetos.promql.ast import Call, VectorSelector, walk
+from chrysaetos.promql.ast import Call, VectorSelector, children, walk
 from chrysaetos.promql.parser import Bounds, parse
 from chrysaetos.promql.strings import regex_quote, unquote
 from chrysaetos.tenancy.enforce import scope_query
@@ -41,6 +41,7 @@ def check_scoping(text, scope, reader=read):
     for selector in selectors:
         assert wanted.intersection((m.name, m.op, unquote(m.raw)) for m in selector.matchers), scoped
     assert len(selectors) == len(before.selectors) + len(before.infos), scoped
+    assert shape(after.expr) == shape(parse_roomy(portable(before)).expr), scoped
     if scope.matcher not in text and scope.regex_matcher not in text:
         # Texts that engines parse differently are rewritten first, see tests/tenancy/test_portable.py.
         spliced = scoped.replace(scope.regex_matcher, scope.matcher)
@@ -49,6 +50,17 @@ def check_scoping(text, scope, reader=read):
         seen = reader(scoped)
         assert seen is None or all(wanted.intersection(matchers) for _, matchers in seen), scoped
     return scoped
+
+
+def shape(expr):
+    """What a tree consists of, without the matchers of its selectors and the arguments of ``info()``."""
+    found, stack = [], [expr]
+    while stack:
+        node = stack.pop()
+        kind = node.function.name if isinstance(node, Call) else getattr(node, "op", None)
+        found.append((type(node), kind, getattr(node, "name", None), node.type))
+        stack += children(node)[: 1 if kind == "info" else None][::-1]
+    return found
 
 
 def parse_roomy(text):

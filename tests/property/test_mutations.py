@@ -64,19 +64,30 @@ BREAKS = {
     "empty selectors are accepted": ("promql/parser.py", "if not any(map(", "if self.index < 0 and any(map("),
     "the result is not checked": (
         "tenancy/enforce.py",
-        "    for node in walk(query.expr):\n        if isinstance(node, VectorSelector):",
-        "    for node in ():\n        if isinstance(node, VectorSelector):",
+        "if split(result) != expected:",
+        "if not expected:",
     ),
-    "the result's selectors are not counted": (
+    "a selector more in the result is not seen": (
         "tenancy/enforce.py",
-        "if found != expected:",
-        "if found < 0:",
+        "if split(result) != expected:",
+        "if split(result)[: len(expected)] != expected:",
     ),
-    "the matcher in the result is not compared": (
+    "only the number of tokens in the result is compared": (
         "tenancy/enforce.py",
-        "if text[own.start : own.end] == matcher:",
-        'if own.name == matcher.partition("=")[0]:',
+        "if split(result) != expected:",
+        "if len(split(result)) != len(expected):",
     ),
+    "selectors in the tree are not looked at": (
+        "tenancy/enforce.py",
+        "if not matcher:\n                continue\n            matchers",
+        "if matcher:\n                continue\n            matchers",
+    ),
+    "the matcher is not looked at": (
+        "tenancy/enforce.py",
+        "if not all(map(is_matcher, matchers)):",
+        "if not matchers and position < 0:",
+    ),
+    "what is no token is skipped": ("promql/tokens.py", "| .+){SKIP}", "){SKIP}"),
     "info() is not checked": (
         "tenancy/enforce.py",
         'node.function.name == "info"',

@@ -147,27 +147,64 @@ def splice(monkeypatch, change):
 
 
 @pytest.mark.parametrize(
-    ("text", "change", "reason"),
+    ("text", "change"),
     [
-        ("a + b", lambda text: text.replace('b{project="A"}', "b"), "does not carry the scope"),
-        ("a + b", lambda text: text.replace('b{project="A"}', 'b{project="B"}'), "does not carry the scope"),
-        ("a + b", lambda text: text.replace('b{project="A"}', 'b{project=~"A"}'), "does not carry the scope"),
-        ("a + b", lambda text: text.replace('b{project="A"}', "b{project='A'}"), "does not carry the scope"),
-        ("a", lambda text: f"{text} + {text}", "does not have the selectors"),
-        ("a + b", lambda text: text.partition(" + ")[0], "does not have the selectors"),
-        ("info(a)", lambda text: text.replace(',{project="A"}', ""), "info"),
-        ("info(a, {})", lambda text: text.replace(', {project="A"}', ", {}"), "does not carry the scope"),
+        ("a + b", lambda text: text.replace('b{project="A"}', "b")),
+        ("a + b", lambda text: text.replace('b{project="A"}', 'b{project="B"}')),
+        ("a + b", lambda text: text.replace('b{project="A"}', 'b{project=~"A"}')),
+        ("a + b", lambda text: text.replace('b{project="A"}', "b{project='A'}")),
+        ("a{b='c'}", lambda text: text.replace('project="A",', "")),
+        ("a{b='c'}", lambda text: text.replace('project="A",', 'project="A",#\n')),
+        ("a", lambda text: f"{text} + {text}"),
+        ("a + b", lambda text: text.partition(" + ")[0]),
+        ("a + b", lambda text: text.replace("+", "-")),
+        ("a + b", lambda text: text.replace("a", "c")),
+        ("a + b", lambda text: text.replace("+", "#")),
+        ("sum(a)", lambda text: text.replace("sum", "SUM")),
+        ("a[5m]", lambda text: text.replace("5m", "6m")),
+        ("a", lambda text: "# " + text),
+        ("info(a)", lambda text: text.replace(',{project="A"}', "")),
+        ("info(a, {})", lambda text: text.replace(', {project="A"}', ", {}")),
+        ("info(a)", lambda text: text.replace('a{project="A"},', "a,")),
     ],
 )
-def test_a_mistake_in_the_splicing_is_found(monkeypatch, text, change, reason):
-    splice(monkeypatch, change)
-    with pytest.raises(EnforcementError, match=reason):
+def test_a_mistake_in_the_splicing_is_found(monkeypatch, text, change):
+    splice(monkeypatch, lambda scoped: changed(scoped, change))
+    with pytest.raises(EnforcementError, match="other tokens"):
         scope_query(text, A)
+
+
+def changed(text, change):
+    """Return a text with a change that does change it."""
+    result = change(text)
+    assert result != text
+    return result
+
+
+@pytest.mark.parametrize("written", ['project="A",x="B"', 'x="B"} or b{project="A"', 'project="A"} #', "'"])
+def test_a_matcher_that_is_not_one_matcher_is_found(written):
+    scope = Scope.of("project", "A")
+    for name in ("matcher", "regex_matcher"):
+        object.__setattr__(scope, name, written)
+    for text in ("a", "a{b='c'}", "info(a)"):
+        with pytest.raises((EnforcementError, QueryError)):
+            scope_query(text, scope)
+
+
+def test_a_selector_that_the_parser_does_not_register_is_found(monkeypatch):
+    def forgetful(text, bounds):
+        query = parse(text, bounds)
+        return query._replace(selectors=query.selectors[1:], infos=())
+
+    monkeypatch.setattr(enforce, "parse", forgetful)
+    for text in ("a", "a + b", "info(a, {})", "info(1 + vector(1))"):
+        with pytest.raises(EnforcementError, match="other tokens"):
+            scope_query(text, A)
 
 
 def test_a_mistake_that_results_in_invalid_promql_is_found(monkeypatch):
     splice(monkeypatch, lambda text: text + "{")
-    with pytest.raises(QueryError):
+    with pytest.raises(EnforcementError, match="other tokens"):
         scope_query("a", A)
 
 

@@ -170,15 +170,27 @@ def test_an_unrestricted_callers_text_is_not_rewritten():
     assert scope_query("secret #\r{}", UNRESTRICTED) == "secret #\r{}"
 
 
+def test_a_duration_that_is_no_number_is_left_to_the_engine():
+    text = "cpu offset (1^2)+max_of(NaN, 3)"
+    assert scope_query(text, A) == text.replace("cpu", 'cpu{project="A"}')
+
+
 def test_a_scoped_text_that_is_not_portable_is_not_sent(monkeypatch):
-    for text in (
-        'secret #\r{project="A"}',
-        'secret{project="A"} > bool.5',
-        'secret{project="A"} offset 0x10',
-        '5m-secret{project="A"}',
-        'secret{project="A"} @ +5',
-        '{project="A",__name__="","secret"}',
-    ):
-        monkeypatch.setattr(enforce, "_splice", lambda *_, text=text: text)
-        with pytest.raises(EnforcementError, match="engines"):
-            scope_query("secret", A)
+    monkeypatch.setattr(enforce, "_splice", lambda *_: 'secret #\r{project="A"}')
+    with pytest.raises(EnforcementError, match="engines"):
+        scope_query("secret", A)
+
+
+@pytest.mark.parametrize(
+    "text", ["secret #\r+1", "secret > bool.5", "secret + 5m-secret", "secret @ +5", "secret{a=`\\`}"]
+)
+def test_a_text_that_was_not_made_portable_is_not_sent(monkeypatch, text):
+    monkeypatch.setattr(enforce, "portable", lambda query: query.text)
+    with pytest.raises(EnforcementError, match="engines"):
+        scope_query(text, A)
+
+
+def test_a_text_that_is_not_portable_after_one_pass_is_not_sent(monkeypatch):
+    monkeypatch.setattr(enforce, "portable", lambda query: f"{query.text} offset 0x10")
+    with pytest.raises(EnforcementError, match="engines"):
+        scope_query("secret", A)

@@ -3,14 +3,14 @@
 import pytest
 
 from chrysaetos.errors import BadRequest
-from chrysaetos.promql.parser import DEFAULT_BOUNDS
+from chrysaetos.promql.parser import parse
 from chrysaetos.tenancy.subqueries import check_subqueries, find_subqueries
 
 DAY = 86_400
 
 
 def check(text, length=0, step=0):
-    check_subqueries(find_subqueries(text, DEFAULT_BOUNDS), length, step)
+    check_subqueries(find_subqueries(parse(text)), length, step)
 
 
 @pytest.mark.parametrize(

@@ -144,10 +144,9 @@ def check_call(cursor: Cursor, node: Call) -> None:
         )
         return
     types = function.args
-    if count > len(types):
-        types += types[-1:] * (count - len(types))
+    last = len(types) - 1
     for position, arg in enumerate(node.args):
-        wanted_type = types[position]
+        wanted_type = types[position if position < last else last]
         if arg.type != wanted_type:
             cursor.complain(
                 f"expected {_NAMES[wanted_type]} as argument {position + 1} of {function.name}(),"

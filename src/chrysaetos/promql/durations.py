@@ -27,6 +27,7 @@ _MAX_INT64 = 2**63 - 1
 
 _OCTAL = re.compile("0_?[0-7]+(?:_[0-7]+)*")
 
+_NUMBERS = frozenset({NUMBER, DURATION})
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 3}
 _UNARY = 2
 _RIGHT_ASSOCIATIVE = 3
@@ -153,7 +154,7 @@ def _operand(cursor: Cursor) -> Duration:
     index = cursor.index
     kind = cursor.kinds[index]
     start, end = cursor.span(index)
-    if kind in {NUMBER, DURATION}:
+    if kind in _NUMBERS:
         seconds = number(cursor)
         if seconds > _MAX_SECONDS:
             cursor.refuse("duration out of range", start, end)

@@ -19,13 +19,18 @@ if TYPE_CHECKING:
 
     from chrysaetos.promql.ast import MatchOp
 
-__all__ = ["label_matchers"]
+__all__ = ["LABEL_MATCHERS", "is_matcher", "label_matchers"]
 
 _OPERATOR = "=~|!~|!=|="
 _MATCHER = re.compile(
     rf"{SKIP}(?:({IDENTIFIER})|({STRING}))(?:{SKIP}({_OPERATOR}){SKIP}({STRING}))?{SKIP}([,}}]){SKIP}",
     re.VERBOSE,
 )
+_ONE = rf"(?:{IDENTIFIER}|{STRING}){SKIP}(?:{_OPERATOR}){SKIP}{STRING}"
+_ONE_OR_NAME = rf"{SKIP}(?:{_ONE}|{STRING}){SKIP}"
+LABEL_MATCHERS = rf"(?:{_ONE_OR_NAME}(?:,{_ONE_OR_NAME})*,?)?{SKIP}"
+"""The inside of braces as a regular expression without groups."""
+_ONE_MATCHER = re.compile(_ONE, re.VERBOSE)
 _CLOSE = re.compile(rf"{SKIP}(\}}){SKIP}", re.VERBOSE)
 _TOKEN = re.compile(
     rf"(?P<identifier>{IDENTIFIER})|(?P<string>{STRING})|(?P<operator>{_OPERATOR}|[,}}])", re.VERBOSE
@@ -51,11 +56,7 @@ def label_matchers(text: str, position: int) -> tuple[tuple[Matcher, ...], int, 
         QueryError: the text is not a list of matchers.
     """
     found: list[Matcher] = []
-    close = _CLOSE.match(text, position)
-    while close is None:
-        match = _MATCHER.match(text, position)
-        if match is None:
-            _refuse(text, position)
+    while match := _MATCHER.match(text, position):
         label, quoted, op, value, after = match.groups()
         if op is not None:
             start = match.start(1 if quoted is None else 2)
@@ -67,8 +68,15 @@ def label_matchers(text: str, position: int) -> tuple[tuple[Matcher, ...], int, 
         position = match.end()
         if after == "}":
             return tuple(found), match.end(5), position
-        close = _CLOSE.match(text, position)
+    close = _CLOSE.match(text, position)
+    if close is None:
+        _refuse(text, position)
     return tuple(found), close.end(1), close.end()
+
+
+def is_matcher(text: str) -> bool:
+    """Return whether a text is one matcher with an operator, and nothing else."""
+    return _ONE_MATCHER.fullmatch(text) is not None
 
 
 def _refuse(text: str, position: int) -> NoReturn:

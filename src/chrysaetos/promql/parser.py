@@ -14,7 +14,7 @@ error is more useful.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chrysaetos.errors import QueryError
 from chrysaetos.promql import checks, durations, grouping
@@ -69,6 +69,7 @@ _UNARY = 5
 _RIGHT_ASSOCIATIVE = 6
 
 _SIGNS = frozenset({"+", "-"})
+_NUMBERS = frozenset({NUMBER, DURATION})
 _TWO_ARGUMENTS = frozenset({"topk", "bottomk", "count_values", "quantile", "limitk", "limit_ratio"})
 
 
@@ -95,13 +96,13 @@ class Bounds:
 DEFAULT_BOUNDS = Bounds()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Query:
+class Query(NamedTuple):
     """A parsed text.
 
     Attributes:
         text: the text.
         expr: its tree.
+        tokens: its tokens. The tree depends on nothing but them.
         selectors: each vector selector without its modifiers, in the order of the text.
         infos: each call of ``info`` that has no label matchers: it selects series on its own.
         durations: each literal duration that is written as a number (``[300]``, ``offset 0x10``).
@@ -110,10 +111,11 @@ class Query:
 
     text: str
     expr: Expr
+    tokens: Tokens
     selectors: tuple[VectorSelector, ...]
-    infos: tuple[Call, ...] = ()
-    durations: tuple[Duration, ...] = ()
-    quoted_labels: tuple[tuple[int, int, str], ...] = ()
+    infos: tuple[Call, ...]
+    durations: tuple[Duration, ...]
+    quoted_labels: tuple[tuple[int, int, str], ...]
 
 
 def parse(text: str, bounds: Bounds = DEFAULT_BOUNDS) -> Query:
@@ -138,7 +140,8 @@ def parse_selector(text: str, bounds: Bounds = DEFAULT_BOUNDS) -> Query:
 
 def _parse(text: str, bounds: Bounds, production: Callable[[_Parser], Expr]) -> Query:
     try:
-        parser = _Parser(_tokens(text, bounds), bounds)
+        tokens = _tokens(text, bounds)
+        parser = _Parser(tokens, bounds)
         expr = production(parser)
     except ValueError as error:
         # A conversion refused what the lexer has accepted: a defect here or in the interpreter. Refuse the
@@ -147,6 +150,7 @@ def _parse(text: str, bounds: Bounds, production: Callable[[_Parser], Expr]) -> 
     return Query(
         text,
         expr,
+        tokens,
         tuple(parser.selectors),
         tuple(parser.infos),
         tuple(parser.numeric_durations),
@@ -213,13 +217,20 @@ class _Parser(Cursor):
     def expression(self) -> Expr:
         """``expr``: operands and operators, by precedence."""
         kinds = self.kinds
+        if kinds[self.index] in _SIGNS:
+            operand = None
+        else:
+            operand = self._operand()
+            if kinds[self.index] not in _PRECEDENCE:
+                return operand
         operands: list[Expr] = []
         operators: list[tuple[int, int, Matching | None]] = []  # precedence, token, None for a sign
         while True:
-            while kinds[self.index] in _SIGNS:
-                operators.append((_UNARY, self.index, None))
-                self.index += 1
-            operand = self._operand()
+            if operand is None:
+                while kinds[self.index] in _SIGNS:
+                    operators.append((_UNARY, self.index, None))
+                    self.index += 1
+                operand = self._operand()
             precedence = _PRECEDENCE.get(kinds[self.index], 0)
             while operators:
                 top, token, matching = operators[-1]
@@ -236,6 +247,7 @@ class _Parser(Cursor):
             token = self.index
             self.index = token + 1
             operators.append((precedence, token, grouping.matching(self)))
+            operand = None
 
     def _unary(self, token: int, operand: Expr) -> Expr:
         """``unary_expr : unary_op expr``. A signed number is a number."""
@@ -263,7 +275,7 @@ class _Parser(Cursor):
         node: Expr
         if kind == IDENTIFIER or kind in CALL_WORDS:
             node = self._call() if kinds[index + 1] == "(" else self.vector_selector()
-        elif kind in {NUMBER, DURATION}:
+        elif kind in _NUMBERS:
             value = durations.number(self)
             node = NumberLiteral(*self.span(index), value)
         elif kind in AGGREGATORS and kinds[index + 1] in {"(", "by", "without"}:
@@ -347,22 +359,22 @@ class _Parser(Cursor):
     def vector_selector(self) -> VectorSelector:
         """``vector_selector : metric_identifier [label_matchers] | label_matchers``."""
         index = self.index
-        start, end = self.span(index)
-        kinds = self.kinds
+        kinds, starts, parts = self.kinds, self.starts, self.parts
+        start = end = starts[index]
         name: str | None = None
         matchers: tuple[Matcher, ...] = ()
         brace: int | None = None
         name_end = start
         if kinds[index] in METRIC_WORDS:
-            name = self.parts[index]
-            name_end = end
+            name = parts[index]
+            name_end = end = start + len(name)
             index += 1
         elif kinds[index] != BRACES:
             self.unexpected("", "an expression")
         if kinds[index] == BRACES:
             matchers = self.braces[index]
-            brace, end = self.span(index)
-            brace += 1
+            brace = starts[index] + 1
+            end = brace + len(parts[index]) - 1
             index += 1
         self.index = index
         node = VectorSelector(start, end, name, matchers, brace, name_end)
@@ -371,7 +383,9 @@ class _Parser(Cursor):
             self.refuse("the query has too many selectors and matchers", start, end)
         if name is None:
             self.unnamed[start] = node
-        elif matchers and any(matcher.name == "__name__" for matcher in matchers):
-            self.complain("metric name must not be set twice", start, end)
+        else:
+            for matcher in matchers:
+                if matcher.name == "__name__":
+                    self.complain("metric name must not be set twice", start, end)
         self.selectors.append(node)
         return node

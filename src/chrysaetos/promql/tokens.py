@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from chrysaetos.errors import QueryError
 from chrysaetos.promql import units
 from chrysaetos.promql.lexemes import SKIP, SPACE, STRING, digits_refusal, shown, skip, string_refusal
-from chrysaetos.promql.matchers import label_matchers
+from chrysaetos.promql.matchers import LABEL_MATCHERS, label_matchers
 from chrysaetos.promql.words import DURATION_WORDS, FILLS, KEYWORDS, NUMBERS
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ __all__ = [
     "NUMBER",
     "STRING_LITERAL",
     "Tokens",
+    "split",
     "tokenize",
 ]
 
@@ -46,19 +47,20 @@ _KINDS = {word: word for word in KEYWORDS} | dict.fromkeys(NUMBERS, NUMBER)
 # lex.go, scanNumber, restricted to what Go's strconv accepts.
 # What follows a number or a duration ends it, so no shorter match than the longest succeeds.
 _DIGITS = r"[0-9]++(?:_[0-9]++)*"
-_NUMBER = rf"""(?P<number>
+_NUMBER = rf"""
     (?:0[xX]_?[0-9a-fA-F]++(?:_[0-9a-fA-F]++)*
       |(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?
-    )(?![0-9A-Za-z_.]))"""
-_DURATION = rf"(?P<duration>{units.DURATION}(?![0-9A-Za-z_]))"
+    )(?![0-9A-Za-z_.])"""
+_DURATION = rf"{units.DURATION}(?![0-9A-Za-z_])"
+_OPERATOR = "[-+*/%^@,()]|==?+|!=|[<>][=/]?+"
+_WORD = "[A-Za-z_:][A-Za-z0-9_:]*+"
 _DURATION_WORD = rf"(?P<word>(?i:{'|'.join(sorted(DURATION_WORDS))})(?![A-Za-z_]))"
 
 # Each token includes the white space and comments after it, so the next token starts where its match ends.
 _STATEMENT = re.compile(
     rf"""(?:
-      (?P<operator>[-+*/%^@,()]|==?+|!=|[<>][=/]?+)
-    | (?P<word>[A-Za-z_:][A-Za-z0-9_:]*+)
-    | {_NUMBER} | {_DURATION} | (?P<string>{STRING})
+      (?P<operator>{_OPERATOR}) | (?P<word>{_WORD})
+    | (?P<number>{_NUMBER}) | (?P<duration>{_DURATION}) | (?P<string>{STRING})
     | (?P<end>\Z)){SKIP}
     | (?P<bracket>\[){SPACE} | (?P<brace>\{{)""",
     re.VERBOSE,
@@ -67,15 +69,22 @@ _STATEMENT = re.compile(
 # function there is no colon.
 _BRACKETS_START, _BRACKETS_NO_NUMBER = (
     re.compile(
-        rf"""(?:{_NUMBER} | {_DURATION} | (?P<close>\])){SKIP}
+        rf"""(?:(?P<number>{_NUMBER}) | (?P<duration>{_DURATION}) | (?P<close>\])){SKIP}
         | (?:(?P<operator>[-+*/%^,(){colon}]) | {_DURATION_WORD}){SPACE}""",
         re.VERBOSE,
     )
     for colon in ("", ":")
 )
 _BRACKETS = re.compile(
-    rf"(?:(?P<close>\]) | (?P<operator>[-+*/%^,():]) | {_NUMBER} | {_DURATION} | {_DURATION_WORD}){SKIP}",
+    rf"""(?:(?P<close>\]) | (?P<operator>[-+*/%^,():])
+    | (?P<number>{_NUMBER}) | (?P<duration>{_DURATION}) | {_DURATION_WORD}){SKIP}""",
     re.VERBOSE,
+)
+# What is not a token is taken with all that follows it, so it is not the text of any token.
+_SPLIT = re.compile(
+    rf"""({_WORD} | {_OPERATOR} | {_NUMBER} | {_DURATION} | {STRING} | \{{{LABEL_MATCHERS}\}}
+    | \[[^\]\#]*+(?:\#[^\r\n]*+[^\]\#]*+)*\] | .+){SKIP}""",
+    re.VERBOSE | re.DOTALL,
 )
 _PARENTHESIS_NEXT = re.compile(rf"{SPACE}\(")
 
@@ -121,7 +130,7 @@ def tokenize(text: str, *, limit: int) -> Tokens:
         if match is None:
             raise _refusal(text, start, state)
         kind: str = match.lastgroup  # type: ignore[assignment]  # every alternative is named
-        part: str = match[kind]
+        part: str = match[match.lastindex]  # type: ignore[index]
         position = match.end()
         if kind == "operator":
             kind = part
@@ -153,6 +162,15 @@ def tokenize(text: str, *, limit: int) -> Tokens:
         starts.append(start)
         parts.append(part)
         start = position
+
+
+def split(text: str) -> list[str]:
+    """Split a text into the texts of its tokens, by a single regular expression.
+
+    The parts are those of :func:`tokenize`, but a pair of brackets with its content is one. An invalid token
+    and all that follows it are the last part, which is the text of no token.
+    """
+    return _SPLIT.findall(text, skip(text, 0))
 
 
 def _refusal(text: str, start: int, state: re.Pattern[str]) -> QueryError:

@@ -41,6 +41,9 @@ def duration_milliseconds(text: str) -> int:
     """
     if _DURATION.fullmatch(text) is None:
         raise ValueError(f"{text!r} is not a duration such as 5m or 1h30m")
+    digits, unit = text[:-1], text[-1]
+    if unit != "y" and len(digits) < 5 and digits.isdigit():
+        return int(digits) * _UNITS[unit]
     length = 0
     for digits, unit in _PART.findall(text):
         significant = digits.lstrip("0")

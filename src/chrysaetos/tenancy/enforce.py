@@ -8,24 +8,28 @@ rare forms that engines read differently are rewritten: see ``portable``.)
 (``promql/functions.go``, ``createLabelsForAbsentFunction``). So there the matcher is a regular expression,
 which gives no label, and it comes first: a label is also dropped at any matcher after its first equality.
 
-The result is parsed again, and each selector in its tree is checked. The two passes find selectors in
-different ways (the first while parsing, the second by walking the tree), so a mistake in one is found by the
-other, and the request is refused.
+The whole result is split into tokens again, by another lexer. They must be the tokens of the query, with the
+matcher in each selector of its tree. A tree depends on the tokens alone, so that of the result is that of the
+query with the matcher in each selector. The first pass takes the selectors from the parser, the second one
+from the tree, so a mistake in one is found by the other, and the request is refused.
 """
 
 from __future__ import annotations
 
 import sys
+from bisect import bisect_left
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import ChrysaetosError
 from chrysaetos.promql.ast import Call, MatrixSelector, Paren, Subquery, Unary, VectorSelector, walk
+from chrysaetos.promql.matchers import is_matcher
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, Bounds, parse, parse_selector
 from chrysaetos.promql.strings import quote
+from chrysaetos.promql.tokens import split
 from chrysaetos.tenancy.edits import edited
 from chrysaetos.tenancy.labels import UNIFORM, fixed_metric
-from chrysaetos.tenancy.portable import portable, portable_edits
+from chrysaetos.tenancy.portable import is_portable, portable, portable_edits
 from chrysaetos.tenancy.scope import check_added
 
 if TYPE_CHECKING:
@@ -35,7 +39,14 @@ if TYPE_CHECKING:
     from chrysaetos.tenancy.edits import Edit
     from chrysaetos.tenancy.scope import Scope
 
-__all__ = ["EnforcementError", "conjoin_selector", "scope_query", "scope_selector", "scoping_edits"]
+__all__ = [
+    "EnforcementError",
+    "conjoin_selector",
+    "scope_parsed",
+    "scope_query",
+    "scope_selector",
+    "scoping_edits",
+]
 
 # The bounds apply to the caller's text. The additions open no parenthesis.
 _UNBOUNDED = Bounds(bytes=sys.maxsize, depth=sys.maxsize, tokens=sys.maxsize, matchers=sys.maxsize)
@@ -61,7 +72,7 @@ def scope_query(text: str, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) -> str
         BadRequest: there are too many selectors for the number of tenants in the scope.
         EnforcementError: the result would not be safe.
     """
-    return _scope(text, scope, bounds, parse)
+    return scope_parsed(parse(text, bounds), scope, parse)
 
 
 def scope_selector(text: str, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) -> str:
@@ -80,7 +91,7 @@ def scope_selector(text: str, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) -> 
         BadRequest: the scope has too many tenants.
         EnforcementError: the result would not be safe.
     """
-    return _scope(text, scope, bounds, parse_selector)
+    return scope_parsed(parse_selector(text, bounds), scope, parse_selector)
 
 
 def conjoin_selector(text: str, matchers: Sequence[str], bounds: Bounds = DEFAULT_BOUNDS) -> str:
@@ -127,15 +138,26 @@ def conjoin_selector(text: str, matchers: Sequence[str], bounds: Bounds = DEFAUL
     return result
 
 
-def _scope(text: str, scope: Scope, bounds: Bounds, parser: Callable[[str, Bounds], Query]) -> str:
-    query = parser(text, bounds)
+def scope_parsed(query: Query, scope: Scope, parser: Callable[[str, Bounds], Query]) -> str:
+    """Restrict a query or a ``match[]`` parameter that was parsed, as the functions above do.
+
+    Args:
+        query: the query or selector.
+        scope: the caller's scope.
+        parser: what parsed it.
+
+    Raises:
+        QueryError, BadRequest, EnforcementError: as above.
+    """
     if scope.unrestricted:
-        return text
+        return query.text
     agreed = portable(query)
-    if agreed is not text:
+    if agreed is not query.text:
         query = parser(agreed, _UNBOUNDED)
+        if portable(query) != agreed:
+            raise EnforcementError("engines may differ in how they read the query")
     result = _splice(query, scope)
-    _verify(parser(result, _UNBOUNDED), scope, len(query.selectors) + len(query.infos))
+    _verify(query, scope, result)
     return result
 
 
@@ -213,29 +235,67 @@ def _matcher(scope: Scope, selector: VectorSelector, label_sources: frozenset[in
     return regex_matcher if selector.start in label_sources else matcher
 
 
-def _verify(query: Query, scope: Scope, expected: int) -> None:
-    """Check that each selector carries the matcher of its metric.
+def _verify(query: Query, scope: Scope, result: str) -> None:
+    """Check that a text is a query with the matcher in each of its selectors.
+
+    Args:
+        query: the query, which is portable.
+        scope: not unrestricted.
+        result: the text.
 
     Raises:
-        EnforcementError: a selector lacks the matcher, or their number is not the expected one.
+        EnforcementError: the text lacks a matcher, or has other tokens than the query.
     """
-    found = 0
-    text = query.text
-    if portable(query) != text:
+    matchers, changes = _changes(query, scope)
+    expected: list[str] = []
+    parts = query.tokens.parts
+    position = 0
+    for start, end, written in changes:
+        expected += parts[position:start]
+        expected += written
+        position = end
+    expected += parts[position:-2]  # without the ends
+    if split(result) != expected:
+        raise EnforcementError("the scoped query has other tokens than the original and its scope")
+    if not all(map(is_matcher, matchers)):
+        raise EnforcementError("the scope is not a single matcher")
+    if not is_portable(result):
         raise EnforcementError("engines may differ in how they read the scoped query")
+
+
+def _changes(query: Query, scope: Scope) -> tuple[set[str], list[tuple[int, int, tuple[str, ...]]]]:
+    """Return the matchers of a query's selectors, and how its tokens and those of its scoped text differ.
+
+    Returns:
+        The matchers, and the changes: the index of the first token that is replaced, the index after the
+        last, and the texts that :func:`~chrysaetos.promql.tokens.split` returns instead.
+    """
+    text, kinds, starts, parts, _ = query.tokens
     label_sources = _label_sources(query)
+    matchers: set[str] = set()
+    changes: list[tuple[int, int, tuple[str, ...]]] = []
+    infos: list[tuple[int, int, tuple[str, ...]]] = []
     for node in walk(query.expr):
         if isinstance(node, VectorSelector):
-            found += 1
             matcher = _matcher(scope, node, label_sources)
             if not matcher:
                 continue
-            for own in node.matchers:
-                if text[own.start : own.end] == matcher:
-                    break
+            matchers.add(matcher)
+            index = bisect_left(starts, node.start) + (node.name is not None)
+            if node.brace is None:
+                changes.append((index, index, (f"{{{matcher}}}",)))
             else:
-                raise EnforcementError("a selector of the scoped query does not carry the scope")
-        elif isinstance(node, Call) and node.function.name == "info" and len(node.args) != 2:
-            raise EnforcementError("a call of info() in the scoped query does not carry the scope")
-    if found != expected:
-        raise EnforcementError("the scoped query does not have the selectors of the original")
+                comma = "," if node.matchers else ""
+                changes.append((index, index + 1, (f"{{{matcher}{comma}{parts[index][1:]}",)))
+        elif isinstance(node, Call) and node.function.name == "info" and len(node.args) == 1:
+            matchers.add(scope.matcher)
+            index = bisect_left(starts, node.end - 1)
+            infos.append((index, index, (",", f"{{{scope.matcher}}}")))
+    position = -1
+    for _ in range(kinds.count("[")):
+        index = kinds.index("[", position + 1)
+        position = kinds.index("]", index)
+        changes.append((index, position + 1, (text[starts[index] : starts[position] + 1],)))
+    # Stable: what a selector gets comes before the bracket or the parenthesis that follows it.
+    changes = sorted(changes + infos, key=itemgetter(0))
+    return matchers, changes

@@ -15,9 +15,9 @@ from urllib.parse import quote_plus, unquote_to_bytes
 from chrysaetos.errors import BadRequest
 from chrysaetos.lru import Lru
 from chrysaetos.promql import units
-from chrysaetos.promql.parser import DEFAULT_BOUNDS
+from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse, parse_selector
 from chrysaetos.tenancy.endpoints import Kind
-from chrysaetos.tenancy.enforce import scope_query, scope_selector
+from chrysaetos.tenancy.enforce import scope_parsed
 from chrysaetos.tenancy.ranges import BOUNDARY_TIMES, check_range
 from chrysaetos.tenancy.scope import check_added
 from chrysaetos.tenancy.subqueries import check_subqueries, find_subqueries
@@ -284,13 +284,15 @@ class Binder:
         key = (scope.matcher, kind, value)
         kept = self._scoped.get(key)
         if kept is None:
-            is_query = kind is Kind.QUERY
+            nested: tuple[Nested, ...] = ()
             if value is None:
                 original, sent = "", _whole_scope(scope)
             else:
                 original = _decoded(value)
-                sent = (scope_query if is_query else scope_selector)(original, scope, self._bounds)
-            nested = find_subqueries(original, self._bounds) if is_query else ()
+                parser = parse if kind is Kind.QUERY else parse_selector
+                query = parser(original, self._bounds)
+                sent = scope_parsed(query, scope, parser)
+                nested = find_subqueries(query)
             kept = Scoped(_encoded(parameter.name, sent), Text(original, sent), nested)
             self._scoped.put(key, kept)
         return kept

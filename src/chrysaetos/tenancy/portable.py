@@ -40,9 +40,10 @@ if TYPE_CHECKING:
     from chrysaetos.promql.parser import Query
     from chrysaetos.tenancy.edits import Edit
 
-__all__ = ["portable", "portable_edits"]
+__all__ = ["is_portable", "portable", "portable_edits"]
 
-_HINTS = re.compile(r"[A-Za-z0-9_:]\.|\r|\\`|[0-9](?:ms|[smhdwy])-|@[ \t\r\n]*[+#]")
+# Each alternative starts with a character that is rare, which makes the search fast.
+_HINTS = re.compile(r"\.(?<=[A-Za-z0-9_:]\.)|\r|\\`|-(?:(?<=[0-9][smhdwy]-)|(?<=[0-9]ms-))|@[ \t\r\n]*[+#]")
 # In a text that was parsed, quotes and number signs stand nowhere else.
 _LEXEMES = re.compile(
     r"""\"(?:[^"\\]++|\\.)*\"|'(?:[^'\\]++|\\.)*'|`(?P<raw>[^`]*+)`|\#[^\r\n]*+(?P<cr>\r(?!\n))?
@@ -86,9 +87,18 @@ def portable_edits(query: Query) -> list[Edit]:
         if _PLAIN_SECONDS.fullmatch(text, duration.start, duration.end) is None
     ]
     names = [edit for selector in query.selectors if selector.matchers for edit in _names(selector.matchers)]
-    if names or _HINTS.search(text) is not None:
+    if names or _HINTS.search(text):
         edits = _outermost(sorted([*edits, *names, *_lexemes(text)], key=itemgetter(0, 1)))
     return edits
+
+
+def is_portable(text: str) -> bool:
+    """Return whether all engines split a text alike that has the tokens of a portable one.
+
+    Args:
+        text: PromQL, whose durations, names and labels are those of a portable text.
+    """
+    return _HINTS.search(text) is None or not _lexemes(text)
 
 
 def _outermost(edits: Iterable[Edit]) -> list[Edit]:

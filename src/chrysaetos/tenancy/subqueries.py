@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chrysaetos.errors import BadRequest
 from chrysaetos.promql.ast import Subquery, children
-from chrysaetos.promql.parser import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from chrysaetos.promql.ast import Duration, Expr
-    from chrysaetos.promql.parser import Bounds
+    from chrysaetos.promql.parser import Query
 
 __all__ = ["MOST_SUBQUERY_POINTS", "Nested", "check_subqueries", "find_subqueries"]
 
@@ -53,16 +52,12 @@ class Nested(NamedTuple):
     step: Duration | None
 
 
-def find_subqueries(text: str, bounds: Bounds) -> tuple[Nested, ...]:
-    """Return the subqueries of a query, outer ones before inner ones.
-
-    Raises:
-        QueryError: the text is not PromQL, or too large.
-    """
-    if "[" not in text or ":" not in text:
+def find_subqueries(query: Query) -> tuple[Nested, ...]:
+    """Return the subqueries of a query, outer ones before inner ones."""
+    if ":" not in query.tokens.kinds:
         return ()
     found: list[Nested] = []
-    stack: list[tuple[Expr, int]] = [(parse(text, bounds).expr, -1)]
+    stack: list[tuple[Expr, int]] = [(query.expr, -1)]
     while stack:
         node, outer = stack.pop()
         if isinstance(node, Subquery):
