@@ -33,6 +33,8 @@ _LOG = logging.getLogger(__name__)
 _DEFAULTS = (cfg.Locations.opt_default, cfg.Locations.set_default)
 _MAX_DEPTH = 200
 """Maximum number of nested operators and references to other rules. oslo.policy checks them recursively."""
+_MAX_BYTES = 128 * 1024
+"""Maximum size of all policy files together. Reading that much takes a second at most, whatever is in it."""
 _TOO_DEEP = f"rules are nested, or refer to each other, more than {_MAX_DEPTH} levels deep: simplify them"
 
 Fingerprint = tuple[tuple[str, int, int, int], ...]
@@ -68,9 +70,10 @@ def files_with_rules(conf: cfg.ConfigOpts) -> frozenset[Path]:
     """Return the policy files that are not empty. A file with ``{}`` has rules: it says that there are none.
 
     Raises:
-        ValueError: the policy file is not a regular file.
+        ValueError: the policy file is not a regular file, or the files are too large.
         yaml.YAMLError, OSError: a file cannot be read.
     """
+    _check_size(conf)
     result = set()
     for path, status in policy_paths(conf):
         if stat.S_ISREG(status.st_mode):
@@ -87,9 +90,10 @@ def load_enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:
     Names of rules that nothing uses are logged.
 
     Raises:
-        ValueError: the rules are nested, or refer to each other, too deeply.
+        ValueError: the files are too large, or the rules are nested, or refer to each other, too deeply.
         Exception: a file is invalid. YAML and oslo.policy raise exceptions without a common base class.
     """
+    _check_size(conf)
     enforcer = policy.Enforcer(conf)
     enforcer.suppress_default_change_warnings = True
     enforcer.register_defaults(list_rules())
@@ -124,6 +128,12 @@ def policy_paths(conf: cfg.ConfigOpts) -> Iterator[tuple[Path, os.stat_result]]:
         for each in (path, *(sorted(path.iterdir()) if path.is_dir() else ())):
             with suppress(FileNotFoundError):
                 yield each, each.stat()
+
+
+def _check_size(conf: cfg.ConfigOpts) -> None:
+    size = sum(status.st_size for _, status in policy_paths(conf) if stat.S_ISREG(status.st_mode))
+    if size > _MAX_BYTES:
+        raise ValueError(f"the policy files have {size} bytes together: they may have {_MAX_BYTES} at most")
 
 
 def _levels(check: object) -> tuple[int, dict[str, int]]:
