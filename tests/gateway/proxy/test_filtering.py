@@ -3,7 +3,7 @@
 import gzip
 import json
 from contextlib import asynccontextmanager
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import parse_qsl, quote_plus, unquote_plus
 
 import pytest
 from oslo_config import cfg
@@ -169,6 +169,20 @@ async def test_a_tenant_gets_the_metadata_of_its_metrics():
             ("GET", "/api/v1/metadata"),
         ]
         assert b"metric=cpu%26x" in g.server.requests[1]
+
+
+async def test_the_scope_of_metadata_is_encoded_once(monkeypatch):
+    encoded = []
+
+    def recorded(text):
+        encoded.append(text)
+        return quote_plus(text)
+
+    monkeypatch.setattr("chrysaetos.gateway.proxy.filtering.quote_plus", recorded)
+    async with gateway() as g:
+        for _ in range(3):
+            assert (await g.ask("/api/v1/metadata")).status == 200
+    assert encoded == ['{project="A"}']
 
 
 @pytest.mark.parametrize("path", ["/api/v1/targets", "/api/v1/rules", "/api/v1/alerts", "/api/v1/metadata"])

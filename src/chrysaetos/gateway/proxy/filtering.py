@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, quote_plus
 
 from chrysaetos.errors import BadGateway, Unavailable
 from chrysaetos.http.upstream.response import BodyTooLong, UpstreamBroken
+from chrysaetos.lru import Lru
 from chrysaetos.tenancy.bodies import filter_body, refuse
 from chrysaetos.tenancy.engine import NOTHING
 
@@ -35,6 +36,10 @@ _LOG = logging.getLogger(__name__)
 _IN_PLACE_BYTES = 8 * 1024
 """Maximum size of parameters that are parsed, and of a response that is filtered, in the event loop, which
 takes about 2 ms at most."""
+
+_MOST_KEPT = 1024
+_MAX_KEPT_BYTES = 16 * 1024 * 1024
+"""Maximum size of the cached targets of all scopes together. That of a thousand projects has 40 KiB."""
 
 _HEADERS = ((b"accept-encoding", b"identity"),)
 _TARGETS = {
@@ -63,6 +68,10 @@ class FilteredEndpoints:
         self._bounds = bounds
         self._limit = limit
         self._offload = offload
+        # To encode the matcher of a thousand projects takes longer than all else that a request needs.
+        self._names: Lru[str, bytes] = Lru(
+            _MOST_KEPT, weigh=lambda matcher, target: len(matcher) + len(target), max_weight=_MAX_KEPT_BYTES
+        )
 
     async def handle(
         self,
@@ -101,8 +110,7 @@ class FilteredEndpoints:
         headers = (*_HEADERS, *additions.headers)
         bodies: list[bytes] = []
         if endpoint.name == "metadata":
-            selector = quote_plus(f"{{{scope.matcher}}}").encode("ascii")
-            target = b"/api/v1/label/__name__/values?match[]=" + selector
+            target = self._names_target(scope)
             bodies.append(await self._ask(additions.added_to(target), headers))
             metric = "".join(f"?metric={quote_plus(name)}" for name in asked.get("metric", ())[:1] if name)
             target = b"/api/v1/metadata" + metric.encode("ascii")
@@ -119,6 +127,15 @@ class FilteredEndpoints:
             self._bounds,
             in_place=sum(map(len, bodies)) <= _IN_PLACE_BYTES,
         )
+
+    def _names_target(self, scope: Scope) -> bytes:
+        """Return the target for the names of the metrics that have series in a scope."""
+        target = self._names.get(scope.matcher)
+        if target is None:
+            selector = quote_plus(f"{{{scope.matcher}}}").encode("ascii")
+            target = b"/api/v1/label/__name__/values?match[]=" + selector
+            self._names.put(scope.matcher, target)
+        return target
 
     async def _ask(self, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
         """Return the complete body of a successful response of the upstream."""
