@@ -303,6 +303,19 @@ async def test_connection_over_the_limit_replaces_the_longest_waiting():
             assert (await client.answer())[1] == b"GET /a "
 
 
+async def test_700_clients_that_send_half_a_request_do_not_block_another(caplog):
+    async with running(connections=100) as here:
+        for _ in range(700):
+            (await here.client()).send(GET[:-2])
+        tasks = len(asyncio.all_tasks())
+        client = await here.client()
+        client.send(GET)
+        assert (await client.answer())[1] == b"GET /a "
+        assert len(here.server.connections) <= 100
+        assert len(asyncio.all_tasks()) <= tasks + 1
+    assert not caplog.records
+
+
 async def test_connection_over_the_limit_is_rejected_if_all_are_busy():
     app = Held()
     async with running(app, connections=1) as here:
