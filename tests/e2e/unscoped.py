@@ -9,13 +9,17 @@ from chrysaetos.cli.main import main
 from chrysaetos.tenancy import parameters
 
 
-def unread(text, _scope, _bounds):
+def unread(text, *_):
     """The text as it came."""
     return text
 
 
 vars(parameters).update(
-    scope_query=unread, scope_selector=unread, _whole_scope=lambda _scope: '{__name__!=""}'
+    parse=unread,
+    parse_selector=unread,
+    scope_parsed=unread,
+    find_subqueries=lambda _text: (),
+    _whole_scope=lambda _scope: '{__name__!=""}',
 )
 
 sys.exit(main())
