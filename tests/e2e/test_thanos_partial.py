@@ -1,0 +1,62 @@
+"""A Thanos Query of which a store is down: the plugins' client takes its response for an incomplete one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from keystoneauth1.session import Session
+from keystoneauth1.token_endpoint import Token
+from tests.e2e.stack import store_text
+from tests.e2e.test_external_labels import Labelled
+from tests.e2e.test_thanos import Query, Sidecar
+from tests.engines import program_of
+
+from chrysaetos.client import MetricsClient
+from chrysaetos.client.errors import PartialResult
+from chrysaetos.demo.processes import LOOPBACK, wait_for
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from tests.e2e.stack import GatewayFor, People, Tokens, Window
+
+
+def test_a_store_that_is_down_means_missing_data(
+    *,
+    servers: ExitStack,
+    people: People,
+    tokens: Tokens,
+    window: Window,
+    gateway_for: GatewayFor,
+    tmp_path_factory: pytest.TempPathFactory,
+):
+    program_of("thanos")
+    projects = str(people.a.project_id), str(people.b.project_id)
+    sidecars = []
+    for project in projects:
+        store = Labelled(tmp_path_factory.mktemp("store"), {"replica": project})
+        store.backfill(store_text(window, project))
+        servers.enter_context(store)
+        sidecars.append(Sidecar(tmp_path_factory.mktemp("sidecar"), store.url))
+    up, down = sidecars
+    servers.enter_context(up)
+    # A strict endpoint is asked even when it is known to be down, as a store is just after it went down.
+    query = Query(tmp_path_factory.mktemp("query"), up, f"--endpoint-strict={LOOPBACK}:{down.grpc}")
+    with down:
+        servers.enter_context(query)
+        gateway = gateway_for(query)
+        session = Session(auth=Token(gateway.url, tokens.project(people.admin)))
+        complete = MetricsClient(session, retries=0, require_complete=True)
+
+        def found() -> set[str]:
+            return {series.labels["project"] for series in complete.query_vector("cpu", time=window.now)}
+
+        assert wait_for(lambda: found() == set(projects), timeout=30)
+    with pytest.raises(PartialResult, match="data are missing in the response"):
+        complete.query_vector("cpu", time=window.now)
+    with pytest.raises(PartialResult, match="data are missing in the response"):
+        complete.query_range("cpu", window.start, window.now, 60)
+    rest = MetricsClient(session, retries=0).query_vector("cpu", time=window.now)
+    assert {series.labels["project"] for series in rest} == {projects[0]}
+    assert rest.warnings
