@@ -1,4 +1,6 @@
-"""Write the folder ``deploy/`` from the templates of ``chrysaetos gateway init``, with example values.
+"""Write the folder ``deploy/`` with example values.
+
+Its files are those of ``chrysaetos gateway init``, ``site init`` and ``portal init``.
 
 python -m tools.deploy
 """
@@ -7,14 +9,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
+from chrysaetos.federation.compose import development_files, portal_compose_files
+from chrysaetos.federation.portal import portal_files
+from chrysaetos.federation.registry import Registry, Site, render_registry
+from chrysaetos.federation.site import PROMETHEUS_TAG, SiteSettings, site_files
 from chrysaetos.install.files import DASHBOARD, installation_files
 from chrysaetos.install.settings import Settings
-from chrysaetos.scaffold import write_files
-
-if TYPE_CHECKING:
-    from chrysaetos.scaffold import File
+from chrysaetos.scaffold import File, write_files
 
 __all__ = ["FOLDER", "deploy_files"]
 
@@ -34,7 +36,27 @@ def deploy_files() -> list[File]:
     both = (settings, replace(settings, proxy="nginx"))
     files = [installation_files(each, PurePosixPath("/etc/chrysaetos"), "CHANGE-THIS") for each in both]
     by_name = {file.name: file for file in (*files[1], *files[0])}
-    return [file for name, file in by_name.items() if name != DASHBOARD]
+    return [*(file for name, file in by_name.items() if name != DASHBOARD), *_compose_files()]
+
+
+def _compose_files() -> list[File]:
+    """Return the folder ``compose``: a site, a portal, and what makes both of them a development set-up."""
+    site = site_files(SiteSettings("alpha", start="2026-01-01"))
+    registry = Registry(
+        prometheus_version=PROMETHEUS_TAG.removeprefix("v"),
+        sites=(Site("alpha", 1, "https://gate.alpha.example:9091", "tokens/alpha"),),
+    )
+    portal = [*portal_files(registry), *portal_compose_files(), File("sites.toml", render_registry(registry))]
+    return [
+        *(_moved(file, "site") for file in site if file.name.startswith("compose/")),
+        *(_moved(file, "portal/") for file in portal),
+        *(_moved(file, "development/") for file in development_files()),
+    ]
+
+
+def _moved(file: File, folder: str) -> File:
+    name = file.name.removeprefix("compose") if folder == "site" else file.name
+    return replace(file, name=f"compose/{folder}{name}")
 
 
 if __name__ == "__main__":

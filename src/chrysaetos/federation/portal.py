@@ -19,7 +19,7 @@ from chrysaetos.scaffold import File, yaml_scalar
 if TYPE_CHECKING:
     from chrysaetos.federation.registry import Registry, Remote, Site
 
-__all__ = ["can_check", "installed_version", "portal_files", "prometheus_config"]
+__all__ = ["DATASOURCE", "can_check", "installed_version", "portal_files", "prometheus_config"]
 
 _SCRAPED_JOB = "project_usages"
 _NAMES = "project_[a-z_]+_usage|usage_exporter_[a-z_]+|up"
@@ -56,7 +56,7 @@ def portal_files(registry: Registry) -> list[File]:
         File("prometheus.yml", prometheus_config(registry)),
         File("rules/usage.yml", recording_rules(registry.rule_interval)),
         File("rules/alerts.yml", alert_rules()),
-        File("grafana/provisioning/datasources/portal.yaml", _DATASOURCE),
+        File("grafana/provisioning/datasources/portal.yaml", DATASOURCE),
         File("grafana/provisioning/dashboards/portal.yaml", _PROVIDER),
     ]
     return files + [File(f"grafana/dashboards/{name}.json", text) for name, text in dashboards().items()]
@@ -173,7 +173,7 @@ def _remote(remote: Remote) -> list[str]:
     return lines
 
 
-_DATASOURCE = """\
+DATASOURCE = """\
 # The portal's Prometheus, for Grafana's provisioning/datasources.
 apiVersion: 1
 datasources:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import ConfigError
+from chrysaetos.federation.compose import portal_compose_files
 from chrysaetos.federation.portal import can_check, installed_version, portal_files
 from chrysaetos.federation.registry import (
     FILE,
@@ -183,16 +184,17 @@ def _list(options: argparse.Namespace) -> None:
 
 def _write(options: argparse.Namespace) -> None:
     registry = read_registry(options.directory)
-    _write_checked(registry, portal_files(registry), options)
+    _write_checked(registry, (), options)
 
 
 def _save(registry: Registry, options: argparse.Namespace) -> None:
     """Write the registry and the files generated from it."""
-    files = [*portal_files(registry), File(FILE, render_registry(registry), rewrite=True)]
-    _write_checked(registry, files, options)
+    _write_checked(registry, [File(FILE, render_registry(registry), rewrite=True)], options)
 
 
-def _write_checked(registry: Registry, files: Sequence[File], options: argparse.Namespace) -> None:
+def _write_checked(registry: Registry, more: Sequence[File], options: argparse.Namespace) -> None:
+    """Write the files generated from the registry, and others."""
+    files = [*portal_files(registry), *portal_compose_files(), *more]
     if can_check(registry):
         check_prometheus(files, "prometheus.yml")
     for name in write_files(options.directory, files, force=options.force, update=True):

@@ -18,11 +18,13 @@ from chrysaetos.scaffold import File, fill_template, yaml_scalar
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["SiteSettings", "allowed_urls", "next_steps", "site_files"]
+__all__ = ["PROMETHEUS_TAG", "SiteSettings", "allowed_urls", "next_steps", "prometheus_job", "site_files"]
 
 _ADDRESS = re.compile(r"[A-Za-z0-9.:-]{1,255}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?)?")
 _IMAGE_PORT = 9091
+PROMETHEUS_TAG = "v3.5.0"
+"""The tag of Prometheus' image in compose files: a release with long-term support."""
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -94,8 +96,7 @@ def site_files(settings: SiteSettings) -> list[File]:
     upstream = urlsplit(settings.prometheus)
     values = {
         "LOCATION": settings.location,
-        "LOCATION_QUOTED": yaml_scalar(settings.location),
-        "EXPORTER_QUOTED": yaml_scalar(settings.exporter),
+        "PROMETHEUS": PROMETHEUS_TAG,
         "EXPORTER_ENVIRONMENT": exporter_environment,
         "GATE_ARGUMENTS": shlex.join(_gate_arguments(settings)),
         "GATE_COMMAND": json.dumps(_container_arguments(settings)),
@@ -113,16 +114,30 @@ def site_files(settings: SiteSettings) -> list[File]:
             "\nExecStart=", f"\nEnvironment=USAGE_EXPORTER_START_DATE={settings.start}\nExecStart=", 1
         )
     return [
-        File("prometheus.yml", _fill("prometheus.yml", values)),
+        File("prometheus.yml", prometheus_job(settings.location, settings.exporter)),
         File("systemd/chrysaetos-usage.service", usage_unit),
         File("systemd/chrysaetos-federate.service", _fill("chrysaetos-federate.service", values)),
         File("compose/compose.yaml", _fill("compose.yaml", values)),
-        File(
-            "compose/prometheus.yml",
-            _fill("prometheus.yml", {**values, "EXPORTER_QUOTED": '"exporter:8080"'}),
-        ),
+        File("compose/prometheus.yml", prometheus_job(settings.location, "exporter:8080")),
         File("haproxy/haproxy.cfg", _fill("haproxy.cfg", values)),
     ]
+
+
+def prometheus_job(location: str, exporter: str) -> str:
+    """Return the configuration of a site's Prometheus.
+
+    Args:
+        location: the site's name.
+        exporter: address and port of the exporter.
+    """
+    return _fill(
+        "prometheus.yml",
+        {
+            "LOCATION": location,
+            "LOCATION_QUOTED": yaml_scalar(location),
+            "EXPORTER_QUOTED": yaml_scalar(exporter),
+        },
+    )
 
 
 def allowed_urls(selector: str) -> list[str]:
