@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chrysaetos.federation.credit_rules import credit_recordings
 from chrysaetos.federation.dashboards import dashboards
 from chrysaetos.federation.rules import RESOURCES, alerts, monthly, names, recordings
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 DASHBOARDS = {name: json.loads(text) for name, text in dashboards().items()}
 RECORDED = {
-    rule.name for rules in (*map(recordings, RESOURCES), *map(monthly, RESOURCES), names()) for rule in rules
+    rule.name
+    for rules in (*map(recordings, RESOURCES), *map(monthly, RESOURCES), names(), credit_recordings())
+    for rule in rules
 }
 SCRAPED = {
     *("up", "scrape_duration_seconds", "scrape_samples_scraped", "ALERTS", "usage_exporter_up"),
@@ -36,7 +39,7 @@ def filled(expression: str) -> str:
 
 
 def test_all_dashboards_are_generated() -> None:
-    assert set(DASHBOARDS) == {"usage-project", "usage-site", "usage-top", "usage-freshness"}
+    assert set(DASHBOARDS) == {"usage-project", "usage-site", "usage-top", "usage-freshness", "usage-credits"}
 
 
 @pytest.mark.parametrize(("where", "expression"), list(queries()), ids=lambda text: str(text)[:60])

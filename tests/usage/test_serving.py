@@ -10,6 +10,8 @@ import pytest
 import requests
 import trustme
 
+from chrysaetos.usage.credits import Account
+from chrysaetos.usage.grants import Grant
 from chrysaetos.usage.records import Project, UsageError
 from chrysaetos.usage.serving import Listener, application
 from chrysaetos.usage.snapshot import Exposition, take_snapshot
@@ -125,3 +127,38 @@ def test_many_idle_clients_need_no_threads_and_no_log_lines(exposition, caplog):
         assert requests.get(url, timeout=10).status_code == 200
         assert set(threading.enumerate()) <= threads
     assert not [record for record in caplog.records if record.name != "urllib3.connectionpool"]
+
+
+def test_credits_as_json_need_the_same_credentials_as_the_metrics(exposition):
+    account = Account(Project("p", "one", "d", "default"), "vcpu", 10.0, 3.0, 7.0)
+    grant = Grant("1", "p", "vcpu", 10.0, 5.0, None, "ada", "why")
+    exposition.publish(take_snapshot(NOW, [], {}, [account]))
+    app = application(exposition, ("u", "p"), clock=lambda: NOW, grants=lambda: [grant])
+    with Listener(app, "127.0.0.1", 0) as listener:
+        url = f"http://127.0.0.1:{listener.port}/credits"
+        assert requests.get(url, timeout=10).status_code == 401
+        body = requests.get(url, timeout=10, auth=("u", "p")).json()
+        metrics = requests.get(f"http://127.0.0.1:{listener.port}/metrics", timeout=10, auth=("u", "p")).text
+    assert body["accounts"] == [
+        {
+            "project_id": "p",
+            "project_name": "one",
+            "domain_id": "d",
+            "resource": "vcpu",
+            "granted": 10.0,
+            "used": 3.0,
+            "left": 7.0,
+        }
+    ]
+    assert body["grants"][0]["by"] == "ada"
+    labels = 'domain_id="d",domain_name="default",project_id="p",project_name="one",resource="vcpu"'
+    assert f"usage_exporter_credits_left_hours{{{labels}}} 7.0" in metrics
+
+
+def test_an_invalid_file_of_grants_is_reported(exposition):
+    def grants():
+        raise UsageError("line 2 is not a grant", reason="credits")
+
+    with Listener(application(exposition, grants=grants), "127.0.0.1", 0) as listener:
+        response = requests.get(f"http://127.0.0.1:{listener.port}/credits", timeout=10)
+    assert (response.status_code, response.text) == (503, "line 2 is not a grant\n")

@@ -5,6 +5,8 @@ from threading import Event
 import pytest
 from tests.fakes.clock import Clock
 
+from chrysaetos.usage.credits import FILE, CreditLedger
+from chrysaetos.usage.grants import append_grant
 from chrysaetos.usage.ledger import Ledger
 from chrysaetos.usage.records import Project, ServerUsage, UsageError
 from chrysaetos.usage.site import Observation
@@ -52,6 +54,7 @@ class Loop:
         self.site = FakeSite()
         self.path = path
         self.options = options
+        self.grants = None
         self.start()
 
     def start(self):
@@ -302,3 +305,43 @@ def test_servers_that_are_listed_twice_are_reported(loop, caplog):
     loop.site.duplicates = []
     loop.after(1)
     assert loop.value("usage_exporter_duplicate_servers") == 0
+
+
+@pytest.fixture
+def charging(tmp_path):
+    credit_ledger = CreditLedger(tmp_path)
+    created = Loop(tmp_path / "ledger.sqlite", credit_ledger=credit_ledger)
+    created.grants = tmp_path / FILE
+    yield created
+    created.close()
+    credit_ledger.close()
+
+
+def grant(loop, hours):
+    values = {"project_id": "p", "resource": "vcpu", "hours": hours, "until": None, "by": "ada", "why": "x"}
+    append_grant(loop.grants, now=loop.clock.now, **values)
+
+
+def test_usage_is_charged_once_also_when_the_ledger_fails_or_starts_again(charging, monkeypatch):
+    charging.after(100)
+    grant(charging, 20)
+    charging.after(1)
+    assert charging.value("usage_exporter_credits_left_hours") == pytest.approx(18)
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            charging.ledger, "add", lambda *_: (_ for _ in ()).throw(UsageError("full", reason="ledger"))
+        )
+        with pytest.raises(UsageError, match="full"):
+            charging.after(1)
+    charging.after(1)  # up to the time that has been charged
+    charging.after(0)
+    assert charging.value("usage_exporter_credits_left_hours") == pytest.approx(14)
+    assert charging.value() == pytest.approx(206)
+    charging.close()
+    charging.path = charging.path.with_name("other.sqlite")  # as for another start date
+    charging.start()
+    charging.after(0)
+    charging.after(1)
+    charging.after(0)
+    assert charging.value("usage_exporter_credits_used_hours") == pytest.approx(8)
+    assert charging.value() == pytest.approx(208)

@@ -34,6 +34,7 @@ def dashboards() -> dict[str, str]:
         "usage-site": _site(),
         "usage-top": _top(),
         "usage-freshness": _freshness(),
+        "usage-credits": _credits(),
     }
     return {name: json.dumps({"uid": name, **content}, indent=2) + "\n" for name, content in contents.items()}
 
@@ -164,6 +165,28 @@ def _freshness() -> dict[str, Any]:
         _table("Alerts", f'ALERTS{{alertstate="firing",{_SITE}}}', "short", width=24),
     ]
     return _dashboard("Freshness of sites", panels, [_locations()])
+
+
+def _credits() -> dict[str, Any]:
+    legend = f"{_LEGEND} {{{{resource}}}}"
+
+    def selected(name: str) -> str:
+        return _selected(f"project:credits:{name}{{{_SITE}}}")
+
+    panels = [
+        _stat("Left", [(selected("left_ratio"), legend)], "percentunit", width=12),
+        _stat(
+            "Used up at the rate of the last day",
+            [(f"1000 * {selected('end_timestamp_seconds')}", legend)],
+            "dateTimeAsIso",
+            width=12,
+        ),
+        _lines("Hours left", [(selected("left"), legend)], "short"),
+        _lines("Hours used since the first grant", [(selected("used"), legend)], "short"),
+        _table("Granted", selected("granted"), "short", width=12),
+        _table("Left", selected("left"), "short", width=12),
+    ]
+    return _dashboard("Credits of projects", panels, [_locations(), _projects()])
 
 
 def _with_names(expression: str, names: str = "project:name:info") -> str:

@@ -12,6 +12,7 @@ import subprocess
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from chrysaetos.federation.credit_rules import credit_rules
 from chrysaetos.federation.dashboards import dashboards
 from chrysaetos.federation.rules import JOB_PREFIX, alert_rules, recording_rules
 from chrysaetos.scaffold import File, yaml_scalar
@@ -56,6 +57,7 @@ def portal_files(registry: Registry) -> list[File]:
         File("prometheus.yml", prometheus_config(registry)),
         File("rules/usage.yml", recording_rules(registry.rule_interval)),
         File("rules/alerts.yml", alert_rules()),
+        File("rules/credits.yml", credit_rules(registry.rule_interval)),
         File("grafana/provisioning/datasources/portal.yaml", DATASOURCE),
         File("grafana/provisioning/dashboards/portal.yaml", _PROVIDER),
     ]

@@ -41,6 +41,7 @@ __all__ = [
     "Rule",
     "alert_rules",
     "alerts",
+    "group",
     "monthly",
     "names",
     "recording_rules",
@@ -200,9 +201,9 @@ def recording_rules(interval: str) -> str:
         "groups:",
     ]
     for resource in RESOURCES:
-        lines += _group(f"usage-{resource}", recordings(resource), interval)
-        lines += _group(f"usage-{resource}-month", monthly(resource), _slower(interval))
-    lines += _group("usage-names", names(), interval)
+        lines += group(f"usage-{resource}", recordings(resource), interval)
+        lines += group(f"usage-{resource}-month", monthly(resource), _slower(interval))
+    lines += group("usage-names", names(), interval)
     return "\n".join(lines) + "\n"
 
 
@@ -211,7 +212,7 @@ def alert_rules() -> str:
     lines = [
         "# Project usage: alerting rules.",
         "groups:",
-        *_group("usage-alerts", alerts(), None),
+        *group("usage-alerts", alerts(), None),
     ]
     return "\n".join(lines) + "\n"
 
@@ -221,7 +222,8 @@ def _slower(interval: str) -> str:
     return _MONTH_INTERVAL if interval.endswith("m") else interval
 
 
-def _group(name: str, rules: Iterator[Rule], interval: str | None) -> Iterator[str]:
+def group(name: str, rules: Iterator[Rule], interval: str | None) -> Iterator[str]:
+    """Yield the lines of a group of rules."""
     yield f"  - name: {name}"
     if interval is not None:
         yield f"    interval: {interval}"

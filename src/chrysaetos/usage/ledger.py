@@ -142,6 +142,11 @@ class Ledger:
         self._database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
 
     @property
+    def directory(self) -> Path:
+        """The directory of the file."""
+        return self._path.parent
+
+    @property
     def start(self) -> float:
         """The start date, in seconds since the epoch."""
         return self._start

@@ -15,6 +15,9 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from chrysaetos.queued_log import queue_handlers
+from chrysaetos.usage import credits_command
+from chrysaetos.usage.credits import FILE, CreditLedger
+from chrysaetos.usage.grants import read_grants
 from chrysaetos.usage.ledger import Ledger
 from chrysaetos.usage.openrc import missing_variables, read_openrc
 from chrysaetos.usage.options import command_parser, parse_options, read_credentials, state_directory
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from chrysaetos.usage.grants import Grant
     from chrysaetos.usage.site import Site
 
 __all__ = ["parser", "run"]
@@ -51,6 +55,8 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit status: 0, 1 for an error, 2 for an invalid option.
     """
+    if arguments[:1] == ["credits"]:
+        return credits_command.run(arguments[1:])
     options = parse_options(arguments, os.environ)
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.INFO,
@@ -139,6 +145,13 @@ def _ledger(options: argparse.Namespace, site: Site, start: float | None) -> Led
     return Ledger(directory / name, source=site.identity, start=start)
 
 
+def _grants(options: argparse.Namespace) -> Callable[[], list[Grant]]:
+    """Return a function that reads the grants of credits; there are none without a ledger."""
+    if options.stateless or options.dummy_data:
+        return list
+    return partial(read_grants, state_directory(options.state, os.environ) / FILE)
+
+
 def _latest_start(directory: Path) -> float:
     """Return the start date of the latest ledger; today if there is none."""
     names = sorted(path.name for path in directory.glob("usage-*.sqlite"))
@@ -160,14 +173,18 @@ def _updater(
     site = _site(options, progress)
     start = _start(options)
     ledger = _ledger(options, site, start)
+    credit_ledger = None
     if ledger:
         stack.callback(ledger.close)
         start = ledger.start
+        credit_ledger = CreditLedger(ledger.directory)
+        stack.callback(credit_ledger.close)
     return Updater(
         site,
         exposition,
         start=today() if start is None else start,
         ledger=ledger,
+        credit_ledger=credit_ledger,
         weights=_weights(options),
         weights_every=options.weight_update_frequency,
         simple_vm=options.simple_vm_id,
@@ -197,7 +214,7 @@ def _serve(options: argparse.Namespace) -> int:
         updater.publish_ledger()
         listener = stack.enter_context(
             Listener(
-                application(exposition, credentials),
+                application(exposition, credentials, grants=_grants(options)),
                 options.bind,
                 options.port,
                 certificate=(options.tls_cert, options.tls_key) if options.tls_cert else None,

@@ -54,7 +54,7 @@ def command_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         prog="chrysaetos usage",
         description="Export the usage of each project of an OpenStack site as Prometheus metrics.",
         epilog="Credentials are read from --os-cloud, OS_* variables, or --openrc. The environment variable "
-        "in brackets sets the default of an option.",
+        "in brackets sets the default of an option. chrysaetos usage credits shows and grants credits.",
     )
     parser.add_argument(
         "action",

@@ -14,7 +14,7 @@ class UsageError(Exception):
     Args:
         message: the problem and how to fix it.
         reason: the value of the metric label ``reason``: ``keystone``, ``nova``, ``forbidden``,
-            ``truncated``, ``file``, ``ledger``, ``clock``, ``endpoint`` or ``weights``.
+            ``truncated``, ``file``, ``ledger``, ``credits``, ``clock``, ``endpoint`` or ``weights``.
     """
 
     def __init__(self, message: str, *, reason: str = "file") -> None:

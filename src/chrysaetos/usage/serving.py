@@ -6,7 +6,9 @@ import asyncio
 import base64
 import binascii
 import hmac
+import json
 import time
+from dataclasses import asdict
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -18,12 +20,13 @@ from chrysaetos.http.server.sockets import listen_tcp, tls_context
 from chrysaetos.usage.records import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import Self
 
     from chrysaetos.http.server.pages import Response
     from chrysaetos.http.types import Application, Message
+    from chrysaetos.usage.grants import Grant
     from chrysaetos.usage.snapshot import Exposition
 
 __all__ = ["Listener", "application"]
@@ -33,6 +36,7 @@ def application(
     exposition: Exposition,
     credentials: tuple[str, str] | None = None,
     clock: Callable[[], float] = time.time,
+    grants: Callable[[], Sequence[Grant]] = tuple,
 ) -> Application:
     """Return the ASGI application.
 
@@ -40,15 +44,40 @@ def application(
         exposition: the metrics, served at ``/metrics`` and at ``/``.
         credentials: user and password of Basic authentication; None if it is not required.
         clock: returns the time in seconds since the epoch.
+        grants: returns the grants of credits, served as JSON at ``/credits`` with what is left of them.
     """
     expected = f"{credentials[0]}:{credentials[1]}".encode() if credentials else None
 
+    def protected(page: Callable[[Message], Response]) -> Callable[[Message], Response]:
+        def respond(scope: Message) -> Response:
+            given = dict(scope["headers"]).get(b"authorization", b"")
+            if expected is not None and not _allowed(given, expected):
+                return text(
+                    401, "Basic authentication is required", (b"www-authenticate", b'Basic realm="usage"')
+                )
+            return page(scope)
+
+        return respond
+
+    def credit_accounts(_: Message) -> Response:
+        try:
+            given = [asdict(grant) for grant in grants()]
+        except UsageError as error:
+            return text(503, str(error))
+        accounts = [
+            {
+                "project_id": account.project.id,
+                "project_name": account.project.name,
+                "domain_id": account.project.domain_id,
+                **{name: getattr(account, name) for name in ("resource", "granted", "used", "left")},
+            }
+            for account in exposition.accounts()
+        ]
+        body = json.dumps({"accounts": accounts, "grants": given}).encode()
+        return 200, [(b"content-type", b"application/json")], body
+
     def metrics(scope: Message) -> Response:
         headers = dict(scope["headers"])
-        if expected is not None and not _allowed(headers.get(b"authorization", b""), expected):
-            return text(
-                401, "Basic authentication is required", (b"www-authenticate", b'Basic realm="usage"')
-            )
         compressed = b"gzip" in headers.get(b"accept-encoding", b"")
         encoding = [(b"content-encoding", b"gzip")] if compressed else []
         body = exposition.render(clock(), compressed=compressed)
@@ -60,7 +89,13 @@ def application(
         return text(503, "there is no usage yet, or it is too old: see /metrics")
 
     return Pages(
-        {"/metrics": metrics, "/": metrics, "/-/healthy": lambda _: text(200, "alive"), "/-/ready": ready}
+        {
+            "/metrics": protected(metrics),
+            "/": protected(metrics),
+            "/credits": protected(credit_accounts),
+            "/-/healthy": lambda _: text(200, "alive"),
+            "/-/ready": ready,
+        }
     )
 
 

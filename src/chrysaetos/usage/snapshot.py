@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
+    from chrysaetos.usage.credits import Account
     from chrysaetos.usage.records import Project
 
 __all__ = ["LABELS", "METRICS", "Exposition", "Health", "Snapshot", "take_snapshot"]
@@ -38,6 +39,16 @@ METRICS = {
 }
 """The attribute of ``Totals`` and the help of each metric."""
 
+CREDITS = {
+    "granted": "Hours of the project's grants that have not expired.",
+    "used": "Hours that the project used since its first grant.",
+    "left": "Hours of the project's grants that are left; below 0 if it used more.",
+}
+"""The attribute of ``Account`` and the help of each metric ``usage_exporter_credits_…_hours``.
+
+The name is one that gates and portals pass on with the exporter's health.
+"""
+
 _NO_USAGE = Totals()
 _COMPRESSION = 1
 
@@ -49,18 +60,23 @@ class Snapshot(NamedTuple):
         taken: the time up to which usage has been counted, in seconds since the epoch.
         text: the totals in Prometheus' text format.
         compressed: the text as a member of a gzip file.
+        accounts: the credits of projects.
     """
 
     taken: float
     text: bytes
     compressed: bytes
+    accounts: Sequence[Account] = ()
 
 
 class _TotalsCollector(Collector):
     """Provides the totals to prometheus-client."""
 
-    def __init__(self, rows: Sequence[tuple[tuple[str, str, str, str], Totals]]) -> None:
+    def __init__(
+        self, rows: Sequence[tuple[tuple[str, str, str, str], Totals]], accounts: Sequence[Account]
+    ) -> None:
         self._rows = rows
+        self._accounts = accounts
 
     def collect(self) -> Iterator[Metric]:
         for name, (attribute, text) in METRICS.items():
@@ -68,15 +84,32 @@ class _TotalsCollector(Collector):
             for labels, totals in self._rows:
                 family.add_metric(labels, getattr(totals, attribute))
             yield family
+        for name, text in CREDITS.items() if self._accounts else ():
+            family = GaugeMetricFamily(
+                f"usage_exporter_credits_{name}_hours", text, labels=[*LABELS, "resource"]
+            )
+            for account in self._accounts:
+                family.add_metric([*_labels(account.project), account.resource], getattr(account, name))
+            yield family
 
 
-def take_snapshot(taken: float, projects: Iterable[Project], totals: Mapping[Key, Totals]) -> Snapshot:
+def _labels(project: Project) -> tuple[str, str, str, str]:
+    return project.id, project.name, project.domain_name, project.domain_id
+
+
+def take_snapshot(
+    taken: float,
+    projects: Iterable[Project],
+    totals: Mapping[Key, Totals],
+    accounts: Sequence[Account] = (),
+) -> Snapshot:
     """Return a snapshot of the totals of projects.
 
     Args:
         taken: the time up to which usage has been counted, in seconds since the epoch.
         projects: the projects to export, also those without usage.
         totals: the totals by project.
+        accounts: the credits of projects.
     """
     simple_vm: dict[str, dict[str, Totals]] = {}
     for key, project_totals in totals.items():
@@ -89,12 +122,9 @@ def take_snapshot(taken: float, projects: Iterable[Project], totals: Mapping[Key
         if own or not by_name:
             # A project inside the SimpleVM project may have the same name; then they share a series.
             by_name = {**by_name, project.name: by_name.get(project.name, _NO_USAGE) + (own or _NO_USAGE)}
-        rows += (
-            ((project.id, name, project.domain_name, project.domain_id), by_name[name])
-            for name in sorted(by_name)
-        )
-    text = _format(_TotalsCollector(rows))
-    return Snapshot(taken, text, gzip.compress(text, _COMPRESSION))
+        rows += ((_labels(project._replace(name=name)), by_name[name]) for name in sorted(by_name))
+    text = _format(_TotalsCollector(rows, accounts))
+    return Snapshot(taken, text, gzip.compress(text, _COMPRESSION), accounts)
 
 
 def _format(collector: Collector) -> bytes:
@@ -198,6 +228,10 @@ class Exposition:
     def publish(self, snapshot: Snapshot) -> None:
         """Replace the exported snapshot."""
         self._snapshot = snapshot
+
+    def accounts(self) -> Sequence[Account]:
+        """Return the credits of projects at the last update."""
+        return self._snapshot.accounts if self._snapshot else ()
 
     def is_fresh(self, now: float) -> bool:
         """Return whether a snapshot exists and is not too old at ``now``, in seconds since the epoch."""

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from threading import Event
 
+    from chrysaetos.usage.credits import CreditLedger
     from chrysaetos.usage.ledger import Ledger
     from chrysaetos.usage.records import Project, ServerUsage
     from chrysaetos.usage.site import Observation, Site
     from chrysaetos.usage.snapshot import Exposition
+    from chrysaetos.usage.tally import Key, Totals
     from chrysaetos.usage.weights import Weights
 
 __all__ = ["Updater"]
@@ -47,6 +49,7 @@ class Updater:
         exposition: the exposition to update.
         start: the start date, in seconds since the epoch.
         ledger: the usage counted so far; None to request all usage since the start date at each update.
+        credit_ledger: the credits to charge the usage to; requires a ledger.
         weights: returns the weights. If it raises ``UsageError``, the previous weights stay in use.
         weights_every: number of updates between two calls of ``weights``.
         simple_vm: id of the SimpleVM project, if there is one.
@@ -62,6 +65,7 @@ class Updater:
         *,
         start: float,
         ledger: Ledger | None = None,
+        credit_ledger: CreditLedger | None = None,
         weights: Callable[[], Weights] | None = None,
         weights_every: int = 10,
         simple_vm: str | None = None,
@@ -73,6 +77,7 @@ class Updater:
         self._exposition = exposition
         self._start = start
         self._ledger = ledger
+        self._credit_ledger = credit_ledger
         self._load_weights = weights
         self._weights_every = weights_every
         self._updates_until_weights = 0
@@ -108,6 +113,9 @@ class Updater:
         since = self._ledger.counted_until if self._ledger else self._start
         if now < since:
             raise UsageError("the clock was set back before the last update: waiting", reason="clock")
+        charged = self._credit_ledger.charged_until if self._credit_ledger else now
+        if since < charged < now:
+            now = charged  # This window has been charged, and the next one has not.
         try:
             observed = self._site.observe(since, now)
         finally:
@@ -115,6 +123,8 @@ class Updater:
         self._report_duplicates(observed.duplicates)
         self._names.update(observed.names)
         usages: Iterable[ServerUsage] = observed.usages
+        if self._credit_ledger and since >= charged:
+            self._credit_ledger.charge(now, self._tally(observed.usages), observed.projects)
         if self._ledger:
             try:
                 self._ledger.add(now, observed.usages, observed.projects, observed.names)
@@ -159,9 +169,12 @@ class Updater:
         return chain((usage._replace(exists=False) for usage in ledger.usages()), observed.usages)
 
     def _publish(self, until: float, projects: Iterable[Project], usages: Iterable[ServerUsage]) -> None:
+        accounts = self._credit_ledger.accounts(until) if self._credit_ledger else ()
+        self._exposition.publish(take_snapshot(until, projects, self._tally(usages), accounts))
+
+    def _tally(self, usages: Iterable[ServerUsage]) -> dict[Key, Totals]:
         simple_vm = SimpleVMProject(self._simple_vm, self._names) if self._simple_vm else None
-        totals = tally(usages, self._weights, simple_vm=simple_vm, whole_gib=self._whole_gib)
-        self._exposition.publish(take_snapshot(until, projects, totals))
+        return tally(usages, self._weights, simple_vm=simple_vm, whole_gib=self._whole_gib)
 
     def _refresh_weights(self) -> None:
         if self._load_weights is None:

@@ -1,0 +1,215 @@
+"""Charge usage to credits, in an SQLite file that survives a change of the start date.
+
+    charged   hours of each grant that were used
+    accounts  hours used since the first grant, and those that no grant covered, by project and resource
+    names     the last known names of projects, which a deleted project keeps
+    facts     the time up to which usage has been charged
+
+A window of usage is charged in one transaction with that time, before the ledger counts it. If the exporter
+is killed in between, or the start date changes, the time here is later than the ledger's. Then the next
+window ends at this time and is not charged again.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from chrysaetos.usage.grants import read_grants
+from chrysaetos.usage.records import Project, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from chrysaetos.usage.grants import Grant
+    from chrysaetos.usage.tally import Key, Totals
+
+__all__ = ["FILE", "Account", "CreditLedger"]
+
+FILE = "credits.jsonl"
+"""The file of the grants, in the directory of the ledger."""
+_DATABASE = "credits.sqlite"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS charged (id TEXT PRIMARY KEY, hours REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS accounts (
+    project_id TEXT, resource TEXT, used REAL NOT NULL, uncovered REAL NOT NULL,
+    PRIMARY KEY (project_id, resource)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS names (
+    project_id TEXT PRIMARY KEY, name TEXT, domain_id TEXT, domain_name TEXT
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
+"""
+
+
+class Account(NamedTuple):
+    """The credits of a project for a resource, in hours.
+
+    Attributes:
+        project: the project, with its last known names.
+        resource: ``vcpu`` or ``mb``.
+        granted: the grants that have not expired.
+        used: usage since the first grant, also that of expired grants. It only rises.
+        left: the rest of the grants that have not expired, minus usage that no grant covers.
+    """
+
+    project: Project
+    resource: str
+    granted: float
+    used: float
+    left: float
+
+
+class CreditLedger:
+    """The credits of a site's projects.
+
+    Args:
+        directory: the directory of the ledger.
+
+    Raises:
+        UsageError: a file cannot be used.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._grants_file = directory / FILE
+        self._path = directory / _DATABASE
+        try:
+            self._path.touch(mode=0o600)
+            # As for the ledger, several threads use the file, but never at once.
+            self._database = sqlite3.connect(
+                self._path, isolation_level=None, check_same_thread=False, timeout=10
+            )
+            try:
+                self._database.execute("PRAGMA synchronous = FULL")
+                self._database.executescript(_SCHEMA)
+            except BaseException:
+                self._database.close()
+                raise
+        except (sqlite3.Error, OSError) as error:
+            raise UsageError(f"{self._path} cannot be used: {error}", reason="credits") from error
+
+    @property
+    def charged_until(self) -> float:
+        """The time up to which usage has been charged, in seconds since the epoch; at first -inf."""
+        with self._explain_errors():
+            row = self._database.execute("SELECT value FROM facts WHERE name = 'charged'").fetchone()
+        return float(row[0]) if row else -math.inf
+
+    def charge(self, until: float, totals: Mapping[Key, Totals], projects: Iterable[Project]) -> None:
+        """Charge the usage of a window that begins where the last one ended, in one transaction.
+
+        The first window is not charged: it begins at the start date, before any grant.
+        The grant that expires first pays first. Usage that no grant covers is charged to the next grant.
+
+        Args:
+            until: the end of the window, in seconds since the epoch.
+            totals: the usage in the window, by project.
+            projects: all current projects.
+
+        Raises:
+            UsageError: a file cannot be read or written.
+        """
+        grants = self._grants(until) if self.charged_until > -math.inf else {}
+        used: dict[tuple[str, str], float] = {}
+        for key, total in totals.items():
+            project_id = key.project_id if key.name is None else f"{key.project_id}/{key.name}"
+            used[project_id, "vcpu"] = total.vcpu_hours
+            used[project_id, "mb"] = total.mb_hours
+        with self._explain_errors():
+            charged = self._charged()
+            self._database.execute("BEGIN IMMEDIATE")
+            with self._database:
+                for account, own in grants.items():
+                    valid = [grant for grant in own if grant.is_valid(until)]
+                    self._charge(account, used.get(account, 0.0), valid, charged)
+                self._database.executemany("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?)", projects)
+                self._database.execute("INSERT OR REPLACE INTO facts VALUES ('charged', ?)", (until,))
+
+    def _charge(
+        self, account: tuple[str, str], hours: float, grants: Iterable[Grant], charged: Mapping[str, float]
+    ) -> None:
+        row = self._database.execute(
+            "SELECT used, uncovered FROM accounts WHERE project_id = ? AND resource = ?", account
+        ).fetchone()
+        used, uncovered = row or (0.0, 0.0)
+        due = uncovered + hours
+        # Corrections come first: what they take back is due from the other grants.
+        for grant in sorted(
+            grants, key=lambda grant: (grant.hours > 0, grant.until or math.inf, grant.granted)
+        ):
+            before = charged.get(grant.id, 0.0)
+            taken = min(grant.hours - before, due)
+            if taken:
+                due -= taken
+                self._database.execute(
+                    "INSERT OR REPLACE INTO charged VALUES (?, ?)", (grant.id, before + taken)
+                )
+        self._database.execute(
+            "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?)", (*account, used + hours, due)
+        )
+
+    def _charged(self) -> dict[str, float]:
+        with self._explain_errors():
+            return dict(self._database.execute("SELECT id, hours FROM charged"))
+
+    @contextmanager
+    def _explain_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise UsageError(f"{self._path} cannot be used: {error}", reason="credits") from error
+
+    def _grants(self, now: float) -> dict[tuple[str, str], list[Grant]]:
+        """Return the grants by project and resource.
+
+        Raises:
+            UsageError: the file is invalid, or lacks a grant that has been charged.
+        """
+        by_account: dict[tuple[str, str], list[Grant]] = {}
+        grants = read_grants(self._grants_file)
+        missing = self._charged().keys() - {grant.id for grant in grants}
+        if missing:
+            raise UsageError(
+                f"{self._grants_file} lacks the grant {min(missing)}, which was charged: restore it",
+                reason="credits",
+            )
+        for grant in grants:
+            if grant.granted <= now:
+                by_account.setdefault((grant.project_id, grant.resource), []).append(grant)
+        return by_account
+
+    def accounts(self, now: float) -> list[Account]:
+        """Return the accounts of all projects that have had a grant, also of deleted projects.
+
+        Args:
+            now: seconds since the epoch.
+
+        Raises:
+            UsageError: a file cannot be read.
+        """
+        with self._explain_errors():
+            charged = self._charged()
+            projects = {row[0]: Project(*row) for row in self._database.execute("SELECT * FROM names")}
+            states = {
+                (project_id, resource): (used, uncovered)
+                for project_id, resource, used, uncovered in self._database.execute("SELECT * FROM accounts")
+            }
+        accounts = []
+        for (project_id, resource), grants in sorted(self._grants(now).items()):
+            used, uncovered = states.get((project_id, resource), (0.0, 0.0))
+            valid = [grant for grant in grants if grant.is_valid(now)]
+            left = sum(grant.hours - charged.get(grant.id, 0.0) for grant in valid) - uncovered
+            host, _, name = project_id.partition("/")
+            project = projects.get(host, Project(host, host, "", ""))
+            if name:
+                project = project._replace(name=name)
+            granted = sum(grant.hours for grant in valid)
+            accounts.append(Account(project, resource, granted, used, left))
+        return accounts
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()

@@ -1,0 +1,137 @@
+"""The grants of credits: a file to which each grant is appended, with who granted it and why.
+
+Each line is a JSON object and is never changed: a correction is another grant, whose hours may be negative.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+import secrets
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING
+
+from chrysaetos.regular_file import regular_file
+from chrysaetos.usage.records import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["RESOURCES", "Grant", "append_grant", "read_grants"]
+
+RESOURCES = ("vcpu", "mb")
+"""What credits are granted for: hours of virtual CPUs and of MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Credits of a project.
+
+    Attributes:
+        id: identifies the grant.
+        project_id: id of the project; ``ID/NAME`` for a project inside the SimpleVM project.
+        resource: one of ``RESOURCES``.
+        hours: hours of the resource, weighted as the usage is; negative for a correction.
+        granted: when it was granted, in seconds since the epoch. Usage before is not charged.
+        until: when the rest expires, in seconds since the epoch; None for never.
+        by: who granted it.
+        why: the reason.
+    """
+
+    id: str
+    project_id: str
+    resource: str
+    hours: float
+    granted: float
+    until: float | None
+    by: str
+    why: str
+
+    def __post_init__(self) -> None:
+        for name in ("id", "project_id", "by", "why"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not value.strip():
+                raise UsageError(f"a grant needs {name}", reason="credits")
+        if self.resource not in RESOURCES:
+            raise UsageError(
+                f"resource is {self.resource!r}, expected {' or '.join(RESOURCES)}", reason="credits"
+            )
+        if not _is_number(self.hours) or self.hours == 0:
+            raise UsageError(f"hours is {self.hours!r}, expected a number other than 0", reason="credits")
+        if not _is_number(self.granted) or not (self.until is None or _is_number(self.until)):
+            raise UsageError("granted and until are seconds since the epoch", reason="credits")
+        if self.until is not None and self.until <= self.granted:
+            raise UsageError("until is not after the time of the grant", reason="credits")
+
+    def is_valid(self, moment: float) -> bool:
+        """Return whether it has been granted and has not expired at a time."""
+        return self.granted <= moment and (self.until is None or moment < self.until)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def append_grant(
+    path: Path,
+    *,
+    project_id: str,
+    resource: str,
+    hours: float,
+    now: float,
+    until: float | None,
+    by: str,
+    why: str,
+) -> Grant:
+    """Append a grant to the file, which is created with mode 0640 if it does not exist.
+
+    Raises:
+        UsageError: a value is invalid, or the file cannot be written.
+    """
+    grant = Grant(secrets.token_hex(8), project_id, resource, hours, now, until, by, why)
+    line = json.dumps(asdict(grant), ensure_ascii=False).encode() + b"\n"
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            size = os.fstat(file).st_size
+            if size and os.pread(file, 1, size - 1) != b"\n":
+                # A grant of which only a part was written was not reported as granted.
+                os.ftruncate(file, os.pread(file, size, 0).rfind(b"\n") + 1)
+            if os.write(file, line) != len(line):
+                raise UsageError(f"{path}: the disk is full", reason="credits")
+            os.fsync(file)
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}", reason="credits") from error
+    return grant
+
+
+def read_grants(path: Path) -> list[Grant]:
+    """Return the grants in a file in their order; none if the file does not exist.
+
+    An incomplete last line is ignored: the command that writes it is still running, or was killed.
+
+    Raises:
+        UsageError: the file cannot be read, or a line is invalid.
+    """
+    try:
+        with open(path, encoding="utf-8", opener=regular_file) as file:
+            lines = file.read().split("\n")[:-1]
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}", reason="credits") from error
+    grants = []
+    for number, line in enumerate(lines, 1):
+        try:
+            document = json.loads(line)
+            grants.append(Grant(**{field.name: document[field.name] for field in fields(Grant)}))
+        except (ValueError, TypeError, KeyError, UsageError) as error:
+            raise UsageError(f"{path}, line {number} is not a grant: {error}", reason="credits") from error
+    if len({grant.id for grant in grants}) < len(grants):
+        raise UsageError(f"{path}: two grants have the same id", reason="credits")
+    return grants
