@@ -134,7 +134,7 @@ export function Explore() {
           <Icon name="add" />
           {text.add}
         </button>
-        <Copy text={location.href} label={text.copyLink} />
+        <Copy text={location.href} label={text.copyLink} small={false} />
       </div>
     </div>
   );

@@ -68,13 +68,12 @@ export function Chart({ title, queries, range, end, unit, matcher, sync }: Chart
     });
     return { times, lines: lines.map((line, index) => ({ ...line, color: seriesColor(index, isDark) })) };
   }, [data, isDark]);
-  const first = queries[0]?.query ?? "";
   const only = matcher === null ? "" : `&${new URLSearchParams({ only: `${matcher.label}:${matcher.value}` }).toString()}`;
   return (
     <section class="card" aria-label={title}>
       <div class="card-head">
         <h2>{title}</h2>
-        {drawn?.lines.length ? <a href={`${exploreLink(first, range)}${only}`}>{texts.servers.openIn}</a> : null}
+        {drawn?.lines.length ? <a href={`${exploreLink(queries.map(({ query }) => query), range)}${only}`}>{texts.servers.openIn}</a> : null}
       </div>
       <div ref={host}>
         {error !== null ? (

@@ -108,8 +108,8 @@ export function formatExplore(state: Explore): URLSearchParams {
   return parameters;
 }
 
-/** Returns a link to Explore with one query. */
-export function exploreLink(query: string, range = 3600, view: View = "graph"): string {
+/** Returns a link to Explore with a panel for each query. */
+export function exploreLink(queries: readonly string[], range = 3600, view: View = "graph"): string {
   const state = defaultExplore();
-  return formatRoute("explore", formatExplore({ ...state, range, panels: [{ ...emptyPanel(query), view }] }));
+  return formatRoute("explore", formatExplore({ ...state, range, panels: queries.map((query) => ({ ...emptyPanel(query), view })) }));
 }

@@ -286,7 +286,7 @@ function Detail({ id, matcher }: { id: string; matcher: Matcher | null }) {
             </dd>
           </div>
         ))}
-        <div class="fact double">
+        <div class="fact">
           <dt>{text.id}</dt>
           <dd class="buttons">
             <span class="mono">

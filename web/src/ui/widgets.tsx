@@ -256,7 +256,7 @@ export function Dialog({ title, onClose, class: name = "", children }: DialogPro
 }
 
 /** A button that copies a text and says so. */
-export function Copy({ text, label = texts.copy }: { text: string; label?: string }) {
+export function Copy({ text, label = texts.copy, small = true }: { text: string; label?: string; small?: boolean }) {
   const [state, setState] = useState<"" | "copied" | "failed">("");
   useEffect(() => {
     if (!state) return undefined;
@@ -270,7 +270,7 @@ export function Copy({ text, label = texts.copy }: { text: string; label?: strin
     );
   };
   return (
-    <button type="button" class="button small" onClick={copy}>
+    <button type="button" class={small ? "button small" : "button"} onClick={copy}>
       <Icon name={state === "copied" ? "check" : "copy"} />
       <span aria-live="polite">{state === "copied" ? texts.copied : state === "failed" ? texts.copyFailed : label}</span>
     </button>

@@ -84,7 +84,7 @@ function RuleRow({ rule }: { rule: Rule }) {
         </h3>
         {rule.duration ? <span class="muted">{text.waits(formatDuration(rule.duration))}</span> : null}
         {evaluated > 0 ? <span class="muted">{text.lastEvaluation(formatRelative(evaluated, now()))}</span> : null}
-        <a class="button small" href={exploreLink(rule.query)}>
+        <a class="button small" href={exploreLink([rule.query])}>
           {text.explore}
         </a>
       </div>

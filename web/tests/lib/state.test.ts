@@ -44,10 +44,10 @@ describe("the address", () => {
     expect(parseRoute("#/explore?q0=%E0%A4%A&range=%").parameters.get("q0")).not.toBeNull();
   });
 
-  it("links to one query", () => {
-    const { parameters } = parseRoute(exploreLink("up > 1", 86_400, "table"));
+  it("links to queries", () => {
+    const { parameters } = parseRoute(exploreLink(["up > 1", "up"], 86_400, "table"));
     const state = parseExplore(parameters);
     expect(state.range).toBe(86_400);
-    expect(state.panels).toEqual([{ ...emptyPanel("up > 1"), view: "table" }]);
+    expect(state.panels).toEqual(["up > 1", "up"].map((query) => ({ ...emptyPanel(query), view: "table" })));
   });
 });
