@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from playwright.sync_api import sync_playwright
 from tests.e2e.engines import PROMETHEUS
 from tests.e2e.oracle import Oracle
 from tests.e2e.stack import Stores, Tokens, Window, create_people, exemplar_target, store_text
+from tests.e2e.web_page import chromium
 from tests.e2e.without_scoping import Unscoped
 
 from chrysaetos.demo.cloud import Cloud, Tenant
@@ -28,10 +30,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from playwright.sync_api import Browser
     from tests.e2e.asking import HasUrl
     from tests.e2e.engines import Engine
     from tests.e2e.stack import GatewayFor, People, StoresOf, TextOf
     from tests.e2e.without_scoping import UnscopedFor
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium. Playwright keeps an event loop running, so not for the whole session."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="session")

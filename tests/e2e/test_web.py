@@ -126,6 +126,27 @@ def test_a_project_of_others_cannot_be_entered(page, people):
     assert page.vms() == OF_A
 
 
+def test_a_session_of_a_project_that_the_user_has_left_reads_nothing(stores, gateway_for, identity):
+    name = f"leaver-{new_secret()}"
+    account = identity.create_account(name, identity.create_project(name), name, "member")
+    page = PageClient(gateway_for(stores.ab, web={"enabled": "true"}, gateway={"token_cache_seconds": "0"}))
+    page.log_in(account)
+    assert page.get("/api/v1/query?query=cpu").status_code == 200
+    role = identity.role_id("member")
+    identity.call("DELETE", f"/projects/{account.project_id}/users/{account.user_id}/roles/{role}")
+    assert page.get("/api/v1/query?query=cpu").status_code == 401
+    assert str(account.project_id) not in page.get("/ui/projects").text
+    assert page.post("/ui/project", {"id": account.project_id}).status_code in {401, 403}
+    assert page.post("/ui/credential", {"name": "x"}).status_code in {401, 403}
+
+
+def test_the_metrics_of_exporters_are_for_those_who_are_logged_in(page, people):
+    assert page.get("/ui/exporters").status_code == 401
+    page.log_in(people.a)
+    names = [one["name"] for one in page.get("/ui/exporters").json()["exporters"]]
+    assert names == ["ceilometer", "ceilometer-total", "libvirt", "openstack-exporter"]
+
+
 def test_a_stolen_cookie_is_worthless_after_logout(page, gateway, people):
     page.log_in(people.a)
     thief = PageClient(gateway)
@@ -200,7 +221,7 @@ def test_other_sites_cannot_use_the_cookie(page, people, headers):
     page.log_in(people.a)
     # requests leaves out headers that are None.
     sent = {name: value or None for name, value in headers.items()}
-    for path in ("/api/v1/query?query=cpu", "/-/whoami", "/ui/session", "/ui/projects"):
+    for path in ("/api/v1/query?query=cpu", "/-/whoami", "/ui/session", "/ui/projects", "/ui/exporters"):
         answer = page.get(path, headers=sent)
         assert answer.status_code == 403, path
         assert "a1" not in answer.text

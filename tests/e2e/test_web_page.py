@@ -5,16 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import re
+import time
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
-from tests.e2e.web_page import Tab, chromium, running_demo, serious_faults
+from playwright.sync_api import expect
+from tests.e2e.web_page import Tab, running_demo, serious_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser
     from tests.e2e.web_page import Demo
 
 CPU = "rate(ceilometer_cpu[5m]) / 1e9"
@@ -27,14 +28,6 @@ EXPECTED_STATUS = r"the server responded with a status of (400|401|403|422|429)"
 def demo(tmp_path_factory) -> Iterator[Demo]:
     with running_demo(tmp_path_factory.mktemp("demo")) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture
@@ -223,6 +216,22 @@ def test_an_ended_session_asks_for_the_password_and_keeps_the_page(tab, tenant):
     expect(dialog).to_have_count(0)
     expect(tab.page.locator("canvas").first).to_be_visible()
     assert "ceilometer_memory" in tab.page.url
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_a_wrong_clock_of_the_browser_changes_nothing(tab, tenant, hours):
+    page = tab.page
+    page.clock.install(time=time.time() + 3600 * hours)
+    with page.expect_request(re.compile("query_range")) as asked:
+        tab.enter(tenant, q0=CPU)
+    end = float(parse_qs(urlsplit(asked.value.url).query)["end"][0])
+    assert abs(end - time.time()) < 120
+    expect(page.get_by_text("3 series").first).to_be_visible()
+    # The session has not ended, although its time is over by the browser's clock.
+    page.clock.run_for(10_000)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    tab.go("servers")
+    expect(page.get_by_role("main").get_by_role("link", name=re.compile("-0$"))).to_have_count(3)
 
 
 def test_log_out_ends_the_session(tab, tenant):

@@ -8,15 +8,14 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from tests.e2e.engines import PROMETHEUS
 from tests.e2e.stack import STEP
-from tests.e2e.web_page import Tab, chromium
+from tests.e2e.web_page import Tab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser
     from tests.e2e.stack import Window
 
     from chrysaetos.demo.gateway import Gateway
@@ -55,20 +54,18 @@ ATTACK = """async (target) => {
   await new Promise((done) => {
     script.onload = script.onerror = done; script.src = target + '/ui/session'; document.body.append(script);
   });
+  const socket = new WebSocket(target.replace('http', 'ws') + '/api/v1/query?query=cpu');
+  await new Promise((done) => {
+    socket.onopen = () => { seen.push('WebSocket opened'); done(); };
+    socket.onmessage = (event) => seen.push(event.data);
+    socket.onclose = done;
+  });
   const frame = document.createElement('iframe');
   frame.src = target + '/ui'; document.body.append(frame);
   await new Promise((done) => { frame.onload = done; setTimeout(done, 3000); });
   try { seen.push(frame.contentDocument.body.innerText); } catch (error) {}
   return seen;
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 def hostile_text(window: Window, *projects: str) -> Iterator[str]:
@@ -119,7 +116,7 @@ def test_another_page_can_neither_read_nor_change(browser, gateway, people, else
     other = tab.context.new_page()
     other.goto(f"http://{host}:{elsewhere}/")
     seen = "".join(other.evaluate(ATTACK, gateway.url))
-    for secret in ("a1", "csrf", people.a.user, "Chrysaetos"):
+    for secret in ("a1", "csrf", people.a.user, "Chrysaetos", "WebSocket"):
         assert secret not in seen
     # A form is sent with a navigation, for which SameSite=Lax cookies of another site are kept back.
     other.goto(f"http://{host}:{elsewhere}/")

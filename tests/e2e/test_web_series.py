@@ -8,17 +8,17 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from tests.e2e.stack import STEP
-from tests.e2e.web_page import Tab, chromium, serious_faults
+from tests.e2e.web_page import Tab, serious_faults
 
 from chrysaetos.demo.prometheus import Prometheus
+from chrysaetos.secret import new_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import ExitStack
 
-    from playwright.sync_api import Browser
     from tests.e2e.stack import People, Window
 
     from chrysaetos.demo.gateway import Gateway
@@ -121,14 +121,6 @@ def store(
 def gateway(store, gateway_for) -> Gateway:
     made: Gateway = gateway_for(store, web={"enabled": "true"})
     return made
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture
@@ -249,3 +241,29 @@ def test_hostile_label_values_neither_run_nor_widen_nor_turn_the_page(opened):
         page.get_by_role("button", name="Download JSON").click()
     content = started.value.path().read_text()
     assert "x" * 10_000 in content
+
+
+def test_two_tabs_with_different_projects(opened, people, identity, gateway):
+    other = f"second-{new_secret()}"
+    project = identity.create_project(other)
+    identity.grant(people.a.user_id, "reader", on=f"/projects/{project}")
+    own = people.a.project_name
+    tab = opened("explore", q0="count(server_busy)", view0="table")
+    first, second = tab.page, tab.open()
+    expect(first.get_by_role("cell", name="1", exact=True)).to_be_visible()
+    second.goto(f"{gateway.url}/ui#/explore?q0=server_busy")
+    expect(second.locator("canvas").first).to_be_visible()
+    second.get_by_role("button", name=re.compile(f"{own}$")).click()
+    second.get_by_role("button", name=other).click()
+    expect(second.get_by_role("button", name=re.compile(f"{other}$"))).to_be_visible()
+    # What was drawn of the other project is gone.
+    expect(second.get_by_text("No series", exact=True)).to_be_visible()
+    expect(second.locator("canvas")).to_have_count(0)
+    # The first tab says so, and can have its project back; then the second can follow.
+    expect(first.get_by_role("main")).to_contain_text(f"switched this browser to the project {other}")
+    first.get_by_role("button", name=f"Back to {own}").click()
+    expect(first.get_by_text("switched this browser")).to_have_count(0)
+    expect(second.get_by_role("main")).to_contain_text(f"switched this browser to the project {own}")
+    second.get_by_role("button", name=f"Continue with {own}").click()
+    expect(second.get_by_role("button", name=re.compile(f"{own}$"))).to_be_visible()
+    expect(second.locator("canvas").first).to_be_visible()

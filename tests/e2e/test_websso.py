@@ -7,7 +7,9 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 from tests.e2e.web_browser import PageClient
+from tests.e2e.web_page import Tab
 from tests.fakes import websso_keystone
 from tests.fakes.websso_keystone import ISSUER
 
@@ -138,6 +140,20 @@ def test_a_user_logs_in_through_the_identity_provider(page, gateway, federated):
     assert [one["name"] for one in page.get("/ui/projects").json()["projects"]] == ["federated"]
     # The state was for one log-in.
     assert finish(page, gateway, form, federated.root_url).status_code == 403
+
+
+def test_the_button_leads_to_the_provider_and_back_to_the_same_view(browser, gateway, federated):
+    tab = Tab(browser, gateway.url, "404", (f"{federated.root_url}/",))  # the provider has no icon
+    tab.go("explore", q0="vector(7)")
+    tab.page.get_by_role("button", name="Company account").click()
+    tab.page.get_by_role("link", name="carol").click()
+    expect(tab.page.get_by_role("button", name=re.compile("federated$"))).to_be_visible()
+    expect(tab.editor()).to_have_text("vector(7)")
+    expect(tab.page.locator("canvas").first).to_be_visible()
+    assert tab.page.url.startswith(f"{gateway.url}/ui#/explore?")
+    assert "gAAAA" not in tab.page.content()
+    assert tab.page.evaluate("document.cookie") == ""
+    tab.close()
 
 
 def test_a_user_without_a_project_is_told_so(page, gateway, federated):

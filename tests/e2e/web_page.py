@@ -83,16 +83,20 @@ class Tab:
         browser: the browser.
         url: the gateway's root URL.
         expected: a pattern of messages in the console that are expected.
+        origins: other origins that it may visit.
         context: options of the browser's context.
     """
 
-    def __init__(self, browser: Browser, url: str, expected: str = "$^", **context: Any) -> None:
+    def __init__(
+        self, browser: Browser, url: str, expected: str = "$^", origins: tuple[str, ...] = (), **context: Any
+    ) -> None:
         self.url = url
         self.origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
         self.context = browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | context))
         self.context.set_default_timeout(_SECONDS)
         self.faults: list[str] = []
         self._expected = re.compile(expected)
+        self._origins = (f"{self.origin}/", "data:", "blob:", *origins)
         self.page = self.open()
 
     def open(self) -> Page:
@@ -141,7 +145,7 @@ class Tab:
     def close(self) -> None:
         """Close the browser's context, and fail if the page did something wrong."""
         self.context.close()
-        assert not self.faults
+        assert not self.faults, self.faults
 
     def _on_message(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"} and not self._expected.search(message.text):
@@ -152,7 +156,7 @@ class Tab:
         dialog.dismiss()
 
     def _on_request(self, request: Request) -> None:
-        if not request.url.startswith((f"{self.origin}/", "data:", "blob:")):
+        if not request.url.startswith(self._origins):
             self.faults.append(f"another origin: {request.url}")
 
 
