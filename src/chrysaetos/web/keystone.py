@@ -37,6 +37,8 @@ _LEAST_ROLES = ("reader", "member", "_member_")
 _MOST_PROJECTS = 1000
 _WEBSSO = "websso"
 
+_INVALID = (exceptions.Unauthorized, exceptions.NotFound)
+"""What Keystone says of a token: 401 if it comes with a request, 404 if it is what the request is about."""
 # Keystone responds with 400 to a body outside its schema, for example a name that is too long.
 _WRONG = (exceptions.BadRequest, exceptions.Unauthorized, exceptions.NotFound, exceptions.MissingAuthMethods)
 
@@ -304,7 +306,7 @@ class Keystone:
         plugin = v3.Token(self._url, token, project_id=project_id, include_catalog=False)
         try:
             access = plugin.get_access(self._http)
-        except exceptions.Unauthorized as error:
+        except _INVALID as error:
             if kind == ApplicationCredential.kind or self._is_valid(token):
                 raise Forbidden("you may not enter this project") from error
             raise
@@ -323,14 +325,14 @@ class Keystone:
     def _is_valid(self, token: str) -> bool:
         try:
             self._send("GET", "/auth/tokens", token, {"X-Subject-Token": token})
-        except exceptions.Unauthorized:
+        except _INVALID:
             return False
         return True
 
     def _revoke(self, token: str) -> None:
         try:
             self._send("DELETE", "/auth/tokens", token, {"X-Subject-Token": token})
-        except (exceptions.Unauthorized, exceptions.NotFound):
+        except _INVALID:
             return
 
     def _create_credential(self, session: Session, name: str, expires_at: str | None) -> NewCredential:
@@ -369,7 +371,7 @@ def _guarded(call: Callable[[], Any]) -> Any:
     """
     try:
         return call()
-    except exceptions.Unauthorized as error:
+    except _INVALID as error:
         raise Unauthorized("the session has ended: log in again") from error
     except exceptions.Forbidden as error:
         raise Forbidden("Keystone does not permit this") from error
