@@ -21,6 +21,8 @@ from chrysaetos.demo.identities import IdentityApi
 from chrysaetos.demo.keystone import Keystone
 from chrysaetos.demo.processes import LOOPBACK, Server, wait_for
 from chrysaetos.demo.prometheus import Prometheus
+from chrysaetos.usage.credits import FILE
+from chrysaetos.usage.grants import append_grant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -358,8 +360,11 @@ def test_once_prints_and_exits(cloud, tmp_path):
     assert not (tmp_path / ".local").exists()  # the default directory of the ledger
 
 
-def test_drill(cloud, start):
-    """Nova is down at first, lists servers twice, and loses servers between pages; the exporter is killed."""
+def test_drill(cloud, start, tmp_path):
+    """Nova is down at first, lists servers twice, and loses servers between pages; the exporter is killed.
+
+    Totals equal the computation, and credits are charged what the totals rise.
+    """
     nova, chance = cloud.nova, random.Random(SEED)  # noqa: S311
     big, servers, removed = cloud.projects[7], dict(nova.servers), {}
 
@@ -383,6 +388,20 @@ def test_drill(cloud, start):
         eventually(lambda: exporter.metrics().get(problem) == 1, "no problem is reported")
         nova.down = False
         wait_for_update(exporter)
+        charged = cloud.projects[0]
+        append_grant(
+            tmp_path / "state" / FILE,
+            project_id=charged,
+            resource="vcpu",
+            hours=1000.0,
+            now=time.time(),
+            until=None,
+            by="operator",
+            why="drill",
+        )
+        used = ("usage_exporter_credits_used_hours", charged)
+        eventually(lambda: exporter.metrics().get(used, 0) > 0, "nothing is charged")
+        granted = exporter.metrics()
         nova.duplicates = {"003-0001": None, "003-0002": 1e-9, "049-0003": None, "007-0600": None}
         nova.after_page = lose
         for number in range(KILLS):
@@ -406,6 +425,8 @@ def test_drill(cloud, start):
             totals = tuple(metrics[name, project] for name in names)
             assert totals == pytest.approx(cloud.expected(project, until), rel=1e-9, abs=1e-3)
     assert metrics["usage_exporter_duplicate_servers", ""] >= 3
+    rise = metrics["project_vcpu_usage", charged] - granted["project_vcpu_usage", charged]
+    assert metrics[used] - granted[used] == pytest.approx(rise, rel=1e-6)
     # A server that Nova forgets before its last window is requested loses this window and nothing else.
     assert removed
     for name, moment in removed.items():

@@ -39,7 +39,7 @@ class Site:
         self.hours += 1
         totals = Totals()
         totals.vcpu_hours, totals.mb_hours = hours, 2 * hours
-        self.ledger.charge(self.hours, {key or Key("p"): totals}, self.projects)
+        self.ledger.charge(self.hours, lambda: {key or Key("p"): totals}, self.projects)
 
     def account(self):
         """Return granted, used and left."""

@@ -21,7 +21,7 @@ from chrysaetos.usage.grants import read_grants
 from chrysaetos.usage.records import Project, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from chrysaetos.usage.grants import Grant
@@ -98,7 +98,9 @@ class CreditLedger:
             row = self._database.execute("SELECT value FROM facts WHERE name = 'charged'").fetchone()
         return float(row[0]) if row else -math.inf
 
-    def charge(self, until: float, totals: Mapping[Key, Totals], projects: Iterable[Project]) -> None:
+    def charge(
+        self, until: float, totals: Callable[[], Mapping[Key, Totals]], projects: Iterable[Project]
+    ) -> None:
         """Charge the usage of a window that begins where the last one ended, in one transaction.
 
         The first window is not charged: it begins at the start date, before any grant.
@@ -106,7 +108,7 @@ class CreditLedger:
 
         Args:
             until: the end of the window, in seconds since the epoch.
-            totals: the usage in the window, by project.
+            totals: returns the usage in the window, by project; called if there are grants.
             projects: all current projects.
 
         Raises:
@@ -114,7 +116,7 @@ class CreditLedger:
         """
         grants = self._grants(until) if self.charged_until > -math.inf else {}
         used: dict[tuple[str, str], float] = {}
-        for key, total in totals.items():
+        for key, total in totals().items() if grants else ():
             project_id = key.project_id if key.name is None else f"{key.project_id}/{key.name}"
             used[project_id, "vcpu"] = total.vcpu_hours
             used[project_id, "mb"] = total.mb_hours

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -124,7 +125,7 @@ class Updater:
         self._names.update(observed.names)
         usages: Iterable[ServerUsage] = observed.usages
         if self._credit_ledger and since >= charged:
-            self._credit_ledger.charge(now, self._tally(observed.usages), observed.projects)
+            self._credit_ledger.charge(now, partial(self._tally, observed.usages), observed.projects)
         if self._ledger:
             try:
                 self._ledger.add(now, observed.usages, observed.projects, observed.names)
