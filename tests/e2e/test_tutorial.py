@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from tests.e2e.running_demo import running_demo, terminal
 from tests.support.commands import run
 
-from chrysaetos.demo.processes import Process, wait_for
+from chrysaetos.demo.processes import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,12 +48,6 @@ def blocks(page: Path = TUTORIAL) -> list[Block]:
     return [Block(*found.groups()) for found in BLOCK.finditer(page.read_text(encoding="utf-8"))]
 
 
-def environment() -> dict[str, str]:
-    """Return the environment of a terminal, with this interpreter's programs and without credentials."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "CHRYSAETOS_"))}
-    return {**kept, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"}
-
-
 def metadata(demo: dict[str, Any]) -> dict[str, Any]:
     """Return the metadata of Prometheus."""
     response = requests.get(f"{demo['prometheus_url']}/api/v1/metadata", timeout=10)
@@ -67,20 +60,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The reader's working directory, with the demo running."""
     where = tmp_path_factory.mktemp("tutorial")
     (start,) = (block for block in blocks() if block.name == "demo")
-    command = f"cd '{where}' && exec {start.text}"
-    demo = Process("demo", ["bash", "-c", command], log=where / "demo.log", environment=environment())
-    try:
-
-        def ready() -> bool:
-            demo.check()
-            file = where / "demo" / "demo.json"
-            # The history has no metadata; the first scrape takes up to 5 s. A reader needs longer to type.
-            return file.exists() and "ceilometer_cpu" in metadata(json.loads(file.read_text()))
-
-        assert wait_for(ready, timeout=120), demo.tail()
+    with running_demo(where, start.text) as demo:
+        # The history has no metadata; the first scrape takes up to 5 s. A reader needs longer to type.
+        assert wait_for(lambda: "ceilometer_cpu" in metadata(demo), timeout=60), "nothing was scraped"
         yield where
-    finally:
-        demo.stop(grace=30)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +76,7 @@ def outputs(folder: Path) -> dict[str, str]:
         elif block.name != "demo":
             steps.append(block.text)
     script = "set -e\n" + "".join(f"{step}echo '{END_OF_BLOCK}'\n" for step in steps)
-    done = run(["bash", "-c", script], cwd=folder, env=environment(), timeout=240)
+    done = run(["bash", "-c", script], cwd=folder, env=terminal(), timeout=240)
     *printed, rest = done.out.split(f"{END_OF_BLOCK}\n")
     # Prometheus 3 remarks that the names of Ceilometer's counters do not end in _total.
     told = [line for line in done.err.splitlines() if "metric might not be a counter" not in line]
@@ -140,7 +123,7 @@ def test_the_image(folder):
 def in_demo(folder: Path, command: str) -> Output:
     """Run a command as aquila."""
     script = f". demo/aquila.openrc\n{command}"
-    return run(["bash", "-ec", script], cwd=folder, env=environment(), timeout=240)
+    return run(["bash", "-ec", script], cwd=folder, env=terminal(), timeout=240)
 
 
 def test_the_commands_of_the_how_to(folder):

@@ -11,12 +11,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import expect
-from tests.e2e.web_page import Tab, running_demo, serious_faults
+from tests.e2e.running_demo import running_demo
+from tests.e2e.web_page import Demo, Tab, serious_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from tests.e2e.web_page import Demo
 
 CPU = "rate(ceilometer_cpu[5m]) / 1e9"
 VIEWS = ("explore", "servers", "usage", "alerts", "connect", "gateway")
@@ -26,8 +25,9 @@ EXPECTED_STATUS = r"the server responded with a status of (400|401|403|422|429)"
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory) -> Iterator[Demo]:
-    with running_demo(tmp_path_factory.mktemp("demo")) as running:
-        yield running
+    folder = tmp_path_factory.mktemp("demo")
+    with running_demo(folder) as state:
+        yield Demo(folder / "demo", state)
 
 
 @pytest.fixture

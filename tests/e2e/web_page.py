@@ -7,25 +7,19 @@ Security Policy, wrote an error to the console, or raised an exception.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from axe_playwright_python.base import AXE_SCRIPT
 
-from chrysaetos.demo.processes import Process, wait_for
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, Request
 
-__all__ = ["Demo", "Tab", "chromium", "running_demo", "serious_faults"]
+__all__ = ["Demo", "Tab", "chromium", "serious_faults"]
 
 _SECONDS = 20_000
 
@@ -48,32 +42,13 @@ class Demo:
         folder: its directory.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        state = json.loads((folder / "demo.json").read_text())
+    def __init__(self, folder: Path, state: dict[str, Any]) -> None:
         people = json.loads((folder / "identities.json").read_text())
+        self.folder = folder
         self.url: str = state["gateway_url"]
         self.keystone_url: str = state["keystone_url"]
         self.tenants: list[dict[str, str]] = people["tenants"]
         self.admin: dict[str, str] = people["admin"]
-
-
-@contextmanager
-def running_demo(folder: Path) -> Iterator[Demo]:
-    """Run the demo while the block runs."""
-    command = [sys.executable, "-m", "chrysaetos", "demo", "--state-dir", str(folder / "demo")]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "CHRYSAETOS_"))}
-    process = Process("demo", command, log=folder / "log", environment=kept)
-    try:
-
-        def ready() -> bool:
-            process.check()
-            return (folder / "demo" / "demo.json").exists()
-
-        assert wait_for(ready, timeout=120), process.tail()
-        yield Demo(folder / "demo")
-    finally:
-        process.stop(grace=30)
 
 
 class Tab:
