@@ -32,36 +32,38 @@ SERVERS := prometheus:prometheus promtool:prometheus memcached:memcached victori
 # The tests that run on every Python of the machine.
 PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http/server property))
 
-# The tests that take seconds, without those that start servers, run promtool, mutate or fuzz.
-UNIT := $(filter-out tests/test_docs.py tests/test_server_mutations.py $(addprefix tests/,aodh cloudkitty demo e2e fakes federation packages property support watcher), \
-    $(patsubst %/,%,$(wildcard tests/*/)) $(wildcard tests/test_*.py))
-# A set of servers for each worker; the tests of a file share it.
-PYTEST = $(BIN)/pytest --numprocesses auto --dist loadfile
+# The tests that start servers, run promtool, mutate or fuzz; and all others, which take seconds.
+LONG := tests/test_server_mutations.py tests/test_docs.py \
+    $(addprefix tests/,e2e packages property demo federation faults watcher cloudkitty aodh support)
+UNIT := $(filter-out $(LONG) tests/fakes,$(patsubst %/,%,$(wildcard tests/*/)) $(wildcard tests/test_*.py))
+# A set of servers for each worker; the tests of a file share it. More workers than cores, since tests mostly wait.
+PYTEST = $(BIN)/pytest --numprocesses $(shell expr $$(nproc) + 1) --dist loadfile
 SIDE_BY_SIDE := --jobs $(shell nproc) --output-sync
 
 # A virtual environment is recreated if the interpreter changes.
 MADE_BY := $(shell $(PYTHON) -c 'import re, sys; \
     print("made-by", *re.findall(r"\w+", sys.base_prefix), *sys.version_info[:3], sep="-")')
 
-.PHONY: demo test test-deep check lint docs bench bench-fairness soak bench-cloudkitty bench-watcher web web-check samples dist deb deb-check lock clean cloudkitty watcher aodh pythons
+.PHONY: demo test test-deep check lint docs bench bench-fairness soak bench-cloudkitty bench-watcher web web-check web-check-with-node samples dist deb deb-check lock clean cloudkitty watcher aodh pythons tests unit
 
 demo: $(VENV)/demo
 	@tools/need.sh prometheus:prometheus promtool:prometheus curl:curl
 	@exec $(BIN)/chrysaetos demo $(DEMO_ARGS)
 
-# The tests run last, even if an earlier part has failed.
+# All parts run, even if one of them has failed.
 test: $(VENV)/dev $(RELEASES:%=.venvs/%/made)
 	@tools/need.sh $(SERVERS)
 	@# If they cannot be built, the tests that need them are skipped, with the reason.
 	@-tools/engines.py build prometheus3 prometheus3_parser
-	@failed=0; \
-	$(MAKE) $(SIDE_BY_SIDE) --keep-going lint pythons $(RELEASES:%=test-%) || failed=1; \
-	$(PYTEST) $(TEST_ARGS) || failed=1; \
-	exit $$failed
+	@$(MAKE) $(SIDE_BY_SIDE) --keep-going PYTHONS=--others tests lint pythons web-check-with-node $(RELEASES:%=test-%) 9>&1
+
+# Long files start first, so that no worker has one left at the end. On 9 make does not hold the output back until then.
+tests: $(VENV)/dev
+	$(PYTEST) --no-loadscope-reorder $(TEST_ARGS) $(LONG) $(UNIT) >&9
 
 test-deep: export CHRYSAETOS_CLOUDKITTY := $(ALL_CLOUDKITTY)
 test-deep: export CHRYSAETOS_WATCHER := $(ALL_WATCHER)
-test-deep: $(VENV)/dev $(ALL_CLOUDKITTY:%=test-cloudkitty-%) $(ALL_WATCHER:%=test-watcher-%) $(AODH:%=test-aodh-%)
+test-deep: $(VENV)/dev pythons $(ALL_CLOUDKITTY:%=test-cloudkitty-%) $(ALL_WATCHER:%=test-watcher-%) $(AODH:%=test-aodh-%)
 	@tools/need.sh $(SERVERS)
 	tools/engines.py build prometheus3 prometheus3_parser victoriametrics thanos
 	CHRYSAETOS_E2E_QUERIES=5000 CHRYSAETOS_REALWORLD=2500 CHRYSAETOS_PARSER_TEXTS=1000000 \
@@ -83,7 +85,7 @@ lint: $(VENV)/dev
 	$(BIN)/lint-imports
 
 pythons: $(VENV)/dev
-	CHRYSAETOS_FUZZ_SECONDS=2 $(BIN)/python tools/pythons.py $(PURE)
+	CHRYSAETOS_FUZZ_SECONDS=2 $(BIN)/python tools/pythons.py $(PYTHONS) $(PURE) --ignore=tests/property/test_mutations.py
 
 docs: $(VENV)/docs
 	$(BIN)/sphinx-build -q -W --keep-going -b html -d build/docs/doctrees docs build/docs/html
@@ -172,6 +174,10 @@ web-check: web/node_modules/made
 	cd web && npm run --silent types && npm run --silent lint && npm run --silent test
 	cd web && WEB_OUTPUT=../build/web npm run --silent build
 	node web/tools/compare.js src/chrysaetos/web/static build/web
+
+web-check-with-node:
+	@if node -e 'process.exit(Number.parseInt(process.versions.node) < 20)' 2>/dev/null; then $(MAKE) web-check; \
+	    else echo "web-check is skipped: it needs Node 20"; fi
 
 web/node_modules/made: web/package-lock.json
 	cd web && npm ci --ignore-scripts --no-audit --no-fund
