@@ -207,11 +207,14 @@ def _serve(options: argparse.Namespace) -> int:
     exposition = Exposition(options.max_age)
     credentials = read_credentials(options.basic_auth) if options.basic_auth else None
     stop = Event()
-    # Until the updates begin, there is nothing to end in order: a hanging Keystone must not delay the end.
+    # Until it listens, there is nothing to end in order: a hanging Keystone must not delay the end.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with ExitStack() as stack:
         updater = _updater(options, exposition, stack, _progress())
         updater.publish_ledger()
+        ended: SimpleQueue[None] = SimpleQueue()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ended.put(None))
         listener = stack.enter_context(
             Listener(
                 application(exposition, credentials, grants=_grants(options)),
@@ -224,9 +227,6 @@ def _serve(options: argparse.Namespace) -> int:
         updates = Thread(
             target=updater.run, args=(stop, options.update_interval), name="updates", daemon=True
         )
-        ended: SimpleQueue[None] = SimpleQueue()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: ended.put(None))
         updates.start()
         ended.get()
         stop.set()
