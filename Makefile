@@ -67,7 +67,7 @@ test-deep: $(VENV)/dev pythons $(ALL_CLOUDKITTY:%=test-cloudkitty-%) $(ALL_WATCH
 	@tools/need.sh $(SERVERS)
 	tools/engines.py build prometheus3 prometheus3_parser victoriametrics thanos
 	CHRYSAETOS_E2E_QUERIES=5000 CHRYSAETOS_REALWORLD=2500 CHRYSAETOS_PARSER_TEXTS=1000000 \
-	    CHRYSAETOS_EXAMPLES=2000 CHRYSAETOS_FUZZ_SECONDS=60 CHRYSAETOS_KILLS=50 \
+	    CHRYSAETOS_EXAMPLES=2000 CHRYSAETOS_FUZZ_SECONDS=60 CHRYSAETOS_KILLS=50 CHRYSAETOS_ENGINES=all \
 	    $(PYTEST) --timeout=3600 $(TEST_ARGS) tests/property tests/e2e
 	PATH="$$(dirname $$(tools/engines.py path prometheus3)):$$PATH" \
 	    $(PYTEST) --timeout=3600 $(TEST_ARGS) tests/e2e

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.stack import Window
 
-__all__ = ["PROMETHEUS", "VICTORIA_METRICS", "Engine", "Prometheus3", "VictoriaMetrics"]
+__all__ = ["ISOLATED", "PROMETHEUS", "VICTORIA_METRICS", "Engine", "Prometheus3", "VictoriaMetrics"]
 
 
 class Prometheus3(Prometheus):
@@ -155,6 +156,8 @@ PROMETHEUS = (
         modern=True,
     ),
 )
+ISOLATED = PROMETHEUS if os.environ.get("CHRYSAETOS_ENGINES") == "all" else (PROMETHEUS[0], PROMETHEUS[2])
+"""Those that isolation is tested with: Prometheus 3 once, or also without features."""
 VICTORIA_METRICS = (
     Engine("victoria-metrics on PATH", _installed_victoria_metrics),
     Engine(

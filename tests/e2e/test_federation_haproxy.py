@@ -11,7 +11,6 @@ import pytest
 import requests
 import trustme
 from tests.e2e.federation_attacks import ALLOWED, ATTACKS, GOOD, HARMLESS, Case, send, verdict
-from tests.engines import program_of
 from tests.fakes.wire import Recorder, Wire, statuses
 from tests.support.commands import run
 
@@ -150,16 +149,13 @@ def test_each_common_encoding_is_answered(haproxy: HAProxy, url: str) -> None:
     assert statuses(send((LOOPBACK, haproxy.port), case, TOKEN)) == [200]
 
 
-@pytest.mark.parametrize("engine", [None, "prometheus3"], ids=lambda name: name or "installed")
-def test_a_portal_scrapes_through_haproxy(tmp_path: Path, engine: str | None) -> None:
+def test_a_portal_scrapes_through_haproxy(tmp_path: Path) -> None:
     with Prometheus(tmp_path / "site") as site, HAProxy(tmp_path / "haproxy", site.url) as haproxy:
         portal = PortalPrometheus(tmp_path / "portal")
         entry = Site("alpha", 1, haproxy.root_url, "token", match=(USAGE,))
         registry = Registry(scrape_interval="1s", sites=(entry,))
         write_files(portal.directory, portal_files(registry), force=False)
         (portal.directory / "token").write_text(TOKEN + "\n")
-        if engine is not None:
-            portal._program = program_of(engine)
         with portal:
 
             def scraped() -> bool:

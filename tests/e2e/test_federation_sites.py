@@ -15,7 +15,6 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 from tests.e2e.federation_stack import federate_token
-from tests.engines import program_of
 
 from chrysaetos.demo.processes import free_port, wait_for, write_private
 from chrysaetos.demo.sites import DemoSite, PortalPrometheus, sample_usage, write_portal
@@ -63,7 +62,7 @@ class Portal(PortalPrometheus):
 class Federation:
     """The sites alpha and beta. Beta labels its series as alpha's."""
 
-    def __init__(self, directory: Path, program: str | None) -> None:
+    def __init__(self, directory: Path) -> None:
         self.start = float(int(time.time()) - 30 * DAY)
         self.sites = [self._site(directory, name, number) for number, name in enumerate(("alpha", "beta"))]
         self.alpha, self.beta = self.sites
@@ -72,11 +71,7 @@ class Federation:
             for name, value in (("location", "alpha"), ("location_id", "1"))
         ]
         self.portal = Portal(directory / "portal")
-        version = installed_version()
-        if program is not None:
-            self.portal._program = program
-            version = "3.0.0"
-        write_portal(self.portal.directory, self.sites, version)
+        write_portal(self.portal.directory, self.sites, installed_version())
 
     def _site(self, directory: Path, name: str, number: int) -> DemoSite:
         ports: dict[str, int] = {}
@@ -96,13 +91,10 @@ class Federation:
         return len(self.usage("alpha")) == 5 and len(self.usage("beta")) == 5
 
 
-@pytest.fixture(scope="module", params=[None, "prometheus3"], ids=lambda name: name or "installed")
-def federation(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Federation]:
-    """Run the portal with the Prometheus on PATH, and with the newest supported Prometheus."""
-    program = None if request.param is None else program_of(request.param)
-    started = Federation(tmp_path_factory.mktemp("federation"), program)
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
+    """Run two sites and a portal. ``make test-deep`` also does with Prometheus 3 on PATH."""
+    started = Federation(tmp_path_factory.mktemp("federation"))
     with ExitStack() as stack:
         for server in started.servers:
             stack.enter_context(server)

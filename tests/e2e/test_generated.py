@@ -12,7 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.engines import PROMETHEUS
+from tests.e2e.engines import ISOLATED
 from tests.e2e.oracle import Oracle
 from tests.e2e.web_browser import PageClient
 from tests.property.grammar import Grammar
@@ -39,7 +39,7 @@ KINDS = ("instant", "instant", "range", "exemplars", "series", "labels", "label"
 _NAME = re.compile(rf"(?<![\w.\\\"'`])(?:{'|'.join(NAMES)})(?![\w\"'`])")
 
 
-@pytest.mark.parametrize("engine", PROMETHEUS, ids=str)
+@pytest.mark.parametrize("engine", ISOLATED, ids=str)
 def test_generated_requests_see_only_the_own_project(
     engine: Engine, stores_of: StoresOf, gateway_for: GatewayFor, people: People, window: Window
 ):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.e2e.asking import ALL_VMS, visible_vms
-from tests.e2e.engines import PROMETHEUS
+from tests.e2e.engines import ISOLATED
 from tests.e2e.hostile import HOSTILE, REFUSED, SELECTORS
 from tests.e2e.oracle import Oracle
 from tests.shared import shared_hostile, shared_or_skip
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 METHODS = ("GET", "POST")
 
 
-@pytest.fixture(scope="module", params=PROMETHEUS, ids=str)
+@pytest.fixture(scope="module", params=ISOLATED, ids=str)
 def stores(request: pytest.FixtureRequest, stores_of: StoresOf) -> Stores:
     """Store AB and store A of a Prometheus."""
     return stores_of(request.param)

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.engines import PROMETHEUS, VICTORIA_METRICS
+from tests.e2e.engines import ISOLATED, VICTORIA_METRICS
 from tests.e2e.oracle import Oracle
 from tests.e2e.tailored import tailored_text
 from tests.shared import shared_or_skip
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 COUNT = int(os.environ.get("CHRYSAETOS_REALWORLD", "500"))
 
 
-@pytest.mark.parametrize("engine", [*PROMETHEUS, *VICTORIA_METRICS], ids=str)
+@pytest.mark.parametrize("engine", [*ISOLATED, *VICTORIA_METRICS], ids=str)
 def test_expressions_of_real_dashboards_see_only_the_own_project(
     engine: Engine, stores_of: StoresOf, gateway_for: GatewayFor, people: People, window: Window
 ):
