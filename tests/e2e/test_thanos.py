@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.e2e.asking import Asker, basic
@@ -12,12 +12,12 @@ from tests.e2e.stack import store_text
 from tests.e2e.test_external_labels import Labelled
 from tests.engines import program_of
 
-from chrysaetos.demo.processes import LOOPBACK, Server, free_port, wait_for
+from chrysaetos.demo.processes import wait_for
+from chrysaetos.demo.thanos import Query, Sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import ExitStack
-    from pathlib import Path
 
     from tests.e2e.stack import GatewayFor, People, Window
     from tests.e2e.without_scoping import UnscopedFor
@@ -33,79 +33,21 @@ def differs(query: str) -> bool:
     return "project" in query or "absent" in query
 
 
-class Sidecar(Server):
-    """A Thanos sidecar, which lets Thanos read a Prometheus."""
-
-    name: ClassVar[str] = "Sidecar"
-    ready_path: ClassVar[str] = "/-/ready"
-
-    def __init__(self, directory: Path, prometheus: str) -> None:
-        super().__init__(directory)
-        self._prometheus = prometheus
-        self.grpc = free_port()
-
-    def prepare(self) -> None:
-        """Do nothing: Thanos needs no files."""
-
-    def command(self) -> list[str]:
-        """Return the command line."""
-        return [
-            program_of("thanos"),
-            "sidecar",
-            f"--prometheus.url={self._prometheus}",
-            f"--http-address={LOOPBACK}:{self.port}",
-            f"--grpc-address={LOOPBACK}:{self.grpc}",
-        ]
-
-
-class Query(Server):
-    """Thanos Query over one sidecar."""
-
-    name: ClassVar[str] = "Query"
-    ready_path: ClassVar[str] = "/-/ready"
-
-    def __init__(self, directory: Path, sidecar: Sidecar, *options: str) -> None:
-        super().__init__(directory)
-        self._sidecar = sidecar
-        self._options = options
-        self._grpc = free_port()
-
-    @property
-    def url(self) -> str:
-        """The root URL of the HTTP API."""
-        return self.root_url
-
-    def prepare(self) -> None:
-        """Do nothing: Thanos needs no files."""
-
-    def command(self) -> list[str]:
-        """Return the command line."""
-        return [
-            program_of("thanos"),
-            "query",
-            f"--endpoint={LOOPBACK}:{self._sidecar.grpc}",
-            f"--http-address={LOOPBACK}:{self.port}",
-            f"--grpc-address={LOOPBACK}:{self._grpc}",
-            "--query.replica-label=replica",
-            *self._options,
-        ]
-
-
 @pytest.fixture(scope="module")
 def queries(
     servers: ExitStack, people: People, window: Window, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Query, Query]:
     """A Thanos that enforces tenancy over the store of A and B, and one over A's store that does not."""
-    program_of("thanos")
+    thanos = program_of("thanos")
     a, b = str(people.a.project_id), str(people.b.project_id)
     made = []
     for projects, options in (((a, b), ENFORCED), ((a,), ())):
         store = Labelled(tmp_path_factory.mktemp("store"), {"replica": "one"})
         store.backfill(store_text(window, *projects))
         servers.enter_context(store)
-        sidecar = Sidecar(tmp_path_factory.mktemp("sidecar"), store.url)
+        sidecar = Sidecar(tmp_path_factory.mktemp("sidecar"), thanos, store.url)
         servers.enter_context(sidecar)
-        query = Query(tmp_path_factory.mktemp("query"), sidecar, *options)
+        query = Query(tmp_path_factory.mktemp("query"), thanos, [sidecar], *options)
         servers.enter_context(query)
         asker = Asker(query, headers={"THANOS-TENANT": a})
 

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.reference import http_api, messages, telemetry
+from tools.reference import engines, http_api, messages, telemetry
 from tools.reference.commands import command_pages
 
 from chrysaetos.gateway.own.openapi import document
@@ -30,6 +30,7 @@ def write_pages(folder: Path) -> None:
     fragments = {
         "alerts": telemetry.render_alerts(),
         "audit": telemetry.render_audit(),
+        "engines": engines.render(),
         "errors": messages.render(),
         "http-api": http_api.render(),
         "metrics": telemetry.render_metrics(),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.asgi.cors import load_cors
-from chrysaetos.gateway.proxy.engine_options import load_engine
+from chrysaetos.gateway.proxy.engine_options import ENGINE_NAMES, load_engine
 from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.gateway.trusted_proxies import load_trusted_proxies
 from chrysaetos.http.abnf import PATH_PREFIX
@@ -49,6 +49,7 @@ def load_options(conf: cfg.ConfigOpts) -> tuple[GatewayOptions, tuple[UpstreamOp
         max_response_bytes=gateway.max_response_bytes,
         max_filtered_bytes=gateway.max_filtered_bytes,
         engine=engine,
+        engine_name=ENGINE_NAMES[prometheus.engine],
     )
     headers = (*_basic(prometheus), *prometheus.headers.items())
     replaced = tuple(field for field in headers if field[0].lower() in engine.header_names)

@@ -12,19 +12,20 @@ from chrysaetos.tenancy.paths import find
 
 
 class Upstream:
-    """Responds with one status and counts the requests."""
+    """Responds with one status, and with another one to queries, and counts the requests."""
 
-    def __init__(self, status):
-        self.status = status
+    def __init__(self, status, query=None):
+        self.statuses = {b"/-/ready": status, b"/api/v1/query?query=1": query}
         self.requests = 0
 
     async def request(self, method, target, *, timeout, **_options):  # noqa: ASYNC109 - as the pool has it
-        assert (method, target) == ("GET", b"/-/ready")
+        assert method == "GET"
         assert timeout > 0
         self.requests += 1
-        if self.status is None:
+        status = self.statuses[target]
+        if status is None:
             raise Unavailable("connection refused")
-        return UpstreamResponse(self.status, [], 0, b"", None)
+        return UpstreamResponse(status, [], 0, b"", None)
 
     async def close(self):
         raise NotImplementedError
@@ -36,17 +37,20 @@ async def ready(health):
 
 
 @pytest.mark.parametrize(
-    ("status", "state"),
+    ("status", "query", "state"),
     [
-        (200, "ok"),
-        (404, "ok"),  # an engine with Prometheus' API that does not have this path
-        (400, "Prometheus returned 400"),
-        (503, "Prometheus returned 503"),
-        (None, "Prometheus cannot be reached"),
+        (200, None, "ok"),
+        (404, None, "ok"),  # an engine with Prometheus' API that does not have this path
+        (400, 200, "ok"),  # VictoriaMetrics below a path prefix
+        (400, 400, "Prometheus returned 400"),
+        (400, 503, "Prometheus returned 503"),
+        (400, None, "Prometheus cannot be reached"),
+        (503, 200, "Prometheus returned 503"),
+        (None, 200, "Prometheus cannot be reached"),
     ],
 )
-async def test_readiness_depends_on_the_upstreams_status(status, state):
-    health = Health(identity=FakeIdentity({}), upstream=Upstream(status))
+async def test_readiness_depends_on_the_upstreams_status(status, query, state):
+    health = Health(identity=FakeIdentity({}), upstream=Upstream(status, query))
     ok = state == "ok"
     assert await ready(health) == (
         200 if ok else 503,

@@ -7,8 +7,8 @@ import logging
 import pytest
 from tests.fakes.body_source import BodySource
 
-from chrysaetos.errors import BadGateway, UpstreamRefusal
-from chrysaetos.gateway.proxy.upstream_errors import MAX_ERROR_BYTES, checked_error
+from chrysaetos.errors import BadGateway, NotFound, UpstreamRefusal
+from chrysaetos.gateway.proxy.upstream_errors import MAX_ERROR_BYTES, check_served, checked_error
 from chrysaetos.http.upstream.response import BodyStream, UpstreamBroken, UpstreamResponse
 
 
@@ -154,3 +154,63 @@ async def test_an_unchanged_message_is_relayed_byte_for_byte():
 async def test_positions_are_restored_only_in_errors_of_prometheus():
     with pytest.raises(UpstreamRefusal):
         await checked_error(response(b"<html>"), "req-1", lambda _: pytest.fail("restored"))
+
+
+PATH = "/api/v1/query_cost"
+OF_VICTORIA = b'remoteAddr: "10.0.0.7:1"; requestURI: /x; unsupported path requested: "/x"'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers"),
+    [
+        (404, b"404 page not found\n", ()),
+        (404, b"", ()),
+        (404, gzip.compress(b"404 page not found\n"), (GZIP,)),
+        (400, OF_VICTORIA, ()),
+        (400, b'unsupported path requested: "/prometheus/api/v1/query_cost"\n', ()),
+    ],
+)
+async def test_an_endpoint_that_the_engine_lacks_is_404_with_the_engines_name(status, body, headers):
+    with pytest.raises(NotFound) as caught:
+        await check_served(response(body, *headers, status=status), "VictoriaMetrics", PATH)
+    assert (caught.value.status, caught.value.error_type) == (404, "not_found")
+    assert caught.value.message.startswith("VictoriaMetrics does not serve /api/v1/query_cost: ")
+    assert "10.0.0.7" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers"),
+    [
+        (404, error(), ()),
+        (404, gzip.compress(error(), mtime=0), (GZIP,)),
+        (400, error("unsupported path requested: "), ()),
+        (400, b"cannot parse the selector", ()),
+        (404, b"x" * (MAX_ERROR_BYTES + 1), ()),
+        (500, b"404 page not found\n", ()),
+        (200, b'{"status":"success"}', ()),
+    ],
+)
+async def test_any_other_response_of_an_engine_is_kept(status, body, headers):
+    kept = await check_served(response(body, *headers, status=status), "Thanos", PATH)
+    assert (kept.status, kept.body, kept.headers) == (status, body, list(headers))
+
+
+async def test_an_engines_page_that_is_cut_off_is_502(caplog):
+    stream = BodyStream(BodySource())
+    stream.push(b"404 page")
+    stream.finish(UpstreamBroken("it ended early"))
+    with pytest.raises(BadGateway):
+        await check_served(UpstreamResponse(404, [], 19, None, stream), "Thanos", PATH)
+    assert "was cut off" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("page", "raised"),
+    [(gzip.compress(OF_VICTORIA), NotFound), (b"x" * (MAX_ERROR_BYTES + 1), UpstreamRefusal)],
+)
+async def test_an_engines_page_may_not_state_its_length(page, raised):
+    stream = BodyStream(BodySource())
+    stream.push(page)
+    stream.finish()
+    with pytest.raises(raised):
+        await check_served(UpstreamResponse(400, [GZIP], None, None, stream), "VictoriaMetrics", PATH)

@@ -106,12 +106,19 @@ class Health:
 
     async def _prometheus(self) -> str:
         try:
-            response = await self._upstream.request("GET", b"/-/ready", timeout=_PROBE_SECONDS)
+            status = await self._status(b"/-/ready")
+            if status == 400:
+                # VictoriaMetrics has no health endpoint below a path prefix. The query reads nothing.
+                status = await self._status(b"/api/v1/query?query=1")
         except ApiError as error:
             return _reason("Prometheus", error)
-        response.abort()
         # Some engines have Prometheus' API without its health endpoint: 404 means that they are up.
-        return "ok" if response.status in {200, 404} else f"Prometheus returned {response.status}"
+        return "ok" if status in {200, 404} else f"Prometheus returned {status}"
+
+    async def _status(self, target: bytes) -> int:
+        response = await self._upstream.request("GET", target, timeout=_PROBE_SECONDS)
+        response.abort()
+        return response.status
 
 
 def _reason(who: str, error: Exception) -> str:

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
     from chrysaetos.tenancy.labels import LabelTable
 
-__all__ = ["ENGINE_OPTIONS", "load_engine"]
+__all__ = ["ENGINE_NAMES", "ENGINE_OPTIONS", "load_engine"]
+
+ENGINE_NAMES: Mapping[str, str] = {
+    "prometheus": "Prometheus",
+    "victoriametrics": "VictoriaMetrics",
+    "thanos": "Thanos",
+    "mimir": "Mimir",
+}
+"""The engines' own names, by the value of the option."""
 
 _PARAMETERS: Mapping[str, Mapping[str, str]] = {"victoriametrics": {"extra_filters[]": "{selector}"}}
 _HEADERS: Mapping[str, Mapping[str, str]] = {

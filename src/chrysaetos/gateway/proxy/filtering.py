@@ -2,7 +2,7 @@
 
 The gateway reads such a response completely, filters it and writes it again. A response that is too long,
 compressed, not JSON or not in Prometheus' format results in 502, and so does an error of the upstream,
-without its text.
+without its text. If the engine does not serve the endpoint, it results in 404.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote_plus
 
 from chrysaetos.errors import BadGateway, Unavailable
+from chrysaetos.gateway.proxy.upstream_errors import check_served
 from chrysaetos.http.upstream.response import BodyTooLong, UpstreamBroken
 from chrysaetos.lru import Lru
 from chrysaetos.tenancy.bodies import filter_body, refuse
@@ -58,10 +59,18 @@ class FilteredEndpoints:
         bounds: limits on the query of a rule.
         limit: maximum bytes of a response of the upstream.
         offload: filters long responses.
+        engine_name: the engine's name, for clients.
     """
 
     def __init__(
-        self, upstream: Pool, *, timeout: float, bounds: Bounds, limit: int, offload: Offload
+        self,
+        upstream: Pool,
+        *,
+        timeout: float,
+        bounds: Bounds,
+        limit: int,
+        offload: Offload,
+        engine_name: str = "Prometheus",
     ) -> None:
         self._upstream = upstream
         self._timeout = timeout
@@ -72,6 +81,7 @@ class FilteredEndpoints:
         self._names: Lru[str, bytes] = Lru(
             _MOST_KEPT, weigh=lambda matcher, target: len(matcher) + len(target), max_weight=_MAX_KEPT_BYTES
         )
+        self._engine_name = engine_name
 
     async def handle(
         self,
@@ -93,6 +103,7 @@ class FilteredEndpoints:
         Raises:
             BadRequest: a parameter is invalid.
             BadGateway: the upstream's response is invalid. The message contains nothing of it.
+            NotFound: the engine does not serve the endpoint.
             Unavailable: the upstream is not ready.
             TooManyRequests: the project has used its budget of CPU time.
         """
@@ -111,12 +122,12 @@ class FilteredEndpoints:
         bodies: list[bytes] = []
         if endpoint.name == "metadata":
             target = self._names_target(scope)
-            bodies.append(await self._ask(additions.added_to(target), headers))
+            bodies.append(await self._ask(endpoint, additions.added_to(target), headers))
             metric = "".join(f"?metric={quote_plus(name)}" for name in asked.get("metric", ())[:1] if name)
             target = b"/api/v1/metadata" + metric.encode("ascii")
         else:
             target = _TARGETS[endpoint.name]
-        bodies.append(await self._ask(additions.added_to(target), headers))
+        bodies.append(await self._ask(endpoint, additions.added_to(target), headers))
         return await self._offload.run(
             project,
             filter_body,
@@ -137,11 +148,12 @@ class FilteredEndpoints:
             self._names.put(scope.matcher, target)
         return target
 
-    async def _ask(self, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    async def _ask(self, endpoint: Endpoint, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
         """Return the complete body of a successful response of the upstream."""
         response = await self._upstream.request(
             "GET", target, headers=headers, timeout=self._timeout, idempotent=True
         )
+        response = await check_served(response, self._engine_name, endpoint.path)
         try:
             return await self._whole(response)
         except BodyTooLong as error:

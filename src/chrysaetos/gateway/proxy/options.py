@@ -23,6 +23,7 @@ class GatewayOptions:
         max_response_bytes: limit on the body of a response, as sent; 0 for no limit.
         max_filtered_bytes: limit on a response of the upstream that is filtered.
         engine: what scoped requests send to the engine.
+        engine_name: the engine's name, for clients.
     """
 
     path_prefix: str = ""
@@ -34,3 +35,4 @@ class GatewayOptions:
     max_response_bytes: int = 0
     max_filtered_bytes: int = 16 * 1024 * 1024
     engine: EngineScoping = ALONE
+    engine_name: str = "Prometheus"

@@ -17,7 +17,7 @@ from chrysaetos.gateway.proxy.relay import (
     relay_response,
     scope_header,
 )
-from chrysaetos.gateway.proxy.upstream_errors import checked_error
+from chrysaetos.gateway.proxy.upstream_errors import check_served, checked_error
 from chrysaetos.http.upstream.response import UpstreamResponse
 from chrysaetos.tenancy.endpoints import Action
 from chrysaetos.tenancy.parameters import Text
@@ -111,6 +111,7 @@ class Proxy:
             timeout=options.timeout,
             bounds=options.bounds,
             limit=options.max_filtered_bytes,
+            engine_name=options.engine_name,
             offload=offload,
         )
 
@@ -185,6 +186,7 @@ class Proxy:
             headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
             return UpstreamResponse(200, headers, len(content), content, None)
         response = await self._ask(call, bound, additions)
+        response = await check_served(response, self._options.engine_name, endpoint.path)
         exchange.upstream_seconds = time.perf_counter() - asked
         if scope.unrestricted or response.status < 400 or response.status in NOT_FOR_CLIENTS:
             return response

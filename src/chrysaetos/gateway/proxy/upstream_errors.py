@@ -4,6 +4,9 @@ An error in Prometheus' format is about the query and is relayed. Only a positio
 from that in the scoped text to that in the caller's text. Any other error may reveal internals: an engine's
 error its address and the complete URL, a proxy's page the names of its servers. It is logged, and the client
 gets an error of the gateway with the same status.
+
+An engine that does not serve an endpoint answers with a page of text: 404 in most engines, 400 in
+VictoriaMetrics. The client gets a 404 that names the engine.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import logging
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from chrysaetos.errors import BadGateway, UpstreamRefusal
+from chrysaetos.errors import BadGateway, NotFound, UpstreamRefusal
 from chrysaetos.http.upstream.response import BodyTooLong, UpstreamBroken, UpstreamResponse
 
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
     Restore = Callable[[list[str]], Awaitable[list[str]]]
 
-__all__ = ["MAX_ERROR_BYTES", "checked_error"]
+__all__ = ["MAX_ERROR_BYTES", "check_served", "checked_error"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,6 +35,40 @@ _LOGGED = 500
 """Maximum characters of an error in the log."""
 
 _GZIP = 16 + zlib.MAX_WBITS
+
+
+async def check_served(response: UpstreamResponse, engine: str, path: str) -> UpstreamResponse:
+    """Return a response, unless it says that the engine does not serve the path.
+
+    Args:
+        response: a response of the upstream. It may be read to its end.
+        engine: the engine's name, for the client.
+        path: the path of the endpoint.
+
+    Returns:
+        The same response, complete if it was read.
+
+    Raises:
+        NotFound: the engine does not serve the path.
+        BadGateway: the response was cut off.
+        UpstreamRefusal: the response, which does not state its length, is too long for an error.
+    """
+    status = response.status
+    if status not in {400, 404} or (response.content_length or 0) > MAX_ERROR_BYTES:
+        return response
+    try:
+        body = await response.read(MAX_ERROR_BYTES)
+    except BodyTooLong:
+        raise UpstreamRefusal(status) from None
+    except UpstreamBroken as error:
+        _LOG.error("an error response of Prometheus was cut off: %s", error)
+        raise BadGateway("the response of Prometheus was cut off") from None
+    content = _decoded(body, response.headers)
+    if _envelope(content) is None and (status == 404 or b"unsupported path requested: " in content):
+        raise NotFound(
+            f"{engine} does not serve {path}: it has no such endpoint, or the feature for it is disabled"
+        )
+    return UpstreamResponse(status, response.headers, response.content_length, body, None)
 
 
 async def checked_error(
