@@ -147,7 +147,7 @@ BREAKS = {
         PROXY,
         "        if not limits.try_acquire(project):\n",
         (
-            "        await self._bind(_Call(request, target, scope, project, exchange), receive)\n"
+            "        await self._bind(_Call(request, target, scope, project, caller, exchange), receive)\n"
             "        if not limits.try_acquire(project):\n"
         ),
     ),

@@ -15,6 +15,7 @@
         ├── UnsupportedMediaType      415 bad_data
         ├── ExpectationFailed         417 bad_data
         ├── ResponseTooLarge          422 execution
+        ├── BudgetExceeded            422 cost_limit
         ├── TooManyRequests           429 too_many_requests, with Retry-After
         ├── HeadersTooLarge           431 bad_data
         ├── BadGateway                502 bad_gateway
@@ -41,6 +42,7 @@ __all__ = [
     "ApiError",
     "BadGateway",
     "BadRequest",
+    "BudgetExceeded",
     "ChrysaetosError",
     "ConfigError",
     "ContentTooLarge",
@@ -239,6 +241,13 @@ class ResponseTooLarge(ApiError):
 
     status = 422
     error_type = "execution"
+
+
+class BudgetExceeded(ApiError):
+    """The query would read more, or takes longer, than its budget allows; Prometheus' own error for it."""
+
+    status = 422
+    error_type = "cost_limit"
 
 
 class ExpectationFailed(ApiError):

@@ -17,6 +17,7 @@ from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.asgi.cors import CORS_OPTIONS
 from chrysaetos.gateway.federate.options import FEDERATION_OPTIONS
 from chrysaetos.gateway.proxy.engine_options import ENGINE_OPTIONS
+from chrysaetos.gateway.proxy.query_budgets import BUDGET_OPTIONS
 from chrysaetos.gateway.trusted_proxies import TRUSTED_PROXIES_OPTIONS
 from chrysaetos.gateway.web.options import WEB_OPTIONS
 
@@ -352,7 +353,10 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
         ("DEFAULT", [_AUTH_MODE]),
         ("cors", CORS_OPTIONS),
         ("federation", FEDERATION_OPTIONS),
-        ("gateway", GATEWAY_OPTIONS + TRUSTED_PROXIES_OPTIONS + LIMIT_OPTIONS + OBSERVATION_OPTIONS),
+        (
+            "gateway",
+            GATEWAY_OPTIONS + TRUSTED_PROXIES_OPTIONS + LIMIT_OPTIONS + BUDGET_OPTIONS + OBSERVATION_OPTIONS,
+        ),
         ("prometheus", PROMETHEUS_OPTIONS + ENGINE_OPTIONS),
         ("web", WEB_OPTIONS),
     ]

@@ -11,6 +11,7 @@ from chrysaetos.gateway.own.health import Health, json_response
 from chrysaetos.gateway.own.introspection import Introspection
 from chrysaetos.gateway.own.openapi import document
 from chrysaetos.gateway.proxy.budget import Budget
+from chrysaetos.gateway.proxy.costs import Costs
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
 from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.gateway.proxy.proxy import Proxy
@@ -94,7 +95,14 @@ def create_app(
             offload=offload,
             coalescer=coalescer,
         ),
-        introspection=Introspection(identity=identity, access=access, limits=limits, scoping=scoping),
+        introspection=Introspection(
+            identity=identity,
+            access=access,
+            limits=limits,
+            scoping=scoping,
+            options=options,
+            costs=Costs(upstream, options.timeout),
+        ),
         health=Health(identity=identity, upstream=upstream, prefix=options.path_prefix),
         gate=gate,
         cors=cors,

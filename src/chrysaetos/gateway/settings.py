@@ -11,6 +11,7 @@ from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.asgi.cors import load_cors
 from chrysaetos.gateway.proxy.engine_options import ENGINE_NAMES, load_engine
 from chrysaetos.gateway.proxy.options import GatewayOptions
+from chrysaetos.gateway.proxy.query_budgets import load_budgets
 from chrysaetos.gateway.trusted_proxies import load_trusted_proxies
 from chrysaetos.http.abnf import PATH_PREFIX
 from chrysaetos.http.upstream.pool import UpstreamOptions
@@ -50,6 +51,7 @@ def load_options(conf: cfg.ConfigOpts) -> tuple[GatewayOptions, tuple[UpstreamOp
         max_filtered_bytes=gateway.max_filtered_bytes,
         engine=engine,
         engine_name=ENGINE_NAMES[prometheus.engine],
+        budgets=load_budgets(gateway.budgets_file, prometheus.engine),
     )
     headers = (*_basic(prometheus), *prometheus.headers.items())
     replaced = tuple(field for field in headers if field[0].lower() in engine.header_names)

@@ -364,7 +364,7 @@ ENDPOINTS = (
     _admin("clean_tombstones", "admin_clean_tombstones", "Removal of deleted data from the disk"),
     _admin("snapshot", "admin_snapshot", "A snapshot of the TSDB, on the disk of Prometheus"),
     _row("whoami", "/-/whoami", _GET, "The caller, and what the policy allows", Action.INTROSPECT),
-    # It also takes the PromQL parameters of that path.
+    # It also takes the PromQL parameters of that path, and for the cost all of its parameters.
     _row(
         "explain",
         "/-/explain",
@@ -372,6 +372,7 @@ ENDPOINTS = (
         "What the gateway sends to Prometheus for a request",
         Action.INTROSPECT,
         Parameter("path", Kind.TEXT),
+        Parameter("cost", Kind.TEXT),
     ),
     _row("version", "/", _GET_HEAD, "The versions of the API", Action.PUBLIC),
     _row("openapi", "/openapi.json", _GET_HEAD, "The API as an OpenAPI document", Action.PUBLIC),

@@ -238,6 +238,8 @@ async def test_explain_for_a_tenant():
             "label": "project",
             "values": ["A"],
             "texts": [{"name": "query", "given": "sum(up) # é", "sent": 'sum(up{project="A"}) # é'}],
+            "budget": {},
+            "cost": None,
         }
         assert g.server.requests == []
 
@@ -253,6 +255,8 @@ async def test_explain_for_an_administrator_shows_the_query_unchanged():
                 "label": None,
                 "values": [],
                 "texts": [{"name": "query", "given": "up{", "sent": "up{"}],
+                "budget": {},
+                "cost": None,
             }
 
 

@@ -1,6 +1,6 @@
 """Show callers who they are to the gateway, and how it rewrites their requests.
 
-Both use the code that serves requests. Nothing is sent to the upstream.
+Both use the code that serves requests. Only the cost of a query, if it is asked for, comes from the upstream.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from chrysaetos.errors import ApiError, BadRequest, Forbidden, NotFound, QueryError
 from chrysaetos.gateway.own.health import json_response
 from chrysaetos.gateway.proxy.admission import grant, identify, narrow, requested_project
+from chrysaetos.gateway.proxy.costs import COST_ENDPOINTS
 from chrysaetos.gateway.proxy.limits import account, cancel_this_request
 from chrysaetos.http.server.pages import send_response
 from chrysaetos.identity.basic import parse_login
@@ -28,11 +29,14 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.asgi.exchange import Exchange
     from chrysaetos.gateway.asgi.request import Request
     from chrysaetos.gateway.proxy.admission import Identity
+    from chrysaetos.gateway.proxy.costs import Costs
     from chrysaetos.gateway.proxy.limits import Limits, Sending
+    from chrysaetos.gateway.proxy.options import GatewayOptions
     from chrysaetos.gateway.proxy.scoping import Scoping
     from chrysaetos.http.types import Receive, Send
     from chrysaetos.identity.caller import Caller
     from chrysaetos.tenancy.endpoints import Endpoint
+    from chrysaetos.tenancy.scope import Scope
 
 __all__ = ["Introspection"]
 
@@ -48,13 +52,26 @@ class Introspection:
         access: decides what callers may see.
         limits: the limits on concurrent requests.
         scoping: scopes the texts to explain.
+        options: the query budgets, and what scoped requests send to the engine.
+        costs: asks the engine what queries cost.
     """
 
-    def __init__(self, *, identity: Identity, access: Access, limits: Limits, scoping: Scoping) -> None:
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        access: Access,
+        limits: Limits,
+        scoping: Scoping,
+        options: GatewayOptions,
+        costs: Costs,
+    ) -> None:
         self._identity = identity
         self._access = access
         self._limits = limits
         self._scoping = scoping
+        self._options = options
+        self._costs = costs
         # Only PromQL is explained, so an explanation of a range needs no times.
         self._texts_of = {
             endpoint: replace(
@@ -163,7 +180,34 @@ class Introspection:
                 for name in texts_of.parameters  # at most one
                 for text in bound.texts
             ],
+            "budget": self._budget(caller, endpoint, scope),
+            "cost": await self._cost(caller, endpoint, request, form),
         }
+
+    def _budget(self, caller: Caller, endpoint: Endpoint, scope: Scope) -> dict[str, str]:
+        """Return the limits on the query, by parameter."""
+        budgets = self._options.budgets
+        if budgets is None or not endpoint.evaluates or scope.unrestricted:
+            return {}
+        return budgets.of(caller).shown()
+
+    async def _cost(
+        self, caller: Caller, endpoint: Endpoint, request: Request, form: bytes
+    ) -> dict[str, int] | None:
+        """Return what the query will read; None if that is not asked for, or the engine does not say it.
+
+        Raises:
+            ApiError: as for a request for the cost.
+        """
+        of_cost = COST_ENDPOINTS.get(endpoint)
+        if of_cost is None or "true" not in (*values_of("cost", request.query), *values_of("cost", form)):
+            return None
+        scope = await grant(self._access, caller, of_cost)
+        wanted = requested_project(request)
+        if wanted is not None:
+            scope = narrow(self._access, of_cost, scope, wanted)
+        bound = await self._scoping.bind(of_cost, scope, account(caller), request.query, form)
+        return await self._costs.estimate(of_cost, bound, self._options.engine.additions(scope))
 
 
 async def _send_data(send: Send, data: dict[str, Any]) -> None:

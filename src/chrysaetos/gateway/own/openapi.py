@@ -27,7 +27,7 @@ _SCHEMAS: dict[Kind, dict[str, Any]] = {
 _PARAMETERS = {
     "batch_size": "The preferred number of results in each batch.",
     "case_sensitive": "Whether the search distinguishes upper and lower case: `true` or `false`.",
-    "cost": "Whether to return the estimated and the actual cost: `true` or `false`.",
+    "cost": "Whether to return the cost of the query: `true` or `false`.",
     "end": "The end of the time range.",
     "exclude_alerts": "Whether to leave out the active alerts: `true` or `false`.",
     "file[]": "The rule files to return.",

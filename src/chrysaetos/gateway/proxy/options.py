@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, Bounds
 from chrysaetos.tenancy.engine import ALONE, EngineScoping
+
+if TYPE_CHECKING:
+    from chrysaetos.gateway.proxy.query_budgets import QueryBudgets
 
 __all__ = ["GatewayOptions"]
 
@@ -24,6 +28,7 @@ class GatewayOptions:
         max_filtered_bytes: limit on a response of the upstream that is filtered.
         engine: what scoped requests send to the engine.
         engine_name: the engine's name, for clients.
+        budgets: the query budgets of scoped callers; None if there are none.
     """
 
     path_prefix: str = ""
@@ -36,3 +41,4 @@ class GatewayOptions:
     max_filtered_bytes: int = 16 * 1024 * 1024
     engine: EngineScoping = ALONE
     engine_name: str = "Prometheus"
+    budgets: QueryBudgets | None = None

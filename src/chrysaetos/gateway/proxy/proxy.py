@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from chrysaetos.errors import QueryError
 from chrysaetos.gateway.proxy.admission import PROJECT_HEADER, grant, identify, narrow, requested_project
 from chrysaetos.gateway.proxy.coalescing import Key
+from chrysaetos.gateway.proxy.costs import Costs
 from chrysaetos.gateway.proxy.filtering import FilteredEndpoints
 from chrysaetos.gateway.proxy.limits import account, cancel_this_request
 from chrysaetos.gateway.proxy.relay import (
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.proxy.upstream_errors import Restore
     from chrysaetos.http.types import Receive, Send
     from chrysaetos.http.upstream.replicas import Pool
+    from chrysaetos.identity.caller import Caller
     from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.tenancy.engine import Additions
     from chrysaetos.tenancy.parameters import Bound
@@ -63,6 +65,7 @@ class _Call(NamedTuple):
         target: the endpoint, and the path for the upstream.
         scope: what the caller may see.
         project: the key from ``account``.
+        caller: the caller.
         exchange: where details are recorded.
     """
 
@@ -70,6 +73,7 @@ class _Call(NamedTuple):
     target: Target
     scope: Scope
     project: str
+    caller: Caller
     exchange: Exchange
 
 
@@ -106,6 +110,7 @@ class Proxy:
         self._limits = limits
         self._coalescer = coalescer
         self._scoping = scoping
+        self._costs = Costs(upstream, options.timeout)
         self._filtered = FilteredEndpoints(
             upstream,
             timeout=options.timeout,
@@ -142,7 +147,7 @@ class Proxy:
             await limits.acquire(project)
         sending: Sending | None = None
         try:
-            call = _Call(request, target, scope, project, exchange)
+            call = _Call(request, target, scope, project, caller, exchange)
             bound = await self._bind(call, receive)
             response = await self._respond(call, bound)
             sending = limits.start_sending(project, cancel_this_request())
@@ -158,7 +163,7 @@ class Proxy:
 
     async def _bind(self, call: _Call, receive: Receive) -> Bound:
         """Return the scoped parameters and body for the upstream."""
-        request, target, scope, project, exchange = call
+        request, target, scope, project, caller, exchange = call
         endpoint = target.endpoint
         reads = endpoint.action is Action.READ
         form = await request.form(receive) if request.method in _WITH_BODY and not reads else None
@@ -172,11 +177,13 @@ class Proxy:
             message, texts = await self._scoping.read_request(scope, project, body)
             bound = bound._replace(body=message, texts=texts)
         exchange.texts = bound.texts
+        if self._options.budgets is not None and endpoint.evaluates and not scope.unrestricted:
+            bound = self._options.budgets.of(caller).applied(bound)
         return bound
 
     async def _respond(self, call: _Call, bound: Bound) -> UpstreamResponse:
         """Return the response for the client."""
-        _, target, scope, project, exchange = call
+        _, target, scope, project, caller, exchange = call
         endpoint = target.endpoint
         additions = self._options.engine.additions(scope)
         asked = time.perf_counter()
@@ -191,7 +198,11 @@ class Proxy:
         if scope.unrestricted or response.status < 400 or response.status in NOT_FOR_CLIENTS:
             return response
         restore = self._restoring(endpoint, scope, project, bound.texts)
-        return await checked_error(response, exchange.request_id, restore)
+        response = await checked_error(response, exchange.request_id, restore)
+        if self._options.budgets is not None and endpoint.evaluates:
+            limits = self._options.budgets.of(caller).in_force(bound)
+            await self._costs.check(response, endpoint, bound, additions, limits)
+        return response
 
     def _restoring(
         self, endpoint: Endpoint, scope: Scope, project: str, texts: tuple[Text, ...]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Restore = Callable[[list[str]], Awaitable[list[str]]]
 
-__all__ = ["MAX_ERROR_BYTES", "check_served", "checked_error"]
+__all__ = ["MAX_ERROR_BYTES", "check_served", "checked_error", "error_of"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -123,6 +123,11 @@ async def _restored(fields: dict[str, Any], restore: Restore) -> dict[str, Any]:
         if isinstance(fields.get(kind), list):
             own[kind] = [new[note] if isinstance(note, str) else note for note in fields[kind]]
     return own
+
+
+def error_of(response: UpstreamResponse) -> dict[str, Any]:
+    """Return the fields of a complete error in Prometheus' format; empty if it is none."""
+    return _envelope(_decoded(response.body or b"", response.headers)) or {}
 
 
 def _decoded(body: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:

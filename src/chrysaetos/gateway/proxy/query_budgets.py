@@ -1,0 +1,224 @@
+"""Query budgets: what one query of a scoped caller may read, and how long it may take.
+
+The gateway adds the budget to the parameters of each query, and the engine enforces it. A caller may send a
+lower limit, which is kept. Limits are always written by the gateway in one form, so that the engine reads
+the number that the gateway has compared.
+
+Source: Prometheus 3.16, ``web/api/v1/api.go`` (extractQueryOpts); VictoriaMetrics, "Query args": ``timeout``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote_plus
+
+from oslo_config import cfg
+
+from chrysaetos.errors import ConfigError
+from chrysaetos.lru import Lru
+from chrysaetos.promql.units import duration_milliseconds
+from chrysaetos.regular_file import regular_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chrysaetos.identity.caller import Caller
+    from chrysaetos.tenancy.parameters import Bound
+
+__all__ = ["BUDGET_OPTIONS", "QueryBudget", "QueryBudgets", "load_budgets"]
+
+_COUNTS: Final = ("max_series", "max_samples_read")
+_DURATIONS: Final = ("max_query_duration", "timeout")
+_LIMITS: Final = (*_COUNTS, *_DURATIONS)
+_KINDS: Final = ("role", "domain", "project")
+_ONLY_TIMEOUT: Final = {"victoriametrics": "VictoriaMetrics", "thanos": "Thanos", "mimir": "Mimir"}
+_MOST_KEPT = 10_000
+_MAX_FILE_BYTES = 16 * 1024 * 1024
+
+BUDGET_OPTIONS = [
+    cfg.StrOpt(
+        "budgets_file",
+        help="TOML file with query budgets: max_series, max_samples_read, max_query_duration and timeout, in "
+        "the tables [default], [role.NAME], [domain.ID] and [project.ID]. They limit what one query of a "
+        "caller who does not see all projects may read, and how long it may take. Unset: no budgets.",
+    ),
+]
+
+
+class QueryBudget:
+    """The limits on one query.
+
+    Args:
+        limits: the limits by parameter: counts, and durations in milliseconds.
+    """
+
+    __slots__ = ("_limits",)
+
+    def __init__(self, limits: Mapping[str, int]) -> None:
+        self._limits = dict(limits)
+
+    def applied(self, bound: Bound) -> Bound:
+        """Return a request's parameters with the limits.
+
+        Args:
+            bound: the scoped parameters.
+        """
+        if not self._limits:
+            return bound
+        if bound.body is None:
+            return bound._replace(url=self._applied(bound.url))
+        return bound._replace(body=self._applied(bound.body))
+
+    def _applied(self, encoded: bytes) -> bytes:
+        limits: dict[str, float] = dict(self._limits)
+        pieces = []
+        for piece in encoded.split(b"&"):
+            name, _, value = piece.partition(b"=")
+            limit = limits.get(name.decode("ascii"))
+            if limit is None:
+                pieces.append(piece)
+            else:
+                given = _given(name.decode("ascii"), unquote_plus(value.decode("ascii")))
+                # Prometheus takes 0, and a time that it rounds to 0, for "no limit".
+                limits[name.decode("ascii")] = min(given, limit) if given >= 1 else limit
+        pieces += [_piece(name, limit) for name, limit in limits.items()]
+        return b"&".join(piece for piece in pieces if piece)
+
+    def in_force(self, bound: Bound) -> dict[str, str]:
+        """Return the limits of the budget that the caller has not lowered, by parameter."""
+        sent = (bound.url if bound.body is None else bound.body).split(b"&")
+        return {
+            name: _text(name, limit) for name, limit in self._limits.items() if _piece(name, limit) in sent
+        }
+
+    def shown(self) -> dict[str, str]:
+        """Return the limits by parameter, with units."""
+        return {name: _text(name, limit) for name, limit in self._limits.items()}
+
+
+class QueryBudgets:
+    """The budgets of all callers.
+
+    For each limit, the budget of the caller's project comes first, then that of its domain, then that of its
+    roles, then the default. Of several roles, the one with the highest limit counts.
+
+    Args:
+        default: limits by parameter.
+        named: limits by parameter, by name, for ``role``, ``domain`` and ``project``.
+    """
+
+    def __init__(
+        self, default: Mapping[str, int], named: Mapping[str, Mapping[str, Mapping[str, int]]]
+    ) -> None:
+        self._default = default
+        self._named = named
+        self._kept: Lru[tuple[object, ...], QueryBudget] = Lru(_MOST_KEPT)
+
+    def of(self, caller: Caller) -> QueryBudget:
+        """Return the budget of a caller."""
+        domain = caller.domain_id or caller.project_domain_id
+        key = (caller.project_id, domain, caller.roles)
+        kept = self._kept.get(key)
+        if kept is None:
+            roles: dict[str, int] = {}
+            for role in caller.roles:
+                for name, limit in self._named["role"].get(role.lower(), {}).items():
+                    roles[name] = max(limit, roles.get(name, 0))
+            of_domain = self._named["domain"].get(domain or "", {})
+            of_project = self._named["project"].get(caller.project_id or "", {})
+            kept = QueryBudget({**self._default, **roles, **of_domain, **of_project})
+            self._kept.put(key, kept)
+        return kept
+
+
+def load_budgets(path: str | None, engine: str) -> QueryBudgets | None:
+    """Return the budgets of a file; None if there is no file.
+
+    Args:
+        path: the path of the file.
+        engine: the engine, as in the option.
+
+    Raises:
+        ConfigError: the file cannot be read, or an entry is invalid, or the engine does not have a limit.
+    """
+    if not path:
+        return None
+    try:
+        with open(path, "rb", opener=regular_file) as file:
+            tables = tomllib.loads(file.read(_MAX_FILE_BYTES).decode())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"[gateway] budgets_file: {path}: {error}") from error
+    try:
+        return _budgets(tables, engine)
+    except ValueError as error:
+        raise ConfigError(f"[gateway] budgets_file: {path}: {error}") from error
+
+
+def _budgets(tables: Mapping[str, Any], engine: str) -> QueryBudgets:
+    unknown = set(tables) - {"default", *_KINDS}
+    if unknown:
+        raise ValueError(f"[{min(unknown)}] is not [default], [role.NAME], [domain.ID] or [project.ID]")
+    named = {
+        kind: {
+            name.lower() if kind == "role" else name: _limits(f"{kind}.{name}", limits, engine)
+            for name, limits in _table(kind, tables.get(kind, {})).items()
+        }
+        for kind in _KINDS
+    }
+    return QueryBudgets(_limits("default", tables.get("default", {}), engine), named)
+
+
+def _table(name: str, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} must be a table")  # noqa: TRY004 - the caller reports it with the file
+    return value
+
+
+def _limits(table: str, values: object, engine: str) -> dict[str, int]:
+    limits = {}
+    for name, value in _table(table, values).items():
+        if name not in _LIMITS:
+            raise ValueError(f"[{table}] {name}: a limit is one of {', '.join(_LIMITS)}")
+        if name != "timeout" and engine in _ONLY_TIMEOUT:
+            raise ValueError(f"[{table}] {name}: {_ONLY_TIMEOUT[engine]} has only timeout")
+        limits[name] = _limit(f"[{table}] {name}", name, value)
+    return limits
+
+
+def _limit(where: str, name: str, value: object) -> int:
+    if name in _COUNTS:
+        if type(value) is not int or not 0 < value < 10**18:
+            raise ValueError(f"{where}: {value!r} should be a whole number, 1 or more")
+        return value
+    try:
+        length = duration_milliseconds(value) if isinstance(value, str) else 0
+    except (ValueError, OverflowError):
+        length = 0
+    if not length:
+        raise ValueError(f'{where}: {value!r} should be a duration such as "30s"')
+    return length
+
+
+def _given(name: str, value: str) -> float:
+    """Return a caller's limit, which the endpoint table has checked: a count, or milliseconds."""
+    if name in _COUNTS:
+        return int(value)
+    try:
+        return float(value) * 1000
+    except ValueError:
+        pass
+    try:
+        return duration_milliseconds(value)
+    except OverflowError:
+        return float("inf")
+
+
+def _piece(name: str, limit: float) -> bytes:
+    """Return a limit as a parameter; durations are in seconds."""
+    text = str(int(limit)) if name in _COUNTS else f"{int(limit) / 1000:.3f}"
+    return f"{name}={text}".encode("ascii")
+
+
+def _text(name: str, limit: int) -> str:
+    return str(limit) if name in _COUNTS else f"{limit / 1000:g}s"

@@ -1,0 +1,74 @@
+"""Query budgets, enforced by real engines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e.asking import Asker, basic
+from tests.e2e.engines import PROMETHEUS, VICTORIA_METRICS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.e2e.stack import GatewayFor, People, StoresOf, Window
+
+
+def gateway_with(path: Path, budgets: str, engine: str) -> dict[str, dict[str, str]]:
+    """Return the options of a gateway with budgets."""
+    path.write_text(budgets)
+    return {"gateway": {"budgets_file": str(path)}, "prometheus": {"engine": engine}}
+
+
+def test_prometheus_enforces_the_budget_of_a_project(
+    *, stores_of: StoresOf, gateway_for: GatewayFor, people: People, window: Window, tmp_path: Path
+):
+    budgets = f'[default]\ntimeout = "60s"\n[project.{people.a.project_id}]\nmax_series = 1\n'
+    options = gateway_with(tmp_path / "budgets.toml", budgets, "prometheus")
+    gateway = gateway_for(stores_of(PROMETHEUS[2]).ab, **options)
+    a, b, admin = (Asker(gateway, basic(account)) for account in (people.a, people.b, people.admin))
+    now = ("time", str(window.now))
+
+    def found(asker: Asker, query: str, *more: tuple[str, str], method: str = "GET") -> int:
+        answer = asker("/api/v1/query", [("query", query), now, *more], method=method)
+        assert answer.status_code == 200, answer.text
+        return len(answer.json()["data"]["result"])
+
+    assert found(a, 'cpu{vm="a1"}') == 1
+    assert (found(b, "cpu"), found(admin, "cpu")) == (2, 5)
+    for method in ("GET", "POST"):
+        for more in ([], [("max_series", "1000")], [("max_series", "0")], [("timeout", "1h")]):
+            answer = a("/api/v1/query", [("query", "cpu"), now, *more], method=method)
+            assert (answer.status_code, answer.json()["errorType"]) == (422, "cost_limit"), answer.text
+            text = "the query exceeds its budget: max_series is 1, and it would read about 2 series and "
+            assert answer.json()["error"].startswith(text)
+    answer = b("/api/v1/query", [("query", "cpu"), now, ("max_series", "1")])
+    assert (answer.status_code, answer.json()["errorType"]) == (422, "cost_limit")
+    assert "budget" not in answer.json()["error"]
+    explained = a("/-/explain", [("query", "cpu"), now, ("cost", "true")]).json()["data"]
+    assert explained["budget"] == {"timeout": "60s", "max_series": "1"}
+    assert explained["cost"]["series"] == 2
+    assert explained["cost"]["samples"] >= 2
+    for asker in (a, b, admin):
+        asker.close()
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_victoria_metrics_takes_the_timeout(
+    *,
+    number: int,
+    stores_of: StoresOf,
+    gateway_for: GatewayFor,
+    people: People,
+    window: Window,
+    tmp_path: Path,
+):
+    store = stores_of(VICTORIA_METRICS[number]).ab
+    options = gateway_with(tmp_path / "budgets.toml", '[default]\ntimeout = "30s"\n', "victoriametrics")
+    asker = Asker(gateway_for(store, **options), basic(people.a))
+    pairs = [("query", "cpu"), ("time", str(window.now))]
+    answer = asker("/api/v1/query", [*pairs, ("timeout", "1h")])
+    assert len(answer.json()["data"]["result"]) == 2, answer.text
+    explained = asker("/-/explain", [*pairs, ("cost", "true")]).json()["data"]
+    assert (explained["budget"], explained["cost"]) == ({"timeout": "30s"}, None)
+    asker.close()

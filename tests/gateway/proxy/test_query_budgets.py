@@ -1,0 +1,131 @@
+"""Query budgets: the file, who has which budget, and what is sent to the engine."""
+
+from __future__ import annotations
+
+import pytest
+
+from chrysaetos.errors import ConfigError
+from chrysaetos.gateway.proxy.query_budgets import QueryBudget, load_budgets
+from chrysaetos.identity.caller import Caller
+from chrysaetos.tenancy.parameters import Bound
+
+FILE = """
+[default]
+max_series = 1000
+timeout = "30s"
+[role.Gold]
+max_series = 5000
+[role.silver]
+max_series = 2000
+max_samples_read = 7
+[domain.d1]
+timeout = "10s"
+[project.p1]
+max_series = 1
+max_query_duration = "1m30s"
+"""
+
+
+@pytest.fixture
+def budgets(tmp_path):
+    def load(text=FILE, engine="prometheus"):
+        file = tmp_path / "budgets.toml"
+        file.write_text(text)
+        return load_budgets(str(file), engine)
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("caller", "shown"),
+    [
+        ({}, {"max_series": "1000", "timeout": "30s"}),
+        ({"project_id": "p2", "project_domain_id": "d1"}, {"max_series": "1000", "timeout": "10s"}),
+        ({"domain_id": "d1"}, {"max_series": "1000", "timeout": "10s"}),
+        (
+            {"project_id": "p2", "roles": ("silver", "gold", "reader")},
+            {"max_series": "5000", "timeout": "30s", "max_samples_read": "7"},
+        ),
+        (
+            {"project_id": "p1", "project_domain_id": "d1", "roles": ("gold",)},
+            {"max_series": "1", "timeout": "10s", "max_query_duration": "90s"},
+        ),
+    ],
+)
+def test_the_most_specific_budget_applies(budgets, caller, shown):
+    loaded = budgets()
+    for _ in range(2):  # the second one is cached
+        assert loaded.of(Caller(user_id="u", **caller)).shown() == shown
+
+
+def test_without_a_file_there_are_no_budgets():
+    assert load_budgets(None, "prometheus") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "engine", "reason"),
+    [
+        ("x", "prometheus", "Expected '='"),
+        ("[roles.gold]", "prometheus", "[roles] is not [default], [role.NAME], [domain.ID] or [project.ID]"),
+        ("default = 1", "prometheus", "default must be a table"),
+        ("[project]\np1 = 1", "prometheus", "project.p1 must be a table"),
+        ("[default]\nmax_serie = 1", "prometheus", "[default] max_serie: a limit is one of max_series, "),
+        ("[default]\nmax_series = 0", "prometheus", "[default] max_series: 0 should be a whole number"),
+        ("[default]\nmax_series = true", "prometheus", "True should be a whole number, 1 or more"),
+        ('[default]\nmax_series = "1"', "prometheus", "'1' should be a whole number, 1 or more"),
+        ("[role.x]\ntimeout = 30", "prometheus", '[role.x] timeout: 30 should be a duration such as "30s"'),
+        ('[default]\ntimeout = "0s"', "prometheus", "'0s' should be a duration"),
+        ('[default]\ntimeout = "1000000y"', "prometheus", "should be a duration"),
+        ("[default]\nmax_series = 1", "victoriametrics", "max_series: VictoriaMetrics has only timeout"),
+        ('[domain.d]\nmax_query_duration = "1s"', "thanos", "max_query_duration: Thanos has only timeout"),
+    ],
+)
+def test_an_invalid_file_stops_the_start(budgets, text, engine, reason):
+    with pytest.raises(ConfigError) as caught:
+        budgets(text, engine)
+    assert str(caught.value).startswith("[gateway] budgets_file: ")
+    assert reason in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_stops_the_start(tmp_path):
+    for path in (tmp_path, tmp_path / "none"):
+        with pytest.raises(ConfigError, match=r"\[gateway\] budgets_file: "):
+            load_budgets(str(path), "prometheus")
+
+
+BUDGET = QueryBudget({"max_series": 100, "timeout": 30_000})
+
+
+@pytest.mark.parametrize(
+    ("given", "series", "timeout"),
+    [
+        (b"query=up", b"100", b"30.000"),
+        (b"query=up&max_series=99&timeout=29.9", b"99", b"29.900"),
+        (b"query=up&max_series=0099&timeout=20s", b"99", b"20.000"),
+        (b"query=up&max_series=101&timeout=31s", b"100", b"30.000"),
+        (b"query=up&max_series=0&timeout=0", b"100", b"30.000"),  # 0: no limit
+        (b"query=up&timeout=1e-9", b"100", b"30.000"),  # which Prometheus rounds to 0
+        (b"query=up&timeout=-5&max_series=999999999999999999", b"100", b"30.000"),
+        (b"query=up&timeout=1e999", b"100", b"30.000"),
+        (b"query=up&timeout=99999999999999y", b"100", b"30.000"),
+        (b"query=up&timeout=1ms", b"100", b"0.001"),
+        (b"query=up&timeout=0ms", b"100", b"30.000"),
+        (b"query=up&timeout=%2B1", b"100", b"1.000"),
+    ],
+)
+def test_a_caller_can_only_lower_a_limit(given, series, timeout):
+    sent = b"query=up&max_series=" + series + b"&timeout=" + timeout
+    assert BUDGET.applied(Bound(given, None)) == Bound(sent, None)
+    assert BUDGET.applied(Bound(b"", given)) == Bound(b"", sent)
+
+
+def test_limits_that_are_not_in_the_budget_are_kept():
+    bound = Bound(b"query=up&max_samples_read=5", None)
+    assert BUDGET.applied(bound).url == b"query=up&max_samples_read=5&max_series=100&timeout=30.000"
+    assert QueryBudget({}).applied(bound) is bound
+
+
+def test_a_limit_that_the_caller_lowered_is_not_that_of_the_budget():
+    bound = BUDGET.applied(Bound(b"query=up&max_series=5&timeout=1h", None))
+    assert BUDGET.in_force(bound) == {"timeout": "30s"}
+    assert BUDGET.in_force(BUDGET.applied(Bound(b"", b"query=up"))) == {"max_series": "100", "timeout": "30s"}
