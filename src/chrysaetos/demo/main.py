@@ -6,7 +6,9 @@ With ``--sites`` it runs sites and a portal instead, see ``sites``.
 from __future__ import annotations
 
 import argparse
+import base64
 import math
+import secrets
 import signal
 import threading
 import time
@@ -14,27 +16,25 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chrysaetos.demo.balanced import HAProxy, Memcached
 from chrysaetos.demo.cloud import Cloud, Tenant
 from chrysaetos.demo.commands import render_commands, write_credentials
+from chrysaetos.demo.engines import ENGINES, create_engine
 from chrysaetos.demo.exporter import Exporter
 from chrysaetos.demo.gateway import Gateway
 from chrysaetos.demo.identities import Account, Identities, IdentityApi, create_identities
 from chrysaetos.demo.keystone import Keystone
-from chrysaetos.demo.processes import LOOPBACK, DemoError, Interrupted
-from chrysaetos.demo.prometheus import Prometheus
+from chrysaetos.demo.processes import LOOPBACK, DemoError, Interrupted, write_private
 from chrysaetos.demo.sites import MAX_SITES, SitesDemo
 from chrysaetos.demo.stage import Stage, report
 from chrysaetos.demo.state import State, open_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from chrysaetos.demo.engines import Engine
 
 __all__ = ["add_arguments", "run"]
-
-_DAY = 86400
-_STEP = 60
-_SEAMLESS_SECONDS = 240
-"""A gap below this needs no history: Prometheus' lookback delta of five minutes bridges it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         metavar="SECONDS",
         help="stop this many seconds after the demo was ready",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=sorted(ENGINES),
+        default="prometheus",
+        help="what stores the metrics; thanos and victoriametrics run as in a large cloud, behind two "
+        "gateways with HAProxy and memcached (default: prometheus)",
     )
     parser.add_argument(
         "--sites",
@@ -85,7 +92,10 @@ def run(args: argparse.Namespace) -> int:
     try:
         with _signals(stop), open_state(args.state_dir) as state, ExitStack() as stack:
             stage = Stage(stack, stop)
-            demo = _Demo(state, stage) if args.sites is None else SitesDemo(state, stage, args.sites)
+            if args.sites is None:
+                demo: _Demo | SitesDemo = _Demo(state, stage, args.engine)
+            else:
+                demo = SitesDemo(state, stage, args.sites)
             demo.start()
             stage.stay(args.exit_after)
     except Interrupted:
@@ -115,8 +125,9 @@ def _signals(stop: threading.Event) -> Iterator[None]:
 class _Demo:
     """Starts the servers of the cloud in order."""
 
-    def __init__(self, state: State, stage: Stage) -> None:
+    def __init__(self, state: State, stage: Stage, engine: str) -> None:
         self._state = state
+        self._engine = engine
         self._stage = stage
         self._stop = stage.stop
 
@@ -124,11 +135,11 @@ class _Demo:
         state = self._state
         state.forget("demo.json")
         ports = state.ports(("keystone", "prometheus", "gateway", "cloud"))
-        prometheus = Prometheus(state.directory / "prometheus", port=ports["prometheus"])
+        engine = create_engine(self._engine, state.directory, ports["prometheus"])
         known = state.load("identities.json")
         if known is None:
             # An earlier start did not get this far.
-            state.forget("keystone", "prometheus", "cloud.json")
+            state.forget("keystone", "prometheus", "victoriametrics", "cloud.json")
         self._stage.step("state, configuration and logs are in " + str(state.directory))
 
         keystone = Keystone(state.directory / "keystone", port=ports["keystone"])
@@ -137,33 +148,57 @@ class _Demo:
         self._stage.step(f"Keystone is ready at {keystone.url}")
         gateway_url, identities = self._identify(keystone, ports["gateway"], known)
 
-        gateway = Gateway(
-            state.directory / "gateway",
-            keystone_url=keystone.url,
-            prometheus_url=prometheus.url,
-            user=identities.gateway.user,
-            password=identities.gateway.password,
-            port=ports["gateway"],
-            options={"web": {"enabled": "true"}},
-        )
         # The gateway starts while the history is written.
-        self._stage.begin(gateway)
-        self._fill(prometheus, identities, ports["cloud"])
-        self._stage.begin(prometheus)
-        prometheus.wait_ready(self._stop)
-        self._stage.step(f"Prometheus is ready at {prometheus.url}")
+        gateway = self._begin_gateway(keystone, engine, identities, ports["gateway"])
+        self._begin_cloud(engine, identities, ports["cloud"])
         gateway.wait_ready(self._stop)
         self._stage.step(f"the gateway is ready at {gateway.url}")
 
         accounts = (*identities.tenants, identities.admin, identities.service, identities.stranger)
         write_credentials(state.directory, accounts, keystone.url)
-        urls = {"gateway_url": gateway_url, "keystone_url": keystone.url, "prometheus_url": prometheus.url}
+        urls = {"gateway_url": gateway_url, "keystone_url": keystone.url, "prometheus_url": engine.url}
         state.save("demo.json", {**urls, **_public(identities)})
         print(
             render_commands(state.directory, identities, keystone_url=keystone.url, gateway_url=gateway.url),
             flush=True,
         )
         self._stage.step("ready; press Ctrl-C to stop")
+
+    def _begin_gateway(
+        self, keystone: Keystone, engine: Engine, identities: Identities, port: int
+    ) -> Gateway | HAProxy:
+        """Start the gateway, or two behind HAProxy. Return the server that clients use."""
+
+        def gateway(name: str, port: int | None, options: Mapping[str, Mapping[str, str]]) -> Gateway:
+            server = Gateway(
+                self._state.directory / name,
+                keystone_url=keystone.url,
+                prometheus_url=engine.url,
+                user=identities.gateway.user,
+                password=identities.gateway.password,
+                port=port,
+                options=options,
+            )
+            self._stage.begin(server)
+            return server
+
+        if self._engine == "prometheus":
+            return gateway("gateway", port, {"web": {"enabled": "true"}})
+        memcached = Memcached(self._state.directory / "memcached")
+        self._stage.begin(memcached)
+        # Both gateways open the sessions of the web page with the same key.
+        keys = self._state.directory / "session-keys"
+        if not keys.exists():
+            write_private(keys, base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
+        options = {
+            "web": {"enabled": "true", "session_key_file": str(keys)},
+            "prometheus": {"engine": self._engine},
+            "keystone_authtoken": {"memcached_servers": memcached.address},
+        }
+        gateways = [gateway(f"gateway-{number}", None, options) for number in (1, 2)]
+        balancer = HAProxy(self._state.directory / "haproxy", gateways, port=port)
+        self._stage.begin(balancer)
+        return balancer
 
     def _identify(self, keystone: Keystone, gateway_port: int, known: Any) -> tuple[str, Identities]:
         api = IdentityApi(keystone.url, keystone.admin_password)
@@ -179,8 +214,8 @@ class _Demo:
         self._stage.step("registered the gateway in the catalog as metric-storage")
         return url, identities
 
-    def _fill(self, prometheus: Prometheus, identities: Identities, port: int) -> None:
-        """Start the sample cloud, and write the history that Prometheus has missed."""
+    def _begin_cloud(self, engine: Engine, identities: Identities, port: int) -> None:
+        """Start the sample cloud and the engine."""
         now = int(time.time())
         known = self._state.load("cloud.json")
         created = now if known is None else known["birth"]
@@ -191,13 +226,7 @@ class _Demo:
         ]
         cloud = Cloud(tenants, created)
         exporter = self._stage.stack.enter_context(Exporter(cloud.targets, port))
-        prometheus.scrape_configs = exporter.scrape_configs()
-        end = prometheus.end_of_blocks()
-        if end is None or now - (prometheus.last_write() or end) > _SEAMLESS_SECONDS:
-            start = now - _DAY if end is None else max(math.ceil(end), now - _DAY)
-            prometheus.forget_head()
-            prometheus.backfill(cloud.history(start, now, _STEP), self._stop)
-            self._stage.step(f"wrote {(now - start) / 3600:.1f} h of history, one sample every {_STEP} s")
+        engine.start(self._stage, cloud, exporter)
 
 
 def _public(identities: Identities) -> dict[str, Any]:

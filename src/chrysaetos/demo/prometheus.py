@@ -20,7 +20,7 @@ from chrysaetos.demo.processes import (
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = ["Prometheus"]
 
@@ -37,6 +37,9 @@ class Prometheus(Server):
         port: the port to listen on; a free port if None.
         scrape_configs: the ``scrape_configs`` of prometheus.yml.
 
+    Attributes:
+        external_labels: the external labels, which Thanos requires.
+
     Raises:
         DemoError: ``prometheus`` or ``promtool`` is not on PATH.
     """
@@ -51,6 +54,7 @@ class Prometheus(Server):
         self._promtool = _find("promtool")
         super().__init__(directory, port=port)
         self.scrape_configs = list(scrape_configs)
+        self.external_labels: dict[str, str] = {}
 
     @property
     def url(self) -> str:
@@ -111,8 +115,17 @@ class Prometheus(Server):
     def prepare(self) -> None:
         """Write prometheus.yml as JSON, which is valid YAML."""
         private_directory(self.data)
-        config = {"global": {"scrape_interval": "5s"}, "scrape_configs": self.scrape_configs}
-        write_private(self.directory / "prometheus.yml", json.dumps(config, indent=2))
+        config = self.config_of(self.scrape_configs, self.external_labels)
+        write_private(self.directory / "prometheus.yml", config)
+
+    @staticmethod
+    def config_of(
+        scrape_configs: Sequence[dict[str, Any]], external_labels: Mapping[str, str] | None = None
+    ) -> str:
+        """Return the content of prometheus.yml."""
+        labels = {"external_labels": external_labels} if external_labels else {}
+        config = {"global": {"scrape_interval": "5s", **labels}, "scrape_configs": list(scrape_configs)}
+        return json.dumps(config, indent=2)
 
     def command(self) -> list[str]:
         """Return the command line of ``prometheus``."""

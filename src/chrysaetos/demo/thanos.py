@@ -1,4 +1,4 @@
-"""Thanos: sidecars beside Prometheus servers, and Thanos Query over them."""
+"""Thanos: sidecars beside Prometheus servers, Thanos Query over them, and its frontend with a cache."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["Query", "Sidecar"]
+__all__ = ["Query", "QueryFrontend", "Sidecar"]
 
 
 class _Thanos(Server):
@@ -98,4 +98,27 @@ class Query(_Thanos):
             f"--grpc-address={LOOPBACK}:{self._grpc}",
             "--query.replica-label=replica",
             *self._options,
+        ]
+
+
+class QueryFrontend(_Thanos):
+    """The frontend of Thanos Query, with a cache of range queries in memory.
+
+    Args:
+        directory: its directory.
+        program: the path of the executable.
+        query: the Thanos Query.
+    """
+
+    name: ClassVar[str] = "Query-frontend"
+
+    def __init__(self, directory: Path, program: str, query: Query) -> None:
+        super().__init__(directory, program)
+        self._query = query
+
+    def arguments(self) -> list[str]:
+        """Return the Thanos Query and the cache."""
+        return [
+            f"--query-frontend.downstream-url={self._query.url}",
+            "--query-range.response-cache-config={type: IN-MEMORY, config: {max_size: 64MB}}",
         ]

@@ -1,0 +1,89 @@
+"""Two gateways behind HAProxy, which share their token cache in memcached."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from typing import TYPE_CHECKING, ClassVar
+
+from chrysaetos.demo.processes import LOOPBACK, DemoError, Server
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from chrysaetos.demo.gateway import Gateway
+
+__all__ = ["HAProxy", "Memcached"]
+
+
+class Memcached(Server):
+    """A memcached."""
+
+    name: ClassVar[str] = "memcached"
+
+    @property
+    def address(self) -> str:
+        """Its address, for ``memcached_servers``."""
+        return f"{LOOPBACK}:{self.port}"
+
+    def prepare(self) -> None:
+        """Do nothing: memcached needs no files."""
+
+    def command(self) -> list[str]:
+        """Return the command line."""
+        return [_find("memcached"), "-l", LOOPBACK, "-p", str(self.port), "-U", "0", "-u", "nobody"]
+
+    def _ready(self) -> bool:
+        self.check()
+        try:
+            with socket.create_connection((LOOPBACK, self.port), timeout=2):
+                return True
+        except OSError:
+            return False
+
+
+class HAProxy(Server):
+    """An HAProxy in front of gateways, which it checks at ``/-/ready``.
+
+    Args:
+        directory: its directory.
+        gateways: the gateways.
+        port: the port to listen on.
+    """
+
+    name: ClassVar[str] = "HAProxy"
+    ready_path: ClassVar[str] = "/-/ready"
+
+    def __init__(self, directory: Path, gateways: Sequence[Gateway], *, port: int) -> None:
+        super().__init__(directory, port=port)
+        self._gateways = gateways
+
+    @property
+    def url(self) -> str:
+        """The endpoint of the service type ``metric-storage`` in the catalog."""
+        return self.root_url
+
+    def prepare(self) -> None:
+        """Write haproxy.cfg."""
+        servers = "".join(
+            f"    server gateway{number} {LOOPBACK}:{gateway.port} check inter 1s\n"
+            for number, gateway in enumerate(self._gateways, start=1)
+        )
+        (self.directory / "haproxy.cfg").write_text(
+            "defaults\n    mode http\n"
+            "    timeout connect 5s\n    timeout client 60s\n    timeout server 140s\n"
+            f"listen gateways\n    bind {LOOPBACK}:{self.port}\n    balance roundrobin\n"
+            f"    option httpchk GET /-/ready\n{servers}"
+        )
+
+    def command(self) -> list[str]:
+        """Return the command line."""
+        return [_find("haproxy"), "-db", "-f", str(self.directory / "haproxy.cfg")]
+
+
+def _find(program: str) -> str:
+    path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/bin")
+    if path is None:
+        raise DemoError(f"{program} is not on PATH; on Debian and Ubuntu: sudo apt-get install {program}")
+    return path

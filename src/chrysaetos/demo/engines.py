@@ -1,0 +1,222 @@
+"""The engine of the demo: a Prometheus, or the servers that a large cloud has instead."""
+
+from __future__ import annotations
+
+import http.client
+import math
+import shutil
+import time
+from typing import TYPE_CHECKING, ClassVar
+
+from chrysaetos.demo.processes import (
+    LOOPBACK,
+    DemoError,
+    Interrupted,
+    Server,
+    private_directory,
+    write_private,
+)
+from chrysaetos.demo.prometheus import Prometheus
+from chrysaetos.demo.thanos import Query, QueryFrontend, Sidecar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from chrysaetos.demo.cloud import Cloud
+    from chrysaetos.demo.exporter import Exporter
+    from chrysaetos.demo.stage import Stage
+
+__all__ = ["ENGINES", "Engine", "PrometheusEngine", "create_engine"]
+
+_DAY = 86400
+_STEP = 60
+_SEAMLESS_SECONDS = 240
+"""A gap below this needs no history: Prometheus' lookback delta of five minutes bridges it."""
+_BATCH_BYTES = 4 * 1024 * 1024
+
+
+class Engine:
+    """The servers that store and query the metrics of the demo.
+
+    Attributes:
+        url: the URL that the gateway reads.
+    """
+
+    url: str
+
+    def start(self, stage: Stage, cloud: Cloud, exporter: Exporter) -> None:
+        """Start the servers with a day of history, and wait until they are ready.
+
+        Args:
+            stage: the servers of the demo.
+            cloud: the sample cloud, for the history.
+            exporter: its exporter, which the engine scrapes.
+
+        Raises:
+            DemoError: a server cannot be started.
+            Interrupted: the demo was stopped.
+        """
+        raise NotImplementedError
+
+
+class PrometheusEngine(Engine):
+    """A Prometheus.
+
+    Args:
+        directory: the directory of the demo.
+        port: the port of Prometheus.
+    """
+
+    def __init__(self, directory: Path, port: int) -> None:
+        self._prometheus = Prometheus(directory / "prometheus", port=port)
+        self.url = self._prometheus.url
+
+    def start(self, stage: Stage, cloud: Cloud, exporter: Exporter) -> None:
+        """Write the history that Prometheus has missed, and start it."""
+        prometheus = self._prometheus
+        now = int(time.time())
+        prometheus.scrape_configs = exporter.scrape_configs()
+        end = prometheus.end_of_blocks()
+        if end is None or now - (prometheus.last_write() or end) > _SEAMLESS_SECONDS:
+            start = now - _DAY if end is None else max(math.ceil(end), now - _DAY)
+            prometheus.forget_head()
+            prometheus.backfill(cloud.history(start, now, _STEP), stage.stop)
+            stage.step(f"wrote {(now - start) / 3600:.1f} h of history, one sample every {_STEP} s")
+        stage.begin(prometheus)
+        prometheus.wait_ready(stage.stop)
+        stage.step(f"Prometheus is ready at {prometheus.url}")
+
+
+class ThanosEngine(PrometheusEngine):
+    """A Prometheus with a sidecar, Thanos Query, and its frontend with a cache."""
+
+    def __init__(self, directory: Path, port: int) -> None:
+        super().__init__(directory, port)
+        program = _find("thanos", "it is at https://github.com/thanos-io/thanos/releases")
+        self._prometheus.external_labels = {"replica": "one"}
+        sidecar = Sidecar(directory / "sidecar", program, self._prometheus.url)
+        query = Query(directory / "query", program, [sidecar])
+        frontend = QueryFrontend(directory / "frontend", program, query)
+        self._servers = (sidecar, query, frontend)
+        self.url = frontend.url
+
+    def start(self, stage: Stage, cloud: Cloud, exporter: Exporter) -> None:
+        """Start Prometheus first: a sidecar reads its labels."""
+        super().start(stage, cloud, exporter)
+        for server in self._servers:
+            stage.begin(server)
+            server.wait_ready(stage.stop)
+        stage.step(f"Thanos' query frontend is ready at {self.url}")
+
+
+class _VictoriaMetrics(Server):
+    """VictoriaMetrics, which scrapes the sample cloud itself."""
+
+    name: ClassVar[str] = "VictoriaMetrics"
+    ready_path: ClassVar[str] = "/health"
+
+    def __init__(self, directory: Path, port: int) -> None:
+        super().__init__(directory, port=port)
+        self._program = _find("victoria-metrics", "on Debian and Ubuntu: sudo apt install victoria-metrics")
+        self.scrape = Prometheus.config_of(())
+
+    @property
+    def data(self) -> Path:
+        """The directory of the data."""
+        return self.directory / "data"
+
+    def prepare(self) -> None:
+        """Write the scrape configuration."""
+        private_directory(self.directory)
+        write_private(self.directory / "scrape.yml", self.scrape)
+
+    def command(self) -> list[str]:
+        """Return the command line."""
+        return [
+            self._program,
+            f"-httpListenAddr={LOOPBACK}:{self.port}",
+            f"-storageDataPath={self.data}",
+            f"-promscrape.config={self.directory / 'scrape.yml'}",
+            "-retentionPeriod=15d",
+            "-memory.allowedBytes=256MiB",
+        ]
+
+    def write(self, text: Iterable[str], stage: Stage) -> None:
+        """Import OpenMetrics text with timestamps in seconds."""
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=60)
+        for body in _batches(text):
+            if stage.stop.is_set():
+                raise Interrupted("interrupted")
+            connection.request("POST", "/api/v1/import/prometheus", body)
+            response = connection.getresponse()
+            response.read()
+            if response.status >= 300:
+                raise DemoError(f"VictoriaMetrics refused the history with status {response.status}")
+        connection.close()
+
+
+class VictoriaMetricsEngine(Engine):
+    """A VictoriaMetrics.
+
+    Args:
+        directory: the directory of the demo.
+        port: the port of VictoriaMetrics.
+    """
+
+    def __init__(self, directory: Path, port: int) -> None:
+        self._server = _VictoriaMetrics(directory / "victoriametrics", port)
+        self.url = self._server.root_url
+
+    def start(self, stage: Stage, cloud: Cloud, exporter: Exporter) -> None:
+        """Start VictoriaMetrics, and write the history if it is new."""
+        server = self._server
+        new = not server.data.exists()
+        server.scrape = Prometheus.config_of(exporter.scrape_configs())
+        stage.begin(server)
+        server.wait_ready(stage.stop)
+        if new:
+            now = int(time.time())
+            server.write(cloud.history(now - _DAY, now, _STEP), stage)
+            stage.step(f"wrote 24.0 h of history, one sample every {_STEP} s")
+        stage.step(f"VictoriaMetrics is ready at {self.url}")
+
+
+ENGINES = {"prometheus": PrometheusEngine, "thanos": ThanosEngine, "victoriametrics": VictoriaMetricsEngine}
+"""The engines by the value of the option."""
+
+
+def create_engine(name: str, directory: Path, port: int) -> Engine:
+    """Return an engine.
+
+    Args:
+        name: its name in ``ENGINES``.
+        directory: the directory of the demo.
+        port: the port of its store.
+
+    Raises:
+        DemoError: a program is not on PATH.
+    """
+    return ENGINES[name](directory, port)
+
+
+def _batches(text: Iterable[str]) -> Iterator[bytes]:
+    """Yield the samples of a text, with timestamps in milliseconds."""
+    lines: list[str] = []
+    size = 0
+    for piece in text:
+        for line in piece.splitlines():
+            if not line.startswith("#"):
+                lines.append(f"{line}000\n")
+                size += len(line)
+        if size > _BATCH_BYTES:
+            yield "".join(lines).encode()
+            lines, size = [], 0
+    yield "".join(lines).encode()
+
+
+def _find(program: str, advice: str) -> str:
+    path = shutil.which(program)
+    if path is None:
+        raise DemoError(f"{program} is not on PATH; {advice}")
+    return path
