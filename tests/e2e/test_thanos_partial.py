@@ -9,12 +9,12 @@ from keystoneauth1.session import Session
 from keystoneauth1.token_endpoint import Token
 from tests.e2e.stack import store_text
 from tests.e2e.test_external_labels import Labelled
-from tests.e2e.test_thanos import Query, Sidecar
 from tests.engines import program_of
 
 from chrysaetos.client import MetricsClient
 from chrysaetos.client.errors import PartialResult
 from chrysaetos.demo.processes import LOOPBACK, wait_for
+from chrysaetos.demo.thanos import Query, Sidecar
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -31,18 +31,18 @@ def test_a_store_that_is_down_means_missing_data(
     gateway_for: GatewayFor,
     tmp_path_factory: pytest.TempPathFactory,
 ):
-    program_of("thanos")
+    thanos = program_of("thanos")
     projects = str(people.a.project_id), str(people.b.project_id)
     sidecars = []
     for project in projects:
         store = Labelled(tmp_path_factory.mktemp("store"), {"replica": project})
         store.backfill(store_text(window, project))
         servers.enter_context(store)
-        sidecars.append(Sidecar(tmp_path_factory.mktemp("sidecar"), store.url))
+        sidecars.append(Sidecar(tmp_path_factory.mktemp("sidecar"), thanos, store.url))
     up, down = sidecars
     servers.enter_context(up)
     # A strict endpoint is asked even when it is known to be down, as a store is just after it went down.
-    query = Query(tmp_path_factory.mktemp("query"), up, f"--endpoint-strict={LOOPBACK}:{down.grpc}")
+    query = Query(tmp_path_factory.mktemp("query"), thanos, [up], f"--endpoint-strict={LOOPBACK}:{down.grpc}")
     with down:
         servers.enter_context(query)
         gateway = gateway_for(query)
