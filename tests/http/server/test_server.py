@@ -455,9 +455,10 @@ async def test_the_rate_of_a_slow_client_is_that_of_what_it_has_read(rate, cut):
         client = await here.client(limit=4096)
         client.send(GET)
         with contextlib.suppress(ConnectionError):
-            for _ in range(160):  # about 400,000 bytes per second
+            end = here.server.loop.time() + 3.2
+            while here.server.loop.time() < end:  # at most 1,600,000 bytes per second
                 await client.reader.read(8192)
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.005)
         assert len(here.server.connections) == (0 if cut else 1)
 
 
