@@ -12,7 +12,6 @@ from chrysaetos.web.files import Files
 def files(tmp_path):
     content = {
         "index.html": b"<!doctype html>",
-        "app-0a1b.js": b"let x = 1;" * 50,
         "app-0a1b.js.gz": gzip.compress(b"let x = 1;" * 50),
         "app-0a1b.js.br": b"brotli",
         "style-2c.css": b"body{}",

@@ -15,11 +15,11 @@ function content(directory, name) {
   return name.endsWith(".br") ? brotliDecompressSync(bytes) : bytes;
 }
 
-/** Returns whether both directories have the same file, and a compressed file has what it is a copy of. */
+/** Returns whether both directories have the same file, and its compressed forms the same content. */
 function same(name) {
   try {
     const text = content(committed, name);
-    return text.equals(content(built, name)) && text.equals(content(committed, name.replace(/\.(gz|br)$/, "")));
+    return text.equals(content(built, name)) && text.equals(content(committed, name.replace(/\.br$/, ".gz")));
   } catch {
     return false;
   }

@@ -1,6 +1,6 @@
 /** Plugins of the build: licences of what is bundled, and compressed copies of all files. */
 
-import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
@@ -55,7 +55,7 @@ export function licences(): Plugin {
   };
 }
 
-/** Writes `.gz` and `.br` beside each file. */
+/** Replaces each file by its compressed forms `.gz` and `.br`: the gateway knows the file from the first. */
 export function compressed(): Plugin {
   return {
     name: "compressed",
@@ -67,6 +67,7 @@ export function compressed(): Plugin {
         writeFileSync(`${path}.gz`, gzipSync(content, { level: 9 }));
         const parameters = { [constants.BROTLI_PARAM_SIZE_HINT]: content.length };
         writeFileSync(`${path}.br`, brotliCompressSync(content, { params: parameters }));
+        rmSync(path);
       }
     },
   };

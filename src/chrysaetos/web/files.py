@@ -1,11 +1,13 @@
 """The files of the web page, served from memory.
 
 The build puts them into ``static/``: ``index.html``, and files whose names contain a hash of their content,
-so browsers may keep those for ever. Beside a file may lie compressed forms, ``.br`` and ``.gz``.
+so browsers may keep those for ever. A file is there as it is, or, to keep the installation small, only in its
+compressed forms, ``.br`` and ``.gz``.
 """
 
 from __future__ import annotations
 
+import gzip
 import mimetypes
 from dataclasses import dataclass
 from hashlib import sha256
@@ -75,6 +77,8 @@ class Files:
     def __init__(self, folder: Traversable | None = None) -> None:
         folder = files("chrysaetos.web") / "static" if folder is None else folder
         content = {each.name: each.read_bytes() for each in folder.iterdir() if each.is_file()}
+        for name in [name for name in content if name.endswith(".gz")]:
+            content[name.removesuffix(".gz")] = gzip.decompress(content[name])
         if _INDEX not in content:
             raise FileNotFoundError(f"{folder / _INDEX}")
         compressed = {name + suffix for name in content for suffix in _ENCODINGS}
