@@ -51,7 +51,7 @@ def test_a_read_is_a_get():
     transport = Scripted(GOOD)
     assert Requester(transport, timeout=5, retries=0).read("/x", [("a", "b c"), ("a", "d")]).data == 1
     ((request, timeout),) = transport.sent
-    assert request == Request("GET", "/x?a=b+c&a=d")
+    assert request == Request("GET", "/x?a=b%20c&a=d")
     assert 4 < timeout <= 5
 
 

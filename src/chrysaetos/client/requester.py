@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from chrysaetos.client.errors import (
     InvalidArgument,
@@ -220,7 +220,8 @@ def _pause(error: Unreachable | Unavailable, default: float) -> float:
 
 def _encode(parameters: Parameters) -> str:
     try:
-        return urlencode(parameters)
+        # Spaces as %20: some servers and proxies read a plus sign in a URL literally.
+        return urlencode(parameters, quote_via=quote)
     except UnicodeEncodeError as error:
         raise InvalidArgument(
             f"a parameter contains a surrogate, which cannot be encoded: {error.object!r}"

@@ -104,3 +104,23 @@ def test_scopes_queries():
 )
 def test_queries_that_can_be_shared(arguments, shareable):
     assert is_shareable({**PLAIN, **arguments}) is shareable
+
+
+@pytest.mark.parametrize(
+    ("metric", "filters", "text"),
+    [
+        ("up", {}, "max(up) by (project_id)"),
+        ("up", {"job": "a, b"}, 'max(up{job="a, b"}) by (project_id)'),
+        ("my.metric", {}, 'max({__name__="my.metric"}) by (project_id)'),
+        ("my.metric", {"job": "vm"}, 'max({__name__="my.metric",job="vm"}) by (project_id)'),
+    ],
+)
+def test_scopes_without_look_back(metric, filters, text):
+    assert scopes_query(metric, filters, "project_id", 0) == text
+    assert parse(text)
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_filter_cannot_change_the_query_without_look_back(value):
+    text = scopes_query("cpu", {"zone": value, "job": value}, "project_id", 0)
+    assert matchers_of(text) == [("zone", "=", value), ("job", "=", value)]

@@ -105,10 +105,11 @@ _SCOPES = (
 _LOOK_BACK = (
     cfg.IntOpt(
         "look_back",
-        min=1,
+        min=0,
         help="Look-back time for scopes in seconds. A scope that has ended has to be found until all of its "
         "periods are rated. Default: [collect] period * (wait_periods + 2). After an outage of the "
-        "processor, increase it by the length of the outage.",
+        "processor, increase it by the length of the outage. With 0, only scopes that have series now are "
+        "found, and the last periods of a scope that has ended are not rated.",
     ),
 )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chrysaetos.client.promql import Matcher, call, label_name, selector
+from chrysaetos.client.promql import Matcher, call, equal, label_name, selector
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -58,16 +58,24 @@ def is_shareable(arguments: Mapping[str, Any]) -> bool:
 
 
 def scopes_query(metric: str, filters: Mapping[str, str], label: str, look_back: int) -> str:
-    """Return the query for the values of a label in the look-back time.
+    """Return the query for the values of a label.
 
     Args:
         metric: the metric's name.
         filters: labels of the series, with their values.
         label: the label of the scope.
-        look_back: the look-back time in seconds.
+        look_back: the look-back time in seconds; 0 for the series that exist now. That query is the one of
+            CloudKitty's specification "Adding Prometheus fetcher".
 
     Raises:
         InvalidArgument: a name or a value is not valid in a query.
     """
-    series = call("present_over_time", selector(metric, filters, range=look_back))
-    return f"{call('max', series)} by ({label_name(label)})"
+    by = f"by ({label_name(label)})"
+    if look_back:
+        series = call("present_over_time", selector(metric, filters, range=look_back))
+        return f"{call('max', series)} {by}"
+    name = str(selector(metric))
+    if name.endswith("}"):  # a name that has to be quoted
+        return f"{call('max', selector(metric, filters))} {by}"
+    matchers = ", ".join(str(equal(key, value)) for key, value in filters.items())
+    return f"max({name}{{{matchers}}}) {by}" if matchers else f"max({name}) {by}"

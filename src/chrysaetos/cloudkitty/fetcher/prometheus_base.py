@@ -74,5 +74,6 @@ class PrometheusFetcherBase(fetcher.BaseFetcher):  # type: ignore[misc]  # Cloud
     def _look_back(self) -> int:
         """Return the look-back time in seconds."""
         configured: int | None = CONF[self._group].look_back
-        collect = CONF.collect
-        return configured or collect.period * (collect.wait_periods + 1 + _CYCLE_PERIODS)
+        if configured is not None:
+            return configured
+        return int(CONF.collect.period * (CONF.collect.wait_periods + 1 + _CYCLE_PERIODS))
