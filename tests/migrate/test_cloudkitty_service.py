@@ -3,14 +3,18 @@
 import json
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 from tests.migrate.ratings import CONF, States
 
 from chrysaetos.cli.main import main
 from chrysaetos.migrate import cloudkitty_service, scope_states
+from chrysaetos.migrate.conffile import ConfFile
 from chrysaetos.migrate.errors import MigrateError
+from chrysaetos.migrate.layers import Layers
 from chrysaetos.migrate.scope_states import ScopeStates
+from chrysaetos.migrate.services import Loaded
 
 
 class Deployment:
@@ -224,3 +228,29 @@ def test_without_the_databases_package_the_environment_is_named(deployment, monk
     monkeypatch.setitem(sys.modules, "sqlalchemy", None)
     assert deployment.run("check") == 1
     assert "needs the package sqlalchemy; run this in CloudKitty's environment" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "setting", ["{folder}/metrics.yml", "$collect.folder/metrics.yml", "etc/metrics.yml"]
+)
+def test_metrics_are_read_from_the_file_that_the_processor_reads(tmp_path, monkeypatch, setting):
+    (tmp_path / "etc").mkdir()
+    for folder in (tmp_path, tmp_path / "etc"):
+        (folder / "metrics.yml").write_text("metrics: {cpu@#cores: {}, cpu: {}, up: {}}")
+    processor = tmp_path / "proc" / "17"
+    processor.mkdir(parents=True)
+    (processor / "cmdline").write_bytes(b"python\0/usr/bin/cloudkitty-processor\0")
+    (processor / "cwd").symlink_to(tmp_path)
+    path = tmp_path / "cloudkitty.conf"
+    path.write_text(f"[collect]\nmetrics_conf = {setting.format(folder=tmp_path)}\n")
+    directory = cloudkitty_service._processor_directory
+    assert directory(tmp_path / "proc") == tmp_path
+    assert directory(tmp_path / "etc") == Path("/")
+    monkeypatch.setattr(cloudkitty_service, "_processor_directory", lambda: directory(tmp_path / "proc"))
+    file = ConfFile(str(path), path.read_bytes())
+    loaded = Loaded(Layers([file], {}), {file: path})
+    if "$" in setting:
+        with pytest.raises(MigrateError, match="write the full path"):
+            cloudkitty_service._metrics(loaded)
+    else:
+        assert cloudkitty_service._metrics(loaded) == ["cpu", "up"]

@@ -6,7 +6,14 @@ from keystoneauth1.token_endpoint import Token
 from tests.fakes.keystone import FakeKeystone
 from tests.fakes.nova import FakeNova
 
-from chrysaetos.migrate.clouds import Identity, nova_adapter, open_session, read_conf, verify_values
+from chrysaetos.migrate.clouds import (
+    Identity,
+    nova_adapter,
+    open_session,
+    read_conf,
+    read_path,
+    verify_values,
+)
 from chrysaetos.migrate.errors import MigrateError
 from chrysaetos.migrate.nova import Nova
 
@@ -137,3 +144,18 @@ def test_nova_with_credentials_and_an_endpoint_of_its_own(tmp_path, keystone):
 def test_an_invalid_section_of_nova_is_named(tmp_path, section, message):
     with pytest.raises(MigrateError, match=rf"\[nova\].*{message}"):
         nova(tmp_path, "[nova]\n" + section)
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [("", "/default"), ("file = '/a/b'\n", "/a/b"), ("file = $DEFAULT.config_file.x\n", None)],
+)
+def test_a_path_is_read_as_by_the_service(tmp_path, value, path):
+    conf = tmp_path / "service.conf"
+    conf.write_text(f"[section]\n{value}")
+    options = read_conf("service", [conf])
+    if path is None:
+        with pytest.raises(MigrateError, match=r"^\[section\] file: .*; write the full path"):
+            read_path(options, "section", "file", "/default")
+    else:
+        assert read_path(options, "section", "file", "/default") == path

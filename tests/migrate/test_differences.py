@@ -10,6 +10,11 @@ from chrysaetos.migrate.differences import MASK, mask_secrets, unified_diff
     [
         (["password = x"], ["password = ***"]),
         (["# admin_password: x"], ["# admin_password: ***"]),
+        (["memcache_secret_key = x", "ssl_key = x"], ["memcache_secret_key = ***", "ssl_key = ***"]),
+        (
+            ["scope_key = project", "# scope_key = project_id"],
+            ["scope_key = project", "# scope_key = project_id"],
+        ),
         (["auth_token=x"], ["auth_token=***"]),
         (["transport_url = rabbit://u:p@h/"], ["transport_url = ***"]),
         (["connection = mysql://u:p@h/d"], ["connection = ***"]),

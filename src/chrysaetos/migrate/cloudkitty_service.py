@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import yaml
 from chrysaetos.client import MetricsClient, promql
 from chrysaetos.findings import Finding, Status, failed, ok, warning
 from chrysaetos.migrate.cloudkitty import make_plan, names_in
-from chrysaetos.migrate.clouds import read_conf
+from chrysaetos.migrate.clouds import read_conf, read_path
 from chrysaetos.migrate.errors import MigrateError
 from chrysaetos.migrate.files import explain_os_error
 from chrysaetos.migrate.probes import check_gateway
@@ -172,7 +173,7 @@ def _check_cloud(loaded: Loaded, plan: Plan) -> Iterator[Finding]:
 
 
 def _query_metrics(loaded: Loaded) -> Iterator[Finding]:
-    yield from _with_client(loaded, loaded.layers, "collector_aetos", _metrics(loaded.layers))
+    yield from _with_client(loaded, loaded.layers, "collector_aetos", _metrics(loaded))
 
 
 def _with_client(loaded: Loaded, layers: Layers, group: str, metrics: list[str]) -> Iterator[Finding]:
@@ -199,10 +200,11 @@ def _check_metric(client: MetricsClient, metric: str) -> Finding:
     return ok("metrics", f"{metric} has {count.value:g} series")
 
 
-def _metrics(layers: Layers) -> list[str]:
+def _metrics(loaded: Loaded) -> list[str]:
     """Return the metrics of metrics.yml: its keys, without the part after ``@#``."""
-    found = layers.find("collect", "metrics_conf")
-    path = Path(found.value if found else _METRICS)
+    conf = read_conf("cloudkitty", loaded.ordered())
+    # A relative path is relative to the directory of the processor.
+    path = _processor_directory() / read_path(conf, "collect", "metrics_conf", _METRICS)
     try:
         content = yaml.safe_load(path.read_bytes())
         return sorted({str(key).partition("@#")[0] for key in content["metrics"]})
@@ -210,3 +212,13 @@ def _metrics(layers: Layers) -> list[str]:
         raise explain_os_error(path, "cannot be read", error) from error
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise MigrateError(f"{path}: is not a valid metrics.yml; check [collect] metrics_conf") from error
+
+
+def _processor_directory(proc: Path = Path("/proc")) -> Path:
+    """Return the working directory of a running processor, else systemd's default, the root directory."""
+    from chrysaetos.migrate.scope_states import running_processors  # noqa: PLC0415  # needs SQLAlchemy
+
+    for process in running_processors(proc):
+        with suppress(OSError):
+            return (proc / str(process) / "cwd").readlink()
+    return Path("/")

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
     from keystoneauth1.session import Session
 
-__all__ = ["Identity", "default_sources", "nova_adapter", "open_session", "read_conf", "verify_values"]
+__all__ = [
+    "Identity",
+    "default_sources",
+    "nova_adapter",
+    "open_session",
+    "read_conf",
+    "read_path",
+    "verify_values",
+]
 
 _TIMEOUT = 30
 """The default time limit of a request in seconds, so that every check ends."""
@@ -71,6 +79,25 @@ def read_conf(project: str, paths: Sequence[Path], *, use_env: bool = True) -> A
     except cfg.Error as error:
         raise MigrateError(f"oslo.config cannot read the configuration: {error}") from error
     return conf
+
+
+def read_path(conf: Any, group: str, key: str, default: str) -> str:
+    """Return a path as the service reads it, with references such as ``$name`` resolved.
+
+    Args:
+        conf: the configuration of ``read_conf``.
+        group: the section.
+        key: the option.
+        default: the option's default.
+
+    Raises:
+        MigrateError: a reference cannot be resolved.
+    """
+    conf.register_opt(cfg.StrOpt(key, default=default), group=group)
+    try:
+        return str(conf[group][key])
+    except cfg.Error as error:
+        raise MigrateError(f"[{group}] {key}: {error}; write the full path") from error
 
 
 def verify_values(

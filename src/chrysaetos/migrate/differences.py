@@ -17,6 +17,8 @@ _SECRET = re.compile(
     r"passw|secret|token|credential|private|_key\b|\bkey\b|transport_url|connection|sasl", re.IGNORECASE
 )
 """Names of settings whose value may be a secret; matches too many rather than too few."""
+_PUBLIC = frozenset({"scope_key"})
+"""Names that match but are no secrets: a label, which operators have to compare."""
 _SETTING = re.compile(r"(?P<head>[#;\s]*(?P<key>[^=:]+?)\s*[=:]\s*)(?P<value>.*)")
 _CONTINUATION = re.compile(r"(?:# )?[ \t]")
 """A continuation of a value, which may be commented out."""
@@ -31,7 +33,7 @@ def mask_secrets(lines: Iterable[str]) -> Iterator[str]:
             yield MASK
             continue
         match = _SETTING.fullmatch(line)
-        hidden = bool(match and _SECRET.search(match["key"]))
+        hidden = bool(match and match["key"] not in _PUBLIC and _SECRET.search(match["key"]))
         if match and hidden:
             yield match["head"] + MASK
         else:
