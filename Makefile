@@ -5,7 +5,7 @@
 # make docs       the documentation as a site and as man pages, in build/docs
 # make bench      speed compared with its peers
 # make deb        the Debian package, in build/deb; make deb-check installs, upgrades and removes it
-# make dist       the wheel and the source distribution, in dist
+# make dist       the wheels and the source distribution, in dist
 # make soak       30 minutes of load with faults; SOAK_MINUTES sets another duration
 # make web        build the web page of src/chrysaetos/web/static from web/; needs Node 20
 # make web-check  check and test web/, and compare its build with the committed files
@@ -95,6 +95,7 @@ docs: $(VENV)/docs
 # The same files from the same source: without the times, owners and modes of this machine.
 dist: $(VENV)/dev
 	$(BIN)/hatchling build --clean
+	cd addons/cloudkitty-aetos && $(abspath $(BIN))/hatchling build --target wheel --directory $(abspath dist)
 
 # Built from the source distribution, so that the checkout stays clean.
 deb: dist

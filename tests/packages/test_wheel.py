@@ -86,6 +86,23 @@ def test_the_wheel_has_what_an_operator_without_a_checkout_needs(wheel):
     }
 
 
+def test_the_add_on_has_one_module_and_the_entry_point_of_cloudkitty_25(tmp_path):
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", tmp_path]
+    subprocess.run(command, cwd=ROOT / "addons" / "cloudkitty-aetos", capture_output=True, check=True)
+    (built,) = tmp_path.glob("chrysaetos_cloudkitty_aetos-*.whl")
+    archive = zipfile.ZipFile(built)
+    metadata = "chrysaetos_cloudkitty_aetos-1.0.dist-info"
+    assert {name for name in archive.namelist() if not name.startswith(metadata)} == {
+        "cloudkitty/collector/aetos/__init__.py"
+    }
+    assert archive.read(f"{metadata}/entry_points.txt").decode().split() == [
+        "[cloudkitty.collector.backends]",
+        "aetos",
+        "=",
+        "cloudkitty.collector.aetos:AetosCollector",
+    ]
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_wheel_in_a_clean_environment(wheel, version, tmp_path):
     found = [one for one in find_interpreters() if one.version.startswith(f"{version}.")]
