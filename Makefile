@@ -203,13 +203,13 @@ lock:
 
 lock-cloudkitty-%:
 	$(PYTHON) -m venv --clear .venvs/cloudkitty-$*
-	.venvs/cloudkitty-$*/bin/pip install --quiet 'cloudkitty==$*.0.*' oslotest testscenarios \
+	.venvs/cloudkitty-$*/bin/pip install --quiet 'cloudkitty==$*.*' oslotest testscenarios \
 	    pytest pytest-asyncio pytest-timeout
 	{ echo "# Written by make $@."; .venvs/cloudkitty-$*/bin/pip freeze; } > requirements/cloudkitty-$*.txt
 
 lock-watcher-%:
 	$(PYTHON) -m venv --clear .venvs/watcher-$*
-	.venvs/watcher-$*/bin/pip install --quiet 'python-watcher==$*.0.0' 'SQLAlchemy<2.1' oslotest testscenarios werkzeug \
+	.venvs/watcher-$*/bin/pip install --quiet 'python-watcher==$*.*' 'SQLAlchemy<2.1' oslotest testscenarios werkzeug \
 	    pytest pytest-asyncio pytest-timeout
 	{ echo "# Written by make $@."; .venvs/watcher-$*/bin/pip freeze; } > requirements/watcher-$*.txt
 

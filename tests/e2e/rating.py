@@ -66,7 +66,7 @@ class CloudKitty:
 
     Attributes:
         directory: the directory of its files.
-        release: 25 or 24.
+        release: the major release.
         metrics: the content of metrics.yml, below `metrics`.
         costs: the cost of a unit, by the name of the metric.
         sections: additional configuration: values by section and option.

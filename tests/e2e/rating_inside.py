@@ -17,6 +17,7 @@ import time
 from contextlib import closing
 from datetime import datetime
 from decimal import Decimal
+from inspect import signature
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,14 +45,16 @@ def prepare(plan: dict[str, Any]) -> None:
     states = storage_state.StateManager()
     states.init()
     database.get_module_info().set_state("hashmap", True)
+    dated = {"start": datetime(2020, 1, 1), "created_by": "operator"}
+    if "start" not in signature(hashmap.create_mapping).parameters:  # before release 23
+        dated = {}
     for name, cost in plan["costs"].items():
         rated = hashmap.create_service(name)
         hashmap.create_mapping(
             cost=Decimal(cost),
             map_type="flat",
             service_id=rated.service_id,
-            start=datetime(2020, 1, 1),
-            created_by="operator",
+            **dated,
         )
     for scope, begin in plan["done"].items():
         states.set_last_processed_timestamp(
