@@ -10,7 +10,7 @@ def test_the_defaults() -> None:
     register_options(conf)
     register_options(conf)
     conf([])
-    assert conf.aetos_client.require_at_start is False
+    assert conf.aetos_client.require_at_start is None
     assert conf.aetos_client.max_series == 10000
     assert conf.aetos_client.timeout == 60
     assert conf.prometheus_client.grouped_queries is False
