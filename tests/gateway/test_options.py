@@ -3,7 +3,7 @@
 import pytest
 
 from chrysaetos.errors import ConfigError
-from chrysaetos.gateway import main
+from chrysaetos.gateway import main, options
 from chrysaetos.gateway.main import run
 from chrysaetos.gateway.options import load_conf
 
@@ -33,3 +33,18 @@ def test_a_malformed_line_is_not_repeated(tmp_path, caplog):
     main._mutate(conf)
     assert f"{file}, line 2: No ':' or '=' found" in caplog.text
     assert "hunter2" not in f"{raised.value}{raised.value.__cause__}{caplog.text}"
+
+
+def test_the_default_is_the_file_of_gateway_init_or_else_that_of_aetos(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    own, of_aetos = tmp_path / "chrysaetos" / "aetos.conf", tmp_path / ".aetos" / "aetos.conf"
+    monkeypatch.setattr(options, "DEFAULT_FILE", own)
+    of_aetos.parent.mkdir()
+    of_aetos.write_text("[prometheus]\nhost = of-aetos\n")
+    assert load_conf([]).prometheus.host == "of-aetos"
+    (own.parent / "aetos.conf.d").mkdir(parents=True)
+    own.write_text("[prometheus]\nhost = own\n")
+    assert load_conf([]).prometheus.host == "own"
+    (own.parent / "aetos.conf.d" / "10-host.conf").write_text("[prometheus]\nhost = in-directory\n")
+    assert load_conf([]).prometheus.host == "in-directory"
+    assert load_conf([f"--config-dir={own.parent}"]).prometheus.host == "own"

@@ -7,6 +7,7 @@ and ``[prometheus]``.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from oslo_config import cfg, iniparser
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-__all__ = ["command_parser", "describe_error", "list_opts", "load_conf"]
+__all__ = ["DEFAULT_FILE", "command_parser", "describe_error", "list_opts", "load_conf"]
+
+DEFAULT_FILE = Path("/etc/chrysaetos/aetos.conf")
+"""The file that ``chrysaetos gateway init`` writes, and that is read without ``--config-file``."""
 
 PROMETHEUS_OPTIONS = [
     cfg.StrOpt("host", default="localhost", help="Host name or address of Prometheus."),
@@ -365,7 +369,8 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
 def load_conf(arguments: Sequence[str]) -> cfg.ConfigOpts:
     """Read the configuration files that the arguments name.
 
-    Without ``--config-file``, oslo.config looks for the files of Aetos: ``/etc/aetos/aetos.conf``.
+    Without ``--config-file``, this is ``DEFAULT_FILE`` with the directory ``aetos.conf.d`` beside it. If there
+    is no such file, oslo.config looks for that of Aetos, such as ``/etc/aetos/aetos.conf``.
 
     Args:
         arguments: ``--config-file``, ``--config-dir`` and the options of oslo.log.
@@ -374,8 +379,19 @@ def load_conf(arguments: Sequence[str]) -> cfg.ConfigOpts:
         ConfigError: a file is missing, or a value is invalid.
     """
     conf = _registered()
+    files = directories = None  # those of oslo.config
+    if DEFAULT_FILE.exists():
+        directory = DEFAULT_FILE.with_suffix(".conf.d")
+        files, directories = [str(DEFAULT_FILE)], [str(directory)] if directory.is_dir() else []
     try:
-        conf(list(arguments), project="aetos", prog=_PROG, version=__version__)
+        conf(
+            list(arguments),
+            project="aetos",
+            prog=_PROG,
+            version=__version__,
+            default_config_files=files,
+            default_config_dirs=directories,
+        )
     except cfg.Error as error:
         raise ConfigError(f"the configuration cannot be read: {describe_error(error)}") from None
     for group, options in list_opts():

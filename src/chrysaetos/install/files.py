@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from chrysaetos.dashboards import GATEWAY, load_dashboard
+from chrysaetos.gateway.options import DEFAULT_FILE
 from chrysaetos.scaffold import File, fill_template
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CONFIG", "DASHBOARD", "POLICY", "REGISTRATION", "UNITS", "installation_files", "next_steps"]
 
-CONFIG = "aetos.conf"
+CONFIG = DEFAULT_FILE.name
 POLICY = "policy.yaml"
 REGISTRATION = "keystone.sh"
 DASHBOARD = "grafana/gateway.json"

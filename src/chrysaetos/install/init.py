@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from oslo_config import cfg, iniparser
 
 from chrysaetos.errors import ConfigError
+from chrysaetos.gateway.options import DEFAULT_FILE
 from chrysaetos.install import answers
 from chrysaetos.install.files import CONFIG, installation_files, next_steps
 from chrysaetos.install.register import admin_region, register
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "directory",
         type=Path,
         nargs="?",
-        default=Path("/etc/chrysaetos"),
+        default=DEFAULT_FILE.parent,
         metavar="DIR",
         help="directory to write the files to (default: %(default)s)",
     )

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from chrysaetos.findings import Finding, Status, failed, format_table, to_json, warning, worst
+from chrysaetos.gateway.options import DEFAULT_FILE
 from chrysaetos.identity.settings import GROUP
 from chrysaetos.install.check.catalog import check_catalog, server_of
 from chrysaetos.install.check.certificates import check_expiry, check_file
@@ -42,7 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="a configuration file of the gateway; repeat it for several (default: /etc/aetos/aetos.conf)",
+        help=f"a configuration file of the gateway; repeat it for several (default: {DEFAULT_FILE}, or else "
+        "/etc/aetos/aetos.conf)",
     )
     parser.add_argument(
         "--config-dir",
