@@ -493,7 +493,7 @@ MISTAKES: tuple[tuple[Callable[[Site], None], str, str, str, str], ...] = (
     (no_series, "warning", "labels", "no series", "scrapes"),
     (port_taken, "failed", "address", "another process listens", "ss -tlnp"),
     (address_of_another_machine, "failed", "address", "192.0.2.1", "an address of this machine"),
-    (metrics_port_taken, "warning", "address", "metrics_port", "another metrics_port"),
+    (metrics_port_taken, "failed", "address", "metrics_port", "another metrics_port"),
     (no_directory_for_the_socket, "failed", "address", "unix_socket", "create the directory"),
     (memcached_down, "warning", "memcached", "connection refused", "memcached is running"),
     (not_memcached, "warning", "memcached", "does not answer like memcached", "memcached_servers"),

@@ -148,3 +148,27 @@ def test_the_default_port_may_be_unused_with_sockets_from_systemd(make_setup):
         (finding,) = check_own(setup, offline=False).findings
     assert finding.status is Status.WARNING
     assert "the default address" in finding.found
+
+
+def metrics_finding(make_setup, path, server: MetricsServer, *, offline: bool = False):
+    port = server.url.rpartition(":")[2]
+    setup = make_setup(f"[gateway]\nunix_socket = {path}\nmetrics_port = {port}\n")
+    return check_own(setup, offline=offline).findings[-1]
+
+
+def test_a_port_of_the_metrics_that_is_in_use_is_an_error(make_setup, tmp_path):
+    with MetricsServer(lambda _: Reply(404, b"")) as server:
+        assert metrics_finding(make_setup, tmp_path / "gateway.sock", server).status is Status.FAILED
+
+
+def test_a_running_gateway_may_use_the_port_of_the_metrics(make_setup, tmp_path, monkeypatch):
+    monkeypatch.setattr(probing, "SECONDS", 0.5)
+    path = tmp_path / "gateway.sock"
+    pages = {True: b"# HELP x y\nchrysaetos_ready 1\n", False: b"node_load1 1\n"}
+    with closing(socket.socket(socket.AF_UNIX)) as held:
+        held.bind(str(path))
+        held.listen(8)
+        for of_gateway, expected in ((True, Status.OK), (False, Status.FAILED)):
+            with MetricsServer(lambda _, page=pages[of_gateway]: Reply(200, page)) as server:
+                assert metrics_finding(make_setup, path, server).status is expected
+                assert metrics_finding(make_setup, path, server, offline=True).status is Status.WARNING

@@ -66,12 +66,16 @@ def check_own(setup: Setup, *, offline: bool) -> Own:
     taken = [port for port in ports if not _is_free(section.metrics_host, port)]
     if not taken:
         return Own((*own.findings, ok(_CHECK, "the port of the metrics is free")), own.running)
-    metrics = warning(
-        _CHECK,
-        f"[gateway] metrics_port: port {taken[0]} on {section.metrics_host} is in use or not available",
-        "set another metrics_port; each worker needs a port of its own",
-    )
-    return Own((*own.findings, metrics), own.running)
+    found = f"[gateway] metrics_port: port {taken[0]} on {section.metrics_host} is in use or not available"
+    # A gateway that has its address may be running, and use this port as well.
+    may_run = own.findings[0].status is Status.SKIPPED
+    if may_run and not offline and _serves_metrics(section.metrics_host, taken[0]):
+        return Own((*own.findings, ok(_CHECK, f"a gateway serves its metrics on port {taken[0]}")))
+    if may_run and offline:
+        metrics = warning(_CHECK, found, "ignore this if the gateway is running, or set another metrics_port")
+    else:
+        metrics = failed(_CHECK, found, "set another metrics_port; each worker needs a port of its own")
+    return Own((*own.findings, metrics))
 
 
 def _tcp_problem(setup: Setup) -> Finding | None:
@@ -109,10 +113,9 @@ def _unix_problem(path: str) -> Finding | None:
 def _ask_user(setup: Setup, place: str) -> Own:
     """Return whether the process that listens on the gateway's address is a gateway."""
     section = setup.conf.gateway
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(section.host, section.host)  # noqa: S104 - compared
-    server = UpstreamOptions(host=host, port=section.port)
+    server = _server(section.host, section.port)
     proxies = load_trusted_proxies(setup.conf)
-    as_proxy = proxies is not None and proxies.trusts("" if section.unix_socket else host)
+    as_proxy = proxies is not None and proxies.trusts("" if section.unix_socket else server.host)
     preface = _PROXY_HEADER if section.proxy_protocol and as_proxy else b""
     try:
         reply = get(server, "/-/healthy", unix_socket=section.unix_socket, preface=preface)
@@ -143,6 +146,19 @@ def _ask_user(setup: Setup, place: str) -> Own:
 def from_gateway(reply: Reply) -> bool:
     """Return whether a response to ``/-/healthy`` is from a gateway."""
     return reply.status == 200 and reply.body == b"OK" and "x-openstack-request-id" in reply.headers
+
+
+def _serves_metrics(host: str, port: int) -> bool:
+    """Return whether a gateway serves its metrics on a port."""
+    try:
+        return b"\nchrysaetos_" in get(_server(host, port), "/metrics").body
+    except FAILURES:
+        return False
+
+
+def _server(host: str, port: int) -> UpstreamOptions:
+    """Return how to connect to a listener of this machine."""
+    return UpstreamOptions(host={"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port=port)  # noqa: S104
 
 
 def _is_free(host: str, port: int) -> bool:
