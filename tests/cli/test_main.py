@@ -1,5 +1,7 @@
 """Dispatch of the command, and the packages that it imports."""
 
+import os
+import subprocess
 import sys
 
 import pytest
@@ -107,3 +109,33 @@ def test_other_commands_reject_leading_options(capsys):
         main(["--os-cloud", "demo", "scope", "up", "--project", "p"])
     assert caught.value.code == 2
     assert "--os-cloud" in capsys.readouterr().err
+
+
+INIT = ("--yes", "--keystone-url=https://k.example", "--public-url=https://m.example")
+UNREAD = {
+    "help": ("--help",),
+    "help-of-a-command": ("help", "query"),
+    "help-of-oslo": ("gateway", "--help"),
+    "usage-help": ("usage", "--help"),
+    "init": ("gateway", "init", "{}/conf", *INIT),
+    "check": ("gateway", "check", "--offline", "--verbose"),
+    "token": ("federate", "token", "new", "--tokens={}/new/tokens", "--allow=up", "--expires=1h", "portal"),
+    "site": ("site", "init", "--location=here", "{}/site"),
+    "complete": ("complete",),
+    "scope": ("scope", "up", "--project=p"),
+}
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", UNREAD.values(), ids=UNREAD)
+def test_a_command_whose_output_nobody_reads_ends_quietly(arguments, unbuffered, tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "chrysaetos", *(word.format(tmp_path) for word in arguments)]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, env=environment, check=False)
+    os.close(writing)
+    assert "Traceback" not in (err := done.stderr.decode()), err
+    assert "BrokenPipe" not in err
+    # cliff ends its help texts itself, without an error.
+    assert done.returncode in ({0, 141} if "help" in arguments else {141})

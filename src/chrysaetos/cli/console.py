@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import io
 import logging
-import os
 import sys
 import traceback
 import warnings
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Console", "create_parser", "run"]
 
 _INTERRUPTED = 130
-_BROKEN_PIPE = 141
 """128 plus the number of the signal, as in a shell."""
 
 
@@ -79,6 +77,9 @@ def run(name: str, command: type[Command], arguments: Sequence[str]) -> int:
 
     Returns:
         The exit status: 0 for success, 1 for a failure, 2 for invalid arguments, 130 after Ctrl-C.
+
+    Raises:
+        BrokenPipeError: the reader of standard output has gone.
     """
     options = argparse.Namespace()
     console = Console(options)
@@ -87,13 +88,10 @@ def run(name: str, command: type[Command], arguments: Sequence[str]) -> int:
     _set_up_output(debug=options.debug)
     try:
         status = created.run(options)
-        sys.stdout.flush()
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # Python flushes standard output once more at exit, and would print an error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _BROKEN_PIPE
+        raise
     except Exception as error:  # noqa: BLE001  # every error is shown as one line
         if options.debug:
             traceback.print_exc()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["command_names", "main", "parser_of", "parsers"]
+
+_BROKEN_PIPE = 141
+"""128 plus the number of the signal, as in a shell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +116,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; those of the process when None.
 
     Returns:
-        The exit status: 0 for success, 1 for a failure, 2 for invalid arguments or configuration.
+        The exit status: 0 for success, 1 for a failure, 2 for invalid arguments or configuration, 141 if the
+        reader of standard output has gone, such as ``head``.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        try:
+            return _run(list(sys.argv[1:] if argv is None else argv))
+        finally:
+            # cliff closes it if nobody reads a help text.
+            if sys.stdout is not None and not sys.stdout.closed:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes standard output once more at exit, and would print an error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+
+
+def _run(arguments: list[str]) -> int:
     if arguments[:1] in ([], ["help"]):
         arguments = [*arguments[1:], "--help"]
     leading = _leading_options(arguments)
