@@ -1,9 +1,12 @@
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from chrysaetos.demo.cloud import Cloud, Tenant
+from chrysaetos.demo.exporter import Exporter
 from chrysaetos.demo.processes import DemoError
 from chrysaetos.demo.prometheus import Prometheus
 
@@ -50,3 +53,12 @@ def test_a_missing_prometheus_is_reported_with_the_command_to_install_it(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DemoError, match=r"apt-get install .*prometheus"):
         Prometheus(tmp_path)
+
+
+def test_all_targets_are_scraped_after_the_wait(tmp_path: Path) -> None:
+    tenants = [Tenant("aquila", "p", "u")]
+    with Exporter(Cloud(tenants, time.time()).targets, 0) as exporter:
+        with Prometheus(tmp_path, scrape_configs=exporter.scrape_configs()) as server:
+            server.wait_scraped()
+            found = query(server, "up", time.time())
+    assert [sample["value"][1] for sample in found] == ["1"] * 5

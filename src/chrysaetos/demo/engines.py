@@ -85,6 +85,7 @@ class PrometheusEngine(Engine):
             stage.step(f"wrote {(now - start) / 3600:.1f} h of history, one sample every {_STEP} s")
         stage.begin(prometheus)
         prometheus.wait_ready(stage.stop)
+        prometheus.wait_scraped(stage.stop)
         stage.step(f"Prometheus is ready at {prometheus.url}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import shutil
 import tempfile
@@ -27,6 +28,8 @@ __all__ = ["Prometheus"]
 _MAX_BLOCK_DURATION = "36h"
 """The longest block that promtool writes. promtool reads its whole input once for each block, and by default
 a block covers two hours. 36 h is also Prometheus' own limit with a retention of 15 days."""
+
+_SCRAPE_SECONDS = 5
 
 
 class Prometheus(Server):
@@ -112,6 +115,24 @@ class Prometheus(Server):
         for name in ("wal", "chunks_head"):
             shutil.rmtree(self.data / name, ignore_errors=True)
 
+    def wait_scraped(self, stop: threading.Event | None = None) -> None:
+        """Wait until each target has been scraped, within two scrape intervals.
+
+        Raises:
+            Interrupted: ``stop`` was set.
+        """
+        wait_for(self._scraped, timeout=2 * _SCRAPE_SECONDS, stop=stop)
+
+    def _scraped(self) -> bool:
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=_SCRAPE_SECONDS)
+        try:
+            connection.request("GET", "/api/v1/targets?state=active")
+            targets = json.load(connection.getresponse())["data"]["activeTargets"]
+        finally:
+            connection.close()
+        wanted = sum(len(job["static_configs"]) for job in self.scrape_configs)
+        return len(targets) == wanted and all(target["health"] != "unknown" for target in targets)
+
     def prepare(self) -> None:
         """Write prometheus.yml as JSON, which is valid YAML."""
         private_directory(self.data)
@@ -124,7 +145,8 @@ class Prometheus(Server):
     ) -> str:
         """Return the content of prometheus.yml."""
         labels = {"external_labels": external_labels} if external_labels else {}
-        config = {"global": {"scrape_interval": "5s", **labels}, "scrape_configs": list(scrape_configs)}
+        settings = {"scrape_interval": f"{_SCRAPE_SECONDS}s", **labels}
+        config = {"global": settings, "scrape_configs": list(scrape_configs)}
         return json.dumps(config, indent=2)
 
     def command(self) -> list[str]:
