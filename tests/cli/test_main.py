@@ -10,7 +10,7 @@ from tests.support.commands import run
 from chrysaetos.cli import main as module
 from chrysaetos.cli.main import main
 
-HEAVY = ("requests", "keystoneauth1", "openstack", "cliff", "stevedore", "oslo_config", "keystone", "uvloop")
+HEAVY = ("requests", "keystoneauth1", "openstack", "cliff", "stevedore", "oslo_config", "keystone", "uvloop", "osprofiler")
 
 VARIABLES = {
     "OS_AUTH_URL": "http://127.0.0.1:1/v3",
@@ -70,7 +70,7 @@ def test_a_common_login_does_not_import_openstacksdk(tmp_path, monkeypatch):
     assert loaded("help", "query") == {"cliff", "stevedore"}
     imported = loaded("query", "up", "--timeout", "0.1")
     assert "keystoneauth1" in imported
-    assert "openstack" not in imported
+    assert not imported & {"openstack", "osprofiler", "oslo_config"}
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch, capsys):

@@ -7,6 +7,7 @@ is slow to import, so it reads only what ``regions`` does not.
 from __future__ import annotations
 
 import getpass
+import importlib
 import os
 import sys
 from functools import cached_property
@@ -149,6 +150,7 @@ class Connections:
         Raises:
             CredentialsError: no cloud is configured, or a setting is missing.
         """
+        _import_session()
         names = [name.replace("-", "_") for name, _, _ in _KEYSTONE]
         given = {name: getattr(self.options, f"os_{name}") for name in names}
         settings = {**given, "insecure": self.options.insecure}
@@ -168,6 +170,18 @@ class Connections:
         access: Any = getattr(session.auth, "get_access", None)
         found: AccessInfo | None = None if access is None else access(session)
         return found
+
+
+def _import_session() -> None:
+    """Import keystoneauth1's session without osprofiler, whose import it tries and which takes 60 ms of CPU."""
+    absent = "osprofiler" not in sys.modules
+    if absent:
+        sys.modules["osprofiler"] = None  # type: ignore[assignment]
+    try:
+        importlib.import_module("keystoneauth1.session")
+    finally:
+        if absent:
+            del sys.modules["osprofiler"]
 
 
 def _login(user: str | None) -> tuple[str | None, str | None]:
