@@ -10,7 +10,19 @@ from tests.support.commands import run
 from chrysaetos.cli import main as module
 from chrysaetos.cli.main import main
 
-HEAVY = ("requests", "keystoneauth1", "openstack", "cliff", "stevedore", "oslo_config", "keystone", "uvloop", "osprofiler")
+HEAVY = {
+    *(
+        "requests",
+        "keystoneauth1",
+        "openstack",
+        "cliff",
+        "stevedore",
+        "oslo_config",
+        "osprofiler",
+        "keystone",
+    ),
+    "uvloop",
+}
 
 VARIABLES = {
     "OS_AUTH_URL": "http://127.0.0.1:1/v3",

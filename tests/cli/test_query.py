@@ -9,6 +9,7 @@ import time
 import pytest
 from tests.fakes.metrics_server import failed, success
 
+from chrysaetos.cli import query
 from chrysaetos.cli.query import _style
 
 QUERY, RANGE = "/api/v1/query", "/api/v1/query_range"
@@ -185,9 +186,19 @@ def test_a_range_is_drawn_as_an_image(run_on_server, responses, tmp_path):
     file = tmp_path / "cpu.svg"
     assert run_on_server("range", "cpu", "--plot", str(file), *window).out == ""
     assert "{vm=&quot;a&quot;}: min 1, max 2, last 2" in file.read_text()
+    assert run_on_server("range", "cpu", "--plot", str(file.with_suffix(".png")), *window).out == ""
+    assert file.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     output = run_on_server("range", "cpu", "--plot", str(tmp_path / "no" / "cpu.svg"), *window)
     assert (output.status, output.err.count("\n")) == (1, 1)
     assert "No such file" in output.err
+
+
+def test_the_extra_for_png_images_is_named_before_the_query(run_on_server, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(query, "find_spec", lambda _: None)
+    output = run_on_server("range", "cpu", "--plot", str(tmp_path / "cpu.png"))
+    assert output.status == 1
+    assert "pip install 'chrysaetos[plot]'" in output.err
+    assert server.requests == []
 
 
 def test_the_query_may_be_after_plot(run_on_server, responses, server):
@@ -200,7 +211,7 @@ def test_the_query_may_be_after_plot(run_on_server, responses, server):
     ("arguments", "message"),
     [
         (("range", "up", "--plot", "-f", "json"), "--plot draws, so it has no format json"),
-        (("range", "up", "--plot", "up.png"), "the name of the file up.png must end in .svg"),
+        (("range", "up", "--plot", "up.gif"), "the name of the file up.gif must end in .svg or .png"),
         (("range",), "the query is missing"),
         (("range", "--plot"), "the query is missing"),
     ],

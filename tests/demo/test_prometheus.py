@@ -57,8 +57,10 @@ def test_a_missing_prometheus_is_reported_with_the_command_to_install_it(
 
 def test_all_targets_are_scraped_after_the_wait(tmp_path: Path) -> None:
     tenants = [Tenant("aquila", "p", "u")]
-    with Exporter(Cloud(tenants, time.time()).targets, 0) as exporter:
-        with Prometheus(tmp_path, scrape_configs=exporter.scrape_configs()) as server:
-            server.wait_scraped()
-            found = query(server, "up", time.time())
+    with (
+        Exporter(Cloud(tenants, time.time()).targets, 0) as exporter,
+        Prometheus(tmp_path, scrape_configs=exporter.scrape_configs()) as server,
+    ):
+        server.wait_scraped()
+        found = query(server, "up", time.time())
     assert [sample["value"][1] for sample in found] == ["1"] * 5

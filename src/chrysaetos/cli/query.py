@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TextIO
 
+    from chrysaetos.cli.chart import Chart
     from chrysaetos.cli.plot import Style
     from chrysaetos.client.results import Matrix, Result
 
@@ -125,7 +127,7 @@ class Range(_Query):
             nargs="?",
             const="",
             metavar="FILE",
-            help="draw the series in the terminal, or as an image in FILE, whose name ends in .svg",
+            help="draw the series in the terminal, or as an image in FILE, whose name ends in .svg or .png",
         )
         layout.add_argument(
             "--wide", action="store_true", help="a row for each time, a column for each series"
@@ -153,7 +155,6 @@ class Range(_Query):
     def _plot(self, parsed_args: argparse.Namespace) -> int:
         # Imported here so that a query without a plot does not load them.
         from chrysaetos.cli.plot import Line, draw  # noqa: PLC0415  # see above
-        from chrysaetos.cli.svg import draw_svg  # noqa: PLC0415  # see above
 
         start, end, step = _range(parsed_args)
         matrix = self._query_range(parsed_args, start, end, step)
@@ -166,7 +167,9 @@ class Range(_Query):
         ]
         title = " ".join(printable(parsed_args.query.strip()).split())
         if parsed_args.plot:
-            _write(Path(parsed_args.plot), draw_svg(title, lines, start, end, step))
+            from chrysaetos.cli.chart import draw_chart  # noqa: PLC0415  # see above
+
+            _write(Path(parsed_args.plot), draw_chart(title, lines, start, end, step))
             return 0
         style = _style(parsed_args, self.app.stdout, legend=min(len(lines), 10) + 2)
         self.app.stdout.write(f"{title}\n{draw(lines, start, end, step, style)}\n")
@@ -207,15 +210,26 @@ def _check_plot(parsed_args: argparse.Namespace) -> None:
         return
     if parsed_args.formatter != "table":
         raise ValueError(f"--plot draws, so it has no format {parsed_args.formatter}: omit one of them")
-    if parsed_args.plot and Path(parsed_args.plot).suffix != ".svg":
-        raise ValueError(
-            f"the name of the file {parsed_args.plot} must end in .svg; rsvg-convert makes a PNG of it"
+    suffix = Path(parsed_args.plot).suffix
+    if parsed_args.plot and suffix not in {".svg", ".png"}:
+        raise ValueError(f"the name of the file {parsed_args.plot} must end in .svg or .png")
+    if suffix == ".png" and find_spec("PIL") is None:
+        raise CommandFailed(
+            "a PNG needs the package Pillow: pip install 'chrysaetos[plot]' (an SVG does not)"
         )
 
 
-def _write(file: Path, image: str) -> None:
+def _write(file: Path, chart: Chart) -> None:
+    if file.suffix == ".png":
+        from chrysaetos.cli.png import to_png  # noqa: PLC0415  # Pillow may be missing
+
+        image = to_png(chart)
+    else:
+        from chrysaetos.cli.svg import to_svg  # noqa: PLC0415  # only plots need it
+
+        image = to_svg(chart)
     try:
-        file.write_text(image, encoding="utf-8")
+        file.write_bytes(image)
     except OSError as error:
         raise CommandFailed(f"{file}: {error.strerror}") from error
 

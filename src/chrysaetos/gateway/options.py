@@ -369,8 +369,8 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
 def load_conf(arguments: Sequence[str]) -> cfg.ConfigOpts:
     """Read the configuration files that the arguments name.
 
-    Without ``--config-file``, this is ``DEFAULT_FILE`` with the directory ``aetos.conf.d`` beside it. If there
-    is no such file, oslo.config looks for that of Aetos, such as ``/etc/aetos/aetos.conf``.
+    Without ``--config-file``, these are ``DEFAULT_FILE`` and the directory ``aetos.conf.d`` beside it. If
+    there is no such file, oslo.config looks for that of Aetos, such as ``/etc/aetos/aetos.conf``.
 
     Args:
         arguments: ``--config-file``, ``--config-dir`` and the options of oslo.log.

@@ -164,11 +164,11 @@ def test_a_port_of_the_metrics_that_is_in_use_is_an_error(make_setup, tmp_path):
 def test_a_running_gateway_may_use_the_port_of_the_metrics(make_setup, tmp_path, monkeypatch):
     monkeypatch.setattr(probing, "SECONDS", 0.5)
     path = tmp_path / "gateway.sock"
-    pages = {True: b"# HELP x y\nchrysaetos_ready 1\n", False: b"node_load1 1\n"}
+    pages = {b"# HELP x y\nchrysaetos_ready 1\n": Status.OK, b"node_load1 1\n": Status.FAILED}
     with closing(socket.socket(socket.AF_UNIX)) as held:
         held.bind(str(path))
         held.listen(8)
-        for of_gateway, expected in ((True, Status.OK), (False, Status.FAILED)):
-            with MetricsServer(lambda _, page=pages[of_gateway]: Reply(200, page)) as server:
+        for page, expected in pages.items():
+            with MetricsServer([Reply(200, page)]) as server:
                 assert metrics_finding(make_setup, path, server).status is expected
                 assert metrics_finding(make_setup, path, server, offline=True).status is Status.WARNING
