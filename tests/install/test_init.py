@@ -12,6 +12,7 @@ import pytest
 from chrysaetos.cli.main import main
 from chrysaetos.gateway.options import load_conf
 from chrysaetos.install import init as module
+from chrysaetos.web.sessions import format_key, new_key, read_keys
 
 SECRET = "a-password-with-$-in-it"
 
@@ -150,9 +151,9 @@ def test_without_a_terminal_nothing_is_overwritten(init, tmp_path):
 
 
 def test_on_a_terminal_each_file_is_asked_for(init, answer, tmp_path):
-    answer("", "", "", "", "")
+    answer(*[""] * 6)
     assert init().status == 0
-    asked = answer("", "", "", "", "", "y", "no")
+    asked = answer(*[""] * 6, "y", "no")
     assert init("--workers", "2").status == 0
     assert [question for question in asked if "Overwrite" in question] == [
         f"Overwrite {tmp_path / 'new' / 'aetos.conf'}? [y/N] ",
@@ -262,3 +263,28 @@ def test_the_serving_command_keeps_its_own_arguments(capsys):
     with pytest.raises(SystemExit):
         main(["gateway", "--help"])
     assert "--config-file" in capsys.readouterr().out
+
+
+def test_the_web_page_has_keys_that_only_the_gateway_reads_and_that_stay(init, tmp_path):
+    done = init("--web")
+    keys = tmp_path / "new" / "session-keys"
+    assert keys.stat().st_mode & 0o777 == 0o640
+    assert len(read_keys(keys)) == 1
+    config = ["--config-file", str(tmp_path / "new" / "aetos.conf")]
+    web = load_conf(config).web
+    assert (web.enabled, web.session_key_file) == (True, str(keys))
+    assert web.public_url == "https://cloud.example/metrics"
+    assert "https://cloud.example/metrics/ui" in done.out
+    keys.write_text(f"{format_key(new_key())}\n{keys.read_text()}")
+    replaced = keys.read_text()
+    assert init("--yes").out == "All files are current.\n"
+    assert replaced.strip() not in init("--yes", "--no-web").out
+    assert not load_conf(config).web.enabled
+    assert keys.read_text() == replaced
+
+
+def test_the_web_page_is_asked_for(init, answer, tmp_path):
+    asked = answer(*[""] * 5, "yes")
+    init()
+    assert asked[-1].endswith("/ui: yes or no [no]: ")
+    assert load_conf(["--config-file", str(tmp_path / "new" / "aetos.conf")]).web.enabled

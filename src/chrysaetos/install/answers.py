@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from argparse import BooleanOptionalAction
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -71,10 +72,13 @@ _LISTS = {
 }
 """The settings with several values: option, form of a value, and help."""
 
+_WEB = "serve the web page for tenants at the public URL followed by /ui"
+
 _DEFAULTS = {field.name: field.default for field in fields(Settings) if field.default is not MISSING}
 _SAVED: dict[str, type] = {
     **{name: type(_DEFAULTS.get(name, "")) for name in QUESTIONS},
     **dict.fromkeys(_LISTS, list),
+    "web": bool,
     "system": bool,
     "registered": bool,
 }
@@ -93,11 +97,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         )
     for name, (option, metavar, text) in _LISTS.items():
         parser.add_argument(option, dest=name, action="append", metavar=metavar, help=text)
+    parser.add_argument("--web", action=BooleanOptionalAction, help=f"{_WEB} (default: --no-web)")
 
 
 def given_answers(options: argparse.Namespace) -> dict[str, Any]:
     """Return the settings that were given as options."""
-    given = {name: getattr(options, name) for name in (*QUESTIONS, *_LISTS)}
+    given = {name: getattr(options, name) for name in (*QUESTIONS, *_LISTS, "web")}
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -145,6 +150,9 @@ def answer(
             for name, question in QUESTIONS.items():
                 if question.asked and name not in given:
                     known[name] = _ask(ask, question.text, known.get(name))
+            if "web" not in given:
+                default = "yes" if known["web"] else "no"
+                known["web"] = _ask(ask, f"{_WEB}: yes or no", default).lower() in {"y", "yes"}
         values = {**known, **given}
         for name, question in QUESTIONS.items():
             if name not in values:

@@ -15,10 +15,20 @@ if TYPE_CHECKING:
 
     from chrysaetos.install.settings import Settings
 
-__all__ = ["CONFIG", "DASHBOARD", "POLICY", "REGISTRATION", "UNITS", "installation_files", "next_steps"]
+__all__ = [
+    "CONFIG",
+    "DASHBOARD",
+    "POLICY",
+    "REGISTRATION",
+    "SESSION_KEYS",
+    "UNITS",
+    "installation_files",
+    "next_steps",
+]
 
 CONFIG = DEFAULT_FILE.name
 POLICY = "policy.yaml"
+SESSION_KEYS = "session-keys"
 REGISTRATION = "keystone.sh"
 DASHBOARD = "grafana/gateway.json"
 HAPROXY = "haproxy/haproxy.cfg"
@@ -29,7 +39,7 @@ _SECRET_MODE = 0o640
 
 
 def installation_files(
-    settings: Settings, directory: PurePath, password: str, *, units: str = "systemd"
+    settings: Settings, directory: PurePath, password: str, session_keys: str = "", *, units: str = "systemd"
 ) -> list[File]:
     """Return all files of an installation.
 
@@ -37,6 +47,7 @@ def installation_files(
         settings: the operator's answers.
         directory: the directory of the configuration, as the gateway sees it.
         password: the password of the service user.
+        session_keys: the keys of the web page's sessions, if it is served.
         units: the directory of the systemd units, relative to ``directory`` or absolute.
     """
     values = _values(settings, directory, password)
@@ -49,6 +60,8 @@ def installation_files(
         File(DASHBOARD, load_dashboard(GATEWAY)),
         *(File(f"{units}/{name}", _fill(name, values)) for name in UNITS),
     ]
+    if settings.web:
+        files.append(File(SESSION_KEYS, session_keys, mode=_SECRET_MODE))
     if settings.proxy == "haproxy":
         files.append(File(HAPROXY, _fill("haproxy.cfg", values)))
     if settings.proxy == "nginx":
@@ -94,6 +107,8 @@ def next_steps(
     if settings.proxy == "nginx":
         config = directory / NGINX
         steps.append(f"Include {config} in nginx, with {settings.certificate}: nginx -t checks it")
+    if settings.web:
+        steps.append(f"Open the web page: {settings.public_url.rstrip('/')}/ui")
     steps.append(
         f"Monitor the gateway: add the files in {directory / 'prometheus'} to Prometheus, "
         f"and {directory / DASHBOARD} to Grafana"
@@ -140,6 +155,7 @@ def _values(settings: Settings, directory: PurePath, password: str) -> dict[str,
         "SOCKET_OWNER": _socket_owner(settings),
         "SYSTEM_USER": settings.system_user,
         "TENANT": _tenant_options(settings),
+        "WEB": _web_options(settings, directory),
         "WORKERS": str(settings.workers),
     }
 
@@ -165,6 +181,16 @@ def _tenant_options(settings: Settings) -> str:
     if settings.engine != "mimir":
         return ""
     return f"tenants = *:{settings.tenant}\nheaders = X-Scope-OrgID:{settings.tenant}\n"
+
+
+def _web_options(settings: Settings, directory: PurePath) -> str:
+    if not settings.web:
+        return ""
+    keys, url = directory / SESSION_KEYS, settings.public_url.rstrip("/")
+    return (
+        "[web]\n# The page for tenants, at public_url followed by /ui. Other gateways need the same keys.\n"
+        f"enabled = true\nsession_key_file = {keys}\npublic_url = {url}\n\n"
+    )
 
 
 def _socket_owner(settings: Settings) -> str:

@@ -13,13 +13,14 @@ from oslo_config import cfg, iniparser
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.options import DEFAULT_FILE
 from chrysaetos.install import answers
-from chrysaetos.install.files import CONFIG, installation_files, next_steps
+from chrysaetos.install.files import CONFIG, SESSION_KEYS, installation_files, next_steps
 from chrysaetos.install.register import admin_region, register
 from chrysaetos.install.review import Review
 from chrysaetos.install.settings import check_path
 from chrysaetos.install.system import UNIT_DIRECTORY, create_user, group_exists
 from chrysaetos.scaffold import File, find_changes, write_files
 from chrysaetos.secret import new_secret
+from chrysaetos.web.sessions import format_key, new_key
 
 if TYPE_CHECKING:
     import argparse
@@ -106,6 +107,7 @@ class _Run:
         ask = input if self._interactive else None
         self._settings: Settings = answers.answer(given, earlier, ask)
         self._password = self._find_password()
+        self._session_keys = _earlier_keys(self._directory / SESSION_KEYS) or f"{format_key(new_key())}\n"
 
     def run(self) -> int:
         """Write the files and register the gateway."""
@@ -118,6 +120,7 @@ class _Run:
             settings,
             self._directory,
             self._password,
+            self._session_keys,
             units=UNIT_DIRECTORY if self._system else "systemd",
         )
         # Files with a mode of their own have secrets, which the gateway's user may read.
@@ -192,6 +195,16 @@ def _earlier_password(path: Path) -> str:
         raise ConfigError(f"{path} is not a configuration file ({type(error).__name__})") from None
     values = sections.get("keystone_authtoken", {}).get("password", [""])
     return values[-1].replace("$$", "$")
+
+
+def _earlier_keys(path: Path) -> str:
+    """Return the current keys of sessions, empty if there are none."""
+    try:
+        return path.read_text(encoding="ascii")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the keys of sessions cannot be read: {error}") from error
 
 
 def _program() -> dict[str, str]:

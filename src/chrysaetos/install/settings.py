@@ -58,6 +58,7 @@ class Settings:
         keystone_ca: CA certificates for Keystone's certificate; the system's if empty.
         prometheus_ca: CA certificates for Prometheus' certificate; the system's if empty.
         program: the command ``chrysaetos``.
+        web: whether to serve the web page for tenants.
     """
 
     keystone_url: str
@@ -80,6 +81,7 @@ class Settings:
     keystone_ca: str = ""
     prometheus_ca: str = ""
     program: str = "/opt/chrysaetos/bin/chrysaetos"
+    web: bool = False
 
     def __post_init__(self) -> None:
         for option, url in (

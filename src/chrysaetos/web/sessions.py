@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["Named", "Sealer", "Session", "new_id", "new_key", "read_keys"]
+__all__ = ["Named", "Sealer", "Session", "format_key", "new_id", "new_key", "read_keys"]
 
 MAX_SEALED = 3900
 """Maximum size of a sealed value. Browsers keep cookies of 4096 bytes with their names and attributes."""
@@ -163,6 +163,11 @@ def new_id() -> str:
 def new_key() -> bytes:
     """Return a random key."""
     return secrets.token_bytes(_KEY_BYTES)
+
+
+def format_key(key: bytes) -> str:
+    """Return a key as in a file."""
+    return base64.b64encode(key).decode("ascii")
 
 
 def read_keys(path: Path) -> tuple[bytes, ...]:

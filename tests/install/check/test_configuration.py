@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from tests.install.check.conftest import KEYSTONE
+
 from chrysaetos.findings import Status
 from chrysaetos.install.check import configuration
 from chrysaetos.install.check.configuration import check_options, check_python, is_set, load
 from chrysaetos.promql.selftest import InterpreterError
+from chrysaetos.web.sessions import format_key, new_key
 
 
 def test_without_a_file_the_command_that_writes_one_is_named(tmp_path):
@@ -53,3 +56,27 @@ def test_a_defect_of_the_interpreter_is_an_error(monkeypatch):
     assert check_python().status is Status.OK
     monkeypatch.setattr(configuration, "check_interpreter", defect)
     assert check_python().status is Status.FAILED
+
+
+def test_the_web_page_needs_keys_and_the_path_of_the_gateway(make_setup, tmp_path):
+    def web(text: str) -> list[str]:
+        setup = make_setup(f"[gateway]\npath_prefix = /metrics\n[web]\nenabled = true\n{text}")
+        return [each.found for each in check_options(setup) if each.status is Status.WARNING]
+
+    keys = tmp_path / "keys"
+    keys.touch(0o640)
+    keys.write_text(f"{format_key(new_key())}\n")
+    named = f"session_key_file = {keys}\n"
+    (no_keys,) = web("")
+    assert "session_key_file is unset" in no_keys
+    assert web(f"{named}public_url = https://cloud.example/metrics\n") == []
+    (mismatch,) = web(f"{named}public_url = https://cloud.example\n")
+    assert "is not that of [gateway] (/metrics)" in mismatch
+
+
+def test_the_keys_of_sessions_are_checked(config):
+    config.write_text(f"[web]\nenabled = true\nsession_key_file = {config.parent}/none\n{KEYSTONE}")
+    setup, (finding,) = load([f"--config-file={config}"])
+    assert setup is None
+    assert "[web] session_key_file" in finding.found
+    assert finding.remedy.startswith("check the path")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from oslo_config import cfg
 
@@ -115,6 +116,7 @@ def check_options(setup: Setup) -> Iterator[Finding]:
             f"[{GROUP}] insecure is true: anybody between the gateway and Keystone can read the password",
             f"set insecure = false, and cafile in [{GROUP}] if the authority is your own",
         )
+    yield from _web(setup.conf)
     gateway, most = setup.conf.gateway, setup.conf.prometheus.max_connections
     wanted = gateway.max_requests + gateway.max_sending
     if most < wanted:
@@ -123,6 +125,27 @@ def check_options(setup: Setup) -> Iterator[Finding]:
             f"[prometheus] max_connections is {most}: requests of all projects queue for connections",
             f"set it to {wanted} or more, the sum of [gateway] max_requests and max_sending",
         )
+
+
+def _web(conf: cfg.ConfigOpts) -> Iterator[Finding]:
+    """Check the web page, if it is served."""
+    web, prefix = conf.web, conf.gateway.path_prefix
+    if not web.enabled:
+        return
+    if not web.session_key_file:
+        yield warning(
+            "web page",
+            "[web] session_key_file is unset: sessions end at a restart, and no other gateway accepts them",
+            "write a key with openssl rand -base64 32 into a file for the gateway alone, and name it",
+        )
+    if web.public_url and urlsplit(web.public_url).path != prefix:
+        yield warning(
+            "web page",
+            f"the path of [web] public_url ({web.public_url}) is not that of [gateway] ({prefix or 'unset'})",
+            "set public_url to the gateway's URL in the catalog, unless the load balancer removes the path",
+        )
+    else:
+        yield ok("web page", f"served at {web.public_url or 'the public URL'}/ui")
 
 
 def is_set(conf: cfg.ConfigOpts, name: str, group: str) -> bool:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["check_logs", "check_permissions"]
 
 _CHECK = "permissions"
-_KEYS = (("prometheus", "key_file"), (GROUP, "keyfile"), ("federation", "tokens_file"))
+_KEYS = (
+    *(("prometheus", "key_file"), (GROUP, "keyfile")),
+    *(("federation", "tokens_file"), ("web", "session_key_file")),
+)
 """Options that name a file with secrets."""
 
 
