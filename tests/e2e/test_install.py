@@ -307,7 +307,7 @@ def test_the_printed_commands_register_another_gateway(installation: Installatio
 
     before = endpoints()
     admin.call("DELETE", f"/endpoints/{before['internal']}")
-    done = run(["sh", tmp_path / "keystone.sh"], env=installation.admin)
+    done = run(["sh", tmp_path / "keystone.sh"], env=installation.admin, timeout=280)
     assert done.status == 0, done.err
     # What is there stays, and what is missing is created.
     assert endpoints().keys() == {"public", "internal"}
