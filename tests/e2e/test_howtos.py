@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.e2e.asking import password_variables
+from tests.e2e.howto import find_commands
 from tests.support.commands import run
-from tests.support.howto import find_commands
 
 from chrysaetos.demo.processes import LOOPBACK
 
@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 
 INSTALLED = "the package is installed"
+NO_DOCKER = "needs Docker"
 KEEPS_RUNNING = "a server that keeps running; the tests of its package start it"
 MACHINE = "changes users, services or programs of the machine"
 NO_WATCHER = "needs Watcher's API; tests/e2e/test_watcher.py runs the strategies"
@@ -67,13 +68,21 @@ INIT = (
 )
 
 GUIDES = {
+    "aodh.md": Guide({"pip install": INSTALLED}),
     "cli.md": Guide(
         {"pip install": INSTALLED, "chrysaetos top --os-auth-url …": "the reader's own values"},
         {"https://prometheus.example:9090 --os-cacert ca.pem": "{prometheus}"},
         "mkdir -p ~/.config/fish/completions",
     ),
     "cloudkitty-collector.md": Guide({"pip install": INSTALLED}),
-    "federation-portal.md": Guide({"prometheus --config.file": KEEPS_RUNNING}),
+    "federation-portal.md": Guide(
+        {
+            "prometheus --config.file": KEEPS_RUNNING,
+            "GRAFANA_PASSWORD=… docker": NO_DOCKER,
+            "export CHRYSAETOS_SOURCE": NO_DOCKER,
+            "docker": NO_DOCKER,
+        }
+    ),
     "federation-site.md": Guide(
         {
             "chrysaetos demo --sites": KEEPS_RUNNING,
@@ -82,7 +91,7 @@ GUIDES = {
             "chmod": MACHINE,
             "install -m": MACHINE,
             "systemctl": MACHINE,
-            "CHRYSAETOS_SOURCE=~/chrysaetos docker": "needs Docker",
+            "CHRYSAETOS_SOURCE=~/chrysaetos docker": NO_DOCKER,
             "curl -sS -G": "needs a running gate; tests/e2e/test_federation_gate.py asks one",
         },
         {
@@ -145,8 +154,8 @@ GUIDES = {
             "chrysaetos usage check": "needs Nova; tests/e2e/test_usage.py runs it",
             "chrysaetos usage --os-cloud": KEEPS_RUNNING,
         },
-        {},
-        "ln -s {root}/docs",
+        {"/var/lib/chrysaetos-usage": "state"},
+        "ln -s {root}/docs; mkdir state",
     ),
     "use.md": Guide(
         {}, {"https://$ID:$SECRET@GATEWAY_HOST:PORT": "$(echo $GATEWAY | sed s,//,//$ID:$SECRET@,)"}

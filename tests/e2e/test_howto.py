@@ -1,6 +1,6 @@
 """The commands of a page."""
 
-from tests.support.howto import find_commands
+from tests.e2e.howto import find_commands
 
 PAGE = """
 Text with `ls`:

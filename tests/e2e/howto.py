@@ -58,5 +58,8 @@ def _is_command(line: str) -> bool:
     if word is None:
         return False
     return (
-        word[1] == "." or "/bin/" in word[1] or word[1] in _NOT_INSTALLED or shutil.which(word[1]) is not None
+        word[1] in {".", "export"}
+        or "/bin/" in word[1]
+        or word[1] in _NOT_INSTALLED
+        or shutil.which(word[1]) is not None
     )
