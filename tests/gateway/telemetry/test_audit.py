@@ -260,7 +260,7 @@ def test_unknown_paths_are_logged():
 
 
 def test_cached_fields_belong_to_the_caller_and_the_scope(monkeypatch):
-    monkeypatch.setattr("chrysaetos.gateway.telemetry.audit._MAX_CALLERS", 3)
+    monkeypatch.setattr("chrysaetos.gateway.telemetry.audit._MAX_CACHED", 3)
     audit = Audit(clock=lambda: NOW)
     other = Caller(user_id="u2", project_id="B")
     domain = Caller(user_id="u1", domain_id="D")
@@ -270,7 +270,7 @@ def test_cached_fields_belong_to_the_caller_and_the_scope(monkeypatch):
             for scope in scopes:
                 exchange = an_exchange(caller=caller, scope=scope)
                 assert audit.line(exchange) == Audit(clock=lambda: NOW).line(exchange)
-    assert len(audit._callers) <= 3
+    assert len(audit._known) <= 3
 
 
 def test_audit_file_contains_only_the_lines(tmp_path, caplog):

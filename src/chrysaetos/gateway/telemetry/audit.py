@@ -67,8 +67,10 @@ _MAX_NAME = 1024
 """Maximum length of a path, a name, or a list of roles or projects."""
 _MAX_TEXTS = 8
 """Maximum number of PromQL texts for a request; a URL can contain thousands of selectors."""
-_MAX_CALLERS = 256
-"""Number of callers whose fields are cached."""
+_MAX_CACHED = 256
+"""Number of callers' paths, and of texts, whose fields are cached."""
+_MAX_CACHED_TEXT = 4096
+"""Characters of the longest text whose field is cached."""
 
 
 def open_log(path: str, option: str = "[gateway] audit_file") -> logging.Logger:
@@ -124,9 +126,11 @@ class Audit:
         self._batched_log = BatchedLog(self.logger)
         self._clock = clock
         self._absent = "null" if as_json else "-"
-        self._template, self._caller_template = _templates(as_json=as_json)
-        # By the identities of caller and scope, which are the same objects in all requests of a caller.
-        self._callers: dict[tuple[int, int], tuple[Caller | None, Scope | None, str, str]] = {}
+        self._template, self._known_template = _templates(as_json=as_json)
+        # By what they depend on. The identities of caller and scope stand for them: they are the same objects
+        # in all requests of a caller.
+        self._known: dict[tuple[object, ...], tuple[Caller | None, Scope | None, str]] = {}
+        self._texts_fields: dict[tuple[Text, ...], str] = {}
         self._second = -1
         self._stamp = ""
 
@@ -152,26 +156,20 @@ class Audit:
 
     def line(self, exchange: Exchange) -> str:
         """Return the line of an exchange, without a line break."""
-        absent, name = self._absent, self._name
-        endpoint, seconds = exchange.endpoint, exchange.upstream_seconds
-        caller, scope = self._caller_and_scope(exchange.caller, exchange.scope)
+        absent, seconds = self._absent, exchange.upstream_seconds
+        error, reason = exchange.error, exchange.reason
         return self._template % (
             self._time(),
-            name(exchange.request_id),
-            name(exchange.client),
-            caller,
-            absent if endpoint is None else name(endpoint.name),
-            name(exchange.method),
-            name(exchange.path),
-            scope,
+            self._name(exchange.request_id),
+            self._of_known(exchange),
             exchange.status or absent,
-            name(exchange.error),
-            name(exchange.reason),
+            self._name(error) if error else absent,
+            self._name(reason) if reason else absent,
             exchange.sent,
-            f"{exchange.seconds * 1000:.3f}",
+            exchange.seconds * 1000,
             absent if seconds is None else f"{seconds * 1000:.3f}",
             "true" if exchange.complete else "false",
-            self._texts(exchange.texts),
+            self._of_texts(exchange.texts),
         )
 
     def _time(self) -> str:
@@ -188,22 +186,35 @@ class Audit:
             return self._absent
         return _quoted(value, _MAX_NAME)
 
-    def _caller_and_scope(self, caller: Caller | None, scope: Scope | None) -> tuple[str, str]:
-        """Return the caller's fields and the scope, cached."""
-        key = (id(caller), id(scope))
-        cached = self._callers.get(key)
+    def _of_known(self, exchange: Exchange) -> str:
+        """Return the fields that a caller's requests for a path have in common, cached."""
+        caller, scope, endpoint = exchange.caller, exchange.scope, exchange.endpoint
+        key = (id(caller), id(scope), id(endpoint), exchange.client, exchange.method, exchange.path)
+        cached = self._known.get(key)
         if cached is not None:
-            return cached[2], cached[3]
-        name = self._name
-        values: tuple[str | None, ...] = (None,) * len(_CALLER_FIELDS)
+            return cached[2]
+        who: tuple[str | None, ...] = (None,) * len(_CALLER_FIELDS)
         if caller is not None:
             names = (caller.user_id, caller.user_name, caller.project_id, caller.project_name)
-            values = (*names, ",".join(caller.roles))
-        fields, shown = self._caller_template % tuple(map(name, values)), self._scope(caller, scope)
-        if len(self._callers) >= _MAX_CALLERS:
-            self._callers.clear()
-        self._callers[key] = (caller, scope, fields, shown)  # keeps the objects, and so their identities
-        return fields, shown
+            who = (*names, ",".join(caller.roles))
+        what = (None if endpoint is None else endpoint.name, exchange.method, exchange.path)
+        named = map(self._name, (exchange.client, *who, *what))
+        fields = self._known_template % (*named, self._scope(caller, scope))
+        if len(self._known) >= _MAX_CACHED:
+            self._known.clear()
+        self._known[key] = (caller, scope, fields)  # keeps the objects, and so their identities
+        return fields
+
+    def _of_texts(self, texts: tuple[Text, ...]) -> str:
+        """Return the fields of the PromQL texts, cached if there is one short text."""
+        cached = self._texts_fields.get(texts)
+        if cached is None:
+            cached = self._texts(texts)
+            if len(texts) == 1 and len(texts[0].original) + len(texts[0].sent) <= _MAX_CACHED_TEXT:
+                if len(self._texts_fields) >= _MAX_CACHED:
+                    self._texts_fields.clear()
+                self._texts_fields[texts] = cached
+        return cached
 
     def _scope(self, caller: Caller | None, scope: Scope | None) -> str:
         """Return the project, or the domain if there are several: a domain may have thousands of projects."""
@@ -244,11 +255,14 @@ class Audit:
 
 
 def _templates(*, as_json: bool) -> tuple[str, str]:
-    """Return the format of a line, and that of the caller's fields in it."""
-    form, separator = ('"%s":%%s', ",") if as_json else ("%s=%%s", " ")
-    caller = separator.join(form % name for name in _CALLER_FIELDS)
-    line = separator.join(form % name for name in FIELDS).replace(caller, "%s")
-    return ("{" + line + ',"queries":%s}' if as_json else line + "%s"), caller
+    """Return the format of a line, and that of the fields in it from ``client`` to ``scope``."""
+    form, separator = ('"%s":%s', ",") if as_json else ("%s=%s", " ")
+    fields = [form % (name, "%.3f" if name == "ms" else "%s") for name in FIELDS]
+    names = list(FIELDS)
+    first, last = names.index("client"), names.index("scope") + 1
+    line = separator.join([*fields[:first], "%s", *fields[last:]])
+    known = separator.join(fields[first:last])
+    return ("{" + line + ',"queries":%s}' if as_json else line + "%s"), known
 
 
 def _quoted(value: str, max_length: int) -> str:
