@@ -64,6 +64,8 @@ _MAX_CACHED_BYTES = 32 * 1024 * 1024
 """Maximum size of all cached texts together."""
 _NESTED_BYTES = 300
 """About the size of the description of a subquery."""
+_SAFE = re.compile(rb"[A-Za-z0-9_.~-]+")
+"""Bytes that are the same encoded and decoded."""
 _LONGEST_PLAIN_VALUE = 64
 """Maximum length in characters of a time, duration or count."""
 _MAX_UNCACHED_BYTES = 16 * 1024
@@ -249,7 +251,7 @@ class Binder:
                     raise NotCached
                 # For Prometheus an empty value of the other kinds is a missing one.
                 plain[name] = _checked(parameter, value)
-                pieces.append(_encoded(name, plain[name]))
+                pieces.append(_encoded_again(name, raw_name, plain[name], value))
         for parameter in _missing(endpoint, seen):
             piece, text, _ = scoped(parameter, scope, None)
             pieces.append(piece)
@@ -416,6 +418,13 @@ def _decoded(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         raise BadRequest("a parameter is not valid UTF-8") from None
+
+
+def _encoded_again(name: str, raw_name: bytes, value: str, raw: bytes) -> bytes:
+    """Return a decoded parameter encoded; ``raw_name`` and ``raw`` are its encoded forms."""
+    if _SAFE.fullmatch(raw_name) is not None and _SAFE.fullmatch(raw) is not None:
+        return b"%b=%b" % (raw_name, raw)
+    return _encoded(name, value)
 
 
 def _encoded(name: str, value: str) -> bytes:
