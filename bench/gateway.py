@@ -1,32 +1,36 @@
 """Compare the gateway with other proxies in front of the same Prometheus.
 
-    make bench      or      python -m bench.gateway [--seconds S] [--rounds N]
+    make bench      or      python -m bench.gateway [--seconds S] [--rounds N] [--json FILE]
 
-The cases are a small instant query by 1, 16 and 64 clients, the same query by 16 clients with a thousand
-tokens, and a range query with a response of 10 MiB. Each round measures each server once, so that other load
-on the machine affects all servers. The result is the median of the rounds. Compare the ratios, not the
+The cases are a small instant query by 1, 16 and 64 clients, the same query by 16 clients with a moving time
+and with a thousand tokens, a range query with a response of 85 kB by 16 clients, and one of 10 MiB. vmauth
+and prom-label-proxy are measured if they are on PATH. Each round measures each server once, so that other
+load on the machine affects all servers. The result is the median of the rounds. Compare the ratios, not the
 absolute values.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import shutil
 import statistics
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
 import requests
 from bench.load import Measure, load
-from bench.peers import Aetos, HAProxy, aetos_environment
+from bench.peers import Aetos, HAProxy, PromLabelProxy, VMAuth, aetos_environment
 
 from chrysaetos.demo.gateway import Gateway
 from chrysaetos.demo.identities import IdentityApi
 from chrysaetos.demo.keystone import Keystone
+from chrysaetos.demo.processes import DemoError
 from chrysaetos.demo.prometheus import Prometheus
 
 DIRECT = "Prometheus directly"
@@ -49,6 +53,7 @@ class Case:
         clients: number of concurrent clients.
         tokens: file with tokens to use in turn; None for the token in the headers.
         without: servers that do not support the request.
+        moving: seconds since the epoch at which a parameter ``time`` starts; None for requests without one.
     """
 
     title: str
@@ -56,11 +61,12 @@ class Case:
     clients: int
     tokens: Path | None = None
     without: tuple[str, ...] = ()
+    moving: int | None = None
 
 
-def _large(now: int) -> str:
-    """Return a range query with a step of a second over nearly all samples: 60 series of 9,501 points."""
-    parameters = {"query": "cpu_seconds_total", "start": now - 4750, "end": now + 4750, "step": 1}
+def _range(now: int, seconds: int, step: int) -> str:
+    """Return a range query of 60 series over so many seconds before and after now."""
+    parameters = {"query": "cpu_seconds_total", "start": now - seconds, "end": now + seconds, "step": step}
     return f"/api/v1/query_range?{urlencode(parameters)}"
 
 
@@ -108,6 +114,17 @@ def _start(stack: ExitStack, directory: Path, now: int) -> Servers:
     environment = aetos_environment(Path(".bench") / "aetos")
     aetos = stack.enter_context(Aetos(directory / "aetos", environment.absolute(), gateway))
     servers = {DIRECT: prometheus, "HAProxy": haproxy, AETOS: aetos, GATEWAY: gateway}
+    for peer in (
+        VMAuth(directory / "vmauth", prometheus.url),
+        PromLabelProxy(directory / "prom-label-proxy", prometheus.url, str(tenant.project_id)),
+    ):
+        if shutil.which(peer.name) is None:
+            print(f"{peer.name} is not on PATH, and not measured", file=sys.stderr)
+            continue
+        try:
+            servers[peer.name] = stack.enter_context(peer)
+        except DemoError as error:  # Debian's vmauth 1.79 has no requests without credentials
+            print(f"{peer.name} is not measured: {str(error).splitlines()[0]}", file=sys.stderr)
     return Servers(
         {name: server.root_url for name, server in servers.items()},
         {name: server.pid or 0 for name, server in servers.items()},
@@ -138,6 +155,7 @@ def _measure(servers: Servers, case: Case, name: str, seconds: float) -> Measure
         seconds=seconds,
         headers={"X-Auth-Token": servers.token},
         tokens=case.tokens,
+        moving=case.moving,
         pid=servers.pids[name],
     )
 
@@ -146,7 +164,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=4.0, help="duration of each measurement")
     parser.add_argument("--rounds", type=int, default=5, help="number of measurements of each server")
+    parser.add_argument("--json", type=Path, help="file for all measurements")
     arguments = parser.parse_args()
+    report: dict[str, dict[str, list[dict[str, float]]]] = {}
     now = int(time.time())
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         servers = _start(stack, Path(folder), now)
@@ -154,8 +174,11 @@ def main() -> None:
         tokens.write_text("\n".join(servers.more_tokens))
         cases = [
             *(Case("one small instant query", SMALL, clients) for clients in (1, 16, 64)),
+            Case("the same with a moving time", SMALL, 16, moving=now),
             Case(f"the same with {TOKENS} tokens", SMALL, 16, tokens=tokens),
-            Case("a range query of 10 MiB", _large(now), 1, without=(AETOS,)),
+            Case("a range query of 85 kB", _range(now, 1200, 40), 16, without=(AETOS,)),
+            # Nearly all samples, with a step of a second: 9,501 points for each series.
+            Case("a range query of 10 MiB", _range(now, 4750, 1), 1, without=(AETOS,)),
         ]
         for case in cases:
             _check(servers, case)
@@ -168,6 +191,10 @@ def main() -> None:
                 for name in names:
                     measures[name].append(_measure(servers, case, name, arguments.seconds))
             _show(measures)
+            title = f"{case.title}, {case.clients} client(s)"
+            report[title] = {name: [asdict(run) for run in runs] for name, runs in measures.items()}
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(report, indent=1))
 
 
 def _show(measures: dict[str, list[Measure]]) -> None:
@@ -178,7 +205,7 @@ def _show(measures: dict[str, list[Measure]]) -> None:
     print(
         f"{'':22}"
         + "".join(f"{title:>{width}}" for title, width in columns)
-        + f"{'CPU ms/req':>12}{'MiB':>7}{'grown':>7}{'errors':>8}"
+        + f"{'CPU µs/req':>12}{'MiB':>7}{'grown':>7}{'errors':>8}"
     )
     for name, runs in measures.items():
         row = f"{name:22}"
@@ -187,7 +214,7 @@ def _show(measures: dict[str, list[Measure]]) -> None:
             width = 12 if attribute == "rate" else 9
             row += f"{value:{width}.{digits}f}{value / median(DIRECT, attribute):8.3f}"
         grown = max(run.memory for run in runs) - runs[0].memory_before
-        row += f"{median(name, 'cpu_ms'):12.3f}{median(name, 'memory'):7.0f}{grown:7.1f}"
+        row += f"{median(name, 'cpu_ms') * 1000:12.1f}{median(name, 'memory'):7.0f}{grown:7.1f}"
         print(row + f"{sum(run.errors for run in runs):8}")
 
 

@@ -47,6 +47,7 @@ def load(
     pid: int,
     headers: Mapping[str, str] | None = None,
     tokens: Path | None = None,
+    moving: int | None = None,
 ) -> Measure:
     """Send requests from concurrent clients, each over one persistent connection.
 
@@ -57,12 +58,13 @@ def load(
         pid: the leader of the session whose processes are measured.
         headers: headers of each request.
         tokens: file with values of X-Auth-Token to use in turn, one per line.
+        moving: seconds since the epoch of a parameter ``time`` that moves by a millisecond with each request.
     """
     command = ["wrk", "--threads", "1", "--connections", str(clients), "--duration", f"{seconds:.0f}s"]
     command += ["--timeout", "30s", "--script", str(_SCRIPT)]
     for name, value in (headers or {}).items():
         command += ["--header", f"{name}: {value}"]
-    environment = {**os.environ, "TOKENS": str(tokens or "")}
+    environment = {**os.environ, "TOKENS": str(tokens or ""), "MOVING": str(moving or "")}
     cpu, memory = _usage(pid)
     out = subprocess.run([*command, url], check=True, capture_output=True, text=True, env=environment).stdout
     cpu_after, memory_after = _usage(pid)

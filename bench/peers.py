@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from chrysaetos.demo.gateway import Gateway
 
-__all__ = ["Aetos", "HAProxy", "aetos_environment"]
+__all__ = ["Aetos", "HAProxy", "PromLabelProxy", "VMAuth", "aetos_environment"]
 
 AETOS = ("aetos==3.0.0", "gunicorn>=22")
 
@@ -58,6 +58,58 @@ backend prometheus
     def environment(self) -> dict[str, str]:
         """Add /usr/sbin to PATH, where Debian installs HAProxy."""
         return {"PATH": "/usr/sbin:/usr/bin:/bin"}
+
+
+class VMAuth(Server):
+    """vmauth as a plain reverse proxy, with one thread like the gateway."""
+
+    name: ClassVar[str] = "vmauth"
+    ready_path: ClassVar[str] = "/health"
+
+    def __init__(self, directory: Path, prometheus_url: str) -> None:
+        super().__init__(directory)
+        self._upstream = prometheus_url
+
+    def prepare(self) -> None:
+        """Write auth.yml, which passes on all requests."""
+        write_private(self.directory / "auth.yml", f"unauthorized_user:\n  url_prefix: {self._upstream}\n")
+
+    def environment(self) -> dict[str, str]:
+        """Limit Go to one thread."""
+        return {"GOMAXPROCS": "1"}
+
+    def command(self) -> list[str]:
+        """Return the command line of vmauth."""
+        return [
+            *("vmauth", f"-auth.config={self.directory / 'auth.yml'}"),
+            f"-httpListenAddr={LOOPBACK}:{self.port}",
+        ]
+
+
+class PromLabelProxy(Server):
+    """prom-label-proxy, which scopes each query to a project, with one thread like the gateway."""
+
+    name: ClassVar[str] = "prom-label-proxy"
+    ready_path: ClassVar[str] = "/healthz"
+
+    def __init__(self, directory: Path, prometheus_url: str, project: str) -> None:
+        super().__init__(directory)
+        self._upstream = prometheus_url
+        self._project = project
+
+    def prepare(self) -> None:
+        """Write nothing: everything is in the arguments."""
+
+    def environment(self) -> dict[str, str]:
+        """Limit Go to one thread."""
+        return {"GOMAXPROCS": "1"}
+
+    def command(self) -> list[str]:
+        """Return the command line of prom-label-proxy."""
+        return [
+            *("prom-label-proxy", f"-insecure-listen-address={LOOPBACK}:{self.port}"),
+            *(f"-upstream={self._upstream}", "-label=project", f"-label-value={self._project}"),
+        ]
 
 
 class Aetos(Server):

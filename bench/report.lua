@@ -1,11 +1,19 @@
--- For wrk: send the tokens in the file $TOKENS in turn, and print one line of JSON at the end.
+-- For wrk: send the tokens in the file $TOKENS in turn, or add a time to each URL that starts at $MOVING and
+-- moves by a millisecond; print one line of JSON at the end.
 local tokens = {}
 local file = os.getenv("TOKENS")
 if file and file ~= "" then
     for line in io.lines(file) do tokens[#tokens + 1] = line end
 end
 
-if #tokens > 0 then
+local moving = tonumber(os.getenv("MOVING") or "")
+if moving then
+    local number = 0
+    request = function()
+        number = number + 1
+        return wrk.format(nil, string.format("%s&time=%d.%03d", wrk.path, moving + number / 1000, number % 1000))
+    end
+elseif #tokens > 0 then
     local number = 0
     request = function()
         number = number % #tokens + 1
