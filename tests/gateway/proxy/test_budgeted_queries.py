@@ -104,6 +104,16 @@ async def test_other_requests_carry_none(target, who):
         assert not {"max_series", "timeout"} & set(g.received()[1])
 
 
+async def test_a_request_for_a_project_has_the_budget_of_that_project():
+    named = {"role": {"admin": {"timeout": 1}}, "domain": {}, "project": {"A": {"max_series": 7}}}
+    async with gateway(budgets=QueryBudgets({"max_series": 100}, named)) as g:
+        header = (b"x-chrysaetos-project", b"A")
+        assert (await g.ask("/api/v1/query?query=up", "admin", header)).status == 200
+        assert g.received()[1] == {"query": 'up{project="A"}', "max_series": "7"}
+        explained = await g.ask("/-/explain?query=up", "admin", header)
+        assert explained.json["data"]["budget"] == {"max_series": "7"}
+
+
 async def test_a_query_over_its_budget_is_422_with_the_budget_and_the_cost():
     async with gateway(TOO_MANY, engine=EngineScoping({"extra": "{project}"})) as g:
         response = await g.ask("/api/v1/query_range?query=up&start=1&end=2&step=1")

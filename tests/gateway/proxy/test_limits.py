@@ -376,6 +376,7 @@ async def test_random_operations_keep_the_limits_and_lose_no_slot(seed):
 )
 def test_account(known, name):
     assert account(Caller(user_id="U", **known)) == name
+    assert account(Caller(user_id="U", **known), "B") == "B"
 
 
 @pytest.mark.parametrize("name", ["max_requests", "max_waiting", "wait_seconds"])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from chrysaetos.errors import ApiError, BadRequest, Forbidden, NotFound, QueryError
 from chrysaetos.gateway.own.health import json_response
-from chrysaetos.gateway.proxy.admission import grant, identify, narrow, requested_project
+from chrysaetos.gateway.proxy.admission import grant, identify, permit
 from chrysaetos.gateway.proxy.costs import COST_ENDPOINTS
 from chrysaetos.gateway.proxy.limits import account, cancel_this_request
 from chrysaetos.http.server.pages import send_response
@@ -155,15 +155,11 @@ class Introspection:
     ) -> dict[str, Any]:
         form = await request.form(receive) if request.method == "POST" else b""
         endpoint = _explained(request.query, form)
-        scope = await grant(self._access, caller, endpoint)
-        rule = endpoint.all_rule if scope.unrestricted else endpoint.own_rule
-        wanted = requested_project(request)
-        if wanted is not None:
-            scope = narrow(self._access, endpoint, scope, wanted)
+        scope, wanted, rule = await permit(self._access, caller, endpoint, request)
         exchange.scope = scope
         texts_of = self._texts_of[endpoint]
         try:
-            bound = await self._scoping.bind(texts_of, scope, account(caller), request.query, form)
+            bound = await self._scoping.bind(texts_of, scope, account(caller, wanted), request.query, form)
         except QueryError as error:
             exchange.texts = (Text(error.text, ""),)
             raise
@@ -180,16 +176,16 @@ class Introspection:
                 for name in texts_of.parameters  # at most one
                 for text in bound.texts
             ],
-            "budget": self._budget(caller, endpoint, scope),
+            "budget": self._budget(caller, endpoint, scope, wanted),
             "cost": await self._cost(caller, endpoint, request, form),
         }
 
-    def _budget(self, caller: Caller, endpoint: Endpoint, scope: Scope) -> dict[str, str]:
+    def _budget(self, caller: Caller, endpoint: Endpoint, scope: Scope, wanted: str | None) -> dict[str, str]:
         """Return the limits on the query, by parameter."""
         budgets = self._options.budgets
         if budgets is None or not endpoint.evaluates or scope.unrestricted:
             return {}
-        return budgets.of(caller).shown()
+        return budgets.of(caller, wanted).shown()
 
     async def _cost(
         self, caller: Caller, endpoint: Endpoint, request: Request, form: bytes
@@ -202,11 +198,8 @@ class Introspection:
         of_cost = COST_ENDPOINTS.get(endpoint)
         if of_cost is None or "true" not in (*values_of("cost", request.query), *values_of("cost", form)):
             return None
-        scope = await grant(self._access, caller, of_cost)
-        wanted = requested_project(request)
-        if wanted is not None:
-            scope = narrow(self._access, of_cost, scope, wanted)
-        bound = await self._scoping.bind(of_cost, scope, account(caller), request.query, form)
+        scope, wanted, _ = await permit(self._access, caller, of_cost, request)
+        bound = await self._scoping.bind(of_cost, scope, account(caller, wanted), request.query, form)
         return await self._costs.estimate(of_cost, bound, self._options.engine.additions(scope))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chrysaetos.errors import BadRequest, Forbidden
 from chrysaetos.tenancy.endpoints import Action
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
             ...
 
 
-__all__ = ["PROJECT_HEADER", "grant", "identify", "narrow", "requested_project"]
+__all__ = ["PROJECT_HEADER", "Permit", "grant", "identify", "permit"]
 
 PROJECT_HEADER = b"x-chrysaetos-project"
 """Request header that restricts a request to one project. The response repeats it, so that a caller can tell
@@ -61,7 +61,38 @@ async def grant(access: Access, caller: Caller, endpoint: Endpoint) -> Scope:
     return scope
 
 
-def requested_project(request: Request) -> str | None:
+class Permit(NamedTuple):
+    """What a request may see.
+
+    Attributes:
+        scope: its scope.
+        project: the project that it asks to be restricted to; None if it names none.
+        rule: the policy rule that lets the caller in.
+    """
+
+    scope: Scope
+    project: str | None
+    rule: str | None
+
+
+async def permit(access: Access, caller: Caller, endpoint: Endpoint, request: Request) -> Permit:
+    """Return what a request may see at an endpoint, which may be less than its caller may see.
+
+    Raises:
+        BadRequest: the header for a project is invalid, or the endpoint cannot be restricted to a project.
+        Forbidden, Unavailable: as ``grant``; or the caller may not see the project.
+    """
+    scope = await grant(access, caller, endpoint)
+    rule = endpoint.all_rule if scope.unrestricted else endpoint.own_rule
+    project = _requested_project(request)
+    if project is not None:
+        if endpoint.own_rule is None:
+            raise BadRequest("the response of this endpoint cannot be restricted to a project")
+        scope = access.narrow(scope, project)
+    return Permit(scope, project, rule)
+
+
+def _requested_project(request: Request) -> str | None:
     """Return the project that a request asks to be restricted to; None if it names none.
 
     Raises:
@@ -73,15 +104,3 @@ def requested_project(request: Request) -> str | None:
     if len(values) != 1 or not _PROJECT_ID.fullmatch(values[0]):
         raise BadRequest("X-Chrysaetos-Project must be the id of one project")
     return values[0].decode("ascii")
-
-
-def narrow(access: Access, endpoint: Endpoint, scope: Scope, project: str) -> Scope:
-    """Return the scope of one project out of those that a caller may see.
-
-    Raises:
-        BadRequest: the endpoint cannot be restricted to a project.
-        Forbidden: the caller may not see the project.
-    """
-    if endpoint.own_rule is None:
-        raise BadRequest("the response of this endpoint cannot be restricted to a project")
-    return access.narrow(scope, project)

@@ -68,8 +68,15 @@ class LimitOptions:
                 raise ValueError(f"{name} must not be negative")
 
 
-def account(caller: Caller) -> str:
-    """Return the key for counting a caller's requests: its project, or else its domain or user."""
+def account(caller: Caller, project_id: str | None = None) -> str:
+    """Return the key for counting a request: its project, or else the caller's domain or user.
+
+    Args:
+        caller: the caller.
+        project_id: the project that the request is restricted to; None for the caller's own.
+    """
+    if project_id is not None:
+        return project_id
     if caller.project_id is not None:
         return caller.project_id
     if caller.domain_id is not None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from chrysaetos.errors import QueryError
-from chrysaetos.gateway.proxy.admission import PROJECT_HEADER, grant, identify, narrow, requested_project
+from chrysaetos.gateway.proxy.admission import PROJECT_HEADER, identify, permit
 from chrysaetos.gateway.proxy.coalescing import Key
 from chrysaetos.gateway.proxy.costs import Costs
 from chrysaetos.gateway.proxy.filtering import FilteredEndpoints
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.proxy.limits import Limits, Sending
     from chrysaetos.gateway.proxy.offload import Offload
     from chrysaetos.gateway.proxy.options import GatewayOptions
+    from chrysaetos.gateway.proxy.query_budgets import QueryBudget
     from chrysaetos.gateway.proxy.scoping import Scoping
     from chrysaetos.gateway.proxy.upstream_errors import Restore
     from chrysaetos.http.types import Receive, Send
     from chrysaetos.http.upstream.replicas import Pool
-    from chrysaetos.identity.caller import Caller
     from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.tenancy.engine import Additions
     from chrysaetos.tenancy.parameters import Bound
@@ -65,7 +65,7 @@ class _Call(NamedTuple):
         target: the endpoint, and the path for the upstream.
         scope: what the caller may see.
         project: the key from ``account``.
-        caller: the caller.
+        budget: what the query may cost; None for no limit.
         exchange: where details are recorded.
     """
 
@@ -73,7 +73,7 @@ class _Call(NamedTuple):
     target: Target
     scope: Scope
     project: str
-    caller: Caller
+    budget: QueryBudget | None
     exchange: Exchange
 
 
@@ -136,18 +136,19 @@ class Proxy:
         """
         endpoint = target.endpoint
         caller = await identify(self._identity, request, exchange)
-        scope = await grant(self._access, caller, endpoint)
-        wanted = requested_project(request)
-        if wanted is not None:
-            scope = narrow(self._access, endpoint, scope, wanted)
+        scope, wanted, _ = await permit(self._access, caller, endpoint, request)
         exchange.scope = scope
-        project = account(caller)
+        project = account(caller, wanted)
+        budgets = self._options.budgets
+        budget = None
+        if budgets is not None and endpoint.evaluates and not scope.unrestricted:
+            budget = budgets.of(caller, wanted)
         limits = self._limits
         if not limits.try_acquire(project):
             await limits.acquire(project)
         sending: Sending | None = None
         try:
-            call = _Call(request, target, scope, project, caller, exchange)
+            call = _Call(request, target, scope, project, budget, exchange)
             bound = await self._bind(call, receive)
             response = await self._respond(call, bound)
             sending = limits.start_sending(project, cancel_this_request())
@@ -163,7 +164,7 @@ class Proxy:
 
     async def _bind(self, call: _Call, receive: Receive) -> Bound:
         """Return the scoped parameters and body for the upstream."""
-        request, target, scope, project, caller, exchange = call
+        request, target, scope, project, budget, exchange = call
         endpoint = target.endpoint
         reads = endpoint.action is Action.READ
         form = await request.form(receive) if request.method in _WITH_BODY and not reads else None
@@ -177,13 +178,11 @@ class Proxy:
             message, texts = await self._scoping.read_request(scope, project, body)
             bound = bound._replace(body=message, texts=texts)
         exchange.texts = bound.texts
-        if self._options.budgets is not None and endpoint.evaluates and not scope.unrestricted:
-            bound = self._options.budgets.of(caller).applied(bound)
-        return bound
+        return bound if budget is None else budget.applied(bound)
 
     async def _respond(self, call: _Call, bound: Bound) -> UpstreamResponse:
         """Return the response for the client."""
-        _, target, scope, project, caller, exchange = call
+        _, target, scope, project, budget, exchange = call
         endpoint = target.endpoint
         additions = self._options.engine.additions(scope)
         asked = time.perf_counter()
@@ -199,9 +198,8 @@ class Proxy:
             return response
         restore = self._restoring(endpoint, scope, project, bound.texts)
         response = await checked_error(response, exchange.request_id, restore)
-        if self._options.budgets is not None and endpoint.evaluates:
-            limits = self._options.budgets.of(caller).in_force(bound)
-            await self._costs.check(response, endpoint, bound, additions, limits)
+        if budget is not None:
+            await self._costs.check(response, endpoint, bound, additions, budget.in_force(bound))
         return response
 
     def _restoring(

@@ -115,8 +115,17 @@ class QueryBudgets:
         self._named = named
         self._kept: Lru[tuple[object, ...], QueryBudget] = Lru(_MOST_KEPT)
 
-    def of(self, caller: Caller) -> QueryBudget:
-        """Return the budget of a caller."""
+    def of(self, caller: Caller, project_id: str | None = None) -> QueryBudget:
+        """Return the budget of a request.
+
+        Args:
+            caller: the caller.
+            project_id: the project that the request is restricted to; None for what the caller may see. With
+                it, the caller's own project, domain and roles do not count.
+        """
+        if project_id is not None:
+            limits = {**self._default, **self._named["project"].get(project_id, {})}
+            return QueryBudget(limits)
         domain = caller.domain_id or caller.project_domain_id
         key = (caller.project_id, domain, caller.roles)
         kept = self._kept.get(key)
