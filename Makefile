@@ -177,7 +177,7 @@ web-check: web/node_modules/made
 	node web/tools/compare.js src/chrysaetos/web/static build/web
 
 web-check-with-node:
-	@if node -e 'process.exit(Number.parseInt(process.versions.node) < 20)' 2>/dev/null; then $(MAKE) web-check; \
+	@if node -e 'process.exit(Number.parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null; then $(MAKE) web-check; \
 	    else echo "web-check is skipped: it needs Node 20"; fi
 
 web/node_modules/made: web/package-lock.json
