@@ -5,7 +5,7 @@ Interpreters are looked for on PATH, in /usr/bin and under pyenv. Each gets a vi
 many tests passed; and all that pytest wrote where one failed.
 
     python tools/pythons.py tests/promql tests/tenancy
-    python tools/pythons.py --others tests/promql     only on other releases than this interpreter's 3.11
+    python tools/pythons.py --others tests/promql     only on other versions than this interpreter's
 
 Arguments are those of pytest. Without any it prints the paths of the interpreters.
 """
@@ -13,6 +13,7 @@ Arguments are those of pytest. Without any it prints the paths of the interprete
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -139,7 +140,7 @@ def main(arguments: list[str]) -> int:
         print(*(one.program for one in found), sep="\n")
         return 0
     if arguments[0] == "--others":
-        found, tests = [one for one in found if one.order[:2] != sys.version_info[:2]], arguments[1:]
+        found, tests = [one for one in found if one.version != platform.python_version()], arguments[1:]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return 0 if all(pool.map(lambda one: run_tests(one, tests), found)) else 1
 
