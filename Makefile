@@ -50,16 +50,20 @@ demo: $(VENV)/demo
 	@tools/need.sh prometheus:prometheus promtool:prometheus curl:curl
 	@exec $(BIN)/chrysaetos demo $(DEMO_ARGS)
 
-# All parts run, even if one of them has failed.
+# All parts run, even if one of them has failed. pytest's summary is the last line.
 test: $(VENV)/dev $(RELEASES:%=.venvs/%/made)
 	@tools/need.sh $(SERVERS)
 	@# If they cannot be built, the tests that need them are skipped, with the reason.
 	@-tools/engines.py build prometheus3 prometheus3_parser
-	@$(MAKE) $(SIDE_BY_SIDE) --keep-going PYTHONS=--others tests lint pythons web-check-with-node $(RELEASES:%=test-%) 9>&1
+	@mkdir -p build
+	@failed=0; \
+	$(MAKE) $(SIDE_BY_SIDE) --no-print-directory --keep-going PYTHONS=--others \
+	    tests lint pythons web-check-with-node $(RELEASES:%=test-%) 9>&1 || failed=1; \
+	tail -n 1 build/tests.log; exit $$failed
 
 # Long files start first, so that no worker has one left at the end. On 9 make does not hold the output back until then.
 tests: $(VENV)/dev
-	$(PYTEST) --no-loadscope-reorder $(TEST_ARGS) $(LONG) $(UNIT) >&9
+	@bash -o pipefail -c '"$$@" | tee build/tests.log >&9' - $(PYTEST) --no-loadscope-reorder $(TEST_ARGS) $(LONG) $(UNIT)
 
 test-deep: export CHRYSAETOS_CLOUDKITTY := $(ALL_CLOUDKITTY)
 test-deep: export CHRYSAETOS_WATCHER := $(ALL_WATCHER)
