@@ -149,5 +149,5 @@ def test_a_command_whose_output_nobody_reads_ends_quietly(arguments, unbuffered,
     os.close(writing)
     assert "Traceback" not in (err := done.stderr.decode()), err
     assert "BrokenPipe" not in err
-    # cliff ends its help texts itself, without an error.
-    assert done.returncode in ({0, 141} if "help" in arguments else {141})
+    # cliff, and argparse from Python 3.11.5, end their help texts themselves, without an error.
+    assert done.returncode in ({0, 141} if "help" in " ".join(arguments) else {141})

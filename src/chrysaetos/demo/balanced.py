@@ -74,7 +74,7 @@ class HAProxy(Server):
             "defaults\n    mode http\n"
             "    timeout connect 5s\n    timeout client 60s\n    timeout server 140s\n"
             f"listen gateways\n    bind {LOOPBACK}:{self.port}\n    balance roundrobin\n"
-            f"    option httpchk GET /-/ready\n{servers}"
+            f"    option httpchk GET /healthcheck\n{servers}"
         )
 
     def command(self) -> list[str]:

@@ -6,6 +6,7 @@ import http.client
 import math
 import shutil
 import time
+from itertools import chain
 from typing import TYPE_CHECKING, ClassVar
 
 from chrysaetos.demo.processes import (
@@ -144,12 +145,13 @@ class _VictoriaMetrics(Server):
         ]
 
     def write(self, text: Iterable[str], stage: Stage) -> None:
-        """Import OpenMetrics text with timestamps in seconds."""
+        """Import OpenMetrics text with timestamps in seconds, and make it visible to queries."""
         connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=60)
-        for body in _batches(text):
+        requests = (("POST", "/api/v1/import/prometheus", body) for body in _batches(text))
+        for request in chain(requests, [("GET", "/internal/force_flush", None)]):
             if stage.stop.is_set():
                 raise Interrupted("interrupted")
-            connection.request("POST", "/api/v1/import/prometheus", body)
+            connection.request(*request)
             response = connection.getresponse()
             response.read()
             if response.status >= 300:

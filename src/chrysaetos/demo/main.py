@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from chrysaetos.demo.exporter import Exporter
 from chrysaetos.demo.gateway import Gateway
 from chrysaetos.demo.identities import Account, Identities, IdentityApi, create_identities
 from chrysaetos.demo.keystone import Keystone
-from chrysaetos.demo.processes import LOOPBACK, DemoError, Interrupted, write_private
+from chrysaetos.demo.processes import LOOPBACK, DemoError, Interrupted, answers, wait_for, write_private
 from chrysaetos.demo.sites import MAX_SITES, SitesDemo
 from chrysaetos.demo.stage import Stage, report
 from chrysaetos.demo.state import State, open_state
@@ -196,6 +197,11 @@ class _Demo:
             "keystone_authtoken": {"memcached_servers": memcached.address},
         }
         gateways = [gateway(f"gateway-{number}", None, options) for number in (1, 2)]
+        # HAProxy would take a gateway that does not listen yet out of service for seconds.
+        for each in gateways:
+            wait_for(
+                partial(answers, f"{each.root_url}/healthcheck"), timeout=each.ready_seconds, stop=self._stop
+            )
         balancer = HAProxy(self._state.directory / "haproxy", gateways, port=port)
         self._stage.begin(balancer)
         return balancer
