@@ -27,7 +27,7 @@ def test_haproxy_balances_all_gateways(tmp_path: Path) -> None:
         "bind 127.0.0.1:1003",
         "server gateway1 127.0.0.1:1001 check inter 1s",
         "server gateway2 127.0.0.1:1002 check inter 1s",
-        "option httpchk GET /-/ready",
+        "option httpchk GET /healthcheck",
     ):
         assert f"    {line}\n" in text
 
