@@ -71,7 +71,7 @@ def waited(aodh: Aodh, token: str, identifier: str, state: str) -> dict[str, Any
     return found
 
 
-# The first test: Aodh's API accepts no composite alarm after one of the type prometheus (release 23.0).
+# The first test, because the API has to create composite alarms before those of the type prometheus.
 def test_a_composite_alarm_sees_only_its_project(aodh: Aodh, token: str):
     parts = [{"type": "prometheus", **rule("cpu", "ge")}, {"type": "prometheus", **rule("secret", "ge")}]
     made = {}

@@ -37,8 +37,7 @@ _OF_THE_QUERY = (BadQuery, Unprocessable, UnexpectedResult)
 """Errors that only another query of the tenant avoids."""
 
 _PROJECT: ContextVar[str] = ContextVar("project")
-"""The project of the alarm that is evaluated: a rule does not have it, and what a rule has a tenant may have
-written."""
+"""The project of the alarm that is evaluated. It is the alarm's, and never taken from a rule."""
 
 _QUERIES: list[tuple[cfg.ConfigOpts, Queries]] = []
 """The queries of this process, for the configuration that it has: composite alarms have evaluators of their
