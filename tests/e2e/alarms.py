@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import requests
+from tests.e2e.stack import password_options
 from tests.support.commands import run
 from tests.support.releases import AODH
 
-from chrysaetos.demo.identities import DOMAIN
 from chrysaetos.demo.keystone import REGION, render_config
 from chrysaetos.demo.processes import Process, Server
 
@@ -46,16 +46,7 @@ class Aodh(Server):
         super().__init__(directory)
         assert (_PROGRAMS / "aodh-evaluator").exists(), f"{_PROGRAMS}: make aodh"
         self._config = self.directory / "aodh.conf"
-        auth = {
-            "auth_type": "password",
-            "auth_url": auth_url,
-            "username": account.user,
-            "password": account.password,
-            "project_name": str(account.project_name),
-            "user_domain_id": DOMAIN,
-            "project_domain_id": DOMAIN,
-            "region_name": REGION,
-        }
+        auth = {**password_options(account, auth_url), "region_name": REGION}
         self._sections: dict[str, Mapping[str, str]] = {
             "DEFAULT": {"transport_url": "fake:/"},
             "database": {"connection": f"sqlite:///{self.directory / 'aodh.db'}"},

@@ -41,6 +41,7 @@ __all__ = [
     "Window",
     "create_people",
     "exemplar_target",
+    "password_options",
     "store_text",
 ]
 
@@ -143,6 +144,19 @@ def create_people(api: IdentityApi, admin_password: str) -> People:
         auditor=auditor,
         gateway=account("aetos", "service", "service"),
     )
+
+
+def password_options(account: Account, auth_url: str) -> dict[str, str]:
+    """Return keystoneauth's options for the password of an account, in a section of a configuration."""
+    return {
+        "auth_type": "password",
+        "auth_url": auth_url,
+        "username": account.user,
+        "password": account.password,
+        "project_name": str(account.project_name),
+        "user_domain_id": DOMAIN,
+        "project_domain_id": DOMAIN,
+    }
 
 
 class Tokens:

@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from tests.e2e.stack import password_options
 from tests.support.commands import run
 
-from chrysaetos.demo.identities import DOMAIN
 from chrysaetos.demo.keystone import render_config
 from chrysaetos.demo.processes import Process, Server, wait_for
 
@@ -93,15 +93,7 @@ class Engine:
         self._programs = environment_of(release)
         self._config = directory / "watcher.conf"
         self.log = directory / "engine.log"
-        auth = {
-            "auth_type": "password",
-            "auth_url": auth_url,
-            "username": account.user,
-            "password": account.password,
-            "project_name": str(account.project_name),
-            "user_domain_id": DOMAIN,
-            "project_domain_id": DOMAIN,
-        }
+        auth = password_options(account, auth_url)
         sections: dict[str, Mapping[str, str]] = {
             "DEFAULT": {"transport_url": "fake:/", "state_path": str(directory)},
             "database": {"connection": f"sqlite:///{directory / 'watcher.db'}"},

@@ -1,8 +1,8 @@
 """The files of the web page, served from memory.
 
 The build puts them into ``static/``: ``index.html``, and files whose names contain a hash of their content,
-so browsers may keep those for ever. A file is there as it is, or, to keep the installation small, only in its
-compressed forms, ``.br`` and ``.gz``.
+so browsers may cache those permanently. A file is there as it is, or, to keep the installation small, only in
+its compressed forms, ``.br`` and ``.gz``.
 """
 
 from __future__ import annotations

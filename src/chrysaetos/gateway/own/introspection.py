@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from chrysaetos.http.types import Receive, Send
     from chrysaetos.identity.caller import Caller
     from chrysaetos.tenancy.endpoints import Endpoint
-    from chrysaetos.tenancy.scope import Scope
 
 __all__ = ["Introspection"]
 
@@ -164,6 +163,7 @@ class Introspection:
             exchange.texts = (Text(error.text, ""),)
             raise
         exchange.texts = bound.texts
+        budget = self._options.budget(caller, endpoint, scope, wanted)
         return {
             "endpoint": endpoint.name,
             "action": endpoint.action.value,
@@ -176,16 +176,9 @@ class Introspection:
                 for name in texts_of.parameters  # at most one
                 for text in bound.texts
             ],
-            "budget": self._budget(caller, endpoint, scope, wanted),
+            "budget": {} if budget is None else budget.shown(),
             "cost": await self._cost(caller, endpoint, request, form),
         }
-
-    def _budget(self, caller: Caller, endpoint: Endpoint, scope: Scope, wanted: str | None) -> dict[str, str]:
-        """Return the limits on the query, by parameter."""
-        budgets = self._options.budgets
-        if budgets is None or not endpoint.evaluates or scope.unrestricted:
-            return {}
-        return budgets.of(caller, wanted).shown()
 
     async def _cost(
         self, caller: Caller, endpoint: Endpoint, request: Request, form: bytes

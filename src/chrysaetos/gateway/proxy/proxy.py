@@ -139,10 +139,7 @@ class Proxy:
         scope, wanted, _ = await permit(self._access, caller, endpoint, request)
         exchange.scope = scope
         project = account(caller, wanted)
-        budgets = self._options.budgets
-        budget = None
-        if budgets is not None and endpoint.evaluates and not scope.unrestricted:
-            budget = budgets.of(caller, wanted)
+        budget = self._options.budget(caller, endpoint, scope, wanted)
         limits = self._limits
         if not limits.try_acquire(project):
             await limits.acquire(project)
