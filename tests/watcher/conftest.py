@@ -37,8 +37,12 @@ if _HAS_WATCHER:
         from oslo_config import cfg
         from oslo_config.fixture import Config
         from watcher.common import clients, service  # noqa: F401  # registers options
+        from watcher.decision_engine.datasources.manager import DataSourceManager
 
         import chrysaetos.watcher.plugin  # noqa: F401  # installs the datasources
+        from chrysaetos.watcher.datasource import AetosDatasource, PrometheusDatasource
+    has_aetos = "aetos" in DataSourceManager.metric_map
+    needs_aetos = pytest.mark.skipif(not has_aetos, reason="Watcher 14 has no datasource aetos")
     # Only the wheel of release 17 has its tests there.
     collect_ignore = [] if "watcher.tests.unit" in sys.modules else ["test_upstream.py"]
 else:
@@ -73,7 +77,10 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
     monkeypatch.setattr("sys.argv", ["watcher", "--config-file", str(empty)])
     cfg.CONF(["--config-file", str(empty)], project="watcher")
     with Config(cfg.CONF) as fixture:
-        fixture.config(group="watcher_datasources", query_max_retries=3, query_interval=0)
+        fixture.config(group="watcher_datasources", query_max_retries=3)
+        # Release 14 has the older name.
+        interval = "query_interval" if "query_interval" in cfg.CONF.watcher_datasources else "query_timeout"
+        fixture.config(group="watcher_datasources", **{interval: 0})
         yield fixture
 
 
@@ -82,6 +89,16 @@ def clients_of(url: str) -> Any:
     osc = clients.OpenStackClients()
     osc._session = Session(auth=Token(url, "token"))
     return osc
+
+
+def datasource_of(url: str) -> Any:
+    """Return the datasource with grouped queries that the release has: ``aetos``, or ``prometheus`` on 14."""
+    if has_aetos:
+        return AetosDatasource(clients_of(url))
+    host, port = url.removeprefix("http://").split(":")
+    cfg.CONF.set_override("host", host, "prometheus_client")
+    cfg.CONF.set_override("port", int(port), "prometheus_client")
+    return PrometheusDatasource()
 
 
 @pytest.fixture(scope="session")

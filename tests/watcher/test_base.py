@@ -2,9 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from watcher.decision_engine.datasources.prometheus_base import PrometheusBase as OfWatcher
+import pytest
 
 from chrysaetos.watcher import base
+
+OfWatcher: Any = pytest.importorskip(
+    "watcher.decision_engine.datasources.prometheus_base", reason="Watcher 14 has no PrometheusBase"
+).PrometheusBase
 
 
 class Datasource(base._PrometheusBase14):

@@ -4,7 +4,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from tests.watcher.alone import actions, load
-from tests.watcher.conftest import clients_of
+from tests.watcher.conftest import clients_of, needs_aetos
 from tests.watcher.sample import SampleCloud
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chrysaetos.demo.prometheus import Prometheus
 
 
+@needs_aetos
 def test_resources_with_data_are_logged_and_nothing_is_proposed(
     conf: Config, prometheus: Prometheus, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.fakes.metrics_server import MetricsServer
 from tests.watcher.answers import INSTANCE, answering, vector
-from tests.watcher.conftest import clients_of
+from tests.watcher.conftest import clients_of, needs_aetos
 from watcher.common import exception
 
 from chrysaetos.watcher.connection import RequestFailed
@@ -45,6 +45,7 @@ def test_prometheus_with_a_ca_uses_tls(conf: Config, tmp_path: Path) -> None:
         PrometheusDatasource()
 
 
+@needs_aetos
 @pytest.mark.parametrize("interface", ["internal", "internalURL"])
 def test_the_interface_may_have_the_suffix_url(conf: Config, interface: str) -> None:
     conf.config(group="aetos_client", interface=interface)

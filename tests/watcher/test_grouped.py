@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.fakes.metrics_server import MetricsServer, failed, success
 from tests.watcher.answers import HOST, INSTANCE, answering, queries, targets, vector
-from tests.watcher.conftest import clients_of
+from tests.watcher.conftest import datasource_of, has_aetos
 from watcher.common import exception
 
 from chrysaetos.watcher.connection import RequestFailed
-from chrysaetos.watcher.datasource import AetosDatasource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +22,16 @@ if TYPE_CHECKING:
     from tests.watcher.sample import SampleCloud
 
     from chrysaetos.demo.prometheus import Prometheus
+    from chrysaetos.watcher.grouped import GroupedDatasource
 
 pytestmark = pytest.mark.usefixtures("conf")
+
+SECTION = "aetos_client" if has_aetos else "prometheus_client"
+FORBIDDEN = (
+    "the user in [watcher_clients_auth] needs the role admin or service"
+    if has_aetos
+    else "Prometheus: not you"
+)
 
 
 def matrix(*points: tuple[float, str]) -> Reply:
@@ -33,7 +40,7 @@ def matrix(*points: tuple[float, str]) -> Reply:
 
 
 def test_metrics_are_in_watchers_units(prometheus: Prometheus, cloud: SampleCloud) -> None:
-    ours = AetosDatasource(clients_of(prometheus.url))
+    ours = datasource_of(prometheus.url)
     host = cloud.hosts[0]
     node = SimpleNamespace(uuid=host.uuid, hostname=host.name)
     one = cloud.on_host[host.name][0]
@@ -47,13 +54,13 @@ def test_metrics_are_in_watchers_units(prometheus: Prometheus, cloud: SampleClou
 
 
 def test_a_short_name_finds_its_host(prometheus: Prometheus, cloud: SampleCloud) -> None:
-    ours = AetosDatasource(clients_of(prometheus.url))
+    ours = datasource_of(prometheus.url)
     short = SimpleNamespace(uuid="1", hostname=cloud.hosts[0].name.partition(".")[0])
     assert ours.get_host_cpu_usage(short) == pytest.approx(cloud.host_cpu(cloud.hosts[0]))
 
 
 def test_a_metric_over_time(prometheus: Prometheus, cloud: SampleCloud, now: int) -> None:
-    ours = AetosDatasource(clients_of(prometheus.url))
+    ours = datasource_of(prometheus.url)
     one = cloud.instances[0]
     instance = SimpleNamespace(uuid=one.uuid, vcpus=one.vcpus)
     end = datetime.fromtimestamp(now, UTC)
@@ -75,7 +82,7 @@ def test_a_series_has_only_finite_values() -> None:
         return targets("a.example")
 
     with MetricsServer(answer) as server:
-        ours = AetosDatasource(clients_of(server.url))
+        ours = datasource_of(server.url)
         found = ours.statistic_series(HOST, "compute_node", "host_ram_usage")
         assert found == {datetime.fromtimestamp(60, UTC): 1.0}
         unknown = SimpleNamespace(uuid="s", hostname="s")
@@ -91,13 +98,13 @@ def test_a_series_has_only_finite_values() -> None:
 
 def test_a_failed_series_is_an_error() -> None:
     with MetricsServer(answering(failed(422, "execution", "no"), "a.example")) as server:
-        ours = AetosDatasource(clients_of(server.url))
+        ours = datasource_of(server.url)
         with pytest.raises(exception.DataSourceNotAvailable, match="no"):
             ours.statistic_series(HOST, "compute_node", "host_ram_usage")
 
 
 def test_availability_and_metrics_of_a_real_prometheus(prometheus: Prometheus) -> None:
-    ours = AetosDatasource(clients_of(prometheus.url))
+    ours = datasource_of(prometheus.url)
     assert ours.check_availability() == "available"
     assert ours.list_metrics() >= {"ceilometer_cpu", "node_cpu_seconds_total"}
 
@@ -107,10 +114,10 @@ def test_a_forbidden_server_is_not_available(caplog: pytest.LogCaptureFixture) -
         return targets("a") if request.path.endswith("targets") else failed(403, "forbidden", "not you")
 
     with MetricsServer(answer) as server:
-        ours = AetosDatasource(clients_of(server.url))
+        ours = datasource_of(server.url)
         assert ours.check_availability() == "not available"
         assert ours.list_metrics() == set()
-    assert caplog.text.count("the user in [watcher_clients_auth] needs the role admin or service") == 2
+    assert caplog.text.count(FORBIDDEN) == 2
 
 
 def test_new_hosts_are_found_and_unknown_hosts_are_looked_up_once(
@@ -124,7 +131,7 @@ def test_new_hosts_are_found_and_unknown_hosts_are_looked_up_once(
         return vector(*(("fqdn", name, "5") for name in names))
 
     with MetricsServer(answer) as server:
-        ours = AetosDatasource(clients_of(server.url))
+        ours = datasource_of(server.url)
         assert ours.get_host_cpu_usage(HOST) == 5
         names.append("b.example")
         assert ours.get_host_cpu_usage(SimpleNamespace(uuid="b", hostname="b")) == 5
@@ -137,29 +144,29 @@ def test_new_hosts_are_found_and_unknown_hosts_are_looked_up_once(
 
 
 def test_a_missing_host_label_is_logged(conf: Config, caplog: pytest.LogCaptureFixture) -> None:
-    conf.config(group="aetos_client", fqdn_label="hostname")
+    conf.config(group=SECTION, fqdn_label="hostname")
     with MetricsServer(answering(vector(), "a.example")) as server:
-        AetosDatasource(clients_of(server.url))
+        datasource_of(server.url)
     assert "no active target of Prometheus has the label hostname" in caplog.text
 
 
 def test_labels_of_the_configuration_are_used(conf: Config) -> None:
-    conf.config(group="aetos_client", instance_uuid_label="vm")
+    conf.config(group=SECTION, instance_uuid_label="vm")
     with MetricsServer(answering(vector(("vm", INSTANCE.uuid, "9")))) as server:
-        assert AetosDatasource(clients_of(server.url)).get_instance_ram_usage(INSTANCE) == 9
+        assert datasource_of(server.url).get_instance_ram_usage(INSTANCE) == 9
         assert "by (vm)" in queries(server)[0]
 
 
 def test_an_instance_without_vcpus_has_one(caplog: pytest.LogCaptureFixture) -> None:
     with MetricsServer(answering(vector(("resource", INSTANCE.uuid, "5e8")))) as server:
-        ours = AetosDatasource(clients_of(server.url))
+        ours = datasource_of(server.url)
         assert ours.get_instance_cpu_usage(SimpleNamespace(uuid=INSTANCE.uuid, vcpus=0)) == 50
         assert "has no vCPUs" in caplog.text
 
 
 def test_invalid_arguments_are_rejected() -> None:
     with MetricsServer(answering(vector())) as server:
-        ours = AetosDatasource(clients_of(server.url))
+        ours = datasource_of(server.url)
         with pytest.raises(exception.MetricNotAvailable):
             ours.get_host_power(HOST)
         with pytest.raises(exception.InvalidParameter, match="aggregate"):
@@ -189,7 +196,7 @@ def test_missing_data_are_an_error(annotations: dict[str, Any]) -> None:
         return partial("vector", HALF, **annotations)
 
     with MetricsServer(answer) as server:
-        ours = AetosDatasource(clients_of(server.url))
+        ours = datasource_of(server.url)
         with pytest.raises(exception.DataSourceNotAvailable, match="data are missing in the response"):
             ours.get_host_ram_usage(HOST)
         with pytest.raises(exception.DataSourceNotAvailable, match="data are missing in the response"):
@@ -202,21 +209,21 @@ def test_missing_targets_are_an_error() -> None:
         MetricsServer(lambda _: found) as server,
         pytest.raises(RequestFailed, match="connection refused"),
     ):
-        AetosDatasource(clients_of(server.url))
+        datasource_of(server.url)
 
 
 def test_missing_data_can_be_allowed_and_are_logged(conf: Config, caplog: pytest.LogCaptureFixture) -> None:
     conf.config(group="aetos_client", allow_partial=True)
     reply = partial("vector", HALF, warnings=[STORE_DOWN])
     with MetricsServer(answering(reply, "a.example", "b.example")) as server:
-        assert AetosDatasource(clients_of(server.url)).get_host_ram_usage(HOST) == 5
+        assert datasource_of(server.url).get_host_ram_usage(HOST) == 5
     assert STORE_DOWN in caplog.text
 
 
 def test_annotations_of_the_query_are_no_missing_data() -> None:
     reply = partial("vector", HALF, warnings=["PromQL info: metric might not be a counter"])
     with MetricsServer(answering(reply, "a.example")) as server:
-        assert AetosDatasource(clients_of(server.url)).get_host_ram_usage(HOST) == 5
+        assert datasource_of(server.url).get_host_ram_usage(HOST) == 5
 
 
 def test_a_truncated_result_is_read_in_parts_and_not_an_error(conf: Config) -> None:
@@ -233,7 +240,7 @@ def test_a_truncated_result_is_read_in_parts_and_not_an_error(conf: Config) -> N
         return partial("vector", result, **more)
 
     with MetricsServer(answer) as server:
-        assert AetosDatasource(clients_of(server.url)).get_host_ram_usage(HOST) == 5
+        assert datasource_of(server.url).get_host_ram_usage(HOST) == 5
         assert len(queries(server)) == 3
 
 
@@ -250,7 +257,7 @@ def test_a_truncated_result_is_read_in_parts_and_not_an_error(conf: Config) -> N
 )
 def test_an_invalid_result_is_one_clear_error(result: Any, caplog: pytest.LogCaptureFixture) -> None:
     with MetricsServer(answering(partial("vector", result), "a.example", "b.example")) as server:
-        ours = AetosDatasource(clients_of(server.url))
+        ours = datasource_of(server.url)
         for name in ("a.example", "b.example"):
             host = SimpleNamespace(uuid=name, hostname=name)
             with pytest.raises(exception.DataSourceNotAvailable, match=r"invalid vector|native histogram"):
@@ -260,7 +267,7 @@ def test_an_invalid_result_is_one_clear_error(result: Any, caplog: pytest.LogCap
 
 def test_a_failure_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     with MetricsServer(answering(failed(422, "execution", "boom"), "a.example")) as server:
-        ours = AetosDatasource(clients_of(server.url))
+        ours = datasource_of(server.url)
         for _ in range(3):
             with pytest.raises(exception.DataSourceNotAvailable):
                 ours.get_host_cpu_usage(HOST)
@@ -269,12 +276,12 @@ def test_a_failure_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_each_reading_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    getters: list[Callable[[AetosDatasource], Any]] = [
+    getters: list[Callable[[GroupedDatasource], Any]] = [
         lambda ours: ours.get_instance_ram_usage(INSTANCE),
         lambda ours: ours.get_instance_ram_usage(INSTANCE),
     ]
     with MetricsServer(answering(vector(("resource", INSTANCE.uuid, "1")))) as server:
-        ours = AetosDatasource(clients_of(server.url))
+        ours = datasource_of(server.url)
         for get in getters:
             get(ours)
     assert (

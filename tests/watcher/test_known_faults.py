@@ -21,7 +21,6 @@ from tests.watcher.alone import PARAMETERS, actions, load
 from tests.watcher.answers import HOST, INSTANCE, EmptyCatalog, answering, queries, targets, vector
 from tests.watcher.conftest import clients_of, wait_for_targets
 from watcher.common import clients, exception
-from watcher.decision_engine.datasources.aetos import AetosHelper
 from watcher.decision_engine.datasources.manager import DataSourceManager
 
 from chrysaetos.demo.prometheus import Prometheus
@@ -35,6 +34,10 @@ if TYPE_CHECKING:
     from oslo_config.fixture import Config
     from tests.fakes.metrics_server import Request
     from tests.watcher.sample import SampleCloud
+
+AetosHelper: Any = pytest.importorskip(
+    "watcher.decision_engine.datasources.aetos", reason="Watcher 14 has no datasource aetos"
+).AetosHelper
 
 pytestmark = pytest.mark.usefixtures("conf")
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.watcher.alone import PARAMETERS, actions, load
-from tests.watcher.conftest import clients_of
+from tests.watcher.conftest import clients_of, needs_aetos
 
-from chrysaetos.watcher.datasource import AetosDatasource, PrometheusDatasource
+from chrysaetos.watcher.grouped import GroupedDatasource
 
 if TYPE_CHECKING:
     from oslo_config.fixture import Config
@@ -25,28 +25,33 @@ def plan(conf: Config, name: str, cloud: SampleCloud, prometheus: Prometheus, da
     return actions(strategy), strategy.datasource_backend
 
 
+@pytest.fixture(params=[pytest.param("aetos", marks=needs_aetos), "prometheus"])
+def ours(request: pytest.FixtureRequest) -> str:
+    """The name of a datasource that is to have grouped queries."""
+    return str(request.param)
+
+
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_plans_equal_those_of_the_stock_datasource(
-    conf: Config, cloud: SampleCloud, prometheus: Prometheus, name: str
+    conf: Config, cloud: SampleCloud, prometheus: Prometheus, name: str, ours: str
 ) -> None:
     stock, theirs = plan(conf, name, cloud, prometheus, "prometheus")
     assert stock
-    assert not isinstance(theirs, AetosDatasource | PrometheusDatasource)
-    proposed, ours = plan(conf, name, cloud, prometheus, "aetos")
-    assert isinstance(ours, AetosDatasource)
-    assert proposed == stock
+    assert not isinstance(theirs, GroupedDatasource)
     conf.config(group="prometheus_client", grouped_queries=True)
-    direct, grouped = plan(conf, name, cloud, prometheus, "prometheus")
-    assert isinstance(grouped, PrometheusDatasource)
-    assert direct == stock
+    proposed, grouped = plan(conf, name, cloud, prometheus, ours)
+    assert isinstance(grouped, GroupedDatasource)
+    assert ours == grouped.NAME
+    assert proposed == stock
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_a_cloud_read_in_parts_has_the_same_plan(
-    conf: Config, cloud: SampleCloud, prometheus: Prometheus, name: str
+    conf: Config, cloud: SampleCloud, prometheus: Prometheus, name: str, ours: str
 ) -> None:
-    whole, one = plan(conf, name, cloud, prometheus, "aetos")
+    conf.config(group="prometheus_client", grouped_queries=True)
+    whole, one = plan(conf, name, cloud, prometheus, ours)
     conf.config(group="aetos_client", max_series=30)
-    parts, many = plan(conf, name, cloud, prometheus, "aetos")
+    parts, many = plan(conf, name, cloud, prometheus, ours)
     assert parts == whole
     assert many._bulk.query_count > one._bulk.query_count

@@ -7,7 +7,7 @@ import pytest
 from oslo_config import cfg
 from tests.fakes.metrics_server import MetricsServer
 from tests.watcher.answers import answering, vector
-from tests.watcher.conftest import clients_of
+from tests.watcher.conftest import clients_of, needs_aetos
 from watcher.common import exception
 from watcher.decision_engine.datasources.manager import DataSourceManager
 from watcher.decision_engine.datasources.prometheus import PrometheusHelper
@@ -40,6 +40,7 @@ def test_watcher_finds_the_strategy() -> None:
     assert DefaultStrategyLoader().list_available()["aetos_check"] is plugin.AetosCheck
 
 
+@needs_aetos
 def test_each_manager_has_one_datasource(server: MetricsServer) -> None:
     with server:
         one = manager(server.url, "aetos")
@@ -60,11 +61,13 @@ def test_prometheus_is_watchers_own_by_default(server: MetricsServer, conf: Conf
         assert one.prometheus is one.prometheus
 
 
+@needs_aetos
 def test_both_datasources_together_are_rejected(server: MetricsServer) -> None:
     with server, pytest.raises(exception.DataSourceConfigConflict, match="prometheus is not supported"):
         manager(server.url, "prometheus", "aetos")
 
 
+@needs_aetos
 def test_the_next_datasource_is_used_after_a_failure(conf: Config, caplog: pytest.LogCaptureFixture) -> None:
     with MetricsServer([]) as stopped:
         pass

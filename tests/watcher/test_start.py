@@ -10,7 +10,7 @@ import pytest
 from keystoneauth1.session import Session
 from tests.fakes.metrics_server import MetricsServer, failed
 from tests.watcher.answers import EmptyCatalog, answering, vector
-from tests.watcher.conftest import clients_of
+from tests.watcher.conftest import clients_of, needs_aetos
 from watcher.common import clients
 
 from chrysaetos.demo.processes import wait_for
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from oslo_config.fixture import Config
+
+pytestmark = needs_aetos
 
 
 @pytest.fixture(autouse=True)
