@@ -9,6 +9,7 @@ from tests.e2e.asking import Asker, basic
 from tests.e2e.engines import PROMETHEUS, VICTORIA_METRICS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.e2e.stack import GatewayFor, People, StoresOf, Window
@@ -49,6 +50,66 @@ def test_prometheus_enforces_the_budget_of_a_project(
     assert explained["budget"] == {"timeout": "60s", "max_series": "1"}
     assert explained["cost"]["series"] == 2
     assert explained["cost"]["samples"] >= 2
+    for asker in (a, b, admin):
+        asker.close()
+
+
+def busy_text(window: Window, project_a: str, project_b: str | None = None) -> Iterator[str]:
+    """Yield series with so many samples that a query can take seconds."""
+    projects = [project_a] if project_b is None else [project_a, project_b]
+    for project in projects:
+        for vm in range(100):
+            points = ((tick * (vm + 17) % 97, window.now - tick * 5) for tick in range(1440))
+            labels = f'project="{project}",vm="{vm}"'
+            yield "".join(f"busy{{{labels}}} {value} {moment}\n" for value, moment in points)
+    yield "# EOF\n"
+
+
+# VictoriaMetrics counts whole seconds and looks at the time before each series. This takes 40 s on one core.
+SLOW = " + ".join(f"quantile_over_time(0.{number}, busy[1h])" for number in range(1, 5))
+NOT_ABOUT_TIME = (
+    "max_over_time(max_over_time(busy{vm!='timeout exceeded during query execution: "
+    "0.001 seconds (elapsed 1.000 seconds)'}[5m:50ms])[20m:50ms])"
+)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_victoria_metrics_enforces_the_timeout(
+    *,
+    number: int,
+    stores_of: StoresOf,
+    gateway_for: GatewayFor,
+    people: People,
+    window: Window,
+    tmp_path: Path,
+):
+    store = stores_of(VICTORIA_METRICS[number], busy_text).ab
+    budgets = f'[default]\ntimeout = "60s"\n[project.{people.a.project_id}]\ntimeout = "1ms"\n'
+    options = gateway_with(tmp_path / "budgets.toml", budgets, "victoriametrics")
+    gateway = gateway_for(store, **options)
+    a, b, admin = (Asker(gateway, basic(account)) for account in (people.a, people.b, people.admin))
+    now = ("time", str(window.now))
+    slow_range = [("query", SLOW), ("start", str(window.now - 7200)), ("end", str(window.now)), ("step", "1")]
+
+    answer = a("/api/v1/query", [("query", "count(busy)"), now])
+    assert answer.json()["data"]["result"][0]["value"][1] == "100"
+    slow = [
+        ("GET", "/api/v1/query_range", slow_range),
+        ("POST", "/api/v1/query_range", [*slow_range, ("timeout", "1h")]),
+        ("POST", "/api/v1/query", [("query", f"max_over_time(({SLOW})[2h:1s])"), now, ("timeout", "0")]),
+    ]
+    for method, path, pairs in slow:
+        answer = a(path, pairs, method=method)
+        assert (answer.status_code, answer.json()["errorType"]) == (422, "cost_limit"), answer.text
+        text = "the query exceeds its budget: timeout is 0.001s. Select fewer series or a shorter time"
+        assert answer.json()["error"] == text
+    # Errors that are not about the budget are the engine's.
+    answer = a("/api/v1/query", [("query", NOT_ABOUT_TIME), now])
+    assert (answer.status_code, answer.json()["errorType"]) == (422, "422"), answer.text
+    for asker in (b, admin):
+        answer = asker("/api/v1/query_range", [*slow_range, ("timeout", "0.001")])
+        assert (answer.status_code, answer.json()["errorType"]) == (422, "422"), answer.text
+        assert ": 0.001 seconds (elapsed " in answer.json()["error"]
     for asker in (a, b, admin):
         asker.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.errors import ApiError, BudgetExceeded
@@ -33,6 +34,13 @@ _HEADERS = (
     (b"accept-encoding", b"identity"),
 )
 _DURATIONS = ("timeout", "max_query_duration")
+_TIMEOUT_EXCEEDED = "timeout exceeded "
+_SECONDS = re.compile(
+    r"[^:]*: ([0-9]+\.[0-9]+) seconds \(elapsed [0-9.]+ seconds\)"
+    r"(?:; the timeout can be adjusted with `[^`]+` command-line flag)?\Z"
+)
+"""The rest of such an error of VictoriaMetrics (``searchutil.Deadline``), with the timeout in force: its own
+if that is shorter. The error may quote the query before it."""
 
 
 class Costs:
@@ -120,8 +128,11 @@ def exceeded_limit(status: int, error: Mapping[str, Any], limits: Mapping[str, s
         name = "max_series" if "too many series" in message else "max_samples_read"
         return name if name in limits else None
     # A query that waited too long for its turn says nothing of its own cost.
-    evaluated = status == 503 and error.get("errorType") == "timeout" and "queue" not in message
-    if evaluated or "timeout exceeded" in message:
+    if status == 503 and error.get("errorType") == "timeout" and "queue" not in message:
         durations = (name for name in _DURATIONS if name in limits)
         return min(durations, key=lambda name: float(limits[name].removesuffix("s")), default=None)
+    _, _, rest = message.rpartition(_TIMEOUT_EXCEEDED)
+    found = _SECONDS.match(rest)
+    if found and f"{float(found[1]):g}s" == limits.get("timeout"):
+        return "timeout"
     return None
