@@ -29,6 +29,8 @@ export CHRYSAETOS_CLOUDKITTY := $(CLOUDKITTY)
 export CHRYSAETOS_WATCHER := $(WATCHER)
 SERVERS := prometheus:prometheus promtool:prometheus memcached:memcached victoria-metrics:victoria-metrics \
     haproxy:haproxy nginx:nginx-light curl:curl shellcheck:shellcheck chromium:chromium
+# The programs alone, without a service. On a machine with MySQL, they cannot be installed.
+MARIADB := mariadbd:mariadb-server-core my_print_defaults:mariadb-client-core
 # The tests that run on every Python of the machine.
 PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http/server property))
 
@@ -53,7 +55,8 @@ demo: $(VENV)/demo
 # All parts run, even if one of them has failed. pytest's summary is the last line.
 test: $(VENV)/dev $(RELEASES:%=.venvs/%/made)
 	@tools/need.sh $(SERVERS)
-	@# If they cannot be built, the tests that need them are skipped, with the reason.
+	@# Without these, the tests that need them are skipped, with the reason.
+	@-tools/need.sh $(MARIADB)
 	@-tools/engines.py build prometheus3 prometheus3_parser
 	@mkdir -p build
 	@failed=0; \
@@ -69,6 +72,7 @@ test-deep: export CHRYSAETOS_CLOUDKITTY := $(ALL_CLOUDKITTY)
 test-deep: export CHRYSAETOS_WATCHER := $(ALL_WATCHER)
 test-deep: $(VENV)/dev pythons $(ALL_CLOUDKITTY:%=test-cloudkitty-%) $(ALL_WATCHER:%=test-watcher-%) $(AODH:%=test-aodh-%)
 	@tools/need.sh $(SERVERS)
+	@-tools/need.sh $(MARIADB)
 	tools/engines.py build prometheus3 prometheus3_parser victoriametrics thanos
 	CHRYSAETOS_E2E_QUERIES=5000 CHRYSAETOS_REALWORLD=2500 CHRYSAETOS_PARSER_TEXTS=1000000 \
 	    CHRYSAETOS_EXAMPLES=2000 CHRYSAETOS_FUZZ_SECONDS=60 CHRYSAETOS_KILLS=50 CHRYSAETOS_ENGINES=all \
@@ -208,7 +212,7 @@ lock:
 lock-cloudkitty-%:
 	$(PYTHON) -m venv --clear .venvs/cloudkitty-$*
 	.venvs/cloudkitty-$*/bin/pip install --quiet 'cloudkitty==$*.*' oslotest testscenarios \
-	    pytest pytest-asyncio pytest-timeout
+	    pytest pytest-asyncio pytest-timeout $(if $(filter 25,$*),PyMySQL)
 	{ echo "# Written by make $@."; .venvs/cloudkitty-$*/bin/pip freeze; } > requirements/cloudkitty-$*.txt
 
 lock-watcher-%:

@@ -13,7 +13,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     export DEBIAN_FRONTEND=noninteractive
     log=$(mktemp)
     # shellcheck disable=SC2086 # several packages
-    if { apt-get update && apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+    if { apt-get update && apt-get install -y --no-install-recommends --no-remove $missing; } >"$log" 2>&1; then
         rm -f "$log"
         exit 0
     fi

@@ -14,6 +14,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.support.commands import run
+
 from chrysaetos.demo.keystone import REGION, render_config
 from chrysaetos.demo.processes import Process, wait_for
 
@@ -28,6 +30,12 @@ __all__ = ["CloudKitty", "Frame", "asked", "credentials", "periods"]
 
 ROOT = Path(__file__).parents[2]
 INSIDE = Path(__file__).with_name("rating_inside.py")
+_SELECT = """
+import json, sys, sqlalchemy
+with sqlalchemy.create_engine(sys.argv[1]).connect() as connection:
+    rows = connection.execute(sqlalchemy.text(sys.argv[2]), json.loads(sys.argv[3]))
+    print(json.dumps([list(row) for row in rows], default=str))
+"""
 _QUERY = re.compile(rb"(?:GET|POST) \S*/api/v1/query[ ?]")
 
 
@@ -73,6 +81,7 @@ class CloudKitty:
         collector, fetcher: the names of the collector and the fetcher.
         scope_key: the label with the scope.
         period, wait_periods: the options of ``[collect]``.
+        server: the URL of an empty database of a server; None for a file of SQLite.
         seconds: the duration of the last cycle.
         collecting: how long CloudKitty waited for its collector in the last cycle.
     """
@@ -87,6 +96,7 @@ class CloudKitty:
     scope_key: str = "project"
     period: int = 3600
     wait_periods: int = 2
+    server: str | None = None
     seconds: float = 0.0
     collecting: float = 0.0
 
@@ -112,7 +122,7 @@ class CloudKitty:
         locks.mkdir(exist_ok=True)
         sections: dict[str, dict[str, str]] = {
             "DEFAULT": {"transport_url": "fake:/", "host": "here"},
-            "database": {"connection": f"sqlite:///{self.database}"},
+            "database": {"connection": self.server or f"sqlite:///{self.database}"},
             "storage": {"version": "1", "backend": "sqlalchemy"},
             "orchestrator": {
                 "coordination_url": f"file://{locks}",
@@ -132,7 +142,7 @@ class CloudKitty:
             sections.setdefault(name, {}).update(options)
         self._config.write_text(render_config(sections))
         plan = {
-            "database": str(self.database),
+            "file": None if self.server else str(self.database),
             "costs": self.costs,
             "done": {scope: begin.isoformat() for scope, begin in done.items()},
             "fetcher": self.fetcher,
@@ -181,13 +191,22 @@ class CloudKitty:
         """Return the log of the last command."""
         return (self.directory / "inside.log").read_text()
 
+    def _select(self, query: str, **values: str) -> list[Any]:
+        """Return rows of the database; with a server, times and numbers are texts."""
+        if self.server is None:
+            with closing(sqlite3.connect(self.database, timeout=30)) as connection:
+                return connection.execute(query, values).fetchall()
+        rows: list[Any] = run(
+            [self._bin / "python", "-c", _SELECT, self.server, query, json.dumps(values)]
+        ).json
+        return rows
+
     def frames(self) -> list[Frame]:
         """Return all data points, except CloudKitty's marks for periods without any."""
-        with closing(sqlite3.connect(self.database, timeout=30)) as connection:
-            rows = connection.execute(
-                "select tenant_id, res_type, begin, qty, rate, desc from rated_data_frames "
-                "where res_type != '_NO_DATA_' order by id"
-            ).fetchall()
+        rows = self._select(
+            "select f.tenant_id, f.res_type, f.begin, f.qty, f.rate, f.desc from rated_data_frames f "
+            "where f.res_type != '_NO_DATA_' order by f.id"
+        )
         return [
             Frame(
                 scope,
@@ -209,12 +228,12 @@ class CloudKitty:
 
     def done(self) -> dict[str, datetime]:
         """Return the start of the last processed period of each scope."""
-        with closing(sqlite3.connect(self.database, timeout=30)) as connection:
-            rows = connection.execute(
-                "select identifier, last_processed_timestamp from cloudkitty_storage_states "
-                "where collector = ? and fetcher = ?",
-                (self.collector, self.fetcher),
-            ).fetchall()
+        rows = self._select(
+            "select identifier, last_processed_timestamp from cloudkitty_storage_states "
+            "where collector = :collector and fetcher = :fetcher",
+            collector=self.collector,
+            fetcher=self.fetcher,
+        )
         return {scope: datetime.fromisoformat(begin).replace(tzinfo=UTC) for scope, begin in rows}
 
     def wait_until(self, done: Mapping[str, datetime], process: Process, timeout: float = 120) -> None:

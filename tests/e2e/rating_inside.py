@@ -3,9 +3,9 @@
     python rating_inside.py prepare PLAN --config-file FILE     make a site's database
     python rating_inside.py cycle REPORT --config-file FILE     one cycle of the processor
 
-PLAN is JSON: `database` (path), `costs` (what is rated → cost of a unit), `done` (scope → when the last
-period that was rated began, ISO 8601), `fetcher`, `collector`. REPORT is a file for JSON: the
-`scopes` that were found, the `seconds` that it took, those of them for `collecting`.
+PLAN is JSON: `file` (for SQLite's database; null with a server), `costs` (what is rated → cost of a unit),
+`done` (scope → when the last period that was rated began, ISO 8601), `fetcher`, `collector`. REPORT is a file
+for JSON: the `scopes` that were found, the `seconds` that it took, those of them for `collecting`.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ class CycleEnded(Exception):
 
 
 def prepare(plan: dict[str, Any]) -> None:
-    """Make the database in memory, where the migrations can open two connections, and write it to a file."""
+    """Make the database: that of SQLite in memory, where the migrations can open two connections."""
     # These read options as they are imported, so the configuration has to be there.
     from cloudkitty import db, storage, storage_state  # noqa: PLC0415
     from cloudkitty.db import api as database_api  # noqa: PLC0415
     from cloudkitty.rating.hash.db import api as hashmap_api  # noqa: PLC0415
 
-    cfg.CONF.set_override("connection", "sqlite://", "database")
+    if plan["file"]:
+        cfg.CONF.set_override("connection", "sqlite://", "database")
     database, hashmap = database_api.get_instance(), hashmap_api.get_instance()
     database.get_migration().upgrade("head")
     hashmap.get_migration().upgrade("head")
@@ -64,8 +65,9 @@ def prepare(plan: dict[str, Any]) -> None:
             collector=plan["collector"],
             scope_key=cfg.CONF.collect.scope_key,
         )
-    with db.session_for_read() as session, closing(sqlite3.connect(plan["database"])) as file:
-        session.connection().connection.dbapi_connection.backup(file)
+    if plan["file"]:
+        with db.session_for_read() as session, closing(sqlite3.connect(plan["file"])) as file:
+            session.connection().connection.dbapi_connection.backup(file)
 
 
 def cycle(report: Path) -> None:

@@ -11,6 +11,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.e2e.mariadb import MariaDb
 from tests.e2e.rating import CloudKitty, asked, credentials, periods
 from tests.fakes.relay import Relay
 from tests.support.releases import CLOUDKITTY
@@ -165,6 +166,21 @@ def test_rating_through_the_gateway(release, *, usage: Usage, door: Relay, secti
         process.stop()
     assert site.totals() == usage.costs()
     assert asked(door) == len(METRICS) * PERIODS + 1
+
+
+@pytest.mark.usefixtures("door")
+def test_rating_with_mariadb(usage: Usage, sections, tmp_path: Path):
+    with MariaDb(tmp_path / "mariadb") as server:
+        site = CloudKitty(tmp_path, 25, METRICS, COSTS, sections, server=server.url)
+        site.prepare(dict.fromkeys(SCOPES, usage.before))
+        process = site.processor()
+        try:
+            site.wait_until(dict.fromkeys(SCOPES, usage.begins[-1]), process)
+        finally:
+            process.stop()
+        assert site.totals() == usage.costs()
+        every = {(scope, name) for scope in SCOPES for name in COSTS}
+        assert periods(site.frames()) == dict.fromkeys(every, sorted(usage.begins * len(VMS)))
 
 
 def test_cloudkittys_own_collector_and_fetcher_have_the_same_result(
