@@ -8,7 +8,7 @@ import pytest
 from chrysaetos.errors import BadRequest, QueryError
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, Bounds
 from chrysaetos.tenancy.endpoints import ENDPOINTS, Kind
-from chrysaetos.tenancy.parameters import Binder, NotCached, Text, bind_anew, values_of
+from chrysaetos.tenancy.parameters import Binder, NotCached, Text, bind_anew
 from chrysaetos.tenancy.paths import find, find_path
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 
@@ -408,12 +408,6 @@ def test_a_cached_text_has_the_name_of_its_parameter():
             if parameter.kind in {Kind.QUERY, Kind.SELECTOR}:
                 names.setdefault(parameter.kind, set()).add(parameter.name)
     assert names == {Kind.QUERY: {"query"}, Kind.SELECTOR: {"match[]"}}
-
-
-def test_the_values_of_one_parameter_are_decoded_alone():
-    assert values_of("path", b"path=a&p%61th=b&x=%zz&" + b"%zz" * 100 + b"=1") == ["a", "b"]
-    with pytest.raises(BadRequest, match='"path" is too long'):
-        values_of("path", b"path=" + b"%41" * 10_000)
 
 
 def test_a_request_has_a_thousand_parameters_at_most():

@@ -13,7 +13,8 @@ from urllib.parse import quote_plus
 
 from chrysaetos.errors import BadRequest, Forbidden, MethodNotAllowed, NotFound, Unauthorized, UriTooLong
 from chrysaetos.promql.parser import DEFAULT_BOUNDS
-from chrysaetos.tenancy.parameters import Text, split_parameters
+from chrysaetos.tenancy.parameters import Text
+from chrysaetos.tenancy.urlencoded import split_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

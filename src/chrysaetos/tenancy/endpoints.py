@@ -8,7 +8,7 @@ Source: Prometheus 3.16, ``web/api/v1/api.go`` (Register) and ``web/web.go``; do
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -68,12 +68,17 @@ class Parameter:
         required: whether it must be given.
         repeated: whether it may be given more than once. A repeated selector that is not given defaults to
             the scope.
+        is_promql: whether it is scoped.
     """
 
     name: str
     kind: Kind
     required: bool = False
     repeated: bool = False
+    is_promql: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_promql", self.kind in {Kind.QUERY, Kind.SELECTOR})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,22 +8,29 @@ from __future__ import annotations
 
 import re
 import sys
-from itertools import chain
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
-from urllib.parse import quote_plus, unquote_to_bytes
 
 from chrysaetos.errors import BadRequest
 from chrysaetos.lru import Lru
 from chrysaetos.promql import units
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse, parse_selector
-from chrysaetos.tenancy.endpoints import Kind
+from chrysaetos.tenancy.endpoints import ENDPOINTS, Kind
 from chrysaetos.tenancy.enforce import scope_parsed
 from chrysaetos.tenancy.ranges import BOUNDARY_TIMES, check_range
 from chrysaetos.tenancy.scope import check_added
 from chrysaetos.tenancy.subqueries import check_subqueries, find_subqueries
+from chrysaetos.tenancy.urlencoded import (
+    MAX_UNCACHED_BYTES,
+    count_parameters,
+    decode,
+    encode,
+    encode_again,
+    split,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator, Mapping
+    from collections.abc import Callable, Container, Mapping
 
     from chrysaetos.promql.parser import Bounds
     from chrysaetos.tenancy.endpoints import Endpoint, Parameter
@@ -37,12 +44,8 @@ __all__ = [
     "Scoped",
     "Text",
     "bind_anew",
-    "count_parameters",
-    "split_parameters",
-    "values_of",
 ]
 
-_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 # Go's strconv.ParseFloat without infinities and NaN; RFC 3339.
 _NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?"
 _TIME = re.compile(
@@ -57,19 +60,14 @@ _FORMS = {
     Kind.DURATION: (_DURATION, "a duration: seconds, or such as 15s, 5m, 1h30m"),
     Kind.COUNT: (_COUNT, "a whole number, 0 or more"),
 }
-_PROMQL = frozenset({Kind.QUERY, Kind.SELECTOR})
-_MAX_PARAMETERS = 1000
-"""Maximum number of parameters of a request; a series request may have many selectors."""
+_NAMES = {name.encode(): name for endpoint in ENDPOINTS for name in endpoint.parameters}
+"""The names of the table as most clients encode them, so that they need not be decoded."""
 _MAX_CACHED_BYTES = 32 * 1024 * 1024
 """Maximum size of all cached texts together."""
 _NESTED_BYTES = 300
 """About the size of the description of a subquery."""
-_SAFE = re.compile(rb"[A-Za-z0-9_.~-]+")
-"""Bytes that are the same encoded and decoded."""
 _LONGEST_PLAIN_VALUE = 64
 """Maximum length in characters of a time, duration or count."""
-_MAX_UNCACHED_BYTES = 16 * 1024
-"""Bytes of names and plain values that are decoded together with cached texts, which takes 2 ms at most."""
 
 
 class Text(NamedTuple):
@@ -182,7 +180,7 @@ class Binder:
         # The order of Go's Form: the body before the URL.
         places = (body or b"", url)
         if cached_only:
-            pieces, texts = self._pieces(endpoint, scope, places, self._cached_piece, _MAX_UNCACHED_BYTES)
+            pieces, texts = self._pieces(endpoint, scope, places, self._cached_piece, MAX_UNCACHED_BYTES)
         else:
             pieces, texts = self._pieces(endpoint, scope, places, self._scoped_piece, sys.maxsize)
         joined = b"&".join(pieces)
@@ -191,13 +189,13 @@ class Binder:
     def _rewritten(self, endpoint: Endpoint, encoded: bytes, texts: list[Text]) -> bytes:
         """Return parameters unchanged, encoded again. PromQL texts are appended to the list."""
         pieces: list[bytes] = []
-        for raw_name, raw in _split(encoded):
-            name, value = _decoded(raw_name), _decoded(raw)
+        for raw_name, raw in split(encoded):
+            name, value = decode(raw_name), decode(raw)
             if name.lower() in self._reserved:
                 continue
-            pieces.append(_encoded(name, value))
+            pieces.append(encode(name, value))
             parameter = endpoint.parameters.get(name)
-            if parameter is not None and parameter.kind in _PROMQL:
+            if parameter is not None and parameter.is_promql:
                 texts.append(Text(value, value))
         return b"&".join(pieces)
 
@@ -227,23 +225,23 @@ class Binder:
         plain: dict[str, str] = {}
         subqueries: tuple[Nested, ...] = ()
         added = 0
-        for raw_name, value in chain.from_iterable(map(_split, places)):
+        for raw_name, value in [pair for encoded in places for pair in split(encoded)]:
             left -= len(raw_name)
             if left < 0:
                 raise NotCached
-            name = _decoded(raw_name)
+            name = _NAMES.get(raw_name) or decode(raw_name)
             parameter = endpoint.parameters.get(name)
             if parameter is None:
                 continue
             if name in seen and not parameter.repeated:
                 raise BadRequest(f'the parameter "{name}" is given more than once: send it once')
             seen.add(name)
-            if parameter.kind in _PROMQL:
+            if parameter.is_promql:
                 piece, text, nested = scoped(parameter, scope, value)
                 pieces.append(piece)
                 texts.append(text)
                 subqueries += nested
-                added += len(texts[-1].sent) - len(texts[-1].original)
+                added += len(text.sent) - len(text.original)
                 check_added(scope, added)
             elif value or parameter.required or parameter.kind is Kind.TEXT:
                 left -= len(value)
@@ -251,7 +249,7 @@ class Binder:
                     raise NotCached
                 # For Prometheus an empty value of the other kinds is a missing one.
                 plain[name] = _checked(parameter, value)
-                pieces.append(_encoded_again(name, raw_name, plain[name], value))
+                pieces.append(encode_again(name, raw_name, plain[name], value))
         for parameter in _missing(endpoint, seen):
             piece, text, _ = scoped(parameter, scope, None)
             pieces.append(piece)
@@ -269,39 +267,39 @@ class Binder:
 
     def keep(self, scope: Scope, texts: Mapping[_Key, Scoped]) -> None:
         """Cache texts that another binder has scoped for a scope."""
-        for (_, kind, value), text in texts.items():
+        for (_, name, value), text in texts.items():
             # Not the other process's copy of the matcher, which may be long, for each text.
-            self._scoped.put((scope.matcher, kind, value), text)
+            self._scoped.put((scope.matcher, name, value), text)
 
     def _cached_piece(self, parameter: Parameter, scope: Scope, value: bytes | None) -> Scoped:
         """Return a scoped text that is cached."""
-        kept = self._scoped.get((scope.matcher, parameter.kind, value))
+        kept = self._scoped.get((scope.matcher, parameter.name, value))
         if kept is None:
             raise NotCached
         return kept
 
     def _scoped_piece(self, parameter: Parameter, scope: Scope, value: bytes | None) -> Scoped:
         """Return a scoped query or selector; for None, the selector of everything with the scope's label."""
-        kind = parameter.kind
-        key = (scope.matcher, kind, value)
+        key = (scope.matcher, parameter.name, value)
         kept = self._scoped.get(key)
         if kept is None:
             nested: tuple[Nested, ...] = ()
             if value is None:
                 original, sent = "", _whole_scope(scope)
             else:
-                original = _decoded(value)
-                parser = parse if kind is Kind.QUERY else parse_selector
+                original = decode(value)
+                parser = parse if parameter.kind is Kind.QUERY else parse_selector
                 query = parser(original, self._bounds)
                 sent = scope_parsed(query, scope, parser)
                 nested = find_subqueries(query)
-            kept = Scoped(_encoded(parameter.name, sent), Text(original, sent), nested)
+            kept = Scoped(encode(parameter.name, sent), Text(original, sent), nested)
             self._scoped.put(key, kept)
         return kept
 
 
-_Key: TypeAlias = tuple[str, Kind, bytes | None]
-"""What the scoped form of a text depends on: the scope's matcher, the kind and the encoded text, if any."""
+_Key: TypeAlias = tuple[str, str, bytes | None]
+"""What a scoped parameter depends on: the scope's matcher, its name, which has one kind in the whole table,
+and the encoded text, if any."""
 
 
 def _size(key: _Key, scoped: Scoped) -> int:
@@ -326,18 +324,24 @@ def bind_anew(
     return binder.bind(endpoint, scope, url, body), binder.cached()
 
 
-def _missing(endpoint: Endpoint, given: Container[str]) -> Iterator[Parameter]:
-    """Yield the selectors that are not given, and default to the scope.
+@cache
+def _expected(endpoint: Endpoint) -> tuple[Parameter, ...]:
+    """Return the parameters that are required, or default to the scope."""
+    parameters = endpoint.parameters.values()
+    return tuple(each for each in parameters if each.required or each.kind is Kind.SELECTOR)
+
+
+def _missing(endpoint: Endpoint, given: Container[str]) -> list[Parameter]:
+    """Return the selectors that are not given, and default to the scope.
 
     Raises:
         BadRequest: a parameter is missing.
     """
-    for name, parameter in endpoint.parameters.items():
-        if name not in given:
-            if parameter.required:
-                raise BadRequest(f'the parameter "{name}" is missing')
-            if parameter.kind is Kind.SELECTOR:
-                yield parameter
+    missing = [parameter for parameter in _expected(endpoint) if parameter.name not in given]
+    for parameter in missing:
+        if parameter.required:
+            raise BadRequest(f'the parameter "{parameter.name}" is missing')
+    return missing
 
 
 def _whole_scope(scope: Scope) -> str:
@@ -351,81 +355,10 @@ def _checked(parameter: Parameter, value: bytes) -> str:
     Raises:
         BadRequest: the value is not valid for its kind.
     """
-    text = _decoded(value)
+    text = decode(value)
     if parameter.kind is not Kind.TEXT:
         form, description = _FORMS[parameter.kind]
         if len(text) > _LONGEST_PLAIN_VALUE or form.fullmatch(text) is None:
             shown = ascii(text[:_LONGEST_PLAIN_VALUE])
             raise BadRequest(f'invalid parameter "{parameter.name}": {shown} is not {description}')
     return text
-
-
-def count_parameters(url: bytes, body: bytes | None) -> None:
-    """Check the number of parameters, before any of them is decoded.
-
-    Raises:
-        BadRequest: there are too many.
-    """
-    count = url.count(b"&") + (body or b"").count(b"&") + 1
-    if count > _MAX_PARAMETERS:
-        raise BadRequest(f"the request has {count} parameters: send at most {_MAX_PARAMETERS} in one")
-
-
-def split_parameters(encoded: bytes) -> Iterator[tuple[str, str]]:
-    """Return the decoded names and values of a URL's query.
-
-    Raises:
-        BadRequest: a percent sign without two hexadecimal digits, or bytes that are not UTF-8.
-    """
-    for name, value in _split(encoded):
-        yield _decoded(name), _decoded(value)
-
-
-def values_of(name: str, encoded: bytes) -> list[str]:
-    """Return the decoded values of one parameter; others, which may be long, are not decoded.
-
-    Raises:
-        BadRequest: as for ``split_parameters``, or a value is too long.
-    """
-    longest = 3 * len(name.encode())
-    values = [value for given, value in _split(encoded) if len(given) <= longest and _decoded(given) == name]
-    if sum(map(len, values)) > _MAX_UNCACHED_BYTES:
-        raise BadRequest(f'the parameter "{name}" is too long')
-    return list(map(_decoded, values))
-
-
-def _split(encoded: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the encoded names and values."""
-    for pair in encoded.split(b"&"):
-        if pair:
-            name, _, value = pair.partition(b"=")
-            yield name, value
-
-
-def _decoded(value: bytes) -> str:
-    """Decode a name or a value, once.
-
-    Raises:
-        BadRequest: a percent sign without two hexadecimal digits, or bytes that are not UTF-8.
-    """
-    if b"+" in value:
-        value = value.replace(b"+", b" ")
-    if b"%" in value:
-        if _BAD_ESCAPE.search(value) is not None:
-            raise BadRequest('a parameter holds a "%" that is not followed by two hexadecimal digits')
-        value = unquote_to_bytes(value)
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise BadRequest("a parameter is not valid UTF-8") from None
-
-
-def _encoded_again(name: str, raw_name: bytes, value: str, raw: bytes) -> bytes:
-    """Return a decoded parameter encoded; ``raw_name`` and ``raw`` are its encoded forms."""
-    if _SAFE.fullmatch(raw_name) is not None and _SAFE.fullmatch(raw) is not None:
-        return b"%b=%b" % (raw_name, raw)
-    return _encoded(name, value)
-
-
-def _encoded(name: str, value: str) -> bytes:
-    return f"{quote_plus(name)}={quote_plus(value)}".encode("ascii")

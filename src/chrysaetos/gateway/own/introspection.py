@@ -19,9 +19,10 @@ from chrysaetos.http.server.pages import send_response
 from chrysaetos.identity.basic import parse_login
 from chrysaetos.identity.credentials import Kind as Credential
 from chrysaetos.identity.credentials import pick
-from chrysaetos.tenancy.endpoints import ENDPOINTS, Kind
-from chrysaetos.tenancy.parameters import Text, count_parameters, values_of
+from chrysaetos.tenancy.endpoints import ENDPOINTS
+from chrysaetos.tenancy.parameters import Text
 from chrysaetos.tenancy.paths import find_path
+from chrysaetos.tenancy.urlencoded import count_parameters, values_of
 
 if TYPE_CHECKING:
     from chrysaetos.access.grants import Access
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 __all__ = ["Introspection"]
 
 _DEFAULT_PATH = "/api/v1/query"
-_PROMQL = frozenset({Kind.QUERY, Kind.SELECTOR})
 
 
 class Introspection:
@@ -75,7 +75,7 @@ class Introspection:
         self._texts_of = {
             endpoint: replace(
                 endpoint,
-                parameters={name: one for name, one in endpoint.parameters.items() if one.kind in _PROMQL},
+                parameters={name: one for name, one in endpoint.parameters.items() if one.is_promql},
             )
             for endpoint in ENDPOINTS
         }

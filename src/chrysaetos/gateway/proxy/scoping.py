@@ -65,40 +65,33 @@ class Scoping:
         """
         if scope.unrestricted:
             return self._binder.bind(endpoint, scope, url, body)
+        size = len(url) + len(body or b"")
         try:
-            return self._bind_cached(endpoint, scope, project, url, body)
+            if size + len(scope.matcher) <= _FREE_BYTES:
+                return self._binder.bind(endpoint, scope, url, body, cached_only=True)
+            return self._bind_large(endpoint, scope, project, url, body)
         except NotCached:
             pass
         bound, texts = await self._offload.run(
-            project,
-            bind_anew,
-            endpoint,
-            scope,
-            url,
-            body,
-            self._bounds,
-            in_place=_is_short(scope, len(url) + len(body or b"")),
+            project, bind_anew, endpoint, scope, url, body, self._bounds, in_place=_is_short(scope, size)
         )
         self._binder.keep(scope, texts)
         return bound
 
-    def _bind_cached(
+    def _bind_large(
         self, endpoint: Endpoint, scope: Scope, project: str, url: bytes, body: bytes | None
     ) -> Bound:
-        """Return a request's parameters, and charge that if the request is large.
+        """Return a large request's parameters, whose texts are cached, and charge that to the project.
 
         Raises:
             BadRequest, NotCached: as for :meth:`Binder.bind`.
-            TooManyRequests: the request is large, and the project has used its budget.
+            TooManyRequests: the project has used its budget.
         """
-        bind = partial(self._binder.bind, endpoint, scope, url, body, cached_only=True)
-        if len(url) + len(body or b"") + len(scope.matcher) <= _FREE_BYTES:
-            return bind()
         budget = self._offload.budget
         budget.check(project)
         began = time.thread_time()
         try:
-            return bind()
+            return self._binder.bind(endpoint, scope, url, body, cached_only=True)
         finally:
             budget.charge(project, time.thread_time() - began)
 
