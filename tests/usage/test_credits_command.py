@@ -4,10 +4,12 @@ import getpass
 
 import pytest
 
+from chrysaetos.cli.main import main
 from chrysaetos.usage.credits import FILE, CreditLedger
 from chrysaetos.usage.grants import read_grants
-from chrysaetos.usage.main import run
 from chrysaetos.usage.records import Project
+
+CREDITS = ["usage", "credits"]
 
 
 @pytest.fixture(autouse=True)
@@ -17,23 +19,23 @@ def directory(tmp_path, monkeypatch):
 
 
 def test_credits_are_granted_and_shown(directory, capsys):
-    assert run(["credits", "grant", "p1", "vcpu", "100", "--why", "ticket 7", "--until", "2999-01-01"]) == 0
+    assert main([*CREDITS, "grant", "p1", "vcpu", "100", "--why", "ticket 7", "--until", "2999-01-01"]) == 0
     assert capsys.readouterr().out.startswith("granted 100 vcpu hours to p1 (grant ")
     (grant,) = read_grants(directory / FILE)
     assert (grant.by, grant.why, grant.until) == (getpass.getuser(), "ticket 7", 32472144000.0)
     ledger = CreditLedger(directory)
     ledger.charge(grant.granted, dict, [Project("p1", "weather", "d", "default")])
     ledger.close()
-    assert run(["credits"]) == 0
+    assert main(CREDITS) == 0
     header, line = capsys.readouterr().out.splitlines()
     assert header.split() == ["project", "name", "resource", "granted", "used", "left"]
     assert line.split() == ["p1", "weather", "vcpu", "100.00", "0.00", "100.00"]
-    assert run(["credits", "grants"]) == 0
+    assert main([*CREDITS, "grants"]) == 0
     assert "p1  +100 vcpu hours  until 2999-01-01T00:00:00Z" in capsys.readouterr().out
 
 
 def test_a_correction_by_somebody_else(directory):
-    assert run(["credits", "grant", "p1", "mb", "--why", "typing error", "--by", "ada", "--", "-5"]) == 0
+    assert main([*CREDITS, "grant", "p1", "mb", "--why", "typing error", "--by", "ada", "--", "-5"]) == 0
     (grant,) = read_grants(directory / FILE)
     assert (grant.hours, grant.by, grant.until) == (-5, "ada", None)
 
@@ -48,12 +50,12 @@ def test_a_correction_by_somebody_else(directory):
     ],
 )
 def test_an_invalid_grant_is_an_error(directory, capsys, arguments):
-    assert run(["credits", *arguments]) == 1
+    assert main([*CREDITS, *arguments]) == 1
     assert capsys.readouterr().err.startswith("chrysaetos usage credits: ")
     assert not (directory / FILE).exists()
 
 
 def test_a_directory_that_does_not_exist(directory, capsys):
     for action in ([], ["grant", "p1", "vcpu", "1", "--why", "x"]):
-        assert run(["credits", "--state", str(directory / "none"), *action]) == 1
+        assert main([*CREDITS, "--state", str(directory / "none"), *action]) == 1
         assert "start the exporter first" in capsys.readouterr().err

@@ -96,6 +96,12 @@ _COMMANDS = {
         extra="usage",
         own_arguments=True,
     ),
+    "usage credits": _Command(
+        "show the credits of projects, or grant credits",
+        "chrysaetos.usage.credits_command",
+        extra="usage",
+        own_arguments=True,
+    ),
     "site": _Command(
         "write the files of a site that exports its usage to portals",
         "chrysaetos.federation.site_command",
