@@ -8,6 +8,7 @@ import pytest
 
 from chrysaetos.federation.credit_rules import credit_recordings
 from chrysaetos.federation.dashboards import dashboards
+from chrysaetos.federation.quota_rules import quota_recordings
 from chrysaetos.federation.rules import RESOURCES, alerts, monthly, names, recordings
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse
 
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 DASHBOARDS = {name: json.loads(text) for name, text in dashboards().items()}
 RECORDED = {
     rule.name
-    for rules in (*map(recordings, RESOURCES), *map(monthly, RESOURCES), names(), credit_recordings())
+    for rules in (
+        *(*map(recordings, RESOURCES), *map(monthly, RESOURCES), names()),
+        *(credit_recordings(), quota_recordings()),
+    )
     for rule in rules
 }
 SCRAPED = {
@@ -39,7 +43,10 @@ def filled(expression: str) -> str:
 
 
 def test_all_dashboards_are_generated() -> None:
-    assert set(DASHBOARDS) == {"usage-project", "usage-site", "usage-top", "usage-freshness", "usage-credits"}
+    assert set(DASHBOARDS) == {
+        *("usage-project", "usage-site", "usage-top", "usage-freshness"),
+        *("usage-credits", "usage-quotas"),
+    }
 
 
 @pytest.mark.parametrize(("where", "expression"), list(queries()), ids=lambda text: str(text)[:60])

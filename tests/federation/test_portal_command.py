@@ -48,7 +48,7 @@ def test_init_writes_all_files_and_next_steps(tmp_path: Path, capsys: pytest.Cap
     assert [remote.url for remote in registry.remote_write] == ["https://a/w"]
     assert [remote.url for remote in registry.remote_read] == ["https://a/r"]
     assert jobs(tmp_path) == []
-    assert len(list((tmp_path / "grafana" / "dashboards").glob("*.json"))) == 5
+    assert len(list((tmp_path / "grafana" / "dashboards").glob("*.json"))) == 6
     assert main(command) == 1
     assert "already contains a portal" in capsys.readouterr().err
 

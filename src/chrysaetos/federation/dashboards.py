@@ -19,9 +19,9 @@ __all__ = ["dashboards"]
 _SCHEMA = 39
 """The schema of Grafana 10.4; later releases migrate it."""
 _DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
-_UNITS = {"vcpu": "suffix: vCPU h", "mb": "suffix: MB h"}
-_RATES = {"vcpu": "suffix: vCPU", "mb": "suffix: MB"}
-_TITLES = {"vcpu": "vCPU", "mb": "memory"}
+_RATES = {"vcpu": "suffix: vCPU", "mb": "suffix: MB", "volume_gb": "suffix: GiB", "floating_ip": "short"}
+_UNITS = {resource: "suffix: h" if unit == "short" else f"{unit} h" for resource, unit in _RATES.items()}
+_TITLES = {"vcpu": "vCPU", "mb": "memory", "volume_gb": "volumes", "floating_ip": "floating IPs"}
 _COLUMNS = 24
 _SITE = 'location=~"$location"'
 _LEGEND = "{{location}} {{project_name}}"
@@ -35,6 +35,7 @@ def dashboards() -> dict[str, str]:
         "usage-top": _top(),
         "usage-freshness": _freshness(),
         "usage-credits": _credits(),
+        "usage-quotas": _quotas(),
     }
     return {name: json.dumps({"uid": name, **content}, indent=2) + "\n" for name, content in contents.items()}
 
@@ -187,6 +188,18 @@ def _credits() -> dict[str, Any]:
         _table("Left", selected("left"), "short", width=12),
     ]
     return _dashboard("Credits of projects", panels, [_locations(), _projects()])
+
+
+def _quotas() -> dict[str, Any]:
+    legend = f"{_LEGEND} {{{{service}}}} {{{{resource}}}}"
+    ratio = f"project:quota:used_ratio{{{_SITE}}}"
+    panels = [
+        _table("Most used quotas", _with_names(f"topk($count, {ratio})"), "percentunit"),
+        _lines("Used part of quotas", [(_selected(ratio), legend)], "percentunit"),
+        _table("Used", _selected(f"project:quota:used{{{_SITE}}}"), "short"),
+        _table("Limit", _selected(f"project:quota:limit{{{_SITE}}}"), "short"),
+    ]
+    return _dashboard("Quotas of projects", panels, [_locations(), _projects(), _count()])
 
 
 def _with_names(expression: str, names: str = "project:name:info") -> str:

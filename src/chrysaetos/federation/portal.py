@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from chrysaetos.federation.credit_rules import credit_rules
 from chrysaetos.federation.dashboards import dashboards
+from chrysaetos.federation.quota_rules import quota_rules
 from chrysaetos.federation.rules import JOB_PREFIX, alert_rules, recording_rules
 from chrysaetos.scaffold import File, yaml_scalar
 
@@ -58,6 +59,7 @@ def portal_files(registry: Registry) -> list[File]:
         File("rules/usage.yml", recording_rules(registry.rule_interval)),
         File("rules/alerts.yml", alert_rules()),
         File("rules/credits.yml", credit_rules(registry.rule_interval)),
+        File("rules/quotas.yml", quota_rules(registry.rule_interval)),
         File("grafana/provisioning/datasources/portal.yaml", DATASOURCE),
         File("grafana/provisioning/dashboards/portal.yaml", _PROVIDER),
     ]

@@ -51,8 +51,8 @@ __all__ = [
 JOB_PREFIX = "site-"
 """The name of the job that scrapes a site's gate is this prefix and the site's name."""
 KEY = "location, location_id, domain_id, project_id"
-RESOURCES = ("vcpu", "mb")
-"""The billed resources; the metric of each is ``project_…_usage``."""
+RESOURCES = ("vcpu", "mb", "volume_gb", "floating_ip")
+"""The billed resources; the metric of each is ``project_…_usage``. Sites may export only some of them."""
 
 _LEVELS = {"location": "location, location_id", "domain": "location, location_id, domain_id"}
 _MONTH_INTERVAL = "4m"

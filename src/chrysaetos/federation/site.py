@@ -12,6 +12,7 @@ from urllib.parse import quote, quote_plus, urlsplit
 
 from chrysaetos.errors import ConfigError, QueryError
 from chrysaetos.federation.credit_rules import credit_rules
+from chrysaetos.federation.quota_rules import quota_rules
 from chrysaetos.federation.registry import FRESHNESS, USAGE, check_location, check_url
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse_selector
 from chrysaetos.scaffold import File, fill_template, yaml_scalar
@@ -117,11 +118,13 @@ def site_files(settings: SiteSettings) -> list[File]:
     return [
         File("prometheus.yml", prometheus_job(settings.location, settings.exporter)),
         File("rules/credits.yml", credit_rules("1m")),
+        File("rules/quotas.yml", quota_rules("1m")),
         File("systemd/chrysaetos-usage.service", usage_unit),
         File("systemd/chrysaetos-federate.service", _fill("chrysaetos-federate.service", values)),
         File("compose/compose.yaml", _fill("compose.yaml", values)),
         File("compose/prometheus.yml", prometheus_job(settings.location, "exporter:8080")),
         File("compose/rules/credits.yml", credit_rules("1m")),
+        File("compose/rules/quotas.yml", quota_rules("1m")),
         File("haproxy/haproxy.cfg", _fill("haproxy.cfg", values)),
     ]
 
