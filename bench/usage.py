@@ -22,8 +22,10 @@ import requests
 from keystoneauth1 import adapter, noauth, session
 from tests.fakes.nova_usage import FakeNova, Server
 
+from chrysaetos.usage.api import Service
 from chrysaetos.usage.cloud import Cloud, window
 from chrysaetos.usage.ledger import Ledger
+from chrysaetos.usage.projects import AllProjects
 from chrysaetos.usage.site import DummySite
 from chrysaetos.usage.snapshot import Exposition
 from chrysaetos.usage.updater import Updater
@@ -86,11 +88,9 @@ def one_site(projects: int, servers: int, delay: float, directory: Path) -> None
     process.start()
     url = pipe.recv()
     own = session.Session(auth=noauth.NoAuth())
-    cloud = Cloud(
-        adapter.Adapter(own, service_type="identity", endpoint_override=f"{url}/v3"),
-        adapter.Adapter(own, service_type="compute", endpoint_override=f"{url}/v2.1"),
-        name="bench",
-    )
+    keystone = adapter.Adapter(own, service_type="identity", endpoint_override=f"{url}/v3")
+    nova = adapter.Adapter(own, service_type="compute", endpoint_override=f"{url}/v2.1")
+    cloud = Cloud(AllProjects(Service(keystone, "keystone")), Service(nova, "nova"), name="bench")
     exposition = Exposition(3600)
     with Ledger(directory / f"{projects}-{delay}.sqlite", source="bench", start=START) as ledger:
         updater = Updater(cloud, exposition, start=START, ledger=ledger)

@@ -8,18 +8,18 @@ import signal
 import sys
 import time
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from prometheus_client.parser import text_string_to_metric_families
+from tests.e2e.usage_exporter import UsageExporter, counted_until, eventually, wait_for_update
 from tests.fakes.nova_usage import FakeNova
 from tests.fakes.nova_usage import Server as NovaServer
 from tests.support.commands import Output, run
 
 from chrysaetos.demo.identities import IdentityApi
 from chrysaetos.demo.keystone import Keystone
-from chrysaetos.demo.processes import LOOPBACK, Server, wait_for
+from chrysaetos.demo.processes import LOOPBACK
 from chrysaetos.demo.prometheus import Prometheus
 from chrysaetos.usage.credits import FILE
 from chrysaetos.usage.grants import append_grant
@@ -37,40 +37,6 @@ BIG = 1500
 """Servers of the largest project: more than Nova returns in one page."""
 KILLS = int(os.environ.get("CHRYSAETOS_KILLS", "5"))
 SEED = int(os.environ.get("CHRYSAETOS_SEED", "19"))
-
-
-class UsageExporter(Server):
-    """``chrysaetos usage``, started as by an operator."""
-
-    name: ClassVar[str] = "Usage"
-    ready_path: ClassVar[str] = "/-/healthy"
-
-    def __init__(self, directory: Path, environ: dict[str, str], *arguments: str) -> None:
-        super().__init__(directory)
-        self._environ = environ
-        self._arguments = arguments
-
-    def prepare(self) -> None:
-        """Do nothing: the exporter needs no files."""
-
-    def command(self) -> list[str]:
-        state = ("--state", str(self.directory / "state"))
-        listening = ("--bind", LOOPBACK, "--port", str(self.port))
-        return [sys.executable, "-m", "chrysaetos", "usage", *listening, *state, *self._arguments]
-
-    def environment(self) -> dict[str, str]:
-        return self._environ
-
-    def page(self) -> str:
-        return requests.get(f"{self.root_url}/metrics", timeout=30).text
-
-    def metrics(self) -> dict[tuple[str, str], float]:
-        """Return the value of each metric, by name and project id."""
-        return {
-            (sample.name, sample.labels.get("project_id", sample.labels.get("reason", ""))): sample.value
-            for family in text_string_to_metric_families(self.page())
-            for sample in family.samples
-        }
 
 
 class Cloud:
@@ -160,20 +126,6 @@ def start(tmp_path: Path, cloud: Cloud) -> Iterator[Callable[..., UsageExporter]
     yield run
     while running:
         running.pop().stop()
-
-
-def eventually(condition: Callable[[], bool], failure: str) -> None:
-    assert wait_for(condition, timeout=40), failure
-
-
-def counted_until(exporter: UsageExporter) -> float:
-    return exporter.metrics()["usage_exporter_counted_until_timestamp_seconds", ""]
-
-
-def wait_for_update(exporter: UsageExporter) -> None:
-    """Wait for an update that started after this call."""
-    now = time.time()
-    eventually(lambda: counted_until(exporter) > now, "no update")
 
 
 def test_totals_equal_an_independent_calculation(cloud, start):
@@ -412,6 +364,7 @@ def test_drill(cloud, start, tmp_path):
             eventually(partial(updated_since, before), "no update")
             longest = max(longest, counted_until(exporter) - before)
             time.sleep(chance.random())  # so that the kill meets each part of an update
+        eventually(lambda: bool(removed), "no server vanishes between pages")
         nova.after_page = lambda _: None
         wait_for_update(exporter)
         metrics = exporter.metrics()
@@ -428,7 +381,6 @@ def test_drill(cloud, start, tmp_path):
     rise = metrics["project_vcpu_usage", charged] - granted["project_vcpu_usage", charged]
     assert metrics[used] - granted[used] == pytest.approx(rise, rel=1e-6)
     # A server that Nova forgets before its last window is requested loses this window and nothing else.
-    assert removed
     for name, moment in removed.items():
         servers[name].terminated = moment
     most = cloud.expected(big, until)

@@ -51,6 +51,7 @@ class FakeNova(JsonServer):
         projects, domains: the content of Keystone's lists.
         microversion: the highest supported microversion.
         max_limit: maximum number of servers in a response; without paging, the rest is dropped silently.
+        quotas: limit and use of each resource, by project.
         forbidden: paths for which the status is 403.
         failing: the statuses of the next responses.
         down: whether every response is 503, also to requests for versions, as from a load balancer.
@@ -69,6 +70,7 @@ class FakeNova(JsonServer):
         self.domains: list[dict[str, str]] = [{"id": "default", "name": "Default"}]
         self.microversion = microversion
         self.max_limit = max_limit
+        self.quotas: dict[str, dict[str, tuple[int, int]]] = {}
         self.forbidden: set[str] = set()
         self.failing: list[int] = []
         self.down = False
@@ -102,13 +104,15 @@ class FakeNova(JsonServer):
         paged = tuple(map(int, version.split("."))) >= (2, 40)
         try:
             return 200, self._content(path, query, paged=paged)
-        except _UnknownMarkerError:
-            return 400, {"badRequest": {"code": 400, "message": "marker not found"}}
+        except _UnknownError as error:
+            return 400, {"badRequest": {"code": 400, "message": str(error)}}
 
     def _content(self, path: str, query: dict[str, str], *, paged: bool) -> dict:
         servers = sorted(self.servers.values(), key=lambda server: server.id)
         if path == "/servers/detail":
             return self._details(query)
+        if path.startswith("/os-quota-sets/"):
+            return self._quota(path.split("/")[2])
         if path == "/os-simple-tenant-usage":
             tenants, links = self._usage(servers, query, paged=paged)
             return {"tenant_usages": tenants} | ({"tenant_usages_links": links} if links else {})
@@ -118,6 +122,13 @@ class FakeNova(JsonServer):
             content = {"tenant_usage": tenants[0] if tenants else {}}
             return content | ({"tenant_usage_links": links} if links else {})
         return {"/projects": {"projects": self.projects}, "/domains": {"domains": self.domains}}[path]
+
+    def _quota(self, project_id: str) -> dict:
+        if project_id not in self.quotas:
+            raise _UnknownError(f"Project ID {project_id} is not a valid project.")
+        quotas = self.quotas[project_id].items()
+        content = {name: {"limit": limit, "in_use": used, "reserved": 0} for name, (limit, used) in quotas}
+        return {"quota_set": {"id": project_id, **content}}
 
     def _version(self) -> dict:
         return {
@@ -133,7 +144,7 @@ class FakeNova(JsonServer):
             return servers[: self.max_limit], None
         ids = [server.id for server in servers]
         if "marker" in query and query["marker"] not in ids:
-            raise _UnknownMarkerError
+            raise _UnknownError("marker not found")
         begin = ids.index(query["marker"]) + 1 if "marker" in query else 0
         limit = min(int(query.get("limit", self.max_limit)), self.max_limit)
         page = servers[begin : begin + limit]
@@ -192,8 +203,8 @@ class FakeNova(JsonServer):
         return content
 
 
-class _UnknownMarkerError(Exception):
-    """The server of the marker is not in the list any more."""
+class _UnknownError(Exception):
+    """The server of the marker is not in the list any more, or there is no such project."""
 
 
 class _Handler(JsonHandler):

@@ -6,7 +6,9 @@ from keystoneauth1 import access, adapter, noauth, session
 from keystoneauth1.identity.base import BaseIdentityPlugin
 from tests.fakes.nova_usage import FakeNova, Server
 
+from chrysaetos.usage.api import Service
 from chrysaetos.usage.cloud import Cloud
+from chrysaetos.usage.projects import AllProjects
 from chrysaetos.usage.records import Project, UsageError
 from chrysaetos.usage.site import SimpleVMSettings
 
@@ -47,7 +49,9 @@ def cloud_of():
             own = session.Session(auth=noauth.NoAuth(), session=connections)
             identity = adapter.Adapter(own, service_type="identity", endpoint_override=f"{nova.url}/v3")
             compute = adapter.Adapter(own, service_type="compute", endpoint_override=f"{nova.url}/v2.1")
-            return Cloud(identity, compute, name="cloud", **options)
+            domains = {name: options.pop(name) for name in ("domains", "domain_id") if name in options}
+            projects = AllProjects(Service(identity, "keystone"), **domains)
+            return Cloud(projects, Service(compute, "nova"), name="cloud", **options)
 
         yield make
 
@@ -57,7 +61,7 @@ def fill(nova, count, project="p", prefix="i"):
 
 
 def test_projects_have_the_names_of_their_domains(nova, cloud_of):
-    assert cloud_of(nova).projects() == [
+    assert cloud_of(nova)._projects.list() == [
         Project("p", "one", "default", "Default"),
         Project("q", "two", "other", "Other"),
     ]
@@ -74,13 +78,13 @@ def test_projects_have_the_names_of_their_domains(nova, cloud_of):
     ],
 )
 def test_domains_by_name_or_id(nova, cloud_of, options, expected):
-    assert [project.id for project in cloud_of(nova, **options).projects()] == expected
+    assert [project.id for project in cloud_of(nova, **options)._projects.list()] == expected
 
 
 @pytest.mark.parametrize("options", [{"domains": ("None", "Other")}, {"domain_id": "none"}])
 def test_an_unknown_domain_is_an_error(nova, cloud_of, options):
     with pytest.raises(UsageError, match="there is no domain"):
-        cloud_of(nova, **options).projects()
+        cloud_of(nova, **options)._projects.list()
 
 
 def test_all_pages_are_read(nova, cloud_of):
@@ -155,7 +159,7 @@ def test_metadata_name_the_projects_of_servers(nova, cloud_of):
 def test_an_error_is_reported_and_no_partial_usage_is_kept(nova, cloud_of, status):
     fill(nova, 1500)
     cloud = cloud_of(nova)
-    projects = cloud.projects()
+    projects = cloud._projects.list()
     nova.failing = [status]
     with pytest.raises(UsageError, match=str(status)) as caught:
         cloud.usages(START, END, projects)
@@ -179,14 +183,14 @@ def test_a_truncated_list_of_keystone_is_an_error(nova, cloud_of, monkeypatch):
         ),
     )
     with pytest.raises(UsageError, match="list_limit") as caught:
-        cloud_of(nova).projects()
+        cloud_of(nova)._projects.list()
     assert caught.value.reason == "truncated"
 
 
 def test_a_nova_that_is_down_at_the_start_is_asked_again(nova, cloud_of):
     fill(nova, 1500)
     cloud = cloud_of(nova)
-    projects = cloud.projects()
+    projects = cloud._projects.list()
     nova.down = True
     for _ in range(2):
         with pytest.raises(UsageError, match="version document") as caught:
@@ -203,7 +207,8 @@ def test_the_same_with_nova_from_keystones_catalog(nova):
     with requests.Session() as connections:
         own = session.Session(auth=plugin, session=connections)
         identity = adapter.Adapter(own, service_type="identity", endpoint_override=f"{nova.url}/v3")
-        cloud = Cloud(identity, adapter.Adapter(own, service_type="compute"), name="cloud")
+        nova_service = Service(adapter.Adapter(own, service_type="compute"), "nova")
+        cloud = Cloud(AllProjects(Service(identity, "keystone")), nova_service, name="cloud")
         fill(nova, 1500)
         nova.down = True
         with pytest.raises(UsageError, match="version document") as caught:
@@ -216,9 +221,9 @@ def test_the_same_with_nova_from_keystones_catalog(nova):
 def test_a_catalog_without_nova(nova):
     plugin = CatalogPlugin("other", nova.url)
     own = session.Session(auth=plugin)
-    compute = adapter.Adapter(own, service_type="compute")
+    compute = Service(adapter.Adapter(own, service_type="compute"), "nova")
     with pytest.raises(UsageError, match="compute service not found") as caught:
-        Cloud(compute, compute, name="cloud").usages(START, END, [])
+        Cloud(AllProjects(compute), compute, name="cloud").usages(START, END, [])
     assert caught.value.reason == "nova"
 
 
@@ -257,4 +262,4 @@ def test_a_full_page_with_a_duplicate_is_not_taken_for_a_complete_one(nova, clou
 
 def test_a_project_that_keystone_lists_twice_is_exported_once(nova, cloud_of):
     nova.projects.append(nova.projects[0])
-    assert [project.id for project in cloud_of(nova).projects()] == ["p", "q"]
+    assert [project.id for project in cloud_of(nova)._projects.list()] == ["p", "q"]

@@ -18,6 +18,8 @@ def test_defaults():
     assert options.weight_update_frequency == 10
     assert not options.compat_gib
     assert options.domain is None
+    assert options.sources == ("servers",)
+    assert not options.own_project
 
 
 VARIABLES = {
@@ -35,6 +37,8 @@ VARIABLES = {
     "VERBOSE_MODE": ("verbose", "True", True),
     "VCPU_WEIGHTS": ("vcpu_weights", "{2: 1, 4: 1.5}", {2: 1, 4: 1.5}),
     "COMPAT_GIB": ("compat_gib", "1", True),
+    "SOURCES": ("sources", "network-quotas, servers", ("servers", "network-quotas")),
+    "OWN_PROJECT": ("own_project", "1", True),
     "PORT": ("port", "9000", 9000),
 }
 
@@ -77,6 +81,9 @@ def test_max_age_depends_on_the_interval():
         ([], {"USAGE_EXPORTER_UPDATE_INTERVAL": "soon"}, "USAGE_EXPORTER_UPDATE_INTERVAL"),
         ([], {"USAGE_EXPORTER_VERBOSE_MODE": "perhaps"}, "USAGE_EXPORTER_VERBOSE_MODE"),
         (["other"], {}, "invalid choice"),
+        (["--sources", "servers,images"], {}, "'images' is not one of servers, volumes"),
+        ([], {"USAGE_EXPORTER_SOURCES": "images"}, "USAGE_EXPORTER_SOURCES is 'images'"),
+        (["-d", "x", "--sources", "volumes"], {}, "has only servers"),
     ],
 )
 def test_invalid_options_are_rejected(arguments, environ, message, capsys):

@@ -19,6 +19,10 @@ def usage(instance="i", project="p"):
     return ServerUsage(instance, project, 2, 512, 10, 3.0, 0.0, exists=True)
 
 
+def text_of(snapshot):
+    return b"".join(header + samples for header, samples in snapshot.text)
+
+
 def read(text):
     return {
         (
@@ -31,7 +35,7 @@ def read(text):
 
 
 def test_every_project_has_every_metric():
-    values = read(take_snapshot(1.0, [ONE, EMPTY], tally([usage()])).text)
+    values = read(text_of(take_snapshot(1.0, [ONE, EMPTY], tally([usage()]))))
     assert len(values) == 2 * len(METRICS)
     assert values["project_vcpu_usage", "p", ONE.name, "default"] == 6
     assert values["project_mb_usage", "p", ONE.name, "default"] == 1536
@@ -41,11 +45,11 @@ def test_every_project_has_every_metric():
 
 
 def test_deleted_projects_are_not_exported():
-    assert "gone" not in take_snapshot(1.0, [ONE], tally([usage("i", "gone")])).text.decode()
+    assert "gone" not in text_of(take_snapshot(1.0, [ONE], tally([usage("i", "gone")]))).decode()
 
 
 def test_series_have_four_labels():
-    family = next(iter(text_string_to_metric_families(take_snapshot(1.0, [EMPTY], {}).text.decode())))
+    family = next(iter(text_string_to_metric_families(text_of(take_snapshot(1.0, [EMPTY], {})).decode())))
     assert set(family.samples[0].labels) == {"project_id", "project_name", "domain_name", "domain_id"}
 
 
@@ -60,14 +64,14 @@ def test_series_have_four_labels():
 def test_projects_inside_a_simplevm_project(names, expected):
     simplevm = Project("p", "simplevm", "d", "default")
     sums = tally([usage(), usage("j")], simple_vm=SimpleVMProject("p", names))
-    values = read(take_snapshot(1.0, [simplevm], sums).text)
+    values = read(text_of(take_snapshot(1.0, [simplevm], sums)))
     assert {name for metric, _, name, _ in values if metric == "project_vcpu_usage"} == expected
 
 
 def test_a_project_named_like_its_simplevm_project_shares_its_series():
     simplevm = Project("p", "simplevm", "d", "default")
     sums = tally([usage(), usage("j")], simple_vm=SimpleVMProject("p", {"i": "simplevm"}))
-    text = take_snapshot(1.0, [simplevm], sums).text.decode()
+    text = text_of(take_snapshot(1.0, [simplevm], sums)).decode()
     lines = [line for line in text.splitlines() if line.startswith("project_vcpu_usage")]
     assert len(lines) == 1
     assert lines[0].endswith(" 12.0")
@@ -98,7 +102,7 @@ def test_compressed_metrics_are_the_same():
 def test_health_contains_the_reason():
     exposition = Exposition(max_age=60)
     exposition.health.problem = "truncated"
-    exposition.health.failures = {"truncated": 2, "nova": 1}
+    exposition.health.failures.update(truncated=2, nova=1)
     text = exposition.render(0, compressed=False).decode()
     assert 'usage_exporter_problem{reason="truncated"} 1.0' in text
     assert 'usage_exporter_update_failures_total{reason="nova"} 1.0' in text

@@ -23,6 +23,8 @@ class FakeSite:
     """A site with servers of two CPUs. ``servers`` has launch time and end (or None) of each, by id."""
 
     identity = "fake"
+    objects = "servers"
+    has_history = True
 
     def __init__(self):
         self.calls = 0
@@ -300,7 +302,7 @@ def test_servers_that_are_listed_twice_are_reported(loop, caplog):
     loop.after(1)
     assert loop.value("usage_exporter_duplicate_servers") == 1
     assert [record.getMessage() for record in caplog.records] == [
-        "Nova lists 1 servers more than once, and each is counted once: i"
+        "1 servers are listed more than once, and each is counted once: i"
     ]
     loop.site.duplicates = []
     loop.after(1)

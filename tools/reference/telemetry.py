@@ -17,7 +17,15 @@ from chrysaetos.gateway.options import load_conf
 from chrysaetos.gateway.telemetry.audit import FIELDS
 from chrysaetos.portals.policy import Policy
 from chrysaetos.portals.tokens import new_token, write_tokens
-from chrysaetos.usage.snapshot import LABELS, METRICS, Health
+from chrysaetos.usage.health import Health, HealthCollector
+from chrysaetos.usage.snapshot import (
+    FLOATING_IP_METRICS,
+    LABELS,
+    METRICS,
+    QUOTA_LABELS,
+    QUOTAS,
+    VOLUME_METRICS,
+)
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -65,7 +73,10 @@ def render_alerts() -> str:
 
 def render_metrics() -> str:
     """Return a table of metrics for each part that has some."""
-    usage = [(name, "gauge", LABELS, text) for name, (_, text) in METRICS.items()]
+    totals = METRICS | VOLUME_METRICS | FLOATING_IP_METRICS
+    usage: list[Row] = [(name, "gauge", LABELS, text) for name, (_, text) in totals.items()]
+    usage += [(name, "gauge", QUOTA_LABELS, text) for name, (_, text) in QUOTAS.items()]
+    health = HealthCollector({"servers": Health(), "volumes": Health()})
     gateway = gateway_metrics()
     gate = [row for row in gateway if row[0].startswith(_GATE)]
     return (
@@ -74,7 +85,7 @@ def render_metrics() -> str:
         + heading("The federation gate", "-")
         + _table(gate)
         + heading("The usage exporter", "-")
-        + _table([*usage, *_rows(Health().collect())])
+        + _table([*usage, *_rows(health.collect())])
     )
 
 

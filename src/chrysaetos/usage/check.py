@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from keystoneauth1 import exceptions
 
+from chrysaetos.usage.api import ForbiddenError
+from chrysaetos.usage.build import LISTINGS, QUOTA_SETS
 from chrysaetos.usage.cloud import PAGING_MICROVERSION, window
-from chrysaetos.usage.connection import adapters, open_connection
+from chrysaetos.usage.connection import open_connection, open_projects, open_service
 from chrysaetos.usage.records import UsageError
+from chrysaetos.usage.resources import ListedSite
+from chrysaetos.usage.snapshot import SERVERS
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from keystoneauth1.adapter import Adapter
+    from keystoneauth1.access import AccessInfo
     from keystoneauth1.identity.base import BaseIdentityPlugin
+    from openstack.connection import Connection
+
+    from chrysaetos.usage.api import Service
 
 __all__ = ["Finding", "check", "findings"]
 
@@ -24,7 +32,13 @@ _HOUR = 3600
 _REMEDIES = {
     "projects": "policies identity:list_projects and identity:list_domains: reader on the system, or admin",
     "usage": "policy os_compute_api:os-simple-tenant-usage:list: role admin by default",
+    "own usage": "policy os_compute_api:os-simple-tenant-usage:show: role reader on the project by default",
     "servers": "policy os_compute_api:servers:index:get_all_tenants: role admin by default",
+    "volumes": "policy volume:get_all: role reader on the project by default",
+    "floating-ips": "policy get_floatingip: role reader on the project by default",
+    "compute-quotas": "policy os_compute_api:os-quota-sets:detail: role admin, or reader with --own-project",
+    "volume-quotas": "policy volume_extension:quotas:show: role admin, or reader with --own-project",
+    "network-quotas": "policy get_quota: role admin, or reader with --own-project",
 }
 
 
@@ -70,27 +84,56 @@ def findings(options: argparse.Namespace) -> Iterator[Finding]:
     scope = token.project_name or ("the system" if token.system_scoped else token.domain_name) or "none"
     roles = ", ".join(token.role_names or ()) or "none"
     yield Finding("credentials", passed=True, message=f"user {token.username}, scope {scope}, roles {roles}")
-    keystone, nova = adapters(connection)
-    yield _try_request(keystone, "projects", "/projects", {"limit": "1"})
-    yield _try_request(keystone, "projects", "/domains", {"limit": "1"})
-    now = time.time()
-    query = {**window(now - _HOUR, now), "detailed": "1", "limit": "1"}
-    yield _try_request(nova, "usage", "/os-simple-tenant-usage", query, PAGING_MICROVERSION)
-    if options.simple_vm_id:
-        query = {"all_tenants": "1", "project_id": options.simple_vm_id, "limit": "1"}
-        yield _try_request(nova, "servers", "/servers/detail", query)
+    yield from _service_findings(options, connection, token)
 
 
-def _try_request(
-    adapter: Adapter, kind: str, path: str, query: dict[str, str], microversion: str | None = None
-) -> Finding:
-    subject = f"{kind} (GET {path})"
+def _service_findings(
+    options: argparse.Namespace, connection: Connection, token: AccessInfo
+) -> Iterator[Finding]:
+    """Run the checks of the services. Without ``--own-project``, they concern another project."""
+    projects = open_projects(connection, options)
+    if not options.own_project:
+        keystone = open_service(connection, "keystone")
+        for path in ("/projects", "/domains"):
+            yield _try(f"projects (GET {path})", "projects", partial(keystone.get, path, {"limit": "1"}))
     try:
-        adapter.get(path, params=query, microversion=microversion)
-    except (exceptions.Forbidden, exceptions.Unauthorized) as error:
-        return Finding(subject, passed=False, message=f"{error.message}: {_REMEDIES[kind]}")
-    except exceptions.EndpointNotFound as error:
-        return Finding(subject, passed=False, message=f"{error}: check region and interface")
-    except exceptions.ClientException as error:
+        others = [project.id for project in projects.list() if project.id != token.project_id]
+    except UsageError:
+        others = []  # A check of projects has failed.
+    project_id = others[0] if others else token.project_id
+    for source in options.sources:
+        if source == SERVERS:
+            yield from _server_findings(options, open_service(connection, "nova"), project_id)
+        elif source in LISTINGS:
+            service, listing = LISTINGS[source]
+            site = ListedSite(projects, open_service(connection, service), listing, name="")
+            yield _try(f"{source} (GET {listing.path})", source, site.check)
+        else:
+            service, quotas = QUOTA_SETS[source]
+            path = quotas.path.format(project_id)
+            request = partial(open_service(connection, service).get, path, dict(quotas.query))
+            yield _try(f"{source} (GET {path})", source, request)
+
+
+def _server_findings(options: argparse.Namespace, nova: Service, project_id: str | None) -> Iterator[Finding]:
+    now = time.time()
+    query = {**window(now - _HOUR, now), "limit": "1"}
+    path, rule = f"/os-simple-tenant-usage/{project_id}", "own usage"
+    if not options.own_project:
+        path, rule, query = "/os-simple-tenant-usage", "usage", {**query, "detailed": "1"}
+    yield _try(f"usage (GET {path})", rule, partial(nova.get, path, query, PAGING_MICROVERSION))
+    if options.simple_vm_id:
+        query = {"project_id": options.simple_vm_id, "limit": "1"}
+        if not options.own_project:
+            query["all_tenants"] = "1"
+        yield _try("servers (GET /servers/detail)", "servers", partial(nova.get, "/servers/detail", query))
+
+
+def _try(subject: str, rule: str, request: Callable[[], object]) -> Finding:
+    try:
+        request()
+    except ForbiddenError as error:
+        return Finding(subject, passed=False, message=f"{error}: {_REMEDIES[rule]}")
+    except UsageError as error:
         return Finding(subject, passed=False, message=str(error))
     return Finding(subject, passed=True, message="allowed")

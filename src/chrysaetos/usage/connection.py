@@ -8,18 +8,26 @@ import openstack
 from keystoneauth1 import exceptions
 from keystoneauth1.adapter import Adapter
 
-from chrysaetos.usage.cloud import Cloud
+from chrysaetos.usage.api import Service
+from chrysaetos.usage.projects import AllProjects, OwnProject
 from chrysaetos.usage.records import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    import argparse
 
     from openstack.connection import Connection
 
-    from chrysaetos.usage.site import SimpleVMSettings
+    from chrysaetos.usage.projects import Projects
 
-__all__ = ["adapters", "connect", "open_connection"]
+__all__ = ["cloud_name", "open_connection", "open_projects", "open_service"]
 
+_SERVICES = {
+    "keystone": ("identity", ""),
+    "nova": ("compute", ""),
+    "cinder": ("block-storage", ""),
+    "neutron": ("network", "/v2.0"),
+}
+"""The type of each service in the catalog, and the path of its API's version if the catalog may lack it."""
 _TIMEOUT = 120
 """Seconds for one API call; Nova takes a few seconds for a page of a thousand servers."""
 
@@ -43,54 +51,38 @@ def open_connection(cloud: str | None) -> Connection:
         ) from error
 
 
-def adapters(connection: Connection) -> tuple[Adapter, Adapter]:
-    """Return adapters for Keystone and Nova that retry twice after a broken connection, 429 and 503."""
-    config = connection.config
-    identity, compute = (
-        Adapter(
-            config.get_session(),
-            service_type=service,
-            interface=config.get_interface(service),
-            region_name=config.get_region_name(service),
-            endpoint_override=config.get_endpoint(service),
-            connect_retries=2,
-            status_code_retries=2,
-            retriable_status_codes=[429, 503],
-        )
-        for service in ("identity", "compute")
-    )
-    return identity, compute
-
-
-def connect(
-    cloud: str | None,
-    *,
-    domains: Sequence[str] = (),
-    domain_id: str | None = None,
-    simple_vm: SimpleVMSettings | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> Cloud:
-    """Return a cloud that uses the credentials that openstacksdk finds.
+def open_service(connection: Connection, name: str) -> Service:
+    """Return a service. Requests are retried twice after a broken connection, 429 and 503.
 
     Args:
-        cloud: a name in clouds.yaml; None to use the environment.
-        domains: see ``Cloud``.
-        domain_id: see ``Cloud``.
-        simple_vm: see ``Cloud``.
-        progress: see ``Cloud``.
-
-    Raises:
-        UsageError: there are no credentials, or they are incomplete.
+        connection: the connection.
+        name: ``keystone``, ``nova``, ``cinder`` or ``neutron``.
     """
-    connection = open_connection(cloud)
-    identity, compute = adapters(connection)
-    region = connection.config.get_region_name() or "default region"
-    return Cloud(
-        identity,
-        compute,
-        name=f"{connection.config.get_auth_args().get('auth_url', '')} {region}",
-        domains=domains,
-        domain_id=domain_id,
-        simple_vm=simple_vm,
-        progress=progress,
+    config = connection.config
+    kind, root = _SERVICES[name]
+    adapter = Adapter(
+        config.get_session(),
+        service_type=kind,
+        interface=config.get_interface(kind),
+        region_name=config.get_region_name(kind),
+        endpoint_override=config.get_endpoint(kind),
+        connect_retries=2,
+        status_code_retries=2,
+        retriable_status_codes=[429, 503],
     )
+    return Service(adapter, name, root)
+
+
+def open_projects(connection: Connection, options: argparse.Namespace) -> Projects:
+    """Return the projects to export, as the options name them."""
+    if options.own_project:
+        return OwnProject(connection.config.get_session())
+    return AllProjects(open_service(connection, "keystone"), options.domain or (), options.domain_id)
+
+
+def cloud_name(connection: Connection, *, own_project: bool) -> str:
+    """Return the name of the cloud and region, and of what the credentials show of it."""
+    config = connection.config
+    region = config.get_region_name() or "default region"
+    name = f"{config.get_auth_args().get('auth_url', '')} {region}"
+    return f"{name}, own project" if own_project else name

@@ -14,7 +14,10 @@ from chrysaetos.usage.records import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["command_parser", "parse_options", "read_credentials", "state_directory"]
+__all__ = ["SOURCES", "command_parser", "parse_options", "read_credentials", "state_directory"]
+
+SOURCES = ("servers", "volumes", "floating-ips", "compute-quotas", "volume-quotas", "network-quotas")
+"""What the exporter can export, in the order of the metrics."""
 
 _PREFIX = "USAGE_EXPORTER_"
 _ACTIONS = ("serve", "check")
@@ -36,6 +39,8 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str]) -> argpa
     options = parser.parse_args(arguments)
     if bool(options.tls_cert) != bool(options.tls_key):
         parser.error("--tls-cert and --tls-key: give both or neither")
+    if options.dummy_data and options.sources != SOURCES[:1]:
+        parser.error("--dummy-data has only servers: remove --sources")
     if options.max_age is None:
         options.max_age = max(3 * options.update_interval, 900.0)
     return options
@@ -108,6 +113,13 @@ def command_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     add(
         site,
+        "--own-project",
+        variable="OWN_PROJECT",
+        action="store_true",
+        text="export only the project of the credentials, which need no role but reader on it",
+    )
+    add(
+        site,
         "--simple-vm-id",
         variable="SIMPLE_VM_PROJECT_ID",
         metavar="ID",
@@ -122,6 +134,15 @@ def command_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         text="metadata key with the project name of a server (default: %(default)s)",
     )
     counting = parser.add_argument_group("counting")
+    add(
+        counting,
+        "--sources",
+        variable="SOURCES",
+        type=_sources,
+        default=SOURCES[:1],
+        metavar="NAMES",
+        text=f"what to export, separated by commas: {', '.join(SOURCES)} (default: servers)",
+    )
     add(
         counting,
         "-s",
@@ -291,6 +312,15 @@ def _set_defaults(
                 action.default = convert(value)
             except (argparse.ArgumentTypeError, ValueError) as error:
                 parser.error(f"{variable} is {value!r}: {error}")
+
+
+def _sources(text: str) -> tuple[str, ...]:
+    """Return the named sources, in the order of ``SOURCES``."""
+    names = {name.strip() for name in text.split(",")}
+    unknown = names - set(SOURCES)
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{min(unknown)!r} is not one of {', '.join(SOURCES)}")
+    return tuple(name for name in SOURCES if name in names)
 
 
 def _seconds(text: str) -> float:

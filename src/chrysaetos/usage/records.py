@@ -13,8 +13,9 @@ class UsageError(Exception):
 
     Args:
         message: the problem and how to fix it.
-        reason: the value of the metric label ``reason``: ``keystone``, ``nova``, ``forbidden``,
-            ``truncated``, ``file``, ``ledger``, ``credits``, ``clock``, ``endpoint`` or ``weights``.
+        reason: the value of the metric label ``reason``: ``keystone``, ``nova``, ``cinder``, ``neutron``,
+            ``forbidden``, ``truncated``, ``file``, ``ledger``, ``credits``, ``clock``, ``endpoint`` or
+            ``weights``.
     """
 
     def __init__(self, message: str, *, reason: str = "file") -> None:
@@ -33,6 +34,8 @@ class Project(NamedTuple):
 
 class ServerUsage(NamedTuple):
     """The usage of a server with a flavor within a time window.
+
+    A volume is counted as a server that has only a disk, and a floating IP as one without any size.
 
     Attributes:
         instance_id: the server's id.

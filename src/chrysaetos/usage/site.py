@@ -1,4 +1,7 @@
-"""The interface of sites, and the site with sample data. ``cloud`` has the site with Keystone and Nova."""
+"""The interface of sites, and the site with sample data.
+
+``cloud`` has the servers of an OpenStack site, and ``resources`` its volumes and floating IPs.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
 
     from chrysaetos.usage.records import Project, ServerUsage
 
-__all__ = ["DummySite", "Observation", "SimpleVMSettings", "Site", "select"]
+__all__ = ["DummySite", "Observation", "SimpleVMSettings", "Site", "once", "select"]
 
 
 class SimpleVMSettings(NamedTuple):
@@ -33,9 +36,9 @@ class Observation(NamedTuple):
 
     Attributes:
         projects: the projects to export.
-        usages: the usage of the servers of all projects.
+        usages: the usage of the servers, volumes or floating IPs of all projects.
         names: the project names of the SimpleVM project's servers, by instance id.
-        duplicates: ids of the servers that the site listed more than once; each is in ``usages`` once.
+        duplicates: ids of the objects that the site listed more than once; each is in ``usages`` once.
     """
 
     projects: Sequence[Project]
@@ -49,11 +52,18 @@ class Site(Protocol):
 
     Attributes:
         identity: identifies the site; a ledger belongs to one site.
-        calls: number of API calls so far.
+        objects: what has the usage, such as servers.
+        has_history: whether deleted objects are still observed in windows in which they existed.
     """
 
     identity: str
-    calls: int
+    objects: str
+    has_history: bool
+
+    @property
+    def calls(self) -> int:
+        """Number of API calls so far."""
+        ...
 
     def observe(self, start: float, end: float) -> Observation:
         """Return the usage between two times, in seconds since the epoch.
@@ -79,6 +89,23 @@ def select(projects: Sequence[Project], domains: Sequence[str], domain_id: str |
     return list(projects)
 
 
+def once(listed: Sequence[ServerUsage]) -> tuple[list[ServerUsage], list[str]]:
+    """Return the usage of each object once, and the ids of the objects that are listed more than once.
+
+    If the records of an object differ, the one with the most hours counts: a record of the same server in
+    another cell, of a failed launch, has fewer.
+    """
+    usages: dict[str, ServerUsage] = {}
+    duplicates: set[str] = set()
+    for usage in listed:
+        other = usages.get(usage.instance_id)
+        if other is not None:
+            duplicates.add(usage.instance_id)
+        if other is None or (usage.hours, usage.exists) > (other.hours, other.exists):
+            usages[usage.instance_id] = usage
+    return list(usages.values()), sorted(duplicates)
+
+
 class DummySite:
     """A site with sample data from a file, which is reloaded when it changes.
 
@@ -89,6 +116,8 @@ class DummySite:
         simple_vm: the SimpleVM project, if there is one.
     """
 
+    objects = "servers"
+    has_history = True
     calls = 0
 
     def __init__(

@@ -1,28 +1,43 @@
-"""The exported metrics: the totals of all projects at one time, and the exporter's health."""
+"""The exported metrics: the totals and quotas of all projects at one time, and the exporter's health."""
 
 from __future__ import annotations
 
 import gzip
-import logging
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from chrysaetos.queued_log import lost_lines
+from chrysaetos.usage.health import Health, HealthCollector
 from chrysaetos.usage.tally import Key, Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from prometheus_client import Metric
 
     from chrysaetos.usage.credits import Account
+    from chrysaetos.usage.quotas import Quota
     from chrysaetos.usage.records import Project
 
-__all__ = ["LABELS", "METRICS", "Exposition", "Health", "Snapshot", "take_snapshot"]
+__all__ = [
+    "FLOATING_IP_METRICS",
+    "LABELS",
+    "METRICS",
+    "QUOTAS",
+    "QUOTA_LABELS",
+    "SERVERS",
+    "VOLUME_METRICS",
+    "Exposition",
+    "Snapshot",
+    "quota_snapshot",
+    "take_snapshot",
+]
+
+SERVERS = "servers"
+"""The source that is always known; others are optional."""
 
 LABELS = ("project_id", "project_name", "domain_name", "domain_id")
 METRICS = {
@@ -37,7 +52,26 @@ METRICS = {
     "project_current_vcpu_usage": ("vcpus", "Virtual CPUs of the current servers."),
     "project_current_mb_usage": ("memory_mb", "MB of memory of the current servers."),
 }
-"""The attribute of ``Totals`` and the help of each metric."""
+"""The attribute of ``Totals`` and the help of each metric of servers."""
+VOLUME_METRICS = {
+    "project_volume_gb_usage": ("disk_gb_hours", "GiB hours of the project's volumes since the start date."),
+    "project_volume_usage": ("server_hours", "Volume hours since the start date."),
+    "project_current_volume_usage": ("servers", "Current number of volumes."),
+    "project_current_volume_gb_usage": ("disk_gb", "GiB of the current volumes."),
+}
+"""The same for volumes, which are counted as servers with only a disk."""
+FLOATING_IP_METRICS = {
+    "project_floating_ip_usage": ("server_hours", "Floating IP hours since the start date."),
+    "project_current_floating_ip_usage": ("servers", "Current number of floating IPs."),
+}
+"""The same for floating IPs."""
+
+QUOTA_LABELS = (*LABELS, "service", "resource")
+QUOTAS = {
+    "usage_exporter_quota_limit": ("limit", "Limit of the project's quota; +Inf if there is none."),
+    "usage_exporter_quota_used": ("used", "What the project uses of its quota."),
+}
+"""The attribute of ``Quota`` and the help of each metric. Gates and portals pass on names such as these."""
 
 CREDITS = {
     "granted": "Hours of the project's grants that have not expired.",
@@ -58,39 +92,16 @@ class Snapshot(NamedTuple):
 
     Attributes:
         taken: the time up to which usage has been counted, in seconds since the epoch.
-        text: the totals in Prometheus' text format.
-        compressed: the text as a member of a gzip file.
+        text: the header and the samples of each metric in Prometheus' text format. Snapshots of several
+            sources may have samples of the same metric, which has its header once.
+        compressed: the same, each text as a member of a gzip file.
         accounts: the credits of projects.
     """
 
     taken: float
-    text: bytes
-    compressed: bytes
+    text: Sequence[tuple[bytes, bytes]]
+    compressed: Sequence[tuple[bytes, bytes]]
     accounts: Sequence[Account] = ()
-
-
-class _TotalsCollector(Collector):
-    """Provides the totals to prometheus-client."""
-
-    def __init__(
-        self, rows: Sequence[tuple[tuple[str, str, str, str], Totals]], accounts: Sequence[Account]
-    ) -> None:
-        self._rows = rows
-        self._accounts = accounts
-
-    def collect(self) -> Iterator[Metric]:
-        for name, (attribute, text) in METRICS.items():
-            family = GaugeMetricFamily(name, text, labels=LABELS)
-            for labels, totals in self._rows:
-                family.add_metric(labels, getattr(totals, attribute))
-            yield family
-        for name, text in CREDITS.items() if self._accounts else ():
-            family = GaugeMetricFamily(
-                f"usage_exporter_credits_{name}_hours", text, labels=[*LABELS, "resource"]
-            )
-            for account in self._accounts:
-                family.add_metric([*_labels(account.project), account.resource], getattr(account, name))
-            yield family
 
 
 def _labels(project: Project) -> tuple[str, str, str, str]:
@@ -102,6 +113,7 @@ def take_snapshot(
     projects: Iterable[Project],
     totals: Mapping[Key, Totals],
     accounts: Sequence[Account] = (),
+    metrics: Mapping[str, tuple[str, str]] = METRICS,
 ) -> Snapshot:
     """Return a snapshot of the totals of projects.
 
@@ -110,6 +122,7 @@ def take_snapshot(
         projects: the projects to export, also those without usage.
         totals: the totals by project.
         accounts: the credits of projects.
+        metrics: the attribute of ``Totals`` and the help of each metric to export.
     """
     simple_vm: dict[str, dict[str, Totals]] = {}
     for key, project_totals in totals.items():
@@ -123,8 +136,56 @@ def take_snapshot(
             # A project inside the SimpleVM project may have the same name; then they share a series.
             by_name = {**by_name, project.name: by_name.get(project.name, _NO_USAGE) + (own or _NO_USAGE)}
         rows += ((_labels(project._replace(name=name)), by_name[name]) for name in sorted(by_name))
-    text = _format(_TotalsCollector(rows, accounts))
-    return Snapshot(taken, text, gzip.compress(text, _COMPRESSION), accounts)
+    families = [_family(name, metric, LABELS, rows) for name, metric in metrics.items()]
+    if accounts:
+        credit_rows = [((*_labels(account.project), account.resource), account) for account in accounts]
+        families += [
+            _family(f"usage_exporter_credits_{name}_hours", (name, text), (*LABELS, "resource"), credit_rows)
+            for name, text in CREDITS.items()
+        ]
+    return _snapshot(taken, families, accounts)
+
+
+def quota_snapshot(taken: float, quotas: Sequence[Quota]) -> Snapshot:
+    """Return a snapshot of the quotas of projects.
+
+    Args:
+        taken: the time at which they were requested, in seconds since the epoch.
+        quotas: the quotas.
+    """
+    rows = [((*_labels(quota.project), quota.service, quota.resource), quota) for quota in quotas]
+    return _snapshot(taken, [_family(name, metric, QUOTA_LABELS, rows) for name, metric in QUOTAS.items()])
+
+
+def _family(
+    name: str, metric: tuple[str, str], labels: Sequence[str], rows: Iterable[tuple[Sequence[str], object]]
+) -> Metric:
+    """Return the family of a metric. ``metric`` is the attribute of each row's object, and the help."""
+    attribute, text = metric
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for values, row in rows:
+        family.add_metric(values, getattr(row, attribute))
+    return family
+
+
+def _snapshot(taken: float, families: Iterable[Metric], accounts: Sequence[Account] = ()) -> Snapshot:
+    text, compressed = [], []
+    for family in families:
+        help_line, type_line, samples = _format(_Families([family])).split(b"\n", 2)
+        header = help_line + b"\n" + type_line + b"\n"
+        text.append((header, samples))
+        compressed.append((_compress(header), _compress(samples)))
+    return Snapshot(taken, text, compressed, accounts)
+
+
+class _Families(Collector):
+    """Provides families of metrics to prometheus-client."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
 
 
 def _format(collector: Collector) -> bytes:
@@ -133,83 +194,9 @@ def _format(collector: Collector) -> bytes:
     return generate_latest(registry)
 
 
-class Health(Collector):
-    """The exporter's own state, as metrics.
-
-    Attributes:
-        fresh: whether the totals are exported.
-        taken: the time up to which usage has been counted, in seconds since the epoch; 0 if there are no
-            totals.
-        succeeded: the time of the last successful update, in seconds since the epoch; 0 for never.
-        duration: duration of the last successful update, in seconds.
-        calls: API calls so far.
-        failures: failed updates so far, by reason.
-        problem: the reason why the last update failed; None if it succeeded.
-        missing: hours that Nova reported at the last reconciliation and that were not counted.
-        vanished: counted hours that Nova no longer reported at the last reconciliation.
-        duplicates: number of servers that Nova listed more than once at the last update.
-    """
-
-    def __init__(self) -> None:
-        self.fresh = False
-        self.taken = self.succeeded = self.duration = 0.0
-        self.calls = 0
-        self.failures: dict[str, int] = {}
-        self.problem: str | None = None
-        self.missing = self.vanished = 0.0
-        self.duplicates = 0
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the metrics."""
-        gauges = {
-            "up": (
-                float(self.fresh),
-                "Whether the usage of projects is exported: it exists and is not too old.",
-            ),
-            "counted_until_timestamp_seconds": (
-                self.taken,
-                "Time up to which the exported usage has been counted.",
-            ),
-            "last_success_timestamp_seconds": (self.succeeded, "Time of the last successful update."),
-            "last_update_duration_seconds": (self.duration, "Duration of the last successful update."),
-            "truncated": (
-                float(self.problem == "truncated"),
-                "Whether the last update failed because a response was truncated.",
-            ),
-            "reconciliation_missing_hours": (
-                self.missing,
-                "Server hours since the start date that Nova reports and that were not counted.",
-            ),
-            "reconciliation_vanished_hours": (
-                self.vanished,
-                "Counted server hours that Nova no longer reports.",
-            ),
-            "duplicate_servers": (
-                float(self.duplicates),
-                "Servers that Nova listed more than once at the last update; each was counted once.",
-            ),
-        }
-        for name, (value, text) in gauges.items():
-            yield GaugeMetricFamily(f"usage_exporter_{name}", text, value=value)
-        yield CounterMetricFamily("usage_exporter_api_calls", "API calls.", value=self.calls)
-        failures = CounterMetricFamily("usage_exporter_update_failures", "Failed updates.", labels=["reason"])
-        for reason, count in self.failures.items():
-            failures.add_metric([reason], count)
-        yield failures
-        lost = CounterMetricFamily(
-            "usage_exporter_log_lines_lost",
-            "Lines missing in the log: queue_full if it was not written fast enough, or write_failed.",
-            labels=["reason"],
-        )
-        for reason, count in lost_lines(logging.getLogger()).items():
-            lost.add_metric([reason], count)
-        yield lost
-        problem = GaugeMetricFamily(
-            "usage_exporter_problem", "Reason why the last update failed.", labels=["reason"]
-        )
-        if self.problem:
-            problem.add_metric([self.problem], 1)
-        yield problem
+def _compress(text: bytes) -> bytes:
+    """Return a member of a gzip file: such a file may have several (RFC 1952, 2.2)."""
+    return gzip.compress(text, _COMPRESSION, mtime=0)
 
 
 class Exposition:
@@ -217,12 +204,17 @@ class Exposition:
 
     Args:
         max_age: seconds after which a snapshot is no longer exported.
+        source: the name of the source of the snapshots.
+        others: the expositions of other sources, which are rendered with this one.
     """
 
-    def __init__(self, max_age: float) -> None:
+    def __init__(self, max_age: float, *, source: str = SERVERS, others: Sequence[Exposition] = ()) -> None:
         self.health = Health()
+        self.source = source
         self._max_age = max_age
         self._snapshot: Snapshot | None = None
+        self._all = (self, *others)
+        self._collector = HealthCollector({each.source: each.health for each in self._all})
         self._lock = Lock()
 
     def publish(self, snapshot: Snapshot) -> None:
@@ -237,6 +229,13 @@ class Exposition:
         """Return whether a snapshot exists and is not too old at ``now``, in seconds since the epoch."""
         return self._snapshot is not None and now - self._snapshot.taken <= self._max_age
 
+    def current(self, now: float) -> Snapshot | None:
+        """Return the snapshot if it is not too old at ``now``, and note the result in the health."""
+        snapshot = self._snapshot
+        self.health.fresh = self.is_fresh(now)
+        self.health.taken = snapshot.taken if snapshot else 0.0
+        return snapshot if self.health.fresh else None
+
     def render(self, now: float, *, compressed: bool) -> bytes:
         """Return all metrics in Prometheus' text format.
 
@@ -244,14 +243,12 @@ class Exposition:
             now: seconds since the epoch.
             compressed: whether to compress them with gzip.
         """
-        snapshot = self._snapshot
         with self._lock:
-            self.health.fresh = self.is_fresh(now)
-            self.health.taken = snapshot.taken if snapshot else 0.0
-            health = _format(self.health)
-        if snapshot is None or not self.health.fresh:
-            return gzip.compress(health, _COMPRESSION) if compressed else health
-        if not compressed:
-            return snapshot.text + health
-        # A gzip file may have several members (RFC 1952, 2.2), so the snapshot is compressed only once.
-        return snapshot.compressed + gzip.compress(health, _COMPRESSION)
+            snapshots = [each.current(now) for each in self._all]
+            health = _format(self._collector)
+        families: dict[bytes, list[bytes]] = {}
+        for snapshot in filter(None, snapshots):
+            for header, samples in snapshot.compressed if compressed else snapshot.text:
+                families.setdefault(header, []).append(samples)
+        parts = [part for header, samples in families.items() for part in (header, *samples)]
+        return b"".join([*parts, _compress(health) if compressed else health])

@@ -52,13 +52,17 @@ class Totals:
         servers: number of current servers.
         vcpus: virtual CPUs of the current servers.
         memory_mb: memory of the current servers, in MB.
+        disk_gb: local disk of the current servers, in GB.
     """
 
-    __slots__ = ("disk_gb_hours", "mb_hours", "memory_mb", "server_hours", "servers", "vcpu_hours", "vcpus")
+    __slots__ = (
+        *("vcpu_hours", "mb_hours", "disk_gb_hours", "server_hours"),
+        *("servers", "vcpus", "memory_mb", "disk_gb"),
+    )
 
     def __init__(self) -> None:
         self.vcpu_hours = self.mb_hours = self.disk_gb_hours = self.server_hours = 0.0
-        self.servers = self.vcpus = self.memory_mb = 0
+        self.servers = self.vcpus = self.memory_mb = self.disk_gb = 0
 
     def __add__(self, other: Totals) -> Totals:
         result = Totals()
@@ -110,4 +114,5 @@ def tally(
             totals.servers += 1
             totals.vcpus += usage.vcpus
             totals.memory_mb += usage.memory_mb
+            totals.disk_gb += usage.disk_gb
     return sums

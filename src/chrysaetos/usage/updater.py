@@ -1,4 +1,4 @@
-"""The update loop: observe a site, add its usage to the ledger, publish the totals. Retry after errors."""
+"""Updates of usage: observe a site, add its usage to the ledger, publish the totals."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from chrysaetos.usage.loop import keep_updating
 from chrysaetos.usage.records import UsageError
-from chrysaetos.usage.snapshot import take_snapshot
+from chrysaetos.usage.snapshot import METRICS, take_snapshot
 from chrysaetos.usage.tally import SimpleVMProject, tally
 from chrysaetos.usage.weights import UNWEIGHTED
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["Updater"]
 
 _LOG = logging.getLogger(__name__)
-_MIN_RETRY_SECONDS = 5.0
-"""The delay before the first retry; it doubles after each failure, up to the update interval."""
 _DAY = 86400
 _MAX_CLOCK_STEP = 10.0
 """Seconds by which the clock may be set forward between two updates, as by NTP."""
@@ -48,6 +47,7 @@ class Updater:
     Args:
         site: the site to observe.
         exposition: the exposition to update.
+        metrics: the metrics to export, see ``take_snapshot``.
         start: the start date, in seconds since the epoch.
         ledger: the usage counted so far; None to request all usage since the start date at each update.
         credit_ledger: the credits to charge the usage to; requires a ledger.
@@ -65,6 +65,7 @@ class Updater:
         exposition: Exposition,
         *,
         start: float,
+        metrics: Mapping[str, tuple[str, str]] = METRICS,
         ledger: Ledger | None = None,
         credit_ledger: CreditLedger | None = None,
         weights: Callable[[], Weights] | None = None,
@@ -76,6 +77,7 @@ class Updater:
     ) -> None:
         self._site = site
         self._exposition = exposition
+        self._metrics = metrics
         self._start = start
         self._ledger = ledger
         self._credit_ledger = credit_ledger
@@ -141,8 +143,9 @@ class Updater:
         self._exposition.health.duplicates = len(duplicates)
         if duplicates and duplicates != self._duplicates:
             _LOG.warning(
-                "Nova lists %d servers more than once, and each is counted once: %s",
+                "%d %s are listed more than once, and each is counted once: %s",
                 len(duplicates),
+                self._site.objects,
                 ", ".join(duplicates[:10]),
             )
         self._duplicates = duplicates
@@ -171,7 +174,7 @@ class Updater:
 
     def _publish(self, until: float, projects: Iterable[Project], usages: Iterable[ServerUsage]) -> None:
         accounts = self._credit_ledger.accounts(until) if self._credit_ledger else ()
-        self._exposition.publish(take_snapshot(until, projects, self._tally(usages), accounts))
+        self._exposition.publish(take_snapshot(until, projects, self._tally(usages), accounts, self._metrics))
 
     def _tally(self, usages: Iterable[ServerUsage]) -> dict[Key, Totals]:
         simple_vm = SimpleVMProject(self._simple_vm, self._names) if self._simple_vm else None
@@ -185,7 +188,7 @@ class Updater:
                 self._weights = self._load_weights()
             except UsageError as error:
                 _LOG.warning("keeping the previous weights: %s", error)
-                self._count_failure("weights")
+                self._exposition.health.failures["weights"] += 1
                 return
         self._updates_until_weights = (self._updates_until_weights + 1) % self._weights_every
 
@@ -220,7 +223,7 @@ class Updater:
 
     def _reconcile_daily(self) -> None:
         now = self._clock()
-        if self._ledger is None or now - self._reconciled < _DAY:
+        if self._ledger is None or not self._site.has_history or now - self._reconciled < _DAY:
             return
         differences = self.reconcile()
         self._reconciled = now
@@ -233,33 +236,10 @@ class Updater:
             )
 
     def run(self, stop: Event, interval: float) -> None:
-        """Update until ``stop`` is set.
+        """Update until ``stop`` is set, see ``keep_updating``."""
 
-        Args:
-            stop: ends the loop.
-            interval: seconds between updates.
-        """
-        delay = _MIN_RETRY_SECONDS
-        while not stop.is_set():
-            health = self._exposition.health
-            try:
-                self.update()
-                self._reconcile_daily()
-            except UsageError as error:
-                _LOG.error("%s; retrying in %.0f s", error, min(delay, interval))
-                health.problem = error.reason
-            except Exception:  # noqa: BLE001  # the loop must survive every error
-                _LOG.exception("unexpected error; retrying in %.0f s", min(delay, interval))
-                health.problem = "unexpected"
-            else:
-                health.problem = None
-            if health.problem is None:
-                wait, delay = interval, _MIN_RETRY_SECONDS
-            else:
-                self._count_failure(health.problem)
-                wait, delay = min(delay, interval), delay * 2
-            stop.wait(wait)
+        def update() -> None:
+            self.update()
+            self._reconcile_daily()
 
-    def _count_failure(self, reason: str) -> None:
-        failures = self._exposition.health.failures
-        failures[reason] = failures.get(reason, 0) + 1
+        keep_updating(update, self._exposition.health, stop, interval)

@@ -1,0 +1,142 @@
+"""Requests to an OpenStack service: JSON, pages, and errors that name the service."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from keystoneauth1 import exceptions
+
+from chrysaetos.usage.records import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from keystoneauth1.adapter import Adapter
+
+__all__ = ["PAGE_SIZE", "ForbiddenError", "NotFoundError", "Service"]
+
+PAGE_SIZE = 1000
+"""Items per page. Nova, Cinder and Neutron truncate at this number unless their configuration was changed."""
+
+
+class ForbiddenError(UsageError):
+    """The credentials do not allow the request."""
+
+
+class NotFoundError(UsageError):
+    """The service does not know the object in the path. Nova answers 400 for an unknown project."""
+
+
+class Service:
+    """A service of a site.
+
+    Args:
+        adapter: the service's adapter.
+        name: the service's name, which is the reason of its errors.
+        root: the path of the API's version, if the endpoint in the catalog may lack it.
+
+    Attributes:
+        adapter: the service's adapter.
+        name: the service's name.
+        calls: number of requests so far.
+    """
+
+    def __init__(self, adapter: Adapter, name: str, root: str = "") -> None:
+        self.adapter = adapter
+        self.name = name
+        self.calls = 0
+        self._root = root
+        self._lock = Lock()
+
+    def get(self, path: str, query: dict[str, str], microversion: str | None = None) -> dict[str, Any]:
+        """Return the JSON object at a path.
+
+        Raises:
+            ForbiddenError: the credentials do not allow the request.
+            NotFoundError: the object does not exist.
+            UsageError: the request failed.
+        """
+        with self._lock:
+            self.calls += 1
+        request = f"{self.name.capitalize()}, GET {path}"
+        try:
+            url = self._prefix() + path
+            document = self.adapter.get(url, params=query, microversion=microversion).json()
+        except exceptions.Forbidden as error:
+            raise ForbiddenError(f"{request}: forbidden: {error.message}", reason="forbidden") from error
+        except (exceptions.NotFound, exceptions.BadRequest) as error:
+            raise NotFoundError(f"{request}: {error}", reason=self.name) from error
+        except exceptions.EndpointNotFound as error:
+            raise UsageError(f"{request}: {error}: check region and interface", reason=self.name) from error
+        except exceptions.ClientException as error:
+            raise UsageError(f"{request}: {error}", reason=self.name) from error
+        except ValueError as error:
+            raise UsageError(f"{request}: the response is not JSON", reason=self.name) from error
+        if not isinstance(document, dict):
+            raise UsageError(f"{request}: the response is not a JSON object", reason=self.name)
+        return document
+
+    def _prefix(self) -> str:
+        """Return the path of the API's version unless the endpoint ends with it."""
+        if not self._root:
+            return ""
+        endpoint = self.adapter.get_endpoint() or ""
+        return "" if urlsplit(endpoint).path.rstrip("/").endswith(self._root) else self._root
+
+    def pages(
+        self, path: str, name: str, query: dict[str, str], *, microversion: str | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield all pages of a list. While the caller processes a page, the next page is fetched.
+
+        Args:
+            path: the path of the list.
+            name: the name of the list in a page; ``…_links`` has the link to the next page.
+            query: the parameters of each request.
+            microversion: the microversion of each request.
+
+        Raises:
+            UsageError: a request failed, or the pages are incomplete.
+        """
+
+        def fetch(query: dict[str, str]) -> tuple[dict[str, Any], str | None]:
+            page = self.get(path, query, microversion)
+            if name not in page:
+                raise UsageError(f"{service}'s response to GET {path} has no {name}", reason=self.name)
+            links = page.get(f"{name}_links", ())
+            href = next((link["href"] for link in links if link.get("rel") == "next"), None)
+            return page, self._marker(href)
+
+        service = self.name.capitalize()
+        seen: set[str] = set()
+        with ThreadPoolExecutor(1) as background:
+            pending = background.submit(fetch, query)
+            while True:
+                page, marker = pending.result()
+                if marker is None:
+                    yield page
+                    return
+                if marker in seen:
+                    raise UsageError(
+                        f"{service} returned the same next page of GET {path} twice", reason="truncated"
+                    )
+                seen.add(marker)
+                pending = background.submit(fetch, {**query, "marker": marker})
+                yield page
+
+    def _marker(self, href: str | None) -> str | None:
+        """Return the marker in a link to the next page.
+
+        The rest of the link is ignored: if the service runs behind a proxy, the link's host may be
+        unreachable.
+        """
+        if href is None:
+            return None
+        marker = dict(parse_qsl(urlsplit(href).query)).get("marker")
+        if not marker:
+            raise UsageError(
+                f"the link to {self.name.capitalize()}'s next page has no marker: {href}", reason="truncated"
+            )
+        return marker
