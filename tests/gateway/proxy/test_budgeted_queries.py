@@ -19,7 +19,7 @@ from chrysaetos.identity.caller import Caller
 from chrysaetos.tenancy.engine import EngineScoping
 
 CALLERS = {
-    "tenant": Caller(user_id="u", project_id="A", roles=("reader",)),
+    "tenant": Caller(user_id="u", project_id="A", project_domain_id="d", roles=("reader",)),
     "admin": Caller(user_id="a", project_id="X", roles=("admin",)),
 }
 BUDGETS = QueryBudgets({"max_series": 100, "timeout": 30_000}, {"role": {}, "domain": {}, "project": {}})
@@ -112,6 +112,16 @@ async def test_a_request_for_a_project_has_the_budget_of_that_project():
         assert g.received()[1] == {"query": 'up{project="A"}', "max_series": "7"}
         explained = await g.ask("/-/explain?query=up", "admin", header)
         assert explained.json["data"]["budget"] == {"max_series": "7"}
+
+
+async def test_a_tenant_cannot_leave_a_budget_by_restricting_a_request():
+    named = {"role": {"reader": {"timeout": 2000}}, "domain": {"d": {"max_series": 5}}, "project": {}}
+    async with gateway(budgets=QueryBudgets({"max_series": 100, "timeout": 9000}, named)) as g:
+        header = (b"x-chrysaetos-project", b"A")
+        assert (await g.ask("/api/v1/query?query=up", "tenant", header)).status == 200
+        assert g.received()[1] == {"query": 'up{project="A"}', "max_series": "5", "timeout": "2.000"}
+        explained = await g.ask("/-/explain?query=up", "tenant", header)
+        assert explained.json["data"]["budget"] == {"max_series": "5", "timeout": "2s"}
 
 
 async def test_a_query_over_its_budget_is_422_with_the_budget_and_the_cost():

@@ -58,6 +58,20 @@ def test_the_most_specific_budget_applies(budgets, caller, shown):
         assert loaded.of(Caller(user_id="u", **caller)).shown() == shown
 
 
+@pytest.mark.parametrize(
+    ("project", "shown"),
+    [
+        ("p1", {"max_series": "1", "timeout": "10s", "max_samples_read": "7", "max_query_duration": "90s"}),
+        ("p2", {"max_series": "2000", "timeout": "10s", "max_samples_read": "7"}),
+    ],
+)
+def test_the_domain_and_the_roles_of_a_caller_count_for_one_of_its_projects_too(budgets, project, shown):
+    caller = Caller(user_id="u", domain_id="d1", roles=("silver",))
+    loaded = budgets()
+    assert loaded.of(caller, project).shown() == shown
+    assert loaded.of(caller).shown() == {"max_series": "2000", "timeout": "10s", "max_samples_read": "7"}
+
+
 def test_without_a_file_there_are_no_budgets():
     assert load_budgets(None, "prometheus") is None
 

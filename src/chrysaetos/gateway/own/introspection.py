@@ -154,7 +154,8 @@ class Introspection:
     ) -> dict[str, Any]:
         form = await request.form(receive) if request.method == "POST" else b""
         endpoint = _explained(request.query, form)
-        scope, wanted, rule = await permit(self._access, caller, endpoint, request)
+        permitted = await permit(self._access, caller, endpoint, request)
+        scope, wanted, rule = permitted
         exchange.scope = scope
         texts_of = self._texts_of[endpoint]
         try:
@@ -163,7 +164,7 @@ class Introspection:
             exchange.texts = (Text(error.text, ""),)
             raise
         exchange.texts = bound.texts
-        budget = self._options.budget(caller, endpoint, scope, wanted)
+        budget = self._options.budget(caller, endpoint, permitted)
         return {
             "endpoint": endpoint.name,
             "action": endpoint.action.value,

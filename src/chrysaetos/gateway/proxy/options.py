@@ -9,10 +9,10 @@ from chrysaetos.promql.parser import DEFAULT_BOUNDS, Bounds
 from chrysaetos.tenancy.engine import ALONE, EngineScoping
 
 if TYPE_CHECKING:
+    from chrysaetos.gateway.proxy.admission import Permit
     from chrysaetos.gateway.proxy.query_budgets import QueryBudget, QueryBudgets
     from chrysaetos.identity.caller import Caller
     from chrysaetos.tenancy.endpoints import Endpoint
-    from chrysaetos.tenancy.scope import Scope
 
 __all__ = ["GatewayOptions"]
 
@@ -46,17 +46,16 @@ class GatewayOptions:
     engine_name: str = "Prometheus"
     budgets: QueryBudgets | None = None
 
-    def budget(
-        self, caller: Caller, endpoint: Endpoint, scope: Scope, project_id: str | None
-    ) -> QueryBudget | None:
+    def budget(self, caller: Caller, endpoint: Endpoint, permit: Permit) -> QueryBudget | None:
         """Return the budget of a request; None if it has no limit.
 
         Args:
             caller: the caller.
             endpoint: the endpoint.
-            scope: what the request may see.
-            project_id: the project that the request is restricted to; None for what the caller may see.
+            permit: what the request may see.
         """
-        if self.budgets is None or not endpoint.evaluates or scope.unrestricted:
+        if self.budgets is None or not endpoint.evaluates or permit.scope.unrestricted:
             return None
-        return self.budgets.of(caller, project_id)
+        if permit.project is not None and permit.rule == endpoint.all_rule:
+            return self.budgets.of_project(permit.project)
+        return self.budgets.of(caller, permit.project)

@@ -136,10 +136,11 @@ class Proxy:
         """
         endpoint = target.endpoint
         caller = await identify(self._identity, request, exchange)
-        scope, wanted, _ = await permit(self._access, caller, endpoint, request)
+        permitted = await permit(self._access, caller, endpoint, request)
+        scope, wanted, _ = permitted
         exchange.scope = scope
         project = account(caller, wanted)
-        budget = self._options.budget(caller, endpoint, scope, wanted)
+        budget = self._options.budget(caller, endpoint, permitted)
         limits = self._limits
         if not limits.try_acquire(project):
             await limits.acquire(project)

@@ -116,18 +116,16 @@ class QueryBudgets:
         self._kept: Lru[tuple[object, ...], QueryBudget] = Lru(_MOST_KEPT)
 
     def of(self, caller: Caller, project_id: str | None = None) -> QueryBudget:
-        """Return the budget of a request.
+        """Return the budget of a caller's request.
 
         Args:
             caller: the caller.
-            project_id: the project that the request is restricted to; None for what the caller may see. With
-                it, the caller's own project, domain and roles do not count.
+            project_id: the project that the request is restricted to, one of the caller's; None for what the
+                caller may see.
         """
-        if project_id is not None:
-            limits = {**self._default, **self._named["project"].get(project_id, {})}
-            return QueryBudget(limits)
+        project = project_id or caller.project_id
         domain = caller.domain_id or caller.project_domain_id
-        key = (caller.project_id, domain, caller.roles)
+        key = (project, domain, caller.roles)
         kept = self._kept.get(key)
         if kept is None:
             roles: dict[str, int] = {}
@@ -135,10 +133,17 @@ class QueryBudgets:
                 for name, limit in self._named["role"].get(role.lower(), {}).items():
                     roles[name] = max(limit, roles.get(name, 0))
             of_domain = self._named["domain"].get(domain or "", {})
-            of_project = self._named["project"].get(caller.project_id or "", {})
+            of_project = self._named["project"].get(project or "", {})
             kept = QueryBudget({**self._default, **roles, **of_domain, **of_project})
             self._kept.put(key, kept)
         return kept
+
+    def of_project(self, project_id: str) -> QueryBudget:
+        """Return the budget of a caller who sees all projects, for a request that is restricted to one.
+
+        The caller's own project, domain and roles do not count.
+        """
+        return QueryBudget({**self._default, **self._named["project"].get(project_id, {})})
 
 
 def load_budgets(path: str | None, engine: str) -> QueryBudgets | None:
