@@ -2,6 +2,7 @@
 # make check      lint, types and unit tests
 # make test       everything that CI runs
 # make test-deep  long tests of isolation with every engine; run before a release
+# make isolation  of these, the comparisons with a tenant's own store and the parser's texts; prints how many
 # make docs       the documentation as a site and as man pages, in build/docs
 # make bench      speed compared with its peers
 # make deb        the Debian package, in build/deb; make deb-check installs, upgrades and removes it
@@ -34,6 +35,11 @@ MARIADB := mariadbd:mariadb-server-core my_print_defaults:mariadb-client-core
 # The tests that run on every Python of the machine.
 PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http/server property))
 
+# The proof of isolation, and how deep it goes before a release.
+ISOLATION := $(addprefix tests/e2e/test_,$(addsuffix .py,generated corpora isolation victoria_metrics thanos second_enforcer)) \
+    tests/property/test_go_parser.py
+DEEP := CHRYSAETOS_E2E_QUERIES=5000 CHRYSAETOS_REALWORLD=2500 CHRYSAETOS_PARSER_TEXTS=1000000 CHRYSAETOS_ENGINES=all
+
 # The tests that start servers, run promtool, mutate or fuzz; and all others, which take seconds.
 LONG := tests/test_server_mutations.py tests/test_docs.py \
     $(addprefix tests/,e2e packages property demo federation faults watcher cloudkitty aodh support)
@@ -46,7 +52,7 @@ SIDE_BY_SIDE := --jobs $(shell nproc) --output-sync
 MADE_BY := $(shell $(PYTHON) -c 'import re, sys; \
     print("made-by", *re.findall(r"\w+", sys.base_prefix), *sys.version_info[:3], sep="-")')
 
-.PHONY: demo test test-deep check lint docs bench bench-fairness soak bench-cloudkitty bench-watcher web web-check web-check-with-node samples dist deb deb-check lock clean cloudkitty watcher aodh pythons tests unit
+.PHONY: demo test test-deep isolation check lint docs bench bench-fairness soak bench-cloudkitty bench-watcher web web-check web-check-with-node samples dist deb deb-check lock clean cloudkitty watcher aodh pythons tests unit
 
 demo: $(VENV)/demo
 	@tools/need.sh prometheus:prometheus promtool:prometheus curl:curl
@@ -74,11 +80,15 @@ test-deep: $(VENV)/dev pythons $(ALL_CLOUDKITTY:%=test-cloudkitty-%) $(ALL_WATCH
 	@tools/need.sh $(SERVERS)
 	@-tools/need.sh $(MARIADB)
 	tools/engines.py build prometheus3 prometheus3_parser victoriametrics thanos
-	CHRYSAETOS_E2E_QUERIES=5000 CHRYSAETOS_REALWORLD=2500 CHRYSAETOS_PARSER_TEXTS=1000000 \
-	    CHRYSAETOS_EXAMPLES=2000 CHRYSAETOS_FUZZ_SECONDS=60 CHRYSAETOS_KILLS=50 CHRYSAETOS_ENGINES=all \
+	$(DEEP) CHRYSAETOS_EXAMPLES=2000 CHRYSAETOS_FUZZ_SECONDS=60 CHRYSAETOS_KILLS=50 \
 	    $(PYTEST) --timeout=3600 $(TEST_ARGS) tests/property tests/e2e
 	PATH="$$(dirname $$(tools/engines.py path prometheus3)):$$PATH" \
 	    $(PYTEST) --timeout=3600 $(TEST_ARGS) tests/e2e
+
+isolation: $(VENV)/dev
+	@tools/need.sh $(SERVERS)
+	tools/engines.py build prometheus3 prometheus3_parser victoriametrics thanos
+	$(DEEP) $(PYTEST) --timeout=3600 $(TEST_ARGS) $(ISOLATION)
 
 check: $(VENV)/dev
 	@$(MAKE) $(SIDE_BY_SIDE) lint unit

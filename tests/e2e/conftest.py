@@ -6,13 +6,14 @@ A program that is missing is a failure, never a skip: these tests are the proof 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
 from playwright.sync_api import sync_playwright
-from tests.e2e.engines import PROMETHEUS
+from tests.e2e.engines import EVERY, PROMETHEUS
 from tests.e2e.oracle import Oracle
 from tests.e2e.stack import Stores, Tokens, Window, create_people, exemplar_target, store_text
 from tests.e2e.web_page import chromium
@@ -35,6 +36,21 @@ if TYPE_CHECKING:
     from tests.e2e.engines import Engine
     from tests.e2e.stack import GatewayFor, People, StoresOf, TextOf
     from tests.e2e.without_scoping import UnscopedFor
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show how many requests the oracle has compared with each engine."""
+    engines = {str(engine) for engine in EVERY}
+    totals: dict[str, tuple[Counter[str], float]] = {}
+    for report in terminalreporter.getreports("passed"):
+        for engine, (compared, seconds) in (each for each in report.user_properties if each[0] in engines):
+            total, before = totals.get(engine, (Counter(), 0.0))
+            totals[engine] = total + Counter(compared), before + seconds
+    if totals:
+        terminalreporter.section("requests with the response of the tenant's own store")
+    for engine, (compared, seconds) in totals.items():
+        kinds = ", ".join(f"{count} {kind}" for kind, count in compared.most_common() if kind)
+        terminalreporter.line(f"{engine}: {compared.total()} in {seconds:.0f} s; known differences: {kinds}")
 
 
 @pytest.fixture(scope="module")

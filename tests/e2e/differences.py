@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from chrysaetos.promql.ast import Expr
     from chrysaetos.promql.parser import Query
 
-__all__ = ["KNOWN", "Asked", "Known", "alike", "decoded", "parsed"]
+__all__ = ["KNOWN", "Asked", "Known", "alike", "decoded", "difference", "parsed"]
 
 Answer = tuple[int, Any]
 """Status and content."""
 
 _REFUSALS = {400, 414, 422}
+_PLACE = re.compile(r"\b\d+:\d+\b|(?<=&\{)0x[0-9a-f]+(?=\})")
+"""A position in the scoped text; Thanos also prints where an object is in memory."""
 _QUERIES = {"/api/v1/query", "/api/v1/query_range"}
 
 
@@ -137,10 +139,12 @@ def _ties(asked: Asked, ours: Answer, theirs: Answer) -> bool:
 
 def _info(asked: Asked, ours: Answer, theirs: Answer) -> bool:
     trees = [parse(text).expr for name, text in asked.texts() if name == "query" and asked.is_promql()]
-    if ours[0] != 200 or theirs[0] != 200 or not any(_is_info(node) for tree in trees for node in walk(tree)):
+    if not any(_is_info(node) for tree in trees for node in walk(tree)):
         return False
+    if not any(map(_is_info, trees)):
+        return {ours[0], theirs[0]} <= {200, 422}  # series that do not match one to one are an error
     # Where info() is all that is asked for, what is there is the store's, but for labels that are missing.
-    return not any(map(_is_info, trees)) or all(
+    return ours[0] == theirs[0] == 200 and all(
         any(_is_thinned(one, other) for other in theirs[1]["data"]["result"])
         for one in ours[1]["data"]["result"]
     )
@@ -192,20 +196,27 @@ KNOWN = (
     Known(
         "info()",
         "info() selects info series on its own. Its second argument, which scopes that, also limits which of"
-        " their labels are added, and drops series that have no info: labels and series are missing.",
+        " their labels are added, and drops series that have no info: labels and series are missing, and so"
+        " is an error about them.",
         _info,
     ),
 )
-"""The kinds. ``_comparable`` takes two more out of answers: positions in annotations, which count in the
-scoped text, and notes on the work: how long it took, and with VictoriaMetrics what was read."""
+"""The kinds. ``_comparable`` takes two more out of answers: places in annotations, which are positions in the
+scoped text, or Thanos' memory addresses; and notes on the work: how long it took, and with VictoriaMetrics
+what was read."""
 
 
 def alike(asked: Asked, ours: Answer, theirs: Answer) -> bool:
     """Return whether the gateway's answer is the store's, but for what is known."""
+    return difference(asked, ours, theirs) is not None
+
+
+def difference(asked: Asked, ours: Answer, theirs: Answer) -> str | None:
+    """Return the known kind of difference of two answers, empty if they are equal, None for any other."""
     left, right = _comparable(asked, ours), _comparable(asked, theirs)
     if left[0] == right[0] and close(left[1], right[1]):
-        return True
-    return any(known.explains(asked, left, right) for known in KNOWN)
+        return ""
+    return next((known.kind for known in KNOWN if known.explains(asked, left, right)), None)
 
 
 def _comparable(asked: Asked, answer: Answer) -> Answer:
@@ -216,7 +227,7 @@ def _comparable(asked: Asked, answer: Answer) -> Answer:
     if isinstance(content.get("data"), dict):
         content["data"] = _without_notes(content["data"], metricsql=asked.metricsql)
     for kind in {"warnings", "infos"} & content.keys():
-        notes = sorted(re.sub(r"\b\d+:\d+\b", "L:C", note) for note in content[kind])
+        notes = sorted(_PLACE.sub("L:C", note) for note in content[kind])
         content = content | {kind: notes}
     return status, content
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -11,16 +12,49 @@ from typing import TYPE_CHECKING, ClassVar
 import requests
 from tests.engines import PROMETHEUS3_FEATURES, UNQUOTED_NAMES, program_of
 
-from chrysaetos.demo.processes import LOOPBACK, DemoError, Server, wait_for
+from chrysaetos.demo.processes import LOOPBACK, DemoError, Server, wait_for, write_private
 from chrysaetos.demo.prometheus import Prometheus
+from chrysaetos.demo.thanos import Query, Sidecar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    import threading
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import ExitStack
 
     from tests.e2e.stack import Window
 
-__all__ = ["ISOLATED", "PROMETHEUS", "VICTORIA_METRICS", "Engine", "Prometheus3", "VictoriaMetrics"]
+__all__ = [
+    "EVERY",
+    "ISOLATED",
+    "PROMETHEUS",
+    "VICTORIA_METRICS",
+    "Engine",
+    "Labelled",
+    "Prometheus3",
+    "Thanos",
+    "VictoriaMetrics",
+]
+
+
+class Labelled(Prometheus):
+    """Prometheus with external labels.
+
+    Args:
+        directory: its directory.
+        labels: the external labels.
+    """
+
+    def __init__(self, directory: Path, labels: Mapping[str, str]) -> None:
+        super().__init__(directory)
+        self._labels = dict(labels)
+
+    def prepare(self) -> None:
+        """Write the configuration with the labels."""
+        super().prepare()
+        config = self.directory / "prometheus.yml"
+        content = json.loads(config.read_text())
+        content["global"]["external_labels"] = self._labels
+        write_private(config, json.dumps(content))
 
 
 class Prometheus3(Prometheus):
@@ -99,6 +133,46 @@ class VictoriaMetrics(Server):
         assert wait_for(found, timeout=30), f"VictoriaMetrics does not show {expected} series"
 
 
+class Thanos(Query):
+    """Thanos Query over a Prometheus with a sidecar. They start and stop with it.
+
+    Args:
+        directory: the directory of all three.
+        options: options of Thanos Query.
+    """
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        program = program_of("thanos")
+        self._store = Labelled(directory / "store", {"replica": "one"})
+        self._sidecar = Sidecar(directory / "sidecar", program, self._store.url)
+        super().__init__(directory / "query", program, [self._sidecar], *options)
+
+    def backfill(self, text: Iterable[str]) -> None:
+        """Write samples into the Prometheus."""
+        self._store.backfill(text)
+
+    def start(self) -> None:
+        """Start the Prometheus and the sidecar, wait until they are ready, and start Thanos Query."""
+        for server in (self._store, self._sidecar):
+            server.start()
+            server.wait_ready()
+        super().start()
+
+    def wait_ready(self, stop: threading.Event | None = None) -> None:
+        """Wait until Thanos Query is ready and has found the Prometheus."""
+        super().wait_ready(stop)
+
+        def found() -> bool:
+            return bool(requests.get(f"{self.url}/api/v1/stores", timeout=30).json()["data"])
+
+        assert wait_for(found, timeout=30), "Thanos does not find its sidecar"
+
+    def stop(self) -> None:
+        """Stop all three."""
+        for stop in (super().stop, self._sidecar.stop, self._store.stop):
+            stop()
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """An engine that stores can be created with.
@@ -110,7 +184,7 @@ class Engine:
     """
 
     name: str
-    make: Callable[[Path], Prometheus | VictoriaMetrics]
+    make: Callable[[Path], Prometheus | VictoriaMetrics | Thanos]
     modern: bool = False
 
     def __str__(self) -> str:
@@ -118,7 +192,7 @@ class Engine:
 
     def start(
         self, servers: ExitStack, directory: Path, text: Iterable[str], window: Window
-    ) -> Prometheus | VictoriaMetrics:
+    ) -> Prometheus | VictoriaMetrics | Thanos:
         """Start a store with the samples of a text.
 
         Args:
@@ -128,12 +202,12 @@ class Engine:
             window: the time range of the samples.
         """
         server = self.make(directory)
-        if isinstance(server, Prometheus):
-            server.backfill(text)
-            servers.enter_context(server)
-        else:
+        if isinstance(server, VictoriaMetrics):
             servers.enter_context(server)
             server.fill(text, window)
+        else:
+            server.backfill(text)
+            servers.enter_context(server)
         return server
 
 
@@ -165,3 +239,4 @@ VICTORIA_METRICS = (
         lambda directory: VictoriaMetrics(directory, program_of("victoriametrics")),
     ),
 )
+EVERY = (*ISOLATED, *VICTORIA_METRICS, Engine("thanos", Thanos))

@@ -6,7 +6,7 @@ over the store of both tenants must return the same error as the store of A.
 
 from __future__ import annotations
 
-__all__ = ["HOSTILE", "REFUSED", "SELECTORS"]
+__all__ = ["HOSTILE", "ONLY_METRICSQL", "OTHERWISE_READ", "REFUSED", "SELECTORS"]
 
 SELECTORS = (
     '{__name__=~".+"}',
@@ -165,3 +165,58 @@ REFUSED = (
     "1" + "+1" * 20_000,
 )
 """Expressions that the gateway itself rejects."""
+
+OTHERWISE_READ = (
+    'secret #\r{vm!="x"}',
+    'cpu #\r{vm!="x"}',
+    'cpu{vm!="x"} or secret #\r{vm!="x"}',
+    "cpu{vm!=`\\`} or cpu{vm!=`} or secret # `}",
+    "cpu{vm!=`x`} or cpu{vm!=`\\`} or secret #`}",
+    "cpu{vm!=`\\`} or secret or cpu{vm!=`\\`}",
+    "{vm!=`\\`,k!=`} or secret #`}",
+    "{vm!=`\\`,k!=`} or {project!=`x` #`}",
+    "cpu{vm!='\\''} or cpu{vm!='} or secret # '}",
+    'cpu{vm!="\\\\"} or cpu{vm!="} or secret # "}',
+    "cpu{vm!='\"'} or secret or cpu{vm!='\"'}",
+    'cpu{vm!="# "} or secret',
+    "cpu{vm!=`\r`} or cpu{vm!=`# `}",
+    'cpu{vm!="x"} # \n or secret',
+    'cpu{#\rvm!="x"\n}',
+    'sum by (vm #\r) (secret{vm!="x"}\n) (secret)',
+    "sec\\x72et",
+    "c\\pu",
+    'cpu{v\\m!="x"}',
+    '{__name__="cpu",__name__!="x"}',
+    '{__name__=~"secret|cpu"}',
+    'cpu{__graphite__="*"}',
+    '{__graphite__="secret"}',
+    '{project="B",project!~"A"}',
+    'cpu{project=~"A|B",project!="A"}',
+    "sum(secret) by (project)",
+    "count_values without (vm) ('project', secret)",
+)
+"""Expressions that the two languages may parse differently: ends of strings and comments, escapes."""
+
+ONLY_METRICSQL = (
+    "WITH (x = secret) x",
+    'with (f(m) = sum(m{project="B"})) f(cpu)',
+    '{vm="a1" or project="B"}',
+    'cpu{vm="a1" or vm="b1",project="B"}',
+    "secret default 0",
+    "cpu if secret",
+    "cpu ifnot secret",
+    "sum(secret) limit 5",
+    "rate(secret_total[5m]) keep_metric_names",
+    "union(cpu, secret)",
+    "(cpu, secret)",
+    'label_set(secret, "project", "A")',
+    'label_del(secret, "project")',
+    'alias(secret, "cpu")',
+    "default_rollup(secret[5m])",
+    "rollup(secret)",
+    "rate(secret_total)",
+    "secret[5i]",
+    "cpu offset 1i",
+    'label_match(secret, "project", ".*")',
+)
+"""Expressions that are valid in VictoriaMetrics but not in Prometheus."""

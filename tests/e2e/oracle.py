@@ -7,11 +7,13 @@ the same query sent directly to a store with only A's series. ``differences.py``
 from __future__ import annotations
 
 import re
+import time
+from collections import Counter
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e.asking import Asker, basic, meaning, out_of_time
-from tests.e2e.differences import Asked, alike, decoded, parsed
+from tests.e2e.differences import Asked, decoded, difference, parsed
 from tests.e2e.engines import VictoriaMetrics
 
 from chrysaetos.tenancy.portable import portable
@@ -56,6 +58,10 @@ class Oracle:
         people: the accounts, including A and B.
         window: the time range of the samples.
         cookie: the cookie of A's web page, to be sent instead of A's application credential.
+
+    Attributes:
+        compared: the number of requests that were compared, by the known kind of their difference; the
+            empty text stands for equal responses, "out of time" for ones that cannot be compared.
     """
 
     def __init__(
@@ -67,6 +73,8 @@ class Oracle:
         self._metricsql = isinstance(store, VictoriaMetrics)
         self._people = people
         self._window = window
+        self._started = time.monotonic()
+        self.compared: Counter[str] = Counter()
 
     def ask(
         self, path: str, pairs: Sequence[tuple[str, str | bytes]], method: str = "GET"
@@ -76,7 +84,10 @@ class Oracle:
         for left in range(_TRIES, 0, -1):
             ours = meaning(self._gateway(path, pairs, method=method))
             theirs = meaning(self._store(path, self._for_store(pairs), method=method))
-            if any(map(out_of_time, (ours, theirs))) or alike(asked, ours, theirs):
+            late = any(map(out_of_time, (ours, theirs)))
+            kind = "out of time" if late else difference(asked, ours, theirs)
+            if kind is not None:
+                self.compared[kind] += 1
                 break
             # A sample may have arrived between the two, or a comparison depends on the last digits of a sum.
             assert left > 1, f"{method} {path} {pairs!r}:\n  {ours}\n  {theirs}"
@@ -165,6 +176,11 @@ class Oracle:
 
     def selecting(self, path: str, *selectors: str, method: str = "GET") -> tuple[int, Any]:
         return self.ask(path, [("match[]", self.text(selector)) for selector in selectors], method)
+
+    @property
+    def figures(self) -> tuple[dict[str, int], float]:
+        """What was compared, and in how many seconds."""
+        return dict(self.compared), time.monotonic() - self._started
 
     def close(self) -> None:
         self._gateway.close()

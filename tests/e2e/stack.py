@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tests.e2e.asking import HasUrl
-    from tests.e2e.engines import Engine, VictoriaMetrics
+    from tests.e2e.engines import Engine, Thanos, VictoriaMetrics
 
     from chrysaetos.demo.gateway import Gateway
     from chrysaetos.demo.prometheus import Prometheus
@@ -98,8 +98,8 @@ class People:
 class Stores:
     """Two stores of the same text: ``ab`` has everything, ``a`` only the series of tenant A."""
 
-    ab: Prometheus | VictoriaMetrics
-    a: Prometheus | VictoriaMetrics
+    ab: Prometheus | VictoriaMetrics | Thanos
+    a: Prometheus | VictoriaMetrics | Thanos
 
 
 class GatewayFor(Protocol):

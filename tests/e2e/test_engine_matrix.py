@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 from tests.e2e.asking import basic
-from tests.e2e.engines import PROMETHEUS, VICTORIA_METRICS
+from tests.e2e.engines import PROMETHEUS, VICTORIA_METRICS, Labelled
 from tests.e2e.stack import store_text
-from tests.e2e.test_external_labels import Labelled
 from tests.engines import program_of
 from tests.fakes.remote_read import EQ, Matcher, query
 from tools.reference.engines import RESULTS

@@ -7,49 +7,24 @@ a project, as if they were the tenant's own.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
 from tests.e2e.asking import Asker, answers_alike, basic
+from tests.e2e.engines import Labelled
 from tests.e2e.stack import Stores, store_text
 from tests.e2e.test_endpoints import HEADERS, NAME, of, read
 from tests.fakes.remote_read import EQ, NEQ, NRE, RE, Matcher, query
 
-from chrysaetos.demo.processes import write_private
-from chrysaetos.demo.prometheus import Prometheus
 from chrysaetos.tenancy.snappy import compress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from contextlib import ExitStack
-    from pathlib import Path
 
     from tests.e2e.stack import GatewayFor, People, Window
 
     from chrysaetos.demo.gateway import Gateway
-
-
-class Labelled(Prometheus):
-    """Prometheus with external labels.
-
-    Args:
-        directory: its directory.
-        labels: the external labels.
-    """
-
-    def __init__(self, directory: Path, labels: Mapping[str, str]) -> None:
-        super().__init__(directory)
-        self._labels = dict(labels)
-
-    def prepare(self) -> None:
-        """Write the configuration with the labels."""
-        super().prepare()
-        config = self.directory / "prometheus.yml"
-        content = json.loads(config.read_text())
-        content["global"]["external_labels"] = self._labels
-        write_private(config, json.dumps(content))
 
 
 @pytest.fixture(

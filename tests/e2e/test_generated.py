@@ -12,13 +12,13 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.engines import ISOLATED
+from tests.e2e.engines import EVERY
 from tests.e2e.oracle import Oracle
 from tests.e2e.web_browser import PageClient
 from tests.property.grammar import Grammar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tests.e2e.engines import Engine
     from tests.e2e.stack import GatewayFor, People, Stores, StoresOf, Window
@@ -39,12 +39,20 @@ KINDS = ("instant", "instant", "range", "exemplars", "series", "labels", "label"
 _NAME = re.compile(rf"(?<![\w.\\\"'`])(?:{'|'.join(NAMES)})(?![\w\"'`])")
 
 
-@pytest.mark.parametrize("engine", ISOLATED, ids=str)
+@pytest.mark.parametrize("engine", EVERY, ids=str)
 def test_generated_requests_see_only_the_own_project(
-    engine: Engine, stores_of: StoresOf, gateway_for: GatewayFor, people: People, window: Window
+    *,
+    engine: Engine,
+    stores_of: StoresOf,
+    gateway_for: GatewayFor,
+    people: People,
+    window: Window,
+    record_property: Callable[[str, object], None],
 ):
     stores = stores_of(engine)
-    _put(Oracle(gateway_for(stores.ab), stores.a, people, window), modern=engine.modern)
+    oracle = Oracle(gateway_for(stores.ab), stores.a, people, window)
+    _put(oracle, modern=engine.modern)
+    record_property(str(engine), oracle.figures)
 
 
 def test_generated_requests_of_the_web_page_see_only_the_own_project(
@@ -57,7 +65,7 @@ def test_generated_requests_of_the_web_page_see_only_the_own_project(
     _put(Oracle(gateway, stores.a, people, window, cookie=cookie), modern=False, without=("federate",))
 
 
-def _told(text: str) -> str:
+def told(text: str) -> str:
     """Return a generated text with names in the stores.
 
     A subquery of weeks in steps of a second or less keeps Prometheus busy for minutes despite the timeout,
@@ -77,10 +85,10 @@ def _put(oracle: Oracle, *, modern: bool, without: Sequence[str] = ()) -> None:
         method = chance.choice(("GET", "POST"))
         if kind in {"instant", "range", "exemplars"}:
             ask = getattr(oracle, kind)
-            status, content = ask(_told(grammar.query()), method)
+            status, content = ask(told(grammar.query()), method)
         else:
             path = {"label": "/api/v1/label/vm/values", "federate": "/federate"}.get(kind, f"/api/v1/{kind}")
-            selectors = [_told(grammar.selector()) for _ in range(chance.randrange(3))]
+            selectors = [told(grammar.selector()) for _ in range(chance.randrange(3))]
             method = "GET" if kind in {"label", "federate"} else method
             status, content = oracle.selecting(path, *selectors, method=method)
         seen[kind, status] += 1

@@ -6,7 +6,6 @@ that is queried directly: the same status, data, labels and warnings. It contain
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +13,7 @@ from tests.e2e.asking import ALL_VMS, visible_vms
 from tests.e2e.engines import ISOLATED
 from tests.e2e.hostile import HOSTILE, REFUSED, SELECTORS
 from tests.e2e.oracle import Oracle
-from tests.shared import shared_hostile, shared_or_skip
+from tests.shared import shared_hostile
 
 if TYPE_CHECKING:
     from tests.e2e.stack import GatewayFor, People, Stores, StoresOf, Window
@@ -147,16 +146,3 @@ def test_the_tenants_data_is_not_empty(oracle: Oracle, people: People):
 def test_the_unscoped_store_would_show_more(gateway: Gateway, people: People, window: Window):
     """The oracle requires that the same store returns more without a scope."""
     assert visible_vms(gateway, people.admin, window) == ALL_VMS
-
-
-def test_expressions_of_prometheus_tests_see_only_the_own_project(oracle: Oracle):
-    ask_for_own_expressions(oracle)
-
-
-def ask_for_own_expressions(oracle: Oracle) -> None:
-    """Query the expressions of Prometheus' own tests."""
-    for query in shared_or_skip("accept.jsonl"):
-        # They name metrics that are in no store here: use ones that both tenants have.
-        named = re.sub(r"\b(http_requests\w*|metric\w*|foo|some_metric|testmetric)\b", "cpu", query)
-        for method in METHODS:
-            oracle.instant(named, method)

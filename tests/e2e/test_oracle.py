@@ -77,6 +77,7 @@ KNOWN_DIFFERENCES = [
     ),
     ("info()", query("info(cpu)"), found((LABELS, "1")), found(({**LABELS, "version": "2"}, "1"))),
     ("info()", query("sum(info(cpu))"), found(({}, "1")), found(({}, "2"))),
+    ("info()", query("info(cpu) + on() x"), found(), error(422, "execution", "many-to-many")),
 ]
 
 
@@ -94,6 +95,8 @@ def test_equal_responses_have_no_difference():
     assert alike(query("cpu"), found((LABELS, "0.3")), found((LABELS, "0.30000000000000004")))
     warned = [found((LABELS, "1"), infos=[f"no counter (1:{column})"]) for column in (5, 17)]
     assert alike(query("rate(cpu[5m])"), *warned)
+    warned = [found(warnings=[f"exemplars client &{{0x{number}}}: refused"]) for number in ("1f", "2f")]
+    assert alike(query("cpu"), *warned)
     cost = [found((LABELS, "1"), stats={"seriesFetched": count}) for count in "12"]
     assert alike(query("cpu", metricsql=True), *cost)
 
@@ -127,6 +130,7 @@ def test_equal_responses_have_no_difference():
         (query("info(cpu)"), found(({**LABELS, "version": "2"}, "1")), found((LABELS, "1"))),
         (query("info(cpu)"), found((LABELS, "1")), found(({**LABELS, "version": "2"}, "3"))),
         (query("info(cpu)"), found((LABELS, "1")), error(422, "execution", "duplicate info")),
+        (query("info(cpu) + on() x"), found(), error(400, "bad_data", "refused")),
     ],
 )
 def test_any_other_difference_is_found(asked, ours, theirs):

@@ -6,14 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.e2e.asking import Asker, basic
+from tests.e2e.engines import Thanos
 from tests.e2e.hostile import HOSTILE, SELECTORS
 from tests.e2e.oracle import Oracle
 from tests.e2e.stack import store_text
-from tests.e2e.test_external_labels import Labelled
-from tests.engines import program_of
-
-from chrysaetos.demo.processes import wait_for
-from chrysaetos.demo.thanos import Query, Sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,40 +32,27 @@ def differs(query: str) -> bool:
 @pytest.fixture(scope="module")
 def queries(
     servers: ExitStack, people: People, window: Window, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Query, Query]:
+) -> tuple[Thanos, Thanos]:
     """A Thanos that enforces tenancy over the store of A and B, and one over A's store that does not."""
-    thanos = program_of("thanos")
     a, b = str(people.a.project_id), str(people.b.project_id)
     made = []
     for projects, options in (((a, b), ENFORCED), ((a,), ())):
-        store = Labelled(tmp_path_factory.mktemp("store"), {"replica": "one"})
-        store.backfill(store_text(window, *projects))
-        servers.enter_context(store)
-        sidecar = Sidecar(tmp_path_factory.mktemp("sidecar"), thanos, store.url)
-        servers.enter_context(sidecar)
-        query = Query(tmp_path_factory.mktemp("query"), thanos, [sidecar], *options)
-        servers.enter_context(query)
-        asker = Asker(query, headers={"THANOS-TENANT": a})
-
-        def found(asker: Asker = asker) -> bool:
-            pairs = [("query", "cpu"), ("time", str(window.now))]
-            return bool(asker("/api/v1/query", pairs).json()["data"]["result"])
-
-        assert wait_for(found, timeout=30), "Thanos finds nothing"
-        asker.close()
-        made.append(query)
+        thanos = Thanos(tmp_path_factory.mktemp("thanos"), *options)
+        thanos.backfill(store_text(window, *projects))
+        servers.enter_context(thanos)
+        made.append(thanos)
     return made[0], made[1]
 
 
 @pytest.fixture(scope="module")
-def gateway(queries: tuple[Query, Query], gateway_for: GatewayFor) -> Gateway:
+def gateway(queries: tuple[Thanos, Thanos], gateway_for: GatewayFor) -> Gateway:
     """A gateway that scopes, in front of a Thanos that enforces the scope as well."""
     return gateway_for(queries[0], prometheus={"engine": "thanos"})
 
 
 @pytest.fixture(scope="module")
 def oracle(
-    gateway: Gateway, queries: tuple[Query, Query], people: People, window: Window
+    gateway: Gateway, queries: tuple[Thanos, Thanos], people: People, window: Window
 ) -> Iterator[Oracle]:
     oracle = Oracle(gateway, queries[1], people, window)
     yield oracle
@@ -106,7 +89,7 @@ def test_queries_that_thanos_answers_differently_see_only_the_own_project(
 
 
 def test_thanos_enforces_the_header(
-    queries: tuple[Query, Query], unscoped: UnscopedFor, people: People, window: Window
+    queries: tuple[Thanos, Thanos], unscoped: UnscopedFor, people: People, window: Window
 ):
     gateway = unscoped(queries[0].url, {"engine": "thanos"})
     for account, own in ((people.a, ["a1", "a2"]), (people.b, ["b1", "b2"])):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 from tests.e2e.asking import Asker, basic
+from tests.e2e.engines import Labelled
 from tests.e2e.stack import store_text
-from tests.e2e.test_external_labels import Labelled
 from tests.engines import program_of
 
 from chrysaetos.demo.processes import wait_for

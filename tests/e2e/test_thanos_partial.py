@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from keystoneauth1.session import Session
 from keystoneauth1.token_endpoint import Token
+from tests.e2e.engines import Labelled
 from tests.e2e.stack import store_text
-from tests.e2e.test_external_labels import Labelled
 from tests.engines import program_of
 
 from chrysaetos.client import MetricsClient

@@ -6,19 +6,12 @@ not reach VictoriaMetrics.
 
 from __future__ import annotations
 
-import os
-import random
-import re
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.e2e.asking import ALL_VMS, Asker, basic, visible_vms
 from tests.e2e.engines import VICTORIA_METRICS
-from tests.e2e.hostile import HOSTILE, REFUSED, SELECTORS
-from tests.e2e.test_generated import NAMES, SEED
-from tests.e2e.test_isolation import ask_for_own_expressions
-from tests.property.grammar import Grammar
+from tests.e2e.hostile import HOSTILE, ONLY_METRICSQL, OTHERWISE_READ, REFUSED, SELECTORS
 from tests.shared import shared_hostile
 
 if TYPE_CHECKING:
@@ -28,63 +21,6 @@ if TYPE_CHECKING:
     from chrysaetos.demo.gateway import Gateway
 
 METHODS = ("GET", "POST")
-GENERATED = int(os.environ.get("CHRYSAETOS_E2E_QUERIES", "300")) // 2
-NAME = re.compile(rf"(?<![\w.\\\"'`])(?:{'|'.join(NAMES)})(?![\w\"'`])")
-
-OTHERWISE_READ = (
-    'secret #\r{vm!="x"}',
-    'cpu #\r{vm!="x"}',
-    'cpu{vm!="x"} or secret #\r{vm!="x"}',
-    "cpu{vm!=`\\`} or cpu{vm!=`} or secret # `}",
-    "cpu{vm!=`x`} or cpu{vm!=`\\`} or secret #`}",
-    "cpu{vm!=`\\`} or secret or cpu{vm!=`\\`}",
-    "{vm!=`\\`,k!=`} or secret #`}",
-    "{vm!=`\\`,k!=`} or {project!=`x` #`}",
-    "cpu{vm!='\\''} or cpu{vm!='} or secret # '}",
-    'cpu{vm!="\\\\"} or cpu{vm!="} or secret # "}',
-    "cpu{vm!='\"'} or secret or cpu{vm!='\"'}",
-    'cpu{vm!="# "} or secret',
-    "cpu{vm!=`\r`} or cpu{vm!=`# `}",
-    'cpu{vm!="x"} # \n or secret',
-    'cpu{#\rvm!="x"\n}',
-    'sum by (vm #\r) (secret{vm!="x"}\n) (secret)',
-    "sec\\x72et",
-    "c\\pu",
-    'cpu{v\\m!="x"}',
-    '{__name__="cpu",__name__!="x"}',
-    '{__name__=~"secret|cpu"}',
-    'cpu{__graphite__="*"}',
-    '{__graphite__="secret"}',
-    '{project="B",project!~"A"}',
-    'cpu{project=~"A|B",project!="A"}',
-    "sum(secret) by (project)",
-    "count_values without (vm) ('project', secret)",
-)
-"""Expressions that the two languages may parse differently: ends of strings and comments, escapes."""
-
-ONLY_METRICSQL = (
-    "WITH (x = secret) x",
-    'with (f(m) = sum(m{project="B"})) f(cpu)',
-    '{vm="a1" or project="B"}',
-    'cpu{vm="a1" or vm="b1",project="B"}',
-    "secret default 0",
-    "cpu if secret",
-    "cpu ifnot secret",
-    "sum(secret) limit 5",
-    "rate(secret_total[5m]) keep_metric_names",
-    "union(cpu, secret)",
-    "(cpu, secret)",
-    'label_set(secret, "project", "A")',
-    'label_del(secret, "project")',
-    'alias(secret, "cpu")',
-    "default_rollup(secret[5m])",
-    "rollup(secret)",
-    "rate(secret_total)",
-    "secret[5i]",
-    "cpu offset 1i",
-    'label_match(secret, "project", ".*")',
-)
-"""Expressions that are valid in VictoriaMetrics but not in Prometheus."""
 
 
 @pytest.fixture(scope="module", params=VICTORIA_METRICS, ids=str)
@@ -189,10 +125,6 @@ def test_endpoints_only_in_victoria_metrics_are_not_served(gateway: Gateway, peo
     asker.close()
 
 
-def test_expressions_of_prometheus_tests_see_only_the_own_project(oracle: Oracle):
-    ask_for_own_expressions(oracle)
-
-
 def test_the_tenants_data_is_not_empty(oracle: Oracle, people: People):
     _, content = oracle.instant("cpu")
     assert [series["metric"]["vm"] for series in content["data"]["result"]] == ["a1", "a2"]
@@ -232,20 +164,3 @@ def test_an_error_reveals_nothing_of_the_upstream(gateway: Gateway, people: Peop
     assert (shown.status_code, "error parsing regexp" in shown.text) == (400, True)
     for asker in (tenant, admin):
         asker.close()
-
-
-def test_generated_queries_see_only_the_own_project(oracle: Oracle):
-    chance = random.Random(SEED)  # noqa: S311  # the same queries each time
-    grammar = Grammar(chance, modern=False, depth=3)
-    seen: Counter[int] = Counter()
-    with_data = 0
-    for _ in range(GENERATED):
-        query = NAME.sub(lambda match: NAMES[match[0]], grammar.query())
-        ask = chance.choice((oracle.instant, oracle.range))
-        status, content = ask(query, chance.choice(METHODS))
-        seen[status] += 1
-        assert isinstance(content, dict), (query, status, content)
-        with_data += status == 200 and bool(content["data"]["result"])
-    # Comparing only errors and empty results would prove nothing.
-    assert seen[200] > GENERATED / 2, seen
-    assert with_data > GENERATED / 5, (with_data, seen)
