@@ -37,7 +37,7 @@ PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http/server
 
 # The proof of isolation, and how deep it goes before a release.
 ISOLATION := $(addprefix tests/e2e/test_,$(addsuffix .py,generated corpora isolation victoria_metrics thanos second_enforcer)) \
-    tests/property/test_go_parser.py
+    tests/property/test_go_parsers.py
 DEEP := CHRYSAETOS_E2E_QUERIES=5000 CHRYSAETOS_REALWORLD=2500 CHRYSAETOS_PARSER_TEXTS=1000000 CHRYSAETOS_ENGINES=all
 
 # The tests that start servers, run promtool, mutate or fuzz; and all others, which take seconds.
@@ -63,7 +63,7 @@ test: $(VENV)/dev $(RELEASES:%=.venvs/%/made)
 	@tools/need.sh $(SERVERS)
 	@# Without these, the tests that need them are skipped, with the reason.
 	@-tools/need.sh $(MARIADB)
-	@-tools/engines.py build prometheus3 prometheus3_parser
+	@-tools/engines.py build prometheus3 go_parsers
 	@mkdir -p build
 	@failed=0; \
 	$(MAKE) $(SIDE_BY_SIDE) --no-print-directory --keep-going PYTHONS=--others \
@@ -79,7 +79,7 @@ test-deep: export CHRYSAETOS_WATCHER := $(ALL_WATCHER)
 test-deep: $(VENV)/dev pythons $(ALL_CLOUDKITTY:%=test-cloudkitty-%) $(ALL_WATCHER:%=test-watcher-%) $(AODH:%=test-aodh-%)
 	@tools/need.sh $(SERVERS)
 	@-tools/need.sh $(MARIADB)
-	tools/engines.py build prometheus3 prometheus3_parser victoriametrics thanos
+	tools/engines.py build prometheus3 go_parsers victoriametrics thanos
 	$(DEEP) CHRYSAETOS_EXAMPLES=2000 CHRYSAETOS_FUZZ_SECONDS=60 CHRYSAETOS_KILLS=50 \
 	    $(PYTEST) --timeout=3600 $(TEST_ARGS) tests/property tests/e2e
 	PATH="$$(dirname $$(tools/engines.py path prometheus3)):$$PATH" \
@@ -87,7 +87,7 @@ test-deep: $(VENV)/dev pythons $(ALL_CLOUDKITTY:%=test-cloudkitty-%) $(ALL_WATCH
 
 isolation: $(VENV)/dev
 	@tools/need.sh $(SERVERS)
-	tools/engines.py build prometheus3 prometheus3_parser victoriametrics thanos
+	tools/engines.py build prometheus3 go_parsers victoriametrics thanos
 	$(DEEP) $(PYTEST) --timeout=3600 $(TEST_ARGS) $(ISOLATION)
 
 check: $(VENV)/dev

@@ -42,6 +42,7 @@ class Engine:
         tags: build tags.
         release: the version that the programs say they are, and the variable that holds it.
         source: a folder with a program of the tests' own, which is built with the module's packages.
+        more: further modules for that program, as module@version.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Engine:
     tags: str = ""
     release: tuple[str, str] | None = None
     source: Path | None = None
+    more: tuple[str, ...] = ()
 
     @property
     def variable(self) -> str:
@@ -63,8 +65,9 @@ class Engine:
         cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         version = self.version
         if self.source is not None:
-            files = b"".join(file.read_bytes() for file in sorted(self.source.glob("*.go")))
-            version += f"-{hashlib.sha256(files).hexdigest()[:12]}"
+            parts = [file.read_bytes() for file in sorted(self.source.glob("*.go"))]
+            parts += [module.encode() for module in self.more]
+            version += f"-{hashlib.sha256(b''.join(parts)).hexdigest()[:12]}"
         return Path(cache) / "chrysaetos" / "engines" / f"{self.name}-{version}"
 
 
@@ -84,10 +87,11 @@ ENGINES = {
             release=("github.com/prometheus/common/version.Version", "3.16.0"),
         ),
         Engine(
-            "prometheus3_parser",
+            "go_parsers",
             *_PROMETHEUS,
-            {"prometheus_parser": "."},
-            source=_TESTS / "property" / "prometheus_parser",
+            {"go_parsers": "."},
+            source=_TESTS / "property" / "go_parsers",
+            more=("github.com/VictoriaMetrics/metricsql@v0.87.3",),  # that of the release below
         ),
         Engine(
             "victoriametrics",
@@ -186,7 +190,8 @@ def _compile(engine: Engine, go: str, scratch: Path) -> None:
         shutil.copytree(engine.source, source)
         shutil.copyfile(module / "go.sum", source / "go.sum")
         _run([go, "mod", "init", source.name], source)
-        _run([go, "mod", "edit", f"-require={engine.module}@{engine.version}"], source)
+        modules = (f"{engine.module}@{engine.version}", *engine.more)
+        _run([go, "mod", "edit", *(f"-require={module}" for module in modules)], source)
         _run([*command, "-mod=mod", "."], source)
     programs.rename(engine.directory)
 

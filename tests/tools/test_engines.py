@@ -67,21 +67,23 @@ def test_an_engine_is_built_into_the_cache(cache: Path, go: Path):
 
 
 def test_a_program_of_the_tests_is_built_with_the_module(cache: Path, go: Path):
-    engine = ENGINES["prometheus3_parser"]
+    engine = ENGINES["go_parsers"]
     program = build(engine)
-    assert program.name == "prometheus_parser"
+    assert program.name == "go_parsers"
     assert program.parent.parent == cache
-    assert f"edit -require={engine.module}@{engine.version}" in go.read_text()
+    for module in (f"{engine.module}@{engine.version}", *engine.more):
+        assert f" -require={module}" in go.read_text()
     assert not go.read_text().splitlines()[-1].startswith(str(engine.source))
 
 
 def test_a_program_that_changes_is_another_one(cache: Path, tmp_path: Path):
     source = tmp_path / "main.go"
     source.write_text("package main")
-    engine = replace(ENGINES["prometheus3_parser"], source=tmp_path)
+    engine = replace(ENGINES["go_parsers"], source=tmp_path)
     before = engine.directory
     source.write_text("package main // changed")
-    assert engine.directory != before
+    changed = engine.directory
+    assert len({before, changed, replace(engine, more=("other@v1",)).directory}) == 3
     assert engine.directory.parent == before.parent == cache
 
 

@@ -1,8 +1,8 @@
-// Program prometheus_parser reads PromQL texts and says what selectors Prometheus' own parser finds in them.
+// Program go_parsers reads PromQL texts and says what selectors the engines' own parsers find in them.
 //
 // A batch is a line with the number of texts, and that many lines with a text each, in hexadecimal. The answer is
-// a line of JSON for each text: the different readings that the parser has of it, over all of its options; none
-// where it refuses the text with each of them.
+// a line of JSON for each text: the different readings that Prometheus' parser has of it, over all of its options,
+// and that of VictoriaMetrics' parser; none where a parser refuses the text.
 package main
 
 import (
@@ -16,8 +16,15 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/VictoriaMetrics/metricsql"
 	"github.com/prometheus/prometheus/promql/parser"
 )
+
+// The readings of a text.
+type answer struct {
+	Prometheus      []*reading `json:"prometheus"`
+	VictoriaMetrics []*reading `json:"victoria_metrics"`
+}
 
 // A reading of a text.
 type reading struct {
@@ -61,6 +68,43 @@ func read(p parser.Parser, text string) *reading {
 		return nil
 	})
 	return found
+}
+
+func readMetricsQL(text string) []*reading {
+	expr, err := metricsql.Parse(text)
+	if err != nil {
+		return []*reading{}
+	}
+	found := &reading{Selectors: [][][3]string{}, Infos: []int{}}
+	metricsql.VisitAll(expr, func(expr metricsql.Expr) {
+		metric, ok := expr.(*metricsql.MetricExpr)
+		if !ok {
+			return
+		}
+		if len(metric.LabelFilterss) == 0 {
+			found.Selectors = append(found.Selectors, [][3]string{})
+		}
+		for _, filters := range metric.LabelFilterss {
+			matchers := [][3]string{}
+			for _, f := range filters {
+				matchers = append(matchers, [3]string{f.Label, operator(f), f.Value})
+			}
+			found.Selectors = append(found.Selectors, matchers)
+		}
+	})
+	return []*reading{found}
+}
+
+func operator(f metricsql.LabelFilter) string {
+	switch {
+	case f.IsNegative && f.IsRegexp:
+		return "!~"
+	case f.IsNegative:
+		return "!="
+	case f.IsRegexp:
+		return "=~"
+	}
+	return "="
 }
 
 func readings(all []parser.Parser, text string) []*reading {
@@ -110,7 +154,7 @@ func main() {
 			texts[i] = string(text)
 		}
 		for _, text := range texts {
-			if err := encoder.Encode(readings(all, text)); err != nil {
+			if err := encoder.Encode(answer{readings(all, text), readMetricsQL(text)}); err != nil {
 				log.Fatal(err)
 			}
 		}
