@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from contextlib import asynccontextmanager
 
 import pytest
@@ -11,6 +12,7 @@ from chrysaetos.http.server import connection as connection_module
 from chrysaetos.http.server import server as server_module
 from chrysaetos.http.server.limits import FramingLimits, ServerLimits
 from chrysaetos.http.server.server import HttpServer
+from chrysaetos.http.server.sockets import listen_tcp
 
 GET = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 
@@ -102,6 +104,38 @@ async def test_pipelined_requests_are_served_in_order():
         client.send(GET + b"POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello" + GET)
         assert [(await client.answer())[1] for _ in range(3)] == [b"GET /a ", b"POST /b hello", b"GET /a "]
         assert len(here.server.connections) == 1
+
+
+async def test_connections_that_wait_to_be_accepted_are_not_dropped():
+    (listening,) = listen_tcp("127.0.0.1", 0)
+    server = HttpServer(echo, ServerLimits(), asyncio.get_running_loop())
+    await server.accept([listening])
+    address = listening.getsockname()
+    with contextlib.ExitStack() as stack:
+        # The event loop does not run meanwhile. A client whose connection was dropped tries again after 1 s.
+        for _ in range(300):
+            stack.enter_context(socket.create_connection(address, timeout=0.9))
+    await server.stop()
+
+
+def test_several_connections_are_accepted_in_a_turn_of_the_event_loop():
+    uvloop = pytest.importorskip("uvloop", reason="only CPython has it")
+
+    async def turns():
+        (listening,) = listen_tcp("127.0.0.1", 0)
+        server = HttpServer(echo, ServerLimits(), asyncio.get_running_loop())
+        await server.accept([listening])
+        count = 0
+        with contextlib.ExitStack() as stack:
+            for _ in range(64):
+                stack.enter_context(socket.create_connection(listening.getsockname()))
+            while len(server.connections) < 64:
+                await asyncio.sleep(0)
+                count += 1
+        await server.stop()
+        return count
+
+    assert uvloop.run(turns()) <= 24
 
 
 async def test_application_gets_only_complete_requests():

@@ -16,6 +16,7 @@ from chrysaetos.errors import render
 from chrysaetos.http.server.connection import ClientConnection
 from chrysaetos.http.server.proxied_connection import ProxiedConnection
 from chrysaetos.http.server.response_writer import closing_response
+from chrysaetos.http.server.sockets import BACKLOG
 
 if TYPE_CHECKING:
     import socket
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 __all__ = ["HttpServer", "RefusedRequest"]
 
 _LOG = logging.getLogger(__name__)
+
+_ACCEPTS = 8
+"""Connections that a socket accepts in a turn of the event loop. uvloop accepts one for each file descriptor:
+with one, new clients of a busy gateway would wait for as many turns as there are of them."""
 
 _TICK = 0.5
 """Seconds between two checks of the deadlines."""
@@ -119,11 +124,13 @@ class HttpServer:
         """
         handshake = None if tls is None else self.limits.head_seconds
         for sock in sockets:
-            self._listening.append(
-                await self.loop.create_server(
-                    self.protocol, sock=sock, ssl=tls, ssl_handshake_timeout=handshake
+            for copy in [sock, *(sock.dup() for _ in range(_ACCEPTS - 1))]:
+                self._listening.append(
+                    # It calls listen(2) again, by default with a backlog of 100.
+                    await self.loop.create_server(
+                        self.protocol, sock=copy, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=handshake
+                    )
                 )
-            )
 
     def stop_accepting(self) -> None:
         """Close the listening sockets."""

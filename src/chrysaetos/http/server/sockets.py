@@ -13,9 +13,11 @@ from chrysaetos.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-__all__ = ["describe", "inherited", "listen_tcp", "listen_unix", "load_certificate", "tls_context"]
+__all__ = ["BACKLOG", "describe", "inherited", "listen_tcp", "listen_unix", "load_certificate", "tls_context"]
 
-_BACKLOG = 2048
+BACKLOG = 2048
+"""Connections that the kernel holds until they are accepted. It drops further ones, and their clients try
+again after a second, or three."""
 _FIRST_FD = 3
 """SD_LISTEN_FDS_START of sd_listen_fds(3)."""
 
@@ -75,7 +77,7 @@ def listen_tcp(
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         try:
             sock.bind(address)
-            sock.listen(_BACKLOG)
+            sock.listen(BACKLOG)
         except OSError as error:
             for opened in sockets:
                 opened.close()
@@ -127,7 +129,7 @@ def listen_unix(path: str) -> list[socket.socket]:
     try:
         _remove_stale(path)
         sock.bind(path)
-        sock.listen(_BACKLOG)
+        sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
         raise ConfigError(f"[gateway] unix_socket: cannot listen on {path}: {error.strerror}") from error
