@@ -295,6 +295,21 @@ async def test_decisions_are_cached_by_caller_and_endpoint(policy):
             await access.grant(dataclasses.replace(READER, roles=()), QUERY)
 
 
+async def test_the_decisions_of_each_cached_caller_are_cached_at_each_endpoint(policy, monkeypatch):
+    access = policy.access()
+    endpoints = [QUERY, SERIES, FEDERATE]
+    callers = [dataclasses.replace(READER, project_id=f"P{number}") for number in range(100)]
+
+    async def grant_all():
+        return [await access.grant(caller, endpoint) for caller in callers for endpoint in endpoints]
+
+    before = await grant_all()
+    monkeypatch.setattr(access._enforcer, "enforce", lambda *_: pytest.fail("a policy check"))
+    again = await grant_all()
+    assert all(scope is first for scope, first in zip(again, before, strict=True))
+    assert len({id(scope) for scope in again}) == len(callers)
+
+
 async def test_the_cache_of_decisions_is_bounded(policy):
     access = policy.access()
     for number in range(300):

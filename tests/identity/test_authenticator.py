@@ -7,6 +7,8 @@ import pytest
 
 from chrysaetos.errors import BadRequest, TooManyRequests, Unauthorized, Unavailable
 from chrysaetos.identity.authenticator import create_authenticator
+from chrysaetos.identity.cache import token_key
+from chrysaetos.identity.caller import Caller
 
 
 async def test_each_form_of_credential_identifies_its_owner(authenticator, keystone, encode):
@@ -146,6 +148,16 @@ async def test_every_part_counts_failed_calls_to_keystone(authenticator, keyston
     with pytest.raises(Unavailable):
         await authenticator.projects.of("D")
     assert authenticator.keystone_errors == 3
+
+
+async def test_twenty_thousand_tokens_in_use_stay_cached(make_conf, clock):
+    authenticator = create_authenticator(make_conf(), clock=clock)
+    headers = [[(b"x-auth-token", b"token-%d" % number)] for number in range(20_000)]
+    caller = Caller(user_id="u", project_id="p")
+    for ((_, token),) in headers:
+        authenticator.cache.admit(token_key(token), caller, clock.now + 60)
+    assert all(authenticator.cached(given) is caller for given in headers)
+    await authenticator.close()
 
 
 async def test_the_limit_by_address_applies_to_each_kind_of_credential(make_conf, clock, encode):

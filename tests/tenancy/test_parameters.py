@@ -330,6 +330,14 @@ def test_no_more_texts_are_kept_than_told():
     assert len(binder._scoped) == 3
 
 
+def test_a_query_of_ten_thousand_projects_stays_cached():
+    endpoint, binder = find("GET", "/api/v1/query").endpoint, Binder()
+    url = b"query=" + quote_plus('sum by (vm) (rate(cpu_seconds_total{state="running"}[5m]))').encode()
+    scopes = [Scope.of("project", f"{number:032x}") for number in range(10_000)]
+    bound = [binder.bind(endpoint, scope, url, None) for scope in scopes]
+    assert [binder.bind(endpoint, scope, url, None, cached_only=True) for scope in scopes] == bound
+
+
 def test_the_limits_on_a_text_are_configurable():
     with pytest.raises(QueryError, match="longer than 8 bytes"):
         bind("/api/v1/query", "query=" + quote_plus("up + up + up"), binder=Binder(Bounds(bytes=8)))

@@ -32,8 +32,8 @@ _LOOK_SECONDS = 1.0
 
 _MOST_DOMAINS = 256
 """Number of cached scopes of domains."""
-_MOST_PROJECTS = 1024
-"""Number of cached scopes of single projects that callers asked for."""
+_MOST_PROJECTS = 10_000
+"""Number of cached scopes of single projects."""
 _MAX_CACHED_BYTES = 32 * 1024 * 1024
 """Maximum memory of the scopes of all domains together. One of a thousand projects takes some hundred KiB."""
 
@@ -97,7 +97,7 @@ class PolicyAccess:
         label: the label that holds the project.
         labels: the metrics that have another label, or are open to all.
         domains: lists the projects of domains; None to deny access to all domain tokens.
-        size: the number of cached decisions.
+        size: the number of callers whose decisions are cached.
         clock: seconds, monotonic.
 
     Attributes:
@@ -114,7 +114,7 @@ class PolicyAccess:
         labels: LabelTable = UNIFORM,
         *,
         domains: Domains | None = None,
-        size: int = 10_000,
+        size: int = 50_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._conf = conf
@@ -122,7 +122,8 @@ class PolicyAccess:
         self._labels = labels
         self._clock = clock
         self._domains = domains
-        self._decisions: Lru[tuple[object, ...], Scope | _Verdict] = Lru(size)
+        # By caller, and then by endpoint: a dashboard uses several.
+        self._decisions: Lru[tuple[object, ...], dict[str, Scope | _Verdict]] = Lru(size)
         self._domain_scopes: Lru[str, tuple[tuple[str, ...], Scope]] = Lru(
             _MOST_DOMAINS, weigh=_size, max_weight=_MAX_CACHED_BYTES
         )
@@ -151,7 +152,6 @@ class PolicyAccess:
         if self._clock() - self._looked >= _LOOK_SECONDS:
             self.reload()
         key = (
-            endpoint.name,
             caller.user_id,
             caller.project_id,
             caller.domain_id,
@@ -159,10 +159,13 @@ class PolicyAccess:
             caller.roles,
             caller.service_roles,
         )
-        decision = self._decisions.get(key)
+        decisions = self._decisions.get(key)
+        if decisions is None:
+            decisions = {}
+            self._decisions.put(key, decisions)
+        decision = decisions.get(endpoint.name)
         if decision is None:
-            decision = self._decide(caller, endpoint)
-            self._decisions.put(key, decision)
+            decision = decisions[endpoint.name] = self._decide(caller, endpoint)
         if isinstance(decision, Scope):
             return decision
         if decision is _Verdict.DOMAIN and self._domains is not None and caller.domain_id is not None:
@@ -184,11 +187,7 @@ class PolicyAccess:
                 return scope
             if project_id not in scope.values:
                 raise Forbidden("the project is not one of those whose metrics you may see")
-        narrowed = self._project_scopes.get(project_id)
-        if narrowed is None:
-            narrowed = Scope(self._label, (project_id,), self._labels)
-            self._project_scopes.put(project_id, narrowed)
-        return narrowed
+        return self._of_project(project_id)
 
     def reload(self) -> None:
         """Read the policy files again if they changed."""
@@ -235,6 +234,14 @@ class PolicyAccess:
         self._domain_scopes.put(domain_id, (projects, scope))
         return scope
 
+    def _of_project(self, project_id: str) -> Scope:
+        """Return the scope of a project, the same object for all callers and endpoints."""
+        scope = self._project_scopes.get(project_id)
+        if scope is None:
+            scope = Scope(self._label, (project_id,), self._labels)
+            self._project_scopes.put(project_id, scope)
+        return scope
+
     def _decide(self, caller: Caller, endpoint: Endpoint) -> Scope | _Verdict:
         credentials = _credentials(caller)
         # Without a project the target has none: oslo.policy fails a check whose key the
@@ -249,7 +256,7 @@ class PolicyAccess:
             return _Verdict.REFUSED
         if caller.project_id:
             allowed = self._allows(own, target, credentials)
-            return Scope(self._label, (caller.project_id,), self._labels) if allowed else _Verdict.REFUSED
+            return self._of_project(caller.project_id) if allowed else _Verdict.REFUSED
         if caller.domain_id:
             of_domain = self._allows(own, {**target, "domain_id": caller.domain_id}, credentials)
             # A rule that also passes without a domain, such as "role:metrics", was written for projects. It

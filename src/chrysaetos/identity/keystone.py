@@ -46,7 +46,7 @@ _LOG = logging.getLogger(__name__)
 _QUOTING_LOGS = ("keystonemiddleware.auth_token", "keystoneauth.session")
 _NO_CACHE = "chrysaetos.no_cache"
 _RETRY_AFTER = 5
-_MOST_GOOD = 10_000
+_MOST_GOOD = 50_000
 """Number of tokens that are remembered as valid after their validation expired."""
 
 

@@ -131,7 +131,7 @@ class Binder:
     def __init__(
         self,
         bounds: Bounds = DEFAULT_BOUNDS,
-        size: int = 4096,
+        size: int = 65_536,
         reserved: frozenset[str] = frozenset(),
     ) -> None:
         self._bounds = bounds

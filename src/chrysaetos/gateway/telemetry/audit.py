@@ -67,8 +67,8 @@ _MAX_NAME = 1024
 """Maximum length of a path, a name, or a list of roles or projects."""
 _MAX_TEXTS = 8
 """Maximum number of PromQL texts for a request; a URL can contain thousands of selectors."""
-_MAX_CACHED = 256
-"""Number of callers' paths, and of texts, whose fields are cached."""
+_MAX_CACHED = 4096
+"""Number of callers' paths, and of texts, whose fields are cached: about 4 MiB."""
 _MAX_CACHED_TEXT = 4096
 """Characters of the longest text whose field is cached."""
 
