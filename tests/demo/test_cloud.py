@@ -83,12 +83,24 @@ def test_hosts_have_an_fqdn_and_belong_to_no_project(cloud: Cloud) -> None:
 def test_each_instance_sample_names_its_project_and_resource(cloud: Cloud) -> None:
     seen = set()
     for target in cloud.targets:
-        if target.job == "node":
+        if target.job in {"node", "project_usages"}:
             continue
         for family in target.families:
             for series in family.series:
                 seen.add((series.labels["project"], series.labels["resource"]))
     assert [project for project, _ in sorted(seen)] == ["id-a"] * 3 + ["id-b"] * 2
+
+
+def test_usage_grows_by_the_size_of_the_servers_each_hour(cloud: Cloud) -> None:
+    usage = next(target for target in cloud.targets if target.job == "project_usages")
+    before, after = (samples(usage.exposition(CREATED + 3600 * hour)) for hour in (0, 1))
+    grown = {(name, labels[:15]): after[name, labels][0] - before[name, labels][0] for name, labels in after}
+    assert grown == {
+        ("project_vcpu_usage", 'project="id-a",'): pytest.approx(7),
+        ("project_vcpu_usage", 'project="id-b",'): pytest.approx(6),
+        ("project_mb_usage", 'project="id-a",'): pytest.approx(14336),
+        ("project_mb_usage", 'project="id-b",'): pytest.approx(12288),
+    }
 
 
 def test_a_family_is_named_once_in_an_exposition(cloud: Cloud) -> None:
@@ -103,7 +115,7 @@ def test_the_exporter_serves_each_target_at_its_path(cloud: Cloud) -> None:
     port = free_port()
     with Exporter(cloud.targets, port) as exporter:
         jobs = {config["job_name"]: config for config in exporter.scrape_configs("7s")}
-        assert set(jobs) == {"node", "ceilometer", "web"}
+        assert set(jobs) == {"node", "ceilometer", "web", "project_usages"}
         labels = [config["labels"] for config in jobs["node"]["static_configs"]]
         assert {label["fqdn"] for label in labels} == {f"compute-{i}.cloud.example" for i in range(3)}
         assert jobs["node"]["scrape_interval"] == "7s"

@@ -63,4 +63,4 @@ def test_all_targets_are_scraped_after_the_wait(tmp_path: Path) -> None:
     ):
         server.wait_scraped()
         found = query(server, "up", time.time())
-    assert [sample["value"][1] for sample in found] == ["1"] * 5
+    assert [sample["value"][1] for sample in found] == ["1"] * 6

@@ -121,9 +121,14 @@ class Cloud:
     Args:
         tenants: the tenants.
         created: when the cloud was created, in seconds since the epoch. Counters start 30 days earlier.
+
+    Attributes:
+        tenants: the tenants.
+        targets: the scrape targets.
     """
 
     def __init__(self, tenants: Sequence[Tenant], created: float) -> None:
+        self.tenants = tenants
         self._start = created - _AGE
         ceilometer = [
             family for index, tenant in enumerate(tenants) for family in self._instances(tenant, index)
@@ -132,6 +137,7 @@ class Cloud:
             *(self._host(name) for name in _HOSTS),
             Target("ceilometer", "/ceilometer", {"instance": "ceilometer:9101"}, _merge(ceilometer)),
             *(self._application(tenant) for tenant in tenants),
+            Target("project_usages", "/usages", {"instance": "usage:9103"}, self._usage(tenants)),
         )
 
     def history(self, start: int, end: int, step: int) -> Iterator[str]:
@@ -220,8 +226,7 @@ class Cloud:
         return Target("node", f"/node/{name}", {"instance": f"{name}:9100", "fqdn": fqdn}, families)
 
     def _instances(self, tenant: Tenant, index: int) -> Iterator[Family]:
-        servers = _SERVERS if index == 0 else _SERVERS[:-1]
-        for number, (name, vcpus, memory, disk, mean) in enumerate(servers):
+        for number, (name, vcpus, memory, disk, mean) in enumerate(_servers(index)):
             host = _HOSTS[(index + number) % len(_HOSTS)]
             resource = _server_id(tenant, name)
             used = wave(resource, mean)
@@ -270,6 +275,24 @@ class Cloud:
                 }
                 metric = f"ceilometer_{counter.replace('.', '_')}"
                 yield _family(metric, kind, f"Meter {counter}.", labels, value)
+
+    def _usage(self, tenants: Sequence[Tenant]) -> tuple[Family, ...]:
+        """Return the totals of the usage exporter, whose series have the gateway's label here."""
+
+        def total(size: int) -> Callable[[float], float]:
+            return lambda time: size * (time - self._start) / 3600
+
+        vcpus: list[Series] = []
+        memory: list[Series] = []
+        for index, tenant in enumerate(tenants):
+            labels = {"project": tenant.project_id, "project_name": tenant.name}
+            servers = _servers(index)
+            vcpus.append(Series("project_vcpu_usage", labels, total(sum(each[1] for each in servers))))
+            memory.append(Series("project_mb_usage", labels, total(sum(each[2] for each in servers))))
+        return (
+            Family("project_vcpu_usage", "gauge", "vCPU hours.", tuple(vcpus)),
+            Family("project_mb_usage", "gauge", "MB hours of memory.", tuple(memory)),
+        )
 
     def _application(self, tenant: Tenant) -> Target:
         resource = _server_id(tenant, "web-0")
@@ -323,6 +346,11 @@ def _merge(families: Sequence[Family]) -> tuple[Family, ...]:
 
 def _server_id(tenant: Tenant, server: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{tenant.project_id}/{server}"))
+
+
+def _servers(index: int) -> tuple[tuple[str, int, int, int, float], ...]:
+    """Return the servers of a tenant by its index."""
+    return _SERVERS if index == 0 else _SERVERS[:-1]
 
 
 def _constant(number: float) -> Callable[[float], float]:

@@ -111,8 +111,8 @@ def render_commands(directory: Path, identities: Identities, *, keystone_url: st
             f"In a browser: {gateway_url}/ui",
             [
                 (
-                    f"log in as {account.user} with this password",
-                    f'{source(account)} && echo "$OS_PASSWORD, domain {DOMAIN_NAME}, {gateway_url}/ui"',
+                    f"the password of {account.user}, in the domain {DOMAIN_NAME}; no project is needed",
+                    f'{source(account)} && echo "$OS_PASSWORD"',
                 )
                 for account in (first, identities.admin)
             ],

@@ -7,7 +7,7 @@ import math
 import shutil
 import time
 from itertools import chain
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from chrysaetos.demo.processes import (
     LOOPBACK,
@@ -18,14 +18,14 @@ from chrysaetos.demo.processes import (
     write_private,
 )
 from chrysaetos.demo.prometheus import Prometheus
+from chrysaetos.demo.rules import rule_groups
 from chrysaetos.demo.thanos import Query, QueryFrontend, Sidecar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from chrysaetos.demo.cloud import Cloud
-    from chrysaetos.demo.exporter import Exporter
     from chrysaetos.demo.stage import Stage
 
 __all__ = ["ENGINES", "Engine", "PrometheusEngine", "create_engine"]
@@ -46,13 +46,13 @@ class Engine:
 
     url: str
 
-    def start(self, stage: Stage, cloud: Cloud, exporter: Exporter) -> None:
+    def start(self, stage: Stage, cloud: Cloud, scrape_configs: Sequence[dict[str, Any]]) -> None:
         """Start the servers with a day of history, and wait until they are ready.
 
         Args:
             stage: the servers of the demo.
-            cloud: the sample cloud, for the history.
-            exporter: its exporter, which the engine scrapes.
+            cloud: the sample cloud, for the history and the rules.
+            scrape_configs: what the engine scrapes, as Prometheus configures it.
 
         Raises:
             DemoError: a server cannot be started.
@@ -73,11 +73,12 @@ class PrometheusEngine(Engine):
         self._prometheus = Prometheus(directory / "prometheus", port=port)
         self.url = self._prometheus.url
 
-    def start(self, stage: Stage, cloud: Cloud, exporter: Exporter) -> None:
+    def start(self, stage: Stage, cloud: Cloud, scrape_configs: Sequence[dict[str, Any]]) -> None:
         """Write the history that Prometheus has missed, and start it."""
         prometheus = self._prometheus
         now = int(time.time())
-        prometheus.scrape_configs = exporter.scrape_configs()
+        prometheus.scrape_configs = list(scrape_configs)
+        prometheus.rule_groups = rule_groups(cloud.tenants)
         end = prometheus.end_of_blocks()
         if end is None or now - (prometheus.last_write() or end) > _SEAMLESS_SECONDS:
             start = now - _DAY if end is None else max(math.ceil(end), now - _DAY)
@@ -103,9 +104,9 @@ class ThanosEngine(PrometheusEngine):
         self._servers = (sidecar, query, frontend)
         self.url = frontend.url
 
-    def start(self, stage: Stage, cloud: Cloud, exporter: Exporter) -> None:
+    def start(self, stage: Stage, cloud: Cloud, scrape_configs: Sequence[dict[str, Any]]) -> None:
         """Start Prometheus first: a sidecar reads its labels."""
-        super().start(stage, cloud, exporter)
+        super().start(stage, cloud, scrape_configs)
         for server in self._servers:
             stage.begin(server)
             server.wait_ready(stage.stop)
@@ -171,11 +172,11 @@ class VictoriaMetricsEngine(Engine):
         self._server = _VictoriaMetrics(directory / "victoriametrics", port)
         self.url = self._server.root_url
 
-    def start(self, stage: Stage, cloud: Cloud, exporter: Exporter) -> None:
-        """Start VictoriaMetrics, and write the history if it is new."""
+    def start(self, stage: Stage, cloud: Cloud, scrape_configs: Sequence[dict[str, Any]]) -> None:
+        """Start VictoriaMetrics, which evaluates no rules, and write the history if it is new."""
         server = self._server
         new = not server.data.exists()
-        server.scrape = Prometheus.config_of(exporter.scrape_configs())
+        server.scrape = Prometheus.config_of(scrape_configs)
         stage.begin(server)
         server.wait_ready(stage.stop)
         if new:

@@ -135,7 +135,8 @@ class _Demo:
     def start(self) -> None:
         state = self._state
         state.forget("demo.json")
-        ports = state.ports(("keystone", "prometheus", "gateway", "cloud"))
+        ports = state.ports(("keystone", "prometheus", "gateway", "cloud", "metrics-1", "metrics-2"))
+        metrics_ports = (ports["metrics-1"], ports["metrics-2"])
         engine = create_engine(self._engine, state.directory, ports["prometheus"])
         known = state.load("identities.json")
         if known is None:
@@ -150,8 +151,8 @@ class _Demo:
         gateway_url, identities = self._identify(keystone, ports["gateway"], known)
 
         # The gateway starts while the history is written.
-        gateway = self._begin_gateway(keystone, engine, identities, ports["gateway"])
-        self._begin_cloud(engine, identities, ports["cloud"])
+        gateway = self._begin_gateway(keystone, engine, identities, ports["gateway"], metrics_ports)
+        self._begin_cloud(engine, identities, ports["cloud"], metrics_ports)
         gateway.wait_ready(self._stop)
         self._stage.step(f"the gateway is ready at {gateway.url}")
 
@@ -161,16 +162,25 @@ class _Demo:
         state.save("demo.json", {**urls, **_public(identities)})
         print(
             render_commands(state.directory, identities, keystone_url=keystone.url, gateway_url=gateway.url),
+            f"Open {gateway.url}/ui in a browser, or paste the commands above into another terminal.\n",
+            sep="\n",
             flush=True,
         )
         self._stage.step("ready; press Ctrl-C to stop")
 
     def _begin_gateway(
-        self, keystone: Keystone, engine: Engine, identities: Identities, port: int
+        self,
+        keystone: Keystone,
+        engine: Engine,
+        identities: Identities,
+        port: int,
+        metrics_ports: tuple[int, int],
     ) -> Gateway | HAProxy:
         """Start the gateway, or two behind HAProxy. Return the server that clients use."""
 
-        def gateway(name: str, port: int | None, options: Mapping[str, Mapping[str, str]]) -> Gateway:
+        def gateway(
+            name: str, port: int | None, metrics_port: int, options: Mapping[str, Mapping[str, str]]
+        ) -> Gateway:
             server = Gateway(
                 self._state.directory / name,
                 keystone_url=keystone.url,
@@ -178,13 +188,13 @@ class _Demo:
                 user=identities.gateway.user,
                 password=identities.gateway.password,
                 port=port,
-                options=options,
+                options={"gateway": {"metrics_port": str(metrics_port)}, **options},
             )
             self._stage.begin(server)
             return server
 
         if self._engine == "prometheus":
-            return gateway("gateway", port, {"web": {"enabled": "true"}})
+            return gateway("gateway", port, metrics_ports[0], {"web": {"enabled": "true"}})
         memcached = Memcached(self._state.directory / "memcached")
         self._stage.begin(memcached)
         # Both gateways open the sessions of the web page with the same key.
@@ -196,7 +206,10 @@ class _Demo:
             "prometheus": {"engine": self._engine},
             "keystone_authtoken": {"memcached_servers": memcached.address},
         }
-        gateways = [gateway(f"gateway-{number}", None, options) for number in (1, 2)]
+        gateways = [
+            gateway(f"gateway-{number}", None, metrics_port, options)
+            for number, metrics_port in enumerate(metrics_ports, start=1)
+        ]
         # HAProxy would take a gateway that does not listen yet out of service for seconds.
         for each in gateways:
             wait_for(
@@ -220,8 +233,10 @@ class _Demo:
         self._stage.step("registered the gateway in the catalog as metric-storage")
         return url, identities
 
-    def _begin_cloud(self, engine: Engine, identities: Identities, port: int) -> None:
-        """Start the sample cloud and the engine."""
+    def _begin_cloud(
+        self, engine: Engine, identities: Identities, port: int, metrics_ports: tuple[int, int]
+    ) -> None:
+        """Start the sample cloud and the engine, which also collects the metrics of the gateways."""
         now = int(time.time())
         known = self._state.load("cloud.json")
         created = now if known is None else known["birth"]
@@ -232,7 +247,12 @@ class _Demo:
         ]
         cloud = Cloud(tenants, created)
         exporter = self._stage.stack.enter_context(Exporter(cloud.targets, port))
-        engine.start(self._stage, cloud, exporter)
+        gateways = metrics_ports if self._engine != "prometheus" else metrics_ports[:1]
+        job = {
+            "job_name": "chrysaetos",
+            "static_configs": [{"targets": [f"{LOOPBACK}:{each}"]} for each in gateways],
+        }
+        engine.start(self._stage, cloud, [*exporter.scrape_configs(), job])
 
 
 def _public(identities: Identities) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class Prometheus(Server):
         scrape_configs: the ``scrape_configs`` of prometheus.yml.
 
     Attributes:
+        rule_groups: the groups of its rule file.
         external_labels: the external labels, which Thanos requires.
 
     Raises:
@@ -58,6 +59,7 @@ class Prometheus(Server):
         super().__init__(directory, port=port)
         self.scrape_configs = list(scrape_configs)
         self.external_labels: dict[str, str] = {}
+        self.rule_groups: list[dict[str, Any]] = []
 
     @property
     def url(self) -> str:
@@ -134,19 +136,23 @@ class Prometheus(Server):
         return len(targets) == wanted and all(target["health"] != "unknown" for target in targets)
 
     def prepare(self) -> None:
-        """Write prometheus.yml as JSON, which is valid YAML."""
+        """Write prometheus.yml and its rules as JSON, which is valid YAML."""
         private_directory(self.data)
-        config = self.config_of(self.scrape_configs, self.external_labels)
+        rules = self.directory / "rules.yml"
+        write_private(rules, json.dumps({"groups": self.rule_groups}, indent=2))
+        config = self.config_of(self.scrape_configs, self.external_labels, rule_files=[rules.name])
         write_private(self.directory / "prometheus.yml", config)
 
     @staticmethod
     def config_of(
-        scrape_configs: Sequence[dict[str, Any]], external_labels: Mapping[str, str] | None = None
+        scrape_configs: Sequence[dict[str, Any]],
+        external_labels: Mapping[str, str] | None = None,
+        **more: object,
     ) -> str:
-        """Return the content of prometheus.yml."""
+        """Return the content of prometheus.yml. VictoriaMetrics rejects other sections than these two."""
         labels = {"external_labels": external_labels} if external_labels else {}
         settings = {"scrape_interval": f"{_SCRAPE_SECONDS}s", **labels}
-        config = {"global": settings, "scrape_configs": list(scrape_configs)}
+        config = {"global": settings, "scrape_configs": list(scrape_configs), **more}
         return json.dumps(config, indent=2)
 
     def command(self) -> list[str]:
