@@ -76,7 +76,7 @@ class WebPage:
         key_file: the file with the sealer's keys; None if there is none.
         websso: the texts of buttons by federation protocol.
         public_url: URL of the gateway for browsers, for WebSSO.
-        exporters: the metrics of servers, by exporter.
+        exporters: returns the metrics of servers, by exporter; raises ``ConfigError`` if they are invalid.
         clock: seconds since the epoch.
     """
 
@@ -89,7 +89,7 @@ class WebPage:
         key_file: Path | None = None,
         websso: Mapping[str, str] | None = None,
         public_url: str = "",
-        exporters: Mapping[str, Exporter] = EXPORTERS,
+        exporters: Callable[[], Mapping[str, Exporter]] = lambda: EXPORTERS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._files = files
@@ -98,7 +98,8 @@ class WebPage:
         self._key_file = key_file
         self._websso = dict(websso or {})
         self._public_url = public_url
-        self._exporters = [{"name": name, **asdict(exporter)} for name, exporter in exporters.items()]
+        self._read_exporters = exporters
+        self._exporters = exporters()
         self._clock = clock
         self._posts = {
             "web_login": self._log_in,
@@ -108,12 +109,16 @@ class WebPage:
         }
 
     def reload(self) -> None:
-        """Read the keys again. If they are invalid, the previous ones stay in use."""
+        """Read the keys and the exporters again. If they are invalid, the previous ones stay in use."""
         if self._key_file is not None:
             try:
                 self._sealer.replace_keys(read_keys(self._key_file))
             except ConfigError as error:
                 _LOG.error("the previous keys of sessions stay in use: %s", error)
+        try:
+            self._exporters = self._read_exporters()
+        except ConfigError as error:
+            _LOG.error("the previous exporters stay in use: %s", error)
 
     async def close(self) -> None:
         """Stop the threads after the current calls to Keystone have finished."""
@@ -180,7 +185,8 @@ class WebPage:
             case "web_exporters":
                 browser.check_same_origin()
                 self._required(browser, exchange)
-                response = json_response(200, {"exporters": self._exporters})
+                exporters = [{"name": name, **asdict(each)} for name, each in self._exporters.items()]
+                response = json_response(200, {"exporters": exporters})
             case _:
                 browser.check_same_origin()
                 body = await self._checked_body(request, browser, receive)

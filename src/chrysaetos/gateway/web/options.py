@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,7 @@ WEB_OPTIONS = [
     cfg.StrOpt(
         "exporters_file",
         help="TOML file with the metrics of servers for other exporters, in the format of chrysaetos top "
-        "--exporters. It is read at start. Unset: the page knows Ceilometer, sg-core, "
+        "--exporters. It is read again on SIGHUP. Unset: the page knows Ceilometer, sg-core, "
         "prometheus-libvirt-exporter and openstack-exporter.",
     ),
 ]
@@ -95,7 +96,7 @@ def load_web(conf: cfg.ConfigOpts, keystone: KeystoneAuthenticator | None) -> We
         key_file=Path(path) if path else None,
         websso=section.websso,
         public_url=section.public_url or "",
-        exporters=_exporters(section.exporters_file),
+        exporters=partial(_exporters, section.exporters_file),
     )
 
 
