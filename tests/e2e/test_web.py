@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -13,13 +14,18 @@ import pytest
 import requests
 from tests.e2e.asking import basic
 from tests.e2e.web_browser import PageClient, password_login
+from tests.fakes.relay import Relay
 
+from chrysaetos.demo.processes import wait_for
 from chrysaetos.secret import new_secret
 from chrysaetos.tenancy.endpoints import ENDPOINTS, Action
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from chrysaetos.demo.gateway import Gateway
     from chrysaetos.demo.identities import Account, IdentityApi
+    from chrysaetos.demo.keystone import Keystone
 
 OF_A = {"a1", "a2"}
 CSRF_PATHS = ("/ui/login", "/ui/logout", "/ui/project", "/ui/credential")
@@ -34,6 +40,17 @@ def gateway(stores, gateway_for) -> Gateway:
 @pytest.fixture
 def page(gateway) -> PageClient:
     return PageClient(gateway)
+
+
+@pytest.fixture
+def relayed_keystone(keystone: Keystone) -> Iterator[Relay]:
+    with Relay(keystone.port) as relay:
+        yield relay
+
+
+def calls(relay: Relay) -> list[bytes]:
+    """Return method and path of each request that went through a relay, without parameters."""
+    return re.findall(rb"^([A-Z]+ [^ ?]+)\S* HTTP/1.1\r$", bytes(relay.sent), re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +75,23 @@ def test_a_tenant_logs_in_and_sees_its_own_series(page, people):
     assert page.describe()["session"] == session
     whoami = page.get("/-/whoami").json()["data"]
     assert whoami["project"]["id"] == people.a.project_id
+
+
+def test_a_log_in_is_one_call_to_keystone(relayed_keystone, gateway_for, stores, people, identity):
+    url = f"{relayed_keystone.url}/v3"
+    options = {"auth_url": url, "www_authenticate_uri": url}
+    gateway = gateway_for(stores.ab, web={"enabled": "true"}, keystone_authtoken=options)
+    page = PageClient(gateway)
+    relayed_keystone.sent.clear()
+    page.log_in(people.a)
+    assert page.vms() == OF_A
+    assert calls(relayed_keystone) == [b"POST /v3/auth/tokens"]
+    # To validate a token from elsewhere, the gateway logs in itself: the relay would have seen that.
+    token = identity.token(people.a.auth())
+    relayed_keystone.sent.clear()
+    headers = {"X-Auth-Token": token}
+    assert requests.get(f"{gateway.url}/-/whoami", headers=headers, timeout=30).status_code == 200
+    assert b"POST /v3/auth/tokens" in calls(relayed_keystone)
 
 
 def test_an_application_credential_logs_in(page, people):
@@ -347,6 +381,27 @@ def test_keys_in_a_file_are_shared_and_rotated(stores, gateway_for, people, tmp_
     assert page.vms() == OF_A
     reload(f"{keys[1]}\n")
     assert page.get("/api/v1/query?query=cpu").status_code == 401
+
+
+def test_exporters_are_read_again(stores, gateway_for, people, tmp_path):
+    file = tmp_path / "exporters.toml"
+    file.write_text("[first]\nprobe = 'up'\n")
+    gateway = gateway_for(stores.ab, web={"enabled": "true", "exporters_file": str(file)})
+    page = PageClient(gateway)
+    page.log_in(people.a)
+
+    def known(name: str) -> bool:
+        return name in {each["name"] for each in page.get("/ui/exporters").json()["exporters"]}
+
+    assert known("first")
+    file.write_text("[second]\nprobe = 'up'\n")
+    os.kill(gateway.pid, signal.SIGHUP)
+    assert wait_for(lambda: known("second"), timeout=30)
+    assert not known("first")
+    file.write_text("[")
+    os.kill(gateway.pid, signal.SIGHUP)
+    assert wait_for(lambda: "the previous exporters stay in use" in gateway.log.read_text(), timeout=30)
+    assert known("second")
 
 
 def test_nothing_secret_is_logged(gateway, identity):
