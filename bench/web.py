@@ -5,22 +5,29 @@
 Prints, as the median of the rounds: the time from the start of the navigation, with an empty cache, until the
 page is loaded and until it shows its first content; the JavaScript that is loaded until the log-in form and
 until the first graph, as sent; and the time from the response to the drawn graph of 100 series with 1,000
-points, without the first graph, which loads its code.
+points, without the first graph, which loads its code. Then it measures what the page costs the requests of
+other clients: a small query by 16 clients through a gateway with the page and one without, in turn.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import json
 import math
 import statistics
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from bench.load import load
 from playwright.sync_api import sync_playwright
 from tests.e2e.running_demo import running_demo
 from tests.e2e.web_page import Demo, Tab, chromium
+
+from chrysaetos.demo.gateway import Gateway
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Route
@@ -92,6 +99,43 @@ def _measure(browser: Browser, demo: Demo) -> dict[str, float]:
     return found
 
 
+def _other_clients(folder: Path, state: dict[str, Any], rounds: int) -> dict[str, list[float]]:
+    """Return the requests per second through a gateway with the page and one without, by round."""
+    people = json.loads((folder / "demo" / "identities.json").read_text())
+    credential = people["tenants"][0]["application_credential"]
+    basic = base64.b64encode(f"{credential['id']}:{credential['secret']}".encode()).decode()
+    rates: dict[str, list[float]] = {"with the page": [], "without": []}
+    with ExitStack() as stack:
+        gateways = {
+            name: stack.enter_context(
+                Gateway(
+                    folder / name,
+                    keystone_url=state["keystone_url"],
+                    prometheus_url=state["prometheus_url"],
+                    user=people["gateway"]["user"],
+                    password=people["gateway"]["password"],
+                    options={
+                        "gateway": {"share_requests": "false", "max_requests_per_project": "0"},
+                        "web": {"enabled": str(name == "with the page")},
+                    },
+                )
+            )
+            for name in rates
+        }
+        for number in range(rounds + 1):
+            for name, gateway in gateways.items():
+                rate = load(
+                    f"{gateway.root_url}/api/v1/query?query=ceilometer_vcpus",
+                    clients=16,
+                    seconds=4.0,
+                    headers={"Authorization": f"Basic {basic}"},
+                    pid=gateway.pid or 0,
+                ).rate
+                if number > 0:  # the first warms up
+                    rates[name].append(rate)
+    return rates
+
+
 def main() -> None:
     """Measure, and print the medians."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -106,8 +150,13 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         found = [_measure(browser, demo) for _ in range(rounds)]
         browser.close()
+        rates = _other_clients(Path(name), state, rounds)
     for title in found[0]:
         print(f"{title:36}{statistics.median(each[title] for each in found):10.1f}")
+    for title, runs in rates.items():
+        print(f"{f'requests/s {title}':36}{statistics.median(runs):10.1f}")
+    ratios = [on / off for on, off in zip(*rates.values(), strict=True)]
+    print(f"{'ratio':36}{statistics.median(ratios):10.3f}")
 
 
 if __name__ == "__main__":
