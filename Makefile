@@ -10,6 +10,7 @@
 # make soak       30 minutes of load with faults; SOAK_MINUTES sets another duration
 # make web        build the web page of src/chrysaetos/web/static from web/; needs Node 20
 # make web-check  check and test web/, and compare its build with the committed files
+# make web-images the pictures of the web page in docs/images
 # Each installs what it needs: a virtual environment in .venv and, if permitted, Debian packages.
 
 PYTHON ?= python3
@@ -52,7 +53,7 @@ SIDE_BY_SIDE := --jobs $(shell nproc) --output-sync
 MADE_BY := $(shell $(PYTHON) -c 'import re, sys; \
     print("made-by", *re.findall(r"\w+", sys.base_prefix), *sys.version_info[:3], sep="-")')
 
-.PHONY: demo test test-deep isolation check lint docs bench bench-fairness soak bench-cloudkitty bench-watcher web web-check web-check-with-node samples dist deb deb-check lock clean cloudkitty watcher aodh pythons tests unit
+.PHONY: demo test test-deep isolation check lint docs bench bench-fairness soak bench-cloudkitty bench-watcher web web-check web-check-with-node web-images samples dist deb deb-check lock clean cloudkitty watcher aodh pythons tests unit
 
 demo: $(VENV)/demo
 	@tools/need.sh prometheus:prometheus promtool:prometheus curl:curl
@@ -193,6 +194,10 @@ web-check: web/node_modules/made
 	cd web && npm run --silent types && npm run --silent lint && npm run --silent test
 	cd web && WEB_OUTPUT=../build/web npm run --silent build
 	node web/tools/compare.js src/chrysaetos/web/static build/web
+
+web-images: $(VENV)/dev
+	@tools/need.sh prometheus:prometheus promtool:prometheus chromium:chromium
+	$(BIN)/python -m tools.page_images
 
 web-check-with-node:
 	@if node -e 'process.exit(Number.parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null; then $(MAKE) web-check; \
