@@ -186,9 +186,44 @@ def test_servers_and_one_server(tab, tenant):
     expect(links).to_have_count(3)
 
 
-def test_a_project_without_usage_is_told_what_is_missing(tab, tenant):
+def test_an_example_is_drawn_with_one_click(tab, tenant):
+    tab.enter(tenant)
+    tab.page.get_by_role("button", name=re.compile("^CPU of each server")).click()
+    expect(tab.page.locator("canvas").first).to_be_visible()
+    expect(tab.editor()).to_contain_text("rate(ceilometer_cpu[12m])")
+
+
+def test_usage_is_shown_by_day(tab, tenant):
     tab.enter(tenant, "usage")
+    expect(tab.page.get_by_role("region", name="vCPU hours")).to_contain_text("5.04k")
+    expect(tab.page.get_by_role("row", name=re.compile("so far"))).to_be_visible()
+
+
+def test_a_project_without_usage_is_told_what_is_missing(tab, demo):
+    tab.enter(demo.admin, "usage", only="project:none")
     expect(tab.page.get_by_role("main")).to_contain_text("project_vcpu_usage")
+
+
+def test_rules_and_their_alerts_are_shown(tab, tenant):
+    tab.enter(tenant, "alerts")
+    main = tab.page.get_by_role("main")
+    slow = main.get_by_role("article").filter(has_text="SlowRequests")
+    expect(slow).to_contain_text(f'project="{tenant["project_id"]}"')
+    expect(main.get_by_role("article")).to_have_count(3)
+    main.get_by_role("searchbox").fill("busy")
+    expect(main.get_by_role("article")).to_have_count(1)
+    main.get_by_role("link", name="Explore").click()
+    expect(tab.editor()).to_contain_text("ceilometer_vcpus")
+
+
+def test_targets_and_the_gateways_own_requests_are_shown_to_administrators(tab, demo):
+    tab.enter(demo.admin, "targets")
+    main = tab.page.get_by_role("main")
+    expect(main).to_contain_text("9 of 9 targets up")
+    main.get_by_role("searchbox").fill("chrysaetos")
+    expect(main.get_by_role("row")).to_have_count(2)
+    tab.go("gateway")
+    expect(main.get_by_text("Requests per second by endpoint")).to_be_visible()
 
 
 def test_a_credential_is_created_and_its_secret_shown_once(tab, tenant, demo):

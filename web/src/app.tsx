@@ -16,6 +16,7 @@ import {
   type Session,
 } from "./api/session";
 import { Explore } from "./explore/explore";
+import { contains } from "./lib/format";
 import { formatRoute } from "./lib/state";
 import { useStore } from "./lib/store";
 import { formatClock } from "./lib/time";
@@ -60,7 +61,7 @@ function ProjectMenu({ session, close }: { session: Session; close: () => void }
   if (session.kind === "application_credential") return <p class="hint">{text.credentialOnly}</p>;
   if (error !== null || failure !== null) return <Failure error={failure ?? error} />;
   if (loading || data === null) return <Skeleton rows={3} />;
-  const found = data.filter((project) => `${project.name} ${project.id}`.toLowerCase().includes(search.toLowerCase()));
+  const found = data.filter((project) => contains(`${project.name} ${project.id}`, search));
   return (
     <>
       {data.length > 8 ? <SearchBox label={text.projectSearch} value={search} onInput={setSearch} /> : null}

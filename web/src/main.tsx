@@ -9,7 +9,8 @@ import { parseRoute } from "./lib/state";
 import { followAddress, navigate } from "./route";
 import { applySettings } from "./settings";
 import "uplot/dist/uPlot.min.css";
-import "./style.css";
+import "./style/index.css";
+
 
 applySettings();
 const fragment = location.hash ? null : takeFragment();

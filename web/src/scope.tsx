@@ -6,7 +6,7 @@ import { labelNames, labelValues } from "./api/prometheus";
 import { state } from "./api/session";
 import { route, navigate } from "./route";
 import { useStore } from "./lib/store";
-import { visible } from "./lib/format";
+import { contains, visible } from "./lib/format";
 import { texts } from "./texts";
 import { Failure, useLoad } from "./ui/load";
 import { Foreign, Icon, Popover, SearchBox, Skeleton } from "./ui/widgets";
@@ -66,7 +66,7 @@ function Projects({ close }: { close: () => void }) {
   if (error !== null) return <Failure error={error} />;
   if (loading) return <Skeleton rows={3} />;
   if (data === null) return <p class="hint">{texts.scope.noLabel}</p>;
-  const found = data.values.filter((value) => value.toLowerCase().includes(search.toLowerCase()));
+  const found = data.values.filter((value) => contains(value, search));
   return (
     <>
       <SearchBox label={texts.scope.search} value={search} onInput={setSearch} />
@@ -115,7 +115,7 @@ export function ScopeSelector() {
       button={
         <>
           <span class="muted">{texts.scope.label}</span>{" "}
-          <span class="clip mono">{matcher === null ? texts.scope.all : visible(matcher.value, 40)}</span>
+          <span class={matcher === null ? "clip" : "clip mono"}>{matcher === null ? texts.scope.all : visible(matcher.value, 40)}</span>
           <Icon name="chevron" />
         </>
       }

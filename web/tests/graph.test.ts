@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 
 import { summary } from "../src/explore/legend";
-import { firstQuery } from "../src/explore/metrics";
 import { stack } from "../src/graph/graph";
 
 describe("graphs", () => {
@@ -16,12 +15,5 @@ describe("graphs", () => {
   it("sums lines up", () => {
     expect(summary([null, 4, 2, null])).toEqual({ last: 2, min: 2, max: 4, mean: 3 });
     expect(summary([null])).toEqual({ last: null, min: null, max: null, mean: null });
-  });
-
-  it("begins with the rate of a counter", () => {
-    expect(firstQuery("http_requests_total", "")).toBe("rate(http_requests_total[5m])");
-    expect(firstQuery("x", "counter")).toBe("rate(x[5m])");
-    expect(firstQuery("memory", "gauge")).toBe("memory");
-    expect(firstQuery("my.metric", "gauge")).toBe('{"my.metric"}');
   });
 });

@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 
 import { clearHistory, readHistory } from "../lib/history";
+import { contains } from "../lib/format";
 import { formatTime } from "../lib/time";
 import { useStore } from "../lib/store";
 import { settings } from "../settings";
@@ -20,7 +21,7 @@ export function HistoryDialog({ user, onChoose, onClose }: HistoryProps) {
   const { zone } = useStore(settings);
   const [search, setSearch] = useState("");
   const [entries, setEntries] = useState(() => readHistory(user));
-  const found = entries.filter((entry) => entry.query.toLowerCase().includes(search.toLowerCase()));
+  const found = entries.filter((entry) => contains(entry.query, search));
   return (
     <Dialog title={text.historyTitle} onClose={onClose}>
       <p class="hint">{text.historyHint}</p>

@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 
 import { labelValues, metadata, type Metadata } from "../api/prometheus";
+import { examples, firstQuery } from "../lib/examples";
 import { texts } from "../texts";
 import { Failure, useLoad } from "../ui/load";
 import { Empty, Foreign, SearchBox, Skeleton } from "../ui/widgets";
@@ -22,14 +23,14 @@ async function load(match: string | undefined, signal: AbortSignal): Promise<Met
   return { names, about };
 }
 
-/** Returns the query to begin with: counters are only useful as rates. */
-export function firstQuery(name: string, type: string): string {
-  const plain = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name) ? name : `{${JSON.stringify(name)}}`;
-  const counter = type === "counter" || /_(total|count|sum|bucket)$/.test(name);
-  return counter ? `rate(${plain}[5m])` : plain;
+interface MetricListProps {
+  match: string | undefined;
+  /** Whether examples are shown before the list. */
+  begin?: boolean;
+  onChoose: (query: string) => void;
 }
 
-export function MetricList({ match, onChoose }: { match?: string | undefined; onChoose: (query: string) => void }) {
+export function MetricList({ match, begin = false, onChoose }: MetricListProps) {
   const text = texts.explore;
   const [search, setSearch] = useState("");
   const { data, error, reload } = useLoad((signal) => load(match, signal), [match]);
@@ -49,6 +50,23 @@ export function MetricList({ match, onChoose }: { match?: string | undefined; on
   });
   return (
     <div class="metrics">
+      {begin ? (
+        <>
+          <h2>{text.examples}</h2>
+          <ul class="example-list">
+            {examples(data.names).map(({ title, query }) => (
+              <li key={title}>
+                <button type="button" class="example" onClick={() => onChoose(query)}>
+                  <span class="strong">{title}</span>
+                  <span class="mono muted">{query}</span>
+                </button>
+              </li>
+            ))}
+          </ul>
+          <h2>{text.start}</h2>
+          <p class="muted">{text.startHint}</p>
+        </>
+      ) : null}
       <SearchBox label={text.metricSearch} value={search} onInput={setSearch} />
       <p class="hint" role="status">
         {found.length === 0 ? text.noMetricMatch : text.metricCount(Math.min(found.length, MAX_SHOWN), data.names.length)}

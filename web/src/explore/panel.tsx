@@ -10,7 +10,7 @@ import { seriesColor } from "../graph/palette";
 import { picture } from "../graph/picture";
 import { toCsv } from "../lib/csv";
 import { download, fileName } from "../lib/download";
-import { formatNumber } from "../lib/format";
+import { formatValue } from "../lib/format";
 import { seriesKey, seriesName, shortName, tellingLabels } from "../lib/labels";
 import type { Panel, View } from "../lib/state";
 import { autoStep, grid, type Grid, type Resolution } from "../lib/step";
@@ -65,7 +65,7 @@ export interface PanelProps {
 
 function Statistics({ count, stats, took, step }: { count: number; stats: Stats | null; took: number; step: number | null }) {
   const text = texts.explore.stats;
-  const seconds = (value: number) => `${formatNumber(value)}s`;
+  const seconds = (value: number) => formatValue(value, "seconds");
   const items = [
     text.series(count),
     ...(step === null ? [] : [texts.explore.stepOf(formatDuration(step))]),
@@ -222,6 +222,7 @@ export function PanelView(props: PanelProps) {
           ? answer.answer.result.samples.length
           : 1;
   const changed = draft !== panel.query;
+  const match = matcher === null ? undefined : `{${matcher.label}=${JSON.stringify(matcher.value)}}`;
   return (
     <section class="panel" aria-label={text.panel(number)}>
       <div class="query-row">
@@ -336,11 +337,7 @@ export function PanelView(props: PanelProps) {
           {error !== null ? (
             <Failure error={error} onRetry={loaded.reload} />
           ) : !panel.query ? (
-            <div class="begin">
-              <h2>{text.start}</h2>
-              <p class="muted">{text.startHint}</p>
-              <MetricList match={matcher === null ? undefined : `{${matcher.label}=${JSON.stringify(matcher.value)}}`} onChoose={choose} />
-            </div>
+            <MetricList match={match} begin onChoose={choose} />
           ) : answer === null ? (
             <Skeleton rows={5} />
           ) : answer.grid === null ? (
@@ -363,7 +360,7 @@ export function PanelView(props: PanelProps) {
       {dialog === "history" ? <HistoryDialog user={props.user} onChoose={choose} onClose={() => setDialog(null)} /> : null}
       {dialog === "metrics" ? (
         <Dialog title={text.metrics} onClose={() => setDialog(null)}>
-          <MetricList match={matcher === null ? undefined : `{${matcher.label}=${JSON.stringify(matcher.value)}}`} onChoose={choose} />
+          <MetricList match={match} onChoose={choose} />
         </Dialog>
       ) : null}
     </section>

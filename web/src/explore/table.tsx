@@ -4,7 +4,7 @@ import { useMemo, useState } from "preact/hooks";
 
 import type { Result, Sample } from "../api/results";
 import { visible } from "../lib/format";
-import { allLabels } from "../lib/labels";
+import { allLabels, tellingLabels, varyingLabels, type Labels } from "../lib/labels";
 import { formatTime, type Zone } from "../lib/time";
 import { texts } from "../texts";
 import { Empty, Foreign, Icon, Notice } from "../ui/widgets";
@@ -25,6 +25,11 @@ function compare(a: Sample, b: Sample, { column, down }: Order): number {
   const left = Number.isNaN(a.value) ? -Infinity : a.value;
   const right = Number.isNaN(b.value) ? -Infinity : b.value;
   return left === right ? 0 : left < right ? -sign : sign;
+}
+
+/** Returns the labels of series: first what tells them apart, last what all have in common. */
+function columns(all: readonly Labels[]): string[] {
+  return [...new Set([...tellingLabels(all), ...varyingLabels(all), ...allLabels(all)])];
 }
 
 interface HeadProps {
@@ -53,7 +58,7 @@ function Head({ text, name, order, onOrder }: HeadProps) {
 
 function VectorTable({ samples, zone }: { samples: readonly Sample[]; zone: Zone }) {
   const [order, setOrder] = useState<Order | null>(null);
-  const labels = useMemo(() => allLabels(samples.map((sample) => sample.labels)), [samples]);
+  const labels = useMemo(() => columns(samples.map((sample) => sample.labels)), [samples]);
   const sorted = useMemo(
     () => (order === null ? samples : [...samples].sort((a, b) => compare(a, b, order))),
     [samples, order],

@@ -81,7 +81,7 @@ export function Chart({ title, queries, range, end, unit, matcher, sync }: Chart
         ) : drawn === null || data === null ? (
           <Skeleton rows={5} />
         ) : drawn.lines.length === 0 ? (
-          <p class="hint">{texts.servers.missing}</p>
+          <p class="hint">{queries.length === 0 ? texts.servers.missing : texts.servers.nothing}</p>
         ) : (
           <>
             <LazyGraph

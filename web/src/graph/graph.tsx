@@ -3,7 +3,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 
-import { formatValue, visible, type Unit } from "../lib/format";
+import { formatAxis, formatValue, scaleOf, visible, type Unit } from "../lib/format";
 import { axisLabels, formatTime, type Zone } from "../lib/time";
 
 export interface Line {
@@ -38,8 +38,11 @@ const MAX_HIGHLIGHT = 100;
 /** With more lines than this, lines are as thin as possible. */
 const MAX_WIDE = 20;
 
-/** Steps of an axis in bytes: powers of two, so that its labels are round. */
-const BYTE_STEPS = Array.from({ length: 61 }, (_, power) => 2 ** power);
+/** Returns the steps of an axis whose labels are round: `1.05 GiB` is not a round number of bytes. */
+function roundSteps(unit: Unit, most: number): number[] {
+  const { size } = scaleOf(most, unit);
+  return Array.from({ length: 24 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** (power - 12) * size)).flat();
+}
 
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
 
@@ -143,7 +146,7 @@ function options(props: GraphProps, width: number): uPlot.Options {
   return {
     width,
     height,
-    padding: [10, 12, 0, 0],
+    padding: [10, 22, 0, 0],
     tzDate: (time) => (zone === "utc" ? uPlot.tzDate(new Date(time * 1000), "Etc/UTC") : new Date(time * 1000)),
     legend: { show: false },
     focus: { alpha: highlight ? 0.25 : 1 },
@@ -172,8 +175,10 @@ function options(props: GraphProps, width: number): uPlot.Options {
       { ...axis, values: (_, splits, __, ___, increment) => axisLabels(splits, increment, zone), size: 44, gap: 8 },
       {
         ...axis,
-        values: (_, splits) => splits.map((split) => formatValue(split, unit)),
-        ...(unit === "bytes" || unit === "bytes_per_second" ? { incrs: BYTE_STEPS } : {}),
+        values: (_, splits, __, ___, increment) => formatAxis(splits, increment, unit),
+        ...(unit === "number" || unit === "cores"
+          ? {}
+          : { incrs: (_: uPlot, __: number, min: number, max: number) => roundSteps(unit, Math.max(Math.abs(min), Math.abs(max))) }),
         size: (_, values) => 24 + Math.max(...((values as string[] | null) ?? [""]).map((value) => value.length)) * 7,
         gap: 8,
       },
@@ -241,5 +246,6 @@ export default function Graph(props: GraphProps) {
     };
   }, [times, lines, from, to, stacked, unit, zone, dark, height, sync]);
 
-  return <div class="graph" ref={host} role="img" aria-label={props.label} />;
+  // The height is kept while there is no plot, so that what is below stays in its place.
+  return <div class="graph" ref={host} role="img" aria-label={props.label} style={{ minHeight: `${height}px` }} />;
 }

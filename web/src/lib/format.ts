@@ -2,77 +2,77 @@
 
 export type Unit = "number" | "bytes" | "bytes_per_second" | "percent" | "seconds" | "cores";
 
-const SI = ["", "k", "M", "G", "T", "P", "E"];
-const SMALL = ["", "m", "µ", "n", "p"];
-const IEC = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+interface Scale {
+  size: number;
+  suffix: string;
+}
+
+/** Returns scales of which each is `base` times the one before. */
+function powers(base: number, first: number, suffixes: readonly string[]): Scale[] {
+  return suffixes.map((suffix, index) => ({ size: base ** (first + index), suffix }));
+}
+
+const NUMBERS = powers(1000, 0, ["", "k", "M", "G", "T", "P", "E"]);
+const SMALL = powers(1000, -4, ["p", "n", "µ", "m"]);
+const BYTES = powers(1024, 0, [" B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB"]);
+const SCALES: Readonly<Record<Unit, readonly Scale[]>> = {
+  number: NUMBERS,
+  cores: NUMBERS,
+  bytes: BYTES,
+  bytes_per_second: BYTES.map(({ size, suffix }) => ({ size, suffix: `${suffix}/s` })),
+  percent: [{ size: 0.01, suffix: " %" }],
+  seconds: [
+    ...powers(1000, -2, [" µs", " ms", " s"]),
+    { size: 60, suffix: " min" },
+    { size: 3600, suffix: " h" },
+    { size: 86_400, suffix: " d" },
+  ],
+};
 const MINUS = "\u2212";
 
 function digits(value: number): string {
-  const absolute = Math.abs(value);
-  const places = absolute >= 100 ? 0 : absolute >= 10 ? 1 : 2;
+  const places = value >= 100 ? 0 : value >= 10 ? 1 : 2;
   return value.toFixed(places).replace(/\.(\d*?)0+$/, (_, kept: string) => (kept ? `.${kept}` : ""));
 }
 
-function special(value: number): string | null {
-  if (Number.isNaN(value)) return "NaN";
-  if (value === Infinity) return "+Inf";
-  if (value === -Infinity) return `${MINUS}Inf`;
-  return null;
-}
-
-/** Returns the index of a prefix so that the rounded number stays below `base`. */
-function scale(absolute: number, base: number, count: number): number {
-  let index = 0;
-  for (let rest = absolute; index < count - 1 && Number(digits(rest)) >= base; rest /= base) index++;
-  return index;
-}
-
-/** Returns a number with three digits and an SI prefix: `1.23k`, `45m`, `0`. */
-export function formatNumber(value: number): string {
-  const odd = special(value);
-  if (odd !== null) return odd;
-  if (value === 0) return "0";
+/** Returns the scale in which a value has the fewest digits before the point, at least one. */
+export function scaleOf(value: number, unit: Unit): Scale {
   const absolute = Math.abs(value);
-  const sign = value < 0 ? MINUS : "";
-  if (absolute >= 1e21 || absolute < 1e-12) return value.toExponential(2).replace("-", MINUS);
-  if (absolute >= 0.01) {
-    const index = scale(absolute, 1000, SI.length);
-    return `${sign}${digits(absolute / 1000 ** index)}${SI[index] ?? ""}`;
-  }
-  let index = 0;
-  let rest = absolute;
-  while (rest < 1 && index < SMALL.length - 1) {
-    rest *= 1000;
-    index++;
-  }
-  return `${sign}${digits(rest)}${SMALL[index] ?? ""}`;
+  const scales = SCALES[unit] === NUMBERS && absolute > 0 && absolute < 0.01 ? SMALL : SCALES[unit];
+  const found = scales.find(({ size }, index) => {
+    const next = scales[index + 1];
+    return next === undefined || Number(digits(absolute / size)) < next.size / size;
+  });
+  return found ?? { size: 1, suffix: "" };
 }
 
-/** Returns bytes with a binary prefix. */
-export function formatBytes(value: number): string {
-  const odd = special(value);
-  if (odd !== null) return odd;
-  const absolute = Math.abs(value);
-  const index = scale(absolute, 1024, IEC.length);
-  const text = index === 0 ? String(Math.round(absolute)) : digits(absolute / 1024 ** index);
-  return `${value < 0 ? MINUS : ""}${text} ${IEC[index] ?? ""}`;
-}
-
-/** Returns a value with its unit. `percent` takes a fraction. */
+/** Returns a value with three digits and its unit: `1.23k`, `45m`, `1.5 GiB`. `percent` takes a fraction. */
 export function formatValue(value: number, unit: Unit): string {
-  switch (unit) {
-    case "bytes":
-      return formatBytes(value);
-    case "bytes_per_second":
-      return special(value) ?? `${formatBytes(value)}/s`;
-    case "percent":
-      return special(value) ?? `${digits(value * 100).replace("-", MINUS)} %`;
-    case "seconds":
-      return special(value) ?? `${formatNumber(value)} s`;
-    case "cores":
-    case "number":
-      return formatNumber(value);
-  }
+  if (Number.isNaN(value)) return "NaN";
+  const sign = value < 0 ? MINUS : "";
+  const absolute = Math.abs(value);
+  if (absolute === Infinity) return `${sign || "+"}Inf`;
+  if (absolute >= 1e21 || (absolute > 0 && absolute < 1e-12)) return value.toExponential(2).replace("-", MINUS);
+  const { size, suffix } = scaleOf(absolute, unit);
+  return `${sign}${digits(absolute / size)}${suffix}`;
+}
+
+/** Returns a number with three digits and an SI prefix. */
+export function formatNumber(value: number): string {
+  return formatValue(value, "number");
+}
+
+/** Returns the labels of an axis: all in the scale of the largest, with as many digits as tell them apart. */
+export function formatAxis(values: readonly number[], increment: number, unit: Unit): string[] {
+  const most = Math.max(...values.map(Math.abs));
+  if (!(most < 1e21)) return values.map((value) => formatValue(value, unit));
+  const { size, suffix } = scaleOf(most, unit);
+  const step = increment / size;
+  let places = 0;
+  while (places < 9 && Math.abs(Number(step.toFixed(places)) - step) > step / 1000) places++;
+  return values.map((value) =>
+    value === 0 ? `0${suffix.startsWith(" ") ? suffix : ""}` : `${value < 0 ? MINUS : ""}${(Math.abs(value) / size).toFixed(places)}${suffix}`,
+  );
 }
 
 /** Returns an integer with thin spaces between thousands. */
@@ -99,4 +99,9 @@ export function visible(text: string, limit = MAX_TEXT): string {
 /** Returns the English word for a count: `plural(2, "server")` is "2 servers". */
 export function plural(count: number, noun: string): string {
   return `${formatCount(count)} ${noun}${count === 1 || noun.endsWith("series") ? "" : "s"}`;
+}
+
+/** Returns whether a text contains what was searched for, in whatever case. */
+export function contains(text: string, search: string): boolean {
+  return text.toLowerCase().includes(search.trim().toLowerCase());
 }

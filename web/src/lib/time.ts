@@ -124,11 +124,18 @@ export function axisLabels(times: readonly number[], increment: number, zone: Zo
   });
 }
 
-/** Returns "in 4 min", "12 s ago", "3 days ago"; `now` is the server's time. */
+/** Returns "in 4 min", "now", "12 s ago", "3 days ago"; `now` is the server's time. */
 export function formatRelative(time: number, now: number): string {
   const distance = Math.abs(time - now);
+  if (distance < 0.5) return "now";
   const [size, unit] =
     distance < 90 ? [1, "s"] : distance < 5400 ? [60, "min"] : distance < 129_600 ? [3600, "h"] : [86_400, "days"];
   const amount = `${Math.round(distance / size)} ${unit}`;
   return time > now ? `in ${amount}` : `${amount} ago`;
+}
+
+/** Returns how long ago an event of Prometheus' API was, "" if it has not happened: Go's zero time is in the year 1. */
+export function formatAgo(date: string | undefined, now: number): string {
+  const time = Date.parse(date ?? "") / 1000;
+  return time > 0 ? formatRelative(Math.min(time, now), now) : "";
 }

@@ -1,5 +1,6 @@
 /** Servers and their measures, from whichever exporter a project has. The gateway has the metrics of exporters. */
 
+import { CEILOMETER_WINDOW } from "../lib/examples";
 import { quote, type Labels } from "../lib/labels";
 
 /** The measures that the page shows, in the units of `chrysaetos.exporters`. */
@@ -37,9 +38,6 @@ export interface Server {
   measures: Partial<Record<Measure, number>>;
 }
 
-/** The window of rates: Ceilometer polls every five minutes by default, and a rate needs two samples. */
-export const WINDOW = "12m";
-
 /** Returns whether an id may be in the address of a server's page. */
 export function plainId(id: string): boolean {
   return /^[0-9A-Za-z-]{1,64}$/.test(id);
@@ -47,7 +45,7 @@ export function plainId(id: string): boolean {
 
 /** Returns the query for a measure of all servers, or of one; null if the exporter does not have it. */
 export function measureQuery(exporter: Exporter, name: Measure | "servers", id: string | null): string | null {
-  const query = exporter.expressions[name]?.replaceAll("$window", WINDOW);
+  const query = exporter.expressions[name]?.replaceAll("$window", CEILOMETER_WINDOW);
   if (query === undefined) return null;
   return id === null ? query : `(${query}) and on (server) label_replace(vector(1), "server", ${quote(id)}, "", "")`;
 }

@@ -4,7 +4,7 @@ import { useMemo, useState } from "preact/hooks";
 
 import { now } from "../api/session";
 import { Chart, type ChartQuery } from "../graph/chart";
-import { formatValue, plural, type Unit } from "../lib/format";
+import { contains, formatValue, plural, type Unit } from "../lib/format";
 import { formatRoute } from "../lib/state";
 import { useStore } from "../lib/store";
 import { route } from "../route";
@@ -83,6 +83,7 @@ function Spark({ values, label }: { values: readonly number[]; label: string }) 
     .join(" ");
   return (
     <svg class="spark" viewBox="0 0 120 28" role="img" aria-label={label}>
+      <polygon points={`0,28 ${points} 120,28`} />
       <polyline points={points} />
     </svg>
   );
@@ -110,9 +111,7 @@ function ServerTable({ servers, trends }: { servers: readonly Server[]; trends: 
             <th scope="col">{text.name}</th>
             <th scope="col">{text.status}</th>
             <th scope="col">{text.cpu}</th>
-            <th scope="col">
-              <span class="hidden">{text.cpu}</span> 1h
-            </th>
+            <th scope="col">{text.lastHour}</th>
             <th scope="col">{text.memory}</th>
             {disks ? <th scope="col">{text.disk}</th> : null}
             <th scope="col" class="number">
@@ -139,7 +138,7 @@ function ServerTable({ servers, trends }: { servers: readonly Server[]; trends: 
                 <td data-head={text.cpu}>
                   <Meter value={measures.cpu} size={measures.vcpus} unit="cores" percent />
                 </td>
-                <td data-head={`${text.cpu} 1h`}>
+                <td data-head={text.lastHour}>
                   <Trend trends={trends} server={server} />
                 </td>
                 <td data-head={text.memory}>
@@ -173,36 +172,26 @@ function List({ matcher }: { matcher: Matcher | null }) {
     (signal) => (data === null ? Promise.resolve(null) : loadTrends(data.present, matcher, now(), signal)),
     [data],
   );
-  const found = useMemo(
-    () =>
-      (data?.servers ?? []).filter((server) =>
-        `${server.name} ${server.id} ${server.host} ${server.status}`.toLowerCase().includes(search.toLowerCase()),
-      ),
-    [data, search],
-  );
+  const all = data?.servers ?? [];
+  const found = all.filter((server) => contains(`${server.name} ${server.id} ${server.host} ${server.status}`, search));
   return (
     <ListPage
       title={text.title}
       loaded={loaded}
-      count={({ servers, present }) => (
+      summary={
         <>
-          {text.count(servers.length)} <Foreign text={text.from(present.map(({ name }) => name).join(", "))} limit={200} />
+          {text.count(all.length)} <Foreign text={text.from((data?.present ?? []).map(({ name }) => name).join(", "))} limit={200} />
         </>
-      )}
-      empty={({ servers, known }) => (servers.length === 0 ? <Nothing known={known} /> : null)}
-      search={(data?.servers.length ?? 0) > 5 ? { label: text.search, value: search, onInput: setSearch } : null}
+      }
+      all={all.length}
+      found={found.length}
+      none={<Nothing known={data?.known ?? []} />}
+      noMatch={text.noMatch}
+      search={all.length > 5 ? { label: text.search, value: search, onInput: setSearch } : null}
       controls={<ScopeSelector />}
     >
-      {() =>
-        found.length === 0 ? (
-          <p class="hint">{text.noMatch}</p>
-        ) : (
-          <>
-            {found.length > MAX_SHOWN ? <p class="hint">{text.tooMany(MAX_SHOWN, found.length)}</p> : null}
-            <ServerTable servers={found.slice(0, MAX_SHOWN)} trends={trends.data} />
-          </>
-        )
-      }
+      {found.length > MAX_SHOWN ? <p class="hint">{text.tooMany(MAX_SHOWN, found.length)}</p> : null}
+      <ServerTable servers={found.slice(0, MAX_SHOWN)} trends={trends.data} />
     </ListPage>
   );
 }
@@ -224,7 +213,7 @@ function Detail({ id, matcher }: { id: string; matcher: Matcher | null }) {
   const server = data?.servers.find((one) => one.id === id);
   const only = matcher === null ? {} : { only: `${matcher.label}:${matcher.value}` };
   const back = (
-    <a class="button quiet small" href={formatRoute("servers", new URLSearchParams(only))}>
+    <a class="button quiet small back" href={formatRoute("servers", new URLSearchParams(only))}>
       <Icon name="left" />
       {text.back}
     </a>

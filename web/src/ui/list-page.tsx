@@ -6,20 +6,27 @@ import { texts } from "../texts";
 import { Failure, type Loaded } from "./load";
 import { Icon, SearchBox, Skeleton } from "./widgets";
 
-interface ListPageProps<T> {
+interface ListPageProps {
   title: string;
-  loaded: Loaded<T>;
-  /** Returns the text beside the title. */
-  count: (data: T) => ComponentChildren;
-  /** Returns what is shown instead of the list if it is empty; null if it is not. */
-  empty: (data: T) => ComponentChildren;
+  loaded: Loaded<unknown>;
+  /** The text beside the title. */
+  summary: ComponentChildren;
+  /** How many items there are. */
+  all: number;
+  /** How many of them match the search. */
+  found: number;
+  /** What is shown if there are no items. */
+  none: ComponentChildren;
+  /** What is shown if no item matches. */
+  noMatch: string;
   /** The search; null if the list is too short for one. */
   search: { label: string; value: string; onInput: (value: string) => void } | null;
   /** Controls before the search. */
   filters?: ComponentChildren;
   /** Controls of the head. */
   controls?: ComponentChildren;
-  children: (data: T) => ComponentChildren;
+  /** The items that match. */
+  children: ComponentChildren;
 }
 
 export function Refresh({ onClick }: { onClick: () => void }) {
@@ -31,14 +38,13 @@ export function Refresh({ onClick }: { onClick: () => void }) {
   );
 }
 
-export function ListPage<T>({ title, loaded, count, empty, search, filters, controls, children }: ListPageProps<T>) {
+export function ListPage({ title, loaded, summary, all, found, none, noMatch, search, filters, controls, children }: ListPageProps) {
   const { data, error, reload } = loaded;
-  const nothing = data === null ? null : empty(data);
   return (
     <>
       <div class="page-head">
         <h1>{title}</h1>
-        <span class="muted">{data === null || nothing !== null ? null : count(data)}</span>
+        <span class="muted">{all > 0 ? summary : null}</span>
         {controls}
         <Refresh onClick={reload} />
       </div>
@@ -48,8 +54,8 @@ export function ListPage<T>({ title, loaded, count, empty, search, filters, cont
         <div class="card">
           <Skeleton rows={6} />
         </div>
-      ) : nothing !== null ? (
-        <div class="card">{nothing}</div>
+      ) : all === 0 ? (
+        <div class="card">{none}</div>
       ) : (
         <>
           {filters === undefined && search === null ? null : (
@@ -58,7 +64,7 @@ export function ListPage<T>({ title, loaded, count, empty, search, filters, cont
               {search === null ? null : <SearchBox {...search} />}
             </div>
           )}
-          {children(data)}
+          {found === 0 ? <p class="hint">{noMatch}</p> : children}
         </>
       )}
     </>

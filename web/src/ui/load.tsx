@@ -85,7 +85,7 @@ export function describe(error: unknown, clock: (time: number) => string): Descr
   }
 }
 
-/** An error with what to do about it. */
+/** An error with what to do about it. A request that is invalid is not worth another try. */
 export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
   const { zone } = useStore(settings);
   const { title, detail, hint } = describe(error, (time) => formatClock(time, zone));
@@ -101,7 +101,7 @@ export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => vo
         </pre>
       ) : null}
       {hint ? <p>{hint}</p> : null}
-      {onRetry ? (
+      {onRetry && !(error instanceof ApiError && error.status === 400) ? (
         <button type="button" class="button small" onClick={onRetry}>
           {texts.retry}
         </button>

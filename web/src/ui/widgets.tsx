@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { visible } from "../lib/format";
+import type { Labels } from "../lib/labels";
 import { texts } from "../texts";
 
 const PATHS: Readonly<Record<string, string>> = {
@@ -40,6 +41,19 @@ export function Icon({ name }: { name: string }) {
 /** A text from outside: isolated from the direction of its surroundings, clipped, without control characters. */
 export function Foreign({ text, limit }: { text: string; limit?: number }) {
   return <bdi>{visible(text, limit)}</bdi>;
+}
+
+/** Labels of a series, an alert or a target. */
+export function Pairs({ labels }: { labels: Labels }) {
+  return (
+    <div class="pairs">
+      {Object.entries(labels).map(([name, value]) => (
+        <span key={name}>
+          <Foreign text={`${name}=${value}`} limit={200} />
+        </span>
+      ))}
+    </div>
+  );
 }
 
 interface NoticeProps {

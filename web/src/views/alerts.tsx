@@ -5,14 +5,14 @@ import { useState } from "preact/hooks";
 import { rules, type Alert, type Rule, type RuleGroup } from "../api/prometheus";
 import { parseValue } from "../api/results";
 import { now } from "../api/session";
-import { formatNumber } from "../lib/format";
+import { contains, formatNumber } from "../lib/format";
 import type { Labels } from "../lib/labels";
 import { exploreLink } from "../lib/state";
-import { formatDuration, formatRelative } from "../lib/time";
+import { formatAgo, formatDuration } from "../lib/time";
 import { texts } from "../texts";
 import { ListPage } from "../ui/list-page";
 import { useLoad } from "../ui/load";
-import { Choice, Empty, Foreign, Notice } from "../ui/widgets";
+import { Choice, Empty, Foreign, Notice, Pairs } from "../ui/widgets";
 
 const text = texts.alerts;
 
@@ -24,18 +24,6 @@ function stateOf(rule: Rule): Exclude<Filter, "all"> {
 }
 
 const KINDS: Readonly<Record<Exclude<Filter, "all">, string>> = { firing: "bad", pending: "warn", inactive: "ok", recording: "" };
-
-export function Pairs({ labels }: { labels: Labels }) {
-  return (
-    <div class="pairs">
-      {Object.entries(labels).map(([name, value]) => (
-        <span key={name}>
-          <Foreign text={`${name}=${value}`} limit={200} />
-        </span>
-      ))}
-    </div>
-  );
-}
 
 function Annotations({ annotations }: { annotations: Labels }) {
   return (
@@ -55,16 +43,20 @@ function Annotations({ annotations }: { annotations: Labels }) {
 }
 
 function AlertRow({ alert }: { alert: Alert }) {
-  const since = alert.activeAt === undefined ? NaN : Date.parse(alert.activeAt) / 1000;
+  const since = formatAgo(alert.activeAt, now());
+  // Of an operator's rule, the gateway passes on no value.
+  const value = parseValue(alert.value);
   const kind = alert.state === "firing" ? "bad" : "warn";
   return (
     <li class="alert">
       <div class="rule-head">
         <span class={`state ${kind}`}>{alert.state === "firing" ? text.firing : text.pending}</span>
-        {Number.isNaN(since) ? null : <span class="muted">{text.since(formatRelative(since, now()))}</span>}
-        <span>
-          {text.value} <strong>{formatNumber(parseValue(alert.value))}</strong>
-        </span>
+        {since ? <span class="muted">{text.since(since)}</span> : null}
+        {Number.isNaN(value) ? null : (
+          <span>
+            {text.value} <strong>{formatNumber(value)}</strong>
+          </span>
+        )}
       </div>
       <Pairs labels={alert.labels} />
       <Annotations annotations={alert.annotations} />
@@ -74,7 +66,7 @@ function AlertRow({ alert }: { alert: Alert }) {
 
 function RuleRow({ rule }: { rule: Rule }) {
   const state = stateOf(rule);
-  const evaluated = rule.lastEvaluation === undefined ? NaN : Date.parse(rule.lastEvaluation) / 1000;
+  const evaluated = formatAgo(rule.lastEvaluation, now());
   return (
     <article class="rule">
       <div class="rule-head">
@@ -83,14 +75,20 @@ function RuleRow({ rule }: { rule: Rule }) {
           <Foreign text={rule.name} limit={200} />
         </h3>
         {rule.duration ? <span class="muted">{text.waits(formatDuration(rule.duration))}</span> : null}
-        {evaluated > 0 ? <span class="muted">{text.lastEvaluation(formatRelative(evaluated, now()))}</span> : null}
-        <a class="button small" href={exploreLink([rule.query])}>
-          {text.explore}
-        </a>
+        {evaluated ? <span class="muted">{text.lastEvaluation(evaluated)}</span> : null}
+        {rule.query ? (
+          <a class="button small" href={exploreLink([rule.query])}>
+            {text.explore}
+          </a>
+        ) : null}
       </div>
-      <code class="rule-query">
-        <Foreign text={rule.query} limit={2000} />
-      </code>
+      {rule.query ? (
+        <code class="rule-query">
+          <Foreign text={rule.query} limit={2000} />
+        </code>
+      ) : (
+        <p class="hint">{text.operators}</p>
+      )}
       {rule.labels === undefined ? null : <Pairs labels={rule.labels} />}
       {rule.type === "alerting" && rule.annotations && !rule.alerts?.length ? <Annotations annotations={rule.annotations} /> : null}
       {rule.lastError ? (
@@ -111,7 +109,7 @@ function RuleRow({ rule }: { rule: Rule }) {
 
 function matches(rule: Rule, group: RuleGroup, filter: Filter, search: string): boolean {
   if (filter !== "all" && stateOf(rule) !== filter) return false;
-  return `${rule.name} ${rule.query} ${group.name}`.toLowerCase().includes(search.toLowerCase());
+  return contains(`${rule.name} ${rule.query} ${group.name}`, search);
 }
 
 export function Alerts() {
@@ -127,14 +125,15 @@ export function Alerts() {
     <ListPage
       title={text.title}
       loaded={loaded}
-      count={() => text.counts(count("firing"), count("pending"), all.length)}
-      empty={() =>
-        all.length > 0 ? null : (
-          <Empty title={text.none}>
-            <p>{text.noneHint}</p>
-          </Empty>
-        )
+      summary={text.counts(count("firing"), count("pending"), all.length)}
+      all={all.length}
+      found={groups.length}
+      none={
+        <Empty title={text.none}>
+          <p>{text.noneHint}</p>
+        </Empty>
       }
+      noMatch={text.noMatch}
       search={{ label: text.search, value: search, onInput: setSearch }}
       filters={
         <Choice
@@ -152,25 +151,19 @@ export function Alerts() {
         />
       }
     >
-      {() =>
-        groups.length === 0 ? (
-          <p class="hint">{text.noMatch}</p>
-        ) : (
-          groups.map((group) => (
-            <section class="card rule-group" key={`${group.file} ${group.name}`}>
-              <header>
-                <h2>
-                  <Foreign text={group.name} limit={200} />
-                </h2>
-                <span class="muted">{text.every(formatDuration(group.interval))}</span>
-              </header>
-              {group.rules.map((rule, index) => (
-                <RuleRow key={index} rule={rule} />
-              ))}
-            </section>
-          ))
-        )
-      }
+      {groups.map((group) => (
+        <section class="card rule-group" key={`${group.file} ${group.name}`}>
+          <header>
+            <h2>
+              <Foreign text={group.name} limit={200} />
+            </h2>
+            <span class="muted">{text.every(formatDuration(group.interval))}</span>
+          </header>
+          {group.rules.map((rule, index) => (
+            <RuleRow key={index} rule={rule} />
+          ))}
+        </section>
+      ))}
     </ListPage>
   );
 }

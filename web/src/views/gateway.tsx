@@ -55,7 +55,7 @@ function Requests() {
   }
   const end = now();
   const chart = (title: string, query: string, unit: "number" | "seconds") => (
-    <Chart title={title} queries={[{ query }]} unit={unit} range={21_600} end={end} matcher={null} sync="gateway" />
+    <Chart title={title} queries={[{ query }]} unit={unit} range={3600} end={end} matcher={null} sync="gateway" />
   );
   return (
     <div class="cards">

@@ -37,6 +37,14 @@ describe("the table", () => {
     expect(text.length).toBeLessThan(2000);
   });
 
+  it("shows first what tells series apart, and last what they have in common", () => {
+    const labels = (name: string, id: string) => ({ __name__: "up", a_id: id, job: "x", server_name: name });
+    const samples = [sample(labels("web-0", "1f0c"), 1), sample(labels("db-0", "2e4d"), 1)];
+    render(<ResultTable result={{ kind: "vector", samples, histograms: 0 }} zone="utc" />, host);
+    const heads = [...host.querySelectorAll("thead th")].map((head) => head.textContent);
+    expect(heads).toEqual(["server_name", "a_id", "Metric", "job", "Value"]);
+  });
+
   it("sorts by value and by label", async () => {
     const samples = [sample({ a: "x10" }, 2), sample({ a: "x9" }, NaN), sample({ a: "x1" }, 10)];
     render(<ResultTable result={{ kind: "vector", samples, histograms: 0 }} zone="utc" />, host);

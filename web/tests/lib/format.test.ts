@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { formatBytes, formatCount, formatNumber, formatValue, plural, visible } from "../../src/lib/format";
+import { contains, formatAxis, formatCount, formatNumber, formatValue, plural, visible } from "../../src/lib/format";
 
 describe("numbers", () => {
   it.each([
@@ -29,14 +29,37 @@ describe("numbers", () => {
     [2 ** 30, "1 GiB"],
     [2 ** 30 - 1, "1 GiB"],
     [-2048, "\u22122 KiB"],
-  ])("writes %d bytes as %s", (value, text) => expect(formatBytes(value)).toBe(text));
+  ])("writes %d bytes as %s", (value, text) => expect(formatValue(value, "bytes")).toBe(text));
 
   it("writes units", () => {
     expect(formatValue(0.673, "percent")).toBe("67.3 %");
     expect(formatValue(2048, "bytes_per_second")).toBe("2 KiB/s");
-    expect(formatValue(0.012, "seconds")).toBe("0.01 s");
+    expect(formatValue(0.3, "bytes_per_second")).toBe("0.3 B/s");
+    expect(formatValue(NaN, "percent")).toBe("NaN");
     expect(formatValue(NaN, "bytes")).toBe("NaN");
   });
+
+  it.each([
+    [0.000_831, "831 µs"],
+    [0.012, "12 ms"],
+    [0.9999, "1 s"],
+    [12, "12 s"],
+    [90, "1.5 min"],
+    [5400, "1.5 h"],
+    [3 * 86_400, "3 d"],
+  ])("writes %d seconds as %s", (value, text) => expect(formatValue(value, "seconds")).toBe(text));
+
+  it.each([
+    [[1000, 1000.5, 1001], 0.5, "number", ["1.0000k", "1.0005k", "1.0010k"]],
+    [[0, 2.5, 5], 2.5, "cores", ["0", "2.5", "5.0"]],
+    [[0, 5000], 5000, "number", ["0", "5k"]],
+    [[0.002, 0.004], 0.002, "seconds", ["2 ms", "4 ms"]],
+    [[1, 1.05, 1.1].map((value) => value * 2 ** 30), 0.05 * 2 ** 30, "bytes", ["1.00 GiB", "1.05 GiB", "1.10 GiB"]],
+    [[-20, 0], 20, "percent", ["\u22122000 %", "0 %"]],
+    [[1e24], 1e24, "number", ["1.00e+24"]],
+  ] as const)("labels the axis of %j", (values, increment, unit, labels) =>
+    expect(formatAxis(values, increment, unit)).toEqual(labels),
+  );
 
   it("groups thousands and counts in words", () => {
     expect(formatCount(50_000)).toBe("50\u202f000");
@@ -44,6 +67,11 @@ describe("numbers", () => {
     expect(plural(2, "server")).toBe("2 servers");
     expect(plural(2, "series")).toBe("2 series");
   });
+});
+
+it("finds texts in whatever case", () => {
+  expect(contains("Web-0 ACTIVE", " web ")).toBe(true);
+  expect(contains("Web-0 ACTIVE", "db")).toBe(false);
 });
 
 describe("texts from outside", () => {

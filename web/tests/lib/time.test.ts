@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { axisLabels, formatDuration, formatRelative, formatTime, parseDuration, parseTime } from "../../src/lib/time";
+import { axisLabels, formatAgo, formatDuration, formatRelative, formatTime, parseDuration, parseTime } from "../../src/lib/time";
 
 describe("durations", () => {
   it.each([
@@ -59,5 +59,14 @@ describe("times", () => {
     expect(formatRelative(100, 160)).toBe("60 s ago");
     expect(formatRelative(1000, 400)).toBe("in 10 min");
     expect(formatRelative(0, 86_400 * 3)).toBe("3 days ago");
+    expect(formatRelative(100, 100.2)).toBe("now");
+  });
+
+  it("tells how long ago an event of Prometheus was", () => {
+    expect(formatAgo("1970-01-01T00:01:40Z", 160)).toBe("60 s ago");
+    // The browser's copy of the server's clock may be some milliseconds late.
+    expect(formatAgo("1970-01-01T00:01:40Z", 99)).toBe("now");
+    expect(formatAgo("0001-01-01T00:00:00Z", 160)).toBe("");
+    expect(formatAgo(undefined, 160)).toBe("");
   });
 });
