@@ -109,6 +109,7 @@ class VictoriaMetrics(Server):
             "-memory.allowedBytes=256MiB",
             "-search.disableCache",
             "-search.latencyOffset=0s",
+            "-http.connTimeout=1h",  # it closes a connection even as a request arrives
         ]
 
     def fill(self, text: Iterable[str], window: Window) -> None:
