@@ -142,9 +142,8 @@ def all_are_fresh(exporter: UsageExporter) -> bool:
     return all(source_until(exporter, source) > 0 for source in SOURCES)
 
 
-def check(site: Site, *arguments: str, account: Account | None = None) -> Output:
-    command = [sys.executable, "-m", "chrysaetos", "usage", "check", *ALL, *arguments]
-    return run(command, env=site.environ(account))
+def usage(site: Site, *arguments: str, account: Account | None = None) -> Output:
+    return run([sys.executable, "-m", "chrysaetos", "usage", *arguments, *ALL], env=site.environ(account))
 
 
 def test_an_administrator_exports_all_projects(site, start):
@@ -173,7 +172,7 @@ def test_an_administrator_exports_all_projects(site, start):
             series = f'{{{common},resource="{resource}",service="{service}"}}'
             assert f"usage_exporter_quota_limit{series} {limit}\n" in page
             assert f"usage_exporter_quota_used{series} " in page
-    checked = check(site)
+    checked = usage(site, "check")
     assert checked.status == 0
     assert checked.out.count("ok ") == 3 + len(SOURCES)
 
@@ -193,7 +192,7 @@ def test_one_projects_application_credential_suffices_for_its_own_figures(site, 
     assert not any(name == "usage_exporter_problem" for name, _ in metrics)
     requests = site.nova.requests + site.cinder.requests + site.neutron.requests
     assert not any(other in request for other in site.projects[1:] for request in requests)
-    checked = check(site, "--own-project", account=site.reader)
+    checked = usage(site, "check", "--own-project", account=site.reader)
     assert (checked.status, checked.out.count("ok ")) == (0, 1 + len(SOURCES))
 
 
@@ -203,7 +202,7 @@ def test_a_reader_without_that_option_is_told_of_it(site, start):
     forbidden = ("usage_exporter_problem", "forbidden")
     eventually(lambda: exporter.metrics().get(forbidden) == 1, "no problem is reported")
     assert "project_current_volume_usage" not in exporter.page()
-    checked = check(site, account=site.reader)
+    checked = usage(site, "check", account=site.reader)
     assert checked.status == 1
     assert "FAILED  projects" in checked.printed
 
@@ -229,6 +228,18 @@ def test_a_service_that_fails_does_not_stop_the_others(site, start):
     project = site.projects[1]
     total, until = exporter.metrics()["project_volume_gb_usage", project], source_until(exporter)
     assert total == pytest.approx(site.gb_hours(project, until), abs=1)
+
+
+def test_once_prints_what_there_is_and_names_what_fails(site):
+    site.cinder.down = True
+    try:
+        printed = usage(site, "--once", "--start", "2026-01-01")
+    finally:
+        site.cinder.down = False
+    assert printed.status == 1
+    assert "project_floating_ip_usage{" in printed.printed
+    assert "project_volume_usage{" not in printed.printed
+    assert "Cinder, GET " in printed.err
 
 
 def test_drill(site, start):

@@ -2,7 +2,7 @@
 
 import pytest
 import requests
-from keystoneauth1 import adapter, noauth, session
+from keystoneauth1 import adapter, exceptions, noauth, session
 from tests.fakes.clock import Clock
 from tests.fakes.listed_services import FakeCinder, FakeNeutron, Listed
 
@@ -25,7 +25,11 @@ KINDS = {
 class InProject(noauth.NoAuth):
     """Credentials of the project p."""
 
+    error = None
+
     def get_project_id(self, session, **_):  # noqa: ARG002  # needs no request
+        if self.error:
+            raise self.error
         return "p"
 
 
@@ -52,7 +56,7 @@ class Kind:
         own = session.Session(auth=InProject(), session=connections)
         http = adapter.Adapter(own, service_type=service, endpoint_override=server.url)
         self.site = ListedSite(self.projects, Service(http, service, root), listing, name="cloud")
-        self.reason = service
+        self.auth, self.reason = own.auth, service
         server.quotas = {"p": {}, "q": {}}
 
     def fill(self, count, project="p", prefix="i"):
@@ -116,6 +120,13 @@ def test_credentials_that_do_not_show_all_projects_are_an_error(kind):
         with pytest.raises(UsageError, match="role admin, or --own-project") as caught:
             request()
         assert caught.value.reason == "forbidden"
+
+
+def test_a_keystone_that_is_down_is_the_reason(kind):
+    kind.auth.error = exceptions.ConnectFailure("down")
+    with pytest.raises(UsageError, match="no token from Keystone: down") as caught:
+        kind.observe()
+    assert caught.value.reason == "keystone"
 
 
 @pytest.mark.parametrize("only_project", ["p", None])

@@ -51,6 +51,17 @@ class Service:
         self._root = root
         self._lock = Lock()
 
+    def own_project_id(self) -> str | None:
+        """Return the id of the credentials' project; None if they are for the system or a domain.
+
+        Raises:
+            UsageError: there is no token.
+        """
+        try:
+            return self.adapter.get_project_id()
+        except exceptions.ClientException as error:
+            raise UsageError(f"no token from Keystone: {error}", reason="keystone") from error
+
     def get(self, path: str, query: dict[str, str], microversion: str | None = None) -> dict[str, Any]:
         """Return the JSON object at a path.
 

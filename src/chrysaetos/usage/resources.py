@@ -122,7 +122,7 @@ class ListedSite:
         Raises:
             UsageError: it is not, or this cannot be determined.
         """
-        own = self._service.adapter.get_project_id()
+        own = self._service.own_project_id()
         other = next((project.id for project in projects if project.id != own), None)
         if other is None:
             return
