@@ -26,7 +26,7 @@ RECORDED = {
 }
 SCRAPED = {
     *("up", "scrape_duration_seconds", "scrape_samples_scraped", "ALERTS", "usage_exporter_up"),
-    *("usage_exporter_problem", "usage_exporter_counted_until_timestamp_seconds"),
+    *("usage_exporter_source_up", "usage_exporter_problem", "usage_exporter_counted_until_timestamp_seconds"),
 }
 
 

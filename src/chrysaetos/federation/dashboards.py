@@ -163,6 +163,11 @@ def _freshness() -> dict[str, Any]:
             [(f"usage_exporter_problem{{{_SITE}}}", "{{location}} {{reason}}")],
             "short",
         ),
+        _lines(
+            "Sources up to date",
+            [(f"usage_exporter_source_up{{{_SITE}}}", "{{location}} {{source}}")],
+            "bool_on_off",
+        ),
         _table("Alerts", f'ALERTS{{alertstate="firing",{_SITE}}}', "short", width=24),
     ]
     return _dashboard("Freshness of sites", panels, [_locations()])
