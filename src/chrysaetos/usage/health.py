@@ -98,7 +98,9 @@ class HealthCollector(Collector):
             yield from self._by_source()
         calls = sum(source.calls for source in self._sources.values())
         yield CounterMetricFamily("usage_exporter_api_calls", "API calls.", value=calls)
-        failures = sum((source.failures for source in self._sources.values()), Counter())
+        failures: Counter[str] = Counter()
+        for source in self._sources.values():
+            failures.update(dict(source.failures))  # a copy, since updates run in other threads
         yield _by_reason(
             CounterMetricFamily("usage_exporter_update_failures", "Failed updates.", labels=["reason"]),
             failures,
@@ -115,7 +117,7 @@ class HealthCollector(Collector):
             GaugeMetricFamily(
                 "usage_exporter_problem", "Reason why the last update failed.", labels=["reason"]
             ),
-            {source.problem: 1 for source in self._sources.values() if source.problem},
+            {problem: 1 for source in self._sources.values() if (problem := source.problem)},
         )
 
     def _by_source(self) -> Iterator[Metric]:

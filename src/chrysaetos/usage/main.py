@@ -113,7 +113,7 @@ def _serve(options: argparse.Namespace) -> int:
             )
         )
         _LOG.info("listening on %s port %d", options.bind, listener.port)
-        # A source of its own thread does not wait for a service that hangs.
+        # Each source has its own thread, so that a service that hangs delays no other source.
         threads = [
             Thread(target=updater.run, args=(stop, options.update_interval), name="updates", daemon=True)
             for updater in exporter.updaters

@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 SERVERS = "servers"
-"""The source that is always known; others are optional."""
+"""The name of the source of servers, which is exported by default."""
 
 LABELS = ("project_id", "project_name", "domain_name", "domain_id")
 METRICS = {
