@@ -214,7 +214,7 @@ def test_socket_from_systemd_must_listen(tmp_path):
 
 @pytest.mark.parametrize(
     ("files", "reserved", "most"),
-    [(1024, 100, 860), (48, 100, 12), (4096, 100, 2000), (2164, 100, 2000), (2163, 100, 1999)],
+    [(1024, 100, 764), (48, 100, 12), (4096, 100, 2000), (2260, 100, 2000), (2259, 100, 1999)],
 )
 def test_connections_fit_into_the_limit_of_open_files(monkeypatch, caplog, files, reserved, most):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))

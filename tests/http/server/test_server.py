@@ -135,7 +135,7 @@ def test_several_connections_are_accepted_in_a_turn_of_the_event_loop():
         await server.stop()
         return count
 
-    assert uvloop.run(turns()) <= 24
+    assert uvloop.run(turns()) <= 12
 
 
 async def test_application_gets_only_complete_requests():

@@ -82,7 +82,7 @@ def test_a_low_limit_of_open_files_is_a_warning(make_setup, monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 2000))
     finding = check_file_limit(setup)
     assert finding.status is Status.WARNING
-    assert finding.found.startswith("only 1536 clients can be connected instead of 2000")
+    assert finding.found.startswith("only 1440 clients can be connected instead of 2000")
     for hard in (65536, resource.RLIM_INFINITY):
         monkeypatch.setattr(resource, "getrlimit", lambda _, hard=hard: (1024, hard))
         assert check_file_limit(setup).status is Status.OK

@@ -36,7 +36,7 @@ AT_ONCE = signal.SIGUSR1
 """Tells a worker that is shutting down to abort its requests."""
 
 _MAX_FILES = 65536
-_OWN_FILES = 64
+_OWN_FILES = 160
 """Open files of the process itself: sockets, logs, connections to Keystone."""
 _MIN_SHARE = 4
 """The share of the limit of open files that clients get in any case: a quarter."""

@@ -35,7 +35,7 @@ __all__ = ["HttpServer", "RefusedRequest"]
 
 _LOG = logging.getLogger(__name__)
 
-_ACCEPTS = 8
+_ACCEPTS = 32
 """Connections that a socket accepts in a turn of the event loop. uvloop accepts one for each file descriptor:
 with one, new clients of a busy gateway would wait for as many turns as there are of them."""
 
