@@ -1,12 +1,12 @@
 """Compare the gateway with other proxies in front of the same Prometheus.
 
-    make bench      or      python -m bench.gateway [--seconds S] [--rounds N] [--json FILE]
+    make bench      or      python -m bench.gateway [--seconds S] [--rounds N] [--json FILE] [--plot FILE]
 
 The cases are a small instant query by 1, 16 and 64 clients, the same query by 16 clients with a moving time
-and with a thousand tokens, a range query with a response of 85 kB by 16 clients, and one of 10 MiB. vmauth
-and prom-label-proxy are measured if they are on PATH. Each round measures each server once, so that other
-load on the machine affects all servers. The result is the median of the rounds. Compare the ratios, not the
-absolute values.
+and with a thousand tokens, a range query with a response of 85 kB by 16 clients, and one of 10 MiB. vmauth,
+prom-label-proxy and Maia are measured if they are on PATH (``tools/engines.py build vmauth prom_label_proxy``
+builds the first two). Each round measures each server once, so that other load on the machine affects all
+servers. The result is the median of the rounds. Compare the ratios, not the absolute values.
 """
 
 from __future__ import annotations
@@ -21,17 +21,22 @@ import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import requests
+from bench.chart import Panel, draw
 from bench.load import Measure, load
-from bench.peers import Aetos, HAProxy, PromLabelProxy, VMAuth, aetos_environment
+from bench.peers import Aetos, HAProxy, Maia, PromLabelProxy, VMAuth, aetos_environment
 
 from chrysaetos.demo.gateway import Gateway
 from chrysaetos.demo.identities import IdentityApi
 from chrysaetos.demo.keystone import Keystone
 from chrysaetos.demo.processes import DemoError
 from chrysaetos.demo.prometheus import Prometheus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DIRECT = "Prometheus directly"
 GATEWAY = "the gateway"
@@ -49,6 +54,7 @@ class Case:
 
     Attributes:
         title: the title in the output.
+        label: a short title.
         path: the request target.
         clients: number of concurrent clients.
         tokens: file with tokens to use in turn; None for the token in the headers.
@@ -57,6 +63,7 @@ class Case:
     """
 
     title: str
+    label: str
     path: str
     clients: int
     tokens: Path | None = None
@@ -72,8 +79,11 @@ def _range(now: int, seconds: int, step: int) -> str:
 
 def _store(project: str, now: int) -> str:
     """Return sixty series of a tenant with a sample per minute, before and after now."""
+    labels = f'project="{project}"'
+    if shutil.which(Maia.name):
+        labels += f',project_id="{project}"'
     lines = [
-        f'cpu_seconds_total{{project="{project}",vm="vm-{vm}",mode="{mode}"}} {tick + 100} {now + tick * 60}'
+        f'cpu_seconds_total{{{labels},vm="vm-{vm}",mode="{mode}"}} {tick + 100} {now + tick * 60}'
         for vm in range(10)
         for mode in MODES
         for tick in range(-MINUTES, MINUTES + 1)
@@ -97,6 +107,8 @@ def _start(stack: ExitStack, directory: Path, now: int) -> Servers:
     stack.callback(api.close)
     tenant = api.create_account("tenant", api.create_project("tenant"), "tenant", "reader")
     validator = api.create_account("aetos", api.create_project("service"), "service", "service")
+    # Maia lists all roles and domains.
+    lister = api.create_account("maia", str(validator.project_id), "service", "admin")
     prometheus = Prometheus(directory / "prometheus")
     prometheus.backfill([_store(str(tenant.project_id), now)])
     stack.enter_context(prometheus)
@@ -117,10 +129,13 @@ def _start(stack: ExitStack, directory: Path, now: int) -> Servers:
     for peer in (
         VMAuth(directory / "vmauth", prometheus.url),
         PromLabelProxy(directory / "prom-label-proxy", prometheus.url, str(tenant.project_id)),
+        Maia(directory / "maia", prometheus.url, keystone.url, lister),
     ):
         if shutil.which(peer.name) is None:
             print(f"{peer.name} is not on PATH, and not measured", file=sys.stderr)
             continue
+        if isinstance(peer, Maia):
+            api.register_endpoint("metrics", "maia", peer.root_url)
         try:
             servers[peer.name] = stack.enter_context(peer)
         except DemoError as error:  # Debian's vmauth 1.79 has no requests without credentials
@@ -165,20 +180,22 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="duration of each measurement")
     parser.add_argument("--rounds", type=int, default=5, help="number of measurements of each server")
     parser.add_argument("--json", type=Path, help="file for all measurements")
+    parser.add_argument("--plot", type=Path, help="file for a plot of the medians: .svg or .png")
     arguments = parser.parse_args()
     report: dict[str, dict[str, list[dict[str, float]]]] = {}
+    results: dict[str, dict[str, list[Measure]]] = {}
     now = int(time.time())
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         servers = _start(stack, Path(folder), now)
         tokens = Path(folder) / "tokens"
         tokens.write_text("\n".join(servers.more_tokens))
         cases = [
-            *(Case("one small instant query", SMALL, clients) for clients in (1, 16, 64)),
-            Case("the same with a moving time", SMALL, 16, moving=now),
-            Case(f"the same with {TOKENS} tokens", SMALL, 16, tokens=tokens),
-            Case("a range query of 85 kB", _range(now, 1200, 40), 16, without=(AETOS,)),
+            *(Case("one small instant query", f"small, {n}", SMALL, n) for n in (1, 16, 64)),
+            Case("the same with a moving time", "moving time, 16", SMALL, 16, moving=now),
+            Case(f"the same with {TOKENS} tokens", f"{TOKENS} tokens, 16", SMALL, 16, tokens=tokens),
+            Case("a range query of 85 kB", "85 kB, 16", _range(now, 1200, 40), 16, without=(AETOS,)),
             # Nearly all samples, with a step of a second: 9,501 points for each series.
-            Case("a range query of 10 MiB", _range(now, 4750, 1), 1, without=(AETOS,)),
+            Case("a range query of 10 MiB", "10 MiB, 1", _range(now, 4750, 1), 1, without=(AETOS,)),
         ]
         for case in cases:
             _check(servers, case)
@@ -191,15 +208,45 @@ def main() -> None:
                 for name in names:
                     measures[name].append(_measure(servers, case, name, arguments.seconds))
             _show(measures)
+            results[case.label] = measures
             title = f"{case.title}, {case.clients} client(s)"
             report[title] = {name: [asdict(run) for run in runs] for name, runs in measures.items()}
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(report, indent=1))
+    if arguments.plot is not None:
+        _plot(arguments.plot, results)
+
+
+def _median(runs: list[Measure], attribute: str) -> float:
+    return float(statistics.median(getattr(run, attribute) for run in runs))
+
+
+def _plot(file: Path, results: dict[str, dict[str, list[Measure]]]) -> None:
+    """Draw the medians. The results are by label of the case, and by server."""
+    names = list(dict.fromkeys(name for measures in results.values() for name in measures))
+
+    def panel(title: str, value: Callable[[dict[str, list[Measure]], str], float]) -> Panel:
+        rows = {
+            name: [value(measures, name) if name in measures else None for measures in results.values()]
+            for name in names
+        }
+        return Panel(title, list(results), rows)
+
+    def ratio(attribute: str) -> Callable[[dict[str, list[Measure]], str], float]:
+        return lambda runs, name: _median(runs[name], attribute) / _median(runs[DIRECT], attribute)
+
+    panels = [
+        panel("Requests per second, ratio to Prometheus directly", ratio("rate")),
+        panel("p99, ratio to Prometheus directly", ratio("p99")),
+        panel("CPU per request, µs", lambda runs, name: _median(runs[name], "cpu_ms") * 1000),
+        panel("Memory, MiB", lambda runs, name: _median(runs[name], "memory")),
+    ]
+    draw(file, "Proxies before one Prometheus, by request and clients", panels)
 
 
 def _show(measures: dict[str, list[Measure]]) -> None:
     def median(name: str, attribute: str) -> float:
-        return float(statistics.median(getattr(measure, attribute) for measure in measures[name]))
+        return _median(measures[name], attribute)
 
     columns = (("requests/s", 12), ("ratio", 8), ("p50 ms", 9), ("ratio", 8), ("p99 ms", 9), ("ratio", 8))
     print(

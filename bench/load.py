@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["Measure", "load"]
+__all__ = ["Measure", "load", "usage"]
 
 _SCRIPT = Path(__file__).with_name("report.lua")
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -65,9 +65,9 @@ def load(
     for name, value in (headers or {}).items():
         command += ["--header", f"{name}: {value}"]
     environment = {**os.environ, "TOKENS": str(tokens or ""), "MOVING": str(moving or "")}
-    cpu, memory = _usage(pid)
+    cpu, memory = usage(pid)
     out = subprocess.run([*command, url], check=True, capture_output=True, text=True, env=environment).stdout
-    cpu_after, memory_after = _usage(pid)
+    cpu_after, memory_after = usage(pid)
     report = json.loads(out.splitlines()[-1])
     return Measure(
         rate=report["requests"] / report["seconds"],
@@ -80,7 +80,7 @@ def load(
     )
 
 
-def _usage(session: int) -> tuple[float, float]:
+def usage(session: int) -> tuple[float, float]:
     """Return the CPU seconds and MiB of memory of the processes of a session."""
     cpu = memory = 0.0
     for fields, status in _processes(session):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import venv
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chrysaetos.demo.gateway import Gateway
+    from chrysaetos.demo.identities import Account
 
-__all__ = ["Aetos", "HAProxy", "PromLabelProxy", "VMAuth", "aetos_environment"]
+__all__ = ["Aetos", "HAProxy", "Maia", "PromLabelProxy", "VMAuth", "aetos_environment"]
 
 AETOS = ("aetos==3.0.0", "gunicorn>=22")
 
@@ -110,6 +112,50 @@ class PromLabelProxy(Server):
             *("prom-label-proxy", f"-insecure-listen-address={LOOPBACK}:{self.port}"),
             *(f"-upstream={self._upstream}", "-label=project", f"-label-value={self._project}"),
         ]
+
+
+class Maia(Server):
+    """Maia, which scopes each query to the token's project by the label ``project_id``, with one thread."""
+
+    name: ClassVar[str] = "maia"
+    ready_path: ClassVar[str] = "/metrics"
+
+    def __init__(self, directory: Path, prometheus_url: str, keystone_url: str, user: Account) -> None:
+        super().__init__(directory)
+        self._maia = {
+            "bind_address": f"{LOOPBACK}:{self.port}",
+            "prometheus_url": prometheus_url,
+            "federate_url": prometheus_url,
+        }
+        self._keystone = {
+            "auth_url": f"{keystone_url}/",
+            "username": user.user,
+            "password": user.password,
+            "user_domain_name": "Default",
+            "project_name": str(user.project_name),
+            "project_domain_name": "Default",
+            "policy_file": str(self.directory / "policy.json"),
+            "roles": "reader",
+        }
+
+    def prepare(self) -> None:
+        """Write maia.conf, and a policy that admits readers."""
+        rule = "project_id:%(project_id)s and role:reader"
+        write_private(self.directory / "policy.json", json.dumps({"metric:list": rule, "metric:show": rule}))
+        sections = {"maia": self._maia, "keystone": self._keystone}
+        lines = []
+        for section, values in sections.items():
+            # A JSON string is a TOML string.
+            lines += [f"[{section}]", *(f"{name} = {json.dumps(value)}" for name, value in values.items())]
+        write_private(self.directory / "maia.conf", "\n".join([*lines, ""]))
+
+    def environment(self) -> dict[str, str]:
+        """Limit Go to one thread."""
+        return {"GOMAXPROCS": "1"}
+
+    def command(self) -> list[str]:
+        """Return the command line of Maia."""
+        return ["maia", "serve", f"--config-file={self.directory / 'maia.conf'}"]
 
 
 class Aetos(Server):

@@ -104,6 +104,19 @@ ENGINES = {
             ),
         ),
         Engine(
+            "vmauth",
+            "github.com/VictoriaMetrics/VictoriaMetrics",
+            "v1.151.0",
+            {"vmauth": "./app/vmauth"},
+            release=("github.com/VictoriaMetrics/VictoriaMetrics/lib/buildinfo.Version", "vmauth-v1.151.0"),
+        ),
+        Engine(
+            "prom_label_proxy",
+            "github.com/prometheus-community/prom-label-proxy",
+            "v0.14.0",
+            {"prom-label-proxy": "."},
+        ),
+        Engine(
             "thanos",
             "github.com/thanos-io/thanos",
             "v0.42.4",
