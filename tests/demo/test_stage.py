@@ -20,9 +20,6 @@ class Sleeper(Server):
     ready_path: ClassVar[str] = "/"
     script = "import time; time.sleep(60)"
 
-    def prepare(self) -> None:
-        """Do nothing."""
-
     def command(self) -> list[str]:
         return [sys.executable, "-c", self.script]
 

@@ -91,14 +91,6 @@ class VictoriaMetrics(Server):
         self._program = program
         super().__init__(directory)
 
-    @property
-    def url(self) -> str:
-        """The root URL of the HTTP API."""
-        return self.root_url
-
-    def prepare(self) -> None:
-        """Do nothing: VictoriaMetrics creates its directory."""
-
     def command(self) -> list[str]:
         """Return the command line, with all caches and delays disabled."""
         return [

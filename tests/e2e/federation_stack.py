@@ -46,9 +46,6 @@ class FederationGate(Server):
         """The token file."""
         return self.directory / "tokens.json"
 
-    def prepare(self) -> None:
-        """Do nothing: the token file already exists."""
-
     def command(self) -> list[str]:
         listening = ("--bind", LOOPBACK, "--port", str(self.port), "--metrics-port", str(self.metrics_port))
         files = ("--tokens", str(self.tokens), "--upstream", self._upstream)

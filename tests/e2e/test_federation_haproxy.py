@@ -76,9 +76,6 @@ class HAProxy(Server):
         self.config.write_text(config)
         write_tokens(self.directory, TOKEN)
 
-    def prepare(self) -> None:
-        """Do nothing: the configuration already exists."""
-
     def command(self) -> list[str]:
         return ["/usr/sbin/haproxy", "-db", "-f", str(self.config)]
 

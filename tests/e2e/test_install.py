@@ -54,9 +54,6 @@ class InstalledGateway(Server):
     name: ClassVar[str] = "Gateway"
     ready_path: ClassVar[str] = "/-/ready"
 
-    def prepare(self) -> None:
-        """Do nothing: all files are there."""
-
     def command(self) -> list[str]:
         return [str(PROGRAMS / "chrysaetos"), "gateway", "--config-file", str(self.directory / "aetos.conf")]
 

@@ -27,9 +27,6 @@ class Memcached(Server):
         """Its address, for ``memcached_servers``."""
         return f"{LOOPBACK}:{self.port}"
 
-    def prepare(self) -> None:
-        """Do nothing: memcached needs no files."""
-
     def command(self) -> list[str]:
         """Return the command line."""
         return [_find("memcached"), "-l", LOOPBACK, "-p", str(self.port), "-U", "0", "-u", "nobody"]
@@ -58,11 +55,6 @@ class HAProxy(Server):
     def __init__(self, directory: Path, gateways: Sequence[Gateway], *, port: int) -> None:
         super().__init__(directory, port=port)
         self._gateways = gateways
-
-    @property
-    def url(self) -> str:
-        """The endpoint of the service type ``metric-storage`` in the catalog."""
-        return self.root_url
 
     def prepare(self) -> None:
         """Write haproxy.cfg."""

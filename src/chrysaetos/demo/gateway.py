@@ -51,11 +51,6 @@ class Gateway(Server):
         self._options = options or {}
 
     @property
-    def url(self) -> str:
-        """The endpoint of the service type ``metric-storage`` in the catalog."""
-        return self.root_url
-
-    @property
     def config_file(self) -> Path:
         """The configuration file, an Aetos configuration with a section ``[gateway]``."""
         return self.directory / "aetos.conf"

@@ -297,6 +297,11 @@ class Server:
         return f"http://{LOOPBACK}:{self.port}"
 
     @property
+    def url(self) -> str:
+        """The URL of the API."""
+        return self.root_url
+
+    @property
     def log(self) -> Path:
         """The log file."""
         return self.directory / f"{self.name.lower()}.log"
@@ -307,8 +312,7 @@ class Server:
         return None if self._process is None else self._process.pid
 
     def prepare(self) -> None:
-        """Write the files that the server needs."""
-        raise NotImplementedError
+        """Write the files that the server needs. Do nothing if it needs none."""
 
     def command(self) -> list[str]:
         """Return the program and its arguments."""

@@ -62,11 +62,6 @@ class Prometheus(Server):
         self.rule_groups: list[dict[str, Any]] = []
 
     @property
-    def url(self) -> str:
-        """The root URL of the HTTP API."""
-        return self.root_url
-
-    @property
     def data(self) -> Path:
         """The directory of the TSDB."""
         return self.directory / "data"

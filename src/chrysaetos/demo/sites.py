@@ -77,9 +77,6 @@ class UsageExporter(Server):
         """The file with the sample data, which is reloaded when it changes."""
         return self.directory / "site.toml"
 
-    def prepare(self) -> None:
-        """Do nothing: the sample data already exists."""
-
     def command(self) -> list[str]:
         """Return the command line of ``chrysaetos usage``."""
         start = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self._start))
@@ -135,9 +132,6 @@ class Gate(Server):
         output = process.log.read_text()
         process.log.unlink()
         return next(line for line in output.splitlines() if line.startswith("cft_"))
-
-    def prepare(self) -> None:
-        """Do nothing: the token file already exists."""
 
     def command(self) -> list[str]:
         """Return the command line of ``chrysaetos federate``."""

@@ -27,14 +27,6 @@ class _Thanos(Server):
         super().__init__(directory)
         self._program = program
 
-    @property
-    def url(self) -> str:
-        """The root URL of the HTTP API."""
-        return self.root_url
-
-    def prepare(self) -> None:
-        """Do nothing: Thanos needs no files."""
-
     def command(self) -> list[str]:
         """Return the command line."""
         return [
