@@ -27,6 +27,8 @@ AODH := 23
 ALL_CLOUDKITTY := $(patsubst requirements/cloudkitty-%.txt,%,$(wildcard requirements/cloudkitty-*.txt))
 ALL_WATCHER := $(patsubst requirements/watcher-%.txt,%,$(wildcard requirements/watcher-*.txt))
 RELEASES = $(CLOUDKITTY:%=cloudkitty-%) $(WATCHER:%=watcher-%) $(AODH:%=aodh-%)
+# Else each process of the tests compiles all modules, and pytest rewrites the assertions of all tests.
+unexport PYTHONDONTWRITEBYTECODE
 export CHRYSAETOS_CLOUDKITTY := $(CLOUDKITTY)
 export CHRYSAETOS_WATCHER := $(WATCHER)
 SERVERS := prometheus:prometheus promtool:prometheus memcached:memcached victoria-metrics:victoria-metrics \

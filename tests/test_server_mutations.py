@@ -191,7 +191,7 @@ def test_the_unit_tests_fail(package, name):
     # A mutation may leave a connection open; its warning must not end pytest before the summary.
     options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:unraisableexception"]
     command = [sys.executable, "-m", "pytest", *options, f"tests/{tests}"]
-    environment = {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1", "PATH": ""}
+    environment = {"PYTHONPATH": str(package.parent), "PATH": ""}
     result = subprocess.run(
         command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=250, check=False
     )

@@ -170,7 +170,7 @@ BREAKS = {
 def run(package):
     """Return the exit status and output of the battery, for a copy of the package in a directory."""
     command = [sys.executable, "-m", "tests.property.battery"]
-    environment = {"PYTHONPATH": f"{package}:{ROOT}", "PYTHONDONTWRITEBYTECODE": "1", "PATH": ""}
+    environment = {"PYTHONPATH": f"{package}:{ROOT}", "PATH": ""}
     return subprocess.run(
         command, env=environment, cwd=package, capture_output=True, text=True, timeout=60, check=False
     )
