@@ -29,9 +29,6 @@ class UsageExporter(Server):
         self._environ = environ
         self._arguments = arguments
 
-    def prepare(self) -> None:
-        """Do nothing: the exporter needs no files."""
-
     def command(self) -> list[str]:
         state = ("--state", str(self.directory / "state"))
         listening = ("--bind", LOOPBACK, "--port", str(self.port))
