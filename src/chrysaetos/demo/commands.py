@@ -6,6 +6,7 @@ import importlib.util
 import json
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,56 @@ def write_credentials(directory: Path, accounts: Iterable[Account], keystone_url
         write_private(directory / f"{account.user}.auth.json", json.dumps(account.auth()) + "\n")
 
 
+@dataclass(frozen=True)
+class _Shell:
+    """Renders commands for a new shell, each with the credentials of an account.
+
+    Attributes:
+        directory: the directory that ``write_credentials`` wrote to.
+        keystone_url: URL of Keystone's v3 API.
+        gateway_url: root URL of the gateway.
+    """
+
+    directory: Path
+    keystone_url: str
+    gateway_url: str
+
+    def source(self, account: Account) -> str:
+        """Return the command that sets the variables of an account."""
+        return f". {shlex.quote(str(self.directory / f'{account.user}.openrc'))}"
+
+    def basic(self, account: Account, query: str) -> str:
+        """Return a query with an application credential."""
+        url = f"{self.gateway_url}/api/v1/query"
+        return (
+            f"{self.source(account)} && "
+            f"curl -sS -u \"$APPLICATION_CREDENTIAL\" {url} --data-urlencode 'query={query}'"
+        )
+
+    def with_token(self, account: Account, path: str, query: str) -> str:
+        """Return a request with a new token."""
+        body = shlex.quote(f"@{self.directory / f'{account.user}.auth.json'}")
+        return (
+            f"{self.source(account)} && TOKEN=$(curl -sS -i -H 'Content-Type: application/json' "
+            f"--data {body} {self.keystone_url}/auth/tokens "
+            "| tr -d '\\r' | awk 'tolower($1) == \"x-subject-token:\" {print $2}') && "
+            f"curl -sS -H \"X-Auth-Token: $TOKEN\" -G {self.gateway_url}{path} --data-urlencode '{query}'"
+        )
+
+    def promtool(self, account: Account, query: str) -> str:
+        """Return a query with promtool."""
+        url = self.gateway_url.replace("://", "://$APPLICATION_CREDENTIAL@")
+        return f"{self.source(account)} && promtool query instant \"{url}\" '{query}'"
+
+    def openstack(self, account: Account, arguments: str) -> str:
+        """Return a command of python-observabilityclient."""
+        return f"{self.source(account)} && openstack metric {arguments}"
+
+    def own(self, account: Account, arguments: str) -> str:
+        """Return a command of this package."""
+        return f"{self.source(account)} && chrysaetos {arguments}"
+
+
 def render_commands(directory: Path, identities: Identities, *, keystone_url: str, gateway_url: str) -> str:
     """Return the list of commands for this run. Each command works in a new shell.
 
@@ -66,45 +117,16 @@ def render_commands(directory: Path, identities: Identities, *, keystone_url: st
         keystone_url: URL of Keystone's v3 API.
         gateway_url: root URL of the gateway.
     """
+    shell = _Shell(directory, keystone_url, gateway_url)
     first, *others = identities.tenants
     servers = "count by (project_name) (ceilometer_cpu)"
     cpu = "sum by (resource_name) (rate(ceilometer_cpu[5m])) / 1e9"
-
-    def source(account: Account) -> str:
-        return f". {shlex.quote(str(directory / f'{account.user}.openrc'))}"
-
-    def basic(account: Account, query: str) -> str:
-        url = f"{gateway_url}/api/v1/query"
-        return (
-            f"{source(account)} && "
-            f"curl -sS -u \"$APPLICATION_CREDENTIAL\" {url} --data-urlencode 'query={query}'"
-        )
-
-    def with_token(account: Account, path: str, query: str) -> str:
-        body = shlex.quote(f"@{directory / f'{account.user}.auth.json'}")
-        return (
-            f"{source(account)} && TOKEN=$(curl -sS -i -H 'Content-Type: application/json' "
-            f"--data {body} {keystone_url}/auth/tokens "
-            "| tr -d '\\r' | awk 'tolower($1) == \"x-subject-token:\" {print $2}') && "
-            f"curl -sS -H \"X-Auth-Token: $TOKEN\" -G {gateway_url}{path} --data-urlencode '{query}'"
-        )
-
-    def promtool(account: Account, query: str) -> str:
-        url = gateway_url.replace("://", "://$APPLICATION_CREDENTIAL@")
-        return f"{source(account)} && promtool query instant \"{url}\" '{query}'"
-
-    def openstack(account: Account, arguments: str) -> str:
-        return f"{source(account)} && openstack metric {arguments}"
-
-    def own(account: Account, arguments: str) -> str:
-        return f"{source(account)} && chrysaetos {arguments}"
-
     has_client = bool(
         importlib.util.find_spec("observabilityclient") and importlib.util.find_spec("openstackclient")
     )
     clients = [
-        ("the names of its metrics, without node_…", openstack(first, "list")),
-        ("the vCPU usage of its three servers", openstack(first, f"query '{cpu}'")),
+        ("the names of its metrics, without node_…", shell.openstack(first, "list")),
+        ("the vCPU usage of its three servers", shell.openstack(first, f"query '{cpu}'")),
     ]
     sections: list[tuple[str, list[tuple[str, str]]]] = [
         (
@@ -112,7 +134,7 @@ def render_commands(directory: Path, identities: Identities, *, keystone_url: st
             [
                 (
                     f"the password of {account.user}, in the domain {DOMAIN_NAME}; no project is needed",
-                    f'{source(account)} && echo "$OS_PASSWORD"',
+                    f'{shell.source(account)} && echo "$OS_PASSWORD"',
                 )
                 for account in (first, identities.admin)
             ],
@@ -120,50 +142,59 @@ def render_commands(directory: Path, identities: Identities, *, keystone_url: st
         (
             f"As {first.user} (role {first.role} in project {first.project_name})",
             [
-                ("check the setup", own(first, "doctor")),
-                ("its three servers by CPU", own(first, "top")),
-                ("plot the vCPU usage of its servers", own(first, f"range '{cpu}' --start 3h --plot")),
+                ("check the setup", shell.own(first, "doctor")),
+                ("its three servers by CPU", shell.own(first, "top")),
+                ("plot the vCPU usage of its servers", shell.own(first, f"range '{cpu}' --start 3h --plot")),
                 (
                     "write a Grafana data source and dashboards",
-                    own(first, f"grafana --yes {shlex.quote(str(directory / 'grafana'))}"),
+                    shell.own(first, f"grafana --yes {shlex.quote(str(directory / 'grafana'))}"),
                 ),
-                ("show how the gateway rewrites a query", own(first, f"explain '{cpu}'")),
-                (f"only {first.project_name}: 3 servers", basic(first, servers)),
-                ("the same with a token", with_token(first, "/api/v1/query", f"query={servers}")),
-                ("the vCPU usage of its three servers", promtool(first, cpu)),
+                ("show how the gateway rewrites a query", shell.own(first, f"explain '{cpu}'")),
+                (f"only {first.project_name}: 3 servers", shell.basic(first, servers)),
+                ("the same with a token", shell.with_token(first, "/api/v1/query", f"query={servers}")),
+                ("the vCPU usage of its three servers", shell.promtool(first, cpu)),
                 *(clients if has_client else []),
-                ("nothing: hosts belong to no project", basic(first, "node_load1")),
+                ("nothing: hosts belong to no project", shell.basic(first, "node_load1")),
                 (
                     f"nothing: the servers of {others[0].user} are invisible to {first.user}",
-                    basic(first, f'ceilometer_cpu{{project="{others[0].project_id}"}}'),
+                    shell.basic(first, f'ceilometer_cpu{{project="{others[0].project_id}"}}'),
                 ),
             ],
         ),
         *(
             (
                 f"As {tenant.user} (role {tenant.role} in project {tenant.project_name})",
-                [(f"only {tenant.project_name}: 2 servers", basic(tenant, servers))],
+                [(f"only {tenant.project_name}: 2 servers", shell.basic(tenant, servers))],
             )
             for tenant in others
         ),
         (
             "As admin (role admin)",
             [
-                ("all three projects", basic(identities.admin, servers)),
-                ("three hosts", promtool(identities.admin, "node_load1")),
-                *([("the same", openstack(identities.admin, "query node_load1"))] if has_client else []),
+                ("all three projects", shell.basic(identities.admin, servers)),
+                ("three hosts", shell.promtool(identities.admin, "node_load1")),
+                *(
+                    [("the same", shell.openstack(identities.admin, "query node_load1"))]
+                    if has_client
+                    else []
+                ),
             ],
         ),
         (
             "As service (role service)",
-            [("all three projects", with_token(identities.service, "/api/v1/query", f"query={servers}"))],
+            [
+                (
+                    "all three projects",
+                    shell.with_token(identities.service, "/api/v1/query", f"query={servers}"),
+                )
+            ],
         ),
         (
             "As stranger (a user without a role)",
             [
                 (
                     "403: the token has no project",
-                    with_token(identities.stranger, "/api/v1/query", "query=up"),
+                    shell.with_token(identities.stranger, "/api/v1/query", "query=up"),
                 ),
                 ("401: no credentials", f"curl -sS -i {gateway_url}/api/v1/query?query=up"),
             ],
