@@ -19,9 +19,10 @@ from tests.fakes.relay import Relay
 from chrysaetos.demo.processes import wait_for
 from chrysaetos.secret import new_secret
 from chrysaetos.tenancy.endpoints import ENDPOINTS, Action
+from chrysaetos.web.sessions import Sealer, read_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from chrysaetos.demo.gateway import Gateway
     from chrysaetos.demo.identities import Account, IdentityApi
@@ -369,18 +370,23 @@ def test_keys_in_a_file_are_shared_and_rotated(stores, gateway_for, people, tmp_
     page = PageClient(gateway)
     page.log_in(people.a)
 
-    def reload(text: str) -> None:
+    def reload(text: str, done: Callable[[], bool]) -> None:
         file.write_text(text)
         os.kill(gateway.pid, signal.SIGHUP)
-        time.sleep(0.5)
+        assert wait_for(done, timeout=30)
 
-    reload(f"{keys[1]}\n{keys[0]}\n")
+    def seals_with_the_new_key() -> bool:
+        another = PageClient(gateway)
+        another.log_in(people.a)
+        new = Sealer(read_keys(file)[:1])
+        return any(new.open_session(each.value or "", time.time()) for each in another.http.cookies)
+
+    reload(f"{keys[1]}\n{keys[0]}\n", seals_with_the_new_key)
     assert page.vms() == OF_A
     assert page.post("/ui/credential", {"name": new_secret()}).status_code == 201
-    reload("not a key\n")
+    reload("not a key\n", lambda: "the previous keys of sessions stay in use" in gateway.log.read_text())
     assert page.vms() == OF_A
-    reload(f"{keys[1]}\n")
-    assert page.get("/api/v1/query?query=cpu").status_code == 401
+    reload(f"{keys[1]}\n", lambda: page.get("/api/v1/query?query=cpu").status_code == 401)
 
 
 def test_exporters_are_read_again(stores, gateway_for, people, tmp_path):
@@ -414,7 +420,7 @@ def test_nothing_secret_is_logged(gateway, identity):
     made = page.post("/ui/credential", {"name": "x"}).json()
     cookies = [each.value for each in page.http.cookies]
     page.post("/ui/logout", {})
-    time.sleep(0.5)
+    assert wait_for(lambda: "web_logout" in gateway.log.read_text(), timeout=30)
     log = gateway.log.read_text()
     for secret in (account.password, made["secret"], page.csrf, *cookies):
         assert secret
