@@ -236,7 +236,7 @@ class CloudKitty:
         )
         return {scope: datetime.fromisoformat(begin).replace(tzinfo=UTC) for scope, begin in rows}
 
-    def wait_until(self, done: Mapping[str, datetime], process: Process, timeout: float = 120) -> None:
+    def wait_until(self, done: Mapping[str, datetime], process: Process, timeout: float = 240) -> None:
         """Wait until the processor has reached this period for all these scopes."""
 
         def reached() -> bool:
