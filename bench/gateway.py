@@ -238,7 +238,7 @@ def _plot(file: Path, results: dict[str, dict[str, list[Measure]]]) -> None:
     panels = [
         panel("Requests per second, ratio to Prometheus directly", ratio("rate")),
         panel("p99, ratio to Prometheus directly", ratio("p99")),
-        panel("CPU per request, µs", lambda runs, name: _median(runs[name], "cpu_ms") * 1000),
+        panel("CPU per request, microseconds", lambda runs, name: _median(runs[name], "cpu_ms") * 1000),
         panel("Memory, MiB", lambda runs, name: _median(runs[name], "memory")),
     ]
     draw(file, "Proxies before one Prometheus, by request and clients", panels)

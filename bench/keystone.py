@@ -119,13 +119,16 @@ def _cpu(gateways: Sequence[Gateway]) -> float:
 
 
 async def _ask_all(gateways: Sequence[Gateway], tokens: Sequence[str], seconds: float) -> None:
-    await asyncio.gather(*(_ask(gateway.port, tokens, seconds) for gateway in gateways))
+    phases = [number / len(gateways) for number in range(len(gateways))]
+    await asyncio.gather(
+        *(_ask(gateway.port, tokens, seconds, phase) for gateway, phase in zip(gateways, phases, strict=True))
+    )
 
 
-async def _ask(port: int, tokens: Sequence[str], seconds: float) -> None:
-    """Ask a gateway who each token belongs to, once a second, spread evenly."""
+async def _ask(port: int, tokens: Sequence[str], seconds: float, phase: float) -> None:
+    """Ask a gateway who each token belongs to, once a second, spread evenly, from ``phase`` seconds on."""
     reader, writer = await asyncio.open_connection(LOOPBACK, port)
-    start = time.monotonic()
+    start = time.monotonic() + phase
     for number in count():
         await asyncio.sleep(start + number / len(tokens) - time.monotonic())
         if time.monotonic() - start > seconds:
