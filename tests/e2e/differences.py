@@ -100,8 +100,11 @@ def _refused_by_both(asked: Asked, ours: Answer, theirs: Answer) -> bool:
     if asked.metricsql:
         # It says the whole query again in each error, so as it was scoped.
         return ours[0] in _REFUSALS and theirs[0] in _REFUSALS
-    if (ours[0], theirs[0]) != (400, 400) or _error_type(ours) != "bad_data":
+    if ours[0] != 400 or _error_type(ours) != "bad_data":
         return False
+    if theirs[0] != 400:
+        # Thanos answers so for exemplars.
+        return _error_type(theirs) == "internal" and ": parse error: " in theirs[1]["error"]
     # /federate refuses in plain text.
     return asked.path == "/federate" or _error_type(theirs) == "bad_data"
 
@@ -228,6 +231,8 @@ def _comparable(asked: Asked, answer: Answer) -> Answer:
         content["data"] = _without_notes(content["data"], metricsql=asked.metricsql)
     for kind in {"warnings", "infos"} & content.keys():
         notes = sorted(_PLACE.sub("L:C", note) for note in content[kind])
+        # Of more than ten, Prometheus shows any ten.
+        notes = [note for note in notes if note.endswith("annotations omitted")] or notes
         content = content | {kind: notes}
     return status, content
 

@@ -76,6 +76,12 @@ KNOWN_DIFFERENCES = [
         found(({**LABELS, "vm": "a2"}, "1")),
     ),
     ("info()", query("info(cpu)"), found((LABELS, "1")), found(({**LABELS, "version": "2"}, "1"))),
+    (
+        "refused by both",
+        query("cpu{"),
+        error(400, "bad_data", "1:5: unexpected end of input"),
+        error(500, "internal", "retrieving exemplars: proxy Exemplars: 1:5: parse error: unexpected end"),
+    ),
     ("info()", query("sum(info(cpu))"), found(({}, "1")), found(({}, "2"))),
     ("info()", query("info(cpu) + on() x"), found(), error(422, "execution", "many-to-many")),
 ]
@@ -97,6 +103,8 @@ def test_equal_responses_have_no_difference():
     assert alike(query("rate(cpu[5m])"), *warned)
     warned = [found(warnings=[f"exemplars client &{{0x{number}}}: refused"]) for number in ("1f", "2f")]
     assert alike(query("cpu"), *warned)
+    omitted = [found(warnings=["1 more warning annotations omitted", note]) for note in "ab"]
+    assert alike(query("cpu"), *omitted)
     cost = [found((LABELS, "1"), stats={"seriesFetched": count}) for count in "12"]
     assert alike(query("cpu", metricsql=True), *cost)
 
@@ -118,6 +126,7 @@ def test_equal_responses_have_no_difference():
         (query("cpu"), error(400, "bad_data", "1:1: refused"), found((LABELS, "1"))),
         (query("cpu"), error(400, "bad_data", "1:1: refused"), error(422, "execution", "many-to-many")),
         (query("cpu"), error(422, "execution", "duplicate b1"), error(422, "execution", "duplicate a1")),
+        (query("cpu"), error(400, "bad_data", "1:1: refused"), error(500, "internal", "no store")),
         (query("cpu"), error(404, "not_found", "no"), found((LABELS, "1"))),
         (query("cpu", metricsql=True), error(400, "bad_data", "1:1: refused"), found((LABELS, "1"))),
         (query("cpu", metricsql=True), found((LABELS, "1")), error(422, "422", "unknown func")),
