@@ -34,6 +34,7 @@ def migrate(release: str, watcher: Engine, action: str, *arguments: str) -> dict
 
 def audited(watcher: Engine) -> list[str]:
     """Return the actions of a plan, from an engine with an empty database that is started for it."""
+    (watcher._config.parent / "watcher.db").unlink(missing_ok=True)
 
     def ready() -> bool:
         try:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tests.e2e.stack import password_options
@@ -38,18 +36,6 @@ def environment_of(release: str) -> Path:
     programs = _ROOT / ".venvs" / f"watcher-{release}" / "bin"
     assert (programs / "watcher-decision-engine").exists(), f"{programs}: make .venvs/watcher-{release}/made"
     return programs
-
-
-@cache
-def _empty_database(programs: Path) -> bytes:
-    """Return an SQLite file with the tables of a release. Watcher needs seconds to create them."""
-    with TemporaryDirectory() as folder:
-        database, config = Path(folder, "watcher.db"), Path(folder, "watcher.conf")
-        config.write_text(render_config({"database": {"connection": f"sqlite:///{database}"}}))
-        command: list[str | Path] = [programs / "watcher-db-manage", "--config-file", config, "create_schema"]
-        made = run(command, env={**os.environ, **_QUIET})
-        assert made.status == 0, made.err[-3000:]
-        return database.read_bytes()
 
 
 class Emulator(Server):
@@ -106,12 +92,11 @@ class Engine:
     ) -> None:
         self._programs = environment_of(release)
         self._config = directory / "watcher.conf"
-        self._database = directory / "watcher.db"
         self.log = directory / "engine.log"
         auth = password_options(account, auth_url)
         sections: dict[str, Mapping[str, str]] = {
             "DEFAULT": {"transport_url": "fake:/", "state_path": str(directory)},
-            "database": {"connection": f"sqlite:///{self._database}"},
+            "database": {"connection": f"sqlite:///{directory / 'watcher.db'}"},
             "watcher_clients_auth": auth,
             "nova": auth,
             "watcher_decision_engine": {"continuous_audit_interval": "1"},
@@ -124,8 +109,10 @@ class Engine:
         self._process: Process | None = None
 
     def start(self) -> Process:
-        """Start the engine with an empty database. It may exit by itself."""
-        self._database.write_bytes(_empty_database(self._programs))
+        """Create the database and start the engine, which may exit by itself."""
+        schema = [str(self._programs / "watcher-db-manage"), "--config-file", str(self._config)]
+        made = run([*schema, "create_schema"], env={**os.environ, **_QUIET})
+        assert made.status == 0, made.err[-3000:]
         command = [str(self._programs / "watcher-decision-engine"), "--config-file", str(self._config)]
         self._process = Process("watcher-decision-engine", command, log=self.log, environment=_QUIET)
         return self._process
