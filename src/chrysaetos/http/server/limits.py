@@ -40,6 +40,9 @@ class ServerLimits:
         idle_seconds: how long an idle connection is kept.
         write_seconds: how often it is checked that a client reads its response fast enough.
         write_rate: bytes per second that it must read.
+        accepts: connections that a socket accepts in a turn of the event loop. uvloop accepts one for each
+            file descriptor: with one, new clients of a busy gateway would wait for as many turns as there are
+            of them.
     """
 
     framing: FramingLimits = field(default_factory=FramingLimits)
@@ -50,6 +53,7 @@ class ServerLimits:
     idle_seconds: float = 75.0
     write_seconds: float = 60.0
     write_rate: int = 1024
+    accepts: int = 32
 
 
 MONITORING = ServerLimits(
@@ -57,5 +61,6 @@ MONITORING = ServerLimits(
     connections=64,
     unfinished_bytes=1024 * 1024,
     idle_seconds=150.0,  # longer than the usual scrape intervals
+    accepts=1,
 )
 """Limits of servers that only monitoring uses."""

@@ -40,6 +40,8 @@ _OWN_FILES = 160
 """Open files of the process itself: sockets, logs, connections to Keystone."""
 _MIN_SHARE = 4
 """The share of the limit of open files that clients get in any case: a quarter."""
+_ACCEPTS_SHARE = 32
+"""The largest share of the limit for the file descriptors of a listening socket: a thirty-second."""
 
 
 class _StartFailed(ChrysaetosError):
@@ -243,4 +245,5 @@ def _fit_into_file_limit(limits: ServerLimits, reserved: int) -> ServerLimits:
         limits.connections,
         soft,
     )
-    return replace(limits, connections=most)
+    accepts = max(1, min(limits.accepts, soft // _ACCEPTS_SHARE))
+    return replace(limits, connections=most, accepts=accepts)

@@ -35,10 +35,6 @@ __all__ = ["HttpServer", "RefusedRequest"]
 
 _LOG = logging.getLogger(__name__)
 
-_ACCEPTS = 32
-"""Connections that a socket accepts in a turn of the event loop. uvloop accepts one for each file descriptor:
-with one, new clients of a busy gateway would wait for as many turns as there are of them."""
-
 _TICK = 0.5
 """Seconds between two checks of the deadlines."""
 
@@ -124,7 +120,7 @@ class HttpServer:
         """
         handshake = None if tls is None else self.limits.head_seconds
         for sock in sockets:
-            for copy in [sock, *(sock.dup() for _ in range(_ACCEPTS - 1))]:
+            for copy in [sock, *(sock.dup() for _ in range(self.limits.accepts - 1))]:
                 self._listening.append(
                     # It calls listen(2) again, by default with a backlog of 100.
                     await self.loop.create_server(
