@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log
 from typing import TYPE_CHECKING, NamedTuple
 
 from chrysaetos.cli.axes import format_short
@@ -26,11 +27,13 @@ class Panel(NamedTuple):
         title: the title, with the unit.
         columns: the labels below the groups.
         rows: the heights of a row's bars, by its name. None leaves a bar out.
+        logarithmic: whether the scale is logarithmic, for positive values of different orders of magnitude.
     """
 
     title: str
     columns: Sequence[str]
     rows: Mapping[str, Sequence[float | None]]
+    logarithmic: bool = False
 
 
 def draw(file: Path, title: str, panels: Sequence[Panel]) -> None:
@@ -47,7 +50,7 @@ def draw(file: Path, title: str, panels: Sequence[Panel]) -> None:
     x = LEFT
     for name in names:
         shapes += [Curve([[(x, 38), (x + 14, 38)]], colours[name], 8), Text(x + 24, 42, name)]
-        x += 50 + 7 * len(name)
+        x += 44 + 6 * len(name)
     for number, panel in enumerate(panels):
         shapes += _panel(panel, 50 + number * HEIGHT, colours)
     chart = Chart(title, WIDTH, 50 + len(panels) * HEIGHT, shapes)
@@ -61,12 +64,15 @@ def draw(file: Path, title: str, panels: Sequence[Panel]) -> None:
 
 def _panel(panel: Panel, top: float, colours: Mapping[str, str]) -> Iterator[Text | Curve]:
     bottom, room = top + HEIGHT - BOTTOM, HEIGHT - TOP - BOTTOM
-    most = max((value for row in panel.rows.values() for value in row if value is not None), default=0) or 1
+    values = [value for row in panel.rows.values() for value in row if value is not None]
+    most = max(values, default=0) or 1
+    least = min(values, default=1) / 2
     yield Text(LEFT, top + 18, panel.title)
     for part in (0.0, 0.5, 1.0):
         y = bottom - part * room
         yield Curve([[(LEFT, y), (WIDTH - RIGHT, y)]], "#dddddd")
-        yield Text(LEFT - 6, y + 4, format_short(part * most), "end", 11)
+        mark = least * (most / least) ** part if panel.logarithmic else part * most
+        yield Text(LEFT - 6, y + 4, format_short(float(f"{mark:.2g}")), "end", 11)
     group = (WIDTH - LEFT - RIGHT) / len(panel.columns)
     step = group * 0.8 / len(panel.rows)
     width = min(step * 0.8, 10.0)
@@ -75,6 +81,7 @@ def _panel(panel: Panel, top: float, colours: Mapping[str, str]) -> Iterator[Tex
         for place, (name, row) in enumerate(panel.rows.items()):
             if (value := row[column]) is not None:
                 x = LEFT + (column + 0.1) * group + (place + 0.5) * step
+                part = log(value / least) / log(most / least) if panel.logarithmic else value / most
                 # The ends of a line are round, half of its width.
-                end = bottom - max(value / most * room - width / 2, width / 2)
+                end = bottom - max(part * room - width / 2, width / 2)
                 yield Curve([[(x, bottom - width / 2), (x, end)]], colours[name], width)

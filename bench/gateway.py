@@ -225,23 +225,29 @@ def _plot(file: Path, results: dict[str, dict[str, list[Measure]]]) -> None:
     """Draw the medians. The results are by label of the case, and by server."""
     names = list(dict.fromkeys(name for measures in results.values() for name in measures))
 
-    def panel(title: str, value: Callable[[dict[str, list[Measure]], str], float]) -> Panel:
+    def panel(
+        title: str, value: Callable[[dict[str, list[Measure]], str], float], *, logarithmic: bool = False
+    ) -> Panel:
         rows = {
             name: [value(measures, name) if name in measures else None for measures in results.values()]
             for name in names
         }
-        return Panel(title, list(results), rows)
+        return Panel(title, list(results), rows, logarithmic)
 
     def ratio(attribute: str) -> Callable[[dict[str, list[Measure]], str], float]:
         return lambda runs, name: _median(runs[name], attribute) / _median(runs[DIRECT], attribute)
 
     panels = [
         panel("Requests per second, ratio to Prometheus directly", ratio("rate")),
-        panel("p99, ratio to Prometheus directly", ratio("p99")),
-        panel("CPU per request, microseconds", lambda runs, name: _median(runs[name], "cpu_ms") * 1000),
+        panel("p99, ratio to Prometheus directly", ratio("p99"), logarithmic=True),
+        panel(
+            "CPU per request, microseconds",
+            lambda runs, name: _median(runs[name], "cpu_ms") * 1000,
+            logarithmic=True,
+        ),
         panel("Memory, MiB", lambda runs, name: _median(runs[name], "memory")),
     ]
-    draw(file, "Proxies before one Prometheus, by request and clients", panels)
+    draw(file, "Proxies in front of the same Prometheus, by request and number of clients", panels)
 
 
 def _show(measures: dict[str, list[Measure]]) -> None:
