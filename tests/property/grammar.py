@@ -52,6 +52,7 @@ _LABELS = (
     *("vm", "instance", "project", "le", "job", "inf", "nan", "on", "bool", "by", "offset"),
     *("__name__", "_"),
 )
+_OTHER_LABELS = tuple(label for label in _LABELS if label != "__name__")
 _GROUPING = (
     *("vm", "project", "le", "a_b", "bool", "on", "ignoring", "group_left", "group_right", "by", "and", "or"),
     *("unless", "offset", "sum", "topk", "start", "end", "atan2", "count_values", "__name__"),
@@ -102,11 +103,13 @@ class Grammar:
         random: the source of all choices.
         modern: whether to use the features of Prometheus 3, including experimental ones.
         depth: the maximum nesting of expressions.
+        words: whether metrics may have the names of keywords and functions.
     """
 
-    def __init__(self, random: Random, *, modern: bool = True, depth: int = 4) -> None:
+    def __init__(self, random: Random, *, modern: bool = True, depth: int = 4, words: bool = True) -> None:
         self._random = random
         self._modern = modern
+        self._words = words
         self._depth = depth
         self._tokens: list[str] = []
         own = {"absent", "absent_over_time", "info", "label_replace", "label_join", "holt_winters"}
@@ -519,7 +522,7 @@ class Grammar:
             self._braces(required=True, name_allowed=True)
 
     def _name(self) -> None:
-        if self._chance(80):
+        if self._chance(80) or not self._words:
             self._put(self._pick(_NAMES))
         else:
             self._put(self._either(_WORDS, _MODERN_WORDS))
@@ -547,7 +550,7 @@ class Grammar:
         if self._modern and self._chance(15):
             self._put(self._pick(_QUOTED_NAMES))
         else:
-            self._put(self._pick(_LABELS if name_allowed else tuple(set(_LABELS) - {"__name__"})))
+            self._put(self._pick(_LABELS if name_allowed else _OTHER_LABELS))
         op = self._pick(("=", "!=", "=~", "!~"))
         self._put(op)
         if self._tokens[-2] == "project" and self._chance(60):
