@@ -12,7 +12,8 @@ export function LazyGraph(props: GraphProps) {
   const [View, setView] = useState<{ graph: ComponentType<GraphProps> } | null>(loaded === null ? null : { graph: loaded });
   const [error, setError] = useState<unknown>(null);
   useEffect(() => {
-    if (loaded !== null) return;
+    // Another graph may have loaded it since this one was rendered.
+    if (View !== null) return;
     import("./graph").then((module) => {
       loaded = module.default;
       setView({ graph: module.default });
