@@ -111,9 +111,6 @@ class VictoriaMetrics(Server):
         super().__init__(directory)
         self._program = program
 
-    def prepare(self) -> None:
-        """Do nothing: it needs no files."""
-
     def command(self) -> list[str]:
         """Return the command line."""
         return [

@@ -27,13 +27,14 @@ from collections import Counter
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote_plus, urlencode
 
 import requests
 from bench.fairness import ATTACKS
 from tests.fakes.remote_read import EQ, Matcher, query
 
+from chrysaetos.demo.balanced import Memcached
 from chrysaetos.demo.gateway import Gateway
 from chrysaetos.demo.identities import IdentityApi
 from chrysaetos.demo.keystone import Keystone
@@ -62,22 +63,6 @@ MALFORMED = (
     b"GET /api/v1/query HTTP/1.1\r\nHost: a\r\nA : b\r\n\r\n",
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 20,
 )
-
-
-class Memcached(Server):
-    """memcached, as the cache of tokens."""
-
-    name: ClassVar[str] = "memcached"
-
-    def prepare(self) -> None:
-        """Write nothing: memcached has no configuration file."""
-
-    def command(self) -> list[str]:
-        return ["memcached", "-l", LOOPBACK, "-p", str(self.port), "-u", "nobody"]
-
-    def _ready(self) -> bool:
-        self.check()
-        return True
 
 
 class Request(NamedTuple):
@@ -350,7 +335,7 @@ def _start(stack: ExitStack, directory: Path, minutes: float) -> Soak:
             "keystone_wait_seconds": str(2 * FAULT),
         },
         "prometheus": {"timeout": "4", "connect_timeout": "1"},
-        "keystone_authtoken": {"memcached_servers": memcached.root_url.removeprefix("http://")},
+        "keystone_authtoken": {"memcached_servers": memcached.address},
     }
     gateway = Gateway(
         directory / "gateway",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,13 +28,13 @@ from chrysaetos.demo.processes import DemoError, Server, free_port, wait_for
 from chrysaetos.demo.prometheus import Prometheus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from playwright.sync_api import Browser
     from tests.e2e.asking import HasUrl
     from tests.e2e.engines import Engine
-    from tests.e2e.stack import GatewayFor, People, StoresOf, TextOf
+    from tests.e2e.stack import Compared, GatewayFor, People, StoresOf, TextOf
     from tests.e2e.without_scoping import UnscopedFor
 
 
@@ -203,6 +203,27 @@ def gateway_for(
         return running[key]
 
     return start
+
+
+@pytest.fixture
+def compared(
+    gateway_for: GatewayFor,
+    people: People,
+    window: Window,
+    record_property: Callable[[str, object], None],
+) -> Compared:
+    """A function that opens the oracle for the stores of an engine, whose figures are shown at the end."""
+
+    @contextmanager
+    def compare(engine: Engine, stores: Stores) -> Iterator[Oracle]:
+        oracle = Oracle(gateway_for(stores.ab), stores.a, people, window)
+        try:
+            yield oracle
+        finally:
+            oracle.close()
+        record_property(str(engine), oracle.figures)
+
+    return compare
 
 
 @pytest.fixture(scope="module")

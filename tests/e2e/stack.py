@@ -23,15 +23,18 @@ from chrysaetos.demo.identities import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from tests.e2e.asking import HasUrl
     from tests.e2e.engines import Engine, Thanos, VictoriaMetrics
+    from tests.e2e.oracle import Oracle
 
     from chrysaetos.demo.gateway import Gateway
     from chrysaetos.demo.prometheus import Prometheus
 
 __all__ = [
     "STEP",
+    "Compared",
     "GatewayFor",
     "People",
     "Stores",
@@ -118,6 +121,12 @@ class StoresOf(Protocol):
     """Starts store AB and store A of an engine, or returns those that were started."""
 
     def __call__(self, engine: Engine, text_of: TextOf = ...) -> Stores: ...
+
+
+class Compared(Protocol):
+    """Opens the oracle for the stores of an engine. It is closed at the end of the block."""
+
+    def __call__(self, engine: Engine, stores: Stores, /) -> AbstractContextManager[Oracle]: ...
 
 
 def create_people(api: IdentityApi, admin_password: str) -> People:

@@ -153,17 +153,22 @@ def _direct(prometheus: Prometheus) -> dict[str, dict[str, str]]:
     }
 
 
-@pytest.mark.parametrize("release", CLOUDKITTY)
-def test_rating_through_the_gateway(release, *, usage: Usage, door: Relay, sections, tmp_path: Path):
-    # CloudKitty before 25 has no collector ``aetos``: there, the name is the add-on's.
-    collector = "chrysaetos" if release >= 25 else "aetos"
-    site = CloudKitty(tmp_path, release, METRICS, COSTS, sections, collector=collector)
+def rate(site: CloudKitty, usage: Usage) -> None:
+    """Let a service rate all periods of all scopes."""
     site.prepare(dict.fromkeys(SCOPES, usage.before))
     process = site.processor()
     try:
         site.wait_until(dict.fromkeys(SCOPES, usage.begins[-1]), process)
     finally:
         process.stop()
+
+
+@pytest.mark.parametrize("release", CLOUDKITTY)
+def test_rating_through_the_gateway(release, *, usage: Usage, door: Relay, sections, tmp_path: Path):
+    # CloudKitty before 25 has no collector ``aetos``: there, the name is the add-on's.
+    collector = "chrysaetos" if release >= 25 else "aetos"
+    site = CloudKitty(tmp_path, release, METRICS, COSTS, sections, collector=collector)
+    rate(site, usage)
     assert site.totals() == usage.costs()
     assert asked(door) == len(METRICS) * PERIODS + 1
 
@@ -172,12 +177,7 @@ def test_rating_through_the_gateway(release, *, usage: Usage, door: Relay, secti
 def test_rating_with_mariadb(usage: Usage, sections, tmp_path: Path):
     with MariaDb(tmp_path / "mariadb") as server:
         site = CloudKitty(tmp_path, 25, METRICS, COSTS, sections, server=server.url)
-        site.prepare(dict.fromkeys(SCOPES, usage.before))
-        process = site.processor()
-        try:
-            site.wait_until(dict.fromkeys(SCOPES, usage.begins[-1]), process)
-        finally:
-            process.stop()
+        rate(site, usage)
         assert site.totals() == usage.costs()
         every = {(scope, name) for scope in SCOPES for name in COSTS}
         assert periods(site.frames()) == dict.fromkeys(every, sorted(usage.begins * len(VMS)))

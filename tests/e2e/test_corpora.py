@@ -13,15 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.e2e.engines import EVERY
-from tests.e2e.oracle import Oracle
 from tests.e2e.tailored import tailored_text
 from tests.shared import shared_hostile, shared_or_skip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.e2e.engines import Engine
-    from tests.e2e.stack import GatewayFor, People, StoresOf, Window
+    from tests.e2e.stack import Compared, StoresOf
 
 COUNT = int(os.environ.get("CHRYSAETOS_REALWORLD", "500"))
 METHODS = ("GET", "POST")
@@ -29,50 +26,33 @@ METHODS = ("GET", "POST")
 
 @pytest.mark.parametrize("engine", EVERY, ids=str)
 def test_expressions_of_prometheus_tests_and_of_attacks_see_only_the_own_project(
-    *,
-    engine: Engine,
-    stores_of: StoresOf,
-    gateway_for: GatewayFor,
-    people: People,
-    window: Window,
-    record_property: Callable[[str, object], None],
+    engine: Engine, stores_of: StoresOf, compared: Compared
 ):
     texts = shared_or_skip("accept.jsonl")
-    stores = stores_of(engine)
-    oracle = Oracle(gateway_for(stores.ab), stores.a, people, window)
-    for text in (*texts, *shared_hostile()):
-        # They name metrics that are in no store here: use ones that both tenants have.
-        named = re.sub(r"\b(http_requests\w*|metric\w*|foo|some_metric|testmetric)\b", "cpu", text)
-        for method in METHODS:
-            oracle.instant(named, method)
-            oracle.range(named, method)
-    oracle.close()
-    record_property(str(engine), oracle.figures)
+    with compared(engine, stores_of(engine)) as oracle:
+        for text in (*texts, *shared_hostile()):
+            # They name metrics that are in no store here: use ones that both tenants have.
+            named = re.sub(r"\b(http_requests\w*|metric\w*|foo|some_metric|testmetric)\b", "cpu", text)
+            for method in METHODS:
+                oracle.instant(named, method)
+                oracle.range(named, method)
 
 
 @pytest.mark.parametrize("engine", EVERY, ids=str)
 def test_expressions_of_real_dashboards_see_only_the_own_project(
-    *,
-    engine: Engine,
-    stores_of: StoresOf,
-    gateway_for: GatewayFor,
-    people: People,
-    window: Window,
-    record_property: Callable[[str, object], None],
+    engine: Engine, stores_of: StoresOf, compared: Compared
 ):
     texts = shared_or_skip("realworld.jsonl")
     texts = texts[:: max(1, len(texts) // COUNT)]
     stores = stores_of(engine, partial(tailored_text, texts))
-    oracle = Oracle(gateway_for(stores.ab), stores.a, people, window)
     refused = with_data = 0
-    for text in texts:
-        for method in METHODS:
-            status, content = oracle.instant(text, method)
-            oracle.range(text, method)
-        refused += status == 400
-        with_data += status == 200 and bool(content["data"]["result"])
-    oracle.close()
-    record_property(str(engine), oracle.figures)
+    with compared(engine, stores) as oracle:
+        for text in texts:
+            for method in METHODS:
+                status, content = oracle.instant(text, method)
+                oracle.range(text, method)
+            refused += status == 400
+            with_data += status == 200 and bool(content["data"]["result"])
     for store in (stores.ab, stores.a):
         store.stop()
     assert refused <= len(texts) / 100, refused

@@ -18,10 +18,10 @@ from tests.e2e.web_browser import PageClient
 from tests.property.grammar import Grammar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from tests.e2e.engines import Engine
-    from tests.e2e.stack import GatewayFor, People, Stores, StoresOf, Window
+    from tests.e2e.stack import Compared, GatewayFor, People, Stores, StoresOf, Window
 
 COUNT = int(os.environ.get("CHRYSAETOS_E2E_QUERIES", "300"))
 SEED = int(os.environ.get("CHRYSAETOS_SEED", "20"))
@@ -40,19 +40,9 @@ _NAME = re.compile(rf"(?<![\w.\\\"'`])(?:{'|'.join(NAMES)})(?![\w\"'`])")
 
 
 @pytest.mark.parametrize("engine", EVERY, ids=str)
-def test_generated_requests_see_only_the_own_project(
-    *,
-    engine: Engine,
-    stores_of: StoresOf,
-    gateway_for: GatewayFor,
-    people: People,
-    window: Window,
-    record_property: Callable[[str, object], None],
-):
-    stores = stores_of(engine)
-    oracle = Oracle(gateway_for(stores.ab), stores.a, people, window)
-    _put(oracle, modern=engine.modern)
-    record_property(str(engine), oracle.figures)
+def test_generated_requests_see_only_the_own_project(engine: Engine, stores_of: StoresOf, compared: Compared):
+    with compared(engine, stores_of(engine)) as oracle:
+        _put(oracle, modern=engine.modern)
 
 
 def test_generated_requests_of_the_web_page_see_only_the_own_project(
@@ -62,7 +52,9 @@ def test_generated_requests_of_the_web_page_see_only_the_own_project(
     page = PageClient(gateway)
     page.log_in(people.a)
     cookie = "; ".join(f"{each.name}={each.value}" for each in page.http.cookies)
-    _put(Oracle(gateway, stores.a, people, window, cookie=cookie), modern=False, without=("federate",))
+    oracle = Oracle(gateway, stores.a, people, window, cookie=cookie)
+    _put(oracle, modern=False, without=("federate",))
+    oracle.close()
 
 
 def told(text: str) -> str:
@@ -94,7 +86,6 @@ def _put(oracle: Oracle, *, modern: bool, without: Sequence[str] = ()) -> None:
         seen[kind, status] += 1
         data = content.get("data") if isinstance(content, dict) else content
         with_data += status == 200 and bool(data.get("result") if isinstance(data, dict) else data)
-    oracle.close()
     # Comparing only errors and empty results would prove nothing.
     assert sum(count for (_, status), count in seen.items() if status == 200) > COUNT / 2, seen
     assert with_data > COUNT / 4, (with_data, seen)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from tests.e2e.usage_exporter import UsageExporter, counted_until, eventually, wait_for_update
+from tests.e2e.usage_exporter import UsageExporter, admin_environ, counted_until, eventually, wait_for_update
 from tests.fakes.nova_usage import FakeNova
 from tests.fakes.nova_usage import Server as NovaServer
 from tests.support.commands import Output, run
@@ -67,15 +67,7 @@ class Cloud:
         return str(self.api.call("POST", "/projects", body)["project"]["id"])
 
     def environ(self) -> dict[str, str]:
-        return {
-            "OS_AUTH_URL": self.keystone.url,
-            "OS_USERNAME": "admin",
-            "OS_PASSWORD": self.keystone.admin_password,
-            "OS_PROJECT_NAME": "admin",
-            "OS_USER_DOMAIN_ID": "default",
-            "OS_PROJECT_DOMAIN_ID": "default",
-            "OS_REGION_NAME": "RegionOne",
-        }
+        return admin_environ(self.keystone)
 
     def expected(self, project: str, until: float) -> tuple[float, float, float]:
         """Calculate the CPU hours, MB hours and GB hours of a project from its servers."""

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.usage_exporter import UsageExporter, eventually, wait_for_update
+from tests.e2e.usage_exporter import UsageExporter, admin_environ, eventually, wait_for_update
 from tests.fakes.listed_services import FakeCinder, FakeNeutron, Listed
 from tests.fakes.nova_usage import FakeNova
 from tests.fakes.nova_usage import Server as NovaServer
@@ -64,15 +64,7 @@ class Site:
     def environ(self, account: Account | None = None) -> dict[str, str]:
         """Return the credentials of the administrator, or the application credential of an account."""
         if account is None:
-            return {
-                "OS_AUTH_URL": self.keystone.url,
-                "OS_USERNAME": "admin",
-                "OS_PASSWORD": self.keystone.admin_password,
-                "OS_PROJECT_NAME": "admin",
-                "OS_USER_DOMAIN_ID": "default",
-                "OS_PROJECT_DOMAIN_ID": "default",
-                "OS_REGION_NAME": "RegionOne",
-            }
+            return admin_environ(self.keystone)
         assert account.application_credential
         return {
             "OS_AUTH_URL": self.keystone.url,

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["UsageExporter", "counted_until", "eventually", "wait_for_update"]
+    from chrysaetos.demo.keystone import Keystone
+
+__all__ = ["UsageExporter", "admin_environ", "counted_until", "eventually", "wait_for_update"]
 
 
 class UsageExporter(Server):
@@ -47,6 +49,19 @@ class UsageExporter(Server):
             for family in text_string_to_metric_families(self.page())
             for sample in family.samples
         }
+
+
+def admin_environ(keystone: Keystone) -> dict[str, str]:
+    """Return the credentials of the administrator."""
+    return {
+        "OS_AUTH_URL": keystone.url,
+        "OS_USERNAME": "admin",
+        "OS_PASSWORD": keystone.admin_password,
+        "OS_PROJECT_NAME": "admin",
+        "OS_USER_DOMAIN_ID": "default",
+        "OS_PROJECT_DOMAIN_ID": "default",
+        "OS_REGION_NAME": "RegionOne",
+    }
 
 
 def eventually(condition: Callable[[], bool], failure: str) -> None:

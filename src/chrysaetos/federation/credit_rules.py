@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chrysaetos.federation.rules import KEY, Rule, group
+from chrysaetos.federation.rules import KEY, Rule, group, rule_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,8 @@ def credit_rules(interval: str) -> str:
     Args:
         interval: the evaluation interval.
     """
-    lines = ["# Credits of projects: recording and alerting rules.", "groups:"]
-    lines += group("credits", credit_recordings(), interval)
-    lines += group("credits-alerts", credit_alerts(), interval)
-    return "\n".join(lines) + "\n"
+    return rule_file(
+        "Credits of projects: recording and alerting rules.",
+        group("credits", credit_recordings(), interval),
+        group("credits-alerts", credit_alerts(), interval),
+    )

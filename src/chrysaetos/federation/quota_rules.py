@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chrysaetos.federation.rules import KEY, Rule, group
+from chrysaetos.federation.rules import KEY, Rule, group, rule_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,8 @@ def quota_rules(interval: str) -> str:
     Args:
         interval: the evaluation interval.
     """
-    lines = ["# Quotas of projects: recording and alerting rules.", "groups:"]
-    lines += group("quotas", quota_recordings(), interval)
-    lines += group("quotas-alerts", quota_alerts(), interval)
-    return "\n".join(lines) + "\n"
+    return rule_file(
+        "Quotas of projects: recording and alerting rules.",
+        group("quotas", quota_recordings(), interval),
+        group("quotas-alerts", quota_alerts(), interval),
+    )

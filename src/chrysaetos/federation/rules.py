@@ -27,12 +27,13 @@ reports), the highest total counts.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from chrysaetos.scaffold import yaml_scalar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 __all__ = [
     "JOB_PREFIX",
@@ -46,6 +47,7 @@ __all__ = [
     "names",
     "recording_rules",
     "recordings",
+    "rule_file",
 ]
 
 JOB_PREFIX = "site-"
@@ -196,30 +198,35 @@ def recording_rules(interval: str) -> str:
     Args:
         interval: the evaluation interval.
     """
-    lines = [
-        "# Project usage: recording rules, explained in docs/explanation/usage-accounting.md.",
-        "groups:",
-    ]
+    groups = []
     for resource in RESOURCES:
-        lines += group(f"usage-{resource}", recordings(resource), interval)
-        lines += group(f"usage-{resource}-month", monthly(resource), _slower(interval))
-    lines += group("usage-names", names(), interval)
-    return "\n".join(lines) + "\n"
+        groups.append(group(f"usage-{resource}", recordings(resource), interval))
+        groups.append(group(f"usage-{resource}-month", monthly(resource), _slower(interval)))
+    return rule_file(
+        "Project usage: recording rules, explained in docs/explanation/usage-accounting.md.",
+        *groups,
+        group("usage-names", names(), interval),
+    )
 
 
 def alert_rules() -> str:
     """Return the file of alerting rules."""
-    lines = [
-        "# Project usage: alerting rules.",
-        "groups:",
-        *group("usage-alerts", alerts(), None),
-    ]
-    return "\n".join(lines) + "\n"
+    return rule_file("Project usage: alerting rules.", group("usage-alerts", alerts(), None))
 
 
 def _slower(interval: str) -> str:
     """Return the evaluation interval of the 30-day rules, which cost more to evaluate."""
     return _MONTH_INTERVAL if interval.endswith("m") else interval
+
+
+def rule_file(title: str, *groups: Iterable[str]) -> str:
+    """Return a file of rules.
+
+    Args:
+        title: a comment at its start.
+        groups: the lines of its groups, from ``group``.
+    """
+    return "\n".join([f"# {title}", "groups:", *chain.from_iterable(groups)]) + "\n"
 
 
 def group(name: str, rules: Iterator[Rule], interval: str | None) -> Iterator[str]:
