@@ -8,7 +8,7 @@ Source: Prometheus 3.16, ``web/api/v1/api.go`` (Register) and ``web/web.go``; do
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -95,6 +95,7 @@ class Endpoint:
         own_rule: the policy rule for callers who see their own project; None if the endpoint is not for them.
         all_rule: the policy rule for callers who see everything.
         idempotent: whether a request may be sent to the upstream again after a failure.
+        evaluates: whether the upstream evaluates the query; otherwise it takes only the selectors from it.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Endpoint:
     own_rule: str | None
     all_rule: str
     idempotent: bool = True
+    evaluates: bool = False
 
     @property
     def rule(self) -> str:
@@ -121,11 +123,6 @@ class Endpoint:
     def guarded(self) -> bool:
         """Whether its rules decide who is admitted. They do if the upstream responds."""
         return self.action not in {Action.INTROSPECT, Action.PUBLIC, Action.WEB}
-
-    @property
-    def evaluates(self) -> bool:
-        """Whether the upstream evaluates the query; otherwise it takes only the selectors from it."""
-        return "timeout" in self.parameters
 
     def check_method(self, method: str) -> None:
         """Check that it supports a method.
@@ -162,13 +159,12 @@ _EVALUATION = (
     Parameter("max_query_duration", Kind.DURATION),
 )
 """``stats`` and ``cost`` count only what the scoped query reads."""
-_INSTANT = (_QUERY, Parameter("time", Kind.TIME), *_EVALUATION)
+_INSTANT = (_QUERY, Parameter("time", Kind.TIME))
 _RANGE = (
     _QUERY,
     Parameter("start", Kind.TIME, required=True),
     Parameter("end", Kind.TIME, required=True),
     Parameter("step", Kind.DURATION, required=True),
-    *_EVALUATION,
 )
 
 _SEARCH = (
@@ -199,6 +195,12 @@ def _row(
     return Endpoint(name, path, methods, summary, action, _by_name(parameters), rule, f"{rule}:all_projects")
 
 
+def _evaluation(name: str, summary: str, *parameters: Parameter) -> Endpoint:
+    """Return a row of an endpoint that evaluates a query."""
+    row = _row(name, f"/api/v1/{name}", _GET_POST, summary, Action.SCOPE, *parameters, *_EVALUATION)
+    return replace(row, evaluates=True)
+
+
 def _operator(name: str, path: str, summary: str, rule: str | None = None) -> Endpoint:
     """Return a row for operators."""
     return Endpoint(name, path, _GET, summary, Action.OPERATOR, {}, None, _TELEMETRY + (rule or name))
@@ -212,24 +214,10 @@ def _admin(name: str, rule: str, summary: str) -> Endpoint:
 
 
 ENDPOINTS = (
-    _row("query", "/api/v1/query", _GET_POST, "Instant queries", Action.SCOPE, *_INSTANT),
-    _row("query_range", "/api/v1/query_range", _GET_POST, "Range queries", Action.SCOPE, *_RANGE),
-    _row(
-        "query_cost",
-        "/api/v1/query_cost",
-        _GET_POST,
-        "Estimates of what instant queries will read",
-        Action.SCOPE,
-        *_INSTANT,
-    ),
-    _row(
-        "query_range_cost",
-        "/api/v1/query_range_cost",
-        _GET_POST,
-        "Estimates of what range queries will read",
-        Action.SCOPE,
-        *_RANGE,
-    ),
+    _evaluation("query", "Instant queries", *_INSTANT),
+    _evaluation("query_range", "Range queries", *_RANGE),
+    _evaluation("query_cost", "Estimates of what instant queries will read", *_INSTANT),
+    _evaluation("query_range_cost", "Estimates of what range queries will read", *_RANGE),
     _row(
         "query_exemplars",
         "/api/v1/query_exemplars",

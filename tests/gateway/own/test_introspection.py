@@ -330,6 +330,16 @@ async def test_an_invalid_query_is_shown_with_a_caret_as_for_the_query_itself():
             assert [one.texts[0].original for one in g.watcher.seen[-2:]] == [query, query]
 
 
+@pytest.mark.parametrize("path", ["/api/v1/query", "/api/v1/query_cost", "/api/v1/query_range"])
+async def test_a_query_with_too_many_points_is_refused_as_the_query_itself(path):
+    pairs = {"query": "max_over_time(up[10000d:1s])", "start": 0, "end": 60, "step": 15}
+    async with gateway() as g:
+        told = await g.ask(f"/-/explain?{urlencode({'path': path, **pairs})}")
+        real = await g.ask(f"{path}?{urlencode(pairs)}")
+        assert (told.status, told.json) == (400, real.json)
+        assert "points per timeseries" in told.json["error"]
+
+
 async def test_a_range_is_explained_without_times():
     async with gateway() as g:
         data = await g.explain(("path", "/api/v1/query_range"), ("query", "up"))
