@@ -182,7 +182,7 @@ class Forbidden(ApiError):
 
 
 class NotFound(ApiError):
-    """The path is not in the endpoint table."""
+    """The path is not served, by the gateway or by the engine."""
 
     status = 404
     error_type = "not_found"
@@ -284,14 +284,14 @@ class TooManyRequests(_Retryable):
 
 
 class BadGateway(ApiError):
-    """The upstream's response is not HTTP, or the connection was closed before its first byte."""
+    """The response of Prometheus is invalid, cut off, or not for clients."""
 
     status = 502
     error_type = "bad_gateway"
 
 
 class Unavailable(_Retryable):
-    """Keystone or the upstream cannot be reached."""
+    """Keystone or Prometheus cannot be reached, or the gateway is at a limit."""
 
     status = 503
     error_type = "unavailable"

@@ -3,6 +3,7 @@
 import pytest
 from openapi_spec_validator import validate
 
+from chrysaetos import errors
 from chrysaetos.gateway.own.openapi import document
 from chrysaetos.tenancy.endpoints import ENDPOINTS, Action, Kind
 
@@ -61,3 +62,26 @@ def test_every_parameter_is_described():
 def test_the_prefix_is_that_of_the_endpoint_in_the_catalog():
     assert document("/metric-storage")["servers"] == [{"url": "/metric-storage"}]
     assert DOCUMENT["servers"] == [{"url": "/"}]
+
+
+KINDS = [
+    kind
+    for kind in map(vars(errors).get, errors.__all__)
+    if isinstance(kind, type) and issubclass(kind, errors.ApiError)
+]
+
+
+@pytest.mark.parametrize("error_type", sorted({kind.error_type for kind in KINDS} | {"canceled"}))
+def test_the_schema_accepts_every_type_of_error_also_those_that_are_relayed(error_type):
+    """A generated client must not fail on an error."""
+    schema = DOCUMENT["components"]["schemas"]["Error"]["properties"]["errorType"]
+    assert "enum" not in schema
+    assert f"`{error_type}`" in schema["description"]
+
+
+def test_a_query_over_its_budget_is_described():
+    for method in DOCUMENT["paths"]["/api/v1/query"].values():
+        name = method["responses"]["422"]["$ref"].rpartition("/")[2]
+        description = DOCUMENT["components"]["responses"][name]["description"]
+        assert "(`execution`)" in description
+        assert "(`cost_limit`)" in description

@@ -94,10 +94,28 @@ _PLAIN = (errors.NotFound, errors.MethodNotAllowed, errors.UriTooLong, errors.He
 """The errors of every endpoint."""
 _IDENTIFIED = (errors.BadRequest, errors.Unauthorized, errors.TooManyRequests, errors.Unavailable)
 """Additional errors of endpoints that require credentials."""
-_GUARDED = (errors.Forbidden, errors.ResponseTooLarge, errors.BadGateway, errors.GatewayTimeout)
+_GUARDED = (
+    errors.Forbidden,
+    errors.ResponseTooLarge,
+    errors.BudgetExceeded,
+    errors.BadGateway,
+    errors.GatewayTimeout,
+)
 """Additional errors of endpoints that the upstream serves."""
 _WITH_BODY = (errors.RequestTimeout, errors.ContentTooLarge, errors.UnsupportedMediaType)
 """Additional errors of requests with a body."""
+_KINDS = (*_PLAIN, *_IDENTIFIED, *_GUARDED, *_WITH_BODY)
+_RELAYED_TYPES = (
+    "bad_data",
+    "canceled",
+    "execution",
+    "internal",
+    "not_acceptable",
+    "not_found",
+    "timeout",
+    "unavailable",
+)
+"""Types of errors of Prometheus (``web/api/v1/api.go``), which are relayed."""
 
 
 def document(prefix: str = "") -> dict[str, Any]:
@@ -111,7 +129,6 @@ def document(prefix: str = "") -> dict[str, Any]:
         if endpoint.action is Action.WEB:  # it is the page's own, and no API
             continue
         paths[endpoint.path] = {method.lower(): _operation(endpoint, method) for method in endpoint.methods}
-    kinds = (*_PLAIN, *_IDENTIFIED, *_GUARDED, *_WITH_BODY)
     return {
         "openapi": "3.1.1",
         "info": {
@@ -134,8 +151,8 @@ def document(prefix: str = "") -> dict[str, Any]:
                     "`user@domain|project@domain` and the user's password.",
                 },
             },
-            "schemas": {"Error": _error_schema(kinds)},
-            "responses": {kind.__name__: _error_response(kind) for kind in kinds},
+            "schemas": {"Error": _error_schema()},
+            "responses": {_response_name(kind.status): _error_response(kind.status) for kind in _KINDS},
         },
     }
 
@@ -165,7 +182,8 @@ def _operation(endpoint: Endpoint, method: str) -> dict[str, Any]:
     if endpoint.name == "ready":
         operation["responses"]["503"] = {"description": "Keystone or Prometheus cannot be reached."}
     for kind in _errors(endpoint, has_body=has_body):
-        operation["responses"][str(kind.status)] = {"$ref": f"#/components/responses/{kind.__name__}"}
+        name = _response_name(kind.status)
+        operation["responses"][str(kind.status)] = {"$ref": f"#/components/responses/{name}"}
     return operation
 
 
@@ -229,19 +247,35 @@ def _schema(parameter: Parameter) -> dict[str, Any]:
     return {"type": "array", "items": schema} if parameter.repeated else schema
 
 
-def _error_schema(kinds: tuple[type[errors.ApiError], ...]) -> dict[str, Any]:
+def _error_schema() -> dict[str, Any]:
+    known = sorted({kind.error_type for kind in _KINDS}.union(_RELAYED_TYPES))
     return {
         "type": "object",
         "properties": {
             "status": {"const": "error"},
-            "errorType": {"type": "string", "enum": sorted({kind.error_type for kind in kinds})},
+            "errorType": {
+                "type": "string",
+                "description": f"The type of the error: {', '.join(f'`{each}`' for each in known)}, or "
+                "another one of Prometheus, whose errors are relayed.",
+            },
             "error": {"type": "string", "description": "What happened, and what to do."},
         },
         "required": ["status", "errorType", "error"],
     }
 
 
-def _error_response(kind: type[errors.ApiError]) -> dict[str, Any]:
-    meaning = (inspect.getdoc(kind) or "").partition("\n")[0]
+def _of_status(status: int) -> list[type[errors.ApiError]]:
+    return [kind for kind in _KINDS if kind.status == status]
+
+
+def _response_name(status: int) -> str:
+    return "Or".join(kind.__name__ for kind in _of_status(status))
+
+
+def _error_response(status: int) -> dict[str, Any]:
+    meanings = (
+        f"{(inspect.getdoc(kind) or '').partition(chr(10))[0]} (`{kind.error_type}`)"
+        for kind in _of_status(status)
+    )
     content = {_JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}
-    return {"description": f"{meaning} (`{kind.error_type}`)", "content": content}
+    return {"description": " ".join(meanings), "content": content}
