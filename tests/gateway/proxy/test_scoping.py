@@ -1,6 +1,7 @@
 """What is scoped in the event loop, what in the other process, and what is charged."""
 
 import pytest
+from tests.fakes.remote_read import EQ, Matcher, query
 
 from chrysaetos.errors import TooManyRequests
 from chrysaetos.gateway.proxy.budget import Budget
@@ -8,7 +9,8 @@ from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.gateway.proxy.scoping import Scoping
 from chrysaetos.tenancy.paths import find
-from chrysaetos.tenancy.scope import Scope
+from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
+from chrysaetos.tenancy.snappy import compress
 
 A = Scope.of("project", "A")
 MANY = Scope("project", tuple(f"{number:032x}" for number in range(1000)))
@@ -68,3 +70,18 @@ async def test_the_selector_of_many_projects_is_encoded_once_and_elsewhere(scopi
     assert offload.jobs == 1
     assert await scoping.bind(LABELS, MANY, "domain D", b"", None) == bound
     assert offload.jobs == 1
+
+
+async def test_an_unrestricted_remote_read_is_not_refused_for_the_sake_of_its_texts(scoping):
+    """It is relayed unchanged: only its audit needs the matchers."""
+    scoping, offload = scoping
+    short, long = (
+        compress(query([Matcher(EQ, "vm", "".join(map(str, range(end))))], 1, 2)) for end in (9, 900)
+    )
+    offload.budget.charge("A", 3.0)
+    body, texts = await scoping.read_request(UNRESTRICTED, "A", short)
+    assert (body, len(texts)) == (short, 1)
+    assert await scoping.read_request(UNRESTRICTED, "A", long) == (long, ())
+    assert offload.jobs == 0
+    with pytest.raises(TooManyRequests):
+        await scoping.read_request(A, "A", long)
