@@ -13,6 +13,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import ConfigError
+from chrysaetos.http.content_coding import accepts_encoding
 from chrysaetos.http.server.limits import MONITORING
 from chrysaetos.http.server.pages import EXPOSITION, Pages, text
 from chrysaetos.http.server.server import HttpServer
@@ -77,8 +78,7 @@ def application(
         return 200, [(b"content-type", b"application/json")], body
 
     def metrics(scope: Message) -> Response:
-        headers = dict(scope["headers"])
-        compressed = b"gzip" in headers.get(b"accept-encoding", b"")
+        compressed = accepts_encoding(scope["headers"], b"gzip")
         encoding = [(b"content-encoding", b"gzip")] if compressed else []
         body = exposition.render(clock(), compressed=compressed)
         return 200, [EXPOSITION, (b"vary", b"accept-encoding"), *encoding], body

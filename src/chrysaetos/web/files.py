@@ -15,6 +15,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import NotFound
+from chrysaetos.http.content_coding import accepts_encoding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,39 +85,37 @@ class Files:
         compressed = {name + suffix for name in content for suffix in _ENCODINGS}
         self._files = {name: _file(name, content) for name in content.keys() - compressed}
 
-    def page(self, accepted: bytes, known: bytes | None) -> Response:
+    def page(self, request: Headers) -> Response:
         """Return the page.
 
         Args:
-            accepted: the value of ``Accept-Encoding``.
-            known: the value of ``If-None-Match``.
+            request: the request's headers, names in lower case.
         """
-        return self._response(_INDEX, accepted, known)
+        return self._response(_INDEX, request)
 
-    def file(self, name: str, accepted: bytes, known: bytes | None) -> Response:
+    def file(self, name: str, request: Headers) -> Response:
         """Return a file.
 
         Args:
             name: its name.
-            accepted: the value of ``Accept-Encoding``.
-            known: the value of ``If-None-Match``.
+            request: the request's headers, names in lower case.
 
         Raises:
             NotFound: there is no such file.
         """
         if name == _INDEX:
             raise NotFound("this path does not exist here")
-        return self._response(name, accepted, known)
+        return self._response(name, request)
 
-    def _response(self, name: str, accepted: bytes, known: bytes | None) -> Response:
+    def _response(self, name: str, request: Headers) -> Response:
         file = self._files.get(name)
         if file is None:
             raise NotFound("this path does not exist here: reload the page")
-        encoding = next((one for one in file.content if _accepts(accepted, one)), b"")
+        encoding = next((one for one in file.content if one and accepts_encoding(request, one)), b"")
         content = file.content[encoding]
         tag = b'"%s"' % sha256(content).hexdigest()[:32].encode("ascii")
         headers = [*file.headers, (b"etag", tag)]
-        if known == tag:
+        if (b"if-none-match", tag) in request:
             return 304, headers, b""
         if encoding:
             headers.append((b"content-encoding", encoding))
@@ -137,12 +136,3 @@ def _file(name: str, content: Mapping[str, bytes]) -> _File:
     names = {encoding: name + suffix for suffix, encoding in _ENCODINGS.items()}
     forms = {encoding: content[form] for encoding, form in names.items() if form in content}
     return _File(headers, forms | {b"": content[name]})
-
-
-def _accepts(accepted: bytes, encoding: bytes) -> bool:
-    """Return whether ``Accept-Encoding`` names an encoding (RFC 9110, 12.5.3), other than with weight 0."""
-    for each in accepted.lower().split(b","):
-        name, _, weight = each.partition(b";")
-        if name.strip() == encoding:
-            return weight.replace(b" ", b"").rstrip(b".0") not in {b"q=", b"q"}
-    return not encoding

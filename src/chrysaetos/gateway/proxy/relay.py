@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chrysaetos.errors import BadGateway
 from chrysaetos.gateway.proxy.limits import CappedBody
+from chrysaetos.http.content_coding import accepts_encoding
 from chrysaetos.http.upstream.response import UpstreamBroken
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ NOT_FOR_CLIENTS = frozenset({401, 403, 407})
 
 def accepted_encodings(request: Request) -> list[tuple[bytes, bytes]]:
     """Return the request header for gzip if the client accepts it."""
-    return [GZIP_HEADER] if b"gzip" in (request.header(b"accept-encoding") or b"") else []
+    return [GZIP_HEADER] if accepts_encoding(request.headers, b"gzip") else []
 
 
 def scope_header(scope: Scope) -> tuple[bytes, bytes]:

@@ -170,7 +170,7 @@ class WebPage:
             case "web":
                 response = self._page(request)
             case "web_file":
-                response = self._files.file(_last_segment(request), *_negotiation(request))
+                response = self._files.file(_last_segment(request), request.headers)
             case "web_websso":
                 response = self._start_websso(browser, _last_segment(request))
             case "web_websso_token":
@@ -196,7 +196,7 @@ class WebPage:
     def _page(self, request: Request) -> Response:
         if request.path.endswith("/"):
             return 308, [*SECURITY_HEADERS, (b"location", b"../ui"), (b"content-length", b"0")], b""
-        return self._files.page(*_negotiation(request))
+        return self._files.page(request.headers)
 
     def _describe(self, browser: Browser) -> Response:
         """Describe the session. Without one, bind the browser to an id, so that a log-in has a CSRF token."""
@@ -346,8 +346,3 @@ async def _small_body(request: Request, receive: Receive) -> bytes:
 
 def _last_segment(request: Request) -> str:
     return request.path.rpartition("/")[2]
-
-
-def _negotiation(request: Request) -> tuple[bytes, bytes | None]:
-    """Return the values of ``Accept-Encoding`` and ``If-None-Match``."""
-    return request.header(b"accept-encoding") or b"", request.header(b"if-none-match")
