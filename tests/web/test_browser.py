@@ -115,3 +115,27 @@ def test_a_request_of_another_page_is_refused(headers):
 def test_a_page_over_plain_http_is_told_so():
     with pytest.raises(BadRequest, match="https://"):
         Browser([HOST, (b"origin", b"http://metrics.example.com")]).check_same_origin()
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://keystone:5000/v3", b"https://keystone:5000"),
+        ("https://keystone.example.com:443/v3", b"https://keystone.example.com"),
+        ("HTTPS://Keystone.Example.COM/identity/v3", b"https://keystone.example.com"),
+        ("http://keystone:80/v3", b"http://keystone"),
+        ("http://keystone:443/v3", b"http://keystone:443"),
+        ("https://keystone:80/v3", b"https://keystone:80"),
+        ("https://[2001:DB8::80]:443/v3", b"https://[2001:db8::80]"),
+    ],
+)
+def test_an_origin_is_compared_as_browsers_write_it(url, origin):
+    assert Browser([HOST, (b"origin", origin)]).comes_from(url)
+    for other in (
+        b"null",
+        origin + b"0",
+        origin + b".example.org",
+        origin.replace(b"://k", b"://x.k") + b"/",
+    ):
+        assert not Browser([HOST, (b"origin", other)]).comes_from(url)
+    assert not Browser([HOST]).comes_from(url)

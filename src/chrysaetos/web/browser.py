@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from chrysaetos.errors import BadRequest, Forbidden
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Browser"]
 
 _HOST = re.compile(r"(?P<name>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _PROXIED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"via")
 
 
@@ -99,9 +101,17 @@ class Browser:
         if not same:
             raise Forbidden("this is only for the page itself, opened with https:// in a current browser")
 
-    def comes_from(self, origin: str) -> bool:
-        """Return whether the request comes from a page of an origin, such as ``https://keystone:5000``."""
-        return self._only(b"origin") == origin
+    def comes_from(self, url: str) -> bool:
+        """Return whether the request comes from a page of the origin of a URL.
+
+        Browsers write an origin in lower case and without a default port (RFC 6454, 6.2).
+
+        Args:
+            url: an absolute URL, such as ``https://keystone:5000/v3``.
+        """
+        parts = urlsplit(url)
+        host = parts.netloc.lower().removesuffix(_DEFAULT_PORTS.get(parts.scheme, ""))
+        return self._only(b"origin") == f"{parts.scheme}://{host}"
 
     def _full_name(self, name: str) -> str:
         return f"__Host-{name}" if self.secure else name + self._suffix

@@ -130,13 +130,16 @@ class Keystone:
         threads: number of concurrent calls. They have their own threads, since Keystone needs long for a
             password and other requests should not wait for that.
         waiting: maximum number of running and queued calls.
+
+    Attributes:
+        public_url: Keystone's URL for browsers, with the version.
     """
 
     def __init__(self, identity: KeystoneAuthenticator, *, threads: int = 4, waiting: int = 200) -> None:
         settings = identity.settings
         self._identity = identity
         self._url = _versioned(settings.auth_url)
-        self._public_url = _versioned(settings.www_authenticate_uri)
+        self.public_url = _versioned(settings.www_authenticate_uri)
         self._http = HttpSession(
             verify=settings.verify, cert=settings.cert, timeout=settings.timeout, user_agent="chrysaetos"
         )
@@ -239,13 +242,7 @@ class Keystone:
                 ``[federation] trusted_dashboard`` in Keystone.
         """
         query = urlencode({"origin": origin})
-        return f"{self._public_url}/auth/OS-FEDERATION/websso/{quote(protocol, safe='')}?{query}"
-
-    @property
-    def origin(self) -> str:
-        """The origin of Keystone's pages."""
-        scheme, _, rest = self._public_url.partition("://")
-        return f"{scheme}://{rest.partition('/')[0]}"
+        return f"{self.public_url}/auth/OS-FEDERATION/websso/{quote(protocol, safe='')}?{query}"
 
     async def close(self) -> None:
         """Stop the threads after the current calls have finished."""

@@ -265,7 +265,7 @@ class WebPage:
         until = self._sealer.open("websso", browser.cookie(_WEBSSO) or "")
         if until is None or until < self._clock():
             raise Forbidden("this log-in was not started here, or took too long: start it again")
-        if not self._websso or not browser.comes_from(self._keystone.origin):
+        if not self._websso or not browser.comes_from(self._keystone.public_url):
             raise Forbidden("this log-in does not come from Keystone")
         session = await self._keystone.accept(websso_token(await _small_body(request, receive)))
         exchange.caller = self._keystone.caller(session)
