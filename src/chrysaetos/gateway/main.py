@@ -215,7 +215,7 @@ def _limits(conf: cfg.ConfigOpts) -> ServerLimits:
 
 
 def _reload(conf: cfg.ConfigOpts, service: Service) -> None:
-    """Reload the log level and the policy."""
+    """Reload the log level, and what the service reloads."""
     _mutate(conf)
     queue_handlers()  # a changed log_config_append has replaced the handlers
     service.reload()

@@ -30,7 +30,8 @@ class Service:
         application: the ASGI application.
         telemetry: the metrics, with those of the server.
         audit: the audit log, empty if it is off.
-        reload: reloads the policy or the tokens.
+        reload: reloads the policy, and the web page's session keys and exporters; for the gate alone, its
+            tokens.
     """
 
     application: Application

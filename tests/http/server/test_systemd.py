@@ -45,3 +45,15 @@ def test_the_manager_is_notified_before_and_after_a_reload(manager):
     Notifier({"NOTIFY_SOCKET": name}).around(lambda: done.append(sock.recv(1000)))()
     assert done[0].startswith(b"RELOADING=1\n")
     assert sock.recv(1000) == b"READY=1"
+
+
+def test_the_manager_does_not_wait_for_a_reload_that_failed(manager):
+    sock, name = manager
+
+    def reload():
+        raise OSError("disk")
+
+    with pytest.raises(OSError, match="disk"):
+        Notifier({"NOTIFY_SOCKET": name}).around(reload)()
+    assert sock.recv(1000).startswith(b"RELOADING=1\n")
+    assert sock.recv(1000) == b"READY=1"

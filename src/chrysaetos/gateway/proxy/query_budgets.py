@@ -41,7 +41,8 @@ BUDGET_OPTIONS = [
         "budgets_file",
         help="TOML file with query budgets: max_series, max_samples_read, max_query_duration and timeout, in "
         "the tables [default], [role.NAME], [domain.ID] and [project.ID]. They limit what one query of a "
-        "caller who does not see all projects may read, and how long it may take. Unset: no budgets.",
+        "caller who does not see all projects may read, and how long it may take. The file is read only at "
+        "start. Unset: no budgets.",
     ),
 ]
 

@@ -40,12 +40,14 @@ class Notifier:
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def around(self, reload: Callable[[], None]) -> Callable[[], None]:
-        """Return a function that calls another one between ``reloading`` and ``ready``."""
+        """Return a function that calls another one between ``reloading`` and ``ready``, even if it fails."""
 
         def told() -> None:
             self.reloading()
-            reload()
-            self.ready()
+            try:
+                reload()
+            finally:
+                self.ready()
 
         return told
 
