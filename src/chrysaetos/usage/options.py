@@ -68,26 +68,44 @@ def command_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         default="serve",
         help="serve the metrics (default), or check credentials, roles and policies",
     )
-    site = parser.add_argument_group("site")
     variables: dict[str, str] = {}
+    for title, add_options in (("site", _add_site), ("counting", _add_counting), ("serving", _add_serving)):
+        add_options(_Group(parser.add_argument_group(title), variables))
+    _set_defaults(parser, variables, environ)
+    return parser
 
-    def add(group: Any, *flags: str, variable: str | None = None, text: str, **settings: Any) -> None:
-        if variable:
-            text += f" [{_PREFIX}{variable}]"
-        action = group.add_argument(*flags, help=text, **settings)
-        if variable:
-            variables[action.dest] = _PREFIX + variable
 
-    add(site, "--os-cloud", metavar="NAME", text="name of the cloud in clouds.yaml")
-    add(
-        site,
+class _Group:
+    """A group of options, some of which get their defaults from the environment.
+
+    Args:
+        group: the group.
+        variables: the variables by the name of the option; those of the group are added.
+    """
+
+    def __init__(self, group: argparse._ArgumentGroup, variables: dict[str, str]) -> None:
+        self._group = group
+        self._variables = variables
+
+    def add(self, *flags: str, variable: str | None = None, text: str, **settings: Any) -> None:
+        """Add an option and, if it has a variable, name that in the help."""
+        if variable is None:
+            self._group.add_argument(*flags, help=text, **settings)
+            return
+        action = self._group.add_argument(*flags, help=f"{text} [{_PREFIX}{variable}]", **settings)
+        self._variables[action.dest] = _PREFIX + variable
+
+
+def _add_site(group: _Group) -> None:
+    """Add the options for what to export, and with which credentials."""
+    group.add("--os-cloud", metavar="NAME", text="name of the cloud in clouds.yaml")
+    group.add(
         "--openrc",
         type=Path,
         metavar="FILE",
         text="file with lines such as OS_AUTH_URL=… to add to the environment",
     )
-    add(
-        site,
+    group.add(
         "-d",
         "--dummy-data",
         variable="DUMMY_FILE",
@@ -95,8 +113,7 @@ def command_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="FILE",
         text="export the sample data in this TOML file, which is reloaded when it changes",
     )
-    add(
-        site,
+    group.add(
         "--domain",
         variable="PROJECT_DOMAINS",
         nargs="*",
@@ -104,38 +121,36 @@ def command_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="DOMAIN",
         text="names or ids of the domains to export; all if empty. Separate them by commas in the variable",
     )
-    add(
-        site,
+    group.add(
         "--domain-id",
         variable="PROJECT_DOMAIN_ID",
         metavar="ID",
         text="id of the only domain to export; overrides --domain",
     )
-    add(
-        site,
+    group.add(
         "--own-project",
         variable="OWN_PROJECT",
         action="store_true",
         text="export only the project of the credentials, which need no role but reader on it",
     )
-    add(
-        site,
+    group.add(
         "--simple-vm-id",
         variable="SIMPLE_VM_PROJECT_ID",
         metavar="ID",
         text="id of the SimpleVM project, whose servers belong to the projects named in their metadata",
     )
-    add(
-        site,
+    group.add(
         "--simple-vm-tag",
         variable="SIMPLE_VM_PROJECT_TAG",
         metavar="KEY",
         default="project_name",
         text="metadata key with the project name of a server (default: %(default)s)",
     )
-    counting = parser.add_argument_group("counting")
-    add(
-        counting,
+
+
+def _add_counting(group: _Group) -> None:
+    """Add the options for how usage is counted and where it is stored."""
+    group.add(
         "--sources",
         variable="SOURCES",
         type=_sources,
@@ -143,23 +158,20 @@ def command_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="NAMES",
         text=f"what to export, separated by commas: {', '.join(SOURCES)} (default: servers)",
     )
-    add(
-        counting,
+    group.add(
         "-s",
         "--start",
         variable="START_DATE",
         metavar="DATE",
         text="start date: YYYY-MM-DD, optionally with a time; UTC unless a zone is given (default: today)",
     )
-    add(
-        counting,
+    group.add(
         "--start-date-endpoint",
         variable="START_DATE_ENDPOINT",
         metavar="URL",
         text="URL to fetch the start date from; overrides --start",
     )
-    add(
-        counting,
+    group.add(
         "-w",
         "--dummy-weights",
         variable="DUMMY_WEIGHTS_FILE",
@@ -167,15 +179,13 @@ def command_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="FILE",
         text="TOML file with weights; overrides --weight-update-endpoint",
     )
-    add(
-        counting,
+    group.add(
         "--weight-update-endpoint",
         variable="WEIGHTS_UPDATE_ENDPOINT",
         metavar="URL",
         text="URL to fetch the weights from",
     )
-    add(
-        counting,
+    group.add(
         "--weight-update-frequency",
         variable="WEIGHT_UPDATE_FREQUENCY",
         type=_positive,
@@ -183,31 +193,27 @@ def command_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="N",
         text="refresh the weights at every N-th update (default: %(default)s)",
     )
-    add(
-        counting,
+    group.add(
         "--vcpu-weights",
         variable="VCPU_WEIGHTS",
         type=_weights,
         metavar="{CPUS:WEIGHT}",
         text="weights by number of vCPUs, instead of a file or URL",
     )
-    add(
-        counting,
+    group.add(
         "--mb-weights",
         variable="PROJECT_MB_WEIGHTS",
         type=_weights,
         metavar="{MB:WEIGHT}",
         text="weights by MB of memory, instead of a file or URL",
     )
-    add(
-        counting,
+    group.add(
         "--compat-gib",
         variable="COMPAT_GIB",
         action="store_true",
         text="count memory in whole GiB, as older exporters did although they called it MB",
     )
-    add(
-        counting,
+    group.add(
         "--state",
         variable="STATE",
         type=Path,
@@ -215,16 +221,17 @@ def command_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         text="directory for the ledger, which stores the usage counted so far (default: $STATE_DIRECTORY, or "
         "$XDG_STATE_HOME/chrysaetos)",
     )
-    add(
-        counting,
+    group.add(
         "--stateless",
         variable="STATELESS",
         action="store_true",
         text="do not store a ledger: request all usage since the start date at each update",
     )
-    serving = parser.add_argument_group("serving")
-    add(
-        serving,
+
+
+def _add_serving(group: _Group) -> None:
+    """Add the options for how and how often the metrics are served."""
+    group.add(
         "-i",
         "--update-interval",
         "--interval",
@@ -234,24 +241,21 @@ def command_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="SECONDS",
         text="interval between updates (default: 300)",
     )
-    add(
-        serving,
+    group.add(
         "--max-age",
         variable="MAX_AGE",
         type=_seconds,
         metavar="SECONDS",
         text="maximum age of exported usage (default: three update intervals, at least 15 minutes)",
     )
-    add(
-        serving,
+    group.add(
         "--bind",
         variable="BIND",
         default="127.0.0.1",
         metavar="ADDRESS",
         text="address to listen on (default: %(default)s)",
     )
-    add(
-        serving,
+    group.add(
         "-p",
         "--port",
         variable="PORT",
@@ -260,34 +264,17 @@ def command_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="PORT",
         text="port to listen on (default: %(default)s)",
     )
-    add(
-        serving,
-        "--tls-cert",
-        variable="TLS_CERT",
-        type=Path,
-        metavar="FILE",
-        text="certificate; enables TLS",
-    )
-    add(serving, "--tls-key", variable="TLS_KEY", type=Path, metavar="FILE", text="key of the certificate")
-    add(
-        serving,
+    group.add("--tls-cert", variable="TLS_CERT", type=Path, metavar="FILE", text="certificate; enables TLS")
+    group.add("--tls-key", variable="TLS_KEY", type=Path, metavar="FILE", text="key of the certificate")
+    group.add(
         "--basic-auth",
         variable="BASIC_AUTH_FILE",
         type=Path,
         metavar="FILE",
         text="require Basic authentication; the file contains one line, user:password",
     )
-    add(serving, "--once", action="store_true", text="print the metrics once and exit")
-    add(
-        serving,
-        "-v",
-        "--verbose",
-        variable="VERBOSE_MODE",
-        action="store_true",
-        text="log debug messages",
-    )
-    _set_defaults(parser, variables, environ)
-    return parser
+    group.add("--once", action="store_true", text="print the metrics once and exit")
+    group.add("-v", "--verbose", variable="VERBOSE_MODE", action="store_true", text="log debug messages")
 
 
 def _set_defaults(
