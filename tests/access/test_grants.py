@@ -163,6 +163,15 @@ async def test_the_scope_follows_changes_of_a_domains_projects(policy):
     assert await access.grant(DOMAIN_READER, QUERY) == Scope.of("project", "Q")
 
 
+async def test_the_scope_of_a_domain_is_kept_while_its_projects_are_the_same(policy):
+    domains = Domains(D=("P", "Q"))
+    access = policy.access(OF_DOMAIN, domains=domains)
+    scope = await access.grant(DOMAIN_READER, QUERY)
+    domains.domains["D"] = (*"PQ",)  # listed again
+    assert await access.grant(DOMAIN_READER, QUERY) is scope
+    assert await access.grant(DOMAIN_READER, QUERY) is scope
+
+
 async def test_a_domain_is_admitted_only_where_the_policy_admits_it(policy):
     domains = Domains(D=("P",))
     access = policy.access(OF_DOMAIN, domains=domains)

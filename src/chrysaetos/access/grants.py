@@ -70,7 +70,7 @@ class Domains(Protocol):
     """Lists the projects of domains."""
 
     async def of(self, domain_id: str) -> tuple[str, ...]:
-        """Return the ids of a domain's projects: the identical tuple until they change.
+        """Return the ids of a domain's projects: the identical tuple until they are listed again.
 
         Raises:
             Forbidden: the domain has no projects, or too many.
@@ -226,11 +226,12 @@ class PolicyAccess:
         _LOG.info("the changed policy is in force")
 
     def _scope_of(self, domain_id: str, projects: tuple[str, ...]) -> Scope:
-        """Return the scope of a domain's projects, created once for each list, which may be long."""
-        kept = self._domain_scopes.get(domain_id)
-        if kept is not None and kept[0] is projects:
-            return kept[1]
-        scope = Scope(self._label, projects, self._labels)
+        """Return the scope of a domain's projects, created again only if they change: it may be large."""
+        before, scope = self._domain_scopes.get(domain_id) or ((), None)
+        if scope is not None and before is projects:
+            return scope
+        if scope is None or before != projects:
+            scope = Scope(self._label, projects, self._labels)
         self._domain_scopes.put(domain_id, (projects, scope))
         return scope
 

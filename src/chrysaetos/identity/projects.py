@@ -103,7 +103,7 @@ class DomainProjects:
         return self._flights.failed
 
     async def of(self, domain_id: str) -> tuple[str, ...]:
-        """Return the ids of a domain's projects: the identical tuple until they change.
+        """Return the ids of a domain's projects: the identical tuple until they are listed again.
 
         Raises:
             Forbidden: the domain has no projects, or too many.

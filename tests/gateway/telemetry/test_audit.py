@@ -273,6 +273,16 @@ def test_cached_fields_belong_to_the_caller_and_the_scope(monkeypatch):
     assert len(audit._known) <= 3
 
 
+def test_long_paths_and_scopes_of_domains_are_not_cached():
+    audit = Audit(clock=lambda: NOW)
+    domain = Caller(user_id="u1", domain_id="D")
+    for number in range(10):
+        scope = Scope.of("project", *(f"{number}-{each}" for each in range(1000)))
+        audit.line(an_exchange(caller=domain, scope=scope))
+        audit.line(an_exchange(endpoint=None, caller=None, scope=None, path=f"/{number}/" + 8000 * "x"))
+    assert not audit._known
+
+
 def test_audit_file_contains_only_the_lines(tmp_path, caplog):
     path = tmp_path / "audit.log"
     logger = open_log(str(path))

@@ -57,7 +57,7 @@ FIELDS = {
     "reason": "why the request was rejected while it was received",
     "bytes": "bytes of the response's body, as sent",
     "ms": "milliseconds from the arrival of the request to the end of the response",
-    "upstream_ms": "milliseconds from sending the request to Prometheus until the headers of its response",
+    "upstream_ms": "milliseconds from asking Prometheus until the headers of its response or a failure",
     "complete": "whether the response was sent completely",
 }
 """The fields of a line in their order, with descriptions. The PromQL texts follow them."""
@@ -71,6 +71,8 @@ _MAX_CACHED = 4096
 """Number of callers' paths, and of texts, whose fields are cached: about 4 MiB."""
 _MAX_CACHED_TEXT = 4096
 """Characters of the longest text whose field is cached."""
+_MAX_CACHED_PATH = 256
+"""Length of the longest path whose fields are cached."""
 
 
 def open_log(path: str, option: str = "[gateway] audit_file") -> logging.Logger:
@@ -127,8 +129,8 @@ class Audit:
         self._clock = clock
         self._absent = "null" if as_json else "-"
         self._template, self._known_template = _templates(as_json=as_json)
-        # By what they depend on. The identities of caller and scope stand for them: they are the same objects
-        # in all requests of a caller.
+        # By what they depend on. The identities of caller and scope stand for them: they are usually the same
+        # objects in all requests of a caller.
         self._known: dict[tuple[object, ...], tuple[Caller | None, Scope | None, str]] = {}
         self._texts_fields: dict[tuple[Text, ...], str] = {}
         self._second = -1
@@ -193,17 +195,24 @@ class Audit:
         cached = self._known.get(key)
         if cached is not None:
             return cached[2]
+        fields = self._format_known(exchange)
+        # Anybody can send long paths, and the scope of a domain takes some hundred KiB.
+        if len(exchange.path) <= _MAX_CACHED_PATH and (scope is None or len(scope.values) <= 1):
+            if len(self._known) >= _MAX_CACHED:
+                self._known.clear()
+            self._known[key] = (caller, scope, fields)  # keeps the objects, and so their identities
+        return fields
+
+    def _format_known(self, exchange: Exchange) -> str:
+        """Return the fields that a caller's requests for a path have in common."""
+        caller, endpoint = exchange.caller, exchange.endpoint
         who: tuple[str | None, ...] = (None,) * len(_CALLER_FIELDS)
         if caller is not None:
             names = (caller.user_id, caller.user_name, caller.project_id, caller.project_name)
             who = (*names, ",".join(caller.roles))
         what = (None if endpoint is None else endpoint.name, exchange.method, exchange.path)
         named = map(self._name, (exchange.client, *who, *what))
-        fields = self._known_template % (*named, self._scope(caller, scope))
-        if len(self._known) >= _MAX_CACHED:
-            self._known.clear()
-        self._known[key] = (caller, scope, fields)  # keeps the objects, and so their identities
-        return fields
+        return self._known_template % (*named, self._scope(caller, exchange.scope))
 
     def _of_texts(self, texts: tuple[Text, ...]) -> str:
         """Return the fields of the PromQL texts, cached if there is one short text."""
