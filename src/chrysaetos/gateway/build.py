@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from chrysaetos.access.grants import PolicyAccess
+from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.asgi.cors import load_cors
 from chrysaetos.gateway.federate.options import load_gate
 from chrysaetos.gateway.proxy.budget import Budget
@@ -26,7 +27,11 @@ from chrysaetos.identity.authenticator import KeystoneAuthenticator, create_auth
 from chrysaetos.identity.noauth import NoAuthenticator
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from oslo_config import cfg
+
+    from chrysaetos.http.upstream.pool import UpstreamOptions
 
 __all__ = ["build"]
 
@@ -39,21 +44,12 @@ def build(conf: cfg.ConfigOpts) -> Service:
     """
     application, upstreams = load_options(conf)
     section = conf.gateway
-    pools = {f"{options.host}:{options.port}": Upstream(options) for options in upstreams}
+    pools = _pools(upstreams)
     pool = Replicas(tuple(pools.values())) if len(pools) > 1 else next(iter(pools.values()))
     identity = _identity(conf)
     keystone = identity if isinstance(identity, KeystoneAuthenticator) else None
     access = PolicyAccess(conf, *load_labels(conf), domains=keystone.projects if keystone else None)
-    limits = Limits(
-        LimitOptions(
-            max_requests=section.max_requests,
-            max_requests_per_project=section.max_requests_per_project,
-            max_sending=section.max_sending,
-            max_waiting=section.max_waiting,
-            max_waiting_per_project=section.max_waiting_per_project,
-            wait_seconds=section.wait_seconds,
-        )
-    )
+    limits = _limits(conf)
     offload = Offload(Budget(section.cpu_seconds_per_project, section.cpu_window_seconds))
     coalescer = Coalescer(max_age=section.share_max_age) if section.share_requests else None
     audit = _audit(conf)
@@ -97,6 +93,32 @@ def build(conf: cfg.ConfigOpts) -> Service:
         audit=audit,
         metrics=_metrics(conf, telemetry),
         reload=reload,
+    )
+
+
+def _pools(upstreams: Sequence[UpstreamOptions]) -> dict[str, Upstream]:
+    """Return the pools of connections by the address of the server.
+
+    Raises:
+        ConfigError: a value cannot be sent as HTTP.
+    """
+    try:
+        return {f"{options.host}:{options.port}": Upstream(options) for options in upstreams}
+    except ValueError as error:
+        raise ConfigError(f"[prometheus] host, replicas or headers: {error}") from error
+
+
+def _limits(conf: cfg.ConfigOpts) -> Limits:
+    section = conf.gateway
+    return Limits(
+        LimitOptions(
+            max_requests=section.max_requests,
+            max_requests_per_project=section.max_requests_per_project,
+            max_sending=section.max_sending,
+            max_waiting=section.max_waiting,
+            max_waiting_per_project=section.max_waiting_per_project,
+            wait_seconds=section.wait_seconds,
+        )
     )
 
 

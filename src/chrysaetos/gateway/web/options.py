@@ -89,8 +89,12 @@ def load_web(conf: cfg.ConfigOpts, keystone: KeystoneAuthenticator | None) -> We
         if not _PROTOCOL.fullmatch(protocol):
             raise ConfigError(f"[web] websso: {protocol!r} is not the id of a federation protocol")
     path = section.session_key_file
+    try:
+        files = Files()
+    except FileNotFoundError as error:
+        raise ConfigError(f"[web] enabled: {error} is missing; install the gateway again") from error
     return WebPage(
-        Files(),
+        files,
         Sealer(read_keys(Path(path)) if path else (_START_KEY,)),
         Keystone(keystone),
         key_file=Path(path) if path else None,

@@ -156,9 +156,16 @@ class RequestEncoder:
 
 
 def _line(field: tuple[str, str]) -> tuple[bytes, bytes]:
-    """Return the name in lower case and the header line."""
-    name, value = field[0].encode("ascii"), field[1].encode("latin-1")
-    _check_field(name, value)
+    """Return the name in lower case and the header line.
+
+    Raises:
+        ValueError: the header cannot be sent. The message has its name.
+    """
+    try:
+        name, value = field[0].encode("ascii"), field[1].encode("latin-1")
+        _check_field(name, value)
+    except ValueError as error:
+        raise ValueError(f"header {field[0]!r}: {error}") from error
     return name.lower(), b"%b: %b\r\n" % (name, value)
 
 
