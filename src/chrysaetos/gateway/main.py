@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -71,28 +70,30 @@ def run(arguments: Sequence[str]) -> int:
         # Built even if workers build their own, so that a configuration error is reported once, in one line.
         service = build(conf)
         warn_of_unknown_options(conf)
-        sockets = _listen(conf)
+        sockets, created = _listen(conf)
     except (ConfigError, InterpreterError) as error:
         print(f"chrysaetos gateway: {error}", file=sys.stderr)  # noqa: T201  # the log may be what failed
         return 2
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the handler that reloads is installed
     _LOG.info("%s", _describe(conf, sockets))
     notifier = Notifier()
-    try:
-        if conf.gateway.workers == 1:
-            return _serve(
-                conf,
-                service,
-                sockets,
-                reload=notifier.around(lambda: _reload(conf, service)),
-                ready=notifier.ready,
-                stopping=notifier.stopping,
-            )
-        return _serve_with_workers(conf, arguments, sockets, notifier)
-    finally:
-        if conf.gateway.unix_socket:
-            with suppress(OSError):
-                Path(conf.gateway.unix_socket).unlink()
+
+    def stopping() -> None:
+        if created is not None:
+            # While this process still listens: after that, the path may be another one's.
+            created.unlink(missing_ok=True)
+        notifier.stopping()
+
+    if conf.gateway.workers == 1:
+        return _serve(
+            conf,
+            service,
+            sockets,
+            reload=notifier.around(lambda: _reload(conf, service)),
+            ready=notifier.ready,
+            stopping=stopping,
+        )
+    return _serve_with_workers(conf, sockets, notifier, stopping)
 
 
 def _set_up_log(conf: cfg.ConfigOpts) -> None:
@@ -109,14 +110,17 @@ def _set_up_log(conf: cfg.ConfigOpts) -> None:
         raise ConfigError(f"[DEFAULT] log_file: {error}") from error
 
 
-def _listen(conf: cfg.ConfigOpts) -> list[socket.socket]:
-    """Return the listening sockets. Sockets from systemd take precedence over the configuration."""
+def _listen(conf: cfg.ConfigOpts) -> tuple[list[socket.socket], Path | None]:
+    """Return the listening sockets, and the path of a Unix socket that was created.
+
+    Sockets from systemd take precedence over the configuration.
+    """
     sockets = inherited()
     if sockets:
-        return sockets
+        return sockets, None
     if conf.gateway.unix_socket:
-        return listen_unix(conf.gateway.unix_socket)
-    return listen_tcp(conf.gateway.host, conf.gateway.port)
+        return listen_unix(conf.gateway.unix_socket), Path(conf.gateway.unix_socket)
+    return listen_tcp(conf.gateway.host, conf.gateway.port), None
 
 
 def _describe(conf: cfg.ConfigOpts, sockets: list[socket.socket]) -> str:
@@ -141,22 +145,22 @@ def _describe(conf: cfg.ConfigOpts, sockets: list[socket.socket]) -> str:
 
 
 def _serve_with_workers(
-    conf: cfg.ConfigOpts, arguments: Sequence[str], sockets: list[socket.socket], notifier: Notifier
+    conf: cfg.ConfigOpts, sockets: list[socket.socket], notifier: Notifier, on_stop: Callable[[], None]
 ) -> int:
     def work(ready: Callable[[], None], lifeline: int) -> int:
+        # A worker that replaces another one has the options of its siblings, not those of changed files.
         try:
-            own = load_conf(arguments)
-            _set_up_log(own)
+            _set_up_log(conf)
             queue_handlers()
-            service = build(own)
+            service = build(conf)
         except ConfigError as error:
             _LOG.error("a worker cannot start: %s", error)
             return 2
         return _serve(
-            own,
+            conf,
             service,
             sockets,
-            reload=lambda: _reload(own, service),
+            reload=lambda: _reload(conf, service),
             ready=ready,
             lifeline=lifeline,
         )
@@ -167,7 +171,7 @@ def _serve_with_workers(
         drop_while_blocked()
 
     def stopping() -> None:
-        notifier.stopping()
+        on_stop()
         # This process does not accept connections: with its copies open, new clients would wait in vain.
         for sock in sockets:
             sock.close()

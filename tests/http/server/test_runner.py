@@ -153,6 +153,53 @@ def test_worker_that_exits_is_replaced(tmp_path):
         assert ask(path) == [200]
 
 
+def test_worker_that_replaces_another_one_has_its_options(tmp_path):
+    path = str(tmp_path / "gateway.sock")
+    with service(tmp_path, unix_socket=path, workers=2) as running:
+        assert running.told() == "READY=1"
+        running.config.write_text("[prometheus]\nport = none\n")
+        before = running.workers()
+        for worker in before:
+            os.kill(worker, signal.SIGKILL)
+        assert wait_for(lambda: len(set(running.workers()) - set(before)) == 2, timeout=10)
+        assert ask(path, QUERY) == [200]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_unix_socket_of_the_next_gateway_stays(tmp_path, workers):
+    path = str(tmp_path / "gateway.sock")
+
+    def slowly(peer):
+        time.sleep(1)
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    with service(tmp_path, unix_socket=path, reply=slowly, workers=workers) as running:
+        assert running.told() == "READY=1"
+        before = running.process
+        with Wire(path) as client:
+            client.send(QUERY)
+            assert wait_for(lambda: b"/api/v1/query" in running.upstream.received, timeout=5)
+            before.terminate()
+            assert running.told() == "STOPPING=1"
+            running.start()
+            assert statuses(client.answer()) == [200]
+        assert before.wait(10) == 0
+        assert running.told() == "READY=1"
+        assert ask(path) == [200]
+
+
+def test_path_of_a_socket_from_systemd_stays(tmp_path):
+    path = tmp_path / "gateway.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        with service(tmp_path, listener, unix_socket=path) as running:
+            assert running.told() == "READY=1"
+            running.process.terminate()
+            assert running.process.wait(10) == 0
+        assert path.is_socket()
+
+
 def test_workers_exit_when_their_supervisor_is_killed(tmp_path):
     path = str(tmp_path / "gateway.sock")
     with service(tmp_path, unix_socket=path, workers=2) as running:
