@@ -4,23 +4,31 @@ import pytest
 from tests.fakes.clock import Clock
 
 from chrysaetos.errors import BadGateway, GatewayTimeout, Unavailable
+from chrysaetos.http.upstream.pool import AllBusy
 from chrysaetos.http.upstream.replicas import Replicas
+from chrysaetos.http.upstream.response import UpstreamResponse
 
 
 class Pool:
-    """A replica that responds with its name, or raises its error."""
+    """A replica that responds with its name, or raises its error after so many seconds."""
 
-    def __init__(self, name):
+    def __init__(self, name, clock):
         self.name = name
         self.error = None
+        self.status, self.kind = 200, b"application/json"
+        self.seconds = 0.0
         self.asked = 0
+        self.timeout = None
         self.closed = False
+        self._clock = clock
 
-    async def request(self, *_, **__):
+    async def request(self, *_, **options):
         self.asked += 1
+        self.timeout = options["timeout"]
+        self._clock.now += self.seconds
         if self.error is not None:
             raise self.error
-        return self.name
+        return UpstreamResponse(self.status, [(b"content-type", self.kind)], None, self.name.encode(), None)
 
     async def close(self):
         self.closed = True
@@ -32,8 +40,8 @@ def clock():
 
 
 @pytest.fixture
-def pools():
-    return [Pool("a"), Pool("b"), Pool("c")]
+def pools(clock):
+    return [Pool("a", clock), Pool("b", clock), Pool("c", clock)]
 
 
 @pytest.fixture
@@ -42,7 +50,8 @@ def replicas(pools, clock):
 
 
 async def ask(replicas, *, idempotent=True):
-    return await replicas.request("GET", b"/", timeout=1, idempotent=idempotent)
+    response = await replicas.request("GET", b"/", timeout=10, idempotent=idempotent)
+    return response.body.decode()
 
 
 async def test_first_replica_is_used_while_it_responds(replicas, pools):
@@ -97,6 +106,37 @@ async def test_write_goes_to_the_next_replica_only_if_the_first_was_not_reached(
     with pytest.raises(BadGateway):
         await ask(replicas, idempotent=False)
     assert pools[2].asked == 0
+
+
+async def test_the_next_replica_gets_the_time_that_is_left(replicas, pools):
+    pools[0].error, pools[0].seconds = BadGateway("nonsense"), 4.0
+    assert await ask(replicas) == "b"
+    assert pools[1].timeout == pytest.approx(6.0)
+
+
+async def test_replica_whose_connections_are_all_busy_has_not_failed(replicas, pools):
+    pools[0].error, pools[0].seconds = AllBusy("all busy"), 10.0
+    with pytest.raises(AllBusy):
+        await ask(replicas)
+    assert pools[1].asked == 0
+    pools[0].error = None
+    assert await ask(replicas) == "a"
+
+
+async def test_read_goes_to_the_next_replica_while_one_is_not_ready(replicas, pools):
+    pools[0].status, pools[0].kind = 503, b"text/plain; charset=utf-8"
+    assert [await ask(replicas), await ask(replicas)] == ["b", "b"]
+    assert [pool.asked for pool in pools] == [1, 2, 0]
+    assert await ask(replicas, idempotent=False) == "b"
+    for pool in pools:
+        pool.status, pool.kind = 503, b"text/plain; charset=utf-8"
+    assert await ask(replicas) in {"a", "b", "c"}
+
+
+async def test_query_that_timed_out_in_prometheus_is_not_tried_elsewhere(replicas, pools):
+    pools[0].status = 503
+    assert await ask(replicas) == "a"
+    assert pools[1].asked == 0
 
 
 async def test_close_closes_all_replicas(replicas, pools):

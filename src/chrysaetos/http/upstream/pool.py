@@ -30,12 +30,16 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Sequence
 
-__all__ = ["Upstream", "UpstreamBroken", "UpstreamOptions", "UpstreamResponse"]
+__all__ = ["AllBusy", "Upstream", "UpstreamBroken", "UpstreamOptions", "UpstreamResponse"]
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Safe methods (RFC 9110, 9.2.1)."""
 
 _CLOSED = "The gateway is shutting down."
+
+
+class AllBusy(Unavailable):
+    """No slot was free in time. The upstream may be well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +158,7 @@ class Upstream:
 
         Raises:
             ValueError: the method, the target or a header cannot be sent as it is.
-            Unavailable: the connection failed, or no slot was free in time.
+            Unavailable: the connection failed, or, as ``AllBusy``, no slot was free in time.
             GatewayTimeout: the response's headers did not arrive in time.
             BadGateway: the response's headers are malformed or incomplete, or the connection was closed
                 without a response.
@@ -243,7 +247,7 @@ class Upstream:
             elif waiter.exception() is None:
                 self._pass_on(waiter.result())
             if isinstance(error, TimeoutError):
-                raise Unavailable("All connections to Prometheus are busy. Try again later.") from None
+                raise AllBusy("All connections to Prometheus are busy. Try again later.") from None
             raise
 
     def _pass_on(self, connection: Connection | None) -> None:

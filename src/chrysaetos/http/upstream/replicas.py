@@ -1,8 +1,8 @@
 """Several upstreams with the same series: requests go to the first that is available.
 
-If a replica cannot be reached, or fails before the first byte of its response, it is tried last for a while,
-and a read is sent to the next replica. Any response counts as success, even an error of PromQL: only
-exceptions of the connection count as failures.
+If a replica cannot be reached, fails before the first byte of its response, or is not ready, it is tried last
+for a while, and a read is sent to the next replica. Any other response counts as success, even an error of
+PromQL.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from chrysaetos.errors import BadGateway, GatewayTimeout, Unavailable
+from chrysaetos.http.upstream.pool import AllBusy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,26 +76,36 @@ class Replicas:
         """Send a request to the first replica that is available.
 
         Raises:
-            Unavailable, BadGateway, GatewayTimeout: the error of the last replica that was tried. After a
-                timeout no other replica is tried, because the request has no time left.
+            Unavailable, BadGateway, GatewayTimeout: the error of the last replica that was tried. No other
+                replica is tried when the request has no time left.
         """
+        deadline = self._clock() + timeout
+        left = timeout
         order = self._order()
-        for number, index in enumerate(order):
+        for number, index in enumerate(order, start=1):
+            is_last = number == len(order)
             try:
                 response = await self.pools[index].request(
-                    method, target, timeout=timeout, body=body, headers=headers, idempotent=idempotent
+                    method, target, timeout=left, body=body, headers=headers, idempotent=idempotent
                 )
             except (Unavailable, BadGateway, GatewayTimeout) as error:
-                self._failed_until[index] = self._clock() + _TRY_LAST_SECONDS
+                if not isinstance(error, AllBusy):
+                    self._try_last(index)
+                left = deadline - self._clock()
                 reached = not isinstance(error, Unavailable)
-                last = number == len(order) - 1
-                if last or isinstance(error, GatewayTimeout) or (reached and not idempotent):
+                if is_last or left <= 0 or isinstance(error, GatewayTimeout) or (reached and not idempotent):
                     raise
-                self.failovers += 1
             else:
-                self._failed_until[index] = 0.0
-                return response
+                if is_last or not idempotent or not _is_not_ready(response):
+                    self._failed_until[index] = 0.0
+                    return response
+                response.abort()
+                self._try_last(index)
+            self.failovers += 1
         raise Unavailable("no upstream is configured")
+
+    def _try_last(self, index: int) -> None:
+        self._failed_until[index] = self._clock() + _TRY_LAST_SECONDS
 
     def _order(self) -> list[int]:
         """Return the replicas' indexes in the order to try them: those that failed recently come last."""
@@ -105,3 +116,15 @@ class Replicas:
         """Close every connection to every replica."""
         for pool in self.pools:
             await pool.close()
+
+
+def _is_not_ready(response: UpstreamResponse) -> bool:
+    """Return whether a server is not ready, such as a Prometheus that replays its WAL.
+
+    Prometheus then responds with 503 and a text. A query that timed out is a 503 as well, with JSON.
+    """
+    if response.status != 503:
+        return False
+    return not any(
+        name == b"content-type" and value.startswith(b"application/json") for name, value in response.headers
+    )
