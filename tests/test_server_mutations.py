@@ -129,14 +129,14 @@ BREAKS = {
     "the upstream's 403 is passed on": (RELAY, "frozenset({401, 403, 407})", "frozenset({401, 407})"),
     "every header is passed on": (RELAY, " if header[0] in _PASSED]", "]"),
     "a slot is never released": (
-        PROXY,
-        "                limits.release(project)\n",
-        "                pass\n",
+        LIMITS,
+        "            self._limits.release(self._project)\n",
+        "            pass\n",
     ),
     "a response that was sent counts for ever": (
-        PROXY,
-        "                limits.stop_sending(sending)\n",
-        "                pass\n",
+        LIMITS,
+        "            self._limits.stop_sending(self._sending)\n",
+        "            pass\n",
     ),
     "a response that is sent keeps its slot": (
         LIMITS,

@@ -442,6 +442,7 @@ async def test_without_prometheus_the_gateway_is_unavailable():
         response = await g.get("/api/v1/query?query=up")
         assert response.status == 503
         assert response.header(b"retry-after") == b"1"
+        assert g.watcher.seen[-1].upstream_seconds is not None
 
 
 async def test_an_internal_error_has_no_details(caplog):
@@ -465,6 +466,7 @@ async def test_the_prefix_of_the_catalog_is_removed():
             "/metric-storage//api/v1/query",
         ):
             assert (await g.get(path)).status == 404
+            assert g.watcher.seen[-1].path in {path.partition("?")[0], path.removeprefix("/metric-storage")}
         document = (await g.get("/metric-storage", "nobody", (b"host", b"cloud:443"))).json
         href = document["versions"]["values"][0]["links"][0]["href"]
         assert href == "http://cloud:443/metric-storage/api/v1"

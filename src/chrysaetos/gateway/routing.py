@@ -147,6 +147,7 @@ class _Router:
 
     async def handle(self, scope: Message, exchange: Exchange, receive: Receive, send: Send) -> None:
         """Handle a request."""
+        exchange.path = scope["raw_path"].decode("latin-1")  # if the request is rejected
         request = Request(scope, self._options)
         exchange.path = request.path
         if self._gate is not None and self._gate.takes(request):

@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.body_source import BodySource
 
 from chrysaetos.errors import ResponseTooLarge, TooManyRequests, Unavailable
-from chrysaetos.gateway.proxy.limits import CappedBody, LimitOptions, Limits, account
+from chrysaetos.gateway.proxy.limits import CappedBody, LimitOptions, Limits, Slot, account
 from chrysaetos.http.upstream.response import BodyStream, UpstreamBroken, UpstreamResponse
 from chrysaetos.identity.caller import Caller
 
@@ -100,6 +100,20 @@ async def test_the_project_with_the_most_responses_loses_its_oldest():
         these.stop_sending(entry)
     assert these.sending == 0
     assert these._sending == {}
+    assert_nothing_left(these)
+
+
+async def test_slot_of_a_request_is_released_whatever_happens():
+    these = limits()
+    await these.acquire("A")
+    with pytest.raises(ZeroDivisionError), Slot(these, "A"):
+        raise ZeroDivisionError
+    assert_nothing_left(these)
+    await these.acquire("A")
+    with Slot(these, "A") as slot:
+        slot.start_sending()
+        assert (these.in_use, these.sending, these.projects) == (0, 1, 1)
+    assert these.sending == 0
     assert_nothing_left(these)
 
 
@@ -375,8 +389,9 @@ async def test_random_operations_keep_the_limits_and_lose_no_slot(seed):
     ],
 )
 def test_account(known, name):
-    assert account(Caller(user_id="U", **known)) == name
-    assert account(Caller(user_id="U", **known), "B") == "B"
+    caller = Caller(user_id="U", **known)
+    assert account(caller) == name
+    assert account(caller, "B") == "B"
 
 
 @pytest.mark.parametrize("name", ["max_requests", "max_waiting", "wait_seconds"])

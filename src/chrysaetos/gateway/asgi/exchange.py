@@ -40,8 +40,8 @@ class Exchange:
         reason: why the server rejected the request before it reached the application, otherwise "".
         complete: whether the response was sent completely.
         sent: bytes of the response's body.
-        upstream_seconds: time from sending the request to the upstream until the headers of its response;
-            None if no request was sent.
+        upstream_seconds: time from asking the upstream until the headers of its response, or until that
+            failed; None if it was not asked.
         started, ended: ``time.perf_counter()`` at the start and at the end.
     """
 

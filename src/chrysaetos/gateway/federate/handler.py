@@ -146,14 +146,16 @@ class PortalHandler:
 
     async def _fetch(self, target: bytes, request: Request, exchange: Exchange, send: Send) -> None:
         asked = time.perf_counter()
-        response = await self._upstream.request(
-            "GET",
-            target,
-            headers=accepted_encodings(request),
-            timeout=self._limits.timeout,
-            idempotent=True,
-        )
-        exchange.upstream_seconds = time.perf_counter() - asked
+        try:
+            response = await self._upstream.request(
+                "GET",
+                target,
+                headers=accepted_encodings(request),
+                timeout=self._limits.timeout,
+                idempotent=True,
+            )
+        finally:
+            exchange.upstream_seconds = time.perf_counter() - asked
         if response.status >= 400 and response.status not in NOT_FOR_CLIENTS:
             response = await checked_error(response, exchange.request_id)
         await relay_response(response, send, self._limits.response_bytes)

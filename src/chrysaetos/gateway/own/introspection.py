@@ -14,7 +14,7 @@ from chrysaetos.errors import ApiError, BadRequest, Forbidden, NotFound, QueryEr
 from chrysaetos.gateway.own.health import json_response
 from chrysaetos.gateway.proxy.admission import grant, identify, permit
 from chrysaetos.gateway.proxy.costs import COST_ENDPOINTS
-from chrysaetos.gateway.proxy.limits import account, cancel_this_request
+from chrysaetos.gateway.proxy.limits import Slot, account
 from chrysaetos.http.server.pages import send_response
 from chrysaetos.identity.basic import parse_login
 from chrysaetos.identity.credentials import Kind as Credential
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.asgi.request import Request
     from chrysaetos.gateway.proxy.admission import Identity
     from chrysaetos.gateway.proxy.costs import Costs
-    from chrysaetos.gateway.proxy.limits import Limits, Sending
+    from chrysaetos.gateway.proxy.limits import Limits
     from chrysaetos.gateway.proxy.options import GatewayOptions
     from chrysaetos.gateway.proxy.scoping import Scoping
     from chrysaetos.http.types import Receive, Send
@@ -95,19 +95,11 @@ class Introspection:
             await _send_data(send, await self._whoami(caller, request.headers))
             return
         project = account(caller)
-        limits = self._limits
-        await limits.acquire(project)
-        sending: Sending | None = None
-        try:
+        await self._limits.acquire(project)
+        with Slot(self._limits, project) as slot:
             data = await self._explain(caller, request, exchange, receive)
-            # An explanation may have megabytes.
-            sending = limits.start_sending(project, cancel_this_request())
+            slot.start_sending()  # an explanation may have megabytes
             await _send_data(send, data)
-        finally:
-            if sending is None:
-                limits.release(project)
-            else:
-                limits.stop_sending(sending)
 
     async def _whoami(self, caller: Caller, headers: Headers) -> dict[str, Any]:
         rules: dict[str, str] = {}

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from chrysaetos.http.upstream.response import UpstreamResponse
     from chrysaetos.identity.caller import Caller
 
-__all__ = ["CappedBody", "LimitOptions", "Limits", "Sending", "account", "cancel_this_request"]
+__all__ = ["CappedBody", "LimitOptions", "Limits", "Slot", "account"]
 
 _Waiter = asyncio.Future[None]
 
@@ -84,16 +84,7 @@ def account(caller: Caller, project_id: str | None = None) -> str:
     return f"user {caller.user_id}"
 
 
-def cancel_this_request() -> Callable[[], object]:
-    """Return what cancels the task of this request, which closes the client's connection."""
-    task = asyncio.current_task()
-    if task is None:
-        raise RuntimeError("a request is handled outside of a task")
-    return task.cancel
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sending:
+class _Sending:
     """A response that is being sent.
 
     Attributes:
@@ -101,8 +92,11 @@ class Sending:
         abort: aborts it.
     """
 
-    project: str
-    abort: Callable[[], object]
+    __slots__ = ("abort", "project")
+
+    def __init__(self, project: str, abort: Callable[[], object]) -> None:
+        self.project = project
+        self.abort = abort
 
 
 class Limits:
@@ -127,7 +121,7 @@ class Limits:
         self._each = options.max_requests_per_project or sys.maxsize
         self._max_sending = options.max_sending or sys.maxsize
         self._running: dict[str, int] = {}
-        self._sending: dict[str, dict[Sending, None]] = {}
+        self._sending: dict[str, dict[_Sending, None]] = {}
         self._queues: dict[str, OrderedDict[_Waiter, None]] = {}
         # Projects with waiting requests that are below their own limit, in the order of their turns.
         self._turns: OrderedDict[str, None] = OrderedDict()
@@ -204,7 +198,7 @@ class Limits:
         """
         self._leave(project, slots=1)
 
-    def start_sending(self, project: str, abort: Callable[[], object]) -> Sending:
+    def start_sending(self, project: str, abort: Callable[[], object]) -> _Sending:
         """Release the slot of a request whose response is going to be sent.
 
         Args:
@@ -214,7 +208,7 @@ class Limits:
         Returns:
             What to call ``stop_sending`` with when the response has been sent or aborted.
         """
-        entry = Sending(project, abort)
+        entry = _Sending(project, abort)
         self._sending.setdefault(project, {})[entry] = None
         self.sending += 1
         self.in_use -= 1
@@ -228,13 +222,13 @@ class Limits:
             oldest.abort()
         return entry
 
-    def stop_sending(self, entry: Sending) -> None:
+    def stop_sending(self, entry: _Sending) -> None:
         """Count a response no more, because it has been sent or aborted."""
         if entry in self._sending.get(entry.project, ()):
             self._remove_sending(entry)
         self._leave(entry.project, slots=0)
 
-    def _remove_sending(self, entry: Sending) -> None:
+    def _remove_sending(self, entry: _Sending) -> None:
         entries = self._sending[entry.project]
         del entries[entry]
         if not entries:
@@ -306,6 +300,38 @@ class Limits:
         return Unavailable(
             f"the gateway serves {self._total} concurrent requests (max_requests), and {reason}: retry later"
         )
+
+
+class Slot:
+    """The slot of a request, as a context manager that releases it.
+
+    Args:
+        limits: the limits that the slot was acquired from.
+        project: the key that it was acquired with.
+    """
+
+    __slots__ = ("_limits", "_project", "_sending")
+
+    def __init__(self, limits: Limits, project: str) -> None:
+        self._limits = limits
+        self._project = project
+        self._sending: _Sending | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def start_sending(self) -> None:
+        """Release the slot before the response is sent. If there are too many, its task is cancelled."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a request is handled outside of a task")
+        self._sending = self._limits.start_sending(self._project, task.cancel)
+
+    def __exit__(self, *_: object) -> None:
+        if self._sending is None:
+            self._limits.release(self._project)
+        else:
+            self._limits.stop_sending(self._sending)
 
 
 class CappedBody:

@@ -11,7 +11,7 @@ from chrysaetos.gateway.proxy.admission import PROJECT_HEADER, identify, permit
 from chrysaetos.gateway.proxy.coalescing import Key
 from chrysaetos.gateway.proxy.costs import Costs
 from chrysaetos.gateway.proxy.filtering import FilteredEndpoints
-from chrysaetos.gateway.proxy.limits import account, cancel_this_request
+from chrysaetos.gateway.proxy.limits import Slot, account
 from chrysaetos.gateway.proxy.relay import (
     NOT_FOR_CLIENTS,
     accepted_encodings,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.asgi.request import Request
     from chrysaetos.gateway.proxy.admission import Identity
     from chrysaetos.gateway.proxy.coalescing import Coalescer
-    from chrysaetos.gateway.proxy.limits import Limits, Sending
+    from chrysaetos.gateway.proxy.limits import Limits
     from chrysaetos.gateway.proxy.offload import Offload
     from chrysaetos.gateway.proxy.options import GatewayOptions
     from chrysaetos.gateway.proxy.query_budgets import QueryBudget
@@ -144,21 +144,15 @@ class Proxy:
         limits = self._limits
         if not limits.try_acquire(project):
             await limits.acquire(project)
-        sending: Sending | None = None
-        try:
+        with Slot(limits, project) as slot:
             call = _Call(request, target, scope, project, budget, exchange)
             bound = await self._bind(call, receive)
             response = await self._respond(call, bound)
-            sending = limits.start_sending(project, cancel_this_request())
+            slot.start_sending()
             headers = [scope_header(scope)]
             if wanted is not None:
                 headers.append((PROJECT_HEADER, wanted.encode("ascii")))
             await relay_response(response, send, self._options.max_response_bytes, *headers)
-        finally:
-            if sending is None:
-                limits.release(project)
-            else:
-                limits.stop_sending(sending)
 
     async def _bind(self, call: _Call, receive: Receive) -> Bound:
         """Return the scoped parameters and body for the upstream."""
@@ -184,14 +178,15 @@ class Proxy:
         endpoint = target.endpoint
         additions = self._options.engine.additions(scope)
         asked = time.perf_counter()
-        if not scope.unrestricted and endpoint.action is Action.FILTER:
-            content = await self._filtered.handle(endpoint, scope, project, bound.url, additions)
+        try:
+            if not scope.unrestricted and endpoint.action is Action.FILTER:
+                content = await self._filtered.handle(endpoint, scope, project, bound.url, additions)
+                headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
+                return UpstreamResponse(200, headers, len(content), content, None)
+            response = await self._ask(call, bound, additions)
+            response = await check_served(response, self._options.engine_name, endpoint.path)
+        finally:
             exchange.upstream_seconds = time.perf_counter() - asked
-            headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
-            return UpstreamResponse(200, headers, len(content), content, None)
-        response = await self._ask(call, bound, additions)
-        response = await check_served(response, self._options.engine_name, endpoint.path)
-        exchange.upstream_seconds = time.perf_counter() - asked
         if scope.unrestricted or response.status < 400 or response.status in NOT_FOR_CLIENTS:
             return response
         restore = self._restoring(endpoint, scope, project, bound.texts)
