@@ -71,11 +71,14 @@ class LimitOptions:
 def account(caller: Caller, project_id: str | None = None) -> str:
     """Return the key for counting a request: its project, or else the caller's domain or user.
 
+    Requests of a domain count for it even if they are restricted to one of its projects: its limits would
+    otherwise be multiplied by the number of its projects.
+
     Args:
         caller: the caller.
         project_id: the project that the request is restricted to; None for the caller's own.
     """
-    if project_id is not None:
+    if project_id is not None and caller.domain_id is None:
         return project_id
     if caller.project_id is not None:
         return caller.project_id
