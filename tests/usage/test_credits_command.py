@@ -1,6 +1,7 @@
 """``chrysaetos usage credits``."""
 
 import getpass
+import os
 
 import pytest
 
@@ -59,3 +60,14 @@ def test_a_directory_that_does_not_exist(directory, capsys):
     for action in ([], ["grant", "p1", "vcpu", "1", "--why", "x"]):
         assert main([*CREDITS, "--state", str(directory / "none"), *action]) == 1
         assert "start the exporter first" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner")
+def test_what_root_grants_and_lists_stays_readable_for_the_exporter(directory):
+    os.chown(directory, 4001, 4002)
+    assert main([*CREDITS, "grant", "p1", "vcpu", "100", "--why", "ticket 7"]) == 0
+    assert main(CREDITS) == 0
+    assert {(path.name, path.stat().st_uid) for path in directory.iterdir()} == {
+        ("credits.jsonl", 4001),
+        ("credits.sqlite", 4001),
+    }

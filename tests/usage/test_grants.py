@@ -1,6 +1,9 @@
 """The file of grants: appended, never changed."""
 
 import json
+import os
+from contextlib import suppress
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -55,6 +58,55 @@ def test_a_grant_that_was_written_in_part_is_ignored_and_removed(file):
     assert read_grants(file) == [first]
     second = append_grant(file, **GIVEN)
     assert read_grants(file) == [first, second]
+
+
+@pytest.mark.parametrize("part", [b'{"id": "abc", "proj', '{"id": "é'.encode()[:-1]])
+def test_a_part_of_a_grant_is_ignored_wherever_it_ends(file, part):
+    first = append_grant(file, **GIVEN)
+    with file.open("ab") as stream:
+        stream.write(part)
+    assert read_grants(file) == [first]
+
+
+def test_a_complete_last_line_without_a_newline_is_a_grant_and_is_kept(file):
+    first = append_grant(file, **GIVEN)
+    second = append_grant(file, **GIVEN)
+    file.write_text(file.read_text().rstrip("\n"))  # as an editor writes it
+    assert read_grants(file) == [first, second]
+    third = append_grant(file, **GIVEN)
+    assert read_grants(file) == [first, second, third]
+
+
+def test_a_grant_that_does_not_fit_on_the_disk_is_removed(file, monkeypatch):
+    first = append_grant(file, **GIVEN)
+    write = os.write
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", lambda file, line: write(file, line[:-1]))
+        with pytest.raises(UsageError, match="disk is full"):
+            append_grant(file, **GIVEN)
+    assert read_grants(file) == [first]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner")
+@pytest.mark.parametrize("existing", [True, False])
+def test_a_file_that_root_writes_belongs_to_the_user_of_the_exporter(file, existing):
+    if existing:
+        file.touch()
+    os.chown(file.parent, 4001, 4002)
+    append_grant(file, **GIVEN)
+    assert (file.stat().st_uid, file.stat().st_gid) == (4001, 4002)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner")
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
+def test_root_gives_no_other_file_away_through_a_link(file, tmp_path_factory, link):
+    other = tmp_path_factory.mktemp("other") / "file"
+    other.touch()
+    link(file, other)
+    os.chown(file.parent, 4001, 4002)
+    with suppress(UsageError):
+        append_grant(file, **GIVEN)
+    assert other.stat().st_uid == 0
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,12 @@ window ends at this time and is not charged again.
 from __future__ import annotations
 
 import math
+import os
 import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from chrysaetos.usage.grants import read_grants
+from chrysaetos.usage.grants import open_owned, read_grants
 from chrysaetos.usage.records import Project, UsageError
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class CreditLedger:
         self._grants_file = directory / FILE
         self._path = directory / _DATABASE
         try:
-            self._path.touch(mode=0o600)
+            os.close(open_owned(self._path, 0o600))
             # As for the ledger, several threads use the file, but never at once.
             self._database = sqlite3.connect(
                 self._path, isolation_level=None, check_same_thread=False, timeout=10

@@ -19,7 +19,7 @@ from chrysaetos.usage.records import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["RESOURCES", "Grant", "append_grant", "read_grants"]
+__all__ = ["RESOURCES", "Grant", "append_grant", "open_owned", "read_grants"]
 
 RESOURCES = ("vcpu", "mb")
 """What credits are granted for: hours of virtual CPUs and of MB."""
@@ -74,6 +74,29 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def open_owned(path: Path, mode: int) -> int:
+    """Open a file of the state directory to write, and create it if it does not exist.
+
+    A file that root opens gets the owner of the directory, since the exporter runs as that user.
+
+    Returns:
+        The file descriptor, which appends.
+
+    Raises:
+        OSError: the file cannot be opened, or is a symbolic link.
+    """
+    # The owner of the directory may be unprivileged, and must not get other files through links.
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        if os.geteuid() == 0 and os.fstat(file).st_nlink == 1:
+            owner = path.parent.stat()
+            os.fchown(file, owner.st_uid, owner.st_gid)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
 def append_grant(
     path: Path,
     *,
@@ -93,14 +116,19 @@ def append_grant(
     grant = Grant(secrets.token_hex(8), project_id, resource, hours, now, until, by, why)
     line = json.dumps(asdict(grant), ensure_ascii=False).encode() + b"\n"
     try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        file = open_owned(path, 0o640)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
             size = os.fstat(file).st_size
-            if size and os.pread(file, 1, size - 1) != b"\n":
+            last = os.pread(file, size, 0).rpartition(b"\n")[2]
+            if _is_json(last):
+                line = b"\n" + line
+            else:
                 # A grant of which only a part was written was not reported as granted.
-                os.ftruncate(file, os.pread(file, size, 0).rfind(b"\n") + 1)
+                size -= len(last)
+                os.ftruncate(file, size)
             if os.write(file, line) != len(line):
+                os.ftruncate(file, size)
                 raise UsageError(f"{path}: the disk is full", reason="credits")
             os.fsync(file)
         finally:
@@ -113,18 +141,21 @@ def append_grant(
 def read_grants(path: Path) -> list[Grant]:
     """Return the grants in a file in their order; none if the file does not exist.
 
-    An incomplete last line is ignored: the command that writes it is still running, or was killed.
+    A last line without a newline counts if it is complete, as editors write it. Otherwise it is ignored: the
+    command that writes it is still running, or was killed.
 
     Raises:
         UsageError: the file cannot be read, or a line is invalid.
     """
     try:
-        with open(path, encoding="utf-8", opener=regular_file) as file:
-            lines = file.read().split("\n")[:-1]
+        with open(path, "rb", opener=regular_file) as file:
+            lines = file.read().split(b"\n")
     except FileNotFoundError:
         return []
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise UsageError(f"{path} cannot be read: {error}", reason="credits") from error
+    if not _is_json(lines[-1]):
+        del lines[-1]
     grants = []
     for number, line in enumerate(lines, 1):
         try:
@@ -135,3 +166,11 @@ def read_grants(path: Path) -> list[Grant]:
     if len({grant.id for grant in grants}) < len(grants):
         raise UsageError(f"{path}: two grants have the same id", reason="credits")
     return grants
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
