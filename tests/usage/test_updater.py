@@ -225,24 +225,43 @@ def weights(factor):
     return Weights.parse([{"resource_set_timestamp": 0, "vcpus": steps, "memory_mb": []}])
 
 
-def test_weights_are_refreshed_periodically_and_kept_after_an_error(tmp_path):
-    results = [weights(2), UsageError("down", reason="weights"), weights(3)]
-    calls = []
+def loader(results):
+    """Return a function that returns or raises the next result at each call, and removes it."""
 
     def load():
-        calls.append(1)
-        result = results[len(calls) - 1]
+        result = results.pop(0)
         if isinstance(result, UsageError):
             raise result
         return result
 
-    loop = Loop(tmp_path / "ledger.sqlite", weights=load, weights_every=2)
+    return load
+
+
+def test_weights_are_refreshed_periodically_and_kept_after_an_error(tmp_path):
+    results = [weights(2), UsageError("down", reason="weights"), weights(3)]
+    loop = Loop(tmp_path / "ledger.sqlite", weights=loader(results), weights_every=2)
     seen = []
     for _ in range(4):
         loop.after(1)
-        seen.append((len(calls), loop.value()))
-    assert seen == [(1, 4), (1, 8), (2, 12), (3, 24)]
+        seen.append((len(results), loop.value()))
+    assert seen == [(2, 4), (2, 8), (1, 12), (0, 24)]
     loop.close()
+
+
+def test_without_weights_nothing_is_counted_published_or_charged(charging):
+    charging.after(1)
+    grant(charging, 20)
+    down = UsageError("down", reason="endpoint")
+    charging.options["weights"] = loader([down, down, weights(3)])
+    charging.restart()
+    charging.updater.publish_ledger()
+    charging.updater.run(Ticks(charging, 1, hours=1), interval=30)
+    assert charging.exposition.health.problem == "weights"
+    assert charging.exposition.health.failures == {"weights": 1}
+    assert charging.value() is None
+    charging.after(0)
+    assert charging.value() == pytest.approx(12)
+    assert charging.value("usage_exporter_credits_used_hours") == pytest.approx(6)
 
 
 def test_reconciliation_reports_differences_and_changes_nothing(loop):
@@ -294,6 +313,25 @@ def test_the_loop_reconciles_once_a_day(loop):
     loop.updater.run(Ticks(loop, 60), interval=1800)
     whole = [end - start for start, end in loop.site.windows if start == START and end - start > HOUR]
     assert whole == [24 * HOUR]
+
+
+def test_a_failed_reconciliation_is_tried_again_a_day_later_and_fails_no_update(loop, caplog):
+    observe = loop.site.observe
+    whole = []
+
+    def fail_for_the_whole_history(start, end):
+        if start == START and end - start > HOUR:
+            whole.append(end)
+            raise UsageError("down", reason="nova")
+        return observe(start, end)
+
+    loop.site.observe = fail_for_the_whole_history
+    loop.updater.run(Ticks(loop, 100), interval=1800)
+    assert [(end - START) / HOUR for end in whole] == [24, 48]
+    assert not loop.exposition.health.failures
+    assert [record.getMessage() for record in caplog.records] == [
+        "reconciliation failed, and is tried again in a day: down"
+    ] * 2
 
 
 def test_servers_that_are_listed_twice_are_reported(loop, caplog):

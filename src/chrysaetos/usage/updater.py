@@ -51,7 +51,8 @@ class Updater:
         start: the start date, in seconds since the epoch.
         ledger: the usage counted so far; None to request all usage since the start date at each update.
         credit_ledger: the credits to charge the usage to; requires a ledger.
-        weights: returns the weights. If it raises ``UsageError``, the previous weights stay in use.
+        weights: returns the weights. If it raises ``UsageError``, the previous weights stay in use; without
+            previous weights, the update fails.
         weights_every: number of updates between two calls of ``weights``.
         simple_vm: id of the SimpleVM project, if there is one.
         whole_gib: see ``tally``.
@@ -84,7 +85,8 @@ class Updater:
         self._load_weights = weights
         self._weights_every = weights_every
         self._updates_until_weights = 0
-        self._weights: Weights = UNWEIGHTED
+        self._weights = UNWEIGHTED
+        self._weights_known = weights is None
         self._simple_vm = simple_vm
         self._whole_gib = whole_gib
         self._clock = clock
@@ -99,16 +101,22 @@ class Updater:
         if self._ledger is None:
             return
         projects = self._ledger.projects()
-        if projects:
+        if not projects:
+            return
+        try:
             self._refresh_weights()
-            self._publish(self._ledger.counted_until, projects, self._ledger.usages())
+        except UsageError as error:
+            _LOG.warning("%s; publishing nothing until the first update", error)
+            return
+        self._publish(self._ledger.counted_until, projects, self._ledger.usages())
 
     def update(self) -> None:
         """Observe the site and publish the totals.
 
         Raises:
-            UsageError: the site cannot be observed, or the ledger cannot be written. If only the ledger
-                fails, the observed usage is published, and the next update requests it again.
+            UsageError: there are no weights yet, the site cannot be observed, or the ledger cannot be written.
+                If only the ledger fails, the observed usage is published, and the next update requests it
+                again.
         """
         self._refresh_weights()
         began = time.monotonic()
@@ -186,7 +194,10 @@ class Updater:
         if self._updates_until_weights == 0:
             try:
                 self._weights = self._load_weights()
+                self._weights_known = True
             except UsageError as error:
+                if not self._weights_known:
+                    raise UsageError(f"there are no weights yet: {error}", reason="weights") from error
                 _LOG.warning("keeping the previous weights: %s", error)
                 self._exposition.health.failures["weights"] += 1
                 return
@@ -225,8 +236,12 @@ class Updater:
         now = self._clock()
         if self._ledger is None or not self._site.has_history or now - self._reconciled < _DAY:
             return
-        differences = self.reconcile()
         self._reconciled = now
+        try:
+            differences = self.reconcile()
+        except UsageError as error:
+            _LOG.warning("reconciliation failed, and is tried again in a day: %s", error)
+            return
         if differences:
             largest = sorted(differences, key=lambda instance: -abs(differences[instance]))[:10]
             _LOG.warning(
