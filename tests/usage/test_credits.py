@@ -36,10 +36,10 @@ class Site:
 
     def use(self, hours, key=None):
         """Charge an hour in which a project uses a number of CPU hours, and twice as many MB hours."""
-        self.hours += 1
+        since, self.hours = self.hours, self.hours + 1
         totals = Totals()
         totals.vcpu_hours, totals.mb_hours = hours, 2 * hours
-        self.ledger.charge(self.hours, lambda: {key or Key("p"): totals}, self.projects)
+        self.ledger.charge(since, self.hours, lambda: {key or Key("p"): totals}, self.projects)
 
     def account(self):
         """Return granted, used and left."""
@@ -77,6 +77,36 @@ def test_the_grant_that_expires_first_pays_first_and_its_rest_expires(site):
     assert site.account() == (20, 8, 12)
     site.use(0)
     assert site.account() == (10, 8, 10)
+
+
+def test_a_window_ends_where_a_grant_begins_or_expires(site):
+    site.hours = 100
+    site.grant(10, until=300)
+    site.hours = 250
+    site.grant(10, until=300)
+    assert site.ledger.windows(1, 200) == [100, 200]
+    assert site.ledger.windows(1, 1000) == [100, 250, 310, 1000]  # none is shorter than a minute
+    assert site.ledger.windows(250, 310) == [310]
+    assert site.ledger.windows(300, 1000) == [1000]
+    assert site.ledger.windows(0.5, 50) == [1, 50]  # up to 1 has been charged
+
+
+def test_the_first_window_is_not_divided(tmp_path):
+    new = Site(tmp_path)
+    new.hours = 100
+    new.grant(10)
+    assert new.ledger.windows(0, 1000) == [1000]
+    new.ledger.close()
+
+
+def test_a_window_is_charged_to_the_grants_that_are_valid_when_it_begins(site):
+    site.hours = 1.5
+    site.grant(10)
+    site.hours = 1
+    site.use(3)
+    assert site.account() == (10, 0, 10)
+    site.use(3)
+    assert site.account() == (10, 3, 7)
 
 
 def test_usage_that_no_grant_covers_is_charged_to_the_next_grant(site):

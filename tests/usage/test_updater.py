@@ -357,8 +357,8 @@ def charging(tmp_path):
     credit_ledger.close()
 
 
-def grant(loop, hours):
-    values = {"project_id": "p", "resource": "vcpu", "hours": hours, "until": None, "by": "ada", "why": "x"}
+def grant(loop, hours, until=None):
+    values = {"project_id": "p", "resource": "vcpu", "hours": hours, "until": until, "by": "ada", "why": "x"}
     append_grant(loop.grants, now=loop.clock.now, **values)
 
 
@@ -373,8 +373,7 @@ def test_usage_is_charged_once_also_when_the_ledger_fails_or_starts_again(chargi
         )
         with pytest.raises(UsageError, match="full"):
             charging.after(1)
-    charging.after(1)  # up to the time that has been charged
-    charging.after(0)
+    charging.after(1)
     assert charging.value("usage_exporter_credits_left_hours") == pytest.approx(14)
     assert charging.value() == pytest.approx(206)
     charging.close()
@@ -382,6 +381,48 @@ def test_usage_is_charged_once_also_when_the_ledger_fails_or_starts_again(chargi
     charging.start()
     charging.after(0)
     charging.after(1)
-    charging.after(0)
     assert charging.value("usage_exporter_credits_used_hours") == pytest.approx(8)
     assert charging.value() == pytest.approx(208)
+
+
+def test_an_outage_is_charged_to_the_grants_that_were_valid_during_it(charging):
+    day = 24 * HOUR
+    charging.after(24)
+    grant(charging, 1000.0, until=START + 2 * day)
+    charging.after(12)
+    charging.clock.now = START + 4 * day - 60
+    grant(charging, 1000.0)
+    charging.clock.now = START + 4 * day
+    charging.updater.update()
+    assert charging.site.windows[2:] == [
+        (START + 1.5 * day, START + 2 * day),
+        (START + 2 * day, START + 4 * day - 60),
+        (START + 4 * day - 60, START + 4 * day),
+    ]
+    assert charging.value() == pytest.approx(4 * 48)
+    # The first grant paid a day. Until the second grant, two days were not covered.
+    assert charging.value("usage_exporter_credits_left_hours") == pytest.approx(1000 - 2 * 48)
+    assert charging.value("usage_exporter_credits_used_hours") == pytest.approx(3 * 48)
+    assert charging.value("usage_exporter_counted_until_timestamp_seconds") == START + 4 * day
+
+
+def test_a_failure_between_two_windows_loses_and_repeats_nothing(charging):
+    charging.after(1)
+    grant(charging, 20)
+    charging.clock.now += HOUR
+    grant(charging, 20)
+    observe = charging.site.observe
+
+    def fail_later(start, end):
+        if start > START + HOUR:
+            raise UsageError("down", reason="nova")
+        return observe(start, end)
+
+    charging.site.observe = fail_later
+    with pytest.raises(UsageError, match="down"):
+        charging.after(1)
+    assert charging.value() == pytest.approx(4)
+    charging.site.observe = observe
+    charging.after(1)
+    assert charging.value() == pytest.approx(8)
+    assert charging.value("usage_exporter_credits_used_hours") == pytest.approx(6)

@@ -7,7 +7,8 @@
 
 A window of usage is charged in one transaction with that time, before the ledger counts it. If the exporter
 is killed in between, or the start date changes, the time here is later than the ledger's. Then the next
-window ends at this time and is not charged again.
+window ends at this time and is not charged again. A window also ends where a grant begins or expires, so the
+same grants are valid in all of it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ __all__ = ["FILE", "Account", "CreditLedger"]
 
 FILE = "credits.jsonl"
 """The file of the grants, in the directory of the ledger."""
+_MIN_WINDOW = 60.0
+"""Seconds between the ends of windows: grants that begin or expire in this time do so at its end.
+
+Nova is queried for each window, and a script may give many grants.
+"""
 _DATABASE = "credits.sqlite"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS charged (id TEXT PRIMARY KEY, hours REAL NOT NULL) WITHOUT ROWID;
@@ -99,23 +105,55 @@ class CreditLedger:
             row = self._database.execute("SELECT value FROM facts WHERE name = 'charged'").fetchone()
         return float(row[0]) if row else -math.inf
 
-    def charge(
-        self, until: float, totals: Callable[[], Mapping[Key, Totals]], projects: Iterable[Project]
-    ) -> None:
-        """Charge the usage of a window that begins where the last one ended, in one transaction.
-
-        The first window is not charged: it begins at the start date, before any grant.
-        The grant that expires first pays first. Usage that no grant covers is charged to the next grant.
+    def windows(self, since: float, until: float) -> list[float]:
+        """Return the ends of the windows in which the usage between two times has to be counted.
 
         Args:
-            until: the end of the window, in seconds since the epoch.
+            since: the time up to which the ledger has counted, in seconds since the epoch.
+            until: the current time, which is the last end.
+
+        Raises:
+            UsageError: a file cannot be read.
+        """
+        charged = self.charged_until
+        if charged == -math.inf:
+            return [until]
+        ends = [charged] if since < charged < until else []
+        last = max(since, charged)
+        grants = read_grants(self._grants_file)
+        expiries = {grant.until for grant in grants if grant.until is not None}
+        for moment in sorted({grant.granted for grant in grants} | expiries):
+            if moment > last and (end := max(moment, last + _MIN_WINDOW)) < until:
+                ends.append(end)
+                last = end
+        return [*ends, until]
+
+    def charge(
+        self,
+        since: float,
+        until: float,
+        totals: Callable[[], Mapping[Key, Totals]],
+        projects: Iterable[Project],
+    ) -> None:
+        """Charge the usage of a window in one transaction, unless it has been charged.
+
+        The first window is not charged: it begins at the start date, before any grant. A window is charged to
+        the grants that are valid when it begins, first to the one that expires first. Usage that no grant
+        covers is charged to the next grant.
+
+        Args:
+            since: the start of the window, in seconds since the epoch.
+            until: its end, one of ``windows``.
             totals: returns the usage in the window, by project; called if there are grants.
             projects: all current projects.
 
         Raises:
             UsageError: a file cannot be read or written.
         """
-        grants = self._grants(until) if self.charged_until > -math.inf else {}
+        charged_until = self.charged_until
+        if since < charged_until:
+            return
+        grants = self._grants(since) if charged_until > -math.inf else {}
         used: dict[tuple[str, str], float] = {}
         for key, total in totals().items() if grants else ():
             project_id = key.project_id if key.name is None else f"{key.project_id}/{key.name}"
@@ -126,7 +164,7 @@ class CreditLedger:
             self._database.execute("BEGIN IMMEDIATE")
             with self._database:
                 for account, own in grants.items():
-                    valid = [grant for grant in own if grant.is_valid(until)]
+                    valid = [grant for grant in own if grant.is_valid(since)]
                     self._charge(account, used.get(account, 0.0), valid, charged)
                 self._database.executemany("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?)", projects)
                 self._database.execute("INSERT OR REPLACE INTO facts VALUES ('charged', ?)", (until,))

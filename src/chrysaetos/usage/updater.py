@@ -114,9 +114,9 @@ class Updater:
         """Observe the site and publish the totals.
 
         Raises:
-            UsageError: there are no weights yet, the site cannot be observed, or the ledger cannot be written.
-                If only the ledger fails, the observed usage is published, and the next update requests it
-                again.
+            UsageError: there are no weights yet, the site cannot be observed, or the ledger cannot be
+                written. If only the ledger fails, the observed usage is published, and the next update
+                requests it again.
         """
         self._refresh_weights()
         began = time.monotonic()
@@ -124,28 +124,31 @@ class Updater:
         since = self._ledger.counted_until if self._ledger else self._start
         if now < since:
             raise UsageError("the clock was set back before the last update: waiting", reason="clock")
-        charged = self._credit_ledger.charged_until if self._credit_ledger else now
-        if since < charged < now:
-            now = charged  # This window has been charged, and the next one has not.
+        for end in self._credit_ledger.windows(since, now) if self._credit_ledger else [now]:
+            self._count(since, end)
+            since = end
+        health = self._exposition.health
+        health.succeeded, health.duration = self._clock(), time.monotonic() - began
+
+    def _count(self, since: float, until: float) -> None:
+        """Observe the site in a window, and charge, count and publish its usage."""
         try:
-            observed = self._site.observe(since, now)
+            observed = self._site.observe(since, until)
         finally:
             self._exposition.health.calls = self._site.calls
         self._report_duplicates(observed.duplicates)
         self._names.update(observed.names)
         usages: Iterable[ServerUsage] = observed.usages
-        if self._credit_ledger and since >= charged:
-            self._credit_ledger.charge(now, partial(self._tally, observed.usages), observed.projects)
+        if self._credit_ledger:
+            self._credit_ledger.charge(since, until, partial(self._tally, observed.usages), observed.projects)
         if self._ledger:
             try:
-                self._ledger.add(now, observed.usages, observed.projects, observed.names)
+                self._ledger.add(until, observed.usages, observed.projects, observed.names)
             except UsageError:
-                self._publish(now, observed.projects, self._combine(self._ledger, observed))
+                self._publish(until, observed.projects, self._combine(self._ledger, observed))
                 raise
             usages = self._ledger.usages()
-        self._publish(now, observed.projects, usages)
-        health = self._exposition.health
-        health.succeeded, health.duration = self._clock(), time.monotonic() - began
+        self._publish(until, observed.projects, usages)
 
     def _report_duplicates(self, duplicates: Sequence[str]) -> None:
         self._exposition.health.duplicates = len(duplicates)
