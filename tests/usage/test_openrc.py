@@ -190,6 +190,19 @@ def test_what_needs_a_shell_is_an_error_with_the_line(read, text, problem):
     assert problem in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["OS_PASSWORD", "OS_APPLICATION_CREDENTIAL_SECRET", "OS_TOKEN"])
+@pytest.mark.parametrize(
+    "line", ["{}=$ecret123", "{}=${{ecret123}}", 'export {}="a$ecret123"', "export {}=a$ecret123"]
+)
+def test_a_secret_that_is_read_as_a_reference_is_not_printed(read, name, line):
+    with pytest.raises(UsageError) as caught:
+        read(line.format(name) + "\n")
+    assert f"the value of {name} has a $" in str(caught.value)
+    assert f"{name}='value', in single quotes" in str(caught.value)
+    assert "ecret123" not in str(caught.value)
+    assert read(f"{name}='$ecret123'\n") == {name: "$ecret123"}
+
+
 def test_an_unreadable_file(tmp_path):
     with pytest.raises(UsageError, match="cannot be read"):
         read_openrc(tmp_path / "none", {})

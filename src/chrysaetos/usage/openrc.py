@@ -1,9 +1,10 @@
 """Read the variables of an openrc file without a shell.
 
-A line ``NAME=value`` is read as in Docker's ``env_file``: the value is everything after the equals sign. A
-line with ``export``, or whose value begins with a quote, is read as by a shell: the value is a word with
-quotes, escapes and references to other variables. Other statements, as in the file that Horizon offers for
-download, are skipped if they set no ``OS_`` variable.
+A line ``NAME=value`` is read as in Docker's ``env_file``: the value is everything after the equals sign,
+unless it is nothing but a reference to another variable. A line with ``export``, or whose value begins with
+a quote, is read as by a shell: the value is a word with quotes, escapes and references to other variables.
+Other statements, as in the file that Horizon offers for download, are skipped if they set no ``OS_``
+variable.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ _WORD = re.compile(
     """,
     re.VERBOSE,
 )
+_SECRET = re.compile("PASSWORD|SECRET|TOKEN")
+"""In the name of a variable whose value must not be printed."""
 _OPENING = frozenset({"case", "for", "if", "until", "while"})
 _CLOSING = frozenset({"done", "esac", "fi"})
 _STATEMENTS = frozenset(
@@ -157,6 +160,11 @@ class _Reader:
             self._fail(
                 f"{name} is read from the terminal (line {self._typed[wanted]}); replace this line by "
                 f"{name}='…', or set {name} in the environment"
+            )
+        if _SECRET.search(name):
+            self._fail(
+                f"the value of {name} has a $, which begins a reference to a variable that is not set; if "
+                f"the $ is part of the value, write {name}='value', in single quotes"
             )
         return self._fail(f"{name} refers to {wanted}, which is not set; write the value itself")
 
