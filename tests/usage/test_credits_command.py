@@ -35,6 +35,15 @@ def test_credits_are_granted_and_shown(directory, capsys):
     assert "p1  +100 vcpu hours  until 2999-01-01T00:00:00Z" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("directory")
+def test_large_grants_are_shown_exactly(capsys):
+    assert main([*CREDITS, "grant", "p1", "mb", "12345678.5", "--why", "x"]) == 0
+    assert main([*CREDITS, "grants"]) == 0
+    granted, listed = capsys.readouterr().out.splitlines()
+    assert "granted 12345678.5 mb hours" in granted
+    assert "  +12345678.5 mb hours  " in listed
+
+
 def test_a_correction_by_somebody_else(directory):
     assert main([*CREDITS, "grant", "p1", "mb", "--why", "typing error", "--by", "ada", "--", "-5"]) == 0
     (grant,) = read_grants(directory / FILE)

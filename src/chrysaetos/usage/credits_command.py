@@ -90,15 +90,15 @@ def _grant(directory: Path, options: argparse.Namespace) -> None:
         by=options.by or getpass.getuser(),
         why=options.why,
     )
-    print(f"granted {grant.hours:g} {grant.resource} hours to {grant.project_id} (grant {grant.id})")
+    print(f"granted {grant.hours:.15g} {grant.resource} hours to {grant.project_id} (grant {grant.id})")
 
 
 def _print_grants(directory: Path) -> None:
     for grant in read_grants(directory / FILE):
         until = "never expires" if grant.until is None else f"until {_date(grant.until)}"
         print(
-            f"{_date(grant.granted)}  {grant.project_id}  {grant.hours:+g} {grant.resource} hours  {until}  "
-            f"by {grant.by!r}: {grant.why!r}"
+            f"{_date(grant.granted)}  {grant.project_id}  {grant.hours:+.15g} {grant.resource} hours  "
+            f"{until}  by {grant.by!r}: {grant.why!r}"
         )
 
 
