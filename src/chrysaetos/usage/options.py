@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from chrysaetos.regular_file import regular_file
 from chrysaetos.usage.records import UsageError
+from chrysaetos.usage.weights import parse_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -334,8 +335,9 @@ def _port(text: str) -> int:
 def _weights(text: str) -> dict[float, float]:
     """Return the weight of each size from a Python literal such as ``{2: 1, 4: 1.5}``."""
     try:
-        value = ast.literal_eval(text)
-        return {float(size): float(weight) for size, weight in value.items()}
+        return parse_steps(text, ast.literal_eval(text).items())
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
     except (ValueError, SyntaxError, TypeError, AttributeError) as error:
         raise argparse.ArgumentTypeError(f"{text} does not have the form {{2: 1, 4: 1.5}}") from error
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from chrysaetos.usage.records import UsageError
 
-__all__ = ["UNWEIGHTED", "WeightSet", "Weights"]
+__all__ = ["UNWEIGHTED", "WeightSet", "Weights", "parse_steps"]
 
 _FORM = "a list of {resource_set_timestamp, memory_mb: [{value, weight}], vcpus: [{value, weight}]}"
 
@@ -125,15 +125,22 @@ def _weight_set(number: int, document: object) -> WeightSet:
         if not isinstance(entries, list):
             raise UsageError(f"{where}: {resource} is not a list of {{value, weight}}")
         place = f"{where}: {resource}"
-        steps.append(
-            {
-                _number(place, "value", _field(place, entry, "value")): _number(
-                    place, "weight", _field(place, entry, "weight")
-                )
-                for entry in entries
-            }
-        )
+        pairs = [(_field(place, entry, "value"), _field(place, entry, "weight")) for entry in entries]
+        steps.append(parse_steps(place, pairs))
     return WeightSet(_number(where, "resource_set_timestamp", since), *steps)
+
+
+def parse_steps(where: str, pairs: Iterable[tuple[object, object]]) -> dict[float, float]:
+    """Return the weight of each size.
+
+    Args:
+        where: what names the weights in errors.
+        pairs: each size and its weight.
+
+    Raises:
+        UsageError: a size or a weight is not a finite number of at least 0.
+    """
+    return {_number(where, "value", size): _number(where, "weight", weight) for size, weight in pairs}
 
 
 def _field(where: str, document: object, name: str) -> object:
