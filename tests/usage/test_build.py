@@ -21,7 +21,7 @@ def built(tmp_path, monkeypatch):
     def run(*arguments):
         options = parse_options(["--state", str(tmp_path), *arguments], {})
         with ExitStack() as stack:
-            return build(options, stack, None)
+            return build(options, stack, lambda _: None)
 
     return run
 

@@ -227,6 +227,20 @@ def test_a_catalog_without_nova(nova):
     assert caught.value.reason == "nova"
 
 
+def test_progress_counts_the_servers_of_all_projects_and_ends_also_after_an_error(nova, cloud_of):
+    nova.microversion = "2.39"
+    fill(nova, 3)
+    fill(nova, 2, "q", "j")
+    shown: list[int | None] = []
+    cloud = cloud_of(nova, progress=shown.append)
+    cloud.observe(START, END)
+    assert shown == [3, 5, None]
+    nova.forbidden.add("/os-simple-tenant-usage/q")
+    with pytest.raises(UsageError):
+        cloud.observe(START, END)
+    assert shown == [3, 5, None, 3, None]
+
+
 @pytest.mark.parametrize("again", [None, 0.5, 1.5])
 def test_a_server_that_nova_lists_twice_counts_once(nova, cloud_of, again):
     nova.add(Server("a", "p", START + 3600), Server("b", "p", START - 10))

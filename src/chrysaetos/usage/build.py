@@ -71,13 +71,13 @@ class Exporter(NamedTuple):
             counter.publish_ledger()
 
 
-def build(options: argparse.Namespace, stack: ExitStack, progress: Callable[[int], None] | None) -> Exporter:
+def build(options: argparse.Namespace, stack: ExitStack, progress: Callable[[int | None], None]) -> Exporter:
     """Return the exporter.
 
     Args:
         options: the options.
         stack: closes the files.
-        progress: called with the number of servers read so far.
+        progress: called with the number of servers read so far in a window, and with None at its end.
 
     Raises:
         UsageError: there are no credentials, a file cannot be used, or the start date is not known.
@@ -101,7 +101,7 @@ def build(options: argparse.Namespace, stack: ExitStack, progress: Callable[[int
 def _sites(
     options: argparse.Namespace,
     expositions: Mapping[str, Exposition],
-    progress: Callable[[int], None] | None,
+    progress: Callable[[int | None], None],
 ) -> tuple[dict[str, Site], list[QuotaUpdater]]:
     """Return the site of each counted source, and the updaters of quotas."""
     simple_vm = (

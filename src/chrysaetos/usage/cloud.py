@@ -40,7 +40,7 @@ class Cloud:
         nova: Nova.
         name: identifies the cloud and region.
         simple_vm: the SimpleVM project, if there is one.
-        progress: called with the number of servers read so far.
+        progress: called with the number of servers read so far in a window, and with None at its end.
     """
 
     objects = "servers"
@@ -53,7 +53,7 @@ class Cloud:
         *,
         name: str,
         simple_vm: SimpleVMSettings | None = None,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[int | None], None] = lambda _: None,
     ) -> None:
         self.identity = name
         self._projects = projects
@@ -75,7 +75,10 @@ class Cloud:
             UsageError: a request to Keystone or Nova failed, or a response is incomplete.
         """
         projects = self._projects.list()
-        listed = self.usages(start, end, projects)
+        try:
+            listed = self.usages(start, end, projects)
+        finally:
+            self._progress(None)
         names = self._server_projects(self._simple_vm) if self._simple_vm else {}
         usages, duplicates = once(listed)
         return Observation(projects, usages, names, duplicates)
@@ -98,9 +101,8 @@ class Cloud:
                 self._by_project = True
         usages: list[ServerUsage] = []
         for project in projects:
-            usages += self._usages(
-                f"/os-simple-tenant-usage/{project.id}", "tenant_usage", window(start, end)
-            )
+            path = f"/os-simple-tenant-usage/{project.id}"
+            usages += self._usages(path, "tenant_usage", window(start, end), read=len(usages))
         return usages
 
     def _supports_paging(self) -> bool:
@@ -127,7 +129,8 @@ class Cloud:
             )
         return supported
 
-    def _usages(self, path: str, name: str, query: dict[str, str]) -> list[ServerUsage]:
+    def _usages(self, path: str, name: str, query: dict[str, str], read: int = 0) -> list[ServerUsage]:
+        """Return the usage on all pages. ``read`` is the number of servers read before."""
         usages: list[ServerUsage] = []
         for page in self._pages(path, name, query):
             content = page[name]
@@ -141,8 +144,7 @@ class Cloud:
                     f"not support microversion {PAGING_MICROVERSION} to request the rest",
                     reason="truncated",
                 )
-            if self._progress:
-                self._progress(len(usages))
+            self._progress(read + len(usages))
         return usages
 
     def _server_projects(self, simple_vm: SimpleVMSettings) -> dict[str, str]:

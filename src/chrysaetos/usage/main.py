@@ -21,7 +21,7 @@ from chrysaetos.usage.serving import Listener, application
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["parser", "run"]
 
@@ -78,7 +78,7 @@ def _print_once(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         # The ledger belongs to the exporter that serves: printing once must neither require nor change it.
         options.stateless = True
-        exporter = build(options, stack, _progress())
+        exporter = build(options, stack, _show_progress)
         for updater in exporter.updaters:
             try:
                 updater.update()
@@ -99,7 +99,7 @@ def _serve(options: argparse.Namespace) -> int:
     # Until it listens, there is nothing to end in order: a hanging Keystone must not delay the end.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with ExitStack() as stack:
-        exporter = build(options, stack, _progress())
+        exporter = build(options, stack, _show_progress)
         exporter.publish_ledgers()
         ended: SimpleQueue[None] = SimpleQueue()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -133,12 +133,8 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
-def _progress() -> Callable[[int], None] | None:
-    """Return a function that shows the number of servers read; None if stderr is not a terminal."""
-    if not sys.stderr.isatty():
-        return None
-
-    def show(count: int) -> None:
-        print(f"\r{count} servers read", end="", file=sys.stderr, flush=True)
-
-    return show
+def _show_progress(count: int | None) -> None:
+    """Show the number of servers read if stderr is a terminal; for None, erase it."""
+    if sys.stderr.isatty():
+        text = "" if count is None else f"{count} servers read"
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
