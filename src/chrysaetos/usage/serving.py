@@ -47,22 +47,50 @@ def application(
         clock: returns the time in seconds since the epoch.
         grants: returns the grants of credits, served as JSON at ``/credits`` with what is left of them.
     """
-    expected = f"{credentials[0]}:{credentials[1]}".encode() if credentials else None
+    handlers = _Handlers(exposition, credentials, clock, grants)
+    metrics = handlers.protected(handlers.metrics)
+    return Pages(
+        {
+            "/metrics": metrics,
+            "/": metrics,
+            "/credits": handlers.protected(handlers.credit_accounts),
+            "/-/healthy": lambda _: text(200, "alive"),
+            "/-/ready": handlers.ready,
+        }
+    )
 
-    def protected(page: Callable[[Message], Response]) -> Callable[[Message], Response]:
+
+class _Handlers:
+    """The handlers of the pages; see ``application`` for the arguments."""
+
+    def __init__(
+        self,
+        exposition: Exposition,
+        credentials: tuple[str, str] | None,
+        clock: Callable[[], float],
+        grants: Callable[[], Sequence[Grant]],
+    ) -> None:
+        self._exposition = exposition
+        self._expected = ":".join(credentials).encode() if credentials else None
+        self._clock = clock
+        self._grants = grants
+
+    def protected(self, handler: Callable[[Message], Response]) -> Callable[[Message], Response]:
+        """Return a handler that requires the credentials, if there are any."""
+
         def respond(scope: Message) -> Response:
             given = dict(scope["headers"]).get(b"authorization", b"")
-            if expected is not None and not _allowed(given, expected):
+            if self._expected is not None and not _allowed(given, self._expected):
                 return text(
                     401, "Basic authentication is required", (b"www-authenticate", b'Basic realm="usage"')
                 )
-            return page(scope)
+            return handler(scope)
 
         return respond
 
-    def credit_accounts(_: Message) -> Response:
+    def credit_accounts(self, _: Message) -> Response:
         try:
-            given = [asdict(grant) for grant in grants()]
+            given = [asdict(grant) for grant in self._grants()]
         except UsageError as error:
             return text(503, str(error))
         accounts = [
@@ -72,31 +100,21 @@ def application(
                 "domain_id": account.project.domain_id,
                 **{name: getattr(account, name) for name in ("resource", "granted", "used", "left")},
             }
-            for account in exposition.accounts()
+            for account in self._exposition.accounts()
         ]
         body = json.dumps({"accounts": accounts, "grants": given}).encode()
         return 200, [(b"content-type", b"application/json")], body
 
-    def metrics(scope: Message) -> Response:
+    def metrics(self, scope: Message) -> Response:
         compressed = accepts_encoding(scope["headers"], b"gzip")
         encoding = [(b"content-encoding", b"gzip")] if compressed else []
-        body = exposition.render(clock(), compressed=compressed)
+        body = self._exposition.render(self._clock(), compressed=compressed)
         return 200, [EXPOSITION, (b"vary", b"accept-encoding"), *encoding], body
 
-    def ready(_: Message) -> Response:
-        if exposition.is_fresh(clock()):
+    def ready(self, _: Message) -> Response:
+        if self._exposition.is_fresh(self._clock()):
             return text(200, "ready")
         return text(503, "there is no usage yet, or it is too old: see /metrics")
-
-    return Pages(
-        {
-            "/metrics": protected(metrics),
-            "/": protected(metrics),
-            "/credits": protected(credit_accounts),
-            "/-/healthy": lambda _: text(200, "alive"),
-            "/-/ready": ready,
-        }
-    )
 
 
 def _allowed(authorization: bytes, expected: bytes) -> bool:
