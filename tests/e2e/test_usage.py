@@ -290,11 +290,11 @@ def test_check_reports_successes_and_failures(cloud):
     finally:
         cloud.nova.forbidden.clear()
     assert wrong.status == 1
-    assert "FAILED  usage" in wrong.printed
+    assert "failed   usage" in wrong.printed
     assert "os-simple-tenant-usage:list" in wrong.printed
     password = usage(cloud, "check", OS_PASSWORD="wrong")
     assert password.status == 1
-    assert "FAILED  credentials" in password.printed
+    assert "failed   credentials" in password.printed
     assert "wrong" not in password.printed + password.err
 
 

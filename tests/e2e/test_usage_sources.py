@@ -196,7 +196,7 @@ def test_a_reader_without_that_option_is_told_of_it(site, start):
     assert "project_current_volume_usage" not in exporter.page()
     checked = usage(site, "check", account=site.reader)
     assert checked.status == 1
-    assert "FAILED  projects" in checked.printed
+    assert "failed   projects" in checked.printed
 
 
 def test_a_service_that_fails_does_not_stop_the_others(site, start):

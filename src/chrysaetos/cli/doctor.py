@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from chrysaetos.cli.regions import Region
     from chrysaetos.client import MetricsClient
 
-__all__ = ["Doctor", "Finding"]
+__all__ = ["Doctor"]
 
 _READERS = frozenset({"reader", "admin", "service"})
 """The roles that may query by the gateway's default policy."""
@@ -53,7 +53,7 @@ _ADVICE: tuple[tuple[type[Exception], str], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class _Step:
     """The result of one step.
 
     Attributes:
@@ -76,17 +76,17 @@ class Doctor(MetricsCommand, Lister):
     """
 
     auth_required = False  # else openstackclient would fail before the first check
-    _findings: Sequence[Finding] = ()
+    _steps: Sequence[_Step] = ()
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Run all checks, show their results, and return the exit status."""
         super().run(parsed_args)
-        return int(any(finding.state == "failed" for finding in self._findings))
+        return int(any(step.state == "failed" for step in self._steps))
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], list[tuple[Any, ...]]]:  # noqa: ARG002  # cliff's signature
         """Return a row for each step."""
-        self._findings = _Checks(self.app).findings()
-        return ["step", "state", "detail", "advice"], [astuple(finding) for finding in self._findings]
+        self._steps = _Checks(self.app).results()
+        return ["step", "state", "detail", "advice"], [astuple(step) for step in self._steps]
 
 
 class _Skip(Exception):
@@ -107,7 +107,7 @@ class _Checks:
         self._access: AccessInfo
         self._client: MetricsClient
 
-    def findings(self) -> list[Finding]:
+    def results(self) -> list[_Step]:
         """Run all steps and return their results. The steps after a failed one are skipped."""
         steps: dict[str, Callable[[], tuple[str, str]]] = {
             "credentials": self._credentials,
@@ -118,11 +118,11 @@ class _Checks:
             "prometheus": self._prometheus,
             "data": self._data,
         }
-        found: list[Finding] = []
+        found: list[_Step] = []
         failed = ""
         for step, check in steps.items():
             if failed:
-                found.append(Finding(step, "skipped", f"needs {failed}"))
+                found.append(_Step(step, "skipped", f"needs {failed}"))
                 continue
             found.append(_run_step(step, check))
             if found[-1].state == "failed":
@@ -216,13 +216,13 @@ class _Checks:
             raise _Skip("Keystone is not used")
 
 
-def _run_step(step: str, check: Callable[[], tuple[str, str]]) -> Finding:
+def _run_step(step: str, check: Callable[[], tuple[str, str]]) -> _Step:
     try:
-        return Finding(step, "ok", *check())
+        return _Step(step, "ok", *check())
     except _Skip as skip:
-        return Finding(step, "skipped", str(skip))
+        return _Step(step, "skipped", str(skip))
     except _Failed as failed:
-        return Finding(step, "failed", *failed.args)
+        return _Step(step, "failed", *failed.args)
     except (CredentialsError, errors.MetricsError, keystone.ClientException) as error:
         advice = next(advice for kind, advice in _ADVICE if isinstance(error, kind))
-        return Finding(step, "failed", _URLLIB3_MESSAGE.split(str(error).partition("\n")[0])[0], advice)
+        return _Step(step, "failed", _URLLIB3_MESSAGE.split(str(error).partition("\n")[0])[0], advice)

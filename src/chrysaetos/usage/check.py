@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 from keystoneauth1 import exceptions
 
+from chrysaetos.findings import Status, failed, format_table, ok, worst
 from chrysaetos.usage.api import ForbiddenError
 from chrysaetos.usage.build import LISTINGS, QUOTA_SETS
 from chrysaetos.usage.cloud import PAGING_MICROVERSION, window
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     from keystoneauth1.identity.base import BaseIdentityPlugin
     from openstack.connection import Connection
 
+    from chrysaetos.findings import Finding
     from chrysaetos.usage.api import Service
 
-__all__ = ["Finding", "check", "findings"]
+__all__ = ["check", "findings"]
 
 _HOUR = 3600
 _REMEDIES = {
@@ -42,31 +44,15 @@ _REMEDIES = {
 }
 
 
-class Finding(NamedTuple):
-    """The result of one check.
-
-    Attributes:
-        subject: what was checked.
-        passed: whether the check passed.
-        message: the result, or how to fix the problem.
-    """
-
-    subject: str
-    passed: bool
-    message: str
-
-
 def check(options: argparse.Namespace) -> int:
     """Run all checks and print their results.
 
     Returns:
         The exit status: 0 if all checks passed, else 1.
     """
-    passed = True
-    for finding in findings(options):
-        print(f"{'ok    ' if finding.passed else 'FAILED'}  {finding.subject}: {finding.message}")
-        passed &= finding.passed
-    return 0 if passed else 1
+    found = list(findings(options))
+    print(format_table(found), end="")
+    return int(worst(found) is Status.FAILED)
 
 
 def findings(options: argparse.Namespace) -> Iterator[Finding]:
@@ -76,14 +62,15 @@ def findings(options: argparse.Namespace) -> Iterator[Finding]:
         session = connection.config.get_session()
         token = cast("BaseIdentityPlugin", session.auth).get_access(session)
     except UsageError as error:
-        yield Finding("credentials", passed=False, message=str(error))
+        yield failed("credentials", str(error), "")
         return
     except exceptions.ClientException as error:
-        yield Finding("credentials", passed=False, message=f"no token from Keystone: {error}")
+        remedy = "check the address of Keystone, and user, password and project"
+        yield failed("credentials", f"no token from Keystone: {error}", remedy)
         return
     scope = token.project_name or ("the system" if token.system_scoped else token.domain_name) or "none"
     roles = ", ".join(token.role_names or ()) or "none"
-    yield Finding("credentials", passed=True, message=f"user {token.username}, scope {scope}, roles {roles}")
+    yield ok("credentials", f"user {token.username}, scope {scope}, roles {roles}")
     yield from _service_findings(options, connection, token)
 
 
@@ -133,7 +120,7 @@ def _try(subject: str, rule: str, request: Callable[[], object]) -> Finding:
     try:
         request()
     except ForbiddenError as error:
-        return Finding(subject, passed=False, message=f"{error}: {_REMEDIES[rule]}")
+        return failed(subject, str(error), _REMEDIES[rule])
     except UsageError as error:
-        return Finding(subject, passed=False, message=str(error))
-    return Finding(subject, passed=True, message="allowed")
+        return failed(subject, str(error), "")
+    return ok(subject, "allowed")
