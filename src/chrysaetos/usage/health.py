@@ -77,7 +77,7 @@ class HealthCollector(Collector):
             "last_update_duration_seconds": (first.duration, "Duration of the last successful update."),
             "truncated": (
                 float(any(source.problem == "truncated" for source in self._sources.values())),
-                "Whether the last update failed because a response was truncated.",
+                "Whether the last update of a source failed because a response was truncated.",
             ),
             "reconciliation_missing_hours": (
                 first.missing,
@@ -115,7 +115,7 @@ class HealthCollector(Collector):
         )
         yield _by_reason(
             GaugeMetricFamily(
-                "usage_exporter_problem", "Reason why the last update failed.", labels=["reason"]
+                "usage_exporter_problem", "Reason why the last update of a source failed.", labels=["reason"]
             ),
             {problem: 1 for source in self._sources.values() if (problem := source.problem)},
         )
