@@ -4,47 +4,15 @@ from threading import Event
 
 import pytest
 from tests.fakes.clock import Clock
+from tests.fakes.usage_site import HOUR, PROJECT, START, FakeSite
 
 from chrysaetos.usage.credits import FILE, CreditLedger
 from chrysaetos.usage.grants import append_grant
 from chrysaetos.usage.ledger import Ledger
-from chrysaetos.usage.records import Project, ServerUsage, UsageError
-from chrysaetos.usage.site import Observation
+from chrysaetos.usage.records import UsageError
 from chrysaetos.usage.snapshot import Exposition
 from chrysaetos.usage.updater import Updater
 from chrysaetos.usage.weights import Weights
-
-START = 1_000_000.0
-HOUR = 3600.0
-PROJECT = Project("p", "one", "d", "default")
-
-
-class FakeSite:
-    """A site with servers of two CPUs. ``servers`` has launch time and end (or None) of each, by id."""
-
-    identity = "fake"
-    objects = "servers"
-    has_history = True
-
-    def __init__(self):
-        self.calls = 0
-        self.projects = [PROJECT]
-        self.servers = {"i": (START, None)}
-        self.names = {}
-        self.duplicates = []
-        self.error = None
-        self.windows = []
-
-    def observe(self, start, end):
-        self.calls += 1
-        self.windows.append((start, end))
-        if self.error:
-            raise self.error
-        usages = []
-        for name, (launched, ended) in self.servers.items():
-            seconds = min(end, ended or end) - max(start, launched)
-            usages.append(ServerUsage(name, "p", 2, 1024, 0, max(0, seconds) / HOUR, launched, ended is None))
-        return Observation(self.projects, usages, self.names, self.duplicates)
 
 
 class Loop:
