@@ -138,11 +138,6 @@ class Binder:
         self._reserved = reserved
         self._scoped: Lru[_Key, Scoped] = Lru(size, weigh=_size, max_weight=_MAX_CACHED_BYTES)
 
-    @property
-    def cached_bytes(self) -> int:
-        """About the size of all cached texts together."""
-        return self._scoped.weight
-
     def bind(
         self,
         endpoint: Endpoint,
