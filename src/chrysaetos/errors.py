@@ -1,10 +1,10 @@
 """All public errors, and the function that renders them.
 
     ChrysaetosError
-    ├── ConfigError                       an invalid setting; the program does not start
-    └── ApiError                          an error response: status, errorType, message
+    ├── ConfigError                   an invalid setting; the program does not start
+    └── ApiError                      an error response: status, errorType, message
         ├── BadRequest                400 bad_data
-        │   └── QueryError                the caller's PromQL, with line, column and caret
+        │   └── QueryError            the caller's PromQL, with line, column and caret
         ├── Unauthorized              401 unauthorized, with WWW-Authenticate
         ├── Forbidden                 403 forbidden
         ├── NotFound                  404 not_found
@@ -24,10 +24,11 @@
         └── UpstreamRefusal           the upstream's own status, without its text
 
 The body has Prometheus' error format (Prometheus documentation, "HTTP API", "Format overview"):
-``{"status": "error", "errorType": "...", "error": "..."}``. The error types that Prometheus
-has (bad_data, execution, timeout, unavailable, not_found) keep their meaning; the others are additions.
+``{"status": "error", "errorType": "...", "error": "..."}``. The error types that Prometheus has (bad_data,
+execution, timeout, unavailable, not_found) keep their meaning; the others are additions.
 
-Messages are for the caller: they say what was wrong and what to do, and never contain a secret.
+Messages are for the caller: they say what was wrong and what to do, and never contain a secret. They begin in
+lower case, unless with a name, and do not end with a full stop.
 """
 
 from __future__ import annotations
@@ -265,7 +266,12 @@ class HeadersTooLarge(ApiError):
 
 
 class _Retryable(ApiError):
-    """Args: message; retry_after: seconds after which the caller should retry."""
+    """An error after which the caller should retry.
+
+    Args:
+        message: what happened and what to do, for the caller.
+        retry_after: seconds after which the caller should retry.
+    """
 
     def __init__(self, message: str, retry_after: int = 1) -> None:
         super().__init__(message)

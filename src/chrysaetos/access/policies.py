@@ -71,7 +71,7 @@ def _rule(endpoint: Endpoint, name: str) -> policy.DocumentedRuleDefault:
 
 
 def _inherited(endpoint: Endpoint, name: str) -> str:
-    """The check of a rule that refers to the rules for the same data."""
+    """Return the check of a rule that refers to the rules for the same data."""
     if endpoint.action is Action.OPERATOR:
         return _STATUS
     suffix = ":all_projects" if name == endpoint.all_rule else ""

@@ -45,7 +45,7 @@ class Breaker:
         self._pause = pause
         self._clock = clock
         self._timeouts = 0
-        self._closed_until = 0.0
+        self._next_test = 0.0
 
     @property
     def open(self) -> bool:
@@ -58,7 +58,7 @@ class Breaker:
         Raises:
             Unavailable: Keystone has not answered for a while.
         """
-        if self.open and (left := self._closed_until - self._clock()) > 0:
+        if self.open and (left := self._next_test - self._clock()) > 0:
             raise self.error(left)
 
     def admit(self) -> None:
@@ -69,7 +69,7 @@ class Breaker:
         """
         self.check()
         if self.open:
-            self._closed_until = self._clock() + self.wait_seconds + self._pause
+            self._next_test = self._clock() + self.wait_seconds + self._pause
 
     def on_timeout(self) -> None:
         """Record a call that was not answered in time."""
@@ -77,7 +77,7 @@ class Breaker:
         if self._timeouts >= self._limit:
             if self._timeouts == self._limit:
                 _LOG.error("Keystone does not answer: unknown credentials get 503 until it does")
-            self._closed_until = self._clock() + self._pause
+            self._next_test = self._clock() + self._pause
 
     def on_answer(self) -> None:
         """Record that Keystone has answered."""

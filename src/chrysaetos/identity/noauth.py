@@ -32,7 +32,7 @@ class NoAuthenticator:
         self._warned = -_WARN_SECONDS
 
     def cached(self, headers: Sequence[tuple[bytes, bytes]]) -> Caller:  # noqa: ARG002
-        """Everybody."""
+        """Return the caller that stands for everybody."""
         now = self._clock()
         if now - self._warned >= _WARN_SECONDS:
             self._warned = now
@@ -49,7 +49,7 @@ class NoAuthenticator:
         path: str,  # noqa: ARG002
         client: str = "",  # noqa: ARG002
     ) -> Caller:
-        """Everybody."""
+        """Return the caller that stands for everybody."""
         return self.cached(headers)
 
     async def probe(self) -> None:

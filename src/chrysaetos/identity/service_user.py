@@ -1,8 +1,8 @@
 """The gateway's own user in Keystone, ``[keystone_authtoken]``: whether it may validate tokens.
 
-keystonemiddleware tells an error of Keystone from a rejection of these credentials only in its log, so they
-are checked here after an error. A user may always validate its own token, so a missing role only shows with
-the token of a caller.
+Only keystonemiddleware's log distinguishes an error of Keystone from a rejection of these credentials, so
+they are checked here after an error. A user may always validate its own token, so a missing role only shows
+with the token of a caller.
 """
 
 from __future__ import annotations

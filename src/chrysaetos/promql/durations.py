@@ -1,8 +1,8 @@
 """Numbers, durations, and the arithmetic of durations.
 
-A range, a step or an offset is a literal (``5m``, ``300``) or, in Prometheus 3, an expression
-(``[5m*2]``, ``offset -step()``). Only the value of a
-literal is known here and checked for its sign and size; Prometheus computes the rest at evaluation.
+A range, a step or an offset is a literal (``5m``, ``300``) or, in Prometheus 3, an expression (``[5m*2]``,
+``offset -step()``). Only the value of a literal is known here and checked for its sign and size; Prometheus
+computes the rest at evaluation.
 """
 
 from __future__ import annotations

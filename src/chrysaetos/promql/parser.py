@@ -102,7 +102,7 @@ class Query(NamedTuple):
     Attributes:
         text: the text.
         expr: its tree.
-        tokens: its tokens. The tree depends on nothing but them.
+        tokens: its tokens. The tree is determined by them alone.
         selectors: each vector selector without its modifiers, in the order of the text.
         infos: each call of ``info`` that has no label matchers: it selects series on its own.
         durations: each literal duration that is written as a number (``[300]``, ``offset 0x10``).

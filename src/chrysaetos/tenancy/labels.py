@@ -1,9 +1,8 @@
 """The label that holds the tenant, by metric.
 
 Exporters differ: one writes ``project``, another ``project_id`` or ``tenant_id``, and some metrics are open
-    to all.
-A table of metric names and prefixes has these exceptions. It applies to selectors that fix the metric's name;
-all others get the default label, so a table can only give access to the metrics that it names.
+to all. A table of metric names and prefixes has these exceptions. It applies to selectors that fix the
+metric's name; all others get the default label, so a table can only give access to the metrics that it names.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Look up requests in the endpoint table.
 
 A path is looked up as the client sent it: percent-encodings, dot segments and double slashes are not
-    resolved. Only
-a label's name is decoded, after its place in the path was found.
+resolved. Only a label's name is decoded, after its place in the path was found.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ def _outermost(edits: Iterable[Edit]) -> list[Edit]:
 
 
 def _lexemes(text: str) -> list[Edit]:
-    """What to write for the words, numbers, comments and strings that engines read differently, by span."""
+    """Return the replacements for the words, numbers, comments and strings that engines read differently."""
     edits: list[Edit] = []
     after_at = False
     for match in _LEXEMES.finditer(text):
@@ -147,7 +147,7 @@ def _is_unprintable(name: str) -> bool:
 
 
 def _names(matchers: Sequence[Matcher]) -> Iterator[Edit]:
-    """What to write for the names of a selector that some engines print wrongly, by span."""
+    """Return the replacements for the names of a selector that some engines print wrongly."""
     names = [matcher for matcher in matchers if matcher.name == "__name__"]
     for start, end, _, op, raw in names:
         name = unquote(raw)

@@ -57,7 +57,7 @@ _Outcome = UpstreamResponse | Exception | _Instead
 
 
 class _InFlight:
-    """A request in request and the callers that wait for its response."""
+    """A request in flight, and the callers that wait for its response."""
 
     __slots__ = ("since", "waiters")
 
@@ -87,7 +87,7 @@ class Coalescer:
         self.alone = 0
 
     def __len__(self) -> int:
-        """Return the number of requests in request that callers can join."""
+        """Return the number of requests in flight that callers can join."""
         return len(self._requests)
 
     async def fetch(self, key: Key, send: Callable[[], Awaitable[UpstreamResponse]]) -> UpstreamResponse:

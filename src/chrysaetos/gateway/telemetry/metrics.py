@@ -5,8 +5,7 @@ method or ``other``. Requests are counted per project only if that is enabled, a
 projects.
 
 A request costs a few additions: counts are plain numbers that only the event loop's thread changes. They
-    become
-Prometheus metrics when they are scraped, and so do the counters of the other parts.
+become Prometheus metrics when they are scraped, and so do the counters of the other parts.
 """
 
 from __future__ import annotations

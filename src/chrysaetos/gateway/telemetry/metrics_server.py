@@ -2,7 +2,7 @@
 
 It is separate from the gateway's own listener, so that tenants cannot reach the metrics. Each worker has its
 own metrics and its own port: the first free port of a range with as many ports as workers. Each is a scrape
-    target.
+target.
 """
 
 from __future__ import annotations

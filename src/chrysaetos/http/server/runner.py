@@ -1,8 +1,7 @@
 """A serving process: its event loop, the application's lifespan, signals and graceful shutdown.
 
 SIGTERM and SIGINT shut it down gracefully: it accepts no new connections and finishes the requests in
-    progress.
-A second signal aborts them. SIGHUP reloads the configuration.
+progress. A second signal aborts them. SIGHUP reloads the configuration.
 """
 
 from __future__ import annotations

@@ -183,8 +183,7 @@ class ResponseReader:
     6.5.1).
 
     Empty lines after a response, in the same read, are the only extra bytes that are not detected: llhttp
-        skips
-    them, as RFC 9112, 2.2 allows.
+    skips them, as RFC 9112, 2.2 allows.
 
     Args:
         head_only: whether the request was HEAD.
