@@ -110,7 +110,7 @@ def test_an_application_credential_logs_in(page, people):
 def test_wrong_credentials_are_refused_alike(page, people, wrong):
     answer = page.post("/ui/login", password_login(people.b) | wrong)
     assert answer.status_code == 401
-    assert answer.json()["error"] == "Keystone does not accept these credentials."
+    assert answer.json()["error"] == "Keystone does not accept these credentials"
     assert "WWW-Authenticate" not in answer.headers
     assert page.describe()["session"] is None
 

@@ -351,7 +351,7 @@ async def test_close_stops_the_threads_and_restores_logging(make_conf, keystone)
 
 
 async def test_a_rejection_is_an_unauthorized_error_that_says_what_to_do(tokens):
-    with pytest.raises(Unauthorized, match="Get a new one"):
+    with pytest.raises(Unauthorized, match="get a new one"):
         await tokens.identify(b"unknown", None, "GET", "/")
 
 

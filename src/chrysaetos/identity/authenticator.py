@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["KeystoneAuthenticator", "create_authenticator"]
 
 _FORMS = (
-    "Send X-Auth-Token or Authorization: Bearer with a Keystone token, or Authorization: Basic with "
-    "application-credential-id:secret or user@domain|project@domain:password."
+    "send X-Auth-Token or Authorization: Bearer with a Keystone token, or Authorization: Basic with "
+    "application-credential-id:secret or user@domain|project@domain:password"
 )
 
 
@@ -127,9 +127,9 @@ class KeystoneAuthenticator:
             return await self._basic.identify(secret, service_token, method, path, client)
         if kind is Kind.UNKNOWN:
             raise Unauthorized(
-                f"The scheme of Authorization is not supported. {_FORMS}", self._tokens.challenges
+                f"the scheme of Authorization is not supported: {_FORMS}", self._tokens.challenges
             )
-        raise Unauthorized(f"There are no credentials. {_FORMS}", self._tokens.challenges)
+        raise Unauthorized(f"there are no credentials: {_FORMS}", self._tokens.challenges)
 
     async def probe(self) -> None:
         """Check that Keystone can be reached and accepts the gateway's own user.

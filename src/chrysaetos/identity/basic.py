@@ -56,8 +56,7 @@ _PROBE = b"probe"
 _APPLICATION_CREDENTIAL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _HELP = (
-    "Basic credentials are, in UTF-8, application-credential-id:secret or "
-    "user@domain|project@domain:password."
+    "Basic credentials are, in UTF-8, application-credential-id:secret or user@domain|project@domain:password"
 )
 
 # Keystone responds with 400 to a body outside its schema, for example a name that is too long.
@@ -298,7 +297,7 @@ class BasicCredentials:
             if isinstance(error, exceptions.NotFound) and login.user is None:
                 return None
             _LOG.error("Keystone gave no token for Basic credentials: %s", type(error).__name__)
-            raise Unavailable("Keystone cannot be reached to check the credentials. Try again.", 5) from error
+            raise Unavailable("Keystone cannot be reached to check the credentials: try again", 5) from error
         # Otherwise a token with a lifetime below the margin would be replaced at every request.
         early = min(_EARLY, (expires_at - self._clock()) / 2)
         return _Kept(token, token_key(token), expires_at - early, expires_at)
@@ -308,12 +307,12 @@ class BasicCredentials:
         try:
             answer = self._session.get(self._auth_url, authenticated=False, raise_exc=False)
         except exceptions.ClientException as error:
-            raise Unavailable("Keystone cannot be reached.", 5) from error
+            raise Unavailable("Keystone cannot be reached", 5) from error
         if answer.status_code >= 500:
-            raise Unavailable(f"Keystone answers {answer.status_code}.", 5)
+            raise Unavailable(f"Keystone answers {answer.status_code}", 5)
 
     def _unauthorized(self) -> Unauthorized:
-        return Unauthorized("Keystone does not accept these credentials.", self._tokens.challenges)
+        return Unauthorized("Keystone does not accept these credentials", self._tokens.challenges)
 
 
 def _plugin(login: Login, auth_url: str) -> v3.ApplicationCredential | v3.Password:

@@ -59,7 +59,7 @@ def pick(headers: Sequence[tuple[bytes, bytes]]) -> tuple[Kind, bytes, bytes | N
         return Kind.TOKEN, found[0][1], None
     values = dict(found)
     if len(values) != len(found):
-        raise BadRequest("X-Auth-Token, X-Service-Token and Authorization may each be sent once only.")
+        raise BadRequest("X-Auth-Token, X-Service-Token and Authorization may each be sent only once")
     token = values.get(_USER_TOKEN)
     authorization = values.get(_AUTHORIZATION)
     service_token = values.get(_SERVICE_TOKEN)
@@ -67,7 +67,7 @@ def pick(headers: Sequence[tuple[bytes, bytes]]) -> tuple[Kind, bytes, bytes | N
         return (Kind.NONE if token is None else Kind.TOKEN), token or b"", service_token
     kind, secret = _authorization(authorization)
     if token is not None and (kind is not Kind.TOKEN or secret != token):
-        raise BadRequest("X-Auth-Token and Authorization hold two credentials. Send one of them.")
+        raise BadRequest("X-Auth-Token and Authorization differ: send one of them")
     return kind, secret, service_token
 
 

@@ -181,7 +181,7 @@ class SingleFlight(Generic[T]):
         if self._breaker is not None:
             self._breaker.check()
         if len(self._flights) >= self._waiting:
-            raise Unavailable("Keystone is being asked too much at the moment. Try again.")
+            raise Unavailable("too many requests are waiting for Keystone: try again")
 
     def close(self) -> None:
         """Stop the threads, and wait for no call: one may hang, and nothing needs its result any more."""
@@ -194,7 +194,7 @@ class SingleFlight(Generic[T]):
         self, key: bytes, call: Callable[[], T], landed: Callable[[asyncio.Future[T]], None] | None
     ) -> asyncio.Future[T]:
         if self._closed:
-            raise Unavailable("The gateway is shutting down.")
+            raise Unavailable("the gateway is shutting down")
         self.check_room()
         loop, breaker = asyncio.get_running_loop(), self._breaker
         until = math.inf
@@ -209,7 +209,7 @@ class SingleFlight(Generic[T]):
             if not self._reported:
                 self._reported = True
                 _LOG.error("no thread can be started for requests to Keystone: %s", error)
-            raise Unavailable("The gateway cannot start a thread to ask Keystone. Try again.") from error
+            raise Unavailable("the gateway cannot start a thread to ask Keystone: try again") from error
         self._reported = False
         flight = asyncio.wrap_future(running.future)
         self._calls[flight] = running

@@ -53,10 +53,10 @@ _MOST_GOOD = 50_000
 class Refusal(Enum):
     """Why tokens were rejected. The value is the message for the caller."""
 
-    TOKEN = "Keystone does not accept the token: it is unknown, expired or revoked. Get a new one."  # noqa: S105
-    SERVICE = "The token is good, but the one in X-Service-Token is not, or has no service role."
-    RULES = "The access rules of the application credential do not allow this request."
-    MALFORMED = "The token is not one that Keystone issues: send 1 to 8192 visible ASCII characters."
+    TOKEN = "Keystone does not accept the token, which is unknown, expired or revoked: get a new one"  # noqa: S105
+    SERVICE = "the token is valid, but the one in X-Service-Token is not, or has no service role"
+    RULES = "the access rules of the application credential do not allow this request"
+    MALFORMED = "the token is not one that Keystone issues: send 1 to 8192 visible ASCII characters"
 
 
 class TokenRefused(Unauthorized):
@@ -280,12 +280,10 @@ class KeystoneTokens:
     def _unavailable(self, token: bytes) -> Unavailable:
         """Return the error for a token that was not validated. Runs in a thread."""
         if self.service_user.explain(token) is None:
-            return Unavailable(
-                "Keystone cannot be reached to check the credentials. Try again.", _RETRY_AFTER
-            )
+            return Unavailable("Keystone cannot be reached to check the credentials: try again", _RETRY_AFTER)
         return Unavailable(
             "Keystone does not accept the gateway's own credentials, so yours cannot be checked: tell the "
-            "operator of the gateway.",
+            "operator of the gateway",
             _RETRY_AFTER,
         )
 

@@ -191,4 +191,4 @@ def _reason(error: Exception) -> str:
 
 
 def _unavailable() -> Unavailable:
-    return Unavailable("Keystone does not tell the projects of your domain. Try again.", _RETRY_AFTER)
+    return Unavailable("the projects of your domain cannot be listed: try again", _RETRY_AFTER)

@@ -102,7 +102,7 @@ class ServiceUser:
             return None  # Keystone does not know the token
         except exceptions.ClientException as error:
             if token is None:
-                raise Unavailable("Keystone does not validate tokens.", 5) from error
+                raise Unavailable("Keystone does not validate tokens", 5) from error
             return None
         else:
             self._set(None)

@@ -61,8 +61,7 @@ class Throttle:
         if len(attempts) >= self._limit:
             wait = max(1, math.ceil(attempts[0] + self._seconds - now))
             raise TooManyRequests(
-                f"These credentials failed {self._limit} times from your address. "
-                f"Try again in {wait} seconds.",
+                f"these credentials failed {self._limit} times from your address: try again in {wait} s",
                 wait,
             )
         attempts.append(now)
@@ -114,8 +113,7 @@ class Budget:
         if left < 1.0:
             wait = max(1, math.ceil((1.0 - left) / self._per_second))
             raise TooManyRequests(
-                "Too many credentials that came from your address are not valid, so unknown ones wait. "
-                f"Try again in {wait} seconds.",
+                f"your address has sent too many invalid credentials: try again in {wait} s",
                 wait,
             )
         self._keep(name, left - 1.0)

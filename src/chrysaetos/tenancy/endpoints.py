@@ -131,9 +131,7 @@ class Endpoint:
             MethodNotAllowed: the method is not supported.
         """
         if method not in self.methods:
-            raise MethodNotAllowed(
-                f"this path takes {' and '.join(self.methods)}, not this method", self.methods
-            )
+            raise MethodNotAllowed(f"this path supports only {' and '.join(self.methods)}", self.methods)
 
 
 _TELEMETRY = "telemetry:"

@@ -51,7 +51,7 @@ def pick(groups: list[Object], asked: Asked) -> Object:
         raise BadRequest(f'invalid parameter "type": not supported value {kind[:64]!a}')
     without_alerts = _BOOLEANS.get(first(asked, "exclude_alerts").lower())
     if without_alerts is None:
-        raise BadRequest('invalid parameter "exclude_alerts": it is true or false')
+        raise BadRequest('invalid parameter "exclude_alerts": must be true or false')
     names, kinds = asked.get("rule_name[]", ()), _TYPES[kind]
     picked: list[Object] = []
     for group in groups:

@@ -217,7 +217,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
             yield number, message[position:end]
             position = end
         else:
-            raise BadRequest(f"the message holds the wire type {wire_type}, which a ReadRequest has not")
+            raise BadRequest(f"the message has wire type {wire_type}, which a ReadRequest does not use")
 
 
 def _packed(value: bytes) -> Iterator[int]:
@@ -273,4 +273,4 @@ def _truncated() -> BadRequest:
 
 
 def _unknown(name: str) -> BadRequest:
-    return BadRequest(f"the message holds what prometheus.{name} has not: remote read takes version 0.1.0")
+    return BadRequest(f"prometheus.{name} in the message has an unknown field: use remote read 0.1.0")

@@ -65,4 +65,4 @@ def as_labels(value: object) -> dict[str, str]:
 
 
 def _unexpected(wanted: str) -> BadGateway:
-    return BadGateway(f"an answer of Prometheus does not hold {wanted} where it should")
+    return BadGateway(f"the response of Prometheus lacks {wanted} where one is required")

@@ -106,4 +106,4 @@ def _number(block: bytes, position: int, width: int) -> int:
 
 
 def _malformed() -> BadRequest:
-    return BadRequest("the body is not compressed as Snappy's block format asks")
+    return BadRequest("the body is not a valid Snappy block")

@@ -288,7 +288,7 @@ class Keystone:
         try:
             access: Any = login.plugin(self._url).get_access(self._http)
         except _WRONG as error:
-            raise Unauthorized("Keystone does not accept these credentials.") from error
+            raise Unauthorized("Keystone does not accept these credentials") from error
         if access.project_id is not None:
             return access
         return self._first_project(access.auth_token, login.kind)
@@ -376,7 +376,7 @@ def _guarded(call: Callable[[], Any]) -> Any:
         raise BadRequest("Keystone does not accept this") from error
     except (exceptions.ClientException, KeyError, TypeError, ValueError) as error:
         _LOG.error("Keystone could not be asked for the web page: %s", type(error).__name__)
-        raise Unavailable("Keystone cannot be reached. Try again.", 5) from error
+        raise Unavailable("Keystone cannot be reached: try again", 5) from error
 
 
 def _versioned(url: str) -> str:

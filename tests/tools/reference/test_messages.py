@@ -5,6 +5,8 @@ import ast
 import pytest
 from tools.reference.messages import _raised, messages
 
+from chrysaetos.identity.keystone import Refusal
+
 IMPORT = "from chrysaetos.errors import BadRequest, Forbidden\n"
 
 
@@ -55,3 +57,15 @@ def test_the_codes_own_messages_are_found():
     )
     assert {"BadRequest", "Unauthorized", "Forbidden", "NotFound", "ConfigError"} <= set(found)
     assert "nested deeper than {depth} levels" in found["QueryError"]
+
+
+_NAMES = {"Basic", "Expect", "Host", "Keystone", "Prometheus"}
+"""Names that begin a message, besides those with a hyphen, a slash or an underscore."""
+
+
+def test_every_message_to_a_caller_begins_in_lower_case_and_has_no_full_stop():
+    texts = {text for kind, found in messages().items() if kind != "ConfigError" for text in found}
+    for text in texts | {each.value for each in Refusal}:
+        word = text.split()[0]
+        assert not word[0].isupper() or word in _NAMES or any(mark in word for mark in "-/_"), text
+        assert not text.endswith((".", "!")), text

@@ -148,7 +148,7 @@ class Connection(asyncio.Protocol):
         waiter, stream = self._waiter, self._stream
         self._close()
         if stream is not None:
-            stream.finish(UpstreamBroken("The response was aborted."))
+            stream.finish(UpstreamBroken("the response was aborted"))
         elif error is not None and waiter is not None and not waiter.done():
             waiter.set_exception(error)
 
@@ -175,8 +175,8 @@ class Connection(asyncio.Protocol):
         try:
             piece = reader.feed(data)
         except ProtocolError as error:
-            refusal = BadGateway(f"Prometheus sent a malformed response: {error}.")
-            self._fail(refusal, f"The body of the response is malformed: {error}.")
+            refusal = BadGateway(f"Prometheus sent a malformed response: {error}")
+            self._fail(refusal, f"the body of the response is malformed: {error}")
             return
         if reader.complete:
             self._complete(reader, piece, reuse=reader.keep_alive)
@@ -242,10 +242,10 @@ class Connection(asyncio.Protocol):
 
     def _ended(self) -> None:
         if self._reader is None or self._reader.status:
-            self._fail(None, "The body was cut off.")
+            self._fail(None, "the body was cut off")
         elif self._reader.started:
             self._fail(
-                BadGateway("Prometheus closed the connection in the middle of the response headers."), ""
+                BadGateway("Prometheus closed the connection in the middle of the response headers"), ""
             )
         else:
             self._fail(NoResponse(), "")
@@ -289,6 +289,6 @@ class Connection(asyncio.Protocol):
                 self._expire_at(self._deadline)
             return
         self._fail(
-            GatewayTimeout(f"Prometheus did not respond within {self._timeout:g} seconds."),
-            f"No byte of the body arrived for {self._timeout:g} seconds.",
+            GatewayTimeout(f"Prometheus did not respond within {self._timeout:g} seconds"),
+            f"no byte of the body arrived for {self._timeout:g} seconds",
         )

@@ -100,14 +100,14 @@ class RequestEncoder:
         default_headers: Sequence[tuple[str, str]] = (),
     ) -> None:
         if not _HOST.fullmatch(host.encode()):
-            raise ValueError("The upstream's host must be a name or an address.")
+            raise ValueError("the upstream's host must be a name or an address")
         authority = f"[{host}]" if ":" in host else host
         if port is not None:
             authority = f"{authority}:{port}"
         self._prefix = path_prefix.rstrip("/").encode("ascii")
         if not _PREFIX.fullmatch(self._prefix):
             raise ValueError(
-                "The path prefix must start with '/' and contain only visible ASCII without '?' and '#'."
+                "the path prefix must start with '/' and contain only visible ASCII without '?' and '#'"
             )
         start = f" HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {user_agent}\r\n".encode("ascii")
         static = [_line(field) for field in static_headers]
@@ -135,9 +135,9 @@ class RequestEncoder:
         """
         start = _METHODS.get(method)
         if start is None:
-            raise ValueError("The method is not supported.")
+            raise ValueError("the method is not supported")
         if not _TARGET.fullmatch(target):
-            raise ValueError("The target must start with '/' and contain only visible ASCII without '#'.")
+            raise ValueError("the target must start with '/' and contain only visible ASCII without '#'")
         parts = [start, self._prefix, target, self._fixed]
         if self._defaults:
             sent = {name.lower() for name, _ in headers}
@@ -171,9 +171,9 @@ def _line(field: tuple[str, str]) -> tuple[bytes, bytes]:
 
 def _check_field(name: bytes, value: bytes) -> None:
     if name.lower() in _OWN:
-        raise ValueError("A header of the request would change its framing or its routing.")
+        raise ValueError("a header of the request would change its framing or its routing")
     if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
-        raise ValueError("A header of the request contains invalid characters.")
+        raise ValueError("a header of the request contains invalid characters")
 
 
 class ResponseReader:

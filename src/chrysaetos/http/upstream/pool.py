@@ -35,7 +35,7 @@ __all__ = ["AllBusy", "Upstream", "UpstreamBroken", "UpstreamOptions", "Upstream
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Safe methods (RFC 9110, 9.2.1)."""
 
-_CLOSED = "The gateway is shutting down."
+_CLOSED = "the gateway is shutting down"
 
 
 class AllBusy(Unavailable):
@@ -177,7 +177,7 @@ class Upstream:
                     return await waiter
                 except NoResponse:
                     if not may_retry:
-                        raise BadGateway("Prometheus closed the connection without a response.") from None
+                        raise BadGateway("Prometheus closed the connection without a response") from None
                 except asyncio.CancelledError:
                     connection.cancel(waiter)
                     raise
@@ -247,7 +247,7 @@ class Upstream:
             elif waiter.exception() is None:
                 self._pass_on(waiter.result())
             if isinstance(error, TimeoutError):
-                raise AllBusy("All connections to Prometheus are busy. Try again later.") from None
+                raise AllBusy("all connections to Prometheus are busy: try again later") from None
             raise
 
     def _pass_on(self, connection: Connection | None) -> None:
@@ -284,14 +284,14 @@ class Upstream:
                     server_hostname=options.server_hostname if options.tls is not None else None,
                 )
         except TimeoutError as error:
-            raise Unavailable("Prometheus cannot be reached: the connection took too long.") from error
+            raise Unavailable("Prometheus cannot be reached: the connection took too long") from error
         except (OSError, UnicodeError) as error:  # UnicodeError: the name is invalid in IDNA
-            raise Unavailable("Prometheus cannot be reached.") from error
+            raise Unavailable("Prometheus cannot be reached") from error
         if self._closed:
             connection.abort()
             raise Unavailable(_CLOSED)
         if connection.closed:
-            raise Unavailable("Prometheus cannot be reached: it closed the connection immediately.")
+            raise Unavailable("Prometheus cannot be reached: it closed the connection immediately")
         # Not earlier: uvloop never reports the loss of a connection that was cancelled in its last step.
         self._open.add(connection)
         self.opened += 1
