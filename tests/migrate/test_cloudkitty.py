@@ -72,6 +72,16 @@ def test_existing_settings_of_the_new_section_are_kept():
     assert plan.expected["fetcher_aetos", "interface"] == "internal"
 
 
+def test_settings_of_both_collectors_and_fetchers_are_kept():
+    text = TEXT
+    for kind in ("collector", "fetcher"):
+        text = text.replace(f"[{kind}_prometheus]\n", f"[{kind}_prometheus]\nallow_partial = true\n")
+    plan = planned(text.replace("metric =", "look_back = 7200\nmetric ="))
+    assert plan.expected["fetcher_aetos", "look_back"] == "7200"
+    assert plan.expected["collector_aetos", "allow_partial"] == "true"
+    assert plan.expected["fetcher_aetos", "allow_partial"] == "true"
+
+
 def test_a_reference_cannot_be_copied():
     with pytest.raises(MigrateError, match=r"0\.conf:22: \[fetcher_prometheus\] metric is a reference"):
         planned(TEXT.replace("ceilometer_cpu", "$name"))

@@ -18,11 +18,11 @@ from chrysaetos.migrate.services import Loaded
 
 
 class Deployment:
-    def __init__(self, folder):
+    def __init__(self, folder, database="ck.sqlite"):
         self.path = folder / "cloudkitty.conf"
-        self.database = folder / "ck.sqlite"
+        self.database = folder / database
         self.path.write_text(CONF.format(database=self.database))
-        self.states = States(self.database)
+        self.states = States(folder / database.replace("$$", "$"))
         for scope in ("a", "b", "c"):
             self.states.add(scope)
 
@@ -187,6 +187,12 @@ def test_nothing_to_move(deployment, capsys):
     assert "nothing to move" in capsys.readouterr().out
 
 
+def test_the_help_names_the_region(capsys):
+    with pytest.raises(SystemExit):
+        main(["migrate", "cloudkitty", "check", "--help"])
+    assert "the endpoint's region in the catalog" in " ".join(capsys.readouterr().out.split())
+
+
 def test_verify_before_the_move(deployment, capsys):
     assert deployment.run("verify") == 1
     assert "not moved yet" in capsys.readouterr().out
@@ -223,6 +229,35 @@ def test_no_rollback_while_a_processor_is_running(deployment, monkeypatch, capsy
     assert deployment.seen() == moved
 
 
+def test_an_unfinished_move_is_not_undone_while_a_processor_is_running(deployment, monkeypatch, capsys):
+    assert deployment.run("apply") == 0
+    (journal,) = deployment.path.parent.glob("chrysaetos-migrate-cloudkitty-*.json")
+    journal.write_text(journal.read_text().replace('"applied"', '"begun"'))
+    moved = deployment.seen()
+    monkeypatch.setattr(scope_states, "running_processors", lambda: [4711])
+    capsys.readouterr()
+    assert deployment.run("apply", "--force") == 1
+    captured = capsys.readouterr()
+    assert "process 4711" in captured.out
+    assert captured.err == "chrysaetos migrate: nothing was changed\n"
+    assert deployment.seen() == moved
+    assert '"begun"' in journal.read_text()
+
+
+def test_the_database_is_read_as_by_the_service(tmp_path, capsys):
+    deployment = Deployment(tmp_path, "ck$$x.sqlite")
+    assert (tmp_path / "ck$x.sqlite").exists()
+    assert deployment.run("apply") == 0
+    assert {row[2:4] for row in deployment.states.read()} == {("chrysaetos", "aetos")}
+    assert deployment.run("rollback") == 0
+    deployment.path.write_text(deployment.path.read_text().replace("$$x", "geheim$x"))
+    capsys.readouterr()
+    assert deployment.run("check") == 1
+    error = capsys.readouterr().err
+    assert "[database] connection: a reference ($name) in the value cannot be resolved" in error
+    assert "geheim" not in error
+
+
 def test_without_the_databases_package_the_environment_is_named(deployment, monkeypatch, capsys):
     monkeypatch.delitem(sys.modules, "chrysaetos.migrate.scope_states")
     monkeypatch.setitem(sys.modules, "sqlalchemy", None)
@@ -250,7 +285,7 @@ def test_metrics_are_read_from_the_file_that_the_processor_reads(tmp_path, monke
     file = ConfFile(str(path), path.read_bytes())
     loaded = Loaded(Layers([file], {}), {file: path})
     if "$" in setting:
-        with pytest.raises(MigrateError, match="write the full path"):
+        with pytest.raises(MigrateError, match="write the value itself"):
             cloudkitty_service._metrics(loaded)
     else:
         assert cloudkitty_service._metrics(loaded) == ["cpu", "up"]

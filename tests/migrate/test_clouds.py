@@ -11,7 +11,7 @@ from chrysaetos.migrate.clouds import (
     nova_adapter,
     open_session,
     read_conf,
-    read_path,
+    read_value,
     verify_values,
 )
 from chrysaetos.migrate.errors import MigrateError
@@ -148,14 +148,21 @@ def test_an_invalid_section_of_nova_is_named(tmp_path, section, message):
 
 @pytest.mark.parametrize(
     ("value", "path"),
-    [("", "/default"), ("file = '/a/b'\n", "/a/b"), ("file = $DEFAULT.config_file.x\n", None)],
+    [
+        ("", "/default"),
+        ("file = '/a/b'\n", "/a/b"),
+        ("file = /a$$b\n", "/a$b"),
+        ("file = $DEFAULT.config_file.x\n", None),
+        ("file = sec$ret\n", None),
+    ],
 )
-def test_a_path_is_read_as_by_the_service(tmp_path, value, path):
+def test_a_value_is_read_as_by_the_service(tmp_path, value, path):
     conf = tmp_path / "service.conf"
     conf.write_text(f"[section]\n{value}")
     options = read_conf("service", [conf])
     if path is None:
-        with pytest.raises(MigrateError, match=r"^\[section\] file: .*; write the full path"):
-            read_path(options, "section", "file", "/default")
+        with pytest.raises(MigrateError, match=r"^\[section\] file: a reference .*; write ") as raised:
+            read_value(options, "section", "file", "/default")
+        assert "ret" not in str(raised.value)
     else:
-        assert read_path(options, "section", "file", "/default") == path
+        assert read_value(options, "section", "file", "/default") == path

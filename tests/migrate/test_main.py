@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from oslo_config import cfg, types
@@ -10,6 +11,7 @@ from tests.migrate.cases import CASES, Case
 from tests.migrate.deployment import Deployment
 
 from chrysaetos.cli.main import main
+from chrysaetos.migrate import changes
 from chrysaetos.migrate import main as migrate_main
 
 CHOICES = ["gnocchi", "monasca", "grafana", "prometheus", "aetos"]
@@ -276,7 +278,9 @@ def test_a_named_backup_is_restored_and_edited_files_only_with_force(plain, caps
     path.write_bytes(edited)
     capsys.readouterr()
     assert plain.run("rollback", "--yes", "--to", str(backup)) == 1
-    assert "was changed after the move" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "was changed after the move" in error
+    assert "or run rollback --force, which keeps" in error
     assert path.read_bytes() == edited
     assert plain.run("rollback", "--yes", "--to", str(backup), "--force") == 0
     assert path.read_bytes() == before
@@ -313,10 +317,10 @@ def test_check_finds_a_directory_that_is_not_writable(plain, capsys, monkeypatch
 
 
 def test_missing_names_in_the_metric_map_are_a_warning(tmp_path, capsys):
-    (tmp_path / "map.yaml").write_text("prometheus: {instance_cpu_usage: vm_cpu}\n")
+    (tmp_path / "map$.yaml").write_text("prometheus: {instance_cpu_usage: vm_cpu}\n")
     path = tmp_path / "watcher.conf"
     path.write_text(
-        f"[watcher_decision_engine]\nmetric_map_path = {tmp_path}/map.yaml\n"
+        f"[watcher_decision_engine]\nmetric_map_path = {tmp_path}/map$$.yaml\n"
         "[watcher_datasources]\ndatasources = prometheus\n"
     )
     assert main(["migrate", "watcher", "check", "--offline", "--release", "17", "--conf", str(path)]) == 0
@@ -348,6 +352,40 @@ def test_a_move_interrupted_between_two_files_is_undone_and_repeated(tmp_path, c
     assert (labels.read_bytes(), datasources.read_bytes()) == before
 
 
+def test_an_interrupted_rollback_is_repeated(tmp_path, capsys, monkeypatch):
+    files = [tmp_path / "labels.conf", tmp_path / "watcher.conf"]
+    files[0].write_text("[prometheus_client]\nfqdn_label = node\n")
+    files[1].write_text("[watcher_datasources]\ndatasources = prometheus\n[aetos_client]\n")
+    before = [file.read_bytes() for file in files]
+    arguments = [argument for file in files for argument in ("--conf", str(file))]
+    assert main(["migrate", "watcher", "apply", *arguments, "--offline", "--yes", "--release", "17"]) == 0
+    rename = changes._rename
+
+    def interrupted(source, target):
+        if target == files[1]:
+            raise KeyboardInterrupt
+        rename(source, target)
+
+    rollback = ["migrate", "watcher", "rollback", *arguments, "--yes"]
+    with monkeypatch.context() as patched:
+        patched.setattr(changes, "_rename", interrupted)
+        assert main(rollback) == 130
+    assert "interrupted; run rollback to restore the remaining files" in capsys.readouterr().err
+    assert files[1].read_bytes() != before[1]
+    assert main(rollback) == 0
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_an_unfinished_move_is_undone_only_after_confirmation(plain, monkeypatch):
+    assert plain.run("apply", "--offline", "--yes") == 0
+    (journal,) = plain.folder.glob("chrysaetos-migrate-watcher-*.json")
+    journal.write_text(journal.read_text().replace('"applied"', '"begun"'))
+    moved = plain.contents()
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True, readline=lambda: "n\n"))
+    assert plain.run("apply", "--offline") == 1
+    assert plain.contents() == moved
+
+
 def test_an_interruption_changes_nothing(plain, capsys, monkeypatch):
     before = plain.contents()
 
@@ -356,6 +394,6 @@ def test_an_interruption_changes_nothing(plain, capsys, monkeypatch):
 
     monkeypatch.setattr(migrate_main, "verify_values", interrupted)
     assert plain.run("apply", "--offline", "--yes") == 130
-    assert "interrupted" in capsys.readouterr().err
+    assert "interrupted; no change is unfinished" in capsys.readouterr().err
     assert plain.contents() == before
     assert [path.name for path in plain.folder.iterdir()] == ["watcher.conf"]

@@ -2,7 +2,11 @@
 
 import json
 
+import pytest
+
 from chrysaetos.findings import failed, ok
+from chrysaetos.migrate.cloudkitty_service import CloudKittyService
+from chrysaetos.migrate.errors import MigrateError
 from chrysaetos.migrate.output import Output
 from chrysaetos.migrate.watcher_service import WatcherService
 
@@ -26,6 +30,29 @@ def test_text_is_printed_immediately_and_errors_separately(capsys):
     assert "-x\n+y\n" in captured.out
     assert "verify" not in captured.out
     assert captured.err == "chrysaetos migrate: nothing was changed\n"
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_findings_before_an_error_are_shown(form, capsys):
+    def checks():
+        yield failed("files", "first", "fix it")
+        raise MigrateError("the server is down")
+
+    output = Output(form, WatcherService(), "verify")
+    with pytest.raises(MigrateError):
+        output.findings(checks())
+    output.close()
+    assert output.status == "failed"
+    assert "first" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("service", "unit"),
+    [(WatcherService(), "watcher-decision-engine"), (CloudKittyService(), "ck-proc")],
+)
+def test_the_unit_in_devstack_is_the_one_that_the_plugin_creates(service, unit, capsys):
+    Output("table", service, "apply").restart(service, verify=False)
+    assert f"(DevStack: systemctl restart devstack@{unit};" in capsys.readouterr().out
 
 
 def test_json_is_one_object_at_the_end(capsys):

@@ -171,7 +171,12 @@ def test_no_queries_without_hosts_and_servers():
     ],
 )
 def test_each_error_has_its_remedy(error, message):
-    found = explain_failure("catalog", error)
+    found = explain_failure("catalog", error, "collector_aetos")
     assert found.status is Status.FAILED
     assert found.found == error.message
     assert message in found.remedy
+
+
+def test_the_remedy_names_the_section_of_the_service():
+    found = explain_failure("catalog", errors.NotRegistered("none"), "collector_aetos")
+    assert found.remedy.endswith("or set [collector_aetos] interface, region_name")

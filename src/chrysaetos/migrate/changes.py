@@ -205,7 +205,8 @@ class Store:
             if current != entry.new and not force:
                 raise MigrateError(
                     f"{entry.file} was changed after the move of {journal.stamp}; restore it manually from "
-                    f"{entry.backup}, or use --force, which keeps the current content in another backup"
+                    f"{entry.backup}, or run rollback --force, which keeps the current content in another "
+                    "backup"
                 )
             old = _read(entry.backup)
             if _digest(old) != entry.old:

@@ -2,8 +2,9 @@
 
     [collect] collector             prometheus is replaced by the collector's name
     [fetcher] backend               prometheus is replaced by the fetcher's name; other fetchers are kept
-    [collector_aetos]               gets auth_section, the section with credentials; timeout is copied
-    [fetcher_aetos]                 the same, and metric, scope_attribute, filters
+    [collector_aetos]               gets auth_section, the section with credentials; timeout, allow_partial
+                                    are copied
+    [fetcher_aetos]                 the same, and metric, scope_attribute, filters, look_back
     [collector_prometheus], …       are commented out
 
 The state of rated scopes is stored under both names (``scope_states``), so it has to be moved, too.
@@ -32,8 +33,8 @@ SCOPE_KEY = ("collect", "scope_key")
 _DEFAULTS = {COLLECTOR: "gnocchi", FETCHER: "keystone", SCOPE_KEY: "project_id"}
 _OLD_NAME = "prometheus"
 _COPIED = {
-    "collector": ("timeout",),
-    "fetcher": ("metric", "scope_attribute", "filters", "timeout"),
+    "collector": ("timeout", "allow_partial"),
+    "fetcher": ("metric", "scope_attribute", "filters", "timeout", "allow_partial", "look_back"),
 }
 _AUTH_SECTIONS = ("ks_auth", "keystone_authtoken")
 """The sections for credentials in CloudKitty's own documentation."""

@@ -12,7 +12,7 @@ import yaml
 from chrysaetos.client import MetricsClient, promql
 from chrysaetos.findings import Finding, Status, failed, ok, warning
 from chrysaetos.migrate.cloudkitty import make_plan, names_in
-from chrysaetos.migrate.clouds import read_conf, read_path
+from chrysaetos.migrate.clouds import read_conf, read_value
 from chrysaetos.migrate.errors import MigrateError
 from chrysaetos.migrate.files import explain_os_error
 from chrysaetos.migrate.probes import check_gateway
@@ -43,6 +43,7 @@ class CloudKittyService:
 
     name = "cloudkitty"
     program = "cloudkitty-processor"
+    devstack_unit = "ck-proc"
     help = "move CloudKitty's collector and fetcher from Prometheus to Aetos, with the state of rated scopes"
 
     def add_arguments(self, parser: ArgumentParser, action: str) -> None:
@@ -65,7 +66,7 @@ class CloudKittyService:
                 help="the endpoint's interface in the catalog",
             )
             parser.add_argument(
-                "--region-name", metavar="REGION", help="the endpoint's interface in the catalog"
+                "--region-name", metavar="REGION", help="the endpoint's region in the catalog"
             )
 
     def plan(self, layers: Layers, arguments: Namespace) -> Plan:
@@ -82,11 +83,11 @@ class CloudKittyService:
     def external_change(self, loaded: Loaded, plan: Plan, arguments: Namespace) -> ScopeStates | None:  # noqa: ARG002  # the protocol's
         """Return the change of the scope states, if the names change."""
         old, new = names_in(loaded.layers), names_in(plan.after)
-        return None if old == new else _states(loaded.layers, old, new)
+        return None if old == new else _states(loaded, old, new)
 
     def restore_external_change(self, loaded: Loaded, data: Mapping[str, Any]) -> ScopeStates | None:
         """Return the change of the scope states that a journal describes."""
-        return _scope_states().from_data(_database(loaded.layers), data) if data else None
+        return _scope_states().from_data(_database(loaded), data) if data else None
 
     def preflight(self, loaded: Loaded, plan: Plan, arguments: Namespace) -> Iterator[Finding]:
         """Check the plugins, the credentials and the catalog."""
@@ -105,7 +106,7 @@ class CloudKittyService:
             return
         yield ok("configuration", f"collector {names.collector}, fetcher {names.fetcher}")
         yield from (_installed(kind, name) for kind, name in _drivers(names))
-        yield _check_scope_states(loaded.layers, names)
+        yield _check_scope_states(loaded, names)
         yield from _query_metrics(loaded)
 
 
@@ -113,9 +114,8 @@ def _drivers(names: Names) -> list[tuple[str, str]]:
     return [("collector", names.collector), ("fetcher", names.fetcher)]
 
 
-def _database(layers: Layers) -> str:
-    found = layers.find("database", "connection")
-    return found.value if found else _DATABASE
+def _database(loaded: Loaded) -> str:
+    return read_value(read_conf("cloudkitty", loaded.ordered()), "database", "connection", _DATABASE)
 
 
 def _scope_states() -> type[ScopeStates]:
@@ -129,8 +129,8 @@ def _scope_states() -> type[ScopeStates]:
     return ScopeStates
 
 
-def _states(layers: Layers, old: Names, new: Names) -> ScopeStates:
-    return _scope_states()(_database(layers), old, new)
+def _states(loaded: Loaded, old: Names, new: Names) -> ScopeStates:
+    return _scope_states()(_database(loaded), old, new)
 
 
 def _installed(kind: str, name: str) -> Finding:
@@ -152,9 +152,9 @@ def _installed(kind: str, name: str) -> Finding:
     )
 
 
-def _check_scope_states(layers: Layers, names: Names) -> Finding:
+def _check_scope_states(loaded: Loaded, names: Names) -> Finding:
     """Check that no state is left under the old names; such a scope would be rated again."""
-    left = _states(layers, names, names).unmoved_scopes()
+    left = _states(loaded, names, names).unmoved_scopes()
     if left:
         return failed(
             "scope states",
@@ -187,9 +187,10 @@ def _with_client(loaded: Loaded, layers: Layers, group: str, metrics: list[str])
     return check_gateway(
         lambda: read_conf("cloudkitty", loaded.ordered()),
         group,
-        interface.value if interface else "public",
-        region.value if region else None,
         checks,
+        section="collector_aetos",
+        interface=interface.value if interface else "public",
+        region=region.value if region else None,
     )
 
 
@@ -204,7 +205,7 @@ def _metrics(loaded: Loaded) -> list[str]:
     """Return the metrics of metrics.yml: its keys, without the part after ``@#``."""
     conf = read_conf("cloudkitty", loaded.ordered())
     # A relative path is relative to the directory of the processor.
-    path = _processor_directory() / read_path(conf, "collect", "metrics_conf", _METRICS)
+    path = _processor_directory() / read_value(conf, "collect", "metrics_conf", _METRICS)
     try:
         content = yaml.safe_load(path.read_bytes())
         return sorted({str(key).partition("@#")[0] for key in content["metrics"]})

@@ -22,7 +22,7 @@ __all__ = [
     "nova_adapter",
     "open_session",
     "read_conf",
-    "read_path",
+    "read_value",
     "verify_values",
 ]
 
@@ -81,8 +81,8 @@ def read_conf(project: str, paths: Sequence[Path], *, use_env: bool = True) -> A
     return conf
 
 
-def read_path(conf: Any, group: str, key: str, default: str) -> str:
-    """Return a path as the service reads it, with references such as ``$name`` resolved.
+def read_value(conf: Any, group: str, key: str, default: str) -> str:
+    """Return a value as the service reads it, with references such as ``$name`` and ``$$`` resolved.
 
     Args:
         conf: the configuration of ``read_conf``.
@@ -91,13 +91,17 @@ def read_path(conf: Any, group: str, key: str, default: str) -> str:
         default: the option's default.
 
     Raises:
-        MigrateError: a reference cannot be resolved.
+        MigrateError: a reference cannot be resolved. The message has no part of the value, which may be
+            a secret.
     """
     conf.register_opt(cfg.StrOpt(key, default=default), group=group)
     try:
         return str(conf[group][key])
     except cfg.Error as error:
-        raise MigrateError(f"[{group}] {key}: {error}; write the full path") from error
+        raise MigrateError(
+            f"[{group}] {key}: a reference ($name) in the value cannot be resolved; write the value itself, "
+            "and $$ for a dollar sign"
+        ) from error
 
 
 def verify_values(

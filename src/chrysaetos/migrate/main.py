@@ -115,14 +115,23 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         The exit status: 0 for success, 1 for a failure, 2 for invalid arguments, 130 after Ctrl-C.
     """
-    output = Output(arguments.format, arguments.service, arguments.action)
+    service: Service = arguments.service
+    output = Output(arguments.format, service, arguments.action)
+    store: Store | None = None
     try:
-        return _run(arguments, output)
+        loaded = _load(service, arguments.sources)
+        store = Store(service.name, loaded.directories)
+        return _run(arguments, output, loaded, store)
     except ChrysaetosError as error:
         output.error(str(error))
         return 1
     except KeyboardInterrupt:
-        output.error("interrupted; unfinished changes were undone")
+        unfinished = store is not None and store.unfinished() is not None
+        output.error(
+            "interrupted; run rollback to restore the remaining files"
+            if unfinished
+            else "interrupted; no change is unfinished"
+        )
         return 130
     finally:
         output.close()
@@ -150,10 +159,8 @@ class _Move:
         return service
 
 
-def _run(arguments: argparse.Namespace, output: Output) -> int:
+def _run(arguments: argparse.Namespace, output: Output, loaded: Loaded, store: Store) -> int:
     service: Service = arguments.service
-    loaded = _load(service, arguments.sources)
-    store = Store(service.name, loaded.directories)
     if arguments.action == "rollback":
         return _rollback(arguments, output, loaded, store)
     if arguments.action == "apply":
@@ -231,7 +238,9 @@ def _apply(arguments: argparse.Namespace, output: Output, loaded: Loaded, store:
     with store.lock():
         unfinished = store.unfinished()
         if unfinished is not None:
-            restored = store.undo(unfinished, service.restore_external_change(loaded, unfinished.external))
+            restored = _undo(arguments, output, loaded, store, unfinished)
+            if restored is None:
+                return 1
             output.done(f"undid the unfinished move of {unfinished.stamp}", restored)
         loaded = _load(service, arguments.sources)
         move = _Move.create(arguments, loaded, store)
@@ -264,22 +273,40 @@ def _rollback(arguments: argparse.Namespace, output: Output, loaded: Loaded, sto
         return 2
     with store.lock():
         journal = _select_journal(store.journals(), arguments.to)
-        if not arguments.yes and not output.confirm(f"Restore the files from before {journal.stamp}?"):
-            output.error("nothing was changed")
-            return 1
-        external_change = arguments.service.restore_external_change(loaded, journal.external)
-        if external_change is not None:
-            output.findings(external_change.blockers())
-            if output.status is Status.FAILED:
-                output.error("nothing was changed")
-                return 1
-        restored = store.undo(journal, external_change, force=arguments.force)
+        restored = _undo(arguments, output, loaded, store, journal, force=arguments.force)
+    if restored is None:
+        return 1
     if restored:
         output.done("restored", restored)
         output.restart(arguments.service, verify=False)
     else:
         output.findings([ok("rollback", f"the files are as they were before {journal.stamp}")])
     return 0
+
+
+def _undo(
+    arguments: argparse.Namespace,
+    output: Output,
+    loaded: Loaded,
+    store: Store,
+    journal: Journal,
+    *,
+    force: bool = False,
+) -> list[Path] | None:
+    """Restore the files of a change, unless the user or a running program prevents it.
+
+    Returns:
+        The files that were restored; None if nothing was changed, which is then shown.
+    """
+    external_change = arguments.service.restore_external_change(loaded, journal.external)
+    if external_change is not None:
+        output.findings(external_change.blockers())
+    if output.status is Status.FAILED or not (
+        arguments.yes or output.confirm(f"Restore the files from before {journal.stamp}?")
+    ):
+        output.error("nothing was changed")
+        return None
+    return store.undo(journal, external_change, force=force)
 
 
 def _select_journal(journals: Sequence[Journal], name: str | None) -> Journal:

@@ -36,11 +36,14 @@ class Output:
         self._report: dict[str, Any] = {"service": service.name, "action": action, "findings": []}
 
     def findings(self, findings: Iterable[Finding]) -> None:
-        """Show findings, and update the status."""
-        found = list(findings)
-        self.status = worst([Finding("", self.status, ""), *found])
-        self._report["findings"] += to_json(found)
-        self._print(format_table(found))
+        """Show findings, and update the status; also those before an exception of a check."""
+        found: list[Finding] = []
+        try:
+            found.extend(findings)
+        finally:
+            self.status = worst([Finding("", self.status, ""), *found])
+            self._report["findings"] += to_json(found)
+            self._print(format_table(found))
 
     def difference(self, file: str, text: str) -> None:
         """Show the diff of a file."""
@@ -75,7 +78,7 @@ class Output:
         """
         commands = [
             f"systemctl restart {service.program}",
-            f"systemctl restart devstack@{service.program}",
+            f"systemctl restart devstack@{service.devstack_unit}",
             f"docker restart {service.program.replace('-', '_')}",
         ]
         self._report["restart"] = {"service": service.program, "commands": commands}

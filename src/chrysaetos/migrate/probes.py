@@ -1,4 +1,4 @@
-"""Check the roles of Watcher's user, and the labels and metrics of hosts and servers."""
+"""Check the gateway, the roles of the service's user, and the labels and metrics of hosts and servers."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_HOSTS",
     "MAX_SERVERS",
+    "check_gateway",
     "check_hosts",
     "check_metrics",
     "check_roles",
@@ -40,7 +41,7 @@ _ROLES = {"admin", "service"}
 
 _REGISTER = (
     "openstack service create --name aetos metric-storage; openstack endpoint create metric-storage public "
-    "URL; or set [aetos_client] interface, region_name"
+    "URL; or set [{section}] interface, region_name"
 )
 _GRANT = "assign the role: openstack role add --user USER --project PROJECT service"
 _REMEDIES = (
@@ -52,32 +53,41 @@ _REMEDIES = (
 )
 
 
-def explain_failure(check: str, error: errors.MetricsError | MigrateError) -> Finding:
-    """Return the finding for a failed check, with a remedy."""
+def explain_failure(check: str, error: errors.MetricsError | MigrateError, section: str) -> Finding:
+    """Return the finding for a failed check, with a remedy.
+
+    Args:
+        check: the check's name.
+        error: the failure.
+        section: the section with the interface and the region of the gateway's endpoint.
+    """
     if isinstance(error, MigrateError):
         found, _, remedy = str(error).rpartition("; ")
         return failed(check, found or remedy, remedy if found else "")
     remedy = next(
         (text for kind, text in _REMEDIES if isinstance(error, kind)), "check the log of the gateway"
     )
-    return failed(check, error.message, remedy)
+    return failed(check, error.message, remedy.format(section=section))
 
 
 def check_gateway(
     configuration: Callable[[], Any],
     group: str,
+    checks: Callable[[MetricsClient, Session], Iterable[Finding]],
+    *,
+    section: str,
     interface: str,
     region: str | None,
-    checks: Callable[[MetricsClient, Session], Iterable[Finding]],
 ) -> Iterator[Finding]:
     """Authenticate, find the gateway, and run checks; stop at the first failure.
 
     Args:
         configuration: returns the configuration of the service, of ``read_conf``.
         group: the section with the credentials.
+        checks: the checks of the gateway.
+        section: the section with the interface and the region.
         interface: the interface of the gateway's endpoint.
         region: the region of the gateway's endpoint, None for any.
-        checks: the checks of the gateway.
     """
     check = "credentials"
     try:
@@ -91,7 +101,7 @@ def check_gateway(
             check = "metrics"
             yield from checks(client, session)
     except (errors.MetricsError, MigrateError) as error:
-        yield explain_failure(check, error)
+        yield explain_failure(check, error, section)
 
 
 def check_roles(identity: Identity) -> Finding:

@@ -76,6 +76,8 @@ class Service(Protocol):
     """The name in the command, and of the project in oslo.config."""
     program: str
     """The program whose files are the default, and which has to be restarted."""
+    devstack_unit: str
+    """The name of the program's systemd unit in DevStack, after ``devstack@``."""
     help: str
     """One line of help."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chrysaetos.findings import Finding, Status, failed, ok, warning, worst
 from chrysaetos.migrate.audits import run_audit
-from chrysaetos.migrate.clouds import nova_adapter, open_session, read_conf
+from chrysaetos.migrate.clouds import nova_adapter, open_session, read_conf, read_value
 from chrysaetos.migrate.installed_watcher import installed_release
 from chrysaetos.migrate.metric_map import check_metric_map, metric_names, read_metric_map
 from chrysaetos.migrate.nova import Nova
@@ -39,7 +39,7 @@ class WatcherService:
     """Watcher."""
 
     name = "watcher"
-    program = "watcher-decision-engine"
+    program = devstack_unit = "watcher-decision-engine"
     help = "move Watcher's datasource from prometheus to aetos"
 
     def add_arguments(self, parser: ArgumentParser, action: str) -> None:
@@ -88,7 +88,7 @@ class WatcherService:
     def preflight(self, loaded: Loaded, plan: Plan, arguments: Namespace) -> Iterator[Finding]:
         """Check the release, the credentials, the catalog and the labels."""
         yield self._check_release(arguments)
-        yield from check_metric_map(_metric_map(plan.after))
+        yield from check_metric_map(_metric_map(loaded))
         if arguments.offline:
             yield Finding("cloud", Status.SKIPPED, "offline: no request to Keystone and the gateway")
             return
@@ -149,7 +149,7 @@ def _with_cloud(
     loaded: Loaded,
     layers: Layers,
     release: Release,
-    checks: Callable[[MetricsClient, Nova, Layers], Iterable[Finding]],
+    checks: Callable[[MetricsClient, Nova, Layers, Path], Iterable[Finding]],
 ) -> Iterator[Finding]:
     """Authenticate, find the gateway, and run checks; stop at the first failure."""
 
@@ -158,28 +158,30 @@ def _with_cloud(
 
     def checks_with_nova(client: MetricsClient, session: Session) -> Iterable[Finding]:
         adapter = nova_adapter(conf(), session, reads_nova_section=release.reads_nova_section)
-        return checks(client, Nova(adapter), layers)
+        return checks(client, Nova(adapter), layers, _metric_map(loaded))
 
     return check_gateway(
         conf,
         _CREDENTIALS,
-        _value(layers, "aetos_client", "interface") or "public",
-        _value(layers, "aetos_client", "region_name"),
         checks_with_nova,
+        section="aetos_client",
+        interface=_value(layers, "aetos_client", "interface") or "public",
+        region=_value(layers, "aetos_client", "region_name"),
     )
 
 
-def _check_labels(client: MetricsClient, nova: Nova, layers: Layers) -> Iterator[Finding]:
+def _check_labels(client: MetricsClient, nova: Nova, layers: Layers, metric_map: Path) -> Iterator[Finding]:
     names = labels(layers)
     yield check_hosts(client, nova, names["fqdn_label"])
-    cpu = metric_names(read_metric_map(_metric_map(layers)))["instance_cpu_usage"]
+    cpu = metric_names(read_metric_map(metric_map))["instance_cpu_usage"]
     yield check_servers(client, nova, names["instance_uuid_label"], cpu)
 
 
-def _query_metrics(client: MetricsClient, nova: Nova, layers: Layers) -> Iterable[Finding]:
-    names = metric_names(read_metric_map(_metric_map(layers)))
+def _query_metrics(client: MetricsClient, nova: Nova, layers: Layers, metric_map: Path) -> Iterable[Finding]:
+    names = metric_names(read_metric_map(metric_map))
     return check_metrics(client, nova, labels(layers), names, _PERIOD)
 
 
-def _metric_map(layers: Layers) -> Path:
-    return Path(_value(layers, "watcher_decision_engine", "metric_map_path") or _METRIC_MAP)
+def _metric_map(loaded: Loaded) -> Path:
+    conf = read_conf("watcher", loaded.ordered())
+    return Path(read_value(conf, "watcher_decision_engine", "metric_map_path", _METRIC_MAP))
