@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,6 +52,16 @@ def test_init_writes_all_files_and_next_steps(tmp_path: Path, capsys: pytest.Cap
     assert len(list((tmp_path / "grafana" / "dashboards").glob("*.json"))) == 6
     assert main(command) == 1
     assert "already contains a portal" in capsys.readouterr().err
+
+
+def test_the_next_steps_of_a_directory_with_spaces_can_be_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = tmp_path / "a b"
+    assert main(["portal", "init", str(directory)]) == 0
+    words = shlex.split(capsys.readouterr().out.partition("Next:")[2].partition("3.")[0])
+    assert words[words.index("--directory") + 1] == str(directory)
+    assert f"--config.file={directory}/prometheus.yml" in words
 
 
 def test_sites_are_added_listed_and_removed(portal: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -95,8 +95,12 @@ SITE = '[[sites]]\nname = "a"\nlocation_id = 1\nurl = "https://gate"\ntoken_file
         (SITE + SITE.replace("1", "2"), "two sites have the same name: a"),
         (SITE + SITE.replace('"a"', '"b"'), "two sites have the same location_id: 1"),
         ('prometheus_version = "new"', "prometheus_version 'new' is not a version"),
-        ('scrape_interval = "soon"', "scrape_interval 'soon' is not a duration"),
-        ('rule_interval = "1d"', "rule_interval '1d' is not a duration"),
+        ('scrape_interval = "soon"', "scrape_interval: 'soon' is not a duration"),
+        ('rule_interval = "10m"', "rule_interval is '10m', and may be at most 4m"),
+        ('scrape_interval = "1h"', "scrape_interval is '1h', and may be at most 4m"),
+        ('rule_interval = "4m1ms"', "at most 4m"),
+        ('scrape_interval = "0s"', "at most 4m"),
+        ('scrape_interval = "9999999y"', "longer than Prometheus can store"),
         ("sites = 1", "sites.toml"),
         ("sites = [1]", "sites.toml"),
         ("a = ", "cannot be read"),
@@ -114,8 +118,8 @@ def test_invalid_settings_are_reported_with_the_file(tmp_path: Path, text: str, 
 
 
 def test_a_missing_registry_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="create it with chrysaetos portal init"):
-        read_registry(tmp_path)
+    with pytest.raises(ConfigError, match=r"create it with chrysaetos portal init '.*/a b'$"):
+        read_registry(tmp_path / "a b")
 
 
 @pytest.mark.parametrize(

@@ -83,9 +83,15 @@ def test_each_expression_is_promql() -> None:
     assert len(set(recorded)) == len(recorded)
 
 
-def test_evaluation_intervals_are_below_the_lookback_delta() -> None:
-    for group in yaml.safe_load(recording_rules("2m"))["groups"]:
-        assert group["interval"] in ("2m", "4m")
+@pytest.mark.parametrize(
+    ("interval", "slower"),
+    [("2s", "4000ms"), ("30s", "60000ms"), ("2m", "4m"), ("3m30s", "4m"), ("4m", "4m"), ("240s", "4m")],
+)
+def test_rules_over_30_days_are_evaluated_half_as_often_and_within_the_lookback_delta(
+    interval: str, slower: str
+) -> None:
+    for group in yaml.safe_load(recording_rules(interval))["groups"]:
+        assert group["interval"] == (slower if group["name"].endswith("-month") else interval)
 
 
 def test_steady_usage_by_hour_day_month_site_and_domain(tester: RuleTester) -> None:

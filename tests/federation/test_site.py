@@ -12,7 +12,7 @@ from tests.support.commands import run
 
 from chrysaetos.errors import ConfigError
 from chrysaetos.federation import main as gate_command
-from chrysaetos.federation.registry import USAGE
+from chrysaetos.federation.registry import FRESHNESS, USAGE
 from chrysaetos.federation.site import SiteSettings, allowed_urls, next_steps, site_files
 from chrysaetos.scaffold import write_files
 
@@ -146,4 +146,18 @@ def test_the_next_steps_mention_missing_tls() -> None:
     assert "0.0.0.0 without TLS" in next_steps(SiteSettings("alpha", bind="0.0.0.0"))  # noqa: S104  # does not bind
     assert "with TLS" in next_steps(SiteSettings("alpha", **TLS))
     assert "TLS" not in next_steps(SiteSettings("alpha", bind="192.0.2.1", **TLS))
-    assert f"--allow '{USAGE}'" in next_steps(SiteSettings("alpha"))
+
+
+@pytest.mark.parametrize("allow", [USAGE, "{job='project_usages'}"])
+def test_the_command_for_a_token_is_read_by_a_shell_as_it_is_meant(allow: str) -> None:
+    steps = next_steps(SiteSettings("alpha", allow=allow))
+    command = next(line for line in steps.splitlines() if "token new" in line)
+    assert shlex.split(command)[-4:] == ["--allow", allow, "--allow", FRESHNESS]
+
+
+def test_the_next_steps_create_the_user_of_the_unit_and_let_it_read_the_tokens() -> None:
+    unit = texts()["systemd/chrysaetos-federate.service"]
+    commands = [line.strip() for line in next_steps(SiteSettings("alpha")).splitlines()]
+    for start in ("useradd ", "chown ", "chmod "):
+        command = next(line for line in commands if line.startswith(start))
+        assert f"#   {command}\n" in unit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,8 +33,27 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to a parser."""
     actions = parser.add_subparsers(dest="portal_action", metavar="ACTION", required=True)
-
     init = actions.add_parser("init", help="create a portal: its registry and all generated files")
+    _add_init_arguments(init)
+    add = actions.add_parser("add-site", help="add a site")
+    _add_site_arguments(add)
+    remove = actions.add_parser("remove-site", help="remove a site")
+    remove.add_argument("name", help="name of the site")
+    listing = actions.add_parser("list", help="list the sites")
+    write = actions.add_parser("write", help=f"regenerate all files, after {FILE} was edited")
+    for action in (add, remove, listing, write):
+        action.add_argument(
+            "--directory",
+            type=Path,
+            default=Path(),
+            metavar="DIRECTORY",
+            help="directory of the portal (default: the current directory)",
+        )
+    for action in (init, add, remove, write):
+        action.add_argument("--force", action="store_true", help="overwrite files that were edited")
+
+
+def _add_init_arguments(init: argparse.ArgumentParser) -> None:
     init.add_argument("directory", type=Path, metavar="DIRECTORY", help="directory to write the files to")
     init.add_argument(
         "--prometheus-version",
@@ -55,7 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=f"{direction} this remote storage; its credentials are configured in {FILE}",
         )
 
-    add = actions.add_parser("add-site", help="add a site")
+
+def _add_site_arguments(add: argparse.ArgumentParser) -> None:
     add.add_argument("name", help="name of the site")
     add.add_argument(
         "--url", required=True, metavar="URL", help="URL of the site's gate, such as https://gate:9091"
@@ -86,20 +107,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add.add_argument(
         "--plain-http", action="store_true", help="allow sending the token without TLS, in a trusted network"
     )
-    remove = actions.add_parser("remove-site", help="remove a site")
-    remove.add_argument("name", help="name of the site")
-    listing = actions.add_parser("list", help="list the sites")
-    write = actions.add_parser("write", help=f"regenerate all files, after {FILE} was edited")
-    for action in (add, remove, listing, write):
-        action.add_argument(
-            "--directory",
-            type=Path,
-            default=Path(),
-            metavar="DIRECTORY",
-            help="directory of the portal (default: the current directory)",
-        )
-    for action in (init, add, remove, write):
-        action.add_argument("--force", action="store_true", help="overwrite files that were edited")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -136,7 +143,7 @@ def _init(options: argparse.Namespace) -> None:
     _save(registry, options)
     version = registry.prometheus_version or "unknown, so the files support every version"
     print(f"Prometheus version: {version}")
-    directory = options.directory
+    directory = shlex.quote(str(options.directory))
     print(
         "Next:\n"
         f"  1. chrysaetos portal add-site NAME --directory {directory} --url https://… --token-file …\n"

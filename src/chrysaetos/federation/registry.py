@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import tomllib
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 
 from chrysaetos.errors import ConfigError, QueryError
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse_selector
+from chrysaetos.promql.units import duration_milliseconds
 from chrysaetos.regular_file import regular_file
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FILE",
     "FRESHNESS",
+    "MAX_INTERVAL",
     "USAGE",
     "Registry",
     "Remote",
@@ -37,8 +40,10 @@ FRESHNESS = '{job="project_usages",__name__=~"up|usage_exporter_.*"}'
 """The selector of the metrics that show whether a site's exporter works and how old its usage is."""
 
 _NAME = re.compile(r"[^\W_][\w.-]{0,63}")
-_DURATION = re.compile(r"[1-9][0-9]{0,5}(ms|s|m|h)")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+(\.[0-9]+)?")
+MAX_INTERVAL = 240_000
+"""The longest interval in milliseconds, below Prometheus' lookback delta of 5 minutes. With a longer one, a
+query at a full hour finds no sample, and the usage of that hour is not billed."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _COMMENT = """\
 # The sites of this portal. `chrysaetos portal add-site` and `remove-site` rewrite this file and
@@ -119,7 +124,7 @@ class Registry:
     Attributes:
         prometheus_version: version of the portal's Prometheus; empty if unknown.
         scrape_interval: the scrape interval of the sites.
-        rule_interval: the evaluation interval of the rules; below Prometheus' lookback delta of 5 minutes.
+        rule_interval: the evaluation interval of the rules.
         sites: the sites, in the order in which they were added.
         remote_write: the storages that Prometheus writes samples to.
         remote_read: the storages that Prometheus reads samples from.
@@ -139,8 +144,15 @@ class Registry:
             )
         for name in ("scrape_interval", "rule_interval"):
             value = getattr(self, name)
-            if not _DURATION.fullmatch(value):
-                raise ConfigError(f"{name} {value!r} is not a duration such as 30s or 1m")
+            try:
+                length = duration_milliseconds(value)
+            except (ValueError, OverflowError) as error:
+                raise ConfigError(f"{name}: {error}") from error
+            if not 0 < length <= MAX_INTERVAL:
+                raise ConfigError(
+                    f"{name} is {value!r}, and may be at most 4m: Prometheus ignores samples older than 5 "
+                    "minutes, so hours would not be billed"
+                )
         for attribute in ("name", "location_id"):
             values = [getattr(site, attribute) for site in self.sites]
             duplicates = {value for value in values if values.count(value) > 1}
@@ -234,7 +246,7 @@ def read_registry(directory: Path) -> Registry:
             document = tomllib.load(file)
     except FileNotFoundError as error:
         raise ConfigError(
-            f"{path} does not exist: create it with chrysaetos portal init {directory}"
+            f"{path} does not exist: create it with chrysaetos portal init {shlex.quote(str(directory))}"
         ) from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error

@@ -30,6 +30,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from chrysaetos.federation.registry import MAX_INTERVAL
+from chrysaetos.promql.units import duration_milliseconds
 from chrysaetos.scaffold import yaml_scalar
 
 if TYPE_CHECKING:
@@ -57,7 +59,6 @@ RESOURCES = ("vcpu", "mb", "volume_gb", "floating_ip")
 """The billed resources; the metric of each is ``project_…_usage``. Sites may export only some of them."""
 
 _LEVELS = {"location": "location, location_id", "domain": "location, location_id, domain_id"}
-_MONTH_INTERVAL = "4m"
 _HOURS_OF_DAY = "23h59m59s999ms:1h"
 """24 full hours at any time of evaluation. Before Prometheus 3, a range included its left end."""
 _HOURS_OF_MONTH = "29d23h59m59s999ms:1h"
@@ -196,7 +197,7 @@ def recording_rules(interval: str) -> str:
     """Return the file of recording rules.
 
     Args:
-        interval: the evaluation interval.
+        interval: the evaluation interval; at most ``MAX_INTERVAL``.
     """
     groups = []
     for resource in RESOURCES:
@@ -215,8 +216,9 @@ def alert_rules() -> str:
 
 
 def _slower(interval: str) -> str:
-    """Return the evaluation interval of the 30-day rules, which cost more to evaluate."""
-    return _MONTH_INTERVAL if interval.endswith("m") else interval
+    """Return the evaluation interval of the 30-day rules, which cost more: twice as long, if possible."""
+    doubled = 2 * duration_milliseconds(interval)
+    return "4m" if doubled >= MAX_INTERVAL else f"{doubled}ms"
 
 
 def rule_file(title: str, *groups: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from chrysaetos.errors import ConfigError, QueryError
 from chrysaetos.federation.credit_rules import credit_rules
 from chrysaetos.federation.quota_rules import quota_rules
 from chrysaetos.federation.registry import FRESHNESS, USAGE, check_location, check_url
+from chrysaetos.federation.token_command import DEFAULT_FILE
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse_selector
 from chrysaetos.scaffold import File, fill_template, yaml_scalar
 
@@ -156,24 +157,26 @@ def allowed_urls(selector: str) -> list[str]:
 
 def next_steps(settings: SiteSettings) -> str:
     """Return instructions with the commands that remain to be run."""
-    token = (
-        f"chrysaetos federate token new portal --expires 90d --allow '{settings.allow}' --allow '{FRESHNESS}'"
-    )
+    allowed = f"--allow {shlex.quote(settings.allow)} --allow {shlex.quote(FRESHNESS)}"
     lines = [
         "Next:",
         "  1. Add the job in prometheus.yml to this site's Prometheus, or start a Prometheus with this file.",
         "  2. Put the credentials into /etc/chrysaetos/usage-openrc (mode 0600) and check them:",
         "     chrysaetos usage check --openrc /etc/chrysaetos/usage-openrc",
         "  3. Generate a token, and give the printed token to the portal:",
-        f"     {token}",
-        "  4. Install the units in systemd/ and start chrysaetos-usage and chrysaetos-federate.",
+        f"     chrysaetos federate token new portal --expires 90d {allowed}",
+        "  4. Create the gate's user, and let it read the tokens:",
+        "     useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin chrysaetos-federate",
+        f"     chown root:chrysaetos-federate {DEFAULT_FILE}",
+        f"     chmod 0640 {DEFAULT_FILE}",
+        "  5. Install the units in systemd/ and start chrysaetos-usage and chrysaetos-federate.",
         "     Alternatively use compose.",
         "     To use HAProxy instead of the gate, follow the instructions in haproxy/haproxy.cfg.",
     ]
     if not settings.tls_cert or settings.bind in _LOOPBACK:
         listener = f"{settings.bind} {'with' if settings.tls_cert else 'without'} TLS"
         lines += [
-            f"  5. The gate listens on {listener}. For a portal on another machine, repeat the command with",
+            f"  6. The gate listens on {listener}. For a portal on another machine, repeat the command with",
             "     --bind ADDRESS --tls-cert FILE --tls-key FILE --force",
         ]
     return "\n".join(lines)
