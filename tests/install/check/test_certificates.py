@@ -31,7 +31,12 @@ def test_a_certificate_that_expires_soon_is_a_warning(tmp_path, days, status, fo
     assert found in finding.found
 
 
-def test_a_file_without_a_certificate_is_an_error(tmp_path):
-    (tmp_path / "client.pem").touch()
-    with pytest.raises(OSError, match="PEM"):
-        check_file(str(tmp_path / "client.pem"))
+@pytest.mark.parametrize(("exists", "reason"), [(True, "PEM"), (False, "Can't open file")])
+def test_a_file_without_a_certificate_is_a_warning(tmp_path, exists, reason):
+    path = tmp_path / "client.pem"
+    if exists:
+        path.touch()
+    finding = check_file(str(path))
+    assert finding.status is Status.WARNING
+    assert str(path) in finding.found
+    assert reason in finding.found

@@ -45,6 +45,13 @@ def test_others_may_not_read_a_key(make_setup, config, tmp_path):
     assert found(check_permissions(setup)) == []
 
 
+@pytest.mark.parametrize(("group", "name"), [("web", "session_key_file"), ("prometheus", "key_file")])
+def test_a_missing_file_of_a_part_that_is_off_is_a_warning(make_setup, group, name, tmp_path):
+    setup = make_setup(f"[{group}]\n{name} = {tmp_path}/none\n")
+    missing = f"[{group}] {name}: {tmp_path}/none: No such file or directory"
+    assert found(check_permissions(setup)) == [missing]
+
+
 def test_others_may_change_neither_configuration_nor_policy(make_setup, config, tmp_path):
     policy = tmp_path / "policy.yaml"
     policy.write_text("{}\n")
@@ -75,5 +82,9 @@ def test_logs_that_cannot_be_written_are_errors(make_setup, tmp_path, monkeypatc
     assert audit.status is log.status is Status.FAILED
     assert f"cannot write {tmp_path}" in audit.found
     assert "is a directory" in log.found
+    monkeypatch.undo()
+    name = "n" * 300
+    long = make_setup(f"[gateway]\naudit_file = {tmp_path}/{name}\n")
+    assert found(check_logs(long)) == [f"[gateway] audit_file: {tmp_path}/{name}: File name too long"]
     off = make_setup(f"[gateway]\naudit = false\naudit_file = {tmp_path}/audit.log\n")
     assert list(check_logs(off)) == []

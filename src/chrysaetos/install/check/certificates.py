@@ -24,7 +24,7 @@ _SOON_DAYS = 14
 
 
 def check_expiry(server: UpstreamOptions, name: str) -> Iterator[Finding]:
-    """Check how long the certificate of a server is valid. One that is not accepted is not looked at.
+    """Check how long the certificate of a server is valid. Certificates that fail verification are skipped.
 
     Args:
         server: the server; it may have no TLS.
@@ -41,13 +41,13 @@ def check_expiry(server: UpstreamOptions, name: str) -> Iterator[Finding]:
 
 
 def check_file(path: str) -> Finding:
-    """Check how long the first certificate of a file is valid.
-
-    Raises:
-        OSError: the file has no certificate.
-    """
-    # The ssl module's only decoder for a certificate that is not a peer's.
-    decoded = ssl._ssl._test_decode_cert(path)  # type: ignore[attr-defined]  # noqa: SLF001
+    """Check how long the first certificate of a file is valid."""
+    try:
+        # The ssl module's only decoder for a certificate that is not a peer's.
+        decoded = ssl._ssl._test_decode_cert(path)  # type: ignore[attr-defined]  # noqa: SLF001
+    except OSError as error:
+        reason = error.strerror or error.args[0]
+        return warning(_CHECK, f"no certificate can be read from {path}: {reason}", "name a PEM file")
     return _judge(f"the certificate in {path}", ssl.cert_time_to_seconds(decoded["notAfter"]))
 
 

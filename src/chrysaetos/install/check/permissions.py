@@ -35,13 +35,26 @@ def check_permissions(setup: Setup) -> Iterator[Finding]:
     conf = setup.conf
     files = list(configuration_files(conf))
     secret = {path: "passwords" for path in files if _has_secret(conf, path)}
-    secret |= {
-        Path(conf[group][name]): "secrets" for group, name in _KEYS if group in conf and conf[group][name]
+    keys = {
+        Path(conf[group][name]): f"[{group}] {name}"
+        for group, name in _KEYS
+        if group in conf and conf[group][name]
     }
+    secret |= dict.fromkeys(keys, "secrets")
     policies = [path for path, status in policy_paths(conf) if stat.S_ISREG(status.st_mode)]
     sound = True
     for path in dict.fromkeys((*files, *secret, *policies)):
-        mode = path.stat().st_mode
+        try:
+            mode = path.stat().st_mode
+        except OSError as error:
+            # The gateway does not start without a file that it reads, so this one is not in use.
+            sound = False
+            yield warning(
+                _CHECK,
+                f"{keys.get(path, 'configuration')}: {path}: {error.strerror}",
+                "correct the path, or remove the option",
+            )
+            continue
         if mode & stat.S_IWOTH:
             sound = False
             yield warning(_CHECK, f"everybody can change {path}", f"run: chmod o-w {path}")
@@ -64,8 +77,17 @@ def check_logs(setup: Setup) -> Iterator[Finding]:
     for option, path in (("[gateway] audit_file", audit), ("[DEFAULT] log_file", log)):
         if not path:
             continue
-        target = Path(path) if Path(path).exists() else Path(path).parent
-        if not target.exists():
+        try:
+            target = Path(path) if Path(path).exists() else Path(path).parent
+            found = target.exists()
+        except OSError as error:
+            yield failed(
+                "logs",
+                f"{option}: {path}: {error.strerror}",
+                "correct the path, and let the gateway's user enter its directory",
+            )
+            continue
+        if not found:
             yield failed(
                 "logs",
                 f"{option}: there is no directory {target}",
