@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier, Event
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Barrier, Event, current_thread
 
 import pytest
 from tests.cloudkitty.conftest import item
@@ -82,6 +82,35 @@ def test_errors_are_not_cached():
         with pytest.raises(ConnectionError):
             shared.get("k", "a", broken)
     assert shared.get("k", "a", Source()) == [A]
+
+
+def test_a_query_that_fails_while_another_thread_waits_takes_no_space():
+    clock, started = Clock(0.0), Event()
+    threads = []
+
+    def watched():
+        # The lock is held here until the thread has the entry and waits for it.
+        threads.append(current_thread())
+        if len(set(threads)) > 1:
+            started.set()
+        return clock()
+
+    shared, source = SharedResults(60, 3, watched), Source()
+    with ThreadPoolExecutor(1) as pool:
+
+        def broken():
+            waiting.append(pool.submit(shared.get, "k", "a", source))
+            assert started.wait(10)
+            raise ConnectionError
+
+        waiting: list[Future[object]] = []
+        with pytest.raises(ConnectionError):
+            shared.get("k", "a", broken)
+        assert waiting[0].result(10) == [A]
+    assert shared.get("k", "b", source) == [B]
+    assert source.calls == 1
+    clock.now = 60
+    assert shared.get("l", "a", source) == [A]
 
 
 def test_threads_wait_for_their_own_key_only():

@@ -66,28 +66,38 @@ class SharedResults:
         Raises:
             Exception: an exception of ``query``; it is not cached.
         """
+        while (entry := self._entry(key)) is not None:
+            with entry.lock:
+                if self._entries.get(key) is not entry:
+                    continue  # while this thread waited, the query failed, or the result expired
+                if entry.expires is None:
+                    self._fill(key, entry, query)
+                return None if entry.by_scope is None else entry.by_scope.get(scope, [])
+        return None
+
+    def _entry(self, key: Hashable) -> _Entry | None:
+        """Return the entry of a query, which may be a new one; None if there is no space."""
         with self._lock:
             now = self._clock()
             for expired in [old for old, entry in self._entries.items() if _expired(entry, now)]:
                 self._free += self._entries.pop(expired).size
             if key not in self._entries and self._free <= 0:
                 return None
-            entry = self._entries.setdefault(key, _Entry())
-        with entry.lock:
-            if entry.expires is None:
-                try:
-                    by_scope = query()
-                except BaseException:
-                    with self._lock:
-                        self._entries.pop(key, None)
-                    raise
-                # Even an empty result occupies space.
-                size = 1 + sum(map(len, (by_scope or {}).values()))
-                with self._lock:
-                    entry.by_scope, entry.size = by_scope, size
-                    entry.expires = self._clock() + self._seconds
-                    self._free -= size
-            return None if entry.by_scope is None else entry.by_scope.get(scope, [])
+            return self._entries.setdefault(key, _Entry())
+
+    def _fill(self, key: Hashable, entry: _Entry, query: Callable[[], dict[str, Items] | None]) -> None:
+        try:
+            by_scope = query()
+        except BaseException:
+            with self._lock:
+                del self._entries[key]
+            raise
+        # Even an empty result occupies space.
+        size = 1 + sum(map(len, (by_scope or {}).values()))
+        with self._lock:
+            entry.by_scope, entry.size = by_scope, size
+            entry.expires = self._clock() + self._seconds
+            self._free -= size
 
 
 def _expired(entry: _Entry, now: float) -> bool:
