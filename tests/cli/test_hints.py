@@ -59,6 +59,17 @@ def test_the_matchers_that_match_nothing(query, hint, ask):
     assert ask(query) == [hint]
 
 
+@pytest.mark.parametrize(
+    ("query", "command"),
+    [("xyz", "chrysaetos values __name__"), ('n1{vm="x"}', "chrysaetos values vm")],
+)
+def test_the_command_that_lists_all_values_has_the_label(query, command, ask, monkeypatch):
+    many = [{"__name__": f"n{n}", "vm": str(vm)} for n in range(9) for vm in range(9)]
+    monkeypatch.setattr(f"{__name__}.SERIES", many)
+    (hint,) = ask(query)
+    assert hint.endswith(f"; there are 9 others, see {command}")
+
+
 def test_operators_that_leave_nothing(ask):
     assert ask("cpu > 5")[0].startswith("each selector matches series, but the operators")
     assert ask("cpu", selectors=True) == []

@@ -42,7 +42,10 @@ def refused():
         (
             untrusted(),
             errors.Unreachable,
-            "the certificate of the server at http://a/b is not trusted: self-signed certificate",
+            (
+                "the certificate of the server at http://a/b is not trusted: self-signed certificate; "
+                "add its CA to the trusted certificates"
+            ),
             False,
         ),
         (

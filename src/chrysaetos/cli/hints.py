@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.cli.cells import printable
@@ -99,7 +100,7 @@ class _Search:
         names = self._client.label_values("__name__", **self._window, limit=_MAX_VALUES)
         if not names:
             return "you see no series at all at this time; chrysaetos doctor checks why"
-        return f"you see no series named {shown}{_similar(name, names, 'similar names')}"
+        return f"you see no series named {shown}{_similar(name, names, 'similar names', '__name__')}"
 
     def _unmatched(self, matcher: Matcher, part: str, name: str) -> str:
         values = self._client.label_values(matcher.name, f"{{{name}}}" if name else (), **self._window)
@@ -107,15 +108,16 @@ class _Search:
         if not values:
             return f"no series{of} has the label {printable(matcher.name)}"
         wanted = matcher.raw[1:-1]
-        return f"{printable(part)} matches no series{of}{_similar(wanted, values, 'its values')}"
+        similar = _similar(wanted, values, "its values", matcher.name)
+        return f"{printable(part)} matches no series{of}{similar}"
 
 
-def _similar(word: str, words: list[str], title: str) -> str:
-    """Return the words that are most like a word, as the end of a line."""
+def _similar(word: str, words: list[str], title: str, label: str) -> str:
+    """Return the values of a label that are most like a word, as the end of a line."""
     close = difflib.get_close_matches(word, words, _MAX_SHOWN, 0.6)
     # Names that contain the word are similar, too.
     close += [each for each in words if word and word in each and each not in close]
     shown = close[:_MAX_SHOWN] or (words if len(words) <= _MAX_SHOWN else [])
     if shown:
         return f"; {title}: {', '.join(map(printable, shown))}"
-    return f"; there are {len(words)} others, see chrysaetos values"
+    return f"; there are {len(words)} others, see chrysaetos values {shlex.quote(printable(label))}"

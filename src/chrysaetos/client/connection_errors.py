@@ -58,7 +58,7 @@ def connection_error(error: Exception, url: str, server: str, timeout: float | N
     if certificate is not None:
         return Unreachable(
             f"the certificate of {server} at {place} is not trusted: {certificate.verify_message}; "
-            "pass the path of its CA as `verify`",
+            "add its CA to the trusted certificates",
             url=place,
             retryable=False,
         )
