@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from chrysaetos.errors import NotFound, Unauthorized
 from chrysaetos.gateway.asgi.application import Application
 from chrysaetos.gateway.asgi.request import Request
-from chrysaetos.gateway.own.health import Health, json_response
+from chrysaetos.gateway.own.health import Health
 from chrysaetos.gateway.own.introspection import Introspection
 from chrysaetos.gateway.own.openapi import document
 from chrysaetos.gateway.proxy.budget import Budget
@@ -16,7 +16,7 @@ from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
 from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.gateway.proxy.proxy import Proxy
 from chrysaetos.gateway.proxy.scoping import Scoping
-from chrysaetos.http.server.pages import send_response
+from chrysaetos.http.server.responses import json_response, send_response
 from chrysaetos.tenancy.endpoints import Action
 from chrysaetos.tenancy.paths import find_path
 
@@ -83,6 +83,7 @@ def create_app(
     limits = limits or Limits(LimitOptions())
     offload = offload or Offload(Budget())
     scoping = Scoping(options, offload=offload)
+    costs = Costs(upstream, options.timeout)
     router = _Router(
         options,
         proxy=Proxy(
@@ -93,6 +94,7 @@ def create_app(
             limits=limits,
             scoping=scoping,
             offload=offload,
+            costs=costs,
             coalescer=coalescer,
         ),
         introspection=Introspection(
@@ -101,7 +103,7 @@ def create_app(
             limits=limits,
             scoping=scoping,
             options=options,
-            costs=Costs(upstream, options.timeout),
+            costs=costs,
         ),
         health=Health(identity=identity, upstream=upstream, prefix=options.path_prefix),
         gate=gate,

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from chrysaetos.errors import ConfigError
 from chrysaetos.http.content_coding import accepts_encoding
 from chrysaetos.http.server.limits import MONITORING
-from chrysaetos.http.server.pages import EXPOSITION, Pages, text
+from chrysaetos.http.server.pages import EXPOSITION, Pages
+from chrysaetos.http.server.responses import text
 from chrysaetos.http.server.server import HttpServer
 from chrysaetos.http.server.sockets import listen_tcp, tls_context
 from chrysaetos.usage.records import UsageError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from chrysaetos.http.server.pages import Response
+    from chrysaetos.http.server.responses import Response
     from chrysaetos.http.types import Application, Message
     from chrysaetos.usage.grants import Grant
     from chrysaetos.usage.snapshot import Exposition

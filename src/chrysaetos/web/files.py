@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
     from chrysaetos.errors import Headers
-    from chrysaetos.http.server.pages import Response
+    from chrysaetos.http.server.responses import Response
 
 __all__ = ["SECURITY_HEADERS", "Files"]
 

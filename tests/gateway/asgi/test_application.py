@@ -9,7 +9,7 @@ from chrysaetos.errors import Forbidden
 from chrysaetos.gateway.asgi.application import Application
 from chrysaetos.gateway.asgi.exchange import CLIENT_DISCONNECTED
 from chrysaetos.gateway.asgi.request import ClientDisconnected
-from chrysaetos.http.server.pages import send_response
+from chrysaetos.http.server.responses import send_response
 
 
 class Handler:

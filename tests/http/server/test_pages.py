@@ -3,7 +3,8 @@
 import pytest
 from tests.fakes.asgi import AsgiClient
 
-from chrysaetos.http.server.pages import EXPOSITION, Pages, text
+from chrysaetos.http.server.pages import EXPOSITION, Pages
+from chrysaetos.http.server.responses import text
 
 APP = Pages(
     {"/metrics": lambda scope: (200, [EXPOSITION], scope["query_string"]), "/": lambda _: text(503, "no")}
@@ -25,8 +26,3 @@ async def test_each_page_has_its_path_and_is_read_only(method, target, status, b
     answer = await AsgiClient(APP).request(method, target)
     assert (answer.status, answer.body) == (status, body)
     assert ((b"allow", b"GET, HEAD") in answer.headers) == (status == 405)
-
-
-def test_a_text_is_a_line_with_its_headers():
-    plain = (b"content-type", b"text/plain; charset=utf-8")
-    assert text(200, "OK", (b"a", b"b")) == (200, [plain, (b"a", b"b")], b"OK\n")

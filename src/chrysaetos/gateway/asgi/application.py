@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from chrysaetos.errors import ApiError, render
 from chrysaetos.gateway.asgi.exchange import CLIENT_DISCONNECTED, Exchange
 from chrysaetos.gateway.asgi.request import ClientDisconnected
-from chrysaetos.http.server.pages import send_response
+from chrysaetos.http.server.responses import send_response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence

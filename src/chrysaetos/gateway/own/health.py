@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import re
 import time
 from typing import TYPE_CHECKING, Protocol
 
 from chrysaetos.errors import ApiError
+from chrysaetos.http.server.responses import json_response
 from chrysaetos.identity.service_user import ServiceUserRejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chrysaetos.errors import Headers
     from chrysaetos.gateway.asgi.request import Request
-    from chrysaetos.http.server.pages import Response
+    from chrysaetos.http.server.responses import Response
     from chrysaetos.http.upstream.replicas import Pool
     from chrysaetos.tenancy.endpoints import Endpoint
 
-__all__ = ["Health", "IdentityProbe", "json_response"]
+__all__ = ["Health", "IdentityProbe"]
 
 _LOG = logging.getLogger(__name__)
 
 _KEEP_SECONDS = 2.0
 """How long readiness is cached, so that probes of the gateway put no load on Keystone and Prometheus."""
 _PROBE_SECONDS = 5.0
+
+_OK_HEADERS = (
+    (b"content-type", b"text/plain; charset=utf-8"),
+    (b"content-length", b"2"),
+    (b"cache-control", b"no-store"),
+)
 
 _HOST = re.compile(rb"[A-Za-z0-9._\[\]:-]{1,255}")
 
@@ -76,7 +81,7 @@ class Health:
             return await self._readiness()
         if endpoint.name == "version":
             return json_response(200, self._version(request, scheme))
-        return 200, _headers(b"text/plain; charset=utf-8", b"OK"), b"OK"
+        return 200, [*_OK_HEADERS], b"OK"
 
     def _version(self, request: Request, scheme: str) -> object:
         """Return the version document of Aetos (Keystone API reference, "Versions")."""
@@ -124,17 +129,3 @@ class Health:
 def _reason(who: str, error: Exception) -> str:
     _LOG.warning("%s is not ready: %s", who, error)
     return f"{who} cannot be reached"
-
-
-def json_response(status: int, value: object) -> Response:
-    """Return a response with a JSON value."""
-    body = json.dumps(value).encode()
-    return status, _headers(b"application/json", body), body
-
-
-def _headers(content_type: bytes, body: bytes) -> Headers:
-    return [
-        (b"content-type", content_type),
-        (b"content-length", str(len(body)).encode("ascii")),
-        (b"cache-control", b"no-store"),
-    ]

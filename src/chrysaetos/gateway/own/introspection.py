@@ -11,11 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.errors import ApiError, BadRequest, Forbidden, NotFound, QueryError
-from chrysaetos.gateway.own.health import json_response
 from chrysaetos.gateway.proxy.admission import grant, identify, permit
 from chrysaetos.gateway.proxy.costs import COST_ENDPOINTS
 from chrysaetos.gateway.proxy.limits import Slot, account
-from chrysaetos.http.server.pages import send_response
+from chrysaetos.http.server.responses import json_response, send_response
 from chrysaetos.identity.basic import parse_login
 from chrysaetos.identity.credentials import Kind as Credential
 from chrysaetos.identity.credentials import pick

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from chrysaetos.errors import QueryError
 from chrysaetos.gateway.proxy.admission import PROJECT_HEADER, identify, permit
 from chrysaetos.gateway.proxy.coalescing import Key
-from chrysaetos.gateway.proxy.costs import Costs
 from chrysaetos.gateway.proxy.filtering import FilteredEndpoints
 from chrysaetos.gateway.proxy.limits import Slot, account
 from chrysaetos.gateway.proxy.relay import (
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.asgi.request import Request
     from chrysaetos.gateway.proxy.admission import Identity
     from chrysaetos.gateway.proxy.coalescing import Coalescer
+    from chrysaetos.gateway.proxy.costs import Costs
     from chrysaetos.gateway.proxy.limits import Limits
     from chrysaetos.gateway.proxy.offload import Offload
     from chrysaetos.gateway.proxy.options import GatewayOptions
@@ -88,6 +88,7 @@ class Proxy:
         limits: the limits on concurrent requests.
         scoping: scopes what requests send.
         offload: filters long responses.
+        costs: estimates what queries would have cost.
         coalescer: coalesces identical reads; None to send each.
     """
 
@@ -101,6 +102,7 @@ class Proxy:
         limits: Limits,
         scoping: Scoping,
         offload: Offload,
+        costs: Costs,
         coalescer: Coalescer | None,
     ) -> None:
         self._options = options
@@ -110,7 +112,7 @@ class Proxy:
         self._limits = limits
         self._coalescer = coalescer
         self._scoping = scoping
-        self._costs = Costs(upstream, options.timeout)
+        self._costs = costs
         self._filtered = FilteredEndpoints(
             upstream,
             timeout=options.timeout,
@@ -208,7 +210,7 @@ class Proxy:
 
     async def _ask(self, call: _Call, bound: Bound, additions: Additions) -> UpstreamResponse:
         """Return the upstream's response, or that of an identical read in flight."""
-        request, target, scope = call[:3]
+        request, target, scope = call.request, call.target, call.scope
         path = target.path.encode("ascii")
         wanted = path + b"?" + bound.url if bound.url else path
         body = bound.body or b""

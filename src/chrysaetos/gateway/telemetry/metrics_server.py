@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from chrysaetos.errors import ConfigError
 from chrysaetos.http.server.limits import MONITORING
-from chrysaetos.http.server.pages import EXPOSITION, Pages, text
+from chrysaetos.http.server.pages import EXPOSITION, Pages
+from chrysaetos.http.server.responses import text
 from chrysaetos.http.server.server import HttpServer
 from chrysaetos.http.server.sockets import listen_tcp
 

@@ -30,7 +30,7 @@ from chrysaetos.errors import (
     UnsupportedMediaType,
 )
 from chrysaetos.exporters import EXPORTERS
-from chrysaetos.gateway.own.health import json_response
+from chrysaetos.http.server.responses import json_response
 from chrysaetos.tenancy.endpoints import Action
 from chrysaetos.web.browser import Browser
 from chrysaetos.web.files import SECURITY_HEADERS
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from chrysaetos.exporters import Exporter
     from chrysaetos.gateway.asgi.exchange import Exchange
     from chrysaetos.gateway.asgi.request import Request
-    from chrysaetos.http.server.pages import Response
+    from chrysaetos.http.server.responses import Response
     from chrysaetos.http.types import Receive
     from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.web.files import Files

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chrysaetos.http.server.responses import send_response, text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from chrysaetos.errors import Headers
+    from chrysaetos.http.server.responses import Response
     from chrysaetos.http.types import Message, Receive, Send
 
-    Response = tuple[int, Headers, bytes]
-    """Status, headers and body."""
-
-__all__ = ["EXPOSITION", "Pages", "send_response", "text"]
+__all__ = ["EXPOSITION", "Pages"]
 
 EXPOSITION = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 """The content type of Prometheus' text format."""
-_TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
 
 class Pages:
@@ -40,27 +38,3 @@ class Pages:
         else:
             response = page(scope)
         await send_response(send, response, head=scope["method"] == "HEAD")
-
-
-def text(status: int, line: str, *headers: tuple[bytes, bytes]) -> Response:
-    """Return a response with one line of text.
-
-    Args:
-        status: the status.
-        line: the line, without a line break.
-        headers: further headers.
-    """
-    return status, [_TEXT, *headers], f"{line}\n".encode()
-
-
-async def send_response(send: Send, response: Response, *, head: bool = False) -> None:
-    """Send a complete response.
-
-    Args:
-        send: ASGI's ``send``.
-        response: status, headers and body.
-        head: whether the request is HEAD, whose response has no body.
-    """
-    status, headers, body = response
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else body})
