@@ -13,7 +13,7 @@ from tests.fakes.upstream import RawUpstream, answer
 from tests.support.waiting import until
 
 from chrysaetos.access.grants import PolicyAccess
-from chrysaetos.gateway.proxy.budget import Budget
+from chrysaetos.gateway.proxy.cpu_budget import CpuBudget
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
 from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.gateway.proxy.options import GatewayOptions
@@ -57,7 +57,7 @@ class Gateway:
         self.gate = gate
         self.limits = Limits(LimitOptions(max_requests=1, max_requests_per_project=1))
         self.upstream = Upstream(UpstreamOptions(host="127.0.0.1", port=port, max_connections=1))
-        self.offload = Offload(Budget(), timeout=30)
+        self.offload = Offload(CpuBudget(), timeout=30)
         self.identity = FakeIdentity({"tenant": Caller(user_id="u", project_id="A", roles=("reader",))})
         conf = cfg.ConfigOpts()
         conf([])

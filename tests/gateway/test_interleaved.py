@@ -21,8 +21,8 @@ from tests.fakes.upstream import RawUpstream, answer
 
 from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.errors import Forbidden
-from chrysaetos.gateway.proxy.budget import Budget
 from chrysaetos.gateway.proxy.coalescing import Coalescer
+from chrysaetos.gateway.proxy.cpu_budget import CpuBudget
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
 from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.gateway.proxy.options import GatewayOptions
@@ -167,7 +167,7 @@ async def test_each_of_thousands_of_interleaved_requests_gets_its_own_answer(tmp
     identity = FakeIdentity(callers)
     identity.warm = {name for number, name in enumerate(callers) if number % 2}
     limits = Limits(LimitOptions(max_requests=20, max_requests_per_project=4, max_sending=0))
-    offload, coalescer = Offload(Budget(0), timeout=30), Coalescer()
+    offload, coalescer = Offload(CpuBudget(0), timeout=30), Coalescer()
     done: Counter[str] = Counter()
     async with RawUpstream(echo) as server:
         upstream = Upstream(UpstreamOptions(host="127.0.0.1", port=server.port, max_connections=15))

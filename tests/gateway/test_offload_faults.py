@@ -13,7 +13,7 @@ from tests.fakes.identity import FakeIdentity
 from tests.fakes.upstream import RawUpstream, answer, answering
 
 from chrysaetos.access.grants import PolicyAccess
-from chrysaetos.gateway.proxy.budget import Budget
+from chrysaetos.gateway.proxy.cpu_budget import CpuBudget
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
 from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.gateway.proxy.options import GatewayOptions
@@ -30,7 +30,7 @@ async def test_requests_while_the_process_is_killed_and_suspended():
     conf([])
     dice = random.Random(4)  # noqa: S311
     callers = {name: Caller(user_id=name, project_id=name, roles=("reader",)) for name in "ABC"}
-    limits, offload = Limits(LimitOptions()), Offload(Budget(0))
+    limits, offload = Limits(LimitOptions()), Offload(CpuBudget(0))
     async with RawUpstream(answering(answer(BODY))) as server:
         upstream = Upstream(UpstreamOptions(host="127.0.0.1", port=server.port))
         app = create_app(

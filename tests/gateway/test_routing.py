@@ -13,8 +13,8 @@ from tests.fakes.upstream import RawUpstream, answer, answering, silence
 
 from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.gateway.own.openapi import document
-from chrysaetos.gateway.proxy.budget import Budget
 from chrysaetos.gateway.proxy.coalescing import Coalescer
+from chrysaetos.gateway.proxy.cpu_budget import CpuBudget
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
 from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.gateway.proxy.options import GatewayOptions
@@ -611,7 +611,7 @@ async def test_a_request_that_has_no_slot_is_not_scoped(monkeypatch):
 
 
 async def test_a_long_query_is_scoped_elsewhere_and_again_from_the_cache():
-    offload = Offload(Budget(), timeout=10)
+    offload = Offload(CpuBudget(), timeout=10)
     query = "up+" * 200 + "up"
     async with gateway(offload=offload) as g:
         for _ in range(2):
@@ -627,7 +627,7 @@ async def test_a_long_query_is_scoped_elsewhere_and_again_from_the_cache():
 
 
 async def test_a_project_that_has_used_its_cpu_time_still_gets_what_is_cached():
-    offload = Offload(Budget(1, 3600), timeout=10)
+    offload = Offload(CpuBudget(1, 3600), timeout=10)
     async with gateway(offload=offload) as g:
         assert (await g.get("/api/v1/query?query=up")).status == 200
         offload.budget.charge("A", 2)

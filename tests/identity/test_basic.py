@@ -11,7 +11,7 @@ import pytest
 from chrysaetos.errors import TooManyRequests, Unauthorized, Unavailable
 from chrysaetos.identity.basic import BasicCredentials, parse_login
 from chrysaetos.identity.keystone import KeystoneTokens, Refusal, TokenRefused
-from chrysaetos.identity.throttle import Budget
+from chrysaetos.identity.throttle import TokenBucket
 
 USER = "bob@corp@Users|apollo@Projects:pa:ss|w@rd"
 QUERY_ONLY = [{"id": "r", "service": "metric-storage", "method": "GET", "path": "/api/v1/query"}]
@@ -385,7 +385,7 @@ async def test_two_processes_have_different_keys(tokens, good):
 
 
 async def test_wrong_passwords_of_many_users_from_one_address_are_limited(make_conf, keystone, encode, clock):
-    failures = Budget(burst=3, per_second=0.5, clock=clock)
+    failures = TokenBucket(burst=3, per_second=0.5, clock=clock)
     keystone.application_credentials["ac1"] = ("s3cret", {"user": "grafana"})
     good = encode("ac1:s3cret")
     with (
@@ -406,7 +406,7 @@ async def test_wrong_passwords_of_many_users_from_one_address_are_limited(make_c
 
 
 async def test_attempts_rejected_by_a_users_limit_do_not_count_for_the_address(make_conf, encode, clock):
-    failures = Budget(burst=7, per_second=0.001, clock=clock)
+    failures = TokenBucket(burst=7, per_second=0.001, clock=clock)
     with (
         closing(KeystoneTokens(make_conf(), failures=failures, clock=clock)) as tokens,
         closing(BasicCredentials(tokens, clock=clock)) as basic,

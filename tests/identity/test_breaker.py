@@ -16,7 +16,7 @@ from chrysaetos.identity.basic import BasicCredentials
 from chrysaetos.identity.breaker import Breaker
 from chrysaetos.identity.flights import SingleFlight
 from chrysaetos.identity.keystone import KeystoneTokens
-from chrysaetos.identity.throttle import Budget
+from chrysaetos.identity.throttle import TokenBucket
 
 
 def is_rejected(breaker: Breaker) -> bool:
@@ -124,7 +124,7 @@ async def test_calls_that_wait_for_a_thread_say_nothing_about_keystone():
 
 async def test_callers_that_are_rejected_are_not_charged(make_conf, keystone, encode):
     breaker = Breaker(5, limit=1, pause=1000)
-    failures = Budget(burst=3, per_second=0.001)
+    failures = TokenBucket(burst=3, per_second=0.001)
     tokens = KeystoneTokens(make_conf(), failures=failures, breaker=breaker)
     with closing(tokens), closing(BasicCredentials(tokens)) as basic:
         breaker.on_timeout()

@@ -15,7 +15,7 @@ from tests.support.waiting import until
 from chrysaetos.errors import TooManyRequests, Unauthorized, Unavailable
 from chrysaetos.identity.cache import token_key
 from chrysaetos.identity.keystone import KeystoneTokens, Refusal, TokenRefused
-from chrysaetos.identity.throttle import Budget
+from chrysaetos.identity.throttle import TokenBucket
 
 QUERY_ONLY = [{"id": "r", "service": "metric-storage", "method": "GET", "path": "/api/v1/query"}]
 
@@ -361,7 +361,7 @@ CLIENT = "192.0.2.7"
 @pytest.fixture
 def limited(make_conf, clock):
     """Allow three invalid tokens at once from an address, and then one every two seconds."""
-    failures = Budget(burst=3, per_second=0.5, clock=clock)
+    failures = TokenBucket(burst=3, per_second=0.5, clock=clock)
     with closing(KeystoneTokens(make_conf(), failures=failures, clock=clock)) as tokens:
         yield tokens
 
@@ -425,7 +425,7 @@ async def test_a_failed_call_to_keystone_does_not_count_as_a_failure(limited, ke
 
 
 async def test_a_token_rejected_for_too_many_calls_does_not_count_as_a_failure(make_conf, clock):
-    failures = Budget(burst=3, per_second=0.5, clock=clock)
+    failures = TokenBucket(burst=3, per_second=0.5, clock=clock)
     with closing(KeystoneTokens(make_conf(), failures=failures, waiting=1, clock=clock)) as tokens:
         outcomes = await flood(tokens)
         assert outcomes == [TokenRefused] + [Unavailable] * 9

@@ -4,7 +4,7 @@ import pytest
 from tests.fakes.clock import Clock
 
 from chrysaetos.errors import TooManyRequests
-from chrysaetos.identity.throttle import Budget, Throttle, network
+from chrysaetos.identity.throttle import Throttle, TokenBucket, network
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_memory_is_bounded(clock: Clock):
     throttle.attempt(b"a")
 
 
-def spend_all(budget: Budget, name: bytes) -> int:
+def spend_all(budget: TokenBucket, name: bytes) -> int:
     """Return how much of a budget can be spent, up to a hundred."""
     for number in range(100):
         try:
@@ -86,7 +86,7 @@ def spend_all(budget: Budget, name: bytes) -> int:
 
 
 def test_a_budget_allows_a_burst_and_then_a_rate(clock: Clock):
-    budget = Budget(burst=10, per_second=2.0, clock=clock)
+    budget = TokenBucket(burst=10, per_second=2.0, clock=clock)
     assert spend_all(budget, b"a") == 10
     clock.now += 0.25
     assert spend_all(budget, b"a") == 0
@@ -99,7 +99,7 @@ def test_a_budget_allows_a_burst_and_then_a_rate(clock: Clock):
 
 
 def test_a_rejection_says_when_to_retry(clock: Clock):
-    budget = Budget(burst=1, per_second=0.125, clock=clock)
+    budget = TokenBucket(burst=1, per_second=0.125, clock=clock)
     budget.spend(b"a")
     clock.now += 2
     with pytest.raises(TooManyRequests) as caught:
@@ -110,7 +110,7 @@ def test_a_rejection_says_when_to_retry(clock: Clock):
 
 
 def test_a_refund_can_be_spent_and_does_not_exceed_the_burst(clock: Clock):
-    budget = Budget(burst=3, per_second=1.0, clock=clock)
+    budget = TokenBucket(burst=3, per_second=1.0, clock=clock)
     for _ in range(10):
         budget.spend(b"a")
         budget.refund(b"a")
@@ -121,7 +121,7 @@ def test_a_refund_can_be_spent_and_does_not_exceed_the_burst(clock: Clock):
 
 
 def test_each_name_has_its_own_budget_and_an_empty_name_has_none(clock: Clock):
-    budget = Budget(burst=1, per_second=1.0, clock=clock)
+    budget = TokenBucket(burst=1, per_second=1.0, clock=clock)
     budget.spend(b"a")
     budget.spend(b"b")
     assert spend_all(budget, b"a") == 0
@@ -129,11 +129,11 @@ def test_each_name_has_its_own_budget_and_an_empty_name_has_none(clock: Clock):
 
 
 def test_a_budget_without_a_rate_has_no_limit(clock: Clock):
-    assert spend_all(Budget(burst=1, per_second=0.0, clock=clock), b"a") == 100
+    assert spend_all(TokenBucket(burst=1, per_second=0.0, clock=clock), b"a") == 100
 
 
 def test_a_budget_uses_bounded_memory(clock: Clock):
-    budget = Budget(burst=2, per_second=0.001, size=2, clock=clock)
+    budget = TokenBucket(burst=2, per_second=0.001, size=2, clock=clock)
     for name in (b"a", b"b", b"c"):
         budget.spend(name)
     assert len(budget._left) == 2

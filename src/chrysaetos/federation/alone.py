@@ -15,7 +15,7 @@ from chrysaetos.gateway.asgi.application import Application
 from chrysaetos.gateway.asgi.request import Request
 from chrysaetos.gateway.federate.handler import GateLimits, PortalHandler
 from chrysaetos.gateway.federate.metrics import GateMetrics
-from chrysaetos.gateway.proxy.budget import Budget
+from chrysaetos.gateway.proxy.cpu_budget import CpuBudget
 from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.gateway.service import Service
 from chrysaetos.gateway.telemetry.audit import Audit, open_log
@@ -78,7 +78,7 @@ def build(settings: Settings) -> Service:
     if settings.metrics is not None:
         host, port = settings.metrics
         metrics = (MetricsServer(telemetry.render, host, (port,), ("--metrics-bind", "--metrics-port")),)
-    offload = Offload(Budget())
+    offload = Offload(CpuBudget())
     handler = _GateOnly(PortalHandler(Gate(tokens), upstream, settings.limits, offload=offload))
     return Service.observed(
         partial(Application, handler, on_close=(upstream.close, offload.close)),

@@ -10,8 +10,8 @@ from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.asgi.cors import load_cors
 from chrysaetos.gateway.federate.options import load_gate
-from chrysaetos.gateway.proxy.budget import Budget
 from chrysaetos.gateway.proxy.coalescing import Coalescer
+from chrysaetos.gateway.proxy.cpu_budget import CpuBudget
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
 from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.gateway.routing import create_app
@@ -50,7 +50,7 @@ def build(conf: cfg.ConfigOpts) -> Service:
     keystone = identity if isinstance(identity, KeystoneAuthenticator) else None
     access = PolicyAccess(conf, *load_labels(conf), domains=keystone.projects if keystone else None)
     limits = _limits(conf)
-    offload = Offload(Budget(section.cpu_seconds_per_project, section.cpu_window_seconds))
+    offload = Offload(CpuBudget(section.cpu_seconds_per_project, section.cpu_window_seconds))
     coalescer = Coalescer(max_age=section.share_max_age) if section.share_requests else None
     audit = _audit(conf)
     telemetry = Telemetry(

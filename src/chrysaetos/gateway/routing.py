@@ -10,8 +10,8 @@ from chrysaetos.gateway.asgi.request import Request
 from chrysaetos.gateway.own.health import Health
 from chrysaetos.gateway.own.introspection import Introspection
 from chrysaetos.gateway.own.openapi import document
-from chrysaetos.gateway.proxy.budget import Budget
 from chrysaetos.gateway.proxy.costs import Costs
+from chrysaetos.gateway.proxy.cpu_budget import CpuBudget
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
 from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.gateway.proxy.proxy import Proxy
@@ -81,7 +81,7 @@ def create_app(
         services: services that start and stop with the application.
     """
     limits = limits or Limits(LimitOptions())
-    offload = offload or Offload(Budget())
+    offload = offload or Offload(CpuBudget())
     scoping = Scoping(options, offload=offload)
     costs = Costs(upstream, options.timeout)
     router = _Router(

@@ -12,7 +12,7 @@ from chrysaetos.identity.cache import CallerCache, token_key
 from chrysaetos.identity.credentials import Kind, pick
 from chrysaetos.identity.keystone import KeystoneTokens, Refusal
 from chrysaetos.identity.projects import DomainProjects
-from chrysaetos.identity.throttle import Budget
+from chrysaetos.identity.throttle import TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -180,7 +180,7 @@ def create_authenticator(
         ConfigError: the section is invalid.
     """
     cache: CallerCache[Refusal] = CallerCache(seconds=cache_seconds, size=cache_size, clock=clock)
-    failures = Budget(burst=failures_burst, per_second=failures_per_second, clock=clock)
+    failures = TokenBucket(burst=failures_burst, per_second=failures_per_second, clock=clock)
     tokens = KeystoneTokens(
         conf, cache=cache, failures=failures, threads=threads, breaker=Breaker(wait_seconds), clock=clock
     )

@@ -32,7 +32,7 @@ from chrysaetos.identity.credentials import is_token
 from chrysaetos.identity.flights import SingleFlight
 from chrysaetos.identity.service_user import ServiceUser
 from chrysaetos.identity.settings import load_settings
-from chrysaetos.identity.throttle import Budget, network
+from chrysaetos.identity.throttle import TokenBucket, network
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -129,7 +129,7 @@ class KeystoneTokens:
         conf: ConfigOpts,
         *,
         cache: CallerCache[Refusal] | None = None,
-        failures: Budget | None = None,
+        failures: TokenBucket | None = None,
         threads: int = 16,
         waiting: int = 1000,
         breaker: Breaker | None = None,
@@ -141,7 +141,7 @@ class KeystoneTokens:
             f'Keystone uri="{self.settings.www_authenticate_uri}"',
             'Basic realm="chrysaetos", charset="UTF-8"',
         )
-        self.failures = Budget(per_second=0.0) if failures is None else failures
+        self.failures = TokenBucket(per_second=0.0) if failures is None else failures
         self.breaker = Breaker() if breaker is None else breaker
         self._clock = clock
         self.service_user = ServiceUser(conf, self.settings, clock=clock)

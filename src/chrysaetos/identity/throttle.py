@@ -16,7 +16,7 @@ from chrysaetos.identity.cache import ExpiringLru
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Attempt", "Attempts", "Budget", "Throttle", "network"]
+__all__ = ["Attempt", "Attempts", "Throttle", "TokenBucket", "network"]
 
 
 class Throttle:
@@ -74,16 +74,16 @@ class Throttle:
             attempts.pop()
 
 
-class Budget:
-    """A token bucket of allowed failures for each name.
+class TokenBucket:
+    """A token bucket for each name, such as of the failures that an address may cause.
 
-    Unlike a window, it never locks out a name: the budget refills every second. A failure is paid for at the
-    start of an attempt, so that concurrent attempts cannot exceed the budget. It is refunded if the attempt
+    Unlike a window, it never locks out a name: the bucket refills every second. A failure is paid for at the
+    start of an attempt, so that concurrent attempts cannot exceed the limit. It is refunded if the attempt
     succeeds or has no result.
 
     Args:
-        burst: number of failures at once.
-        per_second: number of failures per second after that; 0 for no limit.
+        burst: attempts at once.
+        per_second: attempts per second after that; 0 for no limit.
         size: maximum number of names; the least recently used is evicted.
         clock: seconds since the epoch.
     """
@@ -105,7 +105,7 @@ class Budget:
         """Pay for a failure. An empty name has no limit.
 
         Raises:
-            TooManyRequests: the budget is used up. The error has the time until the next attempt.
+            TooManyRequests: the bucket is empty. The error has the time until the next attempt.
         """
         if not name or not self._per_second:
             return
@@ -124,13 +124,13 @@ class Budget:
             self._keep(name, min(self._burst, self._now(name) + 1.0))
 
     def _now(self, name: bytes) -> float:
-        """Return the remaining budget."""
+        """Return what is left in the bucket."""
         left, since = self._left.get(name) or (self._burst, 0.0)
         return min(self._burst, left + (self._clock() - since) * self._per_second)
 
     def _keep(self, name: bytes, left: float) -> None:
         now = self._clock()
-        # A full budget need not be stored.
+        # A full bucket need not be stored.
         self._left.put(name, (left, now), now + (self._burst - left) / self._per_second)
 
 
@@ -142,7 +142,7 @@ class Attempts:
         failures: limits the failures of an address.
     """
 
-    def __init__(self, throttle: Throttle, failures: Budget) -> None:
+    def __init__(self, throttle: Throttle, failures: TokenBucket) -> None:
         self._throttle = throttle
         self._failures = failures
         self._secret = secrets.token_bytes(32)
@@ -179,7 +179,7 @@ class Attempt(NamedTuple):
     """
 
     throttle: Throttle
-    failures: Budget
+    failures: TokenBucket
     pair: bytes
     payer: bytes
 

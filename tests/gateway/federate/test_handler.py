@@ -11,7 +11,7 @@ from tests.fakes.upstream import RawUpstream, answer, answering, silence
 from chrysaetos.gateway.asgi.application import Application
 from chrysaetos.gateway.asgi.request import Request
 from chrysaetos.gateway.federate.handler import GateLimits, Portal, PortalHandler
-from chrysaetos.gateway.proxy.budget import Budget
+from chrysaetos.gateway.proxy.cpu_budget import CpuBudget
 from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.http.upstream.pool import Upstream, UpstreamOptions
@@ -65,7 +65,7 @@ async def here(directory, script=None, allow=("up",), **limits):
     async with RawUpstream(script or answering(ANSWER)) as server:
         upstream = Upstream(UpstreamOptions(host="127.0.0.1", port=server.port))
         gate = Gate(TokenFile(directory / "tokens.json"))
-        offload = Offload(Budget(2.0, 3600), timeout=30)
+        offload = Offload(CpuBudget(2.0, 3600), timeout=30)
         bounds = GateLimits(**{"requests_per_second": 0, **limits})
         handler = PortalHandler(gate, upstream, bounds, offload=offload)
         secrets = {name: secret.encode() for name, (secret, _) in made.items()}

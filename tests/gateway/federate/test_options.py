@@ -6,7 +6,7 @@ from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.build import build
 from chrysaetos.gateway.federate.options import load_gate
 from chrysaetos.gateway.options import load_conf
-from chrysaetos.gateway.proxy.budget import Budget
+from chrysaetos.gateway.proxy.cpu_budget import CpuBudget
 from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.http.upstream.pool import Upstream, UpstreamOptions
 from chrysaetos.portals.policy import Policy
@@ -15,7 +15,7 @@ from chrysaetos.portals.tokens import new_token, write_tokens
 UPSTREAM = Upstream(UpstreamOptions(host="127.0.0.1", port=1))
 
 
-OFFLOAD = Offload(Budget(), timeout=1)
+OFFLOAD = Offload(CpuBudget(), timeout=1)
 
 
 def configured(directory, **options):

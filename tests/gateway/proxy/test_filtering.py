@@ -14,8 +14,8 @@ from tests.fakes.upstream import RawUpstream, answer, answering
 
 from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.errors import BadGateway, BadRequest
-from chrysaetos.gateway.proxy.budget import Budget
 from chrysaetos.gateway.proxy.coalescing import Coalescer
+from chrysaetos.gateway.proxy.cpu_budget import CpuBudget
 from chrysaetos.gateway.proxy.filtering import FilteredEndpoints
 from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.gateway.proxy.options import GatewayOptions
@@ -282,7 +282,7 @@ async def test_a_prometheus_that_is_not_ready_is_unavailable():
 
 
 def filtering(upstream, limit):
-    offload = Offload(Budget(), timeout=5)
+    offload = Offload(CpuBudget(), timeout=5)
     return FilteredEndpoints(upstream, timeout=5, bounds=DEFAULT_BOUNDS, limit=limit, offload=offload)
 
 

@@ -15,7 +15,7 @@ from tests.support.cleanup import alive
 
 from chrysaetos.errors import QueryError, TooManyRequests, Unavailable
 from chrysaetos.gateway.proxy import offload as offloads
-from chrysaetos.gateway.proxy.budget import Budget
+from chrysaetos.gateway.proxy.cpu_budget import CpuBudget
 from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.tenancy.enforce import scope_query
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
@@ -25,7 +25,7 @@ A = Scope.of("project", "A")
 
 @asynccontextmanager
 async def offloading(budget=None):
-    offload = Offload(budget or Budget(), timeout=10)
+    offload = Offload(budget or CpuBudget(), timeout=10)
     try:
         yield offload
     finally:
@@ -67,7 +67,7 @@ async def test_large_arguments_and_results_arrive():
 
 
 async def test_the_event_loop_runs_during_a_job():
-    async with offloading(Budget(0)) as offload:
+    async with offloading(CpuBudget(0)) as offload:
         await offload.run("A", os.getpid)
         for _ in range(20):  # a process that is not scheduled for a moment must not fail this
             before = offload.seconds
@@ -83,7 +83,7 @@ async def test_the_event_loop_runs_during_a_job():
 
 
 async def test_a_project_that_has_used_its_budget_gets_an_error_and_its_short_jobs_move_out():
-    async with offloading(Budget(0.1, 3600)) as offload:
+    async with offloading(CpuBudget(0.1, 3600)) as offload:
         assert await offload.run("A", os.getpid, in_place=True) == os.getpid()
         offload.budget.charge("A", 0.05)
         assert await offload.run("A", os.getpid, in_place=True) != os.getpid()
@@ -174,10 +174,10 @@ async def test_closing_ends_a_job_that_runs():
 def test_the_process_ends_with_a_gateway_that_is_killed():
     script = (
         "import asyncio, os\n"
-        "from chrysaetos.gateway.proxy.budget import Budget\n"
+        "from chrysaetos.gateway.proxy.cpu_budget import CpuBudget\n"
         "from chrysaetos.gateway.proxy.offload import Offload\n"
         "async def main():\n"
-        "    print(await Offload(Budget(), timeout=10).run('A', os.getpid), flush=True)\n"
+        "    print(await Offload(CpuBudget(), timeout=10).run('A', os.getpid), flush=True)\n"
         "    os.kill(os.getpid(), 9)\n"
         "asyncio.run(main())\n"
     )

@@ -4,7 +4,7 @@ import pytest
 from tests.fakes.remote_read import EQ, Matcher, query
 
 from chrysaetos.errors import TooManyRequests
-from chrysaetos.gateway.proxy.budget import Budget
+from chrysaetos.gateway.proxy.cpu_budget import CpuBudget
 from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.gateway.proxy.scoping import Scoping
@@ -21,7 +21,7 @@ QUERY, SERIES, FORMAT, LABELS = (
 
 @pytest.fixture
 async def scoping():
-    offload = Offload(Budget(2.0, 3600), timeout=30)
+    offload = Offload(CpuBudget(2.0, 3600), timeout=30)
     yield Scoping(GatewayOptions(), offload=offload), offload
     await offload.close()
 

@@ -19,7 +19,7 @@ from chrysaetos.gateway.proxy.limits import account
 from chrysaetos.gateway.proxy.relay import NOT_FOR_CLIENTS, accepted_encodings, relay_response
 from chrysaetos.gateway.proxy.upstream_errors import checked_error
 from chrysaetos.identity.caller import Caller
-from chrysaetos.identity.throttle import Budget, network
+from chrysaetos.identity.throttle import TokenBucket, network
 from chrysaetos.portals.gate import PATH, check_path, combined_bytes, restrict
 from chrysaetos.portals.tokens import PREFIX
 from chrysaetos.tenancy.parameters import Text
@@ -93,10 +93,10 @@ class PortalHandler:
         self._limits = limits
         self._under_way: dict[str, int] = {}
         # Bursts of twice the rate are allowed: a portal's scrapes are not spread evenly.
-        self._rate = Budget(
+        self._rate = TokenBucket(
             burst=max(2, int(2 * limits.requests_per_second)), per_second=limits.requests_per_second
         )
-        self._failures = Budget(burst=limits.failures, per_second=limits.failures_per_second)
+        self._failures = TokenBucket(burst=limits.failures, per_second=limits.failures_per_second)
 
     @staticmethod
     def takes(request: Request) -> bool:

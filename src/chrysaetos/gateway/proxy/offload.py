@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import BinaryIO
 
-    from chrysaetos.gateway.proxy.budget import Budget
+    from chrysaetos.gateway.proxy.cpu_budget import CpuBudget
 
 __all__ = ["Offload"]
 
@@ -82,7 +82,7 @@ class Offload:
         seconds: their CPU time.
     """
 
-    def __init__(self, budget: Budget, *, timeout: float = _JOB_SECONDS) -> None:
+    def __init__(self, budget: CpuBudget, *, timeout: float = _JOB_SECONDS) -> None:
         self.budget = budget
         self._timeout = timeout
         self._turns = Limits(_IN_TURN)

@@ -12,12 +12,12 @@ from chrysaetos.lru import Lru
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Budget"]
+__all__ = ["CpuBudget"]
 
 _MAX_PROJECTS = 10_000
 
 
-class Budget:
+class CpuBudget:
     """CPU time of projects within a window. What was used is forgotten evenly in the course of the window.
 
     Args:

@@ -3,7 +3,7 @@
 import pytest
 
 from chrysaetos.errors import TooManyRequests
-from chrysaetos.gateway.proxy.budget import Budget
+from chrysaetos.gateway.proxy.cpu_budget import CpuBudget
 
 
 class Clock:
@@ -14,7 +14,7 @@ class Clock:
 
 
 def test_a_project_that_has_used_its_budget_is_refused_until_enough_is_forgotten():
-    budget = Budget(2, 10, clock=(clock := Clock()))
+    budget = CpuBudget(2, 10, clock=(clock := Clock()))
     budget.check("A")
     budget.charge("A", 1.5)
     budget.check("A")
@@ -34,14 +34,14 @@ def test_a_project_that_has_used_its_budget_is_refused_until_enough_is_forgotten
 
 
 def test_each_project_has_a_budget_of_its_own():
-    budget = Budget(1, 10)
+    budget = CpuBudget(1, 10)
     budget.charge("A", 5)
     budget.check("B")
     assert budget.used("B") == 0
 
 
 def test_without_a_limit_nothing_is_counted():
-    budget = Budget(0, 10)
+    budget = CpuBudget(0, 10)
     budget.charge("A", 1000)
     budget.check("A")
     assert budget.used("A") == 0
