@@ -14,7 +14,7 @@ from chrysaetos.federation.compose import development_files, portal_compose_file
 from chrysaetos.federation.portal import portal_files
 from chrysaetos.federation.registry import Registry, Site, render_registry
 from chrysaetos.federation.site import PROMETHEUS_TAG, SiteSettings, site_files
-from chrysaetos.install.files import DASHBOARD, installation_files
+from chrysaetos.install.files import DASHBOARD, EXAMPLE_PASSWORD, installation_files
 from chrysaetos.install.settings import Settings
 from chrysaetos.scaffold import File, write_files
 
@@ -34,7 +34,8 @@ def deploy_files() -> list[File]:
         gateways=("192.0.2.11:8042",),
     )
     both = (settings, replace(settings, proxy="nginx"))
-    files = [installation_files(each, PurePosixPath("/etc/chrysaetos"), "CHANGE-THIS") for each in both]
+    directory = PurePosixPath("/etc/chrysaetos")
+    files = [installation_files(each, directory, EXAMPLE_PASSWORD) for each in both]
     by_name = {file.name: file for file in (*files[1], *files[0])}
     return [*(file for name, file in by_name.items() if name != DASHBOARD), *_compose_files()]
 

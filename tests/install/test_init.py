@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import sys
 
 import pytest
+from tools.deploy import FOLDER
 
 from chrysaetos.cli.main import main
 from chrysaetos.gateway.options import load_conf
 from chrysaetos.install import init as module
+from chrysaetos.install.files import CONFIG, EXAMPLE_PASSWORD, REGISTRATION
 from chrysaetos.web.sessions import format_key, new_key, read_keys
 
 SECRET = "a-password-with-$-in-it"
@@ -249,6 +252,29 @@ def test_the_password_in_the_configuration_is_registered(init, tmp_path, monkeyp
     assert "kept as it is" in done.out
     assert registered == [("aetos", first)] * 2
     assert "Register the gateway" not in init("--yes", "--workers", "2").out
+
+
+def test_the_password_of_the_example_configuration_is_replaced(init, tmp_path):
+    config = tmp_path / "new" / CONFIG
+    config.parent.mkdir()
+    config.write_text((FOLDER / CONFIG).read_text())
+    assert password_in(config) == EXAMPLE_PASSWORD
+    assert init("--force").status == 0
+    assert len(password_in(config)) == 24
+
+
+def test_the_password_of_the_example_configuration_is_not_registered(init, answer, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "admin_region", lambda *_: None)
+    config = tmp_path / "new" / CONFIG
+    config.parent.mkdir()
+    config.write_text((FOLDER / CONFIG).read_text())
+    answer(*[""] * 6, "n")
+    done = init("--register")
+    assert done.status == 1
+    assert "no password, or that of the example" in done.err
+    script = subprocess.run(["sh", config.parent / REGISTRATION], capture_output=True, text=True, check=False)
+    assert (script.returncode, script.stdout) == (1, "")
+    assert "still has the example password" in script.stderr
 
 
 def test_registration_without_credentials_is_an_error(init, monkeypatch):

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from chrysaetos.errors import ConfigError
-from chrysaetos.install.register import admin_region
+from chrysaetos.install.register import admin_region, register
+from chrysaetos.install.settings import Settings
 
 OPENRC = {
     "OS_AUTH_URL": "https://cloud.example/identity",
@@ -42,3 +43,10 @@ def test_other_credentials_need_openstacksdk(monkeypatch):
     monkeypatch.delitem(sys.modules, "chrysaetos.cli.clouds", raising=False)
     with pytest.raises(ConfigError, match=r"pip install 'chrysaetos\[cli\]'"):
         admin_region(None, {**OPENRC, "OS_AUTH_TYPE": "v3oidcpassword"})
+
+
+@pytest.mark.parametrize("password", ["", "CHANGE-THIS"])
+def test_a_password_that_everybody_knows_is_not_registered(password):
+    settings = Settings("https://cloud.example/identity", "https://cloud.example/metric-storage")
+    with pytest.raises(ConfigError, match="no password, or that of the example"):
+        register(settings, password, admin_region(None, OPENRC), lambda _: False)

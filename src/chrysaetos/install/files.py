@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CONFIG",
     "DASHBOARD",
+    "EXAMPLE_PASSWORD",
     "POLICY",
     "REGISTRATION",
     "SESSION_KEYS",
@@ -34,6 +35,9 @@ DASHBOARD = "grafana/gateway.json"
 HAPROXY = "haproxy/haproxy.cfg"
 NGINX = "nginx/metric-storage.conf"
 UNITS = ("chrysaetos-gateway.service", "chrysaetos-gateway.socket")
+
+EXAMPLE_PASSWORD = "CHANGE-THIS"  # noqa: S105 - it is no secret
+"""The password in the example configuration, which packages install. Everybody knows it."""
 
 _SECRET_MODE = 0o640
 
@@ -84,7 +88,7 @@ def next_steps(
     steps = []
     if not registered:
         lines = _fill(REGISTRATION, _values(settings, directory, "")).splitlines()
-        commands = [f"    {line}" for line in lines if line and not line.startswith(("#", "set "))]
+        commands = [f"    {line}" for line in lines if line and not line.startswith(("#", "set ", "["))]
         text = f"Register the gateway with sh {directory / REGISTRATION}, which runs these commands:"
         steps.append("\n".join((text, *commands)))
     if not system:
@@ -124,6 +128,7 @@ def _values(settings: Settings, directory: PurePath, password: str) -> dict[str,
         "CERTIFICATE": settings.certificate,
         "DIRECTORY": str(directory),
         "ENGINE": settings.engine,
+        "EXAMPLE_PASSWORD": EXAMPLE_PASSWORD,
         "HAPROXY_SERVERS": "".join(_haproxy_servers(settings)),
         "KEYSTONE_CA": f"cafile = {settings.keystone_ca}\n" if settings.keystone_ca else "",
         "KEYSTONE_URL": settings.keystone_url.rstrip("/"),

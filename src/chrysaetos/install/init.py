@@ -13,7 +13,7 @@ from oslo_config import cfg, iniparser
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.options import DEFAULT_FILE
 from chrysaetos.install import answers
-from chrysaetos.install.files import CONFIG, SESSION_KEYS, installation_files, next_steps
+from chrysaetos.install.files import CONFIG, EXAMPLE_PASSWORD, SESSION_KEYS, installation_files, next_steps
 from chrysaetos.install.register import admin_region, register
 from chrysaetos.install.review import Review
 from chrysaetos.install.settings import check_path
@@ -184,7 +184,7 @@ class _Run:
 
 
 def _earlier_password(path: Path) -> str:
-    """Return the password in an existing configuration, empty if there is none."""
+    """Return the password in an existing configuration, empty for none or that of the example."""
     sections: dict[str, dict[str, list[str]]] = {}
     try:
         cfg.ConfigParser(str(path), sections).parse()
@@ -194,7 +194,8 @@ def _earlier_password(path: Path) -> str:
         # The message would show the line.
         raise ConfigError(f"{path} is not a configuration file ({type(error).__name__})") from None
     values = sections.get("keystone_authtoken", {}).get("password", [""])
-    return values[-1].replace("$$", "$")
+    password = values[-1].replace("$$", "$")
+    return "" if password == EXAMPLE_PASSWORD else password
 
 
 def _earlier_keys(path: Path) -> str:

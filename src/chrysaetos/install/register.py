@@ -12,6 +12,7 @@ from keystoneauth1.session import Session
 from chrysaetos.cli.errors import CredentialsError
 from chrysaetos.cli.regions import SERVICE_TYPE, find_common_region
 from chrysaetos.errors import ConfigError
+from chrysaetos.install.files import EXAMPLE_PASSWORD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,8 +66,14 @@ def register(settings: Settings, password: str, region: Region, confirm: Callabl
         What was done, one line each.
 
     Raises:
-        ConfigError: Keystone rejects a request, or the user exists with another password.
+        ConfigError: Keystone rejects a request, the password is empty or that of the example, or the user
+            exists with another password.
     """
+    if password in {"", EXAMPLE_PASSWORD}:
+        raise ConfigError(
+            "--register: aetos.conf has no password, or that of the example; "
+            "let this command overwrite the file, or set another one"
+        )
     try:
         session = region.get_session()
         session.timeout = _TIMEOUT

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.install.check.conftest import KEYSTONE
 
 from chrysaetos.findings import Status
 from chrysaetos.install.check import configuration
 from chrysaetos.install.check.configuration import check_options, check_python, is_set, load
+from chrysaetos.install.files import EXAMPLE_PASSWORD
 from chrysaetos.promql.selftest import InterpreterError
 from chrysaetos.web.sessions import format_key, new_key
 
@@ -41,6 +43,23 @@ def test_the_audit_log_is_not_created(make_setup, tmp_path):
 def test_sections_of_other_programs_are_no_mistake(make_setup):
     (finding,) = check_options(make_setup("[oslo_messaging_rabbit]\nssl = true\n"))
     assert finding.status is Status.OK
+
+
+@pytest.mark.parametrize(
+    "keystone",
+    [
+        KEYSTONE,
+        f"{KEYSTONE}insecure = true\n",
+        KEYSTONE.replace(
+            "[keystone_authtoken]", "[keystone_authtoken]\nauth_section = gateway_user\n[gateway_user]"
+        ),
+    ],
+)
+def test_the_password_of_the_example_is_an_error(make_setup, keystone):
+    assert "example" not in str(list(check_options(make_setup(keystone=keystone))))
+    setup = make_setup(keystone=keystone.replace("not-to-be-shown", EXAMPLE_PASSWORD))
+    (finding,) = (each for each in check_options(setup) if each.status is Status.FAILED)
+    assert "password is that of the example configuration" in finding.found
 
 
 def test_a_default_is_not_set(make_setup):

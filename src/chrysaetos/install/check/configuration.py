@@ -15,6 +15,7 @@ from chrysaetos.gateway.options import load_conf
 from chrysaetos.gateway.settings import load_labels, load_options
 from chrysaetos.gateway.unknown_options import configuration_files, unknown_options
 from chrysaetos.identity.settings import GROUP, load_settings
+from chrysaetos.install.files import EXAMPLE_PASSWORD
 from chrysaetos.promql.selftest import InterpreterError, check_interpreter
 
 if TYPE_CHECKING:
@@ -104,18 +105,7 @@ def check_options(setup: Setup) -> Iterator[Finding]:
     files = ", ".join(map(str, configuration_files(setup.conf)))
     yield ok(_CHECK, f"the gateway accepts {files}")
     yield from (_unknown(each) for each in unknown_options(setup.conf) if each.likely)
-    if setup.keystone is None:
-        yield warning(
-            "authentication",
-            "[DEFAULT] auth_mode is noauth: everybody who reaches the gateway sees all series",
-            "set auth_mode = keystone, unless this is a trial",
-        )
-    elif setup.keystone.verify is False:
-        yield warning(
-            "authentication",
-            f"[{GROUP}] insecure is true: anybody between the gateway and Keystone can read the password",
-            f"set insecure = false, and cafile in [{GROUP}] if the authority is your own",
-        )
+    yield from _authentication(setup)
     yield from _web(setup.conf)
     gateway, most = setup.conf.gateway, setup.conf.prometheus.max_connections
     wanted = gateway.max_requests + gateway.max_sending
@@ -124,6 +114,30 @@ def check_options(setup: Setup) -> Iterator[Finding]:
             "limits",
             f"[prometheus] max_connections is {most}: requests of all projects queue for connections",
             f"set it to {wanted} or more, the sum of [gateway] max_requests and max_sending",
+        )
+
+
+def _authentication(setup: Setup) -> Iterator[Finding]:
+    """Check for insecure ways to authenticate callers and the gateway."""
+    if setup.keystone is None:
+        yield warning(
+            "authentication",
+            "[DEFAULT] auth_mode is noauth: everybody who reaches the gateway sees all series",
+            "set auth_mode = keystone, unless this is a trial",
+        )
+        return
+    if setup.keystone.verify is False:
+        yield warning(
+            "authentication",
+            f"[{GROUP}] insecure is true: anybody between the gateway and Keystone can read the password",
+            f"set insecure = false, and cafile in [{GROUP}] if the authority is your own",
+        )
+    section = setup.conf[GROUP].auth_section or GROUP
+    if getattr(setup.conf[section], "password", None) == EXAMPLE_PASSWORD:
+        yield failed(
+            "authentication",
+            f"[{section}] password is that of the example configuration, which everybody knows",
+            "write a new one with: chrysaetos gateway init; if a user in Keystone has it, change it there",
         )
 
 

@@ -5,6 +5,7 @@
 set -eu
 
 password=$(sed -n '/^\[keystone_authtoken\]/,/^\[/ s/^password *= *//p' '@@DIRECTORY@@/aetos.conf' | sed 's/\$\$/$/g')
+[ "$password" != '@@EXAMPLE_PASSWORD@@' ] || { echo '@@DIRECTORY@@/aetos.conf still has the example password' >&2; exit 1; }
 
 # The user that validates tokens.
 openstack project create --or-show --domain default service
