@@ -1,6 +1,5 @@
 """``chrysaetos complete``: completions, alone and in real shells."""
 
-import fcntl
 import os
 import pty
 import select
@@ -181,13 +180,11 @@ def typed(shell, expected, text, folder):
                 shown += os.read(ours, 65536).decode(errors="replace").replace("\a", "")
 
     with subprocess.Popen(
-        command,
+        ["setsid", "--ctty", *command],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
         env={**os.environ, **own},
-        start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509  # its only thread
     ) as process:
         os.close(theirs)
         try:
