@@ -2,7 +2,7 @@
 # make check      lint, types and unit tests
 # make test       everything that CI runs
 # make test-deep  long tests of isolation with every engine; run before a release
-# make isolation  of these, the comparisons with a tenant's own store and the parser's texts; prints how many
+# make isolation  the isolation tests of test-deep only; prints how many queries they compared
 # make docs       the documentation as a site and as man pages, in build/docs
 # make bench      speed compared with its peers
 # make deb        the Debian package, in build/deb; make deb-check installs, upgrades and removes it

@@ -34,6 +34,7 @@ NOT_RUN = (
     "pip wheel --no-deps",  # the package is installed
     "python3 -m venv",
     "/opt/chrysaetos/bin/pip install",
+    "ln -s /opt/chrysaetos/bin/chrysaetos",  # PATH has it
     "prometheus --web.listen-address",  # runs
 )
 INTERACTIVE = "/opt/chrysaetos/bin/chrysaetos gateway init --system --register"
@@ -50,7 +51,7 @@ done
 # The user of the service can read the interpreter, wherever the tests' own is.
 chmod a+rx /root
 mount -t tmpfs tmpfs /run
-mkdir -p /opt/chrysaetos /etc/haproxy/certs /etc/prometheus
+mkdir -p /opt/chrysaetos /etc/haproxy /etc/prometheus
 mount --bind {environment} /opt/chrysaetos
 export PATH="{folder}/bin:/opt/chrysaetos/bin:$PATH" HOME={folder}
 unset NO_PROXY no_proxy "${{!OS_@}}"

@@ -14,13 +14,13 @@ GUIDES = Path(__file__).parents[2] / "docs" / "how-to"
 
 
 def commands(page):
-    """Return the words after ``chrysaetos gateway init`` in the blocks and the text of a page."""
+    """Return the words after ``gateway init`` in the blocks and the text of a page, also for the image."""
     text = (GUIDES / page).read_text().replace("\\\n", " ")
-    found = re.findall(r"chrysaetos gateway init([^`\n]*)", text)
+    found = re.findall(r"chrysaetos(?:-gateway)? gateway init([^`\n]*)", text)
     return [shlex.split(words) for words in found]
 
 
-@pytest.mark.parametrize("page", ["install.md", "operate.md"])
+@pytest.mark.parametrize("page", ["install.md", "operate.md", "packages.md"])
 def test_each_option_in_a_command_exists(page):
     parser = parsers()["gateway init"]
     written = commands(page)
