@@ -103,6 +103,15 @@ def test_usage_grows_by_the_size_of_the_servers_each_hour(cloud: Cloud) -> None:
     }
 
 
+def test_usage_differs_by_day_as_servers_are_added(cloud: Cloud) -> None:
+    day = 86400
+    history = samples("".join(cloud.history(CREATED - 8 * day, CREATED + 1, day, job="project_usages")))
+    assert {name for name, _ in history} == {"project_vcpu_usage", "project_mb_usage"}
+    [totals] = [values for (name, labels), values in history.items() if "vcpu" in name and "id-a" in labels]
+    hours = [after - before for before, after in pairwise(totals)]
+    assert hours == pytest.approx([24 * each for each in (2, 2, 2, 6, 6, 6, 7, 7)])
+
+
 def test_a_family_is_named_once_in_an_exposition(cloud: Cloud) -> None:
     for target in cloud.targets:
         types = re.findall(r"^# TYPE (\S+)", target.exposition(CREATED), flags=re.M)

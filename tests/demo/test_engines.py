@@ -46,6 +46,13 @@ def test_tenants_see_their_own_series_through_both_gateways(
                 assert answer.status_code == 200, answer.text
                 seen.append({series["metric"]["project"] for series in answer.json()["data"]["result"]})
                 expected.append({tenant["project_id"]})
+            answer = requests.get(
+                f"{demo['gateway_url']}/api/v1/query",
+                params={"query": "last_over_time(project_vcpu_usage[1h] offset 7d)"},
+                auth=(credential["id"], credential["secret"]),
+                timeout=60,
+            )
+            assert len(answer.json()["data"]["result"]) == 1, answer.text
 
     monkeypatch.setattr(Stage, "stay", ask)
     assert main.run(parse("--engine", engine, "--state-dir", str(state), "--exit-after", "0")) == 0

@@ -195,8 +195,10 @@ def test_an_example_is_drawn_with_one_click(tab, tenant):
 
 def test_usage_is_shown_by_day(tab, tenant):
     tab.enter(tenant, "usage")
-    expect(tab.page.get_by_role("region", name="vCPU hours")).to_contain_text("5.04k")
+    expect(tab.page.get_by_role("region", name="vCPU hours")).to_contain_text("1.97k")
     expect(tab.page.get_by_role("row", name=re.compile("so far"))).to_be_visible()
+    assert tab.page.locator("tbody tr").count() >= 7
+    assert tab.page.locator("tbody .bar").count() >= 14
 
 
 def test_a_project_without_usage_is_told_what_is_missing(tab, demo):

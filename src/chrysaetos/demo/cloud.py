@@ -34,6 +34,9 @@ _SERVERS = (("web-0", 2, 4096, 20, 0.3), ("db-0", 4, 8192, 80, 0.45), ("batch-0"
 """Name, vCPUs, MiB of memory, GiB of disk, mean usage of the vCPUs. The first tenant has all three servers,
 the other tenants have the first two."""
 
+_USAGE_DAYS = (30, 5, 2)
+"""For how many days the usage exporter has counted each server when the cloud was created."""
+
 _BUCKETS = (("0.05", 0.55), ("0.1", 0.8), ("0.25", 0.93), ("0.5", 0.98), ("1", 0.995), ("+Inf", 1.0))
 """Upper bound of each bucket in seconds, and the fraction of all requests in it."""
 
@@ -140,16 +143,19 @@ class Cloud:
             Target("project_usages", "/usages", {"instance": "usage:9103"}, self._usage(tenants)),
         )
 
-    def history(self, start: int, end: int, step: int) -> Iterator[str]:
-        """Yield the samples of all targets in a time range, as OpenMetrics text with timestamps.
+    def history(self, start: int, end: int, step: int, *, job: str | None = None) -> Iterator[str]:
+        """Yield samples in a time range, as OpenMetrics text with timestamps.
 
         Args:
             start: time of the first sample, in seconds since the epoch.
             end: time after the last sample.
             step: seconds between samples.
+            job: the job of the targets; all targets if None.
         """
         times = range(start, end, step)
         for target in self.targets:
+            if job not in {None, target.job}:
+                continue
             labels = {**target.labels, "job": target.job}
             for family in target.families:
                 yield family.header()
@@ -278,17 +284,19 @@ class Cloud:
 
     def _usage(self, tenants: Sequence[Tenant]) -> tuple[Family, ...]:
         """Return the totals of the usage exporter, whose series have the gateway's label here."""
+        created = self._start + _AGE
 
-        def total(size: int) -> Callable[[float], float]:
-            return lambda time: size * (time - self._start) / 3600
+        def total(sizes: Sequence[int]) -> Callable[[float], float]:
+            counted = [(size, created - days * 86400) for size, days in zip(sizes, _USAGE_DAYS, strict=False)]
+            return lambda time: sum(size * max(0.0, time - start) for size, start in counted) / 3600
 
         vcpus: list[Series] = []
         memory: list[Series] = []
         for index, tenant in enumerate(tenants):
             labels = {"project": tenant.project_id, "project_name": tenant.name}
             servers = _servers(index)
-            vcpus.append(Series("project_vcpu_usage", labels, total(sum(each[1] for each in servers))))
-            memory.append(Series("project_mb_usage", labels, total(sum(each[2] for each in servers))))
+            vcpus.append(Series("project_vcpu_usage", labels, total([each[1] for each in servers])))
+            memory.append(Series("project_mb_usage", labels, total([each[2] for each in servers])))
         return (
             Family("project_vcpu_usage", "gauge", "vCPU hours.", tuple(vcpus)),
             Family("project_mb_usage", "gauge", "MB hours of memory.", tuple(memory)),

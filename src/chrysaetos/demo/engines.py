@@ -32,6 +32,8 @@ __all__ = ["ENGINES", "Engine", "PrometheusEngine", "create_engine"]
 
 _DAY = 86400
 _STEP = 60
+_USAGE_DAYS = 8
+_USAGE_STEP = 600
 _SEAMLESS_SECONDS = 240
 """A gap below this needs no history: Prometheus' lookback delta of five minutes bridges it."""
 _BATCH_BYTES = 4 * 1024 * 1024
@@ -47,7 +49,7 @@ class Engine:
     url: str
 
     def start(self, stage: Stage, cloud: Cloud, scrape_configs: Sequence[dict[str, Any]]) -> None:
-        """Start the servers with a day of history, and wait until they are ready.
+        """Start the servers with a day of history and a week of usage, and wait until they are ready.
 
         Args:
             stage: the servers of the demo.
@@ -83,6 +85,9 @@ class PrometheusEngine(Engine):
         if end is None or now - (prometheus.last_write() or end) > _SEAMLESS_SECONDS:
             start = now - _DAY if end is None else max(math.ceil(end), now - _DAY)
             prometheus.forget_head()
+            if end is None:
+                # promtool reads its input once for each block: a week of few series is a text of its own.
+                prometheus.backfill(_usage_history(cloud, now), stage.stop)
             prometheus.backfill(cloud.history(start, now, _STEP), stage.stop)
             stage.step(f"wrote {(now - start) / 3600:.1f} h of history, one sample every {_STEP} s")
         stage.begin(prometheus)
@@ -181,7 +186,8 @@ class VictoriaMetricsEngine(Engine):
         server.wait_ready(stage.stop)
         if new:
             now = int(time.time())
-            server.write(cloud.history(now - _DAY, now, _STEP), stage)
+            history = cloud.history(now - _DAY, now, _STEP)
+            server.write(chain(_usage_history(cloud, now), history), stage)
             stage.step(f"wrote 24.0 h of history, one sample every {_STEP} s")
         stage.step(f"VictoriaMetrics is ready at {self.url}")
 
@@ -202,6 +208,11 @@ def create_engine(name: str, directory: Path, port: int) -> Engine:
         DemoError: a program is not on PATH.
     """
     return ENGINES[name](directory, port)
+
+
+def _usage_history(cloud: Cloud, now: int) -> Iterator[str]:
+    """Yield the usage of the days before the last one, which the page shows by day."""
+    return cloud.history(now - _USAGE_DAYS * _DAY, now - _DAY, _USAGE_STEP, job="project_usages")
 
 
 def _batches(text: Iterable[str]) -> Iterator[bytes]:
