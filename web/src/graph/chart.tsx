@@ -30,6 +30,10 @@ interface ChartProps {
   range: number;
   end: number;
   unit: Unit;
+  /** The shortest step in seconds. A step below the interval of the scrapes would draw stairs. */
+  minStep: number;
+  /** The text for an answer without series. */
+  nothing?: string | undefined;
   matcher: Matcher | null;
   sync: string;
 }
@@ -37,13 +41,13 @@ interface ChartProps {
 const HEIGHT = 190;
 const MAX_LINES = 50;
 
-export function Chart({ title, queries, range, end, unit, matcher, sync }: ChartProps) {
+export function Chart({ title, queries, range, end, unit, minStep, nothing, matcher, sync }: ChartProps) {
   const { zone } = useStore(settings);
   const isDark = useStore(dark);
   const host = useRef<HTMLDivElement>(null);
   const { data, error, reload } = useLoad(
     async (signal) => {
-      const times = grid(end, range, autoStep(range, host.current?.clientWidth ?? 500, "medium"));
+      const times = grid(end, range, Math.max(minStep, autoStep(range, host.current?.clientWidth ?? 500, "medium")));
       const answers = await Promise.all(
         queries.map(async ({ query }) =>
           queryRange({ query: await scoped(query, matcher), start: times.start, end: times.end, step: times.step }, signal),
@@ -81,7 +85,7 @@ export function Chart({ title, queries, range, end, unit, matcher, sync }: Chart
         ) : drawn === null || data === null ? (
           <Skeleton rows={5} />
         ) : drawn.lines.length === 0 ? (
-          <p class="hint">{queries.length === 0 ? texts.servers.missing : texts.servers.nothing}</p>
+          <p class="hint">{queries.length === 0 ? texts.servers.missing : (nothing ?? texts.servers.nothing)}</p>
         ) : (
           <>
             <LazyGraph
@@ -90,6 +94,7 @@ export function Chart({ title, queries, range, end, unit, matcher, sync }: Chart
               lines={drawn.lines}
               from={data.times.start}
               to={data.times.end}
+              fromZero
               unit={unit}
               zone={zone}
               dark={isDark}

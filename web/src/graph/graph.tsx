@@ -20,6 +20,8 @@ export interface GraphProps {
   from: number;
   to: number;
   stacked?: boolean;
+  /** Whether the axis of values contains zero. */
+  fromZero?: boolean;
   unit?: Unit;
   zone: Zone;
   dark: boolean;
@@ -42,6 +44,16 @@ const MAX_WIDE = 20;
 function roundSteps(unit: Unit, most: number): number[] {
   const { size } = scaleOf(most, unit);
   return Array.from({ length: 24 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** (power - 12) * size)).flat();
+}
+
+/** Returns the range of the axis of values. */
+export function valueRange(min: number, max: number, fromZero: boolean): uPlot.Range.MinMax {
+  return fromZero ? uPlot.rangeNum(Math.min(0, min), Math.max(0, max), 0.1, true) : uPlot.rangeNum(min, max, 0.1, true);
+}
+
+/** Returns the pixels that a label of the time axis needs: in a short range it has seconds. */
+export function timeSpace(seconds: number): number {
+  return seconds < 900 ? 76 : 50;
 }
 
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
@@ -133,7 +145,7 @@ function tooltip(lines: readonly Line[], unit: Unit, zone: Zone): uPlot.Plugin {
 }
 
 function options(props: GraphProps, width: number): uPlot.Options {
-  const { lines, zone, dark, height, unit = "number", stacked = false } = props;
+  const { lines, zone, dark, height, unit = "number", stacked = false, fromZero = false } = props;
   const text = dark ? "#9aa7b8" : "#586474";
   const lineColor = dark ? "#2a3340" : "#e4e8ee";
   const highlight = lines.length > 1 && lines.length <= MAX_HIGHLIGHT;
@@ -165,14 +177,11 @@ function options(props: GraphProps, width: number): uPlot.Options {
     scales: {
       x: { time: true, range: () => [props.from, Math.max(props.to, props.from + 1)] },
       y: {
-        range: (_, min, max) => {
-          if (stacked) return uPlot.rangeNum(Math.min(0, min), Math.max(0, max), 0.1, true);
-          return uPlot.rangeNum(min, max, 0.1, true);
-        },
+        range: (_, min, max) => valueRange(min, max, stacked || fromZero),
       },
     },
     axes: [
-      { ...axis, values: (_, splits, __, ___, increment) => axisLabels(splits, increment, zone), size: 44, gap: 8 },
+      { ...axis, values: (_, splits, __, ___, increment) => axisLabels(splits, increment, zone), size: 44, gap: 8, space: (_, __, from, to) => timeSpace(to - from) },
       {
         ...axis,
         values: (_, splits, __, ___, increment) => formatAxis(splits, increment, unit),

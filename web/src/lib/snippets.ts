@@ -4,6 +4,8 @@ export interface Access {
   url: string;
   id: string;
   secret: string;
+  /** The version of the gateway, whose wheel has the client. */
+  version: string;
 }
 
 export interface Snippet {
@@ -23,6 +25,8 @@ const quoted = (text: string) => JSON.stringify(text);
 function shell(text: string): string {
   return /^[A-Za-z0-9_./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
+
+const wheel = (version: string) => `./chrysaetos-${version}-py3-none-any.whl`;
 
 function grafana({ url, id, secret }: Access): Snippet {
   return {
@@ -66,10 +70,11 @@ promtool query instant --http.config.file=http.yml ${shell(url)} 'ceilometer_cpu
   };
 }
 
-function openstack({ id, secret }: Access): Snippet {
+function openstack({ id, secret, version }: Access): Snippet {
   return {
     file: null,
-    text: `pip install python-openstackclient 'chrysaetos[cli]'
+    text: `# with the wheel from your operator
+pip install python-openstackclient ${shell(`${wheel(version)}[cli]`)}
 
 # clouds.yaml
 clouds:
@@ -87,10 +92,10 @@ openstack --os-cloud metrics metric range 'rate(ceilometer_cpu[5m])' --start -3h
   };
 }
 
-function python({ url, id, secret }: Access): Snippet {
+function python({ url, id, secret, version }: Access): Snippet {
   return {
     file: null,
-    text: `# pip install chrysaetos
+    text: `# the wheel from your operator: pip install ${shell(wheel(version))}
 from chrysaetos.client import MetricsClient
 
 client = MetricsClient.direct(

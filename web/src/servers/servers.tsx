@@ -180,7 +180,8 @@ function List({ matcher }: { matcher: Matcher | null }) {
       loaded={loaded}
       summary={
         <>
-          {text.count(all.length)} <Foreign text={text.from((data?.present ?? []).map(({ name }) => name).join(", "))} limit={200} />
+          {text.count(all.length)}
+          <Foreign text={text.from((data?.present ?? []).map(({ name }) => name).join(", "))} limit={200} />
         </>
       }
       all={all.length}
@@ -241,7 +242,7 @@ function Detail({ id, matcher }: { id: string; matcher: Matcher | null }) {
   const seconds = Number(range);
   const exporters = data.present.filter(({ name }) => server.exporters.includes(name));
   const chart = (title: string, unit: Unit, wanted: { name: Measure; label: string }[]) => (
-    <Chart key={title} title={title} unit={unit} range={seconds} end={end} matcher={matcher} sync="server" queries={queriesOf(exporters, id, wanted)} />
+    <Chart key={title} title={title} unit={unit} minStep={60} range={seconds} end={end} matcher={matcher} sync="server" queries={queriesOf(exporters, id, wanted)} />
   );
   return (
     <>

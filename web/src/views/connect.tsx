@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 
 import { ApiError, gatewayUrl } from "../api/http";
-import { createCredential, now, state, type Credential } from "../api/session";
+import { createCredential, now, state, version, type Credential } from "../api/session";
 import { download } from "../lib/download";
 import { visible } from "../lib/format";
 import { snippet, TOOLS, type Tool } from "../lib/snippets";
@@ -101,11 +101,12 @@ function Created({ credential, onDone }: { credential: Credential; onDone: () =>
 
 export function Connect() {
   const current = useStore(state);
+  const release = useStore(version);
   const [tool, setTool] = useState<Tool>("grafana");
   const [credential, setCredential] = useState<Credential | null>(null);
   const [shown, setShown] = useState(false);
   if (current.kind !== "active") return null;
-  const access = { url: gatewayUrl, id: credential?.id ?? "ID", secret: credential?.secret ?? "SECRET" };
+  const access = { url: gatewayUrl, id: credential?.id ?? "ID", secret: credential?.secret ?? "SECRET", version: release || "VERSION" };
   const real = snippet(tool, access);
   const displayed = credential === null || shown ? real : snippet(tool, { ...access, secret: HIDDEN });
   return (

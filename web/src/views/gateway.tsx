@@ -1,7 +1,9 @@
 /** The health of the gateway, and what the caller may do. */
 
+import { useState } from "preact/hooks";
+
 import { ApiError, ask } from "../api/http";
-import { labelValues } from "../api/prometheus";
+import { queryRange } from "../api/prometheus";
 import { now, state } from "../api/session";
 import { Chart } from "../graph/chart";
 import { useStore } from "../lib/store";
@@ -12,6 +14,17 @@ import { Failure, useLoad } from "../ui/load";
 import { Empty, Foreign, Skeleton } from "../ui/widgets";
 
 const text = texts.gateway;
+const HOUR = 3600;
+const STEP = 15;
+const RATE = "sum by (endpoint) (rate(chrysaetos_requests_total[5m]))";
+/** More lines than colours could not be told apart. */
+const BUSIEST = "topk(8, sum by (endpoint) (rate(chrysaetos_requests_total[1h] @ end())))";
+
+/** Returns the time of the first sample of the gateways' metrics in the last hour; null if there is none. */
+async function firstSample(end: number, signal: AbortSignal): Promise<number | null> {
+  const { result } = await queryRange({ query: "count(chrysaetos_build_info)", start: end - HOUR, end, step: STEP }, signal);
+  return result.kind === "matrix" ? (result.series[0]?.times[0] ?? null) : null;
+}
 
 interface Readiness {
   ready: boolean;
@@ -40,11 +53,15 @@ function Part({ name, state: value }: { name: string; state: string | undefined 
   );
 }
 
-function Requests() {
-  const { data, error } = useLoad((signal) => labelValues("__name__", { match: "chrysaetos_build_info", signal }), []);
+function Requests({ run }: { run: number }) {
+  const { data, error, loading } = useLoad(async (signal) => {
+    const end = now();
+    const first = await firstSample(end, signal);
+    return first === null ? null : { end, range: Math.max(60, end - first) };
+  }, [run]);
   if (error !== null) return <Failure error={error} />;
-  if (data === null) return <Skeleton rows={4} />;
-  if (data.length === 0) {
+  if (data === null && loading) return <Skeleton rows={4} />;
+  if (data === null) {
     return (
       <div class="card">
         <Empty title={text.noMetrics}>
@@ -53,15 +70,24 @@ function Requests() {
       </div>
     );
   }
-  const end = now();
-  const chart = (title: string, query: string, unit: "number" | "seconds") => (
-    <Chart title={title} queries={[{ query }]} unit={unit} range={3600} end={end} matcher={null} sync="gateway" />
+  const chart = (title: string, query: string, unit: "number" | "seconds", nothing?: string) => (
+    <Chart
+      title={title}
+      queries={[{ query }]}
+      unit={unit}
+      minStep={STEP}
+      nothing={nothing}
+      range={data.range}
+      end={data.end}
+      matcher={null}
+      sync="gateway"
+    />
   );
   return (
     <div class="cards">
-      {chart(text.requests, "sum by (endpoint) (rate(chrysaetos_requests_total[5m])) > 0", "number")}
-      {chart(text.errors, 'sum by (code) (rate(chrysaetos_requests_total{code=~"[45]..|none"}[5m])) > 0', "number")}
-      {chart(text.latency, "histogram_quantile(0.95, sum by (le) (rate(chrysaetos_gateway_seconds_bucket[5m])))", "seconds")}
+      {chart(text.requests, `${RATE} > 0 and on (endpoint) ${BUSIEST}`, "number")}
+      {chart(text.errors, 'sum by (code) (rate(chrysaetos_requests_total{code=~"[45]..|none"}[5m])) > 0', "number", text.noErrors)}
+      {chart(text.latency, "histogram_quantile(0.95, sum by (le) (rate(chrysaetos_gateway_seconds_bucket[5m]))) >= 0", "seconds")}
     </div>
   );
 }
@@ -69,14 +95,15 @@ function Requests() {
 export function Gateway() {
   const current = useStore(state);
   const seesAll = useSeesAll();
-  const { data, error, reload } = useLoad(readiness, []);
+  const [run, setRun] = useState(0);
+  const { data, error, reload } = useLoad(readiness, [run]);
   const access = current.kind === "active" ? Object.entries(current.access) : [];
   return (
     <>
       <div class="page-head">
         <h1>{text.title}</h1>
         <span class="muted" />
-        <Refresh onClick={reload} />
+        <Refresh onClick={() => setRun(run + 1)} />
       </div>
       <section class="card" aria-label={text.health}>
         {error !== null ? (
@@ -96,7 +123,7 @@ export function Gateway() {
           </dl>
         )}
       </section>
-      {seesAll ? <Requests /> : null}
+      {seesAll ? <Requests run={run} /> : null}
       <section class="card" aria-label={text.access}>
         <div class="stack">
           <div>

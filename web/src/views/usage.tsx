@@ -123,9 +123,11 @@ function Amount({ value, most, label }: { value: number | null; most: number; la
       ) : (
         <div class="meter wide">
           <span>{formatNumber(value)}</span>
-          <span class="bar" aria-hidden="true">
-            <span style={{ width: `${most > 0 ? ((value / most) * 100).toFixed(1) : 0}%` }} />
-          </span>
+          {most > 0 ? (
+            <span class="bar" aria-hidden="true">
+              <span style={{ width: `${((value / most) * 100).toFixed(1)}%` }} />
+            </span>
+          ) : null}
         </div>
       )}
     </td>
@@ -139,7 +141,8 @@ function Periods({ usage }: { usage: Usage }) {
       ? rowsOf(usage.vcpu.days, usage.memory.days)
       : rowsOf(byMonth(usage.vcpu.days), byMonth(usage.memory.days));
   const rows = all.slice(0, SHOWN_DAYS);
-  const most = (key: "vcpu" | "memory") => Math.max(0, ...rows.map((row) => row[key] ?? 0));
+  // The bar of a single row would always be full.
+  const most = (key: "vcpu" | "memory") => (rows.length > 1 ? Math.max(0, ...rows.map((row) => row[key] ?? 0)) : 0);
   const csv = () => {
     const lines = all.map((row) => `${row.name},${row.vcpu ?? ""},${row.memory ?? ""}\r\n`);
     download(`usage-by-${period}.csv`, `${period},vcpu_hours,memory_gib_hours\r\n${lines.join("")}`, "text/csv;charset=utf-8");

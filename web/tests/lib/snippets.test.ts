@@ -2,13 +2,18 @@ import { describe, expect, it } from "vitest";
 
 import { snippet, TOOLS } from "../../src/lib/snippets";
 
-const ACCESS = { url: "https://cloud.example/metric-storage", id: "abc", secret: "s'e\"c$r`e\\t" };
+const ACCESS = { url: "https://cloud.example/metric-storage", id: "abc", secret: "s'e\"c$r`e\\t", version: "1.2.3" };
 
 describe("snippets", () => {
   it.each(TOOLS)("%s has the caller's id", (tool) => expect(snippet(tool, ACCESS).text).toContain("abc"));
 
   it("quotes for a shell", () => {
     expect(snippet("curl", ACCESS).text).toContain(`--user 'abc:s'\\''e"c$r\`e\\t' https://cloud.example/metric-storage/api/v1/query`);
+  });
+
+  it("installs the wheel of the gateway's version, which is on no package index", () => {
+    expect(snippet("openstack", ACCESS).text).toContain("pip install python-openstackclient './chrysaetos-1.2.3-py3-none-any.whl[cli]'\n");
+    expect(snippet("python", ACCESS).text).toContain("pip install ./chrysaetos-1.2.3-py3-none-any.whl\n");
   });
 
   it("splits the address for a scrape configuration", () => {
