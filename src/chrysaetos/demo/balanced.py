@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 from typing import TYPE_CHECKING, ClassVar
 
-from chrysaetos.demo.processes import LOOPBACK, DemoError, Server
+from chrysaetos.demo.processes import LOOPBACK, Server, find_program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +28,8 @@ class Memcached(Server):
 
     def command(self) -> list[str]:
         """Return the command line."""
-        return [_find("memcached"), "-l", LOOPBACK, "-p", str(self.port), "-U", "0", "-u", "nobody"]
+        program = find_program("memcached", "on Debian and Ubuntu: sudo apt-get install memcached")
+        return [program, "-l", LOOPBACK, "-p", str(self.port), "-U", "0", "-u", "nobody"]
 
     def _ready(self) -> bool:
         self.check()
@@ -71,11 +71,5 @@ class HAProxy(Server):
 
     def command(self) -> list[str]:
         """Return the command line."""
-        return [_find("haproxy"), "-db", "-f", str(self.directory / "haproxy.cfg")]
-
-
-def _find(program: str) -> str:
-    path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/bin")
-    if path is None:
-        raise DemoError(f"{program} is not on PATH; on Debian and Ubuntu: sudo apt-get install {program}")
-    return path
+        program = find_program("haproxy", "on Debian and Ubuntu: sudo apt-get install haproxy")
+        return [program, "-db", "-f", str(self.directory / "haproxy.cfg")]

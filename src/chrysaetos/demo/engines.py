@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import math
-import shutil
 import time
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,6 +13,7 @@ from chrysaetos.demo.processes import (
     DemoError,
     Interrupted,
     Server,
+    find_program,
     private_directory,
     write_private,
 )
@@ -101,7 +101,7 @@ class ThanosEngine(PrometheusEngine):
 
     def __init__(self, directory: Path, port: int) -> None:
         super().__init__(directory, port)
-        program = _find("thanos", "it is at https://github.com/thanos-io/thanos/releases")
+        program = find_program("thanos", "it is at https://github.com/thanos-io/thanos/releases")
         self._prometheus.external_labels = {"replica": "one"}
         sidecar = Sidecar(directory / "sidecar", program, self._prometheus.url)
         query = Query(directory / "query", program, [sidecar])
@@ -126,7 +126,9 @@ class _VictoriaMetrics(Server):
 
     def __init__(self, directory: Path, port: int) -> None:
         super().__init__(directory, port=port)
-        self._program = _find("victoria-metrics", "on Debian and Ubuntu: sudo apt install victoria-metrics")
+        self._program = find_program(
+            "victoria-metrics", "on Debian and Ubuntu: sudo apt-get install victoria-metrics"
+        )
         self.scrape = Prometheus.config_of(())
 
     @property
@@ -228,10 +230,3 @@ def _batches(text: Iterable[str]) -> Iterator[bytes]:
             yield "".join(lines).encode()
             lines, size = [], 0
     yield "".join(lines).encode()
-
-
-def _find(program: str, advice: str) -> str:
-    path = shutil.which(program)
-    if path is None:
-        raise DemoError(f"{program} is not on PATH; {advice}")
-    return path

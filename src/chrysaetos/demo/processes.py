@@ -1,8 +1,8 @@
-"""Servers that the demo starts: ports, log files, readiness, and an end by process id.
+"""Servers that the demo starts: ports, log files, readiness, and how they are stopped.
 
-Every server gets a session of its own, so that Ctrl-C in the terminal reaches the demo alone and it can
-end them in order; when the demo is killed, the kernel sends them SIGTERM. Only process
-groups made here are ever signalled.
+Every server runs in its own session, so Ctrl-C in the terminal reaches only the demo, which stops them in
+order. If the demo is killed, the kernel sends them SIGTERM. The demo signals only process groups that it
+created.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ __all__ = [
     "Server",
     "answers",
     "ending_with_this_process",
+    "find_program",
     "free_port",
     "private_directory",
     "wait_for",
@@ -182,12 +183,29 @@ def write_private(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def find_program(program: str, advice: str) -> str:
+    """Return the path of a program.
+
+    Args:
+        program: its name.
+        advice: how to install it, for the error.
+
+    Raises:
+        DemoError: the program is not installed.
+    """
+    # Debian's haproxy is in /usr/sbin, which is not on every user's PATH.
+    path = shutil.which(program) or shutil.which(program, path="/usr/sbin")
+    if path is None:
+        raise DemoError(f"{program} is not on PATH; {advice}")
+    return path
+
+
 def ending_with_this_process(command: Sequence[str]) -> list[str]:
     """Return a command that runs another one and ends when this process is killed.
 
-    The signal of prctl(2) is lost when the parent ends before it has been asked for, so the shell looks who
-    its parent is afterwards. Without ``setpriv`` (util-linux) the command is returned as it is, and a demo
-    that is killed leaves its servers behind.
+    If the parent exits before prctl(2) is called, the signal never arrives, so the shell then checks its
+    parent's id. Without ``setpriv`` (util-linux), the command is returned unchanged, and killing the demo
+    leaves its servers running.
     """
     if shutil.which("setpriv") is None:
         return list(command)

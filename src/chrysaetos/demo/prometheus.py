@@ -14,6 +14,7 @@ from chrysaetos.demo.processes import (
     DemoError,
     Process,
     Server,
+    find_program,
     private_directory,
     wait_for,
     write_private,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Prometheus"]
 
+_INSTALL = "on Debian and Ubuntu: sudo apt-get install --no-install-recommends prometheus"
 _MAX_BLOCK_DURATION = "36h"
 """The longest block that promtool writes. promtool reads its whole input once for each block, and by default
 a block covers two hours. 36 h is also Prometheus' own limit with a retention of 15 days."""
@@ -54,8 +56,8 @@ class Prometheus(Server):
     def __init__(
         self, directory: Path, *, port: int | None = None, scrape_configs: Sequence[dict[str, Any]] = ()
     ) -> None:
-        self._program = _find("prometheus")
-        self._promtool = _find("promtool")
+        self._program = find_program("prometheus", _INSTALL)
+        self._promtool = find_program("promtool", _INSTALL)
         super().__init__(directory, port=port)
         self.scrape_configs = list(scrape_configs)
         self.external_labels: dict[str, str] = {}
@@ -161,13 +163,3 @@ class Prometheus(Server):
             "--web.enable-admin-api",
             "--enable-feature=exemplar-storage",
         ]
-
-
-def _find(program: str) -> str:
-    path = shutil.which(program)
-    if path is None:
-        raise DemoError(
-            f"{program} is not on PATH; on Debian and Ubuntu: "
-            "sudo apt-get install --no-install-recommends prometheus"
-        )
-    return path
