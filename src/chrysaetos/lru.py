@@ -1,4 +1,4 @@
-"""A mapping of limited size that keeps what was used last."""
+"""A mapping of limited size that evicts the least recently used entry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Lru(Generic[K, V]):
     """A bounded mapping. Every operation is O(1).
 
     Args:
-        size: the number of entries; the one that was used longest ago makes room.
+        size: the maximum number of entries.
         weigh: returns the weight of an entry, such as its bytes; always the same for an entry.
         max_weight: the weight of all entries together. A heavier entry is not kept at all.
 
@@ -48,7 +48,7 @@ class Lru(Generic[K, V]):
         return value
 
     def items(self) -> Iterable[tuple[K, V]]:
-        """Return the keys and values, the one that was used longest ago first."""
+        """Return the keys and values, the least recently used first."""
         return self._entries.items()
 
     def put(self, key: K, value: V) -> None:

@@ -3,8 +3,9 @@
 Aodh restricts a tenant's query by editing its text, and sends it with the rights of a service. Here, the
 gateway restricts the query to the project of the alarm.
 
-This module is an entry point with the name of Aodh's own evaluator, and which of the two Aodh uses is not
-defined. So importing it also replaces the methods of Aodh's. Aodh loads all evaluators at its start.
+This entry point has the same name as Aodh's own evaluator, and it is undefined which one Aodh loads.
+Importing this module therefore also replaces the methods of Aodh's class. Aodh loads all evaluators at its
+start.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
     """Write the files.
 
     Returns:
-        The exit status: 0, or 1 for an error, or if something was left undone because nobody could be asked.
+        The exit status: 0; 1 for an error, or if a file was kept because there was no terminal to ask.
     """
     try:
         return _Run(options).run()

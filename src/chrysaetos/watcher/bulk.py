@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["BulkReader", "Series"]
 
 _MAX_TIMEOUTS: Final = 2
-"""How many timeouts of a reading are retried with smaller queries. Each takes the full time limit, so there
-must be fewer than for results that are too large."""
+"""Maximum number of timeouts that are retried with smaller queries. Each one takes the full time limit, so
+there are fewer than for results that are too large."""
 
 
 class Series(Protocol):

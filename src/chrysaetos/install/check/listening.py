@@ -59,7 +59,7 @@ def check_own(setup: Setup, *, offline: bool) -> Own:
     problem = _unix_problem(section.unix_socket) if section.unix_socket else _tcp_problem(setup)
     own = Own((ok(_CHECK, f"the gateway can listen on {place}"),) if problem is None else (problem,))
     if problem is not None and problem.status is Status.SKIPPED and not offline:
-        own = _ask_user(setup, place)
+        own = _identify_listener(setup, place)
     if own.running or not section.metrics_port:
         return own
     ports = range(section.metrics_port, section.metrics_port + section.workers)
@@ -110,7 +110,7 @@ def _unix_problem(path: str) -> Finding | None:
     return None
 
 
-def _ask_user(setup: Setup, place: str) -> Own:
+def _identify_listener(setup: Setup, place: str) -> Own:
     """Return whether the process that listens on the gateway's address is a gateway."""
     section = setup.conf.gateway
     server = _server(section.host, section.port)
