@@ -149,7 +149,8 @@ def test_promtool(folder):
     assert command is not None
     gateway = json.loads((folder / "demo" / "demo.json").read_text())["gateway_url"]
     url = gateway.replace("://", "://$APPLICATION_CREDENTIAL@")
-    shown = in_demo(folder, command[1].replace("https://$ID:$SECRET@GATEWAY_HOST:PORT", url))
+    assert "https://$ID:$SECRET@${GATEWAY#https://}" in command[1]
+    shown = in_demo(folder, command[1].replace("https://$ID:$SECRET@${GATEWAY#https://}", url))
     assert shown.out.count("ceilometer_memory_usage{") == 3
 
 
