@@ -8,7 +8,7 @@ import requests
 import urllib3.exceptions
 
 from chrysaetos.client import errors
-from chrysaetos.client.connection_errors import connection_error, strip_url
+from chrysaetos.client.connection_errors import connection_error, short_message, strip_url
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,13 @@ from chrysaetos.client.connection_errors import connection_error, strip_url
 )
 def test_a_url_is_stripped_of_credentials_and_query(url, expected):
     assert strip_url(url) == expected
+
+
+def test_a_short_message_is_without_urllib3():
+    error = Exception(
+        "Unable to connect to http://a/v3: HTTPConnectionPool(host='a', port=80): Max retries\nx"
+    )
+    assert short_message(error) == "Unable to connect to http://a/v3"
 
 
 def untrusted():

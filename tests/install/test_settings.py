@@ -23,14 +23,18 @@ def test_the_path_of_the_public_url_is_the_prefix():
 @pytest.mark.parametrize(
     ("name", "value", "error"),
     [
-        ("keystone_url", "cloud.example", "--keystone-url 'cloud.example' is not a URL such as"),
+        ("keystone_url", "cloud.example", "--keystone-url: 'cloud.example' is not a URL such as"),
         ("keystone_url", "https://cloud.example:0/", "is not a URL"),
         ("keystone_url", "https://cloud.example:70000/", "Port out of range"),
-        ("keystone_url", "https://cloud.example\nadmin_token = x", "is not a URL"),
+        ("keystone_url", "https://cloud.example\nadmin_token = x", "only scheme, host, port and path"),
         ("public_url", "http://cloud.example/metrics", "use https, since clients send tokens to it"),
         ("public_url", "https://cloud.example/a b", "only scheme, host, port and path"),
-        ("public_url", "https://cloud.example/%2e", "only scheme, host, port and path"),
-        ("prometheus_url", "http://u:secret@store:9090", "put user and password into the configuration"),
+        ("public_url", "https://cloud.example/%2e", "host and path may have letters"),
+        (
+            "prometheus_url",
+            "http://u:secret@store:9090",
+            "must not contain credentials; use the configuration",
+        ),
         ("prometheus_url", "http://store:9090/?tenant=1", "only scheme, host, port and path"),
         ("engine", "influx", "--engine 'influx' is not one of"),
         ("proxy", "apache", "--proxy 'apache' is not one of haproxy, nginx, none"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from chrysaetos.cli.regions import create_client
 from chrysaetos.cli.times import rfc3339
 from chrysaetos.cli.whoami import describe_access
 from chrysaetos.client import errors
+from chrysaetos.client.connection_errors import short_message
 
 if TYPE_CHECKING:
     import argparse
@@ -30,8 +30,6 @@ __all__ = ["Doctor"]
 
 _READERS = frozenset({"reader", "admin", "service"})
 """The roles that may query by the gateway's default policy."""
-_URLLIB3_MESSAGE = re.compile(": HTTPS?ConnectionPool")
-"""The start of urllib3's message in keystoneauth1's, which repeats it in detail."""
 _MAX_SKEW = 30
 _MAX_METRICS = 1000
 
@@ -225,4 +223,4 @@ def _run_step(step: str, check: Callable[[], tuple[str, str]]) -> _Step:
         return _Step(step, "failed", *failed.args)
     except (CredentialsError, errors.MetricsError, keystone.ClientException) as error:
         advice = next(advice for kind, advice in _ADVICE if isinstance(error, kind))
-        return _Step(step, "failed", _URLLIB3_MESSAGE.split(str(error).partition("\n")[0])[0], advice)
+        return _Step(step, "failed", short_message(error), advice)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,12 @@ from chrysaetos.client.errors import InvalidArgument, MetricsError, Timeout, Unr
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["TRANSPORT_EXCEPTIONS", "connection_error", "strip_url"]
+__all__ = ["TRANSPORT_EXCEPTIONS", "connection_error", "short_message", "strip_url"]
 
 TRANSPORT_EXCEPTIONS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 """Exceptions of requests and the layers below it that mean that there is no response."""
 
+_URLLIB3_MESSAGE = re.compile(": HTTPS?ConnectionPool")
 _TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 _INVALID_REQUESTS = (
     requests.exceptions.InvalidURL,
@@ -41,6 +43,11 @@ def strip_url(url: str) -> str:
     """Return a URL without user, password, query and fragment, safe to show in an error."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def short_message(error: Exception) -> str:
+    """Return the first line of keystoneauth1's message without urllib3's, which repeats it in detail."""
+    return _URLLIB3_MESSAGE.split(str(error).partition("\n")[0])[0]
 
 
 def connection_error(error: Exception, url: str, server: str, timeout: float | None) -> MetricsError:

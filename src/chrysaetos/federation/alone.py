@@ -8,7 +8,6 @@ import ssl
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.asgi.application import Application
@@ -23,6 +22,7 @@ from chrysaetos.gateway.telemetry.metrics import Telemetry
 from chrysaetos.gateway.telemetry.metrics_server import MetricsServer
 from chrysaetos.http.abnf import PATH_PREFIX
 from chrysaetos.http.upstream.pool import Upstream, UpstreamOptions
+from chrysaetos.http.urls import check_url
 from chrysaetos.portals.gate import Gate
 from chrysaetos.portals.tokens import TokenFile
 
@@ -104,23 +104,11 @@ def upstream_options(
     Raises:
         ConfigError: an argument is invalid.
     """
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise ConfigError(f"--upstream: {url!r} is not a URL: {error}") from error
-    if parts.username is not None or parts.password is not None:
-        # All users of a machine can list the arguments of processes.
-        raise ConfigError(
-            "--upstream: the URL must not contain credentials: "
-            "use --upstream-user and --upstream-password-file"
-        )
+    # All users of a machine can list the arguments of processes.
+    parts = check_url(url, "--upstream", "--upstream-user and --upstream-password-file")
     prefix = parts.path.rstrip("/")
-    good = parts.scheme in {"http", "https"} and parts.hostname and not (parts.query or parts.fragment)
-    if not good or not PATH_PREFIX.fullmatch(prefix):
-        raise ConfigError(
-            f"--upstream: {url!r} is not a URL such as http://127.0.0.1:9090 or https://host/prefix"
-        )
+    if not PATH_PREFIX.fullmatch(prefix):
+        raise ConfigError(f"--upstream: {url!r}: the path may have letters, digits and . _ ~ - only")
     if (user is None) != (password is None):
         raise ConfigError("--upstream-user and --upstream-password-file: give both or neither")
     secure = parts.scheme == "https"
@@ -132,7 +120,7 @@ def upstream_options(
         headers = (("Authorization", f"Basic {credentials}"),)
     return UpstreamOptions(
         host=parts.hostname or "",
-        port=port or (443 if secure else 80),
+        port=parts.port or (443 if secure else 80),
         tls=_tls(ca) if secure else None,
         path_prefix=prefix,
         static_headers=headers,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from chrysaetos.errors import ConfigError, QueryError
+from chrysaetos.http.urls import check_url
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse_selector
 from chrysaetos.promql.units import duration_milliseconds
 from chrysaetos.regular_file import regular_file
@@ -27,7 +28,6 @@ __all__ = [
     "Remote",
     "Site",
     "check_location",
-    "check_url",
     "is_cleartext",
     "read_registry",
     "render_registry",
@@ -77,7 +77,7 @@ class Site:
         check_location(self.name, "site")
         if self.location_id < 0:
             raise ConfigError(f"site {self.name}: location_id {self.location_id} is negative")
-        check_url(self.url, f"site {self.name}: url")
+        check_url(self.url, f"site {self.name}: url", "token_file")
         if not self.token_file:
             raise ConfigError(f"site {self.name}: token_file is empty: the gate requires a token")
         if not self.match:
@@ -110,7 +110,7 @@ class Remote:
     ca_file: str = ""
 
     def __post_init__(self) -> None:
-        check_url(self.url, "remote storage: url")
+        check_url(self.url, "remote storage: url", "username and password_file")
         if bool(self.username) != bool(self.password_file):
             raise ConfigError(f"remote storage {self.url}: give both username and password_file, or neither")
         if self.username and self.token_file:
@@ -198,34 +198,6 @@ def check_location(name: str, setting: str) -> None:
         raise ConfigError(
             f"{setting} {name!r} is not a valid site name: use up to 64 letters, digits, and . _ -"
         )
-
-
-def check_url(url: str, setting: str) -> None:
-    """Check that a text is an http or https URL without credentials.
-
-    Args:
-        url: the text.
-        setting: the name of the setting, for the error message.
-
-    Raises:
-        ConfigError: the text is not such a URL.
-    """
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise ConfigError(f"{setting} {url!r}: {error}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise ConfigError(f"{setting} {url!r} is not a URL such as https://host:port")
-    if (
-        parts.username is not None
-        or parts.query
-        or parts.fragment
-        or " " in url
-        or not url.isascii()
-        or not url.isprintable()
-    ):
-        raise ConfigError(f"{setting} {url!r} may consist only of scheme, host, port and path")
 
 
 def is_cleartext(url: str) -> bool:

@@ -13,8 +13,9 @@ from urllib.parse import quote, quote_plus, urlsplit
 from chrysaetos.errors import ConfigError, QueryError
 from chrysaetos.federation.credit_rules import credit_rules
 from chrysaetos.federation.quota_rules import quota_rules
-from chrysaetos.federation.registry import FRESHNESS, USAGE, check_location, check_url
+from chrysaetos.federation.registry import FRESHNESS, USAGE, check_location
 from chrysaetos.federation.token_command import DEFAULT_FILE
+from chrysaetos.http.urls import check_url
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse_selector
 from chrysaetos.scaffold import File, fill_template, yaml_scalar
 
@@ -71,7 +72,7 @@ class SiteSettings:
         host, _, port = self.exporter.rpartition(":")
         if not _ADDRESS.fullmatch(host) or not port.isdecimal():
             raise ConfigError(f"--exporter {self.exporter!r} is not an address such as 127.0.0.1:8080")
-        check_url(self.prometheus, "--prometheus")
+        check_url(self.prometheus, "--prometheus", "--upstream-user and --upstream-password-file of the gate")
         if self.start and not _DATE.fullmatch(self.start):
             raise ConfigError(
                 f"--start {self.start!r} is not a date such as 2026-01-01 or 2026-01-01T00:00:00"

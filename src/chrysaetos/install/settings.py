@@ -11,6 +11,7 @@ from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.proxy.engine_options import ENGINE_OPTIONS
 from chrysaetos.http.abnf import PATH_PREFIX
 from chrysaetos.http.server.client_address import TrustedProxies
+from chrysaetos.http.urls import check_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,17 +161,9 @@ def check_path(option: str, path: str) -> None:
 
 
 def _check_url(option: str, url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise ConfigError(f"{option} {url!r}: {error}") from error
-    if parts.scheme not in {"http", "https"} or not _HOSTNAME.fullmatch(parts.hostname or "") or port == 0:
-        raise ConfigError(f"{option} {url!r} is not a URL such as https://cloud.example/path")
-    if parts.username is not None or parts.password is not None:
-        raise ConfigError(f"{option}: put user and password into the configuration, not into the URL")
-    if parts.query or parts.fragment or not PATH_PREFIX.fullmatch(parts.path.rstrip("/")):
-        raise ConfigError(f"{option} {url!r}: only scheme, host, port and path are supported")
+    parts = check_url(url, option, "the configuration")
+    if not _HOSTNAME.fullmatch(parts.hostname or "") or not PATH_PREFIX.fullmatch(parts.path.rstrip("/")):
+        raise ConfigError(f"{option} {url!r}: host and path may have letters, digits and . _ ~ - only")
 
 
 def _check_address(option: str, address: str, *, count: int = 1) -> None:

@@ -36,7 +36,7 @@ print("\\n" + json.dumps({
 def installed_release() -> Release | None:
     """Return the release of the installed python-watcher; None if there is none.
 
-    If Watcher cannot be imported, the result is what is known of its major version.
+    If Watcher cannot be imported, return the known data of its major version.
     """
     try:
         major = metadata.version("python-watcher").partition(".")[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 import time
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from keystoneauth1 import exceptions
 from keystoneauth1.session import Session
 
+from chrysaetos.client.connection_errors import short_message
 from chrysaetos.errors import ApiError
 from chrysaetos.findings import failed, ok
 from chrysaetos.identity.service_user import ServiceUser, keystone_adapter
@@ -33,8 +33,6 @@ _LOOK = "look at the log of Keystone"
 _VALIDATORS = frozenset({"service", "admin"})
 """Roles that may validate tokens by Keystone's default policy, ``identity:validate_token``. A reader of the
 system may as well."""
-_URLLIB3_MESSAGE = re.compile(": HTTPS?ConnectionPool")
-"""The start of urllib3's message in keystoneauth1's, which repeats it in detail."""
 _ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (
         exceptions.Unauthorized,
@@ -106,7 +104,7 @@ def _login_failed(error: Exception, url: str) -> Finding:
     if isinstance(error, TimeoutError | exceptions.ConnectTimeout):
         return failed(_CHECK, f"Keystone at {url} does not answer within {SECONDS:.0f} s", advice)
     # Keystone's messages repeat nothing of a login.
-    reason = _URLLIB3_MESSAGE.split(str(error).partition("\n")[0])[0]
+    reason = short_message(error)
     return failed(_CHECK, f"the gateway's user cannot log in at {url}: {reason}", advice)
 
 
