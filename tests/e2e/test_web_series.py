@@ -91,9 +91,12 @@ def series_of(window: Window, project: str, other: str) -> Iterator[str]:
         midnight = window.now // DAY * DAY
         for when in range(midnight - 3 * DAY, window.end, 1800):
             hours = (when - midnight + 3 * DAY) / 3600
-            yield f'project_vcpu_usage{{project="{owner}"}} {2 * hours} {when}\n'
-            yield f'project_mb_usage{{project="{owner}"}} {1024 * hours} {when}\n'
-            yield f'project_credits_left{{project="{owner}"}} 77 {when}\n'
+            for instance in ("one", "two"):
+                labels = f'project="{owner}",instance="{instance}"'
+                yield f"project_vcpu_usage{{{labels}}} {2 * hours} {when}\n"
+                yield f"project_mb_usage{{{labels}}} {1024 * hours} {when}\n"
+                yield f'usage_exporter_credits_left_hours{{{labels},resource="vcpu"}} 77 {when}\n'
+                yield f'usage_exporter_credits_granted_hours{{{labels},resource="vcpu"}} 100 {when}\n'
     # Few samples, since Prometheus reads each of them; all look back at most five minutes.
     for number in range(MANY):
         for when in range(window.now - 240, window.now + 3600, 240):
@@ -185,7 +188,7 @@ def test_an_operator_names_the_metrics_of_another_exporter(opened, store, gatewa
 def test_the_usage_of_days_and_months(opened):
     page = opened("usage").page
     main = page.get_by_role("main")
-    expect(main).to_contain_text("77")
+    expect(page.get_by_role("region", name="Credits")).to_contain_text("77 of 100 hours left")
     expect(main).to_contain_text("2 an hour")
     day = time.strftime("%Y-%m-%d", time.gmtime(time.time() - DAY))
     row = page.get_by_role("row").filter(has_text=day)
@@ -213,8 +216,7 @@ def test_alerts_and_rules_are_shown_as_text(opened):
 
 
 def test_50000_series_are_cut_and_told(opened, window):
-    end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(window.now))
-    tab = opened("explore", q0="many", range="5m", end=end, step="4m")
+    tab = opened("explore", q0="many", range="5m", end=str(window.now), step="4m")
     main = tab.page.get_by_role("main")
     expect(main).to_contain_text(re.compile(r"50\s000 series; the first 1\s000 are shown"), timeout=60_000)
     expect(tab.page.locator("canvas").first).to_be_visible()

@@ -8,7 +8,7 @@ import { route, navigate } from "./route";
 import { useStore } from "./lib/store";
 import { contains, visible } from "./lib/format";
 import { texts } from "./texts";
-import { Failure, useLoad } from "./ui/load";
+import { CannotRestrict, Failure, useLoad } from "./ui/load";
 import { Foreign, Icon, Popover, SearchBox, Skeleton } from "./ui/widgets";
 
 export interface Matcher {
@@ -27,11 +27,17 @@ export function matcherOf(parameters: URLSearchParams): Matcher | null {
   return label === undefined || value === undefined ? null : { label, value };
 }
 
-/** Returns the query for the chosen project. */
+/**
+ * Returns the query for the chosen project.
+ *
+ * @throws CannotRestrict - the matcher cannot be added: the query would show all projects.
+ */
 export async function scoped(query: string, matcher: Matcher | null): Promise<string> {
   if (matcher === null) return query;
   const { addMatcher } = await import("./lib/matcher");
-  return addMatcher(query, matcher.label, matcher.value);
+  const restricted = addMatcher(query, matcher.label, matcher.value);
+  if (restricted === null) throw new CannotRestrict();
+  return restricted;
 }
 
 /** Returns whether the caller sees all projects with queries. */

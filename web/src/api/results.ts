@@ -105,7 +105,7 @@ function seriesOf(item: unknown): Series {
   const points = [
     ...list(values).map((value) => ({ at: point(value), native: false })),
     ...list(histograms).map((value) => ({ at: histogram(value), native: true })),
-  ];
+  ].sort((a, b) => a.at[0] - b.at[0]);
   return {
     labels: labelsOf(metric),
     times: points.map(({ at }) => at[0]),

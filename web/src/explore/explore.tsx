@@ -2,6 +2,7 @@
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
+import { ended } from "../api/http";
 import { now, state as session } from "../api/session";
 import { forgetCompletions } from "../editor/client";
 import { remember } from "../lib/history";
@@ -26,7 +27,10 @@ export function Explore() {
   const matcher = useMatcher();
   const [clock, setClock] = useState(now);
   const [run, setRun] = useState(0);
+  const [automatic, setAutomatic] = useState(false);
   const [busy, setBusy] = useState<ReadonlySet<number>>(new Set());
+  const isBusy = useRef(false);
+  isBusy.current = busy.size > 0;
   // Keys that stay with their panels when one before them is removed.
   const keys = useRef<number[]>([]);
   const nextKey = useRef(0);
@@ -45,7 +49,8 @@ export function Explore() {
     const { panels } = parseExplore(route.get().parameters);
     update({ panels: panels.map((panel, at) => (at === index ? { ...panel, ...change } : panel)) }, replace);
   };
-  const refresh = () => {
+  const refresh = (byTimer = false) => {
+    setAutomatic(byTimer);
     setClock(now());
     setRun((count) => count + 1);
   };
@@ -53,7 +58,8 @@ export function Explore() {
   useEffect(() => {
     if (state.refresh <= 0) return undefined;
     const timer = setInterval(() => {
-      if (document.visibilityState === "visible") refresh();
+      // A query that takes longer than the interval must be able to end.
+      if (document.visibilityState === "visible" && !isBusy.current && !ended.get()) refresh(true);
     }, state.refresh * 1000);
     return () => clearInterval(timer);
   }, [state.refresh]);
@@ -70,7 +76,7 @@ export function Explore() {
           zone={zone}
           loading={busy.size > 0}
           onChange={(change) => update(change)}
-          onRefresh={refresh}
+          onRefresh={() => refresh()}
         />
       </div>
       {state.panels.map((panel, index) => {
@@ -87,12 +93,14 @@ export function Explore() {
             resolution={state.resolution}
             matcher={matcher}
             run={run}
+            automatic={automatic}
             user={user}
             onChange={(change) => updatePanel(index, change, true)}
             onRun={(query) => {
               remember(user, query, now());
               if (query === panel.query) refresh();
               else {
+                setAutomatic(false);
                 if (state.end === null) setClock(now());
                 updatePanel(index, { query, hidden: [] }, false);
               }

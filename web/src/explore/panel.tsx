@@ -3,7 +3,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { queryInstant, queryRange } from "../api/prometheus";
-import { apiData } from "../api/http";
+import { ApiError, apiData } from "../api/http";
 import { onGrid, type Answer, type Result, type Stats } from "../api/results";
 import { LazyGraph } from "../graph/lazy";
 import { seriesColor } from "../graph/palette";
@@ -11,7 +11,7 @@ import { picture } from "../graph/picture";
 import { toCsv } from "../lib/csv";
 import { download, fileName } from "../lib/download";
 import { formatValue } from "../lib/format";
-import { seriesKey, seriesName, shortName, tellingLabels } from "../lib/labels";
+import { labelName, quote, seriesKey, seriesName, shortName, tellingLabels } from "../lib/labels";
 import type { Panel, View } from "../lib/state";
 import { autoStep, grid, type Grid, type Resolution } from "../lib/step";
 import { useStore } from "../lib/store";
@@ -53,6 +53,8 @@ export interface PanelProps {
   matcher: Matcher | null;
   /** Increases when all panels are to run again. */
   run: number;
+  /** Whether the last run was an automatic refresh, which screen readers do not announce. */
+  automatic: boolean;
   user: string;
   onChange: (change: Partial<Panel>) => void;
   onRun: (query: string) => void;
@@ -63,7 +65,15 @@ export interface PanelProps {
   onLoading: (loading: boolean) => void;
 }
 
-function Statistics({ count, stats, took, step }: { count: number; stats: Stats | null; took: number; step: number | null }) {
+interface StatisticsProps {
+  count: number;
+  stats: Stats | null;
+  took: number;
+  step: number | null;
+  announce: boolean;
+}
+
+function Statistics({ count, stats, took, step, announce }: StatisticsProps) {
   const text = texts.explore.stats;
   const seconds = (value: number) => formatValue(value, "seconds");
   const items = [
@@ -75,7 +85,7 @@ function Statistics({ count, stats, took, step }: { count: number; stats: Stats 
     ...(stats?.peak == null ? [] : [text.peak(stats.peak)]),
   ];
   return (
-    <p class="stats" role="status">
+    <p class="stats" role="status" aria-live={announce ? "polite" : "off"}>
       {items.map((item) => (
         <span key={item}>{item}</span>
       ))}
@@ -152,6 +162,8 @@ export function PanelView(props: PanelProps) {
   const text = texts.explore;
   const { zone } = useStore(settings);
   const [draft, setDraft] = useState(panel.query);
+  const typed = useRef(draft);
+  typed.current = draft;
   const [given, setGiven] = useState<Given>({ text: panel.query });
   /** The query that this panel has put into the address. */
   const own = useRef(panel.query);
@@ -182,10 +194,14 @@ export function PanelView(props: PanelProps) {
           : await queryRange({ query, start: times.start, end: times.end, step: times.step }, signal);
       return { answer, grid: times, took: (performance.now() - started) / 1000, query };
     },
-    [panel.query, view, range, end, step, resolution, matcher?.label, matcher?.value, run],
+    [panel.query, view, matcher?.label, matcher?.value],
+    [range, end, step, resolution, run],
   );
-  const { data, error, loading } = loaded;
-  useEffect(() => props.onLoading(loading), [loading]);
+  const { data: answer, error, loading } = loaded;
+  useEffect(() => {
+    props.onLoading(loading);
+    return () => props.onLoading(false);
+  }, [loading]);
 
   const runQuery = (query: string) => {
     own.current = query;
@@ -199,9 +215,10 @@ export function PanelView(props: PanelProps) {
   const format = async () => {
     try {
       const formatted = await apiData("/api/v1/format_query", { parameters: new URLSearchParams({ query: draft }) });
-      if (typeof formatted === "string") give(formatted);
-    } catch {
-      runQuery(draft); // the answer shows what is wrong with it
+      if (typeof formatted === "string" && typed.current === draft) give(formatted);
+    } catch (error) {
+      // The answer to the query shows what is wrong with it.
+      if (error instanceof ApiError && error.status === 400 && typed.current === draft) runQuery(draft);
     }
   };
   const savePicture = async () => {
@@ -211,8 +228,6 @@ export function PanelView(props: PanelProps) {
     if (blob !== null) download(fileName(panel.query, "png"), blob, "image/png");
   };
 
-  // An answer of the other view is not shown: it has another form.
-  const answer = data !== null && (data.grid !== null) === (view === "graph") ? data : null;
   const count =
     answer === null
       ? 0
@@ -222,7 +237,7 @@ export function PanelView(props: PanelProps) {
           ? answer.answer.result.samples.length
           : 1;
   const changed = draft !== panel.query;
-  const match = matcher === null ? undefined : `{${matcher.label}=${JSON.stringify(matcher.value)}}`;
+  const match = matcher === null ? undefined : `{${labelName(matcher.label)}=${quote(matcher.value)}}`;
   return (
     <section class="panel" aria-label={text.panel(number)}>
       <div class="query-row">
@@ -312,12 +327,12 @@ export function PanelView(props: PanelProps) {
               {text.sent}
             </label>
             {answer === null ? null : (
-              <Statistics count={count} stats={answer.answer.stats} took={answer.took} step={answer.grid?.step ?? null} />
+              <Statistics count={count} stats={answer.answer.stats} took={answer.took} step={answer.grid?.step ?? null} announce={!props.automatic} />
             )}
           </div>
         ) : null}
-        {panel.query && panel.sent ? (
-          <Sent own={panel.query} query={data?.query ?? panel.query} path={view === "graph" ? "/api/v1/query_range" : "/api/v1/query"} />
+        {panel.query && panel.sent && (answer !== null || matcher === null) ? (
+          <Sent own={panel.query} query={answer?.query ?? panel.query} path={view === "graph" ? "/api/v1/query_range" : "/api/v1/query"} />
         ) : null}
         <div id={`view-${number}`} role={panel.query ? "tabpanel" : undefined} aria-labelledby={panel.query ? `tab-${number}-${view}` : undefined}>
           {answer?.answer.warnings.map((warning) => (

@@ -55,7 +55,8 @@ export function Chart({ title, queries, range, end, unit, minStep, nothing, matc
       );
       return { times, answers };
     },
-    [queries.map(({ query }) => query).join("\n"), range, end, matcher?.label, matcher?.value],
+    [queries.map(({ query }) => query).join("\n"), matcher?.label, matcher?.value],
+    [range, end],
   );
   const drawn = useMemo(() => {
     if (data === null) return null;

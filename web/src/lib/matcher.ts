@@ -4,8 +4,8 @@ import { parser } from "@prometheus-io/lezer-promql";
 
 import { labelName, quote } from "./labels";
 
-/** Returns the query with a matcher in each vector selector; the query itself if it is not valid PromQL. */
-export function addMatcher(query: string, label: string, value: string): string {
+/** Returns the query with a matcher in each vector selector; null if this parser does not know its syntax. */
+export function addMatcher(query: string, label: string, value: string): string | null {
   const matcher = `${labelName(label)}=${quote(value)}`;
   const edits: { at: number; text: string }[] = [];
   let errors = 0;
@@ -18,6 +18,6 @@ export function addMatcher(query: string, label: string, value: string): string 
       else edits.push({ at: matchers.from + 1, text: matchers.firstChild === null ? matcher : `${matcher},` });
     },
   });
-  if (errors > 0) return query;
+  if (errors > 0) return null;
   return edits.sort((a, b) => b.at - a.at).reduce((text, { at, text: inserted }) => text.slice(0, at) + inserted + text.slice(at), query);
 }

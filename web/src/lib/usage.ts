@@ -4,11 +4,17 @@ export interface Period {
   /** `2026-11-28` or `2026-11`. */
   name: string;
   amount: number;
-  /** Whether the period has not ended. */
+  /** Whether the period has not ended, or days of it are missing. */
   partial: boolean;
 }
 
 const DAY = 86_400;
+
+/** Returns the first midnight of the month of a time, UTC. */
+export function monthStart(time: number): number {
+  const date = new Date(time * 1000);
+  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth()) / 1000;
+}
 
 /** Returns the last midnight, UTC. */
 export function midnight(time: number): number {
@@ -31,13 +37,19 @@ export function byDay(totals: readonly (number | null)[], start: number, current
   return days;
 }
 
-/** Returns the use of each month from that of its days. */
+/** Returns the use of each month from that of its days. A month without some of its days is partial. */
 export function byMonth(days: readonly Period[]): Period[] {
-  const months = new Map<string, Period>();
+  const months = new Map<string, Period[]>();
   for (const day of days) {
     const name = day.name.slice(0, 7);
-    const month = months.get(name) ?? { name, amount: 0, partial: false };
-    months.set(name, { name, amount: month.amount + day.amount, partial: month.partial || day.partial });
+    months.set(name, [...(months.get(name) ?? []), day]);
   }
-  return [...months.values()];
+  return [...months].map(([name, parts]) => {
+    const calendarDays = new Date(Date.UTC(Number(name.slice(0, 4)), Number(name.slice(5)), 0)).getUTCDate();
+    return {
+      name,
+      amount: parts.reduce((sum, day) => sum + day.amount, 0),
+      partial: parts.length < calendarDays || parts.some((day) => day.partial),
+    };
+  });
 }

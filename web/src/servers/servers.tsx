@@ -170,6 +170,7 @@ function List({ matcher }: { matcher: Matcher | null }) {
   const { data } = loaded;
   const trends = useLoad(
     (signal) => (data === null ? Promise.resolve(null) : loadTrends(data.present, matcher, now(), signal)),
+    [matcher?.label, matcher?.value],
     [data],
   );
   const all = data?.servers ?? [];

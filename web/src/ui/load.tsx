@@ -17,28 +17,45 @@ export interface Loaded<T> {
   reload: () => void;
 }
 
-/** Loads data when `inputs` change. The last data stays until the next arrives. */
-export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, inputs: readonly unknown[]): Loaded<T> {
-  const [state, setState] = useState<{ data: T | null; error: unknown; loading: boolean }>({
-    data: null,
-    error: null,
-    loading: true,
-  });
+/** A query to which the page cannot add the matcher of the chosen project. */
+export class CannotRestrict extends Error {}
+
+interface State<T> {
+  data: T | null;
+  error: unknown;
+  loading: boolean;
+  /** The inputs that the data belongs to. */
+  inputs: readonly unknown[];
+}
+
+/**
+ * Loads data when `inputs` or `times` change. Data of other `inputs` is never returned; when only `times` change, as in a
+ * refresh, the last data stays until the next arrives.
+ */
+export function useLoad<T>(
+  load: (signal: AbortSignal) => Promise<T>,
+  inputs: readonly unknown[],
+  times: readonly unknown[] = [],
+): Loaded<T> {
+  const begin = (): State<T> => ({ data: null, error: null, loading: true, inputs });
+  const [state, setState] = useState(begin);
+  const isCurrent = (one: State<T>) => one.inputs.every((input, index) => input === inputs[index]);
   const [count, setCount] = useState(0);
   useEffect(() => {
     const controller = new AbortController();
-    setState((before) => ({ ...before, loading: true }));
+    setState((before) => (isCurrent(before) ? { ...before, loading: true } : begin()));
     load(controller.signal).then(
       (data) => {
-        if (!controller.signal.aborted) setState({ data, error: null, loading: false });
+        if (!controller.signal.aborted) setState({ data, error: null, loading: false, inputs });
       },
       (error: unknown) => {
-        if (!controller.signal.aborted) setState({ data: null, error, loading: false });
+        if (!controller.signal.aborted) setState({ data: null, error, loading: false, inputs });
       },
     );
     return () => controller.abort();
-  }, [...inputs, count]);
-  return { ...state, reload: () => setCount((before) => before + 1) };
+  }, [...inputs, ...times, count]);
+  const { data, error, loading } = isCurrent(state) ? state : begin();
+  return { data, error, loading, reload: () => setCount((before) => before + 1) };
 }
 
 interface Described {
@@ -51,6 +68,7 @@ interface Described {
 export function describe(error: unknown, clock: (time: number) => string): Described {
   const text = texts.errors;
   if (error instanceof UnexpectedAnswer) return { title: text.unexpected, detail: "", hint: text.unexpectedHint };
+  if (error instanceof CannotRestrict) return { title: text.restrict, detail: "", hint: text.restrictHint };
   if (!(error instanceof ApiError)) return { title: text.script, detail: "", hint: text.scriptHint };
   const detail = error.message;
   switch (error.status) {

@@ -96,7 +96,7 @@ export function Gateway() {
   const current = useStore(state);
   const seesAll = useSeesAll();
   const [run, setRun] = useState(0);
-  const { data, error, reload } = useLoad(readiness, [run]);
+  const { data, error, reload } = useLoad(readiness, [], [run]);
   const access = current.kind === "active" ? Object.entries(current.access) : [];
   return (
     <>

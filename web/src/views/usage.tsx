@@ -7,7 +7,7 @@ import { onGrid } from "../api/results";
 import { now } from "../api/session";
 import { download } from "../lib/download";
 import { formatNumber } from "../lib/format";
-import { byDay, byMonth, midnight, type Period } from "../lib/usage";
+import { byDay, byMonth, midnight, monthStart, type Period } from "../lib/usage";
 import { scoped, ScopeSelector, useMatcher, type Matcher } from "../scope";
 import { texts } from "../texts";
 import { Refresh } from "../ui/list-page";
@@ -19,9 +19,9 @@ const text = texts.usage;
 /** The exporter's totals: hours times vCPUs, and hours times MiB. */
 const VCPU = "project_vcpu_usage";
 const MEMORY = "project_mb_usage / 1024";
-const METRICS = '{__name__=~"project_vcpu_usage|project_mb_usage|project_.*credit.*"}';
+const METRICS = '{__name__=~"project_vcpu_usage|project_mb_usage"}';
 
-const DAYS = 400;
+const MIN_DAYS = 400;
 const DAY = 86_400;
 const SHOWN_DAYS = 31;
 
@@ -34,13 +34,16 @@ interface Series {
 interface Usage {
   vcpu: Series;
   memory: Series;
-  credits: { name: string; value: number }[];
+  credits: { resource: string; left: number; granted: number | undefined }[];
 }
+
+/** The labels of a project, without those of the exporter: two exporters have the same totals. */
+const PROJECT = "location, location_id, domain_id, project_id, project";
 
 /** The newest sample of an hour: a scrape that failed at midnight does not lose a day. */
 function newest(query: string, offset = ""): string {
   const [metric = "", divided = ""] = query.split(" / ");
-  return `sum(last_over_time(${metric}[1h]${offset}))${divided ? ` / ${divided}` : ""}`;
+  return `sum(max by (${PROJECT}) (last_over_time(${metric}[1h]${offset})))${divided ? ` / ${divided}` : ""}`;
 }
 
 async function one(query: string, matcher: Matcher | null, signal: AbortSignal): Promise<number | null> {
@@ -51,14 +54,14 @@ async function one(query: string, matcher: Matcher | null, signal: AbortSignal):
 async function series(metric: string, matcher: Matcher | null, signal: AbortSignal): Promise<Series> {
   const time = now();
   const end = midnight(time);
-  const start = end - (DAYS - 1) * DAY;
+  const start = monthStart(end - (MIN_DAYS - 1) * DAY);
   const [total, before, history] = await Promise.all([
     one(newest(metric), matcher, signal),
     one(newest(metric, " offset 1h"), matcher, signal),
     queryRange({ query: await scoped(newest(metric), matcher), start, end, step: DAY }, signal),
   ]);
   const first = history.result.kind === "matrix" ? history.result.series[0] : undefined;
-  const totals = first === undefined ? [] : onGrid(first, start, DAY, DAYS);
+  const totals = first === undefined ? [] : onGrid(first, start, DAY, (end - start) / DAY + 1);
   return {
     total,
     hour: total === null || before === null ? null : Math.max(0, total - before),
@@ -66,18 +69,25 @@ async function series(metric: string, matcher: Matcher | null, signal: AbortSign
   };
 }
 
+/** Returns the hours of credits by resource. */
+async function creditHours(name: "left" | "granted", matcher: Matcher | null, signal: AbortSignal): Promise<Map<string, number>> {
+  const hours = `max by (${PROJECT}, resource) (last_over_time(usage_exporter_credits_${name}_hours[1h]))`;
+  const { result } = await queryInstant(await scoped(`sum by (resource) (${hours})`, matcher), null, signal);
+  const samples = result.kind === "vector" ? result.samples : [];
+  return new Map(samples.map(({ labels, value }) => [labels["resource"] ?? "", value]));
+}
+
 async function load(matcher: Matcher | null, signal: AbortSignal): Promise<Usage | null> {
   const names = await labelValues("__name__", { match: await scoped(METRICS, matcher), signal });
-  if (!names.includes("project_vcpu_usage") && !names.includes("project_mb_usage")) return null;
-  const creditNames = names.filter((name) => name.includes("credit"));
-  const [vcpu, memory, credits] = await Promise.all([
+  if (names.length === 0) return null;
+  const [vcpu, memory, left, granted] = await Promise.all([
     series(VCPU, matcher, signal),
     series(MEMORY, matcher, signal),
-    Promise.all(
-      creditNames.map(async (name) => ({ name, value: await one(newest(`{__name__=${JSON.stringify(name)}}`), matcher, signal) })),
-    ),
+    creditHours("left", matcher, signal),
+    creditHours("granted", matcher, signal),
   ]);
-  return { vcpu, memory, credits: credits.flatMap(({ name, value }) => (value === null ? [] : [{ name, value }])) };
+  const credits = [...left].map(([resource, hours]) => ({ resource, left: hours, granted: granted.get(resource) }));
+  return { vcpu, memory, credits };
 }
 
 function Figure({ name, use }: { name: string; use: Series }) {
@@ -111,7 +121,11 @@ function rowsOf(vcpu: readonly Period[], memory: readonly Period[]): Row[] {
     return found;
   };
   for (const period of vcpu) row(period).vcpu = period.amount;
-  for (const period of memory) row(period).memory = period.amount;
+  for (const period of memory) {
+    const found = row(period);
+    found.memory = period.amount;
+    found.partial ||= period.partial;
+  }
   return [...rows.values()].sort((a, b) => (a.name < b.name ? 1 : -1));
 }
 
@@ -144,8 +158,8 @@ function Periods({ usage }: { usage: Usage }) {
   // The bar of a single row would always be full.
   const most = (key: "vcpu" | "memory") => (rows.length > 1 ? Math.max(0, ...rows.map((row) => row[key] ?? 0)) : 0);
   const csv = () => {
-    const lines = all.map((row) => `${row.name},${row.vcpu ?? ""},${row.memory ?? ""}\r\n`);
-    download(`usage-by-${period}.csv`, `${period},vcpu_hours,memory_gib_hours\r\n${lines.join("")}`, "text/csv;charset=utf-8");
+    const lines = all.map((row) => `${row.name},${row.vcpu ?? ""},${row.memory ?? ""},${row.partial ? "no" : "yes"}\r\n`);
+    download(`usage-by-${period}.csv`, `${period},vcpu_hours,memory_gib_hours,complete\r\n${lines.join("")}`, "text/csv;charset=utf-8");
   };
   return (
     <section class="card stack" aria-label={text.period}>
@@ -222,11 +236,11 @@ export function Usage() {
                 <h2>{text.credits}</h2>
                 <dl class="facts">
                   {data.credits.map((credit) => (
-                    <div class="fact" key={credit.name}>
+                    <div class="fact" key={credit.resource}>
                       <dt>
-                        <Foreign text={credit.name} limit={80} />
+                        <Foreign text={credit.resource} limit={80} />
                       </dt>
-                      <dd class="figure">{formatNumber(credit.value)}</dd>
+                      <dd>{text.creditsLeft(formatNumber(credit.left), credit.granted === undefined ? "–" : formatNumber(credit.granted))}</dd>
                     </div>
                   ))}
                 </dl>

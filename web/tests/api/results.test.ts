@@ -41,6 +41,11 @@ describe("answers", () => {
     expect(parseAnswer({ data: { resultType: "vector", result: [], stats: { seriesFetched: "1" } } }).stats).toBeNull();
   });
 
+  it("orders numbers and native histograms of a series by time", () => {
+    const series = { metric: {}, values: [[1, "1"], [3, "3"]], histograms: [[2, { count: "4", sum: "5" }]] };
+    expect(parseAnswer(body("matrix", [series])).result).toMatchObject({ series: [{ times: [1, 2, 3] }] });
+  });
+
   it.each([
     null,
     "text",

@@ -43,7 +43,13 @@ export class FakeServer {
       this.asked.push(asked);
       const reply = this.replies.get(url.split("?")[0] ?? "");
       if (reply === undefined) throw new TypeError("no such path in the stand-in");
-      return reply(asked);
+      const { signal } = init;
+      return new Promise((resolve, reject) => {
+        const abort = () => reject(new DOMException("aborted", "AbortError"));
+        if (signal?.aborted) abort();
+        signal?.addEventListener("abort", abort);
+        Promise.resolve(reply(asked)).then(resolve, reject);
+      });
     });
     return this;
   }
@@ -54,7 +60,7 @@ export const session = (project = "p1", user = "u1") => ({
   project: { id: project, name: `name of ${project}`, domain: "Default" },
   roles: ["member"],
   expires_at: 4_000_000_000,
-  kind: "password",
+  kind: "password" as const,
 });
 
 export const whoami = () => json({ status: "success", data: { rules: { "telemetry:query": "project" } } });

@@ -18,7 +18,7 @@ describe("the matcher of a chosen project", () => {
     expect(addMatcher("up", "my.label", "p")).toBe('up{"my.label"="p"}');
   });
 
-  it("is not put into what is not PromQL: the gateway says what is wrong", () => {
-    expect(addMatcher("sum(up", "project", "p")).toBe("sum(up");
+  it.each(["sum(up", "histogram_quantile(5./6., rate(x_bucket[5m]))", "max_of(up, 1)"])("cannot be added to %s", (query) => {
+    expect(addMatcher(query, "project", "p")).toBeNull();
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { byDay, byMonth, midnight } from "../../src/lib/usage";
+import { byDay, byMonth, midnight, monthStart } from "../../src/lib/usage";
 
 const DAY = 86_400;
 const START = Date.UTC(2026, 10, 29) / 1000;
@@ -22,10 +22,20 @@ describe("usage", () => {
   it("adds days up to months", () => {
     const days = byDay([0, 10, 30, 60], START, 65, START + 3 * DAY + 1);
     expect(byMonth(days)).toEqual([
-      { name: "2026-11", amount: 30, partial: false },
+      { name: "2026-11", amount: 30, partial: true },
       { name: "2026-12", amount: 35, partial: true },
     ]);
   });
+
+  it("marks a month that lacks days", () => {
+    const first = Date.UTC(2026, 10, 1) / 1000;
+    const totals = Array.from({ length: 31 }, (_, index) => index);
+    expect(byMonth(byDay(totals, first, 30, first + 30 * DAY + 1))[0]).toEqual({ name: "2026-11", amount: 30, partial: false });
+    const cut = [null, ...totals.slice(1)];
+    expect(byMonth(byDay(cut, first, 30, first + 30 * DAY + 1))[0]).toEqual({ name: "2026-11", amount: 29, partial: true });
+  });
+
+  it("begins months at their first midnight", () => expect(monthStart(START + 3599)).toBe(Date.UTC(2026, 10, 1) / 1000));
 
   it("begins days at midnight, UTC", () => expect(midnight(START + 3599)).toBe(START));
 });

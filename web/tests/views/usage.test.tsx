@@ -10,9 +10,10 @@ import { FakeServer, json, session, whoami } from "../fakes/server";
 const DAY = 86_400;
 let host: HTMLElement;
 let midnights: number;
+let server: FakeServer;
 
 beforeEach(async () => {
-  new FakeServer()
+  server = new FakeServer()
     .install()
     .on("/ui/session", () => json({ csrf: "a", session: session() }))
     .on("/-/whoami", whoami)
@@ -42,4 +43,12 @@ it.each([
   await act(() => render(<Usage />, host));
   await vi.waitFor(() => expect(host.querySelectorAll("tbody tr")).toHaveLength(days));
   expect(host.querySelectorAll(".bar")).toHaveLength(bars);
+});
+
+it("counts the totals of two exporters once, and shows credits", async () => {
+  midnights = 3;
+  await act(() => render(<Usage />, host));
+  await vi.waitFor(() => expect(host.textContent).toContain("500 of 500 hours left"));
+  const queries = server.to("/api/v1/query").map(({ path }) => new URLSearchParams(path.split("?")[1]).get("query") ?? "");
+  for (const query of queries) expect(query).toContain("(max by (location, location_id, domain_id, project_id, project");
 });

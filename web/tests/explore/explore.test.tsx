@@ -1,0 +1,75 @@
+import { render } from "preact";
+import { act } from "preact/test-utils";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+
+import { state } from "../../src/api/session";
+import { Explore } from "../../src/explore/explore";
+import { navigate } from "../../src/route";
+import { FakeServer, json, session } from "../fakes/server";
+
+// jsdom does not lay out text, which the editor needs.
+vi.mock("../../src/editor/editor", () => ({ createEditor: () => ({ set: vi.fn(), focus: vi.fn(), destroy: vi.fn() }) }));
+
+const EMPTY = { status: "success", data: { resultType: "vector", result: [] } };
+let host: HTMLElement;
+let server: FakeServer;
+let answers: ((response: Response) => void)[];
+
+beforeEach(() => {
+  answers = [];
+  server = new FakeServer()
+    .install()
+    .on("/api/v1/query", () => new Promise<Response>((resolve) => answers.push(resolve)));
+  host = document.createElement("div");
+  document.body.append(host);
+});
+
+afterEach(() => {
+  render(null, host);
+  host.remove();
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+async function open(parameters: Record<string, string>, access = "project") {
+  state.set({ kind: "active", session: session(), access: { "telemetry:query": access } });
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  navigate("explore", new URLSearchParams(parameters));
+  await act(() => render(<Explore />, host));
+}
+
+const tick = () =>
+  act(() => {
+    vi.advanceTimersByTime(5000);
+  });
+const queries = () => server.to("/api/v1/query");
+const statistics = () => host.querySelector(".stats");
+
+it("lets a slow query end before it refreshes, and does not announce what a timer refreshed", async () => {
+  await open({ q0: "up", view0: "table", refresh: "5s" });
+  await vi.waitFor(() => expect(queries()).toHaveLength(1));
+  await tick();
+  await tick();
+  expect(queries()).toHaveLength(1);
+  answers[0]?.(json(EMPTY));
+  await vi.waitFor(() => expect(statistics()?.getAttribute("aria-live")).toBe("polite"));
+  await tick();
+  await vi.waitFor(() => expect(queries()).toHaveLength(2));
+  expect(statistics()?.getAttribute("aria-live")).toBe("off");
+});
+
+it("is no longer busy when a panel that loads is removed", async () => {
+  await open({ q0: "up", view0: "table", q1: "slow", view1: "table", refresh: "5s" });
+  await vi.waitFor(() => expect(queries()).toHaveLength(2));
+  answers[0]?.(json(EMPTY));
+  await vi.waitFor(() => expect(statistics()).not.toBeNull());
+  await act(() => navigate("explore", new URLSearchParams({ q0: "up", view0: "table", refresh: "5s" })));
+  await tick();
+  await vi.waitFor(() => expect(queries()).toHaveLength(3));
+});
+
+it("does not send a query to which it cannot add the chosen project", async () => {
+  await open({ q0: "max_of(up, 1)", view0: "table", only: "project:p" }, "all_projects");
+  await vi.waitFor(() => expect(host.textContent).toContain("The query was not sent"));
+  expect(queries()).toHaveLength(0);
+});
