@@ -36,6 +36,8 @@ export interface Server {
   flavor: string;
   exporters: string[];
   measures: Partial<Record<Measure, number>>;
+  /** The name of the exporter that gave each measure. */
+  sources: Partial<Record<Measure, string>>;
 }
 
 /** Returns whether an id may be in the address of a server's page. */
@@ -60,7 +62,7 @@ export function addServers(servers: Map<string, Server>, exporter: Exporter, sam
   for (const labels of samples) {
     const id = labels["server"];
     if (!id) continue;
-    const server = servers.get(id) ?? { id, name: "", status: "", host: "", flavor: "", exporters: [], measures: {} };
+    const server = servers.get(id) ?? { id, name: "", status: "", host: "", flavor: "", exporters: [], measures: {}, sources: {} };
     server.name ||= labels["name"] ?? "";
     server.status ||= labels["status"] ?? "";
     server.host ||= labels["host"] ?? "";
@@ -74,10 +76,13 @@ export function addServers(servers: Map<string, Server>, exporter: Exporter, sam
 export function addMeasure(
   servers: ReadonlyMap<string, Server>,
   name: Measure,
+  exporter: Exporter,
   samples: readonly { labels: Labels; value: number }[],
 ): void {
   for (const { labels, value } of samples) {
     const server = servers.get(labels["server"] ?? "");
-    if (server !== undefined && Number.isFinite(value)) server.measures[name] ??= value;
+    if (server === undefined || server.measures[name] !== undefined || !Number.isFinite(value)) continue;
+    server.measures[name] = value;
+    server.sources[name] = exporter.name;
   }
 }

@@ -1,7 +1,7 @@
 /** Loads the servers of a project. */
 
 import { labelValues, queryInstant, queryRange } from "../api/prometheus";
-import type { Sample } from "../api/results";
+import { onGrid, type Answer, type Result, type Sample } from "../api/results";
 import { api, ApiError } from "../api/http";
 import { scoped, type Matcher } from "../scope";
 import { addMeasure, addServers, measureQuery, MEASURES, probeSelector, type Exporter, type Server } from "./exporters";
@@ -16,19 +16,19 @@ export interface Servers {
 const TREND_SECONDS = 3600;
 const TREND_STEP = 120;
 
-async function samples(query: string, matcher: Matcher | null, signal: AbortSignal): Promise<Sample[]> {
-  const { result } = await queryInstant(await scoped(query, matcher), null, signal);
-  return result.kind === "vector" ? result.samples : [];
-}
-
-/** A value that cannot be had leaves a gap, not an empty page. */
-async function optional(query: string, matcher: Matcher | null, signal: AbortSignal): Promise<Sample[]> {
+/** Returns the result of a query; null if it cannot be evaluated, which leaves a gap, not an empty page. */
+async function optional(answer: Promise<Answer>): Promise<Result | null> {
   try {
-    return await samples(query, matcher, signal);
+    return (await answer).result;
   } catch (error) {
-    if (error instanceof ApiError && error.status === 422) return [];
+    if (error instanceof ApiError && error.status === 422) return null;
     throw error;
   }
+}
+
+async function samples(query: string, matcher: Matcher | null, signal: AbortSignal): Promise<Sample[]> {
+  const result = await optional(queryInstant(await scoped(query, matcher), null, signal));
+  return result?.kind === "vector" ? result.samples : [];
 }
 
 /** Returns all servers, or one, with their measures now. */
@@ -38,40 +38,43 @@ export async function loadServers(id: string | null, matcher: Matcher | null, si
   const present = known.filter(({ probe }) => names.has(probe));
   const answer = (exporter: Exporter, name: Parameters<typeof measureQuery>[1]) => {
     const query = measureQuery(exporter, name, id);
-    return query === null ? Promise.resolve([]) : optional(query, matcher, signal);
+    return query === null ? Promise.resolve([]) : samples(query, matcher, signal);
   };
   const lists = await Promise.all(present.map((exporter) => answer(exporter, "servers")));
   const servers = new Map<string, Server>();
   present.forEach((exporter, index) => addServers(servers, exporter, (lists[index] ?? []).map((sample) => sample.labels)));
   await Promise.all(
     MEASURES.map(async (name) => {
-      for (const samples of await Promise.all(present.map((exporter) => answer(exporter, name)))) addMeasure(servers, name, samples);
+      const lists = await Promise.all(present.map((exporter) => answer(exporter, name)));
+      present.forEach((exporter, index) => addMeasure(servers, name, exporter, lists[index] ?? []));
     }),
   );
   const sorted = [...servers.values()].sort((a, b) => (a.name || a.id).localeCompare(b.name || b.id, "en", { numeric: true }));
   return { servers: sorted, present, known };
 }
 
-/** Returns the CPU of each server over the last hour, by id. */
+/** The CPU of servers over the last hour by id, at regular times; null where there is no sample. */
+export type Trends = ReadonlyMap<string, readonly (number | null)[]>;
+
+/** Returns the CPU of each server, from the exporter that gave its current CPU. */
 export async function loadTrends(
-  exporters: readonly Exporter[],
+  { present, servers }: Servers,
   matcher: Matcher | null,
   now: number,
   signal: AbortSignal,
-): Promise<Map<string, number[]>> {
+): Promise<Trends> {
   const end = Math.floor(now / TREND_STEP) * TREND_STEP;
-  const trends = new Map<string, number[]>();
-  for (const exporter of exporters) {
+  const start = end - TREND_SECONDS;
+  const sources = new Map(servers.map(({ id, sources }) => [id, sources.cpu]));
+  const trends = new Map<string, readonly (number | null)[]>();
+  for (const exporter of present) {
     const query = measureQuery(exporter, "cpu", null);
     if (query === null) continue;
-    const { result } = await queryRange(
-      { query: await scoped(query, matcher), start: end - TREND_SECONDS, end, step: TREND_STEP },
-      signal,
-    );
-    if (result.kind !== "matrix") continue;
+    const result = await optional(queryRange({ query: await scoped(query, matcher), start, end, step: TREND_STEP }, signal));
+    if (result?.kind !== "matrix") continue;
     for (const series of result.series) {
       const id = series.labels["server"] ?? "";
-      if (!trends.has(id)) trends.set(id, series.values.filter(Number.isFinite));
+      if (sources.get(id) === exporter.name) trends.set(id, onGrid(series, start, TREND_STEP, TREND_SECONDS / TREND_STEP + 1));
     }
   }
   return trends;

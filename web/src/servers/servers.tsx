@@ -11,9 +11,9 @@ import { route } from "../route";
 import { ScopeSelector, useMatcher, type Matcher } from "../scope";
 import { texts } from "../texts";
 import { ListPage, Refresh } from "../ui/list-page";
-import { Failure, useLoad } from "../ui/load";
+import { Failure, useLoad, type Loaded } from "../ui/load";
 import { Choice, Copy, Empty, Foreign, Icon, Skeleton } from "../ui/widgets";
-import { loadServers, loadTrends } from "./load";
+import { loadServers, loadTrends, type Trends } from "./load";
 import { measureQuery, plainId, type Exporter, type Measure, type Server } from "./exporters";
 
 const text = texts.servers;
@@ -74,17 +74,31 @@ function Meter({ value, size, unit, percent = false }: MeterProps) {
   );
 }
 
-/** A small line without axes. */
-function Spark({ values, label }: { values: readonly number[]; label: string }) {
-  if (values.length < 2) return <span class="muted">–</span>;
-  const top = Math.max(...values, 1e-9);
-  const points = values
-    .map((value, index) => `${((index / (values.length - 1)) * 120).toFixed(1)},${(27 - (Math.max(0, value) / top) * 25).toFixed(1)}`)
-    .join(" ");
+/** A small line without axes, with gaps where there are no values. */
+function Spark({ values, label }: { values: readonly (number | null)[]; label: string }) {
+  const top = Math.max(...values.map((value) => value ?? 0), 1e-9);
+  const lines: { x: string; y: string }[][] = [[]];
+  values.forEach((value, index) => {
+    if (value === null) lines.push([]);
+    else
+      lines.at(-1)?.push({
+        x: ((index / (values.length - 1)) * 120).toFixed(1),
+        y: (27 - (Math.max(0, value) / top) * 25).toFixed(1),
+      });
+  });
+  const drawn = lines.filter((line) => line.length > 1);
+  if (drawn.length === 0) return <span class="muted">–</span>;
   return (
     <svg class="spark" viewBox="0 0 120 28" role="img" aria-label={label}>
-      <polygon points={`0,28 ${points} 120,28`} />
-      <polyline points={points} />
+      {drawn.map((line) => {
+        const points = line.map(({ x, y }) => `${x},${y}`).join(" ");
+        return (
+          <g key={line[0]?.x}>
+            <polygon points={`${line[0]?.x},28 ${points} ${line.at(-1)?.x},28`} />
+            <polyline points={points} />
+          </g>
+        );
+      })}
     </svg>
   );
 }
@@ -95,12 +109,12 @@ function link(id: string): string {
   return formatRoute(`servers/${encodeURIComponent(id)}`, new URLSearchParams(only === null ? {} : { only }));
 }
 
-function Trend({ trends, server }: { trends: Map<string, number[]> | null; server: Server }) {
-  if (trends === null) return <span class="muted">…</span>;
-  return <Spark values={trends.get(server.id) ?? []} label={text.trend(server.name || server.id)} />;
+function Trend({ trends, server }: { trends: Loaded<Trends | null>; server: Server }) {
+  if (trends.data === null && trends.error === null) return <span class="muted">…</span>;
+  return <Spark values={trends.data?.get(server.id) ?? []} label={text.trend(server.name || server.id)} />;
 }
 
-function ServerTable({ servers, trends }: { servers: readonly Server[]; trends: Map<string, number[]> | null }) {
+function ServerTable({ servers, trends }: { servers: readonly Server[]; trends: Loaded<Trends | null> }) {
   const rate = (value: number | undefined) => (value === undefined ? "–" : formatValue(value, "bytes_per_second"));
   const disks = servers.some(({ measures }) => measures.disk_total !== undefined);
   return (
@@ -169,7 +183,7 @@ function List({ matcher }: { matcher: Matcher | null }) {
   const loaded = useLoad((signal) => loadServers(null, matcher, signal), [matcher?.label, matcher?.value]);
   const { data } = loaded;
   const trends = useLoad(
-    (signal) => (data === null ? Promise.resolve(null) : loadTrends(data.present, matcher, now(), signal)),
+    (signal) => (data === null ? Promise.resolve(null) : loadTrends(data, matcher, now(), signal)),
     [matcher?.label, matcher?.value],
     [data],
   );
@@ -193,17 +207,21 @@ function List({ matcher }: { matcher: Matcher | null }) {
       controls={<ScopeSelector />}
     >
       {found.length > MAX_SHOWN ? <p class="hint">{text.tooMany(MAX_SHOWN, found.length)}</p> : null}
-      <ServerTable servers={found.slice(0, MAX_SHOWN)} trends={trends.data} />
+      <ServerTable servers={found.slice(0, MAX_SHOWN)} trends={trends} />
     </ListPage>
   );
 }
 
 type Range = "3600" | "21600" | "86400" | "604800";
 
-/** Returns the queries of measures, each from the first exporter that has it. */
-function queriesOf(exporters: readonly Exporter[], id: string, wanted: readonly { name: Measure; label: string }[]): ChartQuery[] {
+/** Returns the queries of measures, each from the exporter that the list has it from, else from the first that has it. */
+function queriesOf(exporters: readonly Exporter[], server: Server, wanted: readonly { name: Measure; label: string }[]): ChartQuery[] {
   return wanted.flatMap(({ name, label }) => {
-    const query = exporters.map((exporter) => measureQuery(exporter, name, id)).find((one) => one !== null);
+    const source = server.sources[name];
+    const query = exporters
+      .filter((exporter) => source === undefined || exporter.name === source)
+      .map((exporter) => measureQuery(exporter, name, server.id))
+      .find((one) => one !== null);
     return query === undefined ? [] : [{ name: label, query }];
   });
 }
@@ -243,7 +261,7 @@ function Detail({ id, matcher }: { id: string; matcher: Matcher | null }) {
   const seconds = Number(range);
   const exporters = data.present.filter(({ name }) => server.exporters.includes(name));
   const chart = (title: string, unit: Unit, wanted: { name: Measure; label: string }[]) => (
-    <Chart key={title} title={title} unit={unit} minStep={60} range={seconds} end={end} matcher={matcher} sync="server" queries={queriesOf(exporters, id, wanted)} />
+    <Chart key={title} title={title} unit={unit} minStep={60} range={seconds} end={end} matcher={matcher} sync="server" queries={queriesOf(exporters, server, wanted)} />
   );
   return (
     <>

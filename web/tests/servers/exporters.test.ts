@@ -26,11 +26,20 @@ describe("the exporters", () => {
     const servers = new Map<string, Server>();
     addServers(servers, FIRST, [{ server: ID, name: "web" }, { name: "without an id" }]);
     addServers(servers, SECOND, [{ server: ID, name: "other", flavor: "m1" }]);
-    addMeasure(servers, "cpu", [{ labels: { server: ID }, value: 0 }]);
-    addMeasure(servers, "cpu", [{ labels: { server: ID }, value: 5 }, { labels: { server: "gone" }, value: 1 }]);
-    addMeasure(servers, "memory", [{ labels: { server: ID }, value: NaN }]);
+    addMeasure(servers, "cpu", FIRST, [{ labels: { server: ID }, value: 0 }]);
+    addMeasure(servers, "cpu", SECOND, [{ labels: { server: ID }, value: 5 }, { labels: { server: "gone" }, value: 1 }]);
+    addMeasure(servers, "memory", FIRST, [{ labels: { server: ID }, value: NaN }]);
     expect([...servers.values()]).toEqual([
-      { id: ID, name: "web", status: "", host: "", flavor: "m1", exporters: ["first", "second"], measures: { cpu: 0 } },
+      {
+        id: ID,
+        name: "web",
+        status: "",
+        host: "",
+        flavor: "m1",
+        exporters: ["first", "second"],
+        measures: { cpu: 0 },
+        sources: { cpu: "first" },
+      },
     ]);
   });
 });
