@@ -5,10 +5,13 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { state } from "../../src/api/session";
 import { Explore } from "../../src/explore/explore";
 import { navigate } from "../../src/route";
-import { FakeServer, json, session } from "../fakes/server";
+import { failed, FakeServer, json, session } from "../fakes/server";
 
 // jsdom does not lay out text, which the editor needs.
-vi.mock("../../src/editor/editor", () => ({ createEditor: () => ({ set: vi.fn(), focus: vi.fn(), destroy: vi.fn() }) }));
+const editor = vi.hoisted(() => ({ set: vi.fn(), focus: vi.fn(), destroy: vi.fn(), type: vi.fn<(text: string) => void>() }));
+vi.mock("../../src/editor/editor", () => ({
+  createEditor: ({ onChange }: { onChange: (text: string) => void }) => Object.assign(editor, { type: onChange }),
+}));
 
 const EMPTY = { status: "success", data: { resultType: "vector", result: [] } };
 let host: HTMLElement;
@@ -72,4 +75,28 @@ it("does not send a query to which it cannot add the chosen project", async () =
   await open({ q0: "max_of(up, 1)", view0: "table", only: "project:p" }, "all_projects");
   await vi.waitFor(() => expect(host.textContent).toContain("The query was not sent"));
   expect(queries()).toHaveLength(0);
+});
+
+it.each([
+  { reply: () => json({ status: "success", data: "formatted" }), typed: "typed", sent: 1 },
+  { reply: () => failed(400, "parse error"), typed: "typed", sent: 1 },
+  { reply: () => failed(503, "down"), typed: null, sent: 1 },
+  { reply: () => failed(400, "parse error"), typed: null, sent: 2 },
+])("formats only what has not been changed since ($typed, $sent)", async ({ reply, typed, sent }) => {
+  const response = reply();
+  const read = vi.spyOn(response, "json");
+  let answer: () => void = vi.fn();
+  server.on("/api/v1/format_query", () => new Promise<Response>((resolve) => (answer = () => resolve(response))));
+  await open({ q0: "up", view0: "table" });
+  await vi.waitFor(() => expect(host.querySelector("textarea")).toBeNull());
+  await act(() => host.querySelector<HTMLElement>('[aria-label="Panel actions"]')?.click());
+  const items = [...host.querySelectorAll<HTMLElement>(".menu-item")];
+  await act(() => items.find((item) => item.textContent.startsWith("Format"))?.click());
+  await vi.waitFor(() => expect(server.to("/api/v1/format_query")).toHaveLength(1));
+  if (typed !== null) await act(() => editor.type(typed));
+  editor.set.mockClear();
+  answer();
+  await vi.waitFor(() => expect(read).toHaveResolved());
+  await vi.waitFor(() => expect(queries()).toHaveLength(sent));
+  expect(editor.set).not.toHaveBeenCalledWith("formatted");
 });
