@@ -75,7 +75,8 @@ test: $(VENV)/dev $(RELEASES:%=.venvs/%/made)
 
 # Long files start first, so that no worker has one left at the end. On 9 make does not hold the output back until then.
 tests: $(VENV)/dev
-	@bash -o pipefail -c '"$$@" | tee build/tests.log >&9' - $(PYTEST) --no-loadscope-reorder $(TEST_ARGS) $(LONG) $(UNIT)
+	@mkdir -p build; true >&9 2>/dev/null || exec 9>&1; \
+	    bash -o pipefail -c '"$$@" | tee build/tests.log >&9' - $(PYTEST) --no-loadscope-reorder $(TEST_ARGS) $(LONG) $(UNIT)
 
 test-deep: export CHRYSAETOS_CLOUDKITTY := $(ALL_CLOUDKITTY)
 test-deep: export CHRYSAETOS_WATCHER := $(ALL_WATCHER)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.fakes.metrics_server import MetricsServer, failed, success
 
-from chrysaetos.cli.main import parsers
+from chrysaetos.cli.main import command_names, parsers
 from chrysaetos.cli.names import Names
 
 METRICS = ["ceilometer_cpu", "ceilometer_vcpus", "up"]
@@ -140,6 +140,7 @@ def test_failures_complete_nothing(complete, metrics, monkeypatch):
 
 def test_every_command_has_a_parser():
     known = parsers()
+    assert list(known) == command_names()
     assert all(parser.prog == f"chrysaetos {name}" for name, parser in known.items())
 
 

@@ -85,7 +85,8 @@ async def test_a_burst_of_callers_waits_once_and_no_call_is_left_in_the_queue():
             await flights.run(b"next", call)
         assert len(started) == 2
         go.set()
-        await asyncio.sleep(0.3)
+        await until(lambda: not flights._calls)
+        await asyncio.sleep(0.2)  # the breaker's pause
         assert await flights.run(b"test", call) == 1
         assert not breaker.open
         assert not flights._flights
@@ -157,10 +158,10 @@ async def test_a_slow_answer_is_kept_for_the_next_caller():
 
 async def test_a_caller_that_joins_late_waits_only_for_what_is_left():
     go = threading.Event()
-    flights: SingleFlight[bool] = SingleFlight("test", threads=1, waiting=10, breaker=Breaker(0.4))
+    flights: SingleFlight[bool] = SingleFlight("test", threads=1, waiting=10, breaker=Breaker(1.2))
     try:
         first = asyncio.create_task(flights.run(b"k", go.wait))
-        for pause, limit in ((0.2, 0.35), (0.3, 0.1), (0.0, 0.1)):
+        for pause, limit in ((0.6, 1.1), (0.8, 0.6), (0.0, 0.6)):
             await asyncio.sleep(pause)
             began = time.monotonic()
             with pytest.raises(Unavailable):

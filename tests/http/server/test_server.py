@@ -464,7 +464,7 @@ async def test_slow_client_gets_the_complete_response():
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"a" * size})
 
-    async with running(app, write_seconds=0.4) as here:
+    async with running(app, write_seconds=1.5) as here:
         client = await here.client(limit=50_000)
         client.send(GET)
         await client.reader.readuntil(b"\r\n\r\n")
@@ -473,7 +473,7 @@ async def test_slow_client_gets_the_complete_response():
             piece = await client.reader.read(200_000)
             assert piece, "the client was dropped"
             read += len(piece)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)  # at least two seconds in all
         assert read == size
 
 
