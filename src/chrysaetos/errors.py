@@ -10,6 +10,7 @@
         ├── NotFound                  404 not_found
         ├── MethodNotAllowed          405 bad_data, with Allow
         ├── RequestTimeout            408 timeout
+        ├── Conflict                  409 bad_data
         ├── ContentTooLarge           413 bad_data
         ├── UriTooLong                414 bad_data
         ├── UnsupportedMediaType      415 bad_data
@@ -46,6 +47,7 @@ __all__ = [
     "BudgetExceeded",
     "ChrysaetosError",
     "ConfigError",
+    "Conflict",
     "ContentTooLarge",
     "ExpectationFailed",
     "Forbidden",
@@ -214,6 +216,13 @@ class RequestTimeout(ApiError):
 
     status = 408
     error_type = "timeout"
+
+
+class Conflict(ApiError):
+    """The web page's session is in another project than the page."""
+
+    status = 409
+    error_type = "bad_data"
 
 
 class ContentTooLarge(ApiError):

@@ -196,6 +196,14 @@ def test_a_stolen_cookie_is_worthless_after_logout(page, gateway, people):
     assert thief.post("/ui/project", {"id": people.a.project_id}).status_code in {401, 403}
 
 
+def test_a_page_of_one_project_gets_nothing_of_another(page, people):
+    page.log_in(people.a)
+    headers = {"X-Chrysaetos-Page-Project": people.b.project_id}
+    answer = page.get("/api/v1/query?query=cpu", headers)
+    assert answer.status_code == 409
+    assert answer.json()["error"] == "another tab has entered another project"
+
+
 def test_the_page_gets_no_challenge_for_which_a_browser_asks_for_a_password(page, gateway, people):
     answer = page.get("/api/v1/query?query=1")
     assert answer.status_code == 401

@@ -273,8 +273,13 @@ def test_two_tabs_with_different_projects(opened, people, identity, gateway):
     expect(second.locator("canvas")).to_have_count(0)
     # The first tab says so, and can have its project back; then the second can follow.
     expect(first.get_by_role("main")).to_contain_text(f"switched this browser to the project {other}")
+    # Until then, it loads nothing of the other project.
+    with first.expect_response(lambda response: response.status == 409):
+        first.get_by_role("button", name="Refresh", exact=True).click()
+    expect(first.get_by_text("No series", exact=True)).to_have_count(0)
     first.get_by_role("button", name=f"Back to {own}").click()
     expect(first.get_by_text("switched this browser")).to_have_count(0)
+    expect(first.get_by_role("cell", name="1", exact=True)).to_be_visible()
     expect(second.get_by_role("main")).to_contain_text(f"switched this browser to the project {own}")
     second.get_by_role("button", name=f"Continue with {own}").click()
     expect(second.get_by_role("button", name=re.compile(f"{own}$"))).to_be_visible()

@@ -171,7 +171,10 @@ class Keystone:
         return self._session(access, login.kind)
 
     async def enter(self, session: Session, project_id: str) -> Session:
-        """Return a session in another project. The token of the current one stays valid.
+        """Return a session in another project.
+
+        The token of the current one stays valid until it expires: Keystone may revoke all tokens that were
+        exchanged for a token along with it.
 
         Raises:
             Unauthorized: the session's token is no longer valid.

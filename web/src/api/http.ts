@@ -29,6 +29,16 @@ let csrf = "";
 /** Whether the session has ended, which the log-in overlay shows. */
 export const ended = createStore(false);
 
+/** Whether the browser has entered another project in another tab, so that this tab's requests are refused. */
+export const moved = createStore(false);
+
+let project = "";
+
+/** Keeps the project that answers of the API must be of; "" for none. */
+export function setProject(id: string): void {
+  project = id;
+}
+
 /** Returns the token that the next POST sends. */
 export function csrfToken(): string {
   return csrf;
@@ -46,17 +56,20 @@ export interface Call {
   signal?: AbortSignal | undefined;
 }
 
-/** Resolves when the user has logged in again; rejects if the signal aborts. */
-function loggedIn(signal: AbortSignal | undefined): Promise<void> {
-  ended.set(true);
+const aborted = () => new DOMException("aborted", "AbortError");
+
+/** Sets a store, and resolves when it is unset again; rejects if the signal aborts. */
+function settled(store: typeof ended, signal: AbortSignal | undefined): Promise<void> {
+  if (signal?.aborted === true) return Promise.reject(aborted());
+  store.set(true);
   return new Promise((resolve, reject) => {
-    const unsubscribe = ended.subscribe(() => {
+    const unsubscribe = store.subscribe(() => {
       unsubscribe();
       resolve();
     });
     signal?.addEventListener("abort", () => {
       unsubscribe();
-      reject(new DOMException("aborted", "AbortError"));
+      reject(aborted());
     });
   });
 }
@@ -89,15 +102,16 @@ async function send(path: string, call: Call): Promise<Response> {
   const { parameters, json, signal } = call;
   const text = parameters?.toString() ?? "";
   const post = json !== undefined || text.length > LONGEST_GET;
-  const init: RequestInit = { credentials: "same-origin", cache: "no-store", redirect: "error", signal: signal ?? null };
+  const headers: Record<string, string> = project ? { "X-Chrysaetos-Page-Project": project } : {};
+  const init: RequestInit = { credentials: "same-origin", cache: "no-store", redirect: "error", signal: signal ?? null, headers };
   if (post) {
     init.method = "POST";
-    init.headers = { "X-CSRF-Token": csrf };
+    headers["X-CSRF-Token"] = csrf;
     if (json !== undefined) {
-      init.headers["Content-Type"] = "application/json";
+      headers["Content-Type"] = "application/json";
       init.body = JSON.stringify(json);
     } else {
-      init.headers["Content-Type"] = "application/x-www-form-urlencoded";
+      headers["Content-Type"] = "application/x-www-form-urlencoded";
       init.body = text;
     }
   }
@@ -123,20 +137,17 @@ export async function ask(path: string, call: Call = {}): Promise<unknown> {
   return response.status === 204 ? null : ((await response.json()) as unknown);
 }
 
-export interface ApiAnswer {
-  body: unknown;
-  /** Whether the answer has all projects' data. */
-  allProjects: boolean;
-}
-
 /**
  * Sends a request to the API and returns the decoded answer. If the session has ended, it waits until the user has
- * logged in again, so that the page stays as it was.
+ * logged in again, so that the page stays as it was; if another tab has entered another project, until this tab's
+ * project is entered again.
  *
  * @throws ApiError - the request failed.
  */
-export async function api(path: string, call: Call = {}): Promise<ApiAnswer> {
+export async function api(path: string, call: Call = {}): Promise<unknown> {
+  const of = project;
   for (;;) {
+    if (project !== of) throw aborted();
     try {
       const response = await send(path, call);
       let body: unknown;
@@ -146,16 +157,17 @@ export async function api(path: string, call: Call = {}): Promise<ApiAnswer> {
         if (error instanceof DOMException) throw error;
         throw new ApiError(response.status, "");
       }
-      return { body, allProjects: response.headers.get("X-Chrysaetos-Scope") === "all" };
+      return body;
     } catch (error) {
-      if (!(error instanceof ApiError && error.status === 401)) throw error;
-      await loggedIn(call.signal);
+      const store = error instanceof ApiError ? { 401: ended, 409: moved }[error.status] : undefined;
+      if (store === undefined) throw error;
+      await settled(store, call.signal);
     }
   }
 }
 
 /** Returns the `data` of an answer of Prometheus' API. */
 export async function apiData(path: string, call: Call = {}): Promise<unknown> {
-  const { body } = await api(path, call);
+  const body = await api(path, call);
   return typeof body === "object" && body !== null && "data" in body ? body.data : null;
 }

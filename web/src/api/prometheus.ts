@@ -19,13 +19,13 @@ export async function queryRange(query: RangeQuery, signal?: AbortSignal): Promi
     step: String(query.step),
     stats: "true",
   });
-  return parseAnswer((await api("/api/v1/query_range", { parameters, signal })).body);
+  return parseAnswer(await api("/api/v1/query_range", { parameters, signal }));
 }
 
 export async function queryInstant(query: string, time: number | null, signal?: AbortSignal): Promise<Answer> {
   const parameters = new URLSearchParams({ query, stats: "true" });
   if (time !== null) parameters.set("time", String(time));
-  return parseAnswer((await api("/api/v1/query", { parameters, signal })).body);
+  return parseAnswer(await api("/api/v1/query", { parameters, signal }));
 }
 
 export interface Explanation {

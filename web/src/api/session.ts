@@ -1,8 +1,10 @@
 /** Log-in, log-out and projects. */
 
+import { clearHistory } from "../lib/history";
 import { createStore } from "../lib/store";
 import { saveFragment } from "../lib/storage";
-import { apiData, ask, csrfToken, ended, prefix, setCsrf, ApiError } from "./http";
+import { navigate } from "../route";
+import { ask, csrfToken, ended, moved, prefix, setCsrf, setProject, ApiError } from "./http";
 
 export interface Named {
   id: string;
@@ -47,6 +49,9 @@ export const state = createStore<State>({ kind: "loading" });
 /** The project that another tab has switched this browser to; null if it is this tab's. */
 export const elsewhere = createStore<Session | null>(null);
 
+/** Whether Keystone could not revoke the token of the session that was left. */
+export const notRevoked = createStore(false);
+
 export const providers = createStore<Provider[]>([]);
 export const version = createStore("");
 
@@ -76,20 +81,21 @@ function keep(page: Page): void {
   if (page.server_time !== undefined) ahead = page.server_time - Date.now() / 1000;
 }
 
+/** Asks what the policy lets the caller see; throws if Keystone has revoked the token. */
 async function loadAccess(): Promise<Access> {
   try {
-    const data = await apiData("/-/whoami");
-    if (typeof data === "object" && data !== null && "rules" in data) return data.rules as Access;
+    const { data } = (await ask("/-/whoami")) as { data: { rules: Access } };
+    return data.rules;
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
+    if (!(error instanceof ApiError) || error.status === 401) throw error;
   }
   return {};
 }
 
 async function enter(session: Session): Promise<void> {
-  elsewhere.set(null);
-  const before = state.get();
+  setProject(session.project.id);
   const access = await loadAccess();
+  const before = state.get();
   const same =
     before.kind === "active" &&
     before.session.project.id === session.project.id &&
@@ -97,7 +103,22 @@ async function enter(session: Session): Promise<void> {
   // Keep the object of a project that stays the same: a new one would run all queries again.
   if (same) Object.assign(before.session, session);
   else state.set({ kind: "active", session, access });
+  elsewhere.set(null);
+  notRevoked.set(false);
   ended.set(false);
+  moved.set(false);
+}
+
+/** Shows the log-in, and nothing of the session that was left. */
+function leave(): void {
+  const current = state.get();
+  if (current.kind === "active") clearHistory(current.session.user.id);
+  setProject("");
+  navigate("explore", new URLSearchParams(), true);
+  state.set({ kind: "anonymous" });
+  elsewhere.set(null);
+  ended.set(false);
+  moved.set(false);
 }
 
 /** Asks who is logged in. */
@@ -108,7 +129,8 @@ export async function start(): Promise<void> {
     if (page.session === null) state.set({ kind: "anonymous" });
     else await enter(page.session);
   } catch (error) {
-    state.set({ kind: "failed", error: error instanceof ApiError ? error : new ApiError(0, "") });
+    const failure = error instanceof ApiError ? error : new ApiError(0, "");
+    state.set(failure.status === 401 ? { kind: "anonymous" } : { kind: "failed", error: failure });
   }
 }
 
@@ -141,10 +163,10 @@ export function logInWith(provider: Provider): void {
 
 /** Logs out, which also revokes the token. */
 export async function logOut(): Promise<void> {
-  await post("/ui/logout", {});
-  state.set({ kind: "anonymous" });
-  ended.set(false);
-  tabs?.postMessage("changed");
+  const answer = (await post("/ui/logout", {})) as { revoked: boolean };
+  leave();
+  notRevoked.set(!answer.revoked);
+  tabs?.postMessage("left");
   const page = (await ask("/ui/session")) as Page;
   keep(page);
 }
@@ -176,22 +198,20 @@ export async function createCredential(name: string, expiresAt: number | null): 
   return (await post("/ui/credential", { name, ...expiry })) as Credential;
 }
 
-/** Looks whether another tab has logged out or switched the project. */
+/** Looks whether another tab has logged in again, switched the project, or lost its session. */
 export async function compare(): Promise<void> {
-  const current = state.get();
-  if (current.kind !== "active" || ended.get()) return;
-  let page: Page;
+  if (state.get().kind !== "active") return;
   try {
-    page = (await ask("/ui/session")) as Page;
+    const page = (await ask("/ui/session")) as Page;
+    keep(page);
+    const current = state.get();
+    if (current.kind !== "active") return;
+    if (page.session === null) ended.set(true);
+    else if (page.session.project.id !== current.session.project.id || page.session.user.id !== current.session.user.id) {
+      elsewhere.set(page.session);
+    } else if (ended.get() || moved.get() || elsewhere.get() !== null) await enter(page.session);
   } catch {
     return; // the next query shows what is wrong
-  }
-  keep(page);
-  if (page.session === null) ended.set(true);
-  else {
-    const same =
-      page.session.project.id === current.session.project.id && page.session.user.id === current.session.user.id;
-    elsewhere.set(same ? null : page.session);
   }
 }
 
@@ -202,7 +222,10 @@ export async function follow(): Promise<void> {
 
 /** Follows other tabs, and ends the session at its time. */
 export function watch(): void {
-  if (tabs) tabs.onmessage = () => void compare();
+  if (tabs) tabs.onmessage = (event: MessageEvent<string>) => (event.data === "left" ? leave() : void compare());
+  moved.subscribe(() => {
+    if (moved.get()) void compare();
+  });
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") void compare();
   });

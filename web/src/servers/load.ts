@@ -33,7 +33,7 @@ async function samples(query: string, matcher: Matcher | null, signal: AbortSign
 
 /** Returns all servers, or one, with their measures now. */
 export async function loadServers(id: string | null, matcher: Matcher | null, signal: AbortSignal): Promise<Servers> {
-  const known = ((await api("/ui/exporters", { signal })).body as { exporters: Exporter[] }).exporters;
+  const known = ((await api("/ui/exporters", { signal })) as { exporters: Exporter[] }).exporters;
   const names = new Set(await labelValues("__name__", { match: await scoped(probeSelector(known), matcher), signal }));
   const present = known.filter(({ probe }) => names.has(probe));
   const answer = (exporter: Exporter, name: Parameters<typeof measureQuery>[1]) => {

@@ -235,11 +235,15 @@ interface DialogProps {
 export function Dialog({ title, onClose, class: name = "", children }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
   const id = useId();
+  const shown = useRef(true);
   // Before the effects of the content, which may focus a field.
   useLayoutEffect(() => {
     const dialog = element.current;
     dialog?.showModal();
-    return () => dialog?.close();
+    return () => {
+      shown.current = false;
+      dialog?.close();
+    };
   }, []);
   return (
     <dialog
@@ -249,6 +253,12 @@ export function Dialog({ title, onClose, class: name = "", children }: DialogPro
       onCancel={(event: Event) => {
         event.preventDefault();
         onClose?.();
+      }}
+      onClose={() => {
+        // A browser closes it at the second Escape, whatever the first one's handler did.
+        if (!shown.current) return;
+        if (onClose === null) element.current?.showModal();
+        else onClose();
       }}
       onClick={(event: Event) => {
         if (event.target === element.current) onClose?.();

@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { ApiError } from "../api/http";
-import { logIn, logInWith, logOut, providers, state, type Login } from "../api/session";
+import { logIn, logInWith, logOut, notRevoked, providers, state, type Login } from "../api/session";
 import { useStore } from "../lib/store";
 import { formatRelative, formatTime } from "../lib/time";
 import { settings } from "../settings";
@@ -178,6 +178,7 @@ export function LoginForm({ user, project, method: first = "password" }: FormPro
 }
 
 export function LoginPage() {
+  const unrevoked = useStore(notRevoked);
   return (
     <main class="login-page" id="content">
       <div class="login-card">
@@ -187,6 +188,7 @@ export function LoginPage() {
         </div>
         <h1>{texts.login.title}</h1>
         <p class="muted">{texts.login.intro}</p>
+        {unrevoked ? <Notice kind="warning">{texts.login.notRevoked}</Notice> : null}
         <LoginForm />
       </div>
     </main>

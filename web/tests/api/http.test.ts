@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { api, ApiError, ask, ended, setCsrf } from "../../src/api/http";
+import { api, ApiError, ask, ended, moved, setCsrf, setProject } from "../../src/api/http";
 import { failed, FakeServer, json } from "../fakes/server";
 
 let server: FakeServer;
@@ -8,7 +8,9 @@ let server: FakeServer;
 beforeEach(() => {
   server = new FakeServer().install();
   setCsrf("token-1");
+  setProject("");
   ended.set(false);
+  moved.set(false);
 });
 
 afterEach(() => vi.unstubAllGlobals());
@@ -39,10 +41,11 @@ describe("requests", () => {
     expect(server.asked[0]).toMatchObject({ method: "POST", body: "{}", headers: { "X-CSRF-Token": "token-1", "Content-Type": "application/json" } });
   });
 
-  it("tells when the answer has all projects' data", async () => {
-    server.on("/a", () => json({}, 200, { "X-Chrysaetos-Scope": "all" })).on("/b", () => json({}, 200, { "X-Chrysaetos-Scope": "restricted" }));
-    expect((await api("/a")).allProjects).toBe(true);
-    expect((await api("/b")).allProjects).toBe(false);
+  it("name the page's project", async () => {
+    server.on("/a", () => json({}));
+    setProject("p1");
+    await api("/a");
+    expect(server.asked[0]?.headers).toEqual({ "X-Chrysaetos-Page-Project": "p1" });
   });
 });
 
@@ -76,8 +79,16 @@ describe("the end of the session", () => {
     await vi.waitFor(() => expect(ended.get()).toBe(true));
     alive = true;
     ended.set(false);
-    expect((await answer).body).toEqual({ data: "x" });
+    expect(await answer).toEqual({ data: "x" });
     expect(server.to("/q")).toHaveLength(2);
+  });
+
+  it("is none while nobody waits for the answer", async () => {
+    server.on("/q", () => failed(401, "log in"));
+    const controller = new AbortController();
+    controller.abort();
+    await expect(api("/q", { signal: controller.signal })).rejects.toMatchObject({ name: "AbortError" });
+    expect(ended.get()).toBe(false);
   });
 
   it("gives up what is not wanted any more", async () => {
@@ -87,5 +98,29 @@ describe("the end of the session", () => {
     await vi.waitFor(() => expect(ended.get()).toBe(true));
     controller.abort();
     await expect(answer).rejects.toMatchObject({ name: "AbortError" });
+  });
+});
+
+describe("another project", () => {
+  it("waits until the page's project is entered again", async () => {
+    let current = "p2";
+    server.on("/q", (asked) => (asked.headers["X-Chrysaetos-Page-Project"] === current ? json({ data: current }) : failed(409, "moved")));
+    setProject("p1");
+    const answer = api("/q");
+    await vi.waitFor(() => expect(moved.get()).toBe(true));
+    current = "p1";
+    moved.set(false);
+    expect(await answer).toEqual({ data: "p1" });
+  });
+
+  it("drops what was asked for the project that the page has left", async () => {
+    server.on("/q", () => failed(409, "moved"));
+    setProject("p1");
+    const answer = api("/q");
+    await vi.waitFor(() => expect(moved.get()).toBe(true));
+    setProject("p2");
+    moved.set(false);
+    await expect(answer).rejects.toMatchObject({ name: "AbortError" });
+    expect(server.to("/q")).toHaveLength(1);
   });
 });

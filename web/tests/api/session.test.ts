@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { ended } from "../../src/api/http";
-import { compare, createCredential, elsewhere, logIn, logOut, now, providers, start, state, switchProject } from "../../src/api/session";
+import { ended, moved } from "../../src/api/http";
+import { compare, createCredential, elsewhere, logIn, logOut, notRevoked, now, providers, start, state, switchProject, watch } from "../../src/api/session";
 import { failed, FakeServer, json, session, whoami } from "../fakes/server";
 
 let server: FakeServer;
@@ -13,6 +13,9 @@ beforeEach(() => {
   state.set({ kind: "loading" });
   elsewhere.set(null);
   ended.set(false);
+  moved.set(false);
+  location.hash = "";
+  window.localStorage.clear();
 });
 
 afterEach(() => vi.unstubAllGlobals());
@@ -90,11 +93,48 @@ describe("the session", () => {
     expect(ended.get()).toBe(true);
   });
 
-  it("logs out", async () => {
-    server.on("/ui/session", () => json({ csrf: "a", session: session() })).on("/ui/logout", () => new Response(null, { status: 204 }));
+  it("shows the log-in if Keystone has revoked the token", async () => {
+    server.on("/ui/session", () => json({ csrf: "a", session: session() })).on("/-/whoami", () => failed(401, "revoked"));
     await start();
+    expect(state.get().kind).toBe("anonymous");
+    expect(ended.get()).toBe(false);
+  });
+
+  it("runs the queries of its project again when another tab has come back", async () => {
+    server.on("/ui/session", () => json({ csrf: "a", session: session("p1") }));
+    await start();
+    const before = active();
+    server.on("/ui/session", () => json({ csrf: "a", session: session("p2") }));
+    watch();
+    moved.set(true); // as a refused request does
+    await vi.waitFor(() => expect(elsewhere.get()?.project.id).toBe("p2"));
+    server.on("/ui/session", () => json({ csrf: "a", session: session("p1") }));
+    await compare();
+    expect([elsewhere.get(), moved.get()]).toEqual([null, false]);
+    expect(active()).toBe(before);
+  });
+
+  it("goes on when another tab has logged in again", async () => {
+    server.on("/ui/session", () => json({ csrf: "a", session: session() }));
+    await start();
+    ended.set(true);
+    server.on("/-/whoami", () => failed(401, "revoked"));
+    await compare();
+    expect(ended.get()).toBe(true);
+    server.on("/-/whoami", whoami);
+    await compare();
+    expect(ended.get()).toBe(false);
+  });
+
+  it.each([true, false])("logs out, and leaves no query behind; revoked: %s", async (revoked) => {
+    server.on("/ui/session", () => json({ csrf: "a", session: session() })).on("/ui/logout", () => json({ revoked, error: null }));
+    await start();
+    location.hash = "#/explore?q0=secret_metric";
+    window.localStorage.setItem("chrysaetos.history.u1", JSON.stringify([{ query: "secret_metric", time: 1 }]));
     await logOut();
     expect(state.get().kind).toBe("anonymous");
+    expect(notRevoked.get()).toBe(!revoked);
+    expect(location.hash + JSON.stringify(Object.entries(window.localStorage))).not.toContain("secret_metric");
   });
 
   it("creates credentials", async () => {

@@ -8,6 +8,8 @@ What a request with the page's cookie may do:
   remote read and ``/federate`` are not for browsers.
 - What changes something is a POST with JSON and a CSRF token.
 - Other credentials in the request take precedence over the cookie.
+- The page names its project, since another tab of the browser may have entered another one with the same
+  cookie: a page of one project must not show another's data.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from chrysaetos import __version__
 from chrysaetos.errors import (
     BadRequest,
     ConfigError,
+    Conflict,
     ContentTooLarge,
     Forbidden,
     NotFound,
@@ -58,6 +61,8 @@ _LOG = logging.getLogger(__name__)
 _SESSION = "chrysaetos"
 _BROWSER = "chrysaetos-browser"
 _WEBSSO = "chrysaetos-websso"
+_PROJECT = b"x-chrysaetos-page-project"
+"""The id of the project whose data a page shows."""
 _CREDENTIALS = frozenset({b"x-auth-token", b"authorization"})
 _BROWSER_HEADERS = frozenset({b"cookie", b"sec-fetch-site"})
 _LOG_IN = "nobody is logged in, or the session has ended: log in"
@@ -135,6 +140,7 @@ class WebPage:
         Raises:
             Unauthorized: the page sent it, and nobody is logged in.
             Forbidden: the endpoint is not for browsers, or the request comes from another origin.
+            Conflict: the session is in another project than the page.
         """
         names = {name for name, _ in request.headers}
         if names & _CREDENTIALS or not names & _BROWSER_HEADERS:
@@ -152,6 +158,9 @@ class WebPage:
         ):
             raise Forbidden("this endpoint cannot be used with the cookie of the web page: send a token")
         browser.check_same_origin()
+        project = request.header(_PROJECT)
+        if project is not None and project != session.project.id.encode():
+            raise Conflict("another tab has entered another project")
         request.headers = [pair for pair in request.headers if pair[0] != b"cookie"]
         request.headers.append((b"x-auth-token", session.token.encode("ascii")))
         return True
