@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 
-import { labelValues, queryInstant, queryRange } from "../api/prometheus";
+import { queryInstant, queryRange } from "../api/prometheus";
 import { onGrid } from "../api/results";
 import { now } from "../api/session";
 import { download } from "../lib/download";
@@ -19,7 +19,6 @@ const text = texts.usage;
 /** The exporter's totals: hours times vCPUs, and hours times MiB. */
 const VCPU = "project_vcpu_usage";
 const MEMORY = "project_mb_usage / 1024";
-const METRICS = '{__name__=~"project_vcpu_usage|project_mb_usage"}';
 
 const MIN_DAYS = 400;
 const DAY = 86_400;
@@ -78,14 +77,13 @@ async function creditHours(name: "left" | "granted", matcher: Matcher | null, si
 }
 
 async function load(matcher: Matcher | null, signal: AbortSignal): Promise<Usage | null> {
-  const names = await labelValues("__name__", { match: await scoped(METRICS, matcher), signal });
-  if (names.length === 0) return null;
   const [vcpu, memory, left, granted] = await Promise.all([
     series(VCPU, matcher, signal),
     series(MEMORY, matcher, signal),
     creditHours("left", matcher, signal),
     creditHours("granted", matcher, signal),
   ]);
+  if ([vcpu, memory].every(({ total, days }) => total === null && days.length === 0)) return null;
   const credits = [...left].map(([resource, hours]) => ({ resource, left: hours, granted: granted.get(resource) }));
   return { vcpu, memory, credits };
 }

@@ -17,7 +17,6 @@ beforeEach(async () => {
     .install()
     .on("/ui/session", () => json({ csrf: "a", session: session() }))
     .on("/-/whoami", whoami)
-    .on("/api/v1/label/__name__/values", () => json({ status: "success", data: ["project_vcpu_usage", "project_mb_usage"] }))
     .on("/api/v1/query", () =>
       json({ status: "success", data: { resultType: "vector", result: [{ metric: {}, value: [now(), "500"] }] } }),
     )
