@@ -149,9 +149,9 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
         length = int(head.partition(b"content-length: ")[2].split(b"\r")[0])
         return status, await reader.readexactly(length)
     parts = []
-    while size := int(await reader.readline(), 16):
+    while size := int(await reader.readuntil(b"\n"), 16):
         parts.append((await reader.readexactly(size + 2))[:-2])
-    await reader.readline()
+    await reader.readuntil(b"\n")
     return status, b"".join(parts)
 
 
