@@ -36,8 +36,11 @@ interface Usage {
   credits: { resource: string; left: number; granted: number | undefined }[];
 }
 
-/** The labels of a project, without those of the exporter: two exporters have the same totals. */
-const PROJECT = "location, location_id, domain_id, project_id, project";
+/**
+ * The labels of a project, without those of the exporter: two exporters have the same totals. The projects of SimpleVM share
+ * an id, and differ in their names.
+ */
+const PROJECT = "location, location_id, domain_id, project_id, project_name, project";
 
 /** The newest sample of an hour: a scrape that failed at midnight does not lose a day. */
 function newest(query: string, offset = ""): string {

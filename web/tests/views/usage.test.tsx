@@ -49,5 +49,5 @@ it("counts the totals of two exporters once, and shows credits", async () => {
   await act(() => render(<Usage />, host));
   await vi.waitFor(() => expect(host.textContent).toContain("500 of 500 hours left"));
   const queries = server.to("/api/v1/query").map(({ path }) => new URLSearchParams(path.split("?")[1]).get("query") ?? "");
-  for (const query of queries) expect(query).toContain("(max by (location, location_id, domain_id, project_id, project");
+  for (const query of queries) expect(query).toContain("(max by (location, location_id, domain_id, project_id, project_name, project");
 });
