@@ -356,6 +356,7 @@ export const texts = {
     day: "Day",
     month: "Month",
     partial: "incomplete",
+    soFar: "so far",
     note: "A day begins at 00:00 UTC. Days before the first sample are not shown.",
     csv: "Download CSV",
   },

@@ -156,6 +156,7 @@ function Periods({ usage }: { usage: Usage }) {
       ? rowsOf(usage.vcpu.days, usage.memory.days)
       : rowsOf(byMonth(usage.vcpu.days), byMonth(usage.memory.days));
   const rows = all.slice(0, SHOWN_DAYS);
+  const today = new Date(now() * 1000).toISOString();
   // The bar of a single row would always be full.
   const most = (key: "vcpu" | "memory") => (rows.length > 1 ? Math.max(0, ...rows.map((row) => row[key] ?? 0)) : 0);
   const csv = () => {
@@ -191,7 +192,7 @@ function Periods({ usage }: { usage: Usage }) {
           {rows.map((row) => (
             <tr key={row.name}>
               <th scope="row" class="nowrap">
-                {row.name} {row.partial ? <span class="muted">{text.partial}</span> : null}
+                {row.name} {row.partial ? <span class="muted">{today.startsWith(row.name) ? text.soFar : text.partial}</span> : null}
               </th>
               <Amount value={row.vcpu} most={most("vcpu")} label={text.vcpuHours} />
               <Amount value={row.memory} most={most("memory")} label={text.memoryHours} />
