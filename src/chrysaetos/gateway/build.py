@@ -49,7 +49,7 @@ def build(conf: cfg.ConfigOpts) -> Service:
     identity = _identity(conf)
     keystone = identity if isinstance(identity, KeystoneAuthenticator) else None
     access = PolicyAccess(conf, *load_labels(conf), domains=keystone.projects if keystone else None)
-    limits = _limits(conf)
+    limits = _request_limits(conf)
     offload = Offload(CpuBudget(section.cpu_seconds_per_project, section.cpu_window_seconds))
     coalescer = Coalescer(max_age=section.share_max_age) if section.share_requests else None
     audit = _audit(conf)
@@ -108,7 +108,7 @@ def _pools(upstreams: Sequence[UpstreamOptions]) -> dict[str, Upstream]:
         raise ConfigError(f"[prometheus] host, replicas or headers: {error}") from error
 
 
-def _limits(conf: cfg.ConfigOpts) -> Limits:
+def _request_limits(conf: cfg.ConfigOpts) -> Limits:
     section = conf.gateway
     return Limits(
         LimitOptions(
