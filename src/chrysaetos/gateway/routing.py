@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chrysaetos.errors import NotFound, Unauthorized
+from chrysaetos.errors import ApiError, NotFound, Unauthorized
 from chrysaetos.gateway.asgi.application import Application
 from chrysaetos.gateway.asgi.request import Request
 from chrysaetos.gateway.own.health import Health
@@ -149,8 +149,11 @@ class _Router:
 
     async def handle(self, scope: Message, exchange: Exchange, receive: Receive, send: Send) -> None:
         """Handle a request."""
-        exchange.path = scope["raw_path"].decode("latin-1")  # if the request is rejected
-        request = Request(scope, self._options)
+        try:
+            request = Request(scope, self._options)
+        except ApiError:
+            exchange.path = scope["raw_path"].decode("latin-1")
+            raise
         exchange.path = request.path
         if self._gate is not None and self._gate.takes(request):
             await self._gate.handle(request, exchange, send)
