@@ -92,16 +92,16 @@ async function loadAccess(): Promise<Access> {
   return {};
 }
 
+function isSame(one: Session, other: Session): boolean {
+  return one.project.id === other.project.id && one.user.id === other.user.id;
+}
+
 async function enter(session: Session): Promise<void> {
   setProject(session.project.id);
   const access = await loadAccess();
   const before = state.get();
-  const same =
-    before.kind === "active" &&
-    before.session.project.id === session.project.id &&
-    before.session.user.id === session.user.id;
   // Keep the object of a project that stays the same: a new one would run all queries again.
-  if (same) Object.assign(before.session, session);
+  if (before.kind === "active" && isSame(before.session, session)) Object.assign(before.session, session);
   else state.set({ kind: "active", session, access });
   elsewhere.set(null);
   notRevoked.set(false);
@@ -207,9 +207,8 @@ export async function compare(): Promise<void> {
     const current = state.get();
     if (current.kind !== "active") return;
     if (page.session === null) ended.set(true);
-    else if (page.session.project.id !== current.session.project.id || page.session.user.id !== current.session.user.id) {
-      elsewhere.set(page.session);
-    } else if (ended.get() || moved.get() || elsewhere.get() !== null) await enter(page.session);
+    else if (!isSame(page.session, current.session)) elsewhere.set(page.session);
+    else if (ended.get() || moved.get() || elsewhere.get() !== null) await enter(page.session);
   } catch {
     return; // the next query shows what is wrong
   }
