@@ -225,6 +225,7 @@ class Keystone:
             expires_at: its expiry, as Keystone writes times; None for no expiry.
 
         Raises:
+            BadRequest: Keystone does not accept the expiry, or the user has left the project.
             Forbidden: Keystone does not permit it, or there is one with this name.
             Unauthorized: the session's token is no longer valid.
             Unavailable: Keystone cannot be reached.
@@ -345,6 +346,11 @@ class Keystone:
         except exceptions.Conflict as error:
             raise Forbidden(
                 f"you have an application credential {name!r} already: choose another name"
+            ) from error
+        except exceptions.BadRequest as error:
+            raise BadRequest(
+                "Keystone did not create the application credential: check that its expiry is in the future, "
+                "and that you still have a role in the project"
             ) from error
         made = body["application_credential"]
         return NewCredential(id=made["id"], name=made["name"], secret=made["secret"], roles=roles)
