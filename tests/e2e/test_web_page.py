@@ -211,7 +211,7 @@ def test_usage_is_shown_by_day(tab, tenant):
 
 
 def test_a_project_without_usage_is_told_what_is_missing(tab, demo):
-    tab.enter(demo.admin, "usage", only="project:none")
+    tab.enter(demo.admin, "usage", only="none")
     expect(tab.page.get_by_role("main")).to_contain_text("project_vcpu_usage")
 
 
@@ -296,12 +296,15 @@ def test_log_out_ends_the_session(tab, demo, tenant):
 
 
 def test_an_administrator_sees_all_projects_or_one_of_them(tab, demo, tenant):
-    tab.enter(demo.admin, q0="count by (project_name) (ceilometer_vcpus)")
+    tab.enter(demo.admin, q0="count by (project_name) (ceilometer_vcpus)", sent0="1")
     page = tab.page
     expect(page.get_by_text("3 series").first).to_be_visible()
     page.get_by_role("button", name="Show All projects").click()
     page.get_by_role("button", name=tenant["project_id"]).click()
     expect(page.get_by_text("1 series").first).to_be_visible()
+    expect(page.locator(".sent ins")).to_have_text(f'{{project="{tenant["project_id"]}"}}')
+    page.get_by_role("navigation").get_by_role("link", name="Usage").click()
+    expect(page.get_by_role("region", name="vCPU hours")).to_contain_text("1.97k")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -21,7 +21,7 @@ import { formatRoute } from "./lib/state";
 import { useStore } from "./lib/store";
 import { formatClock } from "./lib/time";
 import { route } from "./route";
-import { matcherOf } from "./scope";
+import { kept, onlyOf } from "./scope";
 import { change, settings, type Theme } from "./settings";
 import { texts } from "./texts";
 import { Failure, useLoad } from "./ui/load";
@@ -137,11 +137,10 @@ function AccountMenu({ session }: { session: Session }) {
 
 function Header({ session, page, pages }: { session: Session; page: string; pages: readonly Page[] }) {
   const { parameters } = useStore(route);
-  const matcher = matcherOf(parameters);
   const nav = useRef<HTMLElement>(null);
   // On a phone, the names of the pages scroll sideways.
   useEffect(() => nav.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [page]);
-  const kept = new URLSearchParams(matcher === null ? {} : { only: `${matcher.label}:${matcher.value}` });
+  const links = kept(onlyOf(parameters));
   return (
     <header class="top">
       <a class="skip" href="#content" onClick={focusContent}>
@@ -155,7 +154,7 @@ function Header({ session, page, pages }: { session: Session; page: string; page
         <ul>
           {pages.map((name) => (
             <li key={name}>
-              <a href={formatRoute(name, kept)} aria-current={name === page ? "page" : undefined}>
+              <a href={formatRoute(name, links)} aria-current={name === page ? "page" : undefined}>
                 {texts.pages[name]}
               </a>
             </li>

@@ -2,42 +2,29 @@
 
 import { useState } from "preact/hooks";
 
-import { labelNames, labelValues } from "./api/prometheus";
+import { explain, labelValues } from "./api/prometheus";
 import { state } from "./api/session";
 import { route, navigate } from "./route";
 import { useStore } from "./lib/store";
 import { contains, visible } from "./lib/format";
 import { texts } from "./texts";
-import { CannotRestrict, Failure, useLoad } from "./ui/load";
+import { Failure, useLoad } from "./ui/load";
 import { Foreign, Icon, Popover, SearchBox, Skeleton } from "./ui/widgets";
 
-export interface Matcher {
-  label: string;
-  value: string;
-}
-
-/** The labels that exporters give a project's series, the gateway's default first. */
-const LABELS = ["project", "project_id", "tenant_id"];
+/** The ids that the gateway takes: visible ASCII without a comma. */
+const PROJECT_ID = /^[!-+\--~]{1,255}$/;
 
 const MAX_SHOWN = 100;
 
-/** Returns the chosen project; null for all. */
-export function matcherOf(parameters: URLSearchParams): Matcher | null {
-  const [, label, value] = /^([^:]+):(.+)$/s.exec(parameters.get("only") ?? "") ?? [];
-  return label === undefined || value === undefined ? null : { label, value };
+/** Returns the id of the chosen project; null for all. */
+export function onlyOf(parameters: URLSearchParams): string | null {
+  const id = parameters.get("only") ?? "";
+  return PROJECT_ID.test(id) ? id : null;
 }
 
-/**
- * Returns the query for the chosen project.
- *
- * @throws CannotRestrict - the matcher cannot be added: the query would show all projects.
- */
-export async function scoped(query: string, matcher: Matcher | null): Promise<string> {
-  if (matcher === null) return query;
-  const { addMatcher } = await import("./lib/matcher");
-  const restricted = addMatcher(query, matcher.label, matcher.value);
-  if (restricted === null) throw new CannotRestrict();
-  return restricted;
+/** Returns the part of an address that keeps the chosen project. */
+export function kept(only: string | null): URLSearchParams {
+  return new URLSearchParams(only === null ? {} : { only });
 }
 
 /** Returns whether the caller sees all projects with queries. */
@@ -46,23 +33,25 @@ export function useSeesAll(): boolean {
   return current.kind === "active" && current.access["telemetry:query"] === "all_projects";
 }
 
-/** Returns the project that the caller has chosen; null for all, and for callers who see only one. */
-export function useMatcher(): Matcher | null {
+/** Returns the id of the project that the caller has chosen; null for all, and for callers who see only one. */
+export function useOnly(): string | null {
   const { parameters } = useStore(route);
-  return useSeesAll() ? matcherOf(parameters) : null;
+  return useSeesAll() ? onlyOf(parameters) : null;
 }
 
-async function loadProjects(): Promise<{ label: string; values: string[] } | null> {
-  const names = new Set(await labelNames());
-  const label = LABELS.find((name) => names.has(name));
-  return label === undefined ? null : { label, values: await labelValues(label) };
+/** Returns the projects that have series: the values of the label by which the gateway restricts queries. */
+async function loadProjects(): Promise<string[]> {
+  const current = state.get();
+  const own = current.kind === "active" ? current.session.project.id : null;
+  const { label } = await explain("up", "/api/v1/query", { only: own });
+  return label === null ? [] : (await labelValues(label)).filter((id) => PROJECT_ID.test(id));
 }
 
-function choose(matcher: Matcher | null): void {
+function choose(only: string | null): void {
   const { page, parameters } = route.get();
   const next = new URLSearchParams(parameters);
-  if (matcher === null) next.delete("only");
-  else next.set("only", `${matcher.label}:${matcher.value}`);
+  if (only === null) next.delete("only");
+  else next.set("only", only);
   navigate(page, next);
 }
 
@@ -70,9 +59,9 @@ function Projects({ close }: { close: () => void }) {
   const [search, setSearch] = useState("");
   const { data, error, loading } = useLoad(() => loadProjects(), []);
   if (error !== null) return <Failure error={error} />;
-  if (loading) return <Skeleton rows={3} />;
-  if (data === null) return <p class="hint">{texts.scope.noLabel}</p>;
-  const found = data.values.filter((value) => contains(value, search));
+  if (loading || data === null) return <Skeleton rows={3} />;
+  if (data.length === 0) return <p class="hint">{texts.scope.none}</p>;
+  const found = data.filter((value) => contains(value, search));
   return (
     <>
       <SearchBox label={texts.scope.search} value={search} onInput={setSearch} />
@@ -95,7 +84,7 @@ function Projects({ close }: { close: () => void }) {
               type="button"
               class="menu-item mono"
               onClick={() => {
-                choose({ label: data.label, value });
+                choose(value);
                 close();
               }}
             >
@@ -111,17 +100,17 @@ function Projects({ close }: { close: () => void }) {
 /** The selector, for callers who see all projects. */
 export function ScopeSelector() {
   const seesAll = useSeesAll();
-  const matcher = useMatcher();
+  const only = useOnly();
   if (!seesAll) return null;
   return (
     <Popover
-      label={`${texts.scope.label} ${matcher === null ? texts.scope.all : visible(matcher.value, 40)}`}
+      label={`${texts.scope.label} ${only === null ? texts.scope.all : visible(only, 40)}`}
       align="left"
-      class={matcher === null ? "button" : "button chosen"}
+      class={only === null ? "button" : "button chosen"}
       button={
         <>
           <span class="muted">{texts.scope.label}</span>{" "}
-          <span class={matcher === null ? "clip" : "clip mono"}>{matcher === null ? texts.scope.all : visible(matcher.value, 40)}</span>
+          <span class={only === null ? "clip" : "clip mono"}>{only === null ? texts.scope.all : visible(only, 40)}</span>
           <Icon name="chevron" />
         </>
       }

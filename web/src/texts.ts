@@ -44,8 +44,6 @@ export const texts = {
     timeoutHint: "Ask for a shorter range or a larger step, or aggregate fewer series.",
     tooLarge: "The query is too large",
     query: "The query is not valid",
-    restrict: "The query was not sent",
-    restrictHint: "The page could not add the matcher of the chosen project to it. Check the syntax, or choose all projects and write the matcher yourself.",
     execution: "Prometheus could not evaluate the query",
     other: (status: number) => `The gateway answered with status ${status}`,
     unexpected: "The answer is not one of Prometheus' API",
@@ -197,7 +195,6 @@ export const texts = {
     explainSent: "Sent",
     explainUnchanged: "The query was sent as it is.",
     explainAll: "You see all projects: nothing was added.",
-    explainChosen: "You see all projects: the gateway added nothing. This page added the matcher of the project that you have chosen.",
     explainScoped: (label: string, values: string) => `The gateway has added ${label} = ${values} to each selector, so that you see only this project's series.`,
     explainRule: (rule: string) => `Policy rule: ${rule}`,
 
@@ -214,8 +211,8 @@ export const texts = {
     label: "Show",
     all: "All projects",
     search: "Project's ID",
-    note: "Your policy lets you see all projects. Choose one to add its matcher to each query of this page.",
-    noLabel: "No label with projects was found.",
+    note: "Your policy lets you see all projects. Choose one to see this page as its members do.",
+    none: "No series belongs to a project.",
   },
 
   connect: {

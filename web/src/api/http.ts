@@ -53,6 +53,8 @@ export interface Call {
   parameters?: URLSearchParams;
   /** Sent as JSON by POST. */
   json?: unknown;
+  /** The only project whose series the answer may have; null for all that the caller may see. */
+  only?: string | null;
   signal?: AbortSignal | undefined;
 }
 
@@ -99,10 +101,11 @@ async function failure(response: Response): Promise<ApiError> {
 }
 
 async function send(path: string, call: Call): Promise<Response> {
-  const { parameters, json, signal } = call;
+  const { parameters, json, only = null, signal } = call;
   const text = parameters?.toString() ?? "";
   const post = json !== undefined || text.length > LONGEST_GET;
   const headers: Record<string, string> = project ? { "X-Chrysaetos-Page-Project": project } : {};
+  if (only !== null) headers["X-Chrysaetos-Project"] = only;
   const init: RequestInit = { credentials: "same-origin", cache: "no-store", redirect: "error", signal: signal ?? null, headers };
   if (post) {
     init.method = "POST";

@@ -11,7 +11,10 @@ export interface RangeQuery {
   step: number;
 }
 
-export async function queryRange(query: RangeQuery, signal?: AbortSignal): Promise<Answer> {
+/** What a call is restricted to, and what ends it. */
+export type Within = Pick<Call, "only" | "signal">;
+
+export async function queryRange(query: RangeQuery, within: Within = {}): Promise<Answer> {
   const parameters = new URLSearchParams({
     query: query.query,
     start: String(query.start),
@@ -19,13 +22,13 @@ export async function queryRange(query: RangeQuery, signal?: AbortSignal): Promi
     step: String(query.step),
     stats: "true",
   });
-  return parseAnswer(await api("/api/v1/query_range", { parameters, signal }));
+  return parseAnswer(await api("/api/v1/query_range", { ...within, parameters }));
 }
 
-export async function queryInstant(query: string, time: number | null, signal?: AbortSignal): Promise<Answer> {
+export async function queryInstant(query: string, time: number | null, within: Within = {}): Promise<Answer> {
   const parameters = new URLSearchParams({ query, stats: "true" });
   if (time !== null) parameters.set("time", String(time));
-  return parseAnswer(await api("/api/v1/query", { parameters, signal }));
+  return parseAnswer(await api("/api/v1/query", { ...within, parameters }));
 }
 
 export interface Explanation {
@@ -39,8 +42,8 @@ export interface Explanation {
 }
 
 /** Asks what the gateway sends to Prometheus for a query. */
-export async function explain(query: string, path: string, signal?: AbortSignal): Promise<Explanation> {
-  const data = (await apiData("/-/explain", { parameters: new URLSearchParams({ path, query }), signal })) as {
+export async function explain(query: string, path: string, within: Within = {}): Promise<Explanation> {
+  const data = (await apiData("/-/explain", { ...within, parameters: new URLSearchParams({ path, query }) })) as {
     endpoint: string;
     rule: string;
     unrestricted: boolean;
@@ -52,11 +55,12 @@ export async function explain(query: string, path: string, signal?: AbortSignal)
   return { ...rest, given: texts[0]?.given ?? query, sent: texts[0]?.sent ?? query };
 }
 
-export async function labelValues(label: string, call: { match?: string; limit?: number; signal?: AbortSignal } = {}): Promise<string[]> {
+export async function labelValues(label: string, call: Within & { match?: string; limit?: number } = {}): Promise<string[]> {
+  const { match, limit, ...within } = call;
   const parameters = new URLSearchParams();
-  if (call.match !== undefined) parameters.set("match[]", call.match);
-  if (call.limit !== undefined) parameters.set("limit", String(call.limit));
-  return strings(await apiData(`/api/v1/label/${encodeURIComponent(label)}/values`, { parameters, signal: call.signal }));
+  if (match !== undefined) parameters.set("match[]", match);
+  if (limit !== undefined) parameters.set("limit", String(limit));
+  return strings(await apiData(`/api/v1/label/${encodeURIComponent(label)}/values`, { ...within, parameters }));
 }
 
 export async function labelNames(match?: string): Promise<string[]> {

@@ -9,7 +9,7 @@ import { remember } from "../lib/history";
 import { emptyPanel, formatExplore, MAX_PANELS, parseExplore, type Explore as State, type Panel } from "../lib/state";
 import { useStore } from "../lib/store";
 import { navigate, route } from "../route";
-import { ScopeSelector, useMatcher } from "../scope";
+import { ScopeSelector, useOnly } from "../scope";
 import { settings } from "../settings";
 import { texts } from "../texts";
 import { Copy, Icon } from "../ui/widgets";
@@ -24,7 +24,7 @@ export function Explore() {
   const user = current.kind === "active" ? current.session.user.id : "";
   const address = parameters.toString();
   const state = useMemo(() => parseExplore(parameters), [address]);
-  const matcher = useMatcher();
+  const only = useOnly();
   const [clock, setClock] = useState(now);
   const [run, setRun] = useState(0);
   const [automatic, setAutomatic] = useState(false);
@@ -91,7 +91,7 @@ export function Explore() {
             fixedEnd={state.end}
             step={state.step}
             resolution={state.resolution}
-            matcher={matcher}
+            only={only}
             run={run}
             automatic={automatic}
             user={user}

@@ -15,25 +15,26 @@ interface Metrics {
   about: Record<string, Metadata[]>;
 }
 
-async function load(match: string | undefined, signal: AbortSignal): Promise<Metrics> {
+async function load(only: string | null, signal: AbortSignal): Promise<Metrics> {
   const [names, about] = await Promise.all([
-    labelValues("__name__", match === undefined ? { signal } : { match, signal }),
+    labelValues("__name__", { only, signal }),
     metadata().catch(() => ({})),
   ]);
   return { names, about };
 }
 
 interface MetricListProps {
-  match: string | undefined;
+  /** The chosen project; null for all. */
+  only: string | null;
   /** Whether examples are shown before the list. */
   begin?: boolean;
   onChoose: (query: string) => void;
 }
 
-export function MetricList({ match, begin = false, onChoose }: MetricListProps) {
+export function MetricList({ only, begin = false, onChoose }: MetricListProps) {
   const text = texts.explore;
   const [search, setSearch] = useState("");
-  const { data, error, reload } = useLoad((signal) => load(match, signal), [match]);
+  const { data, error, reload } = useLoad((signal) => load(only, signal), [only]);
   if (error !== null) return <Failure error={error} onRetry={reload} />;
   if (data === null) return <Skeleton rows={6} />;
   if (data.names.length === 0) {

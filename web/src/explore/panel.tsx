@@ -11,12 +11,11 @@ import { picture } from "../graph/picture";
 import { toCsv } from "../lib/csv";
 import { download, fileName } from "../lib/download";
 import { formatValue } from "../lib/format";
-import { labelName, quote, seriesKey, seriesName, shortName, tellingLabels } from "../lib/labels";
+import { seriesKey, seriesName, shortName, tellingLabels } from "../lib/labels";
 import type { Panel, View } from "../lib/state";
 import { autoStep, grid, type Grid, type Resolution } from "../lib/step";
 import { useStore } from "../lib/store";
 import { formatDuration, formatTime } from "../lib/time";
-import { scoped, type Matcher } from "../scope";
 import { dark, settings } from "../settings";
 import { texts } from "../texts";
 import { Failure, useLoad } from "../ui/load";
@@ -38,7 +37,6 @@ interface Loaded {
   grid: Grid | null;
   /** Seconds from the request to the answer. */
   took: number;
-  query: string;
 }
 
 export interface PanelProps {
@@ -50,7 +48,8 @@ export interface PanelProps {
   fixedEnd: number | null;
   step: number | null;
   resolution: Resolution;
-  matcher: Matcher | null;
+  /** The chosen project; null for all. */
+  only: string | null;
   /** Increases when all panels are to run again. */
   run: number;
   /** Whether the last run was an automatic refresh, which screen readers do not announce. */
@@ -158,7 +157,7 @@ function GraphPanel({ result, grid: times, panel, onChange, onZoom, onZoomOut, o
 }
 
 export function PanelView(props: PanelProps) {
-  const { number, panel, range, end, step, resolution, matcher, run } = props;
+  const { number, panel, range, end, step, resolution, only, run } = props;
   const text = texts.explore;
   const { zone } = useStore(settings);
   const [draft, setDraft] = useState(panel.query);
@@ -185,16 +184,15 @@ export function PanelView(props: PanelProps) {
     async (signal) => {
       if (!panel.query.trim()) return null;
       const started = performance.now();
-      const query = await scoped(panel.query, matcher);
       const width = body.current?.clientWidth ?? 800;
       const times = view === "graph" ? grid(end, range, step ?? autoStep(range, width, resolution)) : null;
       const answer =
         times === null
-          ? await queryInstant(query, props.fixedEnd === null ? null : end, signal)
-          : await queryRange({ query, start: times.start, end: times.end, step: times.step }, signal);
-      return { answer, grid: times, took: (performance.now() - started) / 1000, query };
+          ? await queryInstant(panel.query, props.fixedEnd === null ? null : end, { only, signal })
+          : await queryRange({ query: panel.query, start: times.start, end: times.end, step: times.step }, { only, signal });
+      return { answer, grid: times, took: (performance.now() - started) / 1000 };
     },
-    [panel.query, view, matcher?.label, matcher?.value],
+    [panel.query, view, only],
     [range, end, step, resolution, run],
   );
   const { data: answer, error, loading } = loaded;
@@ -237,7 +235,6 @@ export function PanelView(props: PanelProps) {
           ? answer.answer.result.samples.length
           : 1;
   const changed = draft !== panel.query;
-  const match = matcher === null ? undefined : `{${labelName(matcher.label)}=${quote(matcher.value)}}`;
   return (
     <section class="panel" aria-label={text.panel(number)}>
       <div class="query-row">
@@ -331,8 +328,8 @@ export function PanelView(props: PanelProps) {
             )}
           </div>
         ) : null}
-        {panel.query && panel.sent && (answer !== null || matcher === null) ? (
-          <Sent own={panel.query} query={answer?.query ?? panel.query} path={view === "graph" ? "/api/v1/query_range" : "/api/v1/query"} />
+        {panel.query && panel.sent ? (
+          <Sent query={panel.query} path={view === "graph" ? "/api/v1/query_range" : "/api/v1/query"} only={only} />
         ) : null}
         <div id={`view-${number}`} role={panel.query ? "tabpanel" : undefined} aria-labelledby={panel.query ? `tab-${number}-${view}` : undefined}>
           {answer?.answer.warnings.map((warning) => (
@@ -352,7 +349,7 @@ export function PanelView(props: PanelProps) {
           {error !== null ? (
             <Failure error={error} onRetry={loaded.reload} />
           ) : !panel.query ? (
-            <MetricList match={match} begin onChoose={choose} />
+            <MetricList only={only} begin onChoose={choose} />
           ) : answer === null ? (
             <Skeleton rows={5} />
           ) : answer.grid === null ? (
@@ -375,7 +372,7 @@ export function PanelView(props: PanelProps) {
       {dialog === "history" ? <HistoryDialog user={props.user} onChoose={choose} onClose={() => setDialog(null)} /> : null}
       {dialog === "metrics" ? (
         <Dialog title={text.metrics} onClose={() => setDialog(null)}>
-          <MetricList match={match} onChoose={choose} />
+          <MetricList only={only} onChoose={choose} />
         </Dialog>
       ) : null}
     </section>

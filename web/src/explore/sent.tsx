@@ -7,22 +7,18 @@ import { Failure, useLoad } from "../ui/load";
 import { Copy, Foreign, Skeleton } from "../ui/widgets";
 
 interface SentProps {
-  /** The reader's query. */
-  own: string;
-  /** What the page asks: also with the matcher of a chosen project. */
   query: string;
   path: string;
+  only: string | null;
 }
 
-export function Sent({ own, query, path }: SentProps) {
+export function Sent({ query, path, only }: SentProps) {
   const text = texts.explore;
-  const { data, error } = useLoad((signal) => explain(query, path, signal), [query, path]);
+  const { data, error } = useLoad((signal) => explain(query, path, { only, signal }), [query, path, only]);
   if (error !== null) return <Failure error={error} />;
   if (data === null) return <Skeleton rows={2} />;
   const note = data.unrestricted
-    ? query === own
-      ? text.explainAll
-      : text.explainChosen
+    ? text.explainAll
     : data.given === data.sent || data.label === null
       ? text.explainUnchanged
       : text.explainScoped(data.label, data.values.join(", "));
@@ -31,7 +27,7 @@ export function Sent({ own, query, path }: SentProps) {
       <h2>{text.explainTitle}</h2>
       <div class="code">
         <pre tabIndex={0} aria-label={text.explainSent}>
-          {difference(own, data.sent).map((part, index) =>
+          {difference(query, data.sent).map((part, index) =>
             part.added ? (
               <ins key={index}>
                 <Foreign text={part.text} limit={10_000} />

@@ -10,7 +10,7 @@ import { exploreLink } from "../lib/state";
 import { autoStep, grid } from "../lib/step";
 import { useStore } from "../lib/store";
 import { formatTime } from "../lib/time";
-import { scoped, type Matcher } from "../scope";
+import { kept } from "../scope";
 import { dark, settings } from "../settings";
 import { texts } from "../texts";
 import { Failure, useLoad } from "../ui/load";
@@ -34,14 +34,15 @@ interface ChartProps {
   minStep: number;
   /** The text for an answer without series. */
   nothing?: string | undefined;
-  matcher: Matcher | null;
+  /** The chosen project; null for all. */
+  only: string | null;
   sync: string;
 }
 
 const HEIGHT = 190;
 const MAX_LINES = 50;
 
-export function Chart({ title, queries, range, end, unit, minStep, nothing, matcher, sync }: ChartProps) {
+export function Chart({ title, queries, range, end, unit, minStep, nothing, only, sync }: ChartProps) {
   const { zone } = useStore(settings);
   const isDark = useStore(dark);
   const host = useRef<HTMLDivElement>(null);
@@ -49,13 +50,11 @@ export function Chart({ title, queries, range, end, unit, minStep, nothing, matc
     async (signal) => {
       const times = grid(end, range, Math.max(minStep, autoStep(range, host.current?.clientWidth ?? 500, "medium")));
       const answers = await Promise.all(
-        queries.map(async ({ query }) =>
-          queryRange({ query: await scoped(query, matcher), start: times.start, end: times.end, step: times.step }, signal),
-        ),
+        queries.map(({ query }) => queryRange({ query, start: times.start, end: times.end, step: times.step }, { only, signal })),
       );
       return { times, answers };
     },
-    [queries.map(({ query }) => query).join("\n"), matcher?.label, matcher?.value],
+    [queries.map(({ query }) => query).join("\n"), only],
     [range, end],
   );
   const drawn = useMemo(() => {
@@ -73,12 +72,11 @@ export function Chart({ title, queries, range, end, unit, minStep, nothing, matc
     });
     return { times, lines: lines.map((line, index) => ({ ...line, color: seriesColor(index, isDark) })) };
   }, [data, isDark]);
-  const only = matcher === null ? "" : `&${new URLSearchParams({ only: `${matcher.label}:${matcher.value}` }).toString()}`;
   return (
     <section class="card" aria-label={title}>
       <div class="card-head">
         <h2>{title}</h2>
-        {drawn?.lines.length ? <a href={`${exploreLink(queries.map(({ query }) => query), range)}${only}`}>{texts.servers.openIn}</a> : null}
+        {drawn?.lines.length ? <a href={exploreLink(queries.map(({ query }) => query), range, kept(only))}>{texts.servers.openIn}</a> : null}
       </div>
       <div ref={host}>
         {error !== null ? (

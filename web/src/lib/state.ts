@@ -109,7 +109,7 @@ export function formatExplore(state: Explore): URLSearchParams {
 }
 
 /** Returns a link to Explore with a panel for each query. */
-export function exploreLink(queries: readonly string[], range = 3600, view: View = "graph"): string {
-  const state = defaultExplore();
-  return formatRoute("explore", formatExplore({ ...state, range, panels: queries.map((query) => ({ ...emptyPanel(query), view })) }));
+export function exploreLink(queries: readonly string[], range = 3600, more = new URLSearchParams()): string {
+  const parameters = formatExplore({ ...defaultExplore(), range, panels: queries.map((query) => emptyPanel(query)) });
+  return formatRoute("explore", new URLSearchParams([...parameters, ...more]));
 }

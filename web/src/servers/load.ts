@@ -1,9 +1,8 @@
 /** Loads the servers of a project. */
 
-import { labelValues, queryInstant, queryRange } from "../api/prometheus";
+import { labelValues, queryInstant, queryRange, type Within } from "../api/prometheus";
 import { onGrid, type Answer, type Result, type Sample } from "../api/results";
 import { api, ApiError } from "../api/http";
-import { scoped, type Matcher } from "../scope";
 import { addMeasure, addServers, measureQuery, MEASURES, probeSelector, type Exporter, type Server } from "./exporters";
 
 export interface Servers {
@@ -26,19 +25,19 @@ async function optional(answer: Promise<Answer>): Promise<Result | null> {
   }
 }
 
-async function samples(query: string, matcher: Matcher | null, signal: AbortSignal): Promise<Sample[]> {
-  const result = await optional(queryInstant(await scoped(query, matcher), null, signal));
+async function samples(query: string, within: Within): Promise<Sample[]> {
+  const result = await optional(queryInstant(query, null, within));
   return result?.kind === "vector" ? result.samples : [];
 }
 
 /** Returns all servers, or one, with their measures now. */
-export async function loadServers(id: string | null, matcher: Matcher | null, signal: AbortSignal): Promise<Servers> {
-  const known = ((await api("/ui/exporters", { signal })) as { exporters: Exporter[] }).exporters;
-  const names = new Set(await labelValues("__name__", { match: await scoped(probeSelector(known), matcher), signal }));
+export async function loadServers(id: string | null, within: Within): Promise<Servers> {
+  const known = ((await api("/ui/exporters", { signal: within.signal })) as { exporters: Exporter[] }).exporters;
+  const names = new Set(await labelValues("__name__", { ...within, match: probeSelector(known) }));
   const present = known.filter(({ probe }) => names.has(probe));
   const answer = (exporter: Exporter, name: Parameters<typeof measureQuery>[1]) => {
     const query = measureQuery(exporter, name, id);
-    return query === null ? Promise.resolve([]) : samples(query, matcher, signal);
+    return query === null ? Promise.resolve([]) : samples(query, within);
   };
   const lists = await Promise.all(present.map((exporter) => answer(exporter, "servers")));
   const servers = new Map<string, Server>();
@@ -59,9 +58,8 @@ export type Trends = ReadonlyMap<string, readonly (number | null)[]>;
 /** Returns the CPU of each server, from the exporter that gave its current CPU. */
 export async function loadTrends(
   { present, servers }: Servers,
-  matcher: Matcher | null,
   now: number,
-  signal: AbortSignal,
+  within: Within,
 ): Promise<Trends> {
   const end = Math.floor(now / TREND_STEP) * TREND_STEP;
   const start = end - TREND_SECONDS;
@@ -70,7 +68,7 @@ export async function loadTrends(
   for (const exporter of present) {
     const query = measureQuery(exporter, "cpu", null);
     if (query === null) continue;
-    const result = await optional(queryRange({ query: await scoped(query, matcher), start, end, step: TREND_STEP }, signal));
+    const result = await optional(queryRange({ query, start, end, step: TREND_STEP }, within));
     if (result?.kind !== "matrix") continue;
     for (const series of result.series) {
       const id = series.labels["server"] ?? "";

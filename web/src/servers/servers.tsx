@@ -8,7 +8,7 @@ import { contains, formatValue, plural, type Unit } from "../lib/format";
 import { formatRoute } from "../lib/state";
 import { useStore } from "../lib/store";
 import { route } from "../route";
-import { ScopeSelector, useMatcher, type Matcher } from "../scope";
+import { kept, onlyOf, ScopeSelector, useOnly } from "../scope";
 import { texts } from "../texts";
 import { ListPage, Refresh } from "../ui/list-page";
 import { Failure, useLoad, type Loaded } from "../ui/load";
@@ -104,9 +104,7 @@ function Spark({ values, label }: { values: readonly (number | null)[]; label: s
 }
 
 function link(id: string): string {
-  const { parameters } = route.get();
-  const only = parameters.get("only");
-  return formatRoute(`servers/${encodeURIComponent(id)}`, new URLSearchParams(only === null ? {} : { only }));
+  return formatRoute(`servers/${encodeURIComponent(id)}`, kept(onlyOf(route.get().parameters)));
 }
 
 function Trend({ trends, server }: { trends: Loaded<Trends | null>; server: Server }) {
@@ -178,13 +176,13 @@ function ServerTable({ servers, trends }: { servers: readonly Server[]; trends: 
   );
 }
 
-function List({ matcher }: { matcher: Matcher | null }) {
+function List({ only }: { only: string | null }) {
   const [search, setSearch] = useState("");
-  const loaded = useLoad((signal) => loadServers(null, matcher, signal), [matcher?.label, matcher?.value]);
+  const loaded = useLoad((signal) => loadServers(null, { only, signal }), [only]);
   const { data } = loaded;
   const trends = useLoad(
-    (signal) => (data === null ? Promise.resolve(null) : loadTrends(data, matcher, now(), signal)),
-    [matcher?.label, matcher?.value],
+    (signal) => (data === null ? Promise.resolve(null) : loadTrends(data, now(), { only, signal })),
+    [only],
     [data],
   );
   const all = data?.servers ?? [];
@@ -226,14 +224,13 @@ function queriesOf(exporters: readonly Exporter[], server: Server, wanted: reado
   });
 }
 
-function Detail({ id, matcher }: { id: string; matcher: Matcher | null }) {
+function Detail({ id, only }: { id: string; only: string | null }) {
   const [range, setRange] = useState<Range>("3600");
-  const { data, error, reload } = useLoad((signal) => loadServers(id, matcher, signal), [id, matcher?.label, matcher?.value]);
+  const { data, error, reload } = useLoad((signal) => loadServers(id, { only, signal }), [id, only]);
   const end = useMemo(() => now(), [data, range]);
   const server = data?.servers.find((one) => one.id === id);
-  const only = matcher === null ? {} : { only: `${matcher.label}:${matcher.value}` };
   const back = (
-    <a class="button quiet small back" href={formatRoute("servers", new URLSearchParams(only))}>
+    <a class="button quiet small back" href={formatRoute("servers", kept(only))}>
       <Icon name="left" />
       {text.back}
     </a>
@@ -261,7 +258,7 @@ function Detail({ id, matcher }: { id: string; matcher: Matcher | null }) {
   const seconds = Number(range);
   const exporters = data.present.filter(({ name }) => server.exporters.includes(name));
   const chart = (title: string, unit: Unit, wanted: { name: Measure; label: string }[]) => (
-    <Chart key={title} title={title} unit={unit} minStep={60} range={seconds} end={end} matcher={matcher} sync="server" queries={queriesOf(exporters, server, wanted)} />
+    <Chart key={title} title={title} unit={unit} minStep={60} range={seconds} end={end} only={only} sync="server" queries={queriesOf(exporters, server, wanted)} />
   );
   return (
     <>
@@ -323,7 +320,7 @@ function Detail({ id, matcher }: { id: string; matcher: Matcher | null }) {
 
 export function Servers() {
   const { page } = useStore(route);
-  const matcher = useMatcher();
+  const only = useOnly();
   const encoded = page.split("/")[1] ?? "";
   let id = "";
   try {
@@ -331,5 +328,5 @@ export function Servers() {
   } catch {
     id = "";
   }
-  return id && plainId(id) ? <Detail key={id} id={id} matcher={matcher} /> : <List matcher={matcher} />;
+  return id && plainId(id) ? <Detail key={id} id={id} only={only} /> : <List only={only} />;
 }

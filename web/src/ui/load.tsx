@@ -17,9 +17,6 @@ export interface Loaded<T> {
   reload: () => void;
 }
 
-/** A query to which the page cannot add the matcher of the chosen project. */
-export class CannotRestrict extends Error {}
-
 interface State<T> {
   data: T | null;
   error: unknown;
@@ -68,7 +65,6 @@ interface Described {
 export function describe(error: unknown, clock: (time: number) => string): Described {
   const text = texts.errors;
   if (error instanceof UnexpectedAnswer) return { title: text.unexpected, detail: "", hint: text.unexpectedHint };
-  if (error instanceof CannotRestrict) return { title: text.restrict, detail: "", hint: text.restrictHint };
   if (!(error instanceof ApiError)) return { title: text.script, detail: "", hint: text.scriptHint };
   const detail = error.message;
   switch (error.status) {

@@ -22,7 +22,7 @@ const BUSIEST = "topk(8, sum by (endpoint) (rate(chrysaetos_requests_total[1h] @
 
 /** Returns the time of the first sample of the gateways' metrics in the last hour; null if there is none. */
 async function firstSample(end: number, signal: AbortSignal): Promise<number | null> {
-  const { result } = await queryRange({ query: "count(chrysaetos_build_info)", start: end - HOUR, end, step: STEP }, signal);
+  const { result } = await queryRange({ query: "count(chrysaetos_build_info)", start: end - HOUR, end, step: STEP }, { signal });
   return result.kind === "matrix" ? (result.series[0]?.times[0] ?? null) : null;
 }
 
@@ -79,7 +79,7 @@ function Requests({ run }: { run: number }) {
       nothing={nothing}
       range={data.range}
       end={data.end}
-      matcher={null}
+      only={null}
       sync="gateway"
     />
   );

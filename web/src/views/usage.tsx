@@ -2,13 +2,13 @@
 
 import { useState } from "preact/hooks";
 
-import { queryInstant, queryRange } from "../api/prometheus";
+import { queryInstant, queryRange, type Within } from "../api/prometheus";
 import { onGrid } from "../api/results";
 import { now } from "../api/session";
 import { download } from "../lib/download";
 import { formatNumber } from "../lib/format";
 import { byDay, byMonth, midnight, monthStart, type Period } from "../lib/usage";
-import { scoped, ScopeSelector, useMatcher, type Matcher } from "../scope";
+import { ScopeSelector, useOnly } from "../scope";
 import { texts } from "../texts";
 import { Refresh } from "../ui/list-page";
 import { Failure, useLoad } from "../ui/load";
@@ -48,19 +48,19 @@ function newest(query: string, offset = ""): string {
   return `sum(max by (${PROJECT}) (last_over_time(${metric}[1h]${offset})))${divided ? ` / ${divided}` : ""}`;
 }
 
-async function one(query: string, matcher: Matcher | null, signal: AbortSignal): Promise<number | null> {
-  const { result } = await queryInstant(await scoped(query, matcher), null, signal);
+async function one(query: string, within: Within): Promise<number | null> {
+  const { result } = await queryInstant(query, null, within);
   return result.kind === "vector" ? (result.samples[0]?.value ?? null) : null;
 }
 
-async function series(metric: string, matcher: Matcher | null, signal: AbortSignal): Promise<Series> {
+async function series(metric: string, within: Within): Promise<Series> {
   const time = now();
   const end = midnight(time);
   const start = monthStart(end - (MIN_DAYS - 1) * DAY);
   const [total, before, history] = await Promise.all([
-    one(newest(metric), matcher, signal),
-    one(newest(metric, " offset 1h"), matcher, signal),
-    queryRange({ query: await scoped(newest(metric), matcher), start, end, step: DAY }, signal),
+    one(newest(metric), within),
+    one(newest(metric, " offset 1h"), within),
+    queryRange({ query: newest(metric), start, end, step: DAY }, within),
   ]);
   const first = history.result.kind === "matrix" ? history.result.series[0] : undefined;
   const totals = first === undefined ? [] : onGrid(first, start, DAY, (end - start) / DAY + 1);
@@ -72,19 +72,19 @@ async function series(metric: string, matcher: Matcher | null, signal: AbortSign
 }
 
 /** Returns the hours of credits by resource. */
-async function creditHours(name: "left" | "granted", matcher: Matcher | null, signal: AbortSignal): Promise<Map<string, number>> {
+async function creditHours(name: "left" | "granted", within: Within): Promise<Map<string, number>> {
   const hours = `max by (${PROJECT}, resource) (last_over_time(usage_exporter_credits_${name}_hours[1h]))`;
-  const { result } = await queryInstant(await scoped(`sum by (resource) (${hours})`, matcher), null, signal);
+  const { result } = await queryInstant(`sum by (resource) (${hours})`, null, within);
   const samples = result.kind === "vector" ? result.samples : [];
   return new Map(samples.map(({ labels, value }) => [labels["resource"] ?? "", value]));
 }
 
-async function load(matcher: Matcher | null, signal: AbortSignal): Promise<Usage | null> {
+async function load(within: Within): Promise<Usage | null> {
   const [vcpu, memory, left, granted] = await Promise.all([
-    series(VCPU, matcher, signal),
-    series(MEMORY, matcher, signal),
-    creditHours("left", matcher, signal),
-    creditHours("granted", matcher, signal),
+    series(VCPU, within),
+    series(MEMORY, within),
+    creditHours("left", within),
+    creditHours("granted", within),
   ]);
   if ([vcpu, memory].every(({ total, days }) => total === null && days.length === 0)) return null;
   const credits = [...left].map(([resource, hours]) => ({ resource, left: hours, granted: granted.get(resource) }));
@@ -206,8 +206,8 @@ function Periods({ usage }: { usage: Usage }) {
 }
 
 export function Usage() {
-  const matcher = useMatcher();
-  const { data, error, loading, reload } = useLoad((signal) => load(matcher, signal), [matcher?.label, matcher?.value]);
+  const only = useOnly();
+  const { data, error, loading, reload } = useLoad((signal) => load({ only, signal }), [only]);
   return (
     <>
       <div class="page-head">

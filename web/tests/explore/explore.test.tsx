@@ -71,10 +71,14 @@ it("is no longer busy when a panel that loads is removed", async () => {
   await vi.waitFor(() => expect(queries()).toHaveLength(3));
 });
 
-it("does not send a query to which it cannot add the chosen project", async () => {
-  await open({ q0: "max_of(up, 1)", view0: "table", only: "project:p" }, "all_projects");
-  await vi.waitFor(() => expect(host.textContent).toContain("The query was not sent"));
-  expect(queries()).toHaveLength(0);
+it.each([
+  { only: "p", access: "all_projects", sent: "p" },
+  { only: "p,q", access: "all_projects", sent: undefined },
+  { only: "p", access: "project", sent: undefined },
+])("asks for the chosen project ($only, $access)", async ({ only, access, sent }) => {
+  await open({ q0: "up", view0: "table", only }, access);
+  await vi.waitFor(() => expect(queries()).toHaveLength(1));
+  expect(queries()[0]?.headers["X-Chrysaetos-Project"]).toBe(sent);
 });
 
 it.each([

@@ -21,7 +21,7 @@ afterEach(() => {
 });
 
 async function draw(range: number, nothing?: string): Promise<URLSearchParams> {
-  const chart = <Chart title="CPU" queries={[{ query: "x" }]} range={range} end={1e9} unit="number" minStep={60} nothing={nothing} matcher={null} sync="a" />;
+  const chart = <Chart title="CPU" queries={[{ query: "x" }]} range={range} end={1e9} unit="number" minStep={60} nothing={nothing} only={null} sync="a" />;
   await act(() => render(chart, host));
   await vi.waitFor(() => expect(host.querySelector(".hint")).not.toBeNull());
   return new URLSearchParams(server.to("/api/v1/query_range")[0]?.path.split("?")[1]);

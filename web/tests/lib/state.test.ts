@@ -45,9 +45,10 @@ describe("the address", () => {
   });
 
   it("links to queries", () => {
-    const { parameters } = parseRoute(exploreLink(["up > 1", "up"], 86_400, "table"));
+    const { parameters } = parseRoute(exploreLink(["up > 1", "up"], 86_400, new URLSearchParams({ only: "p" })));
     const state = parseExplore(parameters);
     expect(state.range).toBe(86_400);
-    expect(state.panels).toEqual(["up > 1", "up"].map((query) => ({ ...emptyPanel(query), view: "table" })));
+    expect(state.panels).toEqual(["up > 1", "up"].map((query) => emptyPanel(query)));
+    expect(parameters.get("only")).toBe("p");
   });
 });

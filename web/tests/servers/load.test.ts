@@ -27,11 +27,13 @@ it("takes the trend from the exporter of the current CPU, with gaps, though anot
       return json({ status: "success", data: { resultType: "matrix", result: [{ metric: { server: "a" }, values }] } });
     });
   const { signal } = new AbortController();
-  const loaded = await loadServers(null, null, signal);
+  const loaded = await loadServers(null, { only: "p", signal });
   expect(loaded.servers[0]).toMatchObject({ measures: { cpu: 0.5 }, sources: { cpu: "second" } });
-  const trend = (await loadTrends(loaded, null, 3600, signal)).get("a");
+  const trend = (await loadTrends(loaded, 3600, { only: "p", signal })).get("a");
   expect(trend).toHaveLength(31);
   expect(trend?.slice(0, 3)).toEqual([1, 2, null]);
   expect(trend?.[30]).toBe(3);
   expect(server.to("/api/v1/query_range")).toHaveLength(2);
+  const restricted = server.asked.filter(({ headers }) => headers["X-Chrysaetos-Project"] === "p");
+  expect(restricted).toHaveLength(server.asked.length - server.to("/ui/exporters").length);
 });
