@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import expect
 from tests.e2e.running_demo import running_demo
+from tests.e2e.web_browser import PageClient
 from tests.e2e.web_page import Demo, Tab, serious_faults
 
 if TYPE_CHECKING:
@@ -249,10 +250,24 @@ def test_a_credential_is_created_and_its_secret_shown_once(tab, tenant, demo):
     expect(page.get_by_text("Copy the secret now")).to_have_count(0)
 
 
-def test_an_ended_session_asks_for_the_password_and_keeps_the_page(tab, tenant):
+def forget_session(tab: Tab, _: Demo) -> None:
+    tab.context.clear_cookies()
+
+
+def revoke_token(tab: Tab, demo: Demo) -> None:
+    """Log out in another browser with the same cookies, which leaves this one with a revoked token."""
+    another = PageClient(demo)
+    for cookie in tab.context.cookies():
+        another.http.cookies.set(cookie["name"], cookie["value"])
+    assert another.describe()["session"] is not None
+    assert another.post("/ui/logout", {}).json()["revoked"]
+
+
+@pytest.mark.parametrize("end", [forget_session, revoke_token])
+def test_an_ended_session_asks_for_the_password_and_keeps_the_page(tab, demo, tenant, end):
     tab.enter(tenant, q0="ceilometer_vcpus")
     expect(tab.page.locator("canvas").first).to_be_visible()
-    tab.context.clear_cookies()
+    end(tab, demo)
     tab.run("ceilometer_memory")
     dialog = tab.page.get_by_role("dialog")
     expect(dialog).to_contain_text("Log in again")
@@ -281,6 +296,13 @@ def test_a_wrong_clock_of_the_browser_changes_nothing(tab, tenant, hours):
     expect(page.get_by_role("dialog")).to_have_count(0)
     tab.go("servers")
     expect(page.get_by_role("main").get_by_role("link", name=re.compile("-0$"))).to_have_count(3)
+
+
+def test_a_page_with_a_revoked_token_opens_with_the_log_in(tab, demo, tenant):
+    tab.enter(tenant)
+    revoke_token(tab, demo)
+    tab.page.reload()
+    expect(tab.page.locator("input[name=password]")).to_be_visible()
 
 
 def test_log_out_ends_the_session(tab, demo, tenant):

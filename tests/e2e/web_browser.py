@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 if TYPE_CHECKING:
+    from tests.e2e.web_page import Demo
+
     from chrysaetos.demo.gateway import Gateway
     from chrysaetos.demo.identities import Account
 
@@ -33,7 +35,7 @@ class PageClient:
         csrf: the page's CSRF token.
     """
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway | Demo) -> None:
         self.http = requests.Session()
         self.http.trust_env = False
         self._url = gateway.url
