@@ -69,11 +69,11 @@ def _selectors(number: int) -> bytes:
     return _post("/api/v1/series", b"&".join(b"match[]=a%d" % (number * 1000 + n) for n in range(1000)))
 
 
-def _parameters(number: int) -> bytes:  # noqa: ARG001 - the same each time
+def _parameters(number: int) -> bytes:  # noqa: ARG001  # the same each time
     return _post("/api/v1/series", b"&".join([b"match[]=a"] * 14_563))
 
 
-def _cached(number: int) -> bytes:  # noqa: ARG001 - the same each time
+def _cached(number: int) -> bytes:  # noqa: ARG001  # the same each time
     return _selectors(0)
 
 
@@ -81,7 +81,7 @@ def _escaped(number: int) -> bytes:
     return _post("/api/v1/query", b"query=%d&stats=" % number + b"%41" * 340_000)
 
 
-def _read(number: int) -> bytes:  # noqa: ARG001 - the same each time
+def _read(number: int) -> bytes:  # noqa: ARG001  # the same each time
     """A remote read of 49 KiB, decompressed a message of 1 MiB of empty matchers."""
     matchers = 1024 * 1024 - 16
     start = b"\x0a" + _varint(matchers) + b"\x1a\x00"
@@ -142,7 +142,7 @@ async def _attack(port: int, name: str, tokens: list[str]) -> None:
                     head = (await reader.readuntil(b"\r\n\r\n")).lower()
                     statuses[int(head.split()[1])] += 1
                     if slow and b" 200 " in head[:20]:
-                        while await reader.read(4096):  # noqa: ASYNC110 - that is what a slow reader does
+                        while await reader.read(4096):  # noqa: ASYNC110  # that is what a slow reader does
                             await asyncio.sleep(2)
                         break
                     length = int(head.partition(b"content-length: ")[2].split(b"\r")[0])

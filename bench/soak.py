@@ -204,7 +204,7 @@ async def _disturb(soak: Soak, send: Callable[[int], bytes], use: Callable[..., 
 
 
 async def _slowly(reader: asyncio.StreamReader) -> None:
-    while await reader.read(4096):  # noqa: ASYNC110 - that is what a slow reader does
+    while await reader.read(4096):  # noqa: ASYNC110  # that is what a slow reader does
         await asyncio.sleep(0.5)
 
 

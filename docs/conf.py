@@ -13,7 +13,7 @@ from chrysaetos import __version__
 
 project = "Chrysaetos"
 version = release = __version__
-copyright = "The Chrysaetos authors"  # noqa: A001 - the name of Sphinx' setting
+copyright = "The Chrysaetos authors"  # noqa: A001  # the name of Sphinx' setting
 
 extensions = [
     "myst_parser",

@@ -96,7 +96,7 @@ class QueuedHandler(logging.Handler):
         """Add a record to the queue."""
         try:
             message = record.getMessage()
-        except Exception as error:  # noqa: BLE001 - as any handler: an error of the log is not the caller's
+        except Exception as error:  # noqa: BLE001  # as any handler: an error of the log is not the caller's
             self._fail(1, error)
             return
         arguments = record.args.values() if isinstance(record.args, dict) else record.args or ()
@@ -162,7 +162,7 @@ class QueuedHandler(logging.Handler):
             record, lines, size = item
             try:
                 self._write(record, lines)
-            except Exception as error:  # noqa: BLE001 - the thread has to write the next record
+            except Exception as error:  # noqa: BLE001  # the thread has to write the next record
                 self._fail(len(lines) or 1, error)
             with self._guard:
                 self._size -= size
@@ -174,7 +174,7 @@ class QueuedHandler(logging.Handler):
             for each in _records(record, lines):
                 try:
                     self.target.emit(each)
-                except Exception as error:  # noqa: BLE001 - the other lines have to be written
+                except Exception as error:  # noqa: BLE001  # the other lines have to be written
                     self._fail(1, error)
             return
         descriptor, encoding = stream.fileno(), getattr(stream, "encoding", None) or "utf-8"
@@ -217,7 +217,7 @@ class QueuedHandler(logging.Handler):
         self._torn = False
         return data, None
 
-    def _on_error(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - the signature of handleError
+    def _on_error(self, record: logging.LogRecord) -> None:  # noqa: ARG002  # the signature of handleError
         self._fail(1, sys.exc_info()[1])
 
     def _fail(self, lines: int, error: BaseException | None) -> None:
@@ -328,7 +328,7 @@ def _stream_of(handler: logging.Handler) -> Any:
     if isinstance(handler, WatchedFileHandler):
         handler.reopenIfNeeded()
     if isinstance(handler, logging.FileHandler) and handler.stream is None:
-        handler.stream = handler._open()  # noqa: SLF001 - as FileHandler.emit does
+        handler.stream = handler._open()  # noqa: SLF001  # as FileHandler.emit does
     return None if _descriptor(handler.stream) is None else handler.stream
 
 

@@ -16,7 +16,7 @@ class Command(MetricsCommand):
         parser.add_argument("--time")
         parser.add_argument("-v", action="store_true")
 
-    def take_action(self, parsed_args):  # noqa: ARG002  # cliff's signature
+    def take_action(self, parsed_args):  # cliff's signature
         return 0
 
 

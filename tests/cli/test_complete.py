@@ -37,7 +37,7 @@ def metrics(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def complete(run, metrics):  # noqa: ARG001  # the server of the variables
+def complete(run, metrics):  # the server of the variables
     return lambda *words: run("complete", "--words", *words).out.splitlines()
 
 

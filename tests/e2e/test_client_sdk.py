@@ -271,14 +271,14 @@ def test_the_examples_of_the_documentation(
     script = "\n".join(blocks[:-1])
     for theirs, ours in here.items():
         script = script.replace(theirs, ours)
-    exec(script, names)  # noqa: S102  # the documentation's own
+    exec(script, names)  # noqa: S102  # the documentation's  # the documentation's own
     assert capsys.readouterr().out.startswith("a1 ")
     assert len(names["matrix"].to_frame()) == 11
-    exec(blocks[-1], names)  # noqa: S102
+    exec(blocks[-1], names)  # noqa: S102  # the documentation's
     shown = [line.rsplit("  # ", 1) for line in blocks[-1].splitlines() if "  # " in line]
     assert len(shown) == 2
     for expression, expected in shown:
-        assert eval(expression, names) == expected.strip()  # noqa: S307
+        assert eval(expression, names) == expected.strip()  # noqa: S307  # the documentation's
 
 
 # -- Prometheus itself
@@ -523,7 +523,7 @@ class Hostile(NamedTuple):
 
 def hostile_values() -> list[str]:
     """Return a thousand different values, the same in each run."""
-    chance = random.Random(20)  # noqa: S311  # the same ones each time
+    chance = random.Random(20)  # the same ones each time
     found = dict.fromkeys(PARTS)
     while len(found) < 1000:
         found["".join(chance.choices(PARTS, k=chance.randint(1, 6)))] = None
@@ -568,7 +568,7 @@ def test_a_thousand_hostile_values_as_literals(hostile: Hostile):
 
 
 def test_a_thousand_hostile_values_as_alternatives(hostile: Hostile, window: Window):
-    chance = random.Random(21)  # noqa: S311  # the same ones each time
+    chance = random.Random(21)  # the same ones each time
     for _ in range(20):
         wanted = chance.sample(hostile.values, 50)
         found = hostile.client.query_vector(p.selector("hostile", p.one_of("v", wanted)), window.now)

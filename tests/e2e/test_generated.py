@@ -68,7 +68,7 @@ def told(text: str) -> str:
 
 
 def _put(oracle: Oracle, *, modern: bool, without: Sequence[str] = ()) -> None:
-    chance = random.Random(SEED)  # noqa: S311  # the same queries each time
+    chance = random.Random(SEED)  # the same queries each time
     grammar = Grammar(chance, modern=modern, depth=3)
     seen: Counter[tuple[str, int]] = Counter()
     with_data = 0

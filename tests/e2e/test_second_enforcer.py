@@ -112,7 +112,7 @@ def test_unrestricted_callers_see_everything(gateway: Gateway, people: People, w
 
 
 def test_generated_queries_see_only_the_own_project(oracle: Oracle):
-    chance = random.Random(SEED + 1)  # noqa: S311  # the same queries each time
+    chance = random.Random(SEED + 1)  # the same queries each time
     # Not each engine reads a metric with the name of a function, which the gateway would write in braces.
     grammar = Grammar(chance, modern=False, depth=3, words=not isinstance(oracle, UnreadOracle))
     with_data = 0

@@ -309,7 +309,7 @@ def test_drill(cloud, start, tmp_path):
 
     Totals equal the computation, and credits are charged what the totals rise.
     """
-    nova, chance = cloud.nova, random.Random(SEED)  # noqa: S311
+    nova, chance = cloud.nova, random.Random(SEED)
     big, servers, removed = cloud.projects[7], dict(nova.servers), {}
 
     def lose(last):

@@ -236,7 +236,7 @@ def test_once_prints_what_there_is_and_names_what_fails(site):
 
 def test_drill(site, start):
     """The exporter is killed while volumes come, go and are listed twice; totals equal the computation."""
-    chance = random.Random(SEED)  # noqa: S311
+    chance = random.Random(SEED)
     cinder, stable, changing = site.cinder, site.projects[1], site.projects[2]
     created: dict[str, Listed] = {}
     deleted: dict[str, float] = {}

@@ -36,7 +36,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "vm_workload_consolidation": {},
     "basic": {},
 }
-MOST_QUERIES = 6
+MAX_QUERIES = 6
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def test_plans_equal_those_of_the_stock_datasource(engines: Engines, strategy: s
     assert found["plans"] == expected["plans"] == 1
     assert expected["actions"]
     assert in_order(found["actions"]) == in_order(expected["actions"])
-    assert 0 < queries <= MOST_QUERIES
+    assert 0 < queries <= MAX_QUERIES
 
 
 def in_order(actions: list[Any]) -> list[str]:

@@ -40,7 +40,7 @@ class FakeIdentity:
         headers: Sequence[tuple[bytes, bytes]],
         method: str,
         path: str,
-        client: str = "",  # noqa: ARG002  # the protocol's
+        client: str = "",  # the protocol's
     ) -> Caller:
         self.asked.append((method, path))
         try:

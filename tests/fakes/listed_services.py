@@ -72,7 +72,7 @@ class _ListedService(JsonServer):
     def entry(self, listed: Listed) -> dict:
         raise NotImplementedError
 
-    def listed_project(self, query: dict[str, str]) -> str | None:  # noqa: ARG002  # Cinder's
+    def listed_project(self, query: dict[str, str]) -> str | None:  # Cinder's
         return self.only_project
 
     def answer(self, target: str) -> tuple[int, dict]:
@@ -97,7 +97,7 @@ class _ListedService(JsonServer):
         quotas = self.quotas[project_id].items()
         return 200, {self.quota_key: {name: self.quota(limit, used, query) for name, (limit, used) in quotas}}
 
-    def quota(self, limit: int, used: int, query: dict[str, str]) -> object:  # noqa: ARG002  # Cinder's
+    def quota(self, limit: int, used: int, query: dict[str, str]) -> object:  # Cinder's
         return {"limit": limit, self.used_key: used, "reserved": 0}
 
     def _page(self, query: dict[str, str]) -> tuple[int, dict]:

@@ -40,7 +40,7 @@ WAYS = (
     *("cached", "inline", "long", "same", "same", "series", "labels", "explain", "rules", "read", "fails"),
     "format",
 )
-DICE = random.Random(15)  # noqa: S311
+DICE = random.Random(15)
 NAME = re.compile(r"\b[px][0-9]+\b")
 FORM = (b"content-type", b"application/x-www-form-urlencoded")
 READ = ((b"content-type", b"application/x-protobuf"), (b"content-encoding", b"snappy"))

@@ -28,7 +28,7 @@ BODY = b'{"status":"success","data":{}}'
 async def test_requests_while_the_process_is_killed_and_suspended():
     conf = cfg.ConfigOpts()
     conf([])
-    dice = random.Random(4)  # noqa: S311
+    dice = random.Random(4)
     callers = {name: Caller(user_id=name, project_id=name, roles=("reader",)) for name in "ABC"}
     limits, offload = Limits(LimitOptions()), Offload(CpuBudget(0))
     async with RawUpstream(answering(answer(BODY))) as server:

@@ -30,7 +30,7 @@ CLOUD = {
 
 def render(name):
     """Render a template as Ansible does."""
-    environment = jinja2.Environment(  # noqa: S701 - no HTML
+    environment = jinja2.Environment(  # noqa: S701  # no HTML
         trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined
     )
     environment.filters |= {

@@ -89,7 +89,7 @@ def options_of(path):
 
 
 def test_stack_installs_configures_registers_starts_and_asks(devstack):
-    devstack.run(STACK).out  # noqa: B018
+    devstack.run(STACK).out  # noqa: B018  # fails if the command did
     url = "http://192.0.2.1:8042"
     program = devstack.folder / "bin" / "chrysaetos"
     assert devstack.calls == [
@@ -116,7 +116,7 @@ def test_stack_installs_configures_registers_starts_and_asks(devstack):
 
 
 def test_prometheus_listens_on_loopback_and_scrapes_the_gateway(devstack):
-    devstack.run(STACK).out  # noqa: B018
+    devstack.run(STACK).out  # noqa: B018  # fails if the command did
     assert (devstack.folder / "prometheus").read_text() == 'ARGS="--web.listen-address=127.0.0.1:9090"\n'
     jobs = yaml.safe_load((devstack.folder / "prometheus.yml").read_text())["scrape_configs"]
     assert jobs[1]["static_configs"] == [{"targets": ["127.0.0.1:9102"]}]
@@ -124,7 +124,7 @@ def test_prometheus_listens_on_loopback_and_scrapes_the_gateway(devstack):
 
 
 def test_with_tls_the_gateway_listens_behind_the_proxy(devstack):
-    devstack.run(STACK, ENABLED_SERVICES="keystone tls-proxy", SERVICE_PROTOCOL="https").out  # noqa: B018
+    devstack.run(STACK, ENABLED_SERVICES="keystone tls-proxy", SERVICE_PROTOCOL="https").out  # noqa: B018  # fails if the command did
     assert options_of(devstack.config)["gateway", "port"] == "18042"
     assert "start_tls_proxy chrysaetos * 8042 192.0.2.1 18042" in devstack.calls
     assert "wait_for_service 60 https://192.0.2.1:8042/-/ready" in devstack.calls
@@ -141,13 +141,13 @@ def test_a_disabled_service_does_nothing(devstack, tmp_path):
     shutil.copytree(ROOT / "devstack", plugin)
     settings = plugin / "settings"
     settings.write_text(settings.read_text().replace("enable_service chrysaetos ", "enable_service "))
-    devstack.run(f"{STACK} unstack clean", PLUGIN=str(plugin)).out  # noqa: B018
+    devstack.run(f"{STACK} unstack clean", PLUGIN=str(plugin)).out  # noqa: B018  # fails if the command did
     assert devstack.calls == ["define_plugin chrysaetos"]
 
 
 def test_unstack_and_clean_take_everything_back(devstack):
-    devstack.run(STACK).out  # noqa: B018
-    devstack.run("unstack clean").out  # noqa: B018
+    devstack.run(STACK).out  # noqa: B018  # fails if the command did
+    devstack.run("unstack clean").out  # noqa: B018  # fails if the command did
     assert devstack.calls[1:] == [
         "stop_process chrysaetos",
         "stop_service prometheus",

@@ -14,8 +14,8 @@ from tools.pythons import LOCK, ROOT, find_interpreters
 VERSIONS = ["3.11", "3.12", "3.13"]
 # Each virtual environment of Python 3.11 has them. pbr, which keystoneauth1 needs, depends on setuptools.
 BUNDLED = {"pip", "setuptools"}
-MOST_PACKAGES = 12
-MOST_BYTES = 14_000_000
+MAX_PACKAGES = 12
+MAX_BYTES = 14_000_000
 
 
 def build(source, target, umask=0o022):
@@ -111,18 +111,18 @@ def test_the_wheel_in_a_clean_environment(wheel, version, tmp_path):
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     venv = tmp_path / "venv"
     python = venv / "bin" / "python"
-    run([found[0].program, "-m", "venv", venv], env=clean).out  # noqa: B018
+    run([found[0].program, "-m", "venv", venv], env=clean).out  # noqa: B018  # fails if the command did
 
     def install(*requirements):
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--constraint", LOCK]
-        run([*pip, *requirements], env=clean).out  # noqa: B018
+        run([*pip, *requirements], env=clean).out  # noqa: B018  # fails if the command did
 
     install(wheel)
     assert run([venv / "bin" / "chrysaetos", "--version"], env=clean).out == "chrysaetos 0.1.0\n"
     assert "No broken requirements" in run([python, "-m", "pip", "check"], env=clean).out
     packages, size = installed(next(venv.glob("lib/python*/site-packages")))
-    assert len(packages) <= MOST_PACKAGES, packages
-    assert size <= MOST_BYTES
+    assert len(packages) <= MAX_PACKAGES, packages
+    assert size <= MAX_BYTES
 
     install(f"{wheel}[gateway]")
     assert "No broken requirements" in run([python, "-m", "pip", "check"], env=clean).out

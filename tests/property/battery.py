@@ -40,7 +40,7 @@ def known_texts():
 
 
 def generated_texts():
-    chance = random.Random(11)  # noqa: S311  # not for secrets
+    chance = random.Random(11)  # not for secrets
     for _ in range(150):
         with contextlib.suppress(QueryError):
             check_scoping(Grammar(chance).query(), A)

@@ -41,7 +41,7 @@ VALUES = {
 
 def store():
     """Series with some of the labels, and some that differ in only one label."""
-    chosen = random.Random(5)  # noqa: S311
+    chosen = random.Random(5)
     series: set[frozenset[tuple[str, str]]] = set()
     while len(series) < 120:
         labels = {name: chosen.choice(values) for name, values in VALUES.items() if chosen.random() < 0.7}
@@ -60,7 +60,7 @@ class Generator:
     """
 
     def __init__(self, seed):
-        self.random = random.Random(seed)  # noqa: S311
+        self.random = random.Random(seed)
 
     def selector(self, fewest=0):
         pick = self.random

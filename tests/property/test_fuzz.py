@@ -23,7 +23,7 @@ def test_the_fuzzer_finds_no_fault():
 
 @pytest.mark.parametrize("failing", [RecursionError, AssertionError, KeyError])
 def test_a_failure_is_seen(monkeypatch, failing):
-    def check(text, scope):  # noqa: ARG001
+    def check(text, scope):
         raise failing
 
     monkeypatch.setattr(fuzz, "check_scoping", check)
@@ -38,7 +38,7 @@ def test_a_slow_input_is_seen(monkeypatch):
 
 
 def test_a_refusal_is_no_failure(monkeypatch):
-    def check(text, scope):  # noqa: ARG001
+    def check(text, scope):
         raise QueryError("no", text, 0)
 
     monkeypatch.setattr(fuzz, "check_scoping", check)
@@ -51,7 +51,7 @@ def test_the_same_seed_makes_the_same_texts():
     corpus = [b"abc", b"def"]
 
     def texts():
-        chance = random.Random(7)  # noqa: S311  # not for secrets
+        chance = random.Random(7)  # not for secrets
         return [fuzz.mutate(chance, b"foo{a='b'}", corpus) for _ in range(200)]
 
     once, again = texts(), texts()

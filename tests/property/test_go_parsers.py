@@ -131,7 +131,7 @@ def scoped_or_none(text):
 
 
 def test_texts_that_the_parsers_accept_are_scoped(go_parsers):
-    source = texts(random.Random(SEED))  # noqa: S311  # not for secrets
+    source = texts(random.Random(SEED))  # not for secrets
     tried = 0
     accepted: Counter[str] = Counter()
     while tried < COUNT:

@@ -7,7 +7,7 @@ from tests.fakes.remote_read import EQ, NEQ, NRE, RE, Matcher, field, fields, qu
 
 from chrysaetos.errors import ApiError, BadRequest, ContentTooLarge
 from chrysaetos.tenancy.labels import LabelTable
-from chrysaetos.tenancy.remote_read import MOST_QUERIES, scope_read_request
+from chrysaetos.tenancy.remote_read import MAX_QUERIES, scope_read_request
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 from chrysaetos.tenancy.snappy import compress, decompress
 
@@ -172,9 +172,9 @@ def test_unknown_fields_are_rejected(message):
 
 
 def test_too_many_queries_are_rejected():
-    assert len(read_queries(scoped(field(1, b"") * MOST_QUERIES))) == MOST_QUERIES
+    assert len(read_queries(scoped(field(1, b"") * MAX_QUERIES))) == MAX_QUERIES
     with pytest.raises(BadRequest, match="100 queries"):
-        scoped(field(1, b"") * (MOST_QUERIES + 1))
+        scoped(field(1, b"") * (MAX_QUERIES + 1))
 
 
 def test_many_queries_for_many_tenants_are_refused():

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from chrysaetos.errors import BadRequest
-from chrysaetos.tenancy.scope import MOST_ADDED, UNRESTRICTED, Scope, check_added
+from chrysaetos.tenancy.scope import MAX_ADDED, UNRESTRICTED, Scope, check_added
 
 
 @pytest.mark.parametrize(
@@ -95,6 +95,6 @@ def test_several_values_are_an_alternation():
 
 def test_the_growth_of_a_request_is_limited():
     scope = Scope("project", ("A", "B"))
-    check_added(scope, MOST_ADDED)
+    check_added(scope, MAX_ADDED)
     with pytest.raises(BadRequest, match="the 2 projects that you may see"):
-        check_added(scope, MOST_ADDED + 1)
+        check_added(scope, MAX_ADDED + 1)

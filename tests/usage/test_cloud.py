@@ -22,7 +22,7 @@ class CatalogPlugin(BaseIdentityPlugin):
         service = {"id": "s", "type": service_type, "name": service_type, "endpoints": [endpoint]}
         self.body = {"token": {"expires_at": "2999-01-01T00:00:00Z", "catalog": [service]}}
 
-    def get_auth_ref(self, session):  # noqa: ARG002  # needs no request
+    def get_auth_ref(self, session):  # needs no request
         return access.AccessInfoV3(self.body, auth_token="token")
 
 

@@ -16,7 +16,7 @@ class Plugin(BaseIdentityPlugin):
         self.token = {"expires_at": "2999-01-01T00:00:00Z", **token}
         self.error = None
 
-    def get_auth_ref(self, session):  # noqa: ARG002  # needs no request
+    def get_auth_ref(self, session):  # needs no request
         if self.error:
             raise self.error
         return access.AccessInfoV3({"token": self.token}, auth_token="token")

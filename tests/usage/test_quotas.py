@@ -25,7 +25,7 @@ KINDS = {
 class Once(Event):
     """Ends a loop after its first update."""
 
-    def wait(self, timeout=None):  # noqa: ARG002  # waits for nothing
+    def wait(self, timeout=None):  # waits for nothing
         self.set()
         return True
 

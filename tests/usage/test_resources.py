@@ -27,7 +27,7 @@ class InProject(noauth.NoAuth):
 
     error = None
 
-    def get_project_id(self, session, **_):  # noqa: ARG002  # needs no request
+    def get_project_id(self, session, **_):  # needs no request
         if self.error:
             raise self.error
         return "p"

@@ -154,7 +154,7 @@ def test_the_check_is_repeated_while_keystone_or_the_gateway_is_down(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(start, "_FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(start, "_LONGEST_PAUSE", 0.02)
+    monkeypatch.setattr(start, "_MAX_PAUSE", 0.02)
     configured.config(group="watcher_datasources", query_max_retries=1)
     answers = answering(vector(), "a.example", "c.example")
     down = iter([failed(503, "unavailable", "starting")] * 4)

@@ -30,9 +30,9 @@ _LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
 """Minimum interval between two looks at the policy files."""
 
-_MOST_DOMAINS = 256
+_MAX_DOMAINS = 256
 """Number of cached scopes of domains."""
-_MOST_PROJECTS = 10_000
+_MAX_PROJECTS = 10_000
 """Number of cached scopes of single projects."""
 _MAX_CACHED_BYTES = 32 * 1024 * 1024
 """Maximum memory of the scopes of all domains together. One of a thousand projects takes some hundred KiB."""
@@ -125,9 +125,9 @@ class PolicyAccess:
         # By caller, and then by endpoint: a dashboard uses several.
         self._decisions: Lru[tuple[object, ...], dict[str, Scope | _Verdict]] = Lru(size)
         self._domain_scopes: Lru[str, tuple[tuple[str, ...], Scope]] = Lru(
-            _MOST_DOMAINS, weigh=_size, max_weight=_MAX_CACHED_BYTES
+            _MAX_DOMAINS, weigh=_size, max_weight=_MAX_CACHED_BYTES
         )
-        self._project_scopes: Lru[str, Scope] = Lru(_MOST_PROJECTS)
+        self._project_scopes: Lru[str, Scope] = Lru(_MAX_PROJECTS)
         opts.set_defaults(conf)
         self._looked = clock()
         self.stale = False

@@ -29,7 +29,7 @@ __all__ = ["Grafana"]
 
 _SECRET = re.compile(r"^([-+ ]? *basicAuthPassword: ).*", re.MULTILINE)
 _LATER = Credential("(will be created)", "")
-_LONGEST_UID = 40
+_MAX_UID = 40
 
 
 class Grafana(MetricsCommand):
@@ -82,7 +82,7 @@ class Grafana(MetricsCommand):
         if getattr(manager, "direct", False):
             raise CommandFailed("Grafana needs an application credential: log in to Keystone, without --url")
         login = Login(manager, self.client.endpoint, everything=everything)
-        uid = "metrics-all-projects" if everything else f"metrics-{login.project_id}"[:_LONGEST_UID]
+        uid = "metrics-all-projects" if everything else f"metrics-{login.project_id}"[:_MAX_UID]
         scope = "all projects" if everything else login.project_name
         source = DataSource(
             uid=uid, name=f"Metrics of {scope}", url=login.url, ca=login.ca, verify=login.verify

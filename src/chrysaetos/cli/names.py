@@ -24,7 +24,7 @@ __all__ = ["Names"]
 _KEPT_SECONDS = 300
 _WINDOW = 3600
 """Only series with samples in this many seconds have their names completed."""
-_LIMIT = 2000
+_MAX_NAMES = 2000
 _TIMEOUT = 5.0
 _SECRETS = ("PASSWORD", "SECRET", "PASSCODE")
 
@@ -87,7 +87,7 @@ class Names:
         from keystoneauth1.exceptions import ClientException  # noqa: PLC0415  # slow to import
 
         try:
-            window = {"start": int(now) - _WINDOW, "end": int(now), "limit": _LIMIT}
+            window = {"start": int(now) - _WINDOW, "end": int(now), "limit": _MAX_NAMES}
             found = list(read(self._connections.chrysaetos, window))
         except (ChrysaetosError, ClientException):
             return []

@@ -375,7 +375,7 @@ def command_parser() -> argparse.ArgumentParser:
     """Return the parser of the command, which oslo.config creates when it parses arguments."""
     conf = _registered()
     conf([], prog=_PROG, version=__version__, default_config_files=[], default_config_dirs=[])
-    parser = cast("argparse.ArgumentParser", conf._oparser)  # noqa: SLF001 - there is no public attribute
+    parser = cast("argparse.ArgumentParser", conf._oparser)  # noqa: SLF001  # there is no public attribute
     parser.description = "Serve the gateway."
     return parser
 

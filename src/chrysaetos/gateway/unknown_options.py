@@ -12,7 +12,13 @@ from oslo_config import cfg
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Unknown", "configuration_files", "unknown_options", "warn_of_unknown_options"]
+__all__ = [
+    "Unknown",
+    "configuration_files",
+    "registered_options",
+    "unknown_options",
+    "warn_of_unknown_options",
+]
 
 _LOG = logging.getLogger(__name__)
 
@@ -72,21 +78,25 @@ def unknown_options(conf: cfg.ConfigOpts) -> Iterator[Unknown]:
 
 
 def _known(conf: cfg.ConfigOpts) -> dict[str, set[str]]:
-    """Return the names of the options of each section, with the deprecated ones.
-
-    oslo.config has no public list of them; its own validator uses the same attributes.
-    """
-    groups = {"DEFAULT": conf._opts}  # noqa: SLF001
-    groups |= {name: group._opts for name, group in conf._groups.items()}  # noqa: SLF001
+    """Return the names of the options of each section, with the deprecated ones."""
     known: dict[str, set[str]] = {}
-    for section, options in groups.items():
-        for each in options.values():
-            option = each["opt"]
+    for section, options in registered_options(conf).items():
+        for option in options:
             known.setdefault(section, set()).update({option.name.replace("-", "_"), option.dest})
             for old in option.deprecated_opts:
                 name = (old.name or option.name).replace("-", "_")
                 known.setdefault(old.group or section, set()).add(name)
     return known
+
+
+def registered_options(conf: cfg.ConfigOpts) -> dict[str, list[cfg.Opt]]:
+    """Return the options by section.
+
+    oslo.config has no public list of them; its own validator uses the same attributes.
+    """
+    sections = {"DEFAULT": conf._opts}  # noqa: SLF001  # see above
+    sections |= {name: group._opts for name, group in conf._groups.items()}  # noqa: SLF001  # see above
+    return {name: [each["opt"] for each in options.values()] for name, options in sections.items()}
 
 
 def configuration_files(conf: cfg.ConfigOpts) -> Iterator[Path]:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 __all__ = ["accepts_encoding"]
 
-_MOST_BYTES = 256
+_MAX_BYTES = 256
 """Length above which ``Accept-Encoding`` is not parsed; those of browsers are a tenth of it."""
 
 
@@ -25,7 +25,7 @@ def accepts_encoding(headers: Headers, coding: bytes) -> bool:
         header is missing or very long: an uncompressed response is always acceptable.
     """
     value = b",".join([value for name, value in headers if name == b"accept-encoding"])
-    if not value or len(value) > _MOST_BYTES:
+    if not value or len(value) > _MAX_BYTES:
         return False
     others = False
     for each in value.lower().translate(None, b" \t").split(b","):

@@ -278,7 +278,7 @@ class BasicCredentials:
             self._kept.put(key, kept, math.inf)
         elif judged:
             self._kept.drop(key)
-            self._wrong.put(key, True, self._clock() + _NEGATIVE_SECONDS)  # noqa: FBT003 - the entry is the value
+            self._wrong.put(key, True, self._clock() + _NEGATIVE_SECONDS)  # noqa: FBT003  # the entry is the value
             return
         if attempt is not None:
             attempt.refund()

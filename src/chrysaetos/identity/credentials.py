@@ -30,7 +30,7 @@ _TOKEN = re.compile(rb"[!-~]{1,%d}" % MAX_CREDENTIAL)
 class Kind(Enum):
     """The kind of a credential."""
 
-    TOKEN = "token"  # noqa: S105 - a kind, not a token
+    TOKEN = "token"  # noqa: S105  # a kind, not a token
     BASIC = "basic"
     UNKNOWN = "unknown"
     NONE = "none"

@@ -61,7 +61,7 @@ class _Call(Generic[T]):
             self._began = time.monotonic()
             try:
                 result = self._call()
-            except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
+            except BaseException as error:  # noqa: BLE001  # it is raised where the result is awaited
                 self.future.set_exception(error)
             else:
                 self.future.set_result(result)

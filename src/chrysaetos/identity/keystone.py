@@ -46,14 +46,14 @@ _LOG = logging.getLogger(__name__)
 _QUOTING_LOGS = ("keystonemiddleware.auth_token", "keystoneauth.session")
 _NO_CACHE = "chrysaetos.no_cache"
 _RETRY_AFTER = 5
-_MOST_GOOD = 50_000
+_MAX_VALIDATED = 50_000
 """Number of tokens that are remembered as valid after their validation expired."""
 
 
 class Refusal(Enum):
     """Why tokens were rejected. The value is the message for the caller."""
 
-    TOKEN = "Keystone does not accept the token, which is unknown, expired or revoked: get a new one"  # noqa: S105
+    TOKEN = "Keystone does not accept the token, which is unknown, expired or revoked: get a new one"  # noqa: S105  # a message
     SERVICE = "the token is valid, but the one in X-Service-Token is not, or has no service role"
     RULES = "the access rules of the application credential do not allow this request"
     MALFORMED = "the token is not one that Keystone issues: send 1 to 8192 visible ASCII characters"
@@ -150,7 +150,7 @@ class KeystoneTokens:
             "keystone", threads=threads, waiting=waiting, breaker=self.breaker
         )
         # Known tokens are always validated again, so others at the same address cannot block them.
-        self._good: ExpiringLru[bool] = ExpiringLru(_MOST_GOOD, clock)
+        self._validated: ExpiringLru[bool] = ExpiringLru(_MAX_VALIDATED, clock)
         self._filter = _HideAnswers()
         for name in _QUOTING_LOGS:
             logging.getLogger(name).addFilter(self._filter)
@@ -201,7 +201,7 @@ class KeystoneTokens:
 
         ask = partial(self._ask, token, service_token, method, path)
         payer = network(client)
-        if self._good.get(key):
+        if self._validated.get(key):
             payer = b""
         if key not in self._flights:
             self._flights.check_room()
@@ -241,12 +241,12 @@ class KeystoneTokens:
             return
         verdict = flight.result()
         if verdict.caller is not None:
-            self._good.put(key, True, verdict.until)  # noqa: FBT003 - the entry is the value
+            self._validated.put(key, True, verdict.until)  # noqa: FBT003  # the entry is the value
             self.failures.refund(payer)
         elif verdict.refusal is Refusal.RULES:
             self.failures.refund(payer)
         else:
-            self._good.drop(key)
+            self._validated.drop(key)
         if verdict.bound_to is not None:
             return
         if verdict.caller is not None:
@@ -259,7 +259,7 @@ class KeystoneTokens:
         environ = _environ(token, service_token, method, path)
         statuses: list[str] = []
 
-        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:  # noqa: ARG001
+        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:  # noqa: ARG001  # as WSGI
             statuses.append(status[:3])
 
         try:
@@ -311,7 +311,7 @@ def _middleware(conf: ConfigOpts, *, shared_cache: bool) -> Callable[..., Iterab
     if not shared_cache:
         overrides["cache"] = _NO_CACHE
 
-    def admitted(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:  # noqa: ARG001
+    def admitted(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:  # noqa: ARG001  # as WSGI
         start_response("204 No Content", [])
         return []
 

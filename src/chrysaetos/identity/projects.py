@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["DomainProjects"]
 
 _LOG = logging.getLogger(__name__)
-_MOST_DOMAINS = 256
+_MAX_DOMAINS = 256
 _ID_BYTES = 100
 """About the memory of a project's id."""
 _MAX_CACHED_BYTES = 32 * 1024 * 1024
@@ -85,7 +85,7 @@ class DomainProjects:
         )
         self._keystone = keystone_adapter(conf, self._session)
         self._lists: ExpiringLru[tuple[str, ...]] = ExpiringLru(
-            _MOST_DOMAINS,
+            _MAX_DOMAINS,
             clock,
             weigh=lambda projects: _ID_BYTES * len(projects),
             max_weight=_MAX_CACHED_BYTES,

@@ -36,7 +36,7 @@ HAPROXY = "haproxy/haproxy.cfg"
 NGINX = "nginx/metric-storage.conf"
 UNITS = ("chrysaetos-gateway.service", "chrysaetos-gateway.socket")
 
-EXAMPLE_PASSWORD = "CHANGE-THIS"  # noqa: S105 - it is no secret
+EXAMPLE_PASSWORD = "CHANGE-THIS"  # noqa: S105  # it is no secret
 """The password in the example configuration, which packages install. Everybody knows it."""
 
 _SECRET_MODE = 0o640

@@ -45,7 +45,7 @@ _FIELD_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 """RFC 9110, 5.5: field-value, in ASCII."""
 _TENANT_NAME = re.compile(r"[A-Za-z0-9!_.*'()-]{1,150}")
 """Mimir, "About tenant IDs"."""
-_MOST_KEPT = 1024
+_MAX_KEPT = 1024
 _MAX_KEPT_BYTES = 32 * 1024 * 1024
 """Maximum size of the cached additions of all scopes together. Those of a thousand projects take 100 KiB."""
 
@@ -160,7 +160,7 @@ class EngineScoping:
             raise ValueError(
                 "{tenant} or {tenants} in a template requires the tenants of projects, and vice versa"
             )
-        self._kept: Lru[str, Additions] = Lru(_MOST_KEPT, weigh=_size, max_weight=_MAX_KEPT_BYTES)
+        self._kept: Lru[str, Additions] = Lru(_MAX_KEPT, weigh=_size, max_weight=_MAX_KEPT_BYTES)
 
     def additions(self, scope: Scope) -> Additions:
         """Return the additions to the requests of a scope; none if the scope is unrestricted.

@@ -66,7 +66,7 @@ _MAX_CACHED_BYTES = 32 * 1024 * 1024
 """Maximum size of all cached texts together."""
 _NESTED_BYTES = 300
 """About the size of the description of a subquery."""
-_LONGEST_PLAIN_VALUE = 64
+_MAX_PLAIN_VALUE = 64
 """Maximum length in characters of a time, duration or count."""
 
 
@@ -353,7 +353,7 @@ def _checked(parameter: Parameter, value: bytes) -> str:
     text = decode(value)
     if parameter.kind is not Kind.TEXT:
         form, description = _FORMS[parameter.kind]
-        if len(text) > _LONGEST_PLAIN_VALUE or form.fullmatch(text) is None:
-            shown = ascii(text[:_LONGEST_PLAIN_VALUE])
+        if len(text) > _MAX_PLAIN_VALUE or form.fullmatch(text) is None:
+            shown = ascii(text[:_MAX_PLAIN_VALUE])
             raise BadRequest(f'invalid parameter "{parameter.name}": {shown} is not {description}')
     return text

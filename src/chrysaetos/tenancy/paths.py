@@ -19,7 +19,7 @@ _WEB_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 """The name of a file, or the id of a protocol."""
 # One segment of a path as clients may send it: visible ASCII, and whole escapes.
 _LABEL_VALUES = re.compile(r"/api/v1/label/((?:[!\"$&-.0->@-~]|%[0-9A-Fa-f]{2}){1,3072})/values")
-_LONGEST_NAME = 1024
+_MAX_NAME = 1024
 """Maximum length of a label's name in bytes."""
 _DOTS = {".": "U___2e_", "..": "U___2e__2e_"}
 """Names that another server may take for a dot segment even if they are percent-encoded (RFC 3986, 6.2.2.2),
@@ -94,10 +94,10 @@ def _label_name(segment: str) -> str | None:
     finds the segment, so a name with a slash can only be sent in the ``U__`` form, which needs no special
     treatment here.
     """
-    if len(segment) > 3 * _LONGEST_NAME:
+    if len(segment) > 3 * _MAX_NAME:
         return None
     raw = unquote_to_bytes(segment)
-    if len(raw) > _LONGEST_NAME or b"/" in raw or segment in {".", ".."}:
+    if len(raw) > _MAX_NAME or b"/" in raw or segment in {".", ".."}:
         return None
     try:
         return raw.decode()

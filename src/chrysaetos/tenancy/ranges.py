@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from chrysaetos.errors import BadRequest
 from chrysaetos.promql.units import duration_milliseconds
 
-__all__ = ["BOUNDARY_TIMES", "MOST_POINTS", "check_range"]
+__all__ = ["BOUNDARY_TIMES", "MAX_POINTS", "check_range"]
 
-MOST_POINTS = 11_000
+MAX_POINTS = 11_000
 """Points of one series that a range query may have."""
 
 _SECOND = 10**9
@@ -26,7 +26,7 @@ BOUNDARY_TIMES = {
 """The first and the last time that Prometheus knows, as it writes them: nanoseconds since the epoch."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LONGEST_DURATION = 2**63 - 1
+_MAX_DURATION = 2**63 - 1
 
 
 def check_range(start: str, end: str, step: str) -> tuple[float, float]:
@@ -42,7 +42,7 @@ def check_range(start: str, end: str, step: str) -> tuple[float, float]:
 
     Raises:
         BadRequest: a value is out of bounds, the end is before the start, the step is not positive, or there
-            are more points than ``MOST_POINTS``.
+            are more points than ``MAX_POINTS``.
     """
     begins, ends, width = _time("start", start), _time("end", end), _duration("step", step)
     if ends < begins:
@@ -52,9 +52,9 @@ def check_range(start: str, end: str, step: str) -> tuple[float, float]:
             'invalid parameter "step": zero or negative query resolution step widths are not accepted. '
             "Try a positive integer"
         )
-    if (ends - begins) // width > MOST_POINTS:
+    if (ends - begins) // width > MAX_POINTS:
         raise BadRequest(
-            f"exceeded maximum resolution of {MOST_POINTS:,} points per timeseries. "
+            f"exceeded maximum resolution of {MAX_POINTS:,} points per timeseries. "
             "Try decreasing the query resolution (?step=XX)"
         )
     return (ends - begins) / _SECOND, width / _SECOND
@@ -95,7 +95,7 @@ def _duration(name: str, text: str) -> int:
     if not math.isfinite(seconds):
         raise _out_of_bounds(name, text)
     result = int(seconds * _SECOND)
-    if abs(result) > _LONGEST_DURATION:
+    if abs(result) > _MAX_DURATION:
         raise _out_of_bounds(name, text)
     return result
 

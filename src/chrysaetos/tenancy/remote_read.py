@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from chrysaetos.tenancy.scope import Scope
 
-__all__ = ["MOST_MATCHERS", "MOST_QUERIES", "ReadRequest", "scope_read_request"]
+__all__ = ["MAX_MATCHERS", "MAX_QUERIES", "ReadRequest", "scope_read_request"]
 
-MOST_QUERIES: Final = 100
+MAX_QUERIES: Final = 100
 """Maximum number of queries of a message. Prometheus sends one; each grows by the scope's matcher."""
-MOST_MATCHERS: Final = 100
+MAX_MATCHERS: Final = 100
 """Maximum number of matchers of a query."""
-_MOST_RESPONSE_TYPES: Final = 10
+_MAX_RESPONSE_TYPES: Final = 10
 
 _VARINT, _BYTES = 0, 2
 
@@ -120,8 +120,8 @@ def _request(message: bytes, scope: Scope, texts: list[Text]) -> bytes:
     for number, value in _fields(message):
         if number == _QUERIES and isinstance(value, bytes):
             queries += 1
-            if queries > MOST_QUERIES:
-                raise BadRequest(f"the message holds more than {MOST_QUERIES} queries: send several")
+            if queries > MAX_QUERIES:
+                raise BadRequest(f"the message holds more than {MAX_QUERIES} queries: send several")
             pieces.append(_field(_QUERIES, _query(value, scope, texts)))
             added += len(texts[-1].sent) - len(texts[-1].original)
             check_added(scope, added)
@@ -129,8 +129,8 @@ def _request(message: bytes, scope: Scope, texts: list[Text]) -> bytes:
             # A repeated number may be packed or not.
             for one in _packed(value) if isinstance(value, bytes) else (value,):
                 response_types += 1
-                if response_types > _MOST_RESPONSE_TYPES:
-                    raise BadRequest(f"the message holds more than {_MOST_RESPONSE_TYPES} response types")
+                if response_types > _MAX_RESPONSE_TYPES:
+                    raise BadRequest(f"the message holds more than {_MAX_RESPONSE_TYPES} response types")
                 if one not in _RESPONSE_TYPE_VALUES:
                     raise _unknown("ReadRequest")
                 pieces.append(_field(_RESPONSE_TYPES, one))
@@ -146,8 +146,8 @@ def _query(message: bytes, scope: Scope, texts: list[Text]) -> bytes:
         if number in _TIMES and isinstance(value, int):
             pieces.append(_field(number, value))
         elif number == _MATCHERS and isinstance(value, bytes):
-            if len(matchers) == MOST_MATCHERS:
-                raise BadRequest(f"a query of the message holds more than {MOST_MATCHERS} matchers")
+            if len(matchers) == MAX_MATCHERS:
+                raise BadRequest(f"a query of the message holds more than {MAX_MATCHERS} matchers")
             matchers.append(_matcher(value))
             pieces.append(matchers[-1].encode())
         elif number == _HINTS and isinstance(value, bytes):

@@ -8,9 +8,9 @@ from chrysaetos.errors import BadRequest
 from chrysaetos.promql.strings import is_legacy_name, quote, regex_quote
 from chrysaetos.tenancy.labels import OPEN, UNIFORM, LabelTable
 
-__all__ = ["MOST_ADDED", "UNRESTRICTED", "Scope", "check_added"]
+__all__ = ["MAX_ADDED", "UNRESTRICTED", "Scope", "check_added"]
 
-MOST_ADDED = 2 * 1024 * 1024
+MAX_ADDED = 2 * 1024 * 1024
 """Characters that scoping may add to a request, which may hold thousands of selectors: the matcher of a scope
 with many tenants is long itself."""
 
@@ -102,9 +102,9 @@ def check_added(scope: Scope, characters: int) -> None:
     """Check how many characters scoping adds to a request.
 
     Raises:
-        BadRequest: more than ``MOST_ADDED``.
+        BadRequest: more than ``MAX_ADDED``.
     """
-    if characters > MOST_ADDED:
+    if characters > MAX_ADDED:
         raise BadRequest(
             f"each selector would name the {len(scope.values)} projects that you may see, and the request "
             "has too many selectors for that: use fewer, or a token of one project"

@@ -11,7 +11,7 @@ from chrysaetos.errors import BadRequest, ContentTooLarge
 __all__ = ["compress", "decompress"]
 
 _LITERAL, _COPY_1, _COPY_2 = 0, 1, 2
-_LONGEST_LITERAL = 65536
+_MAX_LITERAL = 65536
 _LENGTH_BYTES = 5
 """Bytes of the longest varint of 32 bits."""
 
@@ -79,8 +79,8 @@ def compress(content: bytes) -> bytes:
         block.append(length & 127 | 128)
         length >>= 7
     block.append(length)
-    for start in range(0, len(content), _LONGEST_LITERAL):
-        piece = content[start : start + _LONGEST_LITERAL]
+    for start in range(0, len(content), _MAX_LITERAL):
+        piece = content[start : start + _MAX_LITERAL]
         block.append(61 << 2)  # a literal whose length is in the next two bytes
         block += (len(piece) - 1).to_bytes(2, "little")
         block += piece

@@ -113,9 +113,8 @@ def _sites(
             options.dummy_data, domains=domains, domain_id=options.domain_id, simple_vm=simple_vm
         )
         return {SERVERS: site}, []
-    # openstacksdk is slow to import.
-    from chrysaetos.usage.cloud import Cloud  # noqa: PLC0415
-    from chrysaetos.usage.connection import (  # noqa: PLC0415
+    from chrysaetos.usage.cloud import Cloud  # noqa: PLC0415  # openstacksdk is slow to import
+    from chrysaetos.usage.connection import (  # noqa: PLC0415  # openstacksdk is slow to import
         cloud_name,
         open_connection,
         open_projects,

@@ -31,7 +31,7 @@ _TIMEOUT = 20.0
 """The maximum time for Aetos to respond, in seconds."""
 
 _FIRST_PAUSE = 5.0
-_LONGEST_PAUSE = 300.0
+_MAX_PAUSE = 300.0
 """Pauses between repeated checks, in seconds; each is twice as long as the one before."""
 
 _MAX_NAMES = 10
@@ -81,7 +81,7 @@ def _check_again() -> None:
     while again:
         _LOG.info("Datasource aetos: the next check is in %g s", pause)
         time.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
+        pause = min(2 * pause, _MAX_PAUSE)
         problem = _check()
         again = problem is not None and problem.temporary
 

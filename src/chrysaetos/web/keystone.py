@@ -34,7 +34,7 @@ _LOG = logging.getLogger(__name__)
 
 _LEAST_ROLES = ("reader", "member", "_member_")
 """Roles of which the first that a user has is enough to read metrics, the weakest first."""
-_MOST_PROJECTS = 1000
+_MAX_PROJECTS = 1000
 _WEBSSO = "websso"
 
 _INVALID = (exceptions.Unauthorized, exceptions.NotFound)
@@ -321,7 +321,7 @@ class Keystone:
             for one in found
             if one.get("enabled", True)
         )
-        return sorted(named, key=lambda one: (one.name.casefold(), one.domain, one.id))[:_MOST_PROJECTS]
+        return sorted(named, key=lambda one: (one.name.casefold(), one.domain, one.id))[:_MAX_PROJECTS]
 
     def _is_valid(self, token: str) -> bool:
         try:

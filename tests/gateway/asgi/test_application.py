@@ -16,7 +16,7 @@ class Handler:
     def __init__(self, outcome):
         self._outcome = outcome
 
-    async def handle(self, scope, exchange, receive, send):  # noqa: ARG002
+    async def handle(self, scope, exchange, receive, send):
         if isinstance(self._outcome, BaseException):
             raise self._outcome
         await self._outcome(send)

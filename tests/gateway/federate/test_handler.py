@@ -31,7 +31,7 @@ class Handler:
     def __init__(self, gate):
         self._gate = gate
 
-    async def handle(self, scope, exchange, receive, send):  # noqa: ARG002
+    async def handle(self, scope, exchange, receive, send):
         request = Request(scope, GatewayOptions())
         exchange.path = request.path
         await self._gate.handle(request, exchange, send)

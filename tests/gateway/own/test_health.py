@@ -18,7 +18,7 @@ class Upstream:
         self.statuses = {b"/-/ready": status, b"/api/v1/query?query=1": query}
         self.requests = 0
 
-    async def request(self, method, target, *, timeout, **_options):  # noqa: ASYNC109 - as the pool has it
+    async def request(self, method, target, *, timeout, **_options):  # noqa: ASYNC109  # as the pool has it
         assert method == "GET"
         assert timeout > 0
         self.requests += 1

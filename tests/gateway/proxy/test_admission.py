@@ -46,7 +46,7 @@ class Access:
     def __init__(self, scope):
         self._scope = scope
 
-    async def grant(self, caller, endpoint):  # noqa: ARG002
+    async def grant(self, caller, endpoint):
         return self._scope
 
     def narrow(self, scope, project_id):

@@ -190,7 +190,7 @@ async def test_single_request_is_next_despite_a_thousand_of_another_project():
 @pytest.mark.parametrize("each", [1, 5])
 @pytest.mark.parametrize("seed", range(5))
 async def test_among_n_projects_each_is_served_within_n_turns(seed, each):
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     projects = [f"P{number}" for number in range(8)]
     these = limits(total=1, each=each)
     these.try_acquire("first")
@@ -338,7 +338,7 @@ async def test_cancelled_waiter_gets_no_slot():
 
 @pytest.mark.parametrize("seed", range(20))
 async def test_random_operations_keep_the_limits_and_lose_no_slot(seed):
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     total, each = chance.randint(1, 6), chance.randint(1, 4)
     these = limits(total, each, waiting=25, waiting_each=10, seconds=chance.choice([60.0, 0.0, 0.002]))
     holding: Counter[str] = Counter()

@@ -66,7 +66,7 @@ def own_logger(level=logging.INFO):
         def emit(self, record):
             records.append(record)
 
-    logger = logging.Logger("test", level)  # noqa: LOG001 - so that it is independent of other tests
+    logger = logging.Logger("test", level)  # noqa: LOG001  # so that it is independent of other tests
     logger.addHandler(Handler())
     return logger, records
 

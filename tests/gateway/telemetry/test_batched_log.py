@@ -21,7 +21,7 @@ class Recorder(logging.Handler):
 
 
 def logger_with(*handlers, level=logging.INFO):
-    logger = logging.Logger("lines", level)  # noqa: LOG001 - so that it is independent of other tests
+    logger = logging.Logger("lines", level)  # noqa: LOG001  # so that it is independent of other tests
     for handler in handlers:
         logger.addHandler(handler)
     return logger
@@ -40,7 +40,7 @@ class Batches(QueuedHandler):
         super().__init__(logging.StreamHandler(io.StringIO()), "test")
         self.batches = []
 
-    def handle_lines(self, record, lines):  # noqa: ARG002
+    def handle_lines(self, record, lines):
         self.batches.append(lines)
 
 
@@ -60,7 +60,7 @@ async def test_lines_are_passed_on_together_in_order(monkeypatch):
         log.write(line)
     assert batches.batches == []
     async with asyncio.timeout(5):
-        while not batches.batches:  # noqa: ASYNC110 - there is no event to wait for
+        while not batches.batches:  # noqa: ASYNC110  # there is no event to wait for
             await asyncio.sleep(0.005)
     log.write("d")
     log.close()

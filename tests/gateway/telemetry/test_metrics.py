@@ -242,7 +242,7 @@ def test_the_text_is_in_prometheus_format():
 
 
 def test_lost_log_lines_are_counted_by_log_and_reason():
-    logger = logging.Logger("lost")  # noqa: LOG001 - independent of the other loggers
+    logger = logging.Logger("lost")  # noqa: LOG001  # independent of the other loggers
     handler = QueuedHandler(logging.NullHandler(), "lost")
     handler.dropped, handler.failed = 3, 4
     logger.addHandler(handler)

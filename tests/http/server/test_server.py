@@ -377,7 +377,7 @@ async def test_disconnect_cancels_the_request():
 async def test_disconnect_cancels_an_application_that_waits_for_it():
     ends = []
 
-    async def app(scope, receive, send):  # noqa: ARG001
+    async def app(scope, receive, send):
         await receive()
         try:
             await receive()
@@ -394,7 +394,7 @@ async def test_disconnect_cancels_an_application_that_waits_for_it():
 
 
 async def test_exception_of_the_application_is_500():
-    async def app(scope, receive, send):  # noqa: ARG001
+    async def app(scope, receive, send):
         raise ZeroDivisionError
 
     async with running(app) as here:
@@ -409,7 +409,7 @@ async def test_exception_of_the_application_is_500():
 @pytest.mark.parametrize("pieces", [0, 1])
 @pytest.mark.parametrize("raises", [True, False])
 async def test_incomplete_response_is_recognizable(stated, pieces, raises):
-    async def app(scope, receive, send):  # noqa: ARG001
+    async def app(scope, receive, send):
         headers = [(b"content-length", b"10")] if stated else []
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         for _ in range(pieces):
@@ -436,7 +436,7 @@ async def test_incomplete_response_is_recognizable(stated, pieces, raises):
 async def test_client_that_does_not_read_pauses_the_application_and_is_disconnected():
     sent = []
 
-    async def app(scope, receive, send):  # noqa: ARG001
+    async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
         try:
             for _ in range(1000):
@@ -460,7 +460,7 @@ async def test_client_that_does_not_read_pauses_the_application_and_is_disconnec
 async def test_slow_client_gets_the_complete_response():
     size = 8_000_000
 
-    async def app(scope, receive, send):  # noqa: ARG001
+    async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"a" * size})
 
@@ -481,7 +481,7 @@ async def test_slow_client_gets_the_complete_response():
 async def test_the_rate_of_a_slow_client_is_that_of_what_it_has_read(rate, cut):
     """A client that takes some kilobytes per second leaves the kernel's buffer full for minutes."""
 
-    async def app(scope, receive, send):  # noqa: ARG001
+    async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"a" * 30_000_000})
 

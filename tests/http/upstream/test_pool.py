@@ -958,7 +958,7 @@ async def test_the_connection_used_last_is_taken_first() -> None:
 @pytest.mark.parametrize("seed", range(4))
 @on_both_loops
 async def test_no_mix_of_faults_loses_a_slot_or_a_response(seed: int) -> None:
-    dice = random.Random(seed)  # noqa: S311 - no secrets
+    dice = random.Random(seed)  # no secrets
 
     async def script(peer: Peer) -> None:
         while True:

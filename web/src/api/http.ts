@@ -8,7 +8,7 @@ export const prefix = location.pathname.replace(/\/ui\/?$/, "").replace(/\/$/, "
 /** The URL of the gateway, for other clients. */
 export const gatewayUrl = location.origin + prefix;
 
-const LONGEST_GET = 2000;
+const MAX_GET = 2000;
 
 /** An error answer. Status 0: there was no answer. */
 export class ApiError extends Error {
@@ -103,7 +103,7 @@ async function failure(response: Response): Promise<ApiError> {
 async function send(path: string, call: Call): Promise<Response> {
   const { parameters, json, only = null, signal } = call;
   const text = parameters?.toString() ?? "";
-  const post = json !== undefined || text.length > LONGEST_GET;
+  const post = json !== undefined || text.length > MAX_GET;
   const headers: Record<string, string> = project ? { "X-Chrysaetos-Page-Project": project } : {};
   if (only !== null) headers["X-Chrysaetos-Project"] = only;
   const init: RequestInit = { credentials: "same-origin", cache: "no-store", redirect: "error", signal: signal ?? null, headers };

@@ -11,7 +11,7 @@ export interface Example {
 export const CEILOMETER_WINDOW = "12m";
 
 const text = texts.explore;
-const MOST = 4;
+const MAX_EXAMPLES = 4;
 
 const KNOWN: readonly (Example & { metric: string })[] = [
   {
@@ -65,5 +65,5 @@ export function examples(names: readonly string[]): Example[] {
       query: `histogram_quantile(0.95, sum by (le) (rate(${histogram}[5m])))`,
     });
   }
-  return [...known, { title: text.exampleCounts, query: 'topk(10, count by (__name__) ({__name__!=""}))' }].slice(0, MOST);
+  return [...known, { title: text.exampleCounts, query: 'topk(10, count by (__name__) ({__name__!=""}))' }].slice(0, MAX_EXAMPLES);
 }

@@ -38,7 +38,7 @@ _IN_PLACE_BYTES = 8 * 1024
 """Maximum size of parameters that are parsed, and of a response that is filtered, in the event loop, which
 takes about 2 ms at most."""
 
-_MOST_KEPT = 1024
+_MAX_KEPT = 1024
 _MAX_KEPT_BYTES = 16 * 1024 * 1024
 """Maximum size of the cached targets of all scopes together. That of a thousand projects has 40 KiB."""
 
@@ -79,7 +79,7 @@ class FilteredEndpoints:
         self._offload = offload
         # To encode the matcher of a thousand projects takes longer than all else that a request needs.
         self._names: Lru[str, bytes] = Lru(
-            _MOST_KEPT, weigh=lambda matcher, target: len(matcher) + len(target), max_weight=_MAX_KEPT_BYTES
+            _MAX_KEPT, weigh=lambda matcher, target: len(matcher) + len(target), max_weight=_MAX_KEPT_BYTES
         )
         self._engine_name = engine_name
 

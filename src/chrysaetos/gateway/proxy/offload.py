@@ -155,7 +155,7 @@ class Offload:
                 jobs.write(len(job).to_bytes(_LENGTH, "big") + job)
                 await jobs.drain()
                 length = int.from_bytes(await results.readexactly(_LENGTH), "big")
-                result = _Result(*pickle.loads(await results.readexactly(length)))  # noqa: S301 - by _work below
+                result = _Result(*pickle.loads(await results.readexactly(length)))  # noqa: S301  # by _work below
         except BaseException as error:
             # The next job must not get the result of this one.
             await self._kill()
@@ -206,12 +206,12 @@ class Offload:
 def _work(jobs: BinaryIO, results: BinaryIO) -> None:
     """Run the jobs of the other process until it closes the pipe."""
     while header := jobs.read(_LENGTH):
-        function, arguments = pickle.loads(jobs.read(int.from_bytes(header, "big")))  # noqa: S301 - by Offload above
+        function, arguments = pickle.loads(jobs.read(int.from_bytes(header, "big")))  # noqa: S301  # by Offload above
         began = time.process_time()
         value = failure = None
         try:
             value = function(*arguments)
-        except Exception as error:  # noqa: BLE001 - it is raised where the job came from
+        except Exception as error:  # noqa: BLE001  # it is raised where the job came from
             failure = error
         content = pickle.dumps((value, failure, time.process_time() - began))
         results.write(len(content).to_bytes(_LENGTH, "big") + content)

@@ -33,7 +33,7 @@ _DURATIONS: Final = ("max_query_duration", "timeout")
 _LIMITS: Final = (*_COUNTS, *_DURATIONS)
 _KINDS: Final = ("role", "domain", "project")
 _ONLY_TIMEOUT: Final = {"victoriametrics": "VictoriaMetrics", "thanos": "Thanos", "mimir": "Mimir"}
-_MOST_KEPT = 10_000
+_MAX_KEPT = 10_000
 _MAX_FILE_BYTES = 16 * 1024 * 1024
 
 BUDGET_OPTIONS = [
@@ -114,7 +114,7 @@ class QueryBudgets:
     ) -> None:
         self._default = default
         self._named = named
-        self._kept: Lru[tuple[object, ...], QueryBudget] = Lru(_MOST_KEPT)
+        self._kept: Lru[tuple[object, ...], QueryBudget] = Lru(_MAX_KEPT)
 
     def of(self, caller: Caller, project_id: str | None = None) -> QueryBudget:
         """Return the budget of a caller's request.
@@ -186,7 +186,7 @@ def _budgets(tables: Mapping[str, Any], engine: str) -> QueryBudgets:
 
 def _table(name: str, value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"{name} must be a table")  # noqa: TRY004 - the caller reports it with the file
+        raise ValueError(f"{name} must be a table")  # noqa: TRY004  # the caller reports it with the file
     return value
 
 

@@ -92,7 +92,7 @@ def open_log(path: str, option: str = "[gateway] audit_file") -> logging.Logger:
         handler = WatchedFileHandler(path, encoding="ascii")
     except OSError as error:
         raise ConfigError(f"{option}: {error}") from error
-    logger = logging.Logger(LOGGER, logging.INFO)  # noqa: LOG001 - independent of the other loggers
+    logger = logging.Logger(LOGGER, logging.INFO)  # noqa: LOG001  # independent of the other loggers
     logger.addHandler(QueuedHandler(handler, "audit"))
     return logger
 

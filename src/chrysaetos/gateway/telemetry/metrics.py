@@ -51,19 +51,19 @@ class PoolCounters(Protocol):
     """The counters of a pool of connections, described in ``Upstream``."""
 
     @property
-    def opened(self) -> int: ...  # noqa: D102 - see Upstream
+    def opened(self) -> int: ...  # noqa: D102  # see Upstream
     @property
-    def reused(self) -> int: ...  # noqa: D102 - see Upstream
+    def reused(self) -> int: ...  # noqa: D102  # see Upstream
     @property
-    def retried(self) -> int: ...  # noqa: D102 - see Upstream
+    def retried(self) -> int: ...  # noqa: D102  # see Upstream
     @property
-    def errors(self) -> int: ...  # noqa: D102 - see Upstream
+    def errors(self) -> int: ...  # noqa: D102  # see Upstream
     @property
-    def in_use(self) -> int: ...  # noqa: D102 - see Upstream
+    def in_use(self) -> int: ...  # noqa: D102  # see Upstream
     @property
-    def idle(self) -> int: ...  # noqa: D102 - see Upstream
+    def idle(self) -> int: ...  # noqa: D102  # see Upstream
     @property
-    def waiting(self) -> int: ...  # noqa: D102 - see Upstream
+    def waiting(self) -> int: ...  # noqa: D102  # see Upstream
 
 
 class DomainCounters(Protocol):
@@ -196,7 +196,7 @@ class Telemetry:
         """Add the counters of the server, which is created after everything else."""
         self._server = server
 
-    def on_start(self, exchange: Exchange) -> None:  # noqa: ARG002 - only the number counts
+    def on_start(self, exchange: Exchange) -> None:  # noqa: ARG002  # only the number counts
         """Count a request as in progress."""
         self.in_flight += 1
 

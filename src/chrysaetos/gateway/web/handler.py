@@ -235,7 +235,7 @@ class WebPage:
         session = await self._keystone.enter(self._required(browser, exchange), project_id(body))
         return self._logged_in(browser, session, exchange)
 
-    async def _log_out(self, browser: Browser, body: dict[str, Any], exchange: Exchange) -> Response:  # noqa: ARG002
+    async def _log_out(self, browser: Browser, body: dict[str, Any], exchange: Exchange) -> Response:  # noqa: ARG002  # as the others
         session = self._session(browser)
         failure = ""
         if session is not None:

@@ -74,10 +74,10 @@ class Owner(Protocol):
     date: bytes
 
     @property
-    def full(self) -> bool: ...  # noqa: D102 - see HttpServer
-    def admit(self, connection: ClientConnection) -> bool: ...  # noqa: D102 - see HttpServer
-    def forget(self, connection: ClientConnection) -> None: ...  # noqa: D102 - see HttpServer
-    def refuse(self, error: ApiError, client: str, head: Head | None) -> bytes: ...  # noqa: D102 - see HttpServer
+    def full(self) -> bool: ...  # noqa: D102  # see HttpServer
+    def admit(self, connection: ClientConnection) -> bool: ...  # noqa: D102  # see HttpServer
+    def forget(self, connection: ClientConnection) -> None: ...  # noqa: D102  # see HttpServer
+    def refuse(self, error: ApiError, client: str, head: Head | None) -> bytes: ...  # noqa: D102  # see HttpServer
 
 
 class ClientConnection(asyncio.Protocol):
@@ -134,7 +134,7 @@ class ClientConnection(asyncio.Protocol):
         if self._state is _State.SERVING:
             self.abort()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the cause makes no difference
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the cause makes no difference
         """Release everything and cancel the request after either side has closed the socket."""
         self._lost = True
         self._state = _State.CLOSED
@@ -243,7 +243,7 @@ class ClientConnection(asyncio.Protocol):
         client = self._client_of(head)
         return self._server.refuse(error, client[0] if client else "", head)
 
-    def _client_of(self, head: Head | None) -> tuple[str, int] | None:  # noqa: ARG002 - for subclasses
+    def _client_of(self, head: Head | None) -> tuple[str, int] | None:  # noqa: ARG002  # for subclasses
         """Return the address of the client that sent a request, None for a Unix socket."""
         return self._client
 
@@ -322,7 +322,7 @@ class ClientConnection(asyncio.Protocol):
             await self._server.app(scope, self._receive, self._send)
         except asyncio.CancelledError:
             self.abort()
-        except Exception:  # noqa: BLE001 - the application handles the exceptions that it expects
+        except Exception:  # noqa: BLE001  # the application handles the exceptions that it expects
             _LOG.exception("the application failed")
         self._task = None
         self._body = None

@@ -28,7 +28,7 @@ class Pages:
     def __init__(self, pages: Mapping[str, Callable[[Message], Response]]) -> None:
         self._pages = pages
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:  # noqa: ARG002
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:  # noqa: ARG002  # as ASGI
         """Respond to a request."""
         page = self._pages.get(scope["path"])
         if page is None:

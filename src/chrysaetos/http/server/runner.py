@@ -190,7 +190,7 @@ class _Lifespan:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}
         try:
             await self._app(scope, self._events.get, self._send)
-        except Exception:  # noqa: BLE001 - the process shuts down gracefully after any error
+        except Exception:  # noqa: BLE001  # the process shuts down gracefully after any error
             _LOG.exception("the application failed")
         self._answers.put_nowait("ended")
 
@@ -203,7 +203,7 @@ class _Lifespan:
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     if sys.implementation.name != "cpython":
         return asyncio.new_event_loop
-    import uvloop  # noqa: PLC0415 - only CPython has it
+    import uvloop  # noqa: PLC0415  # only CPython has it
 
     return uvloop.new_event_loop
 

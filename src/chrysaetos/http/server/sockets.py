@@ -38,7 +38,7 @@ def inherited(environment: MutableMapping[str, str] = os.environ) -> list[socket
     sockets = []
     for number in range(_FIRST_FD, _FIRST_FD + int(count)):
         try:
-            os.set_inheritable(number, False)  # noqa: FBT003 - positional by its signature
+            os.set_inheritable(number, False)  # noqa: FBT003  # positional by its signature
             sock = socket.socket(fileno=number)
             listens = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
         except OSError as error:

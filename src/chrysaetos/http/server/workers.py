@@ -113,7 +113,7 @@ class Workers:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
                 status = self._work(lambda: _report_ready(report), self._lifeline[0])
-            except Exception:  # noqa: BLE001 - the process exits after this
+            except Exception:  # noqa: BLE001  # the process exits after this
                 _LOG.exception("a worker failed")
             finally:
                 # Exit without running the supervisor's own cleanup in the worker.

@@ -190,7 +190,7 @@ class Connection(asyncio.Protocol):
         else:
             self._ended()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the cause makes no difference
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the cause makes no difference
         """Handle a socket that was closed by either side."""
         self._ended()
         self._owner.on_socket_closed(self)

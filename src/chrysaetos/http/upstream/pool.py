@@ -135,7 +135,7 @@ class Upstream:
         method: str,
         target: bytes,
         *,
-        timeout: float,  # noqa: ASYNC109 - it also limits pauses in the body, after the call has returned
+        timeout: float,  # noqa: ASYNC109  # it also limits pauses in the body, after the call has returned
         body: bytes = b"",
         headers: Sequence[tuple[bytes, bytes]] = (),
         idempotent: bool = False,

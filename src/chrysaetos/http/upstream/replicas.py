@@ -32,7 +32,7 @@ class Pool(Protocol):
         method: str,
         target: bytes,
         *,
-        timeout: float,  # noqa: ASYNC109 - see Upstream.request
+        timeout: float,  # noqa: ASYNC109  # see Upstream.request
         body: bytes = b"",
         headers: Sequence[tuple[bytes, bytes]] = (),
         idempotent: bool = False,
@@ -68,7 +68,7 @@ class Replicas:
         method: str,
         target: bytes,
         *,
-        timeout: float,  # noqa: ASYNC109 - see Upstream.request
+        timeout: float,  # noqa: ASYNC109  # see Upstream.request
         body: bytes = b"",
         headers: Sequence[tuple[bytes, bytes]] = (),
         idempotent: bool = False,

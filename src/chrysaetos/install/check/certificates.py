@@ -44,7 +44,7 @@ def check_file(path: str) -> Finding:
     """Check how long the first certificate of a file is valid."""
     try:
         # The ssl module's only decoder for a certificate that is not a peer's.
-        decoded = ssl._ssl._test_decode_cert(path)  # type: ignore[attr-defined]  # noqa: SLF001
+        decoded = ssl._ssl._test_decode_cert(path)  # type: ignore[attr-defined]  # noqa: SLF001  # no public function decodes a file
     except OSError as error:
         reason = error.strerror or error.args[0]
         return warning(_CHECK, f"no certificate can be read from {path}: {reason}", "name a PEM file")

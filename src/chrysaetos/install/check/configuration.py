@@ -76,7 +76,7 @@ def load(arguments: Sequence[str]) -> tuple[Setup | None, list[Finding]]:
             )
         )
     # Without this, the file of the audit log would be created.
-    conf.set_override("audit", False, group="gateway")  # noqa: FBT003 - positional by its signature
+    conf.set_override("audit", False, group="gateway")  # noqa: FBT003  # positional by its signature
     try:
         build(conf)
         servers = load_options(conf)[1]

@@ -20,7 +20,7 @@ __all__ = ["check_labels"]
 _CHECK = "labels"
 _USUAL = ("project", "project_id", "tenant_id", "tenant")
 """Labels that exporters of OpenStack use for the project."""
-_MOST = 1000
+_MAX_METRICS = 1000
 """Number of metrics that are counted: those with the most series."""
 _SHOWN = 10
 _PROJECT_ID = "[0-9a-f]{32}"
@@ -60,7 +60,7 @@ def check_labels(setup: Setup, server: UpstreamOptions) -> tuple[list[Finding], 
 
 def _count(server: UpstreamOptions, matchers: str) -> Counts:
     """Return the number of series that have a sample now, by metric."""
-    result = query(server, f"topk({_MOST}, count by (__name__) ({{{matchers}}}))")
+    result = query(server, f"topk({_MAX_METRICS}, count by (__name__) ({{{matchers}}}))")
     return {series["metric"].get("__name__", ""): int(float(series["value"][1])) for series in result}
 
 
@@ -113,7 +113,7 @@ def _check_other_labels(setup: Setup, elsewhere: Mapping[str, Counts]) -> Iterat
 
 def _check_patterns(setup: Setup, metrics: Sequence[str]) -> Iterator[Finding]:
     """Check that metrics exist for each name and prefix in the options."""
-    if len(metrics) >= _MOST:
+    if len(metrics) >= _MAX_METRICS:
         return  # not all are known
     for pattern, label in setup.labels.entries:
         prefix = pattern.removesuffix("*")

@@ -158,7 +158,7 @@ def _serves_metrics(host: str, port: int) -> bool:
 
 def _server(host: str, port: int) -> UpstreamOptions:
     """Return how to connect to a listener of this machine."""
-    return UpstreamOptions(host={"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port=port)  # noqa: S104
+    return UpstreamOptions(host={"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port=port)  # noqa: S104  # nothing listens there
 
 
 def _is_free(host: str, port: int) -> bool:

@@ -11,7 +11,7 @@ from oslo_config import cfg
 
 from chrysaetos.access.policy_files import policy_paths
 from chrysaetos.findings import failed, ok, warning
-from chrysaetos.gateway.unknown_options import configuration_files
+from chrysaetos.gateway.unknown_options import configuration_files, registered_options
 from chrysaetos.identity.settings import GROUP
 
 if TYPE_CHECKING:
@@ -109,11 +109,9 @@ def _has_secret(conf: cfg.ConfigOpts, path: Path) -> bool:
     """Return whether a configuration file sets an option that oslo.config does not print."""
     sections: dict[str, dict[str, list[str]]] = {}
     cfg.ConfigParser(str(path), sections).parse()
-    # As in unknown_options, oslo.config has no public list of options.
-    groups = {"DEFAULT": conf._opts}  # noqa: SLF001
-    groups |= {name: group._opts for name, group in conf._groups.items()}  # noqa: SLF001
+    known = registered_options(conf)
     return any(
-        each["opt"].secret and (name in options or each["opt"].name in options)
+        option.secret and (option.dest in options or option.name in options)
         for section, options in sections.items()
-        for name, each in groups.get(section, {}).items()
+        for option in known.get(section, ())
     )

@@ -63,7 +63,7 @@ def within(
     def call() -> None:
         try:
             results.append(function(*arguments, **keywords))
-        except Exception as error:  # noqa: BLE001 - raised by the caller's thread
+        except Exception as error:  # noqa: BLE001  # raised by the caller's thread
             errors.append(error)
 
     thread = threading.Thread(target=call, daemon=True)
