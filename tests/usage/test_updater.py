@@ -1,5 +1,6 @@
 """The update loop: what it counts and publishes, and how it handles errors."""
 
+import logging
 from threading import Event
 
 import pytest
@@ -268,6 +269,18 @@ def test_the_loop_backs_off_after_errors(loop):
     loop.updater.run(ticks, interval=30)
     assert ticks.waits == [30, 30]
     assert loop.exposition.health.problem is None
+
+
+def test_the_first_success_and_each_recovery_are_logged(loop, caplog):
+    caplog.set_level(logging.INFO)
+    loop.updater.run(Ticks(loop, 3), interval=30)
+    loop.site.error = UsageError("down", reason="nova")
+    loop.updater.run(Ticks(loop, 2), interval=30)
+    loop.site.error = None
+    loop.updater.run(Ticks(loop, 2), interval=30)
+    assert [
+        record.getMessage().split(" in ")[0] for record in caplog.records if record.levelname == "INFO"
+    ] == ["connected: servers were read"] * 2
 
 
 def test_the_loop_survives_unexpected_errors(loop):

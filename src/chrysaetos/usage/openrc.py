@@ -1,6 +1,6 @@
 """Read the variables of an openrc file without a shell.
 
-A line ``NAME=value`` is read as in Docker's ``env_file``: the value is everything after the equals sign,
+A line ``NAME=value`` is read as by ``docker run --env-file``: the value is everything after the equals sign,
 unless it is nothing but a reference to another variable. A line with ``export``, or whose value begins with
 a quote, is read as by a shell: the value is a word with quotes, escapes and references to other variables.
 Other statements, as in the file that Horizon offers for download, are skipped if they set no ``OS_``

@@ -137,7 +137,7 @@ class QuotaUpdater:
 
     def run(self, stop: Event, interval: float) -> None:
         """Update until ``stop`` is set, see ``keep_updating``."""
-        keep_updating(self.update, self._exposition.health, stop, interval)
+        keep_updating(self._exposition.source, self.update, self._exposition.health, stop, interval)
 
     def _read(self) -> list[Quota]:
         """Return the quotas of all projects. A project that is deleted meanwhile has none."""

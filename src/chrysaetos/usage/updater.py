@@ -260,4 +260,4 @@ class Updater:
             self.update()
             self._reconcile_daily()
 
-        keep_updating(update, self._exposition.health, stop, interval)
+        keep_updating(self._exposition.source, update, self._exposition.health, stop, interval)
