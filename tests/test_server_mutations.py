@@ -96,7 +96,7 @@ BREAKS = {
     ),
     "failures of a user count for all addresses": (
         THROTTLE,
-        '"sha256") + payer',
+        '"sha256") + address',
         '"sha256")',
     ),
     "bytes after a response are accepted": (HTTP1, "elif self.complete:", "elif False:"),

@@ -81,14 +81,14 @@ async def test_a_cancelled_waiter_leaves_the_others_and_the_call_alone(flights: 
 
 async def test_the_outcome_is_stored_even_if_every_waiter_was_cancelled(flights: SingleFlight[int]):
     call = Call()
-    landed: asyncio.Queue[int] = asyncio.Queue()
-    task = asyncio.create_task(flights.run(b"k", call, lambda flight: landed.put_nowait(flight.result())))
+    results: asyncio.Queue[int] = asyncio.Queue()
+    task = asyncio.create_task(flights.run(b"k", call, lambda flight: results.put_nowait(flight.result())))
     await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     call.go.set()
-    assert await asyncio.wait_for(landed.get(), 5) == 1
+    assert await asyncio.wait_for(results.get(), 5) == 1
     assert b"k" not in flights
 
 
@@ -103,9 +103,9 @@ async def test_an_exception_goes_to_all_waiters(flights: SingleFlight[int]):
 
 async def test_the_outcome_is_stored_before_a_waiter_continues(flights: SingleFlight[int]):
     order: list[str] = []
-    await flights.run(b"k", lambda: 1, lambda _: order.append("landed"))
+    await flights.run(b"k", lambda: 1, lambda _: order.append("on_done"))
     order.append("waiter")
-    assert order == ["landed", "waiter"]
+    assert order == ["on_done", "waiter"]
 
 
 async def test_too_many_keys_are_rejected(flights: SingleFlight[int]):

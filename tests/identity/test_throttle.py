@@ -54,7 +54,7 @@ def test_a_refunded_attempt_does_not_count(clock: Clock):
     throttle.attempt(b"alice")
     for _ in range(10):
         throttle.attempt(b"alice")
-        throttle.forgive(b"alice")
+        throttle.refund(b"alice")
     throttle.attempt(b"alice")
     with pytest.raises(TooManyRequests):
         throttle.attempt(b"alice")
@@ -62,7 +62,7 @@ def test_a_refunded_attempt_does_not_count(clock: Clock):
 
 def test_a_refund_for_an_unknown_name_does_nothing(clock: Clock):
     throttle = Throttle(limit=1, clock=clock)
-    throttle.forgive(b"alice")
+    throttle.refund(b"alice")
     throttle.attempt(b"alice")
 
 
@@ -79,7 +79,7 @@ def spend_all(budget: TokenBucket, name: bytes) -> int:
     """Return how much of a budget can be spent, up to a hundred."""
     for number in range(100):
         try:
-            budget.spend(name)
+            budget.take(name)
         except TooManyRequests:
             return number
     return 100
@@ -100,19 +100,19 @@ def test_a_budget_allows_a_burst_and_then_a_rate(clock: Clock):
 
 def test_a_rejection_says_when_to_retry(clock: Clock):
     budget = TokenBucket(burst=1, per_second=0.125, clock=clock)
-    budget.spend(b"a")
+    budget.take(b"a")
     clock.now += 2
     with pytest.raises(TooManyRequests) as caught:
-        budget.spend(b"a")
+        budget.take(b"a")
     assert caught.value.retry_after == 6
     clock.now += 6
-    budget.spend(b"a")
+    budget.take(b"a")
 
 
 def test_a_refund_can_be_spent_and_does_not_exceed_the_burst(clock: Clock):
     budget = TokenBucket(burst=3, per_second=1.0, clock=clock)
     for _ in range(10):
-        budget.spend(b"a")
+        budget.take(b"a")
         budget.refund(b"a")
     budget.refund(b"a")
     assert spend_all(budget, b"a") == 3
@@ -122,8 +122,8 @@ def test_a_refund_can_be_spent_and_does_not_exceed_the_burst(clock: Clock):
 
 def test_each_name_has_its_own_budget_and_an_empty_name_has_none(clock: Clock):
     budget = TokenBucket(burst=1, per_second=1.0, clock=clock)
-    budget.spend(b"a")
-    budget.spend(b"b")
+    budget.take(b"a")
+    budget.take(b"b")
     assert spend_all(budget, b"a") == 0
     assert spend_all(budget, b"") == 100
 
@@ -135,7 +135,7 @@ def test_a_budget_without_a_rate_has_no_limit(clock: Clock):
 def test_a_budget_uses_bounded_memory(clock: Clock):
     budget = TokenBucket(burst=2, per_second=0.001, size=2, clock=clock)
     for name in (b"a", b"b", b"c"):
-        budget.spend(name)
+        budget.take(name)
     assert len(budget._left) == 2
     budget.refund(b"c")
     assert len(budget._left) == 1  # a full budget need not be stored

@@ -264,8 +264,8 @@ class BasicCredentials:
         if not known and key not in self._flights:
             self._flights.check_room()
             attempt = self.attempts.begin("@".join(login.user or (login.subject,)), client)
-        landed = partial(self._settle, key, attempt)
-        kept = await self._flights.run(key, partial(self._login, login), landed, deadline=deadline)
+        on_done = partial(self._settle, key, attempt)
+        kept = await self._flights.run(key, partial(self._login, login), on_done, deadline=deadline)
         if kept is None:
             raise self._unauthorized()
         return kept

@@ -139,7 +139,7 @@ class SingleFlight(Generic[T]):
         self,
         key: bytes,
         call: Callable[[], T],
-        landed: Callable[[asyncio.Future[T]], None] | None = None,
+        on_done: Callable[[asyncio.Future[T]], None] | None = None,
         *,
         deadline: float = math.inf,
     ) -> T:
@@ -150,7 +150,7 @@ class SingleFlight(Generic[T]):
         Args:
             key: identifies the call.
             call: the blocking function. It runs in a thread without the caller's context variables.
-            landed: called in the event loop with the finished future, before any waiter continues.
+            on_done: called in the event loop with the finished future, before any waiter continues.
             deadline: loop time until which this waiter waits, with a breaker.
 
         Raises:
@@ -160,7 +160,7 @@ class SingleFlight(Generic[T]):
         """
         flight = self._flights.get(key)
         if flight is None:
-            flight = self._start(key, call, landed)
+            flight = self._start(key, call, on_done)
         # Unlike awaiting the future itself, this does not cancel it when a waiter is cancelled.
         breaker = self._breaker
         if breaker is None:
@@ -191,7 +191,7 @@ class SingleFlight(Generic[T]):
         self._threads.close()
 
     def _start(
-        self, key: bytes, call: Callable[[], T], landed: Callable[[asyncio.Future[T]], None] | None
+        self, key: bytes, call: Callable[[], T], on_done: Callable[[asyncio.Future[T]], None] | None
     ) -> asyncio.Future[T]:
         if self._closed:
             raise Unavailable("the gateway is shutting down")
@@ -214,33 +214,33 @@ class SingleFlight(Generic[T]):
         flight = asyncio.wrap_future(running.future)
         self._calls[flight] = running
         self._flights[key] = flight
-        flight.add_done_callback(partial(self._land, key, landed))
+        flight.add_done_callback(partial(self._finish, key, on_done))
         if breaker is not None:
             timer = loop.call_at(until, self._expire, running, breaker)
             flight.add_done_callback(lambda _: timer.cancel())
         return flight
 
     def _expire(self, running: _Call[T], breaker: Breaker) -> None:
-        """Act on a call that is not answered in time, whoever still waits for it.
+        """Give up a call that is not answered in time.
 
-        A call that has begun goes on; one that has not would only delay the next ones, and says nothing about
-        Keystone.
+        If it has begun, its thread cannot be stopped, and the breaker counts a time-out. If it still waits
+        for a thread, it is removed from the queue, and does not show that Keystone is slow.
         """
         running.future.cancel()
         if running.seconds >= breaker.wait_seconds / 2:
             breaker.on_timeout()
 
-    def _land(
+    def _finish(
         self,
         key: bytes,
-        landed: Callable[[asyncio.Future[T]], None] | None,
+        on_done: Callable[[asyncio.Future[T]], None] | None,
         flight: asyncio.Future[T],
     ) -> None:
         del self._flights[key], self._calls[flight]
         if self._breaker is not None and not flight.cancelled() and flight.exception() is None:
             self._breaker.on_answer()
-        if landed is not None:
-            landed(flight)
+        if on_done is not None:
+            on_done(flight)
         # This marks the exception as retrieved, in case all waiters were cancelled.
         if not flight.cancelled() and flight.exception() is not None:
             self.failed += 1

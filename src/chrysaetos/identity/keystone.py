@@ -200,14 +200,14 @@ class KeystoneTokens:
             raise TokenRefused(refusal, self.challenges)
 
         ask = partial(self._ask, token, service_token, method, path)
-        payer = network(client)
+        address = network(client)
         if self._validated.get(key):
-            payer = b""
+            address = b""
         if key not in self._flights:
             self._flights.check_room()
-            self.failures.spend(payer)
+            self.failures.take(address)
         deadline = min(deadline, asyncio.get_running_loop().time() + self.breaker.wait_seconds)
-        verdict = await self._flights.run(key, ask, partial(self._keep, key, payer), deadline=deadline)
+        verdict = await self._flights.run(key, ask, partial(self._keep, key, address), deadline=deadline)
         if verdict.bound_to not in {None, (method, path)}:
             own_key = digest(token, service_token or b"", method.encode(), path.encode())
             verdict = await self._flights.run(own_key, ask, deadline=deadline)
@@ -235,16 +235,16 @@ class KeystoneTokens:
         for name in _QUOTING_LOGS:
             logging.getLogger(name).removeFilter(self._filter)
 
-    def _keep(self, key: bytes, payer: bytes, flight: Future[_Verdict]) -> None:
+    def _keep(self, key: bytes, address: bytes, flight: Future[_Verdict]) -> None:
         if flight.cancelled() or flight.exception() is not None:
-            self.failures.refund(payer)
+            self.failures.refund(address)
             return
         verdict = flight.result()
         if verdict.caller is not None:
             self._validated.put(key, True, verdict.until)  # noqa: FBT003  # the entry is the value
-            self.failures.refund(payer)
+            self.failures.refund(address)
         elif verdict.refusal is Refusal.RULES:
-            self.failures.refund(payer)
+            self.failures.refund(address)
         else:
             self._validated.drop(key)
         if verdict.bound_to is not None:

@@ -22,8 +22,8 @@ __all__ = ["Attempt", "Attempts", "Throttle", "TokenBucket", "network"]
 class Throttle:
     """Limits attempts in a sliding window, separately for each name.
 
-    An attempt is counted at its start, so that concurrent attempts cannot exceed the limit. It is refunded if
-    it succeeds or has no result.
+    An attempt is counted at its start, so that concurrent attempts cannot exceed the limit. It is no longer
+    counted if it succeeds or has no result.
 
     Args:
         limit: maximum number of attempts in a window.
@@ -67,8 +67,8 @@ class Throttle:
         attempts.append(now)
         self._attempts.put(name, attempts, now + self._seconds)
 
-    def forgive(self, name: bytes) -> None:
-        """Refund the latest attempt."""
+    def refund(self, name: bytes) -> None:
+        """Do not count the latest attempt."""
         attempts = self._attempts.get(name)
         if attempts:
             attempts.pop()
@@ -77,8 +77,8 @@ class Throttle:
 class TokenBucket:
     """A token bucket for each name, such as of the failures that an address may cause.
 
-    Unlike a window, it never locks out a name: the bucket refills every second. A failure is paid for at the
-    start of an attempt, so that concurrent attempts cannot exceed the limit. It is refunded if the attempt
+    Unlike a window, it never locks out a name: the bucket refills every second. An attempt takes a token at
+    its start, so that concurrent attempts cannot exceed the limit. The token is given back if the attempt
     succeeds or has no result.
 
     Args:
@@ -101,8 +101,8 @@ class TokenBucket:
         self._clock = clock
         self._left: ExpiringLru[tuple[float, float]] = ExpiringLru(size, clock)
 
-    def spend(self, name: bytes) -> None:
-        """Pay for a failure. An empty name has no limit.
+    def take(self, name: bytes) -> None:
+        """Take a token. An empty name has no limit.
 
         Raises:
             TooManyRequests: the bucket is empty. The error has the time until the next attempt.
@@ -119,7 +119,7 @@ class TokenBucket:
         self._keep(name, left - 1.0)
 
     def refund(self, name: bytes) -> None:
-        """Refund an attempt that did not fail."""
+        """Give back the token of an attempt that did not fail."""
         if name and self._per_second:
             self._keep(name, min(self._burst, self._now(name) + 1.0))
 
@@ -148,7 +148,7 @@ class Attempts:
         self._secret = secrets.token_bytes(32)
 
     def begin(self, subject: str, client: str) -> Attempt:
-        """Count an attempt as failed, until it is refunded.
+        """Count an attempt as failed, until ``refund`` is called.
 
         Args:
             subject: who logs in.
@@ -157,36 +157,36 @@ class Attempts:
         Raises:
             TooManyRequests: this subject, or others, failed too often from this address.
         """
-        payer = network(client)
-        pair = hmac.digest(self._secret, subject.encode(), "sha256") + payer
-        self._failures.spend(payer)
+        address = network(client)
+        pair = hmac.digest(self._secret, subject.encode(), "sha256") + address
+        self._failures.take(address)
         try:
             self._throttle.attempt(pair)
         except TooManyRequests:
-            self._failures.refund(payer)
+            self._failures.refund(address)
             raise
-        return Attempt(self._throttle, self._failures, pair, payer)
+        return Attempt(self._throttle, self._failures, pair, address)
 
 
 class Attempt(NamedTuple):
     """An attempt to log in.
 
     Attributes:
-        throttle: counts the failures of the pair.
-        failures: counts the failures of the payer.
+        throttle: limits the failures of the pair.
+        failures: limits the failures of the address.
         pair: the digest of subject and address.
-        payer: the address.
+        address: the address.
     """
 
     throttle: Throttle
     failures: TokenBucket
     pair: bytes
-    payer: bytes
+    address: bytes
 
     def refund(self) -> None:
-        """Refund it, because it did not fail."""
-        self.throttle.forgive(self.pair)
-        self.failures.refund(self.payer)
+        """Do not count it: it did not fail."""
+        self.throttle.refund(self.pair)
+        self.failures.refund(self.address)
 
 
 def network(client: str) -> bytes:

@@ -167,7 +167,7 @@ class Keystone:
             if call.cancelled() or not isinstance(call.exception(), Unauthorized):
                 attempt.refund()
 
-        access = await self._call(self._log_in, login, landed=settle)
+        access = await self._call(self._log_in, login, on_done=settle)
         return self._session(access, login.kind)
 
     async def enter(self, session: Session, project_id: str) -> Session:
@@ -279,11 +279,11 @@ class Keystone:
         self,
         call: Callable[..., Any],
         *arguments: Any,
-        landed: Callable[[Future[Any]], None] | None = None,
+        on_done: Callable[[Future[Any]], None] | None = None,
     ) -> Any:
         # Each call has its own key: two log-ins with the same password are two sessions.
         return await self._flights.run(
-            new_id().encode(), partial(_guarded, partial(call, *arguments)), landed
+            new_id().encode(), partial(_guarded, partial(call, *arguments)), on_done
         )
 
     # The following run in a thread.

@@ -164,12 +164,12 @@ class PortalHandler:
         try:
             return self._gate.authenticate(request.headers)
         except Unauthorized:
-            self._failures.spend(network(client))
+            self._failures.take(network(client))
             raise
 
     def _pay(self, name: str) -> None:
         try:
-            self._rate.spend(name.encode("ascii"))
+            self._rate.take(name.encode("ascii"))
         except TooManyRequests as error:
             raise TooManyRequests(
                 f"a portal may send {self._limits.requests_per_second:g} requests a second", error.retry_after
