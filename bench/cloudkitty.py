@@ -121,12 +121,12 @@ def main() -> None:
                     fetcher=fetcher,
                 )
                 site.prepare(dict.fromkeys(scopes, datetime.fromtimestamp(first - PERIOD, UTC)))
-                with Relay(gateway.port) as door:
-                    api.register_endpoint("metric-storage", "aetos", door.url)
+                with Relay(gateway.port) as endpoint:
+                    api.register_endpoint("metric-storage", "aetos", endpoint.url)
                     before = _cpu()
                     site.cycle()
                     measures[kind].append(
-                        Measure(site.seconds, site.collecting, _cpu() - before, asked(door))
+                        Measure(site.seconds, site.collecting, _cpu() - before, asked(endpoint))
                     )
                 totals.append(site.totals())
     if any(total != totals[0] for total in totals) or len(totals[0]) != len(scopes):

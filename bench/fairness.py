@@ -169,12 +169,14 @@ def _quantiles(times: list[float]) -> str:
 
 async def _both(ports: tuple[int, int], token: str, seconds: float) -> str:
     """Ask the gateway and Prometheus; return the latencies."""
-    (through, statuses), (direct, _) = await asyncio.gather(*(_quiet(port, token, seconds) for port in ports))
+    (through, statuses), (direct, _) = await asyncio.gather(
+        *(_measured(port, token, seconds) for port in ports)
+    )
     answers = "" if set(statuses) == {200} else f" {dict(statuses)}"
     return f"{_quantiles(through)}  {_quantiles(direct)}{answers}"
 
 
-async def _quiet(port: int, token: str, seconds: float) -> tuple[list[float], Counter[int]]:
+async def _measured(port: int, token: str, seconds: float) -> tuple[list[float], Counter[int]]:
     """Ask vector(1) again and again; return the latencies and the statuses."""
     request = f"GET /api/v1/query?query=vector(1) HTTP/1.1\r\nHost: gateway\r\nX-Auth-Token: {token}\r\n\r\n"
     times: list[float] = []

@@ -128,7 +128,7 @@ def gateway(gateway_for: GatewayFor, prometheus: Prometheus) -> Gateway:
 
 
 @pytest.fixture
-def door(gateway: Gateway, identity: IdentityApi) -> Iterator[Relay]:
+def endpoint(gateway: Gateway, identity: IdentityApi) -> Iterator[Relay]:
     """The relay in front of the gateway, at the address in the catalog; it counts requests."""
     with Relay(gateway.port) as relay:
         identity.register_endpoint("metric-storage", "aetos", relay.url)
@@ -164,16 +164,16 @@ def rate(site: CloudKitty, usage: Usage) -> None:
 
 
 @pytest.mark.parametrize("release", CLOUDKITTY)
-def test_rating_through_the_gateway(release, *, usage: Usage, door: Relay, sections, tmp_path: Path):
+def test_rating_through_the_gateway(release, *, usage: Usage, endpoint: Relay, sections, tmp_path: Path):
     # CloudKitty before 25 has no collector ``aetos``: there, the name is the add-on's.
     collector = "chrysaetos" if release >= 25 else "aetos"
     site = CloudKitty(tmp_path, release, METRICS, COSTS, sections, collector=collector)
     rate(site, usage)
     assert site.totals() == usage.costs()
-    assert asked(door) == len(METRICS) * PERIODS + 1
+    assert asked(endpoint) == len(METRICS) * PERIODS + 1
 
 
-@pytest.mark.usefixtures("door")
+@pytest.mark.usefixtures("endpoint")
 def test_rating_with_mariadb(usage: Usage, sections, tmp_path: Path):
     with MariaDb(tmp_path / "mariadb") as server:
         site = CloudKitty(tmp_path, 25, METRICS, COSTS, sections, server=server.url)
@@ -184,14 +184,14 @@ def test_rating_with_mariadb(usage: Usage, sections, tmp_path: Path):
 
 
 def test_cloudkittys_own_collector_and_fetcher_have_the_same_result(
-    usage: Usage, door: Relay, prometheus: Prometheus, sections, tmp_path: Path
+    usage: Usage, endpoint: Relay, prometheus: Prometheus, sections, tmp_path: Path
 ):
     own = {**sections, **_direct(prometheus)}
     stock = CloudKitty(tmp_path, 25, METRICS, COSTS, own, fetcher="prometheus")
     stock.prepare(dict.fromkeys(SCOPES, usage.before))
     assert stock.cycle() == sorted(SCOPES)
     assert stock.totals() == usage.costs()
-    assert asked(door) == len(METRICS) * PERIODS * len(SCOPES)
+    assert asked(endpoint) == len(METRICS) * PERIODS * len(SCOPES)
 
 
 def test_rating_from_prometheus_directly_has_the_same_result(
@@ -230,7 +230,7 @@ def strange_prometheus(strange: Usage, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture
-def strange_door(
+def foreign_endpoint(
     gateway_for: GatewayFor, strange_prometheus: Prometheus, identity: IdentityApi
 ) -> Iterator[Relay]:
     with Relay(gateway_for(strange_prometheus).port) as relay:
@@ -238,7 +238,7 @@ def strange_door(
         yield relay
 
 
-@pytest.mark.usefixtures("strange_door")
+@pytest.mark.usefixtures("foreign_endpoint")
 @pytest.mark.parametrize("bulk", ["true", "false"])
 @pytest.mark.parametrize("names", [("chrysaetos", "aetos"), ("chrysaetos-prometheus",) * 2])
 def test_scope_ids_with_special_characters(
@@ -257,7 +257,7 @@ def test_scope_ids_with_special_characters(
     assert "Metric cpu of scope broken is not rated" in site.log
 
 
-@pytest.mark.usefixtures("strange_door")
+@pytest.mark.usefixtures("foreign_endpoint")
 @pytest.mark.parametrize("fetcher", ["aetos", "chrysaetos-prometheus"])
 def test_a_filter_cannot_change_the_query(
     fetcher, *, strange: Usage, strange_prometheus: Prometheus, sections, tmp_path: Path
@@ -274,7 +274,7 @@ def _from_a_list(sections, *scopes: str) -> dict[str, dict[str, str]]:
     return {**sections, "fetcher_source": {"sources": ",".join(scopes)}}
 
 
-@pytest.mark.usefixtures("strange_door")
+@pytest.mark.usefixtures("foreign_endpoint")
 def test_a_scope_without_data(strange: Usage, sections, tmp_path: Path):
     options = _from_a_list(sections, "victim", "nobody")
     site = CloudKitty(tmp_path, 25, METRICS, COSTS, options, collector="chrysaetos", fetcher="source")
@@ -284,7 +284,7 @@ def test_a_scope_without_data(strange: Usage, sections, tmp_path: Path):
     assert site.totals() == {"victim": strange.costs()["victim"]}
 
 
-@pytest.mark.usefixtures("strange_door")
+@pytest.mark.usefixtures("foreign_endpoint")
 @pytest.mark.parametrize("bulk", ["true", "false"])
 def test_nothing_is_rated_with_credentials_of_one_project(
     bulk, *, strange: Usage, sections, keystone: Keystone, people: People, tmp_path: Path
@@ -301,7 +301,7 @@ def test_nothing_is_rated_with_credentials_of_one_project(
     assert "the credentials do not have access to all projects" in site.log
 
 
-@pytest.mark.usefixtures("strange_door")
+@pytest.mark.usefixtures("foreign_endpoint")
 def test_no_scopes_are_found_with_credentials_of_one_project(
     strange: Usage, sections, keystone: Keystone, people: People, tmp_path: Path
 ):
@@ -316,7 +316,7 @@ def test_no_scopes_are_found_with_credentials_of_one_project(
 
 @pytest.mark.parametrize("bulk", ["true", "false"])
 def test_no_period_is_lost_or_repeated_when_the_gateway_is_down(
-    bulk: str, strange: Usage, strange_door: Relay, sections, tmp_path: Path
+    bulk: str, strange: Usage, foreign_endpoint: Relay, sections, tmp_path: Path
 ):
     scopes = ("victim", "ended", "broken")
     options = {**_from_a_list(sections, *scopes), "collector_chrysaetos": {"bulk": bulk}}
@@ -325,9 +325,9 @@ def test_no_period_is_lost_or_repeated_when_the_gateway_is_down(
 
     def go_away() -> None:
         end = time.monotonic() + 60
-        while asked(strange_door) < 3 and time.monotonic() < end:
+        while asked(foreign_endpoint) < 3 and time.monotonic() < end:
             time.sleep(0.002)  # long before the next period is rated
-        strange_door.stop()
+        foreign_endpoint.stop()
 
     away = Thread(target=go_away)
     away.start()
@@ -338,13 +338,13 @@ def test_no_period_is_lost_or_repeated_when_the_gateway_is_down(
     for scope, begin in done.items():
         # Exactly the periods recorded as done have been rated.
         assert sorted(set(rated.get((scope, "reads"), []))) == [one for one in strange.begins if one <= begin]
-    strange_door.start()
+    foreign_endpoint.start()
     site.cycle()
     assert site.done() == dict.fromkeys(scopes, strange.begins[-1])
     assert site.totals() == {scope: strange.costs()[scope] for scope in scopes}
 
 
-@pytest.mark.usefixtures("strange_door")
+@pytest.mark.usefixtures("foreign_endpoint")
 def test_a_processor_that_starts_before_keystone(
     strange: Usage, sections, keystone: Keystone, tmp_path: Path
 ):
@@ -366,7 +366,7 @@ def test_a_processor_that_starts_before_keystone(
 
 
 def test_separate_queries_for_each_scope_have_the_same_result(
-    strange: Usage, strange_door: Relay, sections, tmp_path: Path
+    strange: Usage, foreign_endpoint: Relay, sections, tmp_path: Path
 ):
     # Averages and thirds have infinitely many digits.
     metrics = {"cpu": {**METRICS["cpu"], "factor": "1/3", "extra_args": {"aggregation_method": "avg"}}}
@@ -380,4 +380,4 @@ def test_separate_queries_for_each_scope_have_the_same_result(
     assert frames[0] == frames[1]
     assert {frame.scope for frame in frames[0]} == set(strange.scopes)
     periods_of_all = len(strange.begins)
-    assert asked(strange_door) == periods_of_all + 1 + periods_of_all * len(strange.scopes) + 1
+    assert asked(foreign_endpoint) == periods_of_all + 1 + periods_of_all * len(strange.scopes) + 1

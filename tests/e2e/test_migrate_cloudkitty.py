@@ -15,7 +15,7 @@ from tests.e2e.test_cloudkitty import (
     PERIODS,
     SCOPES,
     WAIT,
-    door,
+    endpoint,
     gateway,
     prometheus,
     usage,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from chrysaetos.demo.keystone import Keystone
     from chrysaetos.demo.prometheus import Prometheus
 
-__all__ = ["door", "gateway", "prometheus", "usage"]
+__all__ = ["endpoint", "gateway", "prometheus", "usage"]
 
 HALF = PERIODS // 2
 
@@ -63,13 +63,13 @@ class Site(CloudKitty):
 def site(
     *,
     usage: Usage,
-    door: Relay,
+    endpoint: Relay,
     prometheus: Prometheus,
     keystone: Keystone,
     people: People,
     tmp_path: Path,
 ) -> Site:
-    assert door.url
+    assert endpoint.url
     url = {"prometheus_url": f"{prometheus.url}/api/v1"}
     sections = {
         "collector_prometheus": url,

@@ -1,7 +1,7 @@
 """Find the processes that tests have started, and remove them when whoever started them has ended.
 
-Run as a program it is the watcher of ``leftovers``: it reads lines until the pipe ends, and then does what
-the last of them says.
+Run as a program it is the watcher of ``leftovers``: it reads lines until the pipe ends, and then acts on the
+last of them.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from tests.support import cleanup
 from tests.support.cleanup import MARK, marked
 
 _GRACE_SECONDS = 5.0
-"""What was told to end has this long for it."""
+"""Time for a process to end after a signal."""
 
 
 def command_of(pid: int) -> str:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Self
 
 from chrysaetos.client.metadata import MetadataCalls
 from chrysaetos.client.one_project import OneProject
+from chrysaetos.client.operations import OperationsCalls
 from chrysaetos.client.queries import QueryCalls
 from chrysaetos.client.requester import Requester
-from chrysaetos.client.server import ServerCalls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ __all__ = ["MetricsClient"]
 _RETRIES = 4
 
 
-class MetricsClient(QueryCalls, MetadataCalls, ServerCalls):
+class MetricsClient(QueryCalls, MetadataCalls, OperationsCalls):
     """Reads metrics with the credentials of a keystoneauth1 session.
 
     Safe for concurrent use by any number of threads. It never modifies the session.

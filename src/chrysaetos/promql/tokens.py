@@ -80,7 +80,8 @@ _BRACKETS = re.compile(
     | (?P<number>{_NUMBER}) | (?P<duration>{_DURATION}) | {_DURATION_WORD}){SKIP}""",
     re.VERBOSE,
 )
-# What is not a token is taken with all that follows it, so it is not the text of any token.
+# The last alternative matches the rest of the text if no token begins here. It equals no token, so the
+# comparison of tokens fails.
 _SPLIT = re.compile(
     rf"""({_WORD} | {_OPERATOR} | {_NUMBER} | {_DURATION} | {STRING} | \{{{LABEL_MATCHERS}\}}
     | \[[^\]\#]*+(?:\#[^\r\n]*+[^\]\#]*+)*\] | .+){SKIP}""",

@@ -65,7 +65,7 @@ CORS_OPTIONS = [
 
 _ANY = b"*"
 _OPAQUE = b"null"
-"""The origin that a browser sends for a local file or a sandboxed frame, whoever wrote it."""
+"""The origin that a browser sends for a local file or a sandboxed frame, from any author."""
 
 _SIMPLE_HEADERS = (
     "Accept",

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from chrysaetos.client.parameters import Selectors
     from chrysaetos.client.times import Time
 
-__all__ = ["ServerCalls"]
+__all__ = ["OperationsCalls"]
 
 
-class ServerCalls(Calls):
+class OperationsCalls(Calls):
     """The endpoints for targets, rules, alerts, status and administration, and the gateway's own."""
 
     def targets(
