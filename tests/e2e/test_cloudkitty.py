@@ -217,8 +217,8 @@ HOSTILE = (
 
 
 @pytest.fixture(scope="module")
-def strange() -> Usage:
-    return Usage(int(time.time()), 3, (*HOSTILE, "ended", "broken", "victim"))
+def strange(people: People) -> Usage:
+    return Usage(int(time.time()), 3, (*HOSTILE, "ended", "broken", "victim", str(people.a.project_id)))
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +255,22 @@ def test_scope_ids_with_special_characters(
     assert rated["broken", "cpu"] == sorted(strange.begins[1:] * len(VMS))
     assert rated["broken", "reads"] == sorted(strange.begins * len(VMS))
     assert "Metric cpu of scope broken is not rated" in site.log
+
+
+@pytest.mark.usefixtures("foreign_endpoint")
+def test_the_projects_of_keystone_are_rated(
+    strange: Usage, sections, keystone: Keystone, identity: IdentityApi, people: People, tmp_path: Path
+):
+    # The fetcher takes the projects in which its user has this role.
+    role = identity.call("POST", "/roles", {"role": {"name": "rating"}})["role"]["id"]
+    project = str(people.a.project_id)
+    identity.call("PUT", f"/projects/{project}/users/{people.admin.user_id}/roles/{role}")
+    options = {**sections, "fetcher_keystone": credentials(people.admin, keystone.url)}
+    site = CloudKitty(tmp_path, 25, METRICS, COSTS, options, collector="chrysaetos", fetcher="keystone")
+    site.prepare({project: strange.before})
+    assert site.cycle() == [project]
+    assert site.totals() == {project: strange.costs()[project]}
+    identity.call("DELETE", f"/roles/{role}")
 
 
 @pytest.mark.usefixtures("foreign_endpoint")
