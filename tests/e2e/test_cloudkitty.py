@@ -259,7 +259,7 @@ def test_scope_ids_with_special_characters(
 
 @pytest.mark.usefixtures("foreign_endpoint")
 def test_the_projects_of_keystone_are_rated(
-    strange: Usage, sections, keystone: Keystone, identity: IdentityApi, people: People, tmp_path: Path
+    strange: Usage, sections, *, keystone: Keystone, identity: IdentityApi, people: People, tmp_path: Path
 ):
     # The fetcher takes the projects in which its user has this role.
     role = identity.call("POST", "/roles", {"role": {"name": "rating"}})["role"]["id"]
