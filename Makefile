@@ -170,7 +170,8 @@ test-aodh-%: .venvs/aodh-%/made
 
 bench: $(VENV)/dev
 	@tools/need.sh prometheus:prometheus promtool:prometheus haproxy:haproxy wrk:wrk
-	$(BIN)/python -m bench.gateway
+	@mkdir -p build
+	$(BIN)/python -m bench.gateway --json build/bench.json --plot build/bench.svg
 
 # What one tenant's requests do to another's.
 bench-fairness: $(VENV)/dev
