@@ -63,6 +63,10 @@ class Peer:
         """Close the connection in order (FIN) after sending all data."""
         self._writer.close()
 
+    def half_close(self) -> None:
+        """Close only the writing side (FIN) after sending all data; the connection can still be read."""
+        self._writer.write_eof()
+
     def reset(self) -> None:
         """Reset the connection (RST)."""
         sock = self._writer.get_extra_info("socket")
