@@ -1,4 +1,4 @@
-"""A gateway from an empty directory: ``gateway init``, HAProxy with TLS and a path, Keystone, alerts."""
+"""A gateway from a wheel: ``gateway init``, HAProxy with TLS and a path, Keystone, tenants, alerts."""
 
 from __future__ import annotations
 
@@ -8,169 +8,24 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
-import trustme
 import yaml
-from tests.e2e.stack import People, Window, create_people, store_text
+from tests.e2e.installation import PATH, Installation, InstalledNginx, Monitoring
+from tests.e2e.stack import Window, create_people, store_text
 from tests.support.commands import Output, run
 from tools.reference.telemetry import render_metrics
 
-from chrysaetos.demo.identities import Account, IdentityApi, password_auth
+from chrysaetos.demo.cloud import Cloud, Tenant
+from chrysaetos.demo.identities import IdentityApi, password_auth
 from chrysaetos.demo.keystone import Keystone
-from chrysaetos.demo.processes import LOOPBACK, Server, free_port, wait_for
+from chrysaetos.demo.processes import LOOPBACK, free_port, wait_for
 from chrysaetos.demo.prometheus import Prometheus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-PATH = "/metric-storage"
-PROGRAMS = Path(sys.executable).parent
-
-
-def variables(keystone: Keystone, user: str, password: str, project: str) -> dict[str, str]:
-    """Return an openrc file's variables, and no others that a command of OpenStack reads."""
-    own = {
-        "OS_AUTH_URL": keystone.url,
-        "OS_USERNAME": user,
-        "OS_PASSWORD": password,
-        "OS_PROJECT_NAME": project,
-        "OS_USER_DOMAIN_NAME": "Default",
-        "OS_PROJECT_DOMAIN_NAME": "Default",
-    }
-    others = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
-    return others | own | {"PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
-
-
-def account_variables(keystone: Keystone, account: Account) -> dict[str, str]:
-    return variables(keystone, account.user, account.password, account.project_name or "")
-
-
-class InstalledGateway(Server):
-    """The gateway with the configuration that ``gateway init`` wrote."""
-
-    name: ClassVar[str] = "Gateway"
-    ready_path: ClassVar[str] = "/-/ready"
-
-    def command(self) -> list[str]:
-        return [str(PROGRAMS / "chrysaetos"), "gateway", "--config-file", str(self.directory / "aetos.conf")]
-
-
-class InstalledHAProxy(Server):
-    """HAProxy with the configuration that ``gateway init`` wrote, unchanged if root runs the test."""
-
-    name: ClassVar[str] = "HAProxy"
-    ready_path: ClassVar[str] = f"{PATH}/healthcheck"
-
-    def __init__(self, directory: Path, port: int, ca: Path) -> None:
-        super().__init__(directory, port=port)
-        self._ca = ca
-
-    @property
-    def config(self) -> Path:
-        return self.directory / "haproxy" / "haproxy.cfg"
-
-    def prepare(self) -> None:
-        if os.geteuid() != 0:
-            text = re.sub(r"(?m)^    (user|group) haproxy\n", "", self.config.read_text())
-            self.config.write_text(text)
-
-    def command(self) -> list[str]:
-        return ["/usr/sbin/haproxy", "-db", "-f", str(self.config)]
-
-    def _ready(self) -> bool:
-        self.check()
-        try:
-            url = f"https://localhost:{self.port}{self.ready_path}"
-            return requests.get(url, verify=str(self._ca), timeout=5).status_code == 200
-        except requests.RequestException:
-            return False
-
-
-class InstalledNginx(InstalledHAProxy):
-    """nginx with the file that ``gateway init`` wrote."""
-
-    name: ClassVar[str] = "nginx"
-
-    @property
-    def config(self) -> Path:
-        return self.directory / "nginx.conf"
-
-    def prepare(self) -> None:
-        temporary = " ".join(
-            f"{kind}_temp_path {self.directory}/{kind};"
-            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        self.config.write_text(
-            f"daemon off; pid {self.directory}/pid; error_log stderr; events {{}}\n"
-            f"http {{ access_log off; {temporary} include {self.directory}/nginx/metric-storage.conf; }}\n"
-        )
-
-    def command(self) -> list[str]:
-        return ["/usr/sbin/nginx", "-e", "stderr", "-c", str(self.config)]
-
-
-class Monitoring(Prometheus):
-    """A Prometheus with the scrape job and the alerts that ``gateway init`` wrote, with short intervals."""
-
-    def __init__(self, directory: Path, files: Path) -> None:
-        super().__init__(directory)
-        self._files = files
-
-    def prepare(self) -> None:
-        self.data.mkdir(exist_ok=True)
-        rules = (self._files / "alerts.yml").read_text()
-        rules = re.sub(r"\[\d+m\]", "[5s]", re.sub(r"for: \d+[mh]", "for: 1s", rules))
-        (self.directory / "alerts.yml").write_text(rules)
-        config = yaml.safe_load((self._files / "scrape.yml").read_text())
-        config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-        config["rule_files"] = [str(self.directory / "alerts.yml")]
-        (self.directory / "prometheus.yml").write_text(json.dumps(config))
-
-    def firing(self) -> set[str]:
-        alerts = requests.get(f"{self.url}/api/v1/alerts", timeout=5).json()["data"]["alerts"]
-        return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
-
-
-class Installation:
-    """Keystone, Prometheus, and the directory that ``gateway init`` wrote with ``--register``."""
-
-    def __init__(self, root: Path, keystone: Keystone, store: Prometheus, people: People) -> None:
-        self.keystone, self.store, self.people = keystone, store, people
-        self.admin = variables(keystone, "admin", keystone.admin_password, "admin")
-        self.directory = root / "etc"
-        self.port, self.metrics_port = free_port(), free_port()
-        self.gateway = InstalledGateway(self.directory)
-        authority = trustme.CA()
-        self.ca = root / "ca.pem"
-        authority.cert_pem.write_to_path(self.ca)
-        certificate = root / "tls.pem"
-        authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
-        self.arguments = [
-            *("--keystone-url", keystone.url),
-            *("--public-url", f"https://localhost:{self.port}{PATH}"),
-            *("--prometheus-url", store.url),
-            *("--listen", f"{LOOPBACK}:{self.gateway.port}"),
-            *("--metrics", f"{LOOPBACK}:{self.metrics_port}"),
-            *("--certificate", str(certificate)),
-            *("--service-user", "chrysaetos"),
-        ]
-        self.started = time.monotonic()
-        self.printed = self.init("--register").out
-
-    def init(self, *more: str, directory: Path | None = None) -> Output:
-        words = ("gateway", "init", str(directory or self.directory), *self.arguments, *more)
-        return run([PROGRAMS / "chrysaetos", *words], env=self.admin)
-
-    def query(self, account: Account, text: str, *, ca: str | None = None) -> Output:
-        authority = str(self.ca) if ca is None else ca
-        environment = account_variables(self.keystone, account) | {"OS_CACERT": authority}
-        return run([PROGRAMS / "chrysaetos", "query", text, "-f", "json"], env=environment)
-
-    def haproxy(self) -> InstalledHAProxy:
-        return InstalledHAProxy(self.directory, self.port, self.ca)
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +38,8 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         store = Prometheus(root / "store")
         window = Window.around(time.time())
         store.backfill(store_text(window, str(people.a.project_id), str(people.b.project_id)))
+        tenants = [Tenant(one.user, str(one.project_id), one.user_id) for one in (people.a, people.b)]
+        store.backfill(Cloud(tenants, window.now).history(window.now - 1800, window.now + 1800, 60))
         with store:
             yield Installation(root, keystone, store, people)
         api.close()
@@ -199,17 +56,50 @@ def tenants_series(answer: Output) -> set[str]:
     return {row["vm"] for row in answer.json}
 
 
+def test_only_the_installed_wheel_is_imported(installation: Installation) -> None:
+    environment = installation.environment
+    command = ("-c", "import chrysaetos; print(chrysaetos.__file__)")
+    printed = run([environment.programs / "python", *command], cwd=installation.empty, env=installation.admin)
+    assert printed.out == f"{environment.site_packages / 'chrysaetos' / '__init__.py'}\n"
+
+
 def test_a_tenant_reads_its_metrics_through_the_catalog_tls_and_the_path(running: Installation) -> None:
     answer = running.query(running.people.a, "cpu")
-    seconds = time.monotonic() - running.started
+    now = time.monotonic()
     assert tenants_series(answer) == {"a1", "a2"}
     assert tenants_series(running.query(running.people.b, "cpu")) == {"b1", "b2"}
-    assert seconds < 120
+    assert now - running.started < 120
+    assert now - running.built < 600
+
+
+def test_a_tenant_sees_its_servers_and_no_others(running: Installation) -> None:
+    seen = []
+    for tenant in (running.people.a, running.people.b):
+        query = {"query": f'ceilometer_cpu{{project="{tenant.project_id}"}}'}
+        stored = requests.get(f"{running.store.url}/api/v1/query", query, timeout=5).json()["data"]["result"]
+        seen.append({row["server"] for row in running.tenant(tenant, "top", "-f", "json").json})
+        assert seen[-1] == {one["metric"]["resource"] for one in stored} != set()
+    assert seen[0].isdisjoint(seen[1])
+
+
+def test_a_tenant_gets_a_data_source_and_dashboards(running: Installation) -> None:
+    tenant = running.people.a
+    assert "GF_PATHS_PROVISIONING=" in running.tenant(tenant, "grafana", "--yes").out
+    (path,) = (running.empty / "grafana" / "provisioning" / "datasources").iterdir()
+    (source,) = yaml.safe_load(path.read_text())["datasources"]
+    assert source["secureJsonData"]["tlsCACert"] == running.ca.read_text()
+    auth = source["basicAuthUser"], source["secureJsonData"]["basicAuthPassword"]
+    query = {"query": "count by (project) (ceilometer_cpu)"}
+    url = f"{source['url']}/api/v1/query"
+    answer = requests.get(url, query, auth=auth, verify=str(running.ca), timeout=30).json()
+    assert [one["metric"]["project"] for one in answer["data"]["result"]] == [tenant.project_id]
+    dashboards = {file.name for file in (running.empty / "grafana" / "dashboards").iterdir()}
+    assert dashboards == {"vms-ceilometer.json"}
 
 
 def test_the_check_finds_only_that_the_authority_is_the_tests_own(running: Installation) -> None:
     command = ("gateway", "check", "--config-file", str(running.directory / "aetos.conf"), "--format", "json")
-    done = run([PROGRAMS / "chrysaetos", *command], env=running.admin)
+    done = running.run(*command, env=running.admin)
     (finding,) = done.json["findings"]
     assert (finding["check"], finding["status"]) == ("catalog", "warning")
     assert "certificate that is not accepted" in finding["found"]
@@ -304,7 +194,9 @@ def test_the_printed_commands_register_another_gateway(installation: Installatio
 
     before = endpoints()
     admin.call("DELETE", f"/endpoints/{before['internal']}")
-    done = run(["sh", tmp_path / "keystone.sh"], env=installation.admin, timeout=280)
+    # The script needs the command openstack, which is not in the wheel.
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = run(["sh", tmp_path / "keystone.sh"], env=installation.admin | {"PATH": path}, timeout=280)
     assert done.status == 0, done.err
     # What is there stays, and what is missing is created.
     assert endpoints().keys() == {"public", "internal"}
