@@ -54,6 +54,107 @@ def test_prometheus_enforces_the_budget_of_a_project(
         asker.close()
 
 
+def over(asker: Asker, query: str, *more: tuple[str, str], method: str = "GET", path: str = "query") -> str:
+    """Return the error of a query that is over its budget."""
+    answer = asker(f"/api/v1/{path}", [("query", query), *more], method=method)
+    assert (answer.status_code, answer.json()["errorType"]) == (422, "cost_limit"), answer.text
+    return str(answer.json()["error"])
+
+
+def series_of(asker: Asker, query: str, *more: tuple[str, str]) -> int:
+    """Return how many series a query within its budget finds."""
+    answer = asker("/api/v1/query", [("query", query), *more])
+    assert answer.status_code == 200, answer.text
+    return len(answer.json()["data"]["result"])
+
+
+def test_prometheus_enforces_the_samples_of_a_role(
+    *, stores_of: StoresOf, gateway_for: GatewayFor, people: People, window: Window, tmp_path: Path
+):
+    # Keystone's member is a reader as well, and has the higher of the two limits.
+    assert (people.a.role, people.b.role) == ("member", "reader")
+    budgets = (
+        "[default]\nmax_samples_read = 1\n[role.READER]\nmax_samples_read = 40\n"
+        "[role.member]\nmax_samples_read = 1000\n"
+    )
+    options = gateway_with(tmp_path / "budgets.toml", budgets, "prometheus")
+    gateway = gateway_for(stores_of(PROMETHEUS[2]).ab, **options)
+    a, b, admin = (Asker(gateway, basic(account)) for account in (people.a, people.b, people.admin))
+    now = ("time", str(window.now))
+    hour = (("start", str(window.now - 3600)), ("end", str(window.now)), ("step", "60"))
+
+    assert series_of(b, "count_over_time(cpu[15m])", now) == 2
+    assert series_of(a, "count_over_time(cpu[1h])", now) == 2
+    assert series_of(admin, "count_over_time(cpu[1h])", now) == 5
+    text = (
+        "the query exceeds its budget: max_samples_read is 40, and it would read about 2 series and "
+        "{} samples. Select fewer series or a shorter time"
+    )
+    for method in ("GET", "POST"):
+        for more in ([], [("max_samples_read", "1000")], [("max_samples_read", "0")]):
+            error = over(b, "count_over_time(cpu[1h])", now, *more, method=method)
+            assert error == text.format(120)
+        assert over(b, "cpu", *hour, method=method, path="query_range") == text.format(122)
+    explained = b("/-/explain", [("query", "count_over_time(cpu[1h])"), now, ("cost", "true")]).json()["data"]
+    assert explained["budget"] == {"max_samples_read": "40"}
+    assert explained["cost"] == {"series": 2, "samples": 120}
+    for asker in (a, b, admin):
+        asker.close()
+
+
+def test_prometheus_enforces_the_budget_of_a_domain(
+    *, stores_of: StoresOf, gateway_for: GatewayFor, people: People, window: Window, tmp_path: Path
+):
+    budgets = (
+        f"[role.member]\nmax_series = 50\n[domain.{people.a.domain}]\nmax_series = 1\n"
+        f"[domain.other]\nmax_samples_read = 1\n[project.{people.b.project_id}]\nmax_series = 2\n"
+    )
+    options = gateway_with(tmp_path / "budgets.toml", budgets, "prometheus")
+    gateway = gateway_for(stores_of(PROMETHEUS[2]).ab, **options)
+    a, b, admin = (Asker(gateway, basic(account)) for account in (people.a, people.b, people.admin))
+    now = ("time", str(window.now))
+
+    assert series_of(a, 'count_over_time(cpu{vm="a1"}[1h])', now) == 1
+    text = (
+        "the query exceeds its budget: max_series is {}, and it would read about {} series and {} samples. "
+    )
+    assert over(a, "cpu", now).startswith(text.format(1, 2, 2))
+    # The project comes before its domain.
+    assert series_of(b, "cpu", now) == 2
+    assert over(b, "{__name__=~'cpu|secret'}", now).startswith(text.format(2, 3, 3))
+    assert series_of(admin, "cpu", now) == 5
+    for asker in (a, b, admin):
+        asker.close()
+
+
+# Each of 3,600 steps has 3,600 steps of its own: many seconds.
+LONG = "quantile_over_time(0.5, quantile_over_time(0.5, cpu[1h:1s])[1h:1s])"
+
+
+def test_prometheus_enforces_durations(
+    *, stores_of: StoresOf, gateway_for: GatewayFor, people: People, window: Window, tmp_path: Path
+):
+    budgets = (
+        f'[default]\ntimeout = "60s"\n[project.{people.a.project_id}]\nmax_query_duration = "1s"\n'
+        f'[project.{people.b.project_id}]\ntimeout = "1s"\nmax_query_duration = "50s"\n'
+    )
+    options = gateway_with(tmp_path / "budgets.toml", budgets, "prometheus")
+    gateway = gateway_for(stores_of(PROMETHEUS[2]).ab, **options)
+    now = ("time", str(window.now))
+    for account, name in ((people.a, "max_query_duration"), (people.b, "timeout")):
+        asker = Asker(gateway, basic(account))
+        text = f"the query exceeds its budget: {name} is 1s, and it would read about 2 series and "
+        for method, more in (("GET", []), ("POST", [(name, "1h")])):
+            error = over(asker, LONG, now, *more, method=method)
+            assert error.startswith(text)
+            assert error.endswith(" samples. Select fewer series or a shorter time")
+        assert series_of(asker, "cpu", now) == 2
+        # A limit of the caller's own is not the budget.
+        answer = asker("/api/v1/query", [("query", LONG), now, (name, "0.5")])
+        assert (answer.status_code, answer.json()["errorType"]) == (503, "timeout"), answer.text
+        asker.close()
+
+
 def busy_text(window: Window, project_a: str, project_b: str | None = None) -> Iterator[str]:
     """Yield series with so many samples that a query can take seconds."""
     projects = [project_a] if project_b is None else [project_a, project_b]

@@ -143,3 +143,25 @@ def test_a_limit_that_the_caller_lowered_is_not_that_of_the_budget():
     bound = BUDGET.applied(Bound(b"query=up&max_series=5&timeout=1h", None))
     assert BUDGET.in_force(bound) == {"timeout": "30s"}
     assert BUDGET.in_force(BUDGET.applied(Bound(b"", b"query=up"))) == {"max_series": "100", "timeout": "30s"}
+
+
+@pytest.mark.parametrize(
+    ("given", "durations"),
+    [
+        (b"query=up", {"max_query_duration": "4.5s"}),
+        (b"query=up&timeout=4500ms", {"max_query_duration": "4.5s"}),
+        (b"query=up&timeout=4", {}),
+        (b"query=up&timeout=%34", {}),
+        (b"query=up&max_query_duration=4", {}),
+        (b"query=up&max_query_duration=0&timeout=1h", {"max_query_duration": "4.5s"}),
+    ],
+)
+def test_only_the_shortest_duration_can_stop_a_query(given, durations):
+    budget = QueryBudget({"timeout": 30_000, "max_query_duration": 4500, "max_series": 100})
+    for bound in (Bound(given, None), Bound(b"", given)):
+        assert budget.in_force(budget.applied(bound)) == {**durations, "max_series": "100"}
+
+
+def test_a_shorter_duration_of_the_caller_that_is_not_in_the_budget_stops_a_query():
+    sent = BUDGET.applied(Bound(b"query=up&max_query_duration=%30.5&max_series=100", None))
+    assert BUDGET.in_force(sent) == {"max_series": "100"}

@@ -121,7 +121,7 @@ def exceeded_limit(status: int, error: Mapping[str, Any], limits: Mapping[str, s
     Args:
         status: the status of the response.
         error: the error in Prometheus' format.
-        limits: the limits of the budget that are in force, by parameter.
+        limits: the limits of the budget that are in force, by parameter; of the durations, only the shortest.
     """
     message = error.get("error", "")
     if error.get("errorType") == "cost_limit":
@@ -129,8 +129,7 @@ def exceeded_limit(status: int, error: Mapping[str, Any], limits: Mapping[str, s
         return name if name in limits else None
     # A query that waited too long for its turn says nothing of its own cost.
     if status == 503 and error.get("errorType") == "timeout" and "queue" not in message:
-        durations = (name for name in _DURATIONS if name in limits)
-        return min(durations, key=lambda name: float(limits[name].removesuffix("s")), default=None)
+        return next((name for name in _DURATIONS if name in limits), None)
     _, _, rest = message.rpartition(_TIMEOUT_EXCEEDED)
     found = _SECONDS.match(rest)
     if found and f"{float(found[1]):g}s" == limits.get("timeout"):

@@ -87,10 +87,19 @@ class QueryBudget:
         return b"&".join(piece for piece in pieces if piece)
 
     def in_force(self, bound: Bound) -> dict[str, str]:
-        """Return the limits of the budget that the caller has not lowered, by parameter."""
+        """Return the limits of the budget that can stop a query, by parameter.
+
+        They are those that the caller has not lowered. Of the durations, only the shortest in the request.
+
+        Args:
+            bound: the parameters with the limits.
+        """
         sent = (bound.url if bound.body is None else bound.body).split(b"&")
+        shortest = min(map(_duration, sent))
         return {
-            name: _text(name, limit) for name, limit in self._limits.items() if _piece(name, limit) in sent
+            name: _text(name, limit)
+            for name, limit in self._limits.items()
+            if _piece(name, limit) in sent and (name in _COUNTS or limit <= shortest)
         }
 
     def shown(self) -> dict[str, str]:
@@ -227,6 +236,15 @@ def _given(name: str, value: str) -> float:
         return duration_milliseconds(value)
     except OverflowError:
         return float("inf")
+
+
+def _duration(piece: bytes) -> float:
+    """Return the milliseconds of a parameter that limits the duration of a query; else infinity."""
+    name, _, value = piece.partition(b"=")
+    if name.decode("ascii") not in _DURATIONS:
+        return float("inf")
+    given = _given(name.decode("ascii"), unquote_plus(value.decode("ascii")))
+    return given if given >= 1 else float("inf")
 
 
 def _piece(name: str, limit: float) -> bytes:
