@@ -22,8 +22,10 @@ PROXY_PROTOCOL = ("http/server/proxy_protocol.py", "http/server/test_proxy_proto
 PROXIED = ("http/server/proxied_connection.py", "http/server/test_proxied_connection.py")
 THROTTLE = ("identity/throttle.py", "identity/test_basic.py")
 HTTP1 = ("http/upstream/http1.py", "http/upstream/test_http1.py")
-UPSTREAM = ("http/upstream/connection.py", "http/upstream/test_pool.py")
+UPSTREAM = ("http/upstream/connection.py", "http/upstream/test_connection.py")
 POOL = ("http/upstream/pool.py", "http/upstream/test_pool.py")
+RETRIES = ("http/upstream/pool.py", "http/upstream/test_retries.py")
+CANCELLED = ("http/upstream/pool.py", "http/upstream/test_connection.py")
 RELAY = ("gateway/proxy/relay.py", "gateway/proxy/test_relay.py")
 PROXY = ("gateway/proxy/proxy.py", "gateway/test_routing.py")
 ADMISSION = ("gateway/proxy/admission.py", "gateway/proxy/test_admission.py")
@@ -113,8 +115,12 @@ BREAKS = {
         "if reader is None:\n            self._close()\n            return",
         "if reader is None:\n            return",
     ),
-    "every request is sent again": (POOL, "may_retry = idempotent or method in _READS", "may_retry = True"),
-    "a cancelled request leaves its connection in use": (POOL, "connection.cancel(waiter)", "pass"),
+    "every request is sent again": (
+        RETRIES,
+        "may_retry = idempotent or method in _READS",
+        "may_retry = True",
+    ),
+    "a cancelled request leaves its connection in use": (CANCELLED, "connection.cancel(waiter)", "pass"),
     "a failed connection keeps its slot": (POOL, "self._release_slot()\n            raise", "raise"),
     "a refused response keeps its connection": (
         RELAY,
