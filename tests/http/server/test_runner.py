@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from tests.fakes.wire import Recorder, Wire, statuses
-from tests.support.cleanup import alive
 
 from chrysaetos.demo.processes import wait_for
 from chrysaetos.http.server import runner
@@ -142,17 +141,6 @@ def test_restart_with_a_socket_from_systemd_loses_no_request(tmp_path, workers):
             assert statuses(client.answer()) == [200]
 
 
-def test_worker_that_exits_is_replaced(tmp_path):
-    path = str(tmp_path / "gateway.sock")
-    with service(tmp_path, unix_socket=path, workers=2) as running:
-        assert running.told() == "READY=1"
-        first, other = running.workers()
-        os.kill(first, signal.SIGKILL)
-        assert wait_for(lambda: len(set(running.workers()) - {first}) == 2, timeout=10)
-        assert other in running.workers()
-        assert ask(path) == [200]
-
-
 def test_worker_that_replaces_another_one_has_its_options(tmp_path):
     path = str(tmp_path / "gateway.sock")
     with service(tmp_path, unix_socket=path, workers=2) as running:
@@ -198,15 +186,6 @@ def test_path_of_a_socket_from_systemd_stays(tmp_path):
             running.process.terminate()
             assert running.process.wait(10) == 0
         assert path.is_socket()
-
-
-def test_workers_exit_when_their_supervisor_is_killed(tmp_path):
-    path = str(tmp_path / "gateway.sock")
-    with service(tmp_path, unix_socket=path, workers=2) as running:
-        assert running.told() == "READY=1"
-        workers = running.workers()
-        running.process.kill()
-        assert wait_for(lambda: not any(map(alive, workers)), timeout=10)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

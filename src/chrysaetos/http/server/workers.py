@@ -142,7 +142,8 @@ class Workers:
         if received.si_signo == signal.SIGHUP:
             self._reloading()
             self._signal(signal.SIGHUP)
-            self._ready()
+            if self._announced:
+                self._ready()
         elif received.si_signo != signal.SIGCHLD:
             self._stop()
 
