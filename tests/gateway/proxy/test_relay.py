@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from tests.fakes.body_source import BodySource
+from tests.support.scripted_gateway import BODY, gateway
 
 from chrysaetos.errors import BadGateway, ResponseTooLarge
 from chrysaetos.gateway.asgi.request import Request
@@ -130,3 +131,72 @@ class Asking(Request):
 )
 def test_gzip_is_requested_if_the_client_accepts_it(value, takes):
     assert bool(accepted_encodings(Asking(value))) is takes
+
+
+async def test_a_response_over_the_limit_is_an_error_or_cut_off():
+    async with gateway(max_response_bytes=len(BODY)) as g:
+        assert (await g.get("/api/v1/query?query=up")).status == 200
+    async with gateway(max_response_bytes=len(BODY) - 1) as g:
+        response = await g.get("/api/v1/query?query=up")
+        assert (response.status, response.json["errorType"]) == (422, "execution")
+        assert "max_response_bytes" in response.json["error"]
+
+    async def endless(peer):
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *[b"5\r\nxxxxx\r\n"] * 100)
+
+    async with gateway(endless, max_response_bytes=50) as g:
+        response = await g.get("/api/v1/query?query=up")
+        assert (response.status, response.complete) == (200, False)
+        assert len(response.body) <= 50
+
+
+async def cut(peer):
+    """Run as a script that cuts off the body of a response."""
+    await peer.request()
+    await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+    await asyncio.sleep(0.05)
+    peer.close()
+
+
+async def test_a_response_that_is_cut_off_is_left_incomplete():
+    async with gateway(cut) as g:
+        response = await g.get("/api/v1/query?query=up")
+        assert response.status == 200
+        assert response.body == b"half"
+        assert not response.complete
+
+
+async def test_a_long_response_is_streamed():
+    pieces = [b"x" * 70_000, b"y" * 70_000]
+
+    async def slow(peer):
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 140000\r\n\r\n", *pieces)
+        await peer.gone()
+
+    async with gateway(slow) as g:
+        response = await g.get("/api/v1/query?query=up")
+        assert response.complete
+        assert response.body == b"".join(pieces)
+        assert len(response.pieces) > 2
+
+
+@pytest.mark.parametrize(("token", "scope"), [("tenant", b"restricted"), ("admin", b"all")])
+async def test_only_harmless_response_headers_are_relayed(token, scope):
+    async with gateway() as g:
+        response = await g.get("/api/v1/query?query=up", token)
+        assert response.headers[:-1] == [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(BODY)),
+            (b"cache-control", b"no-store"),
+            (b"x-chrysaetos-scope", scope),
+        ]
+        assert response.headers[-1][0] == b"x-openstack-request-id"
+
+
+async def test_a_response_that_is_cut_off_is_observed_as_incomplete():
+    async with gateway(cut) as g:
+        await g.get("/api/v1/query?query=up")
+        (exchange,) = g.watcher.seen
+        assert (exchange.status, exchange.complete, exchange.sent) == (200, False, 4)

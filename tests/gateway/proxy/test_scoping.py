@@ -1,7 +1,10 @@
 """What is scoped in the event loop, what in the other process, and what is charged."""
 
+from urllib.parse import quote_plus
+
 import pytest
 from tests.fakes.remote_read import EQ, Matcher, query
+from tests.support.scripted_gateway import gateway, pairs
 
 from chrysaetos.errors import TooManyRequests
 from chrysaetos.gateway.proxy.cpu_budget import CpuBudget
@@ -85,3 +88,30 @@ async def test_an_unrestricted_remote_read_is_not_refused_for_the_sake_of_its_te
     assert offload.jobs == 0
     with pytest.raises(TooManyRequests):
         await scoping.read_request(A, "A", long)
+
+
+async def test_a_long_query_is_scoped_elsewhere_and_again_from_the_cache():
+    offload = Offload(CpuBudget(), timeout=10)
+    query = "up+" * 200 + "up"
+    async with gateway(offload=offload) as g:
+        for _ in range(2):
+            answered = await g.get(f"/api/v1/query?query={quote_plus(query)}")
+            assert answered.status == 200
+            [(_, sent)] = pairs(g.asked()[0].split(b" ")[1].partition(b"?")[2])
+            assert sent == query.replace("up", 'up{project="A"}')
+        assert offload.jobs == 1
+        wrong = await g.get(f"/api/v1/query?query={quote_plus(query)}%2B")
+        assert (wrong.status, offload.jobs) == (400, 2)
+        assert "unexpected end" in wrong.json["error"]
+        assert g.watcher.seen[-1].texts == ((f"{query}+", ""),)
+
+
+async def test_a_project_that_has_used_its_cpu_time_still_gets_what_is_cached():
+    offload = Offload(CpuBudget(1, 3600), timeout=10)
+    async with gateway(offload=offload) as g:
+        assert (await g.get("/api/v1/query?query=up")).status == 200
+        offload.budget.charge("A", 2)
+        refused = await g.get("/api/v1/query?query=down")
+        assert (refused.status, int(refused.header(b"retry-after")) >= 3600) == (429, True)
+        assert (await g.get("/api/v1/query?query=up")).status == 200
+        assert (await g.get("/api/v1/query?query=down", "admin")).status == 200
