@@ -1,4 +1,4 @@
-"""The packages: what the README says of them, and whether the contracts of import-linter know them all."""
+"""The packages and modules: what the README says of them, their layers, and their test files."""
 
 import tomllib
 from pathlib import Path
@@ -6,6 +6,36 @@ from pathlib import Path
 from tools.architecture import table
 
 ROOT = Path(__file__).parents[1]
+
+FEW_LINES = 30
+"""A module below this length, such as one with exceptions or names only, needs no test file of its own."""
+
+# Modules whose tests are in the test file of a module that uses them, and that file.
+TESTED_WITH = {
+    "cli/names.py": "cli/test_complete.py",
+    "client/calls.py": "client/test_queries.py",
+    "client/parameters.py": "client/test_queries.py",
+    "client/transport.py": "client/test_requester.py",
+    "demo/exporter.py": "demo/test_prometheus.py",
+    "demo/keystone.py": "demo/test_gateway.py",
+    "demo/keystone_server.py": "demo/test_gateway.py",
+    "demo/thanos.py": "e2e/test_engine_matrix.py",
+    "gateway/asgi/request.py": "gateway/test_routing.py",
+    "gateway/proxy/options.py": "gateway/proxy/test_budgeted_queries.py",
+    "http/server/limits.py": "http/server/test_server.py",
+    "identity/caller.py": "identity/test_cache.py",
+    "install/check/policy.py": "e2e/test_gateway_check.py",
+    "install/check/tables.py": "install/check/test_labels.py",
+    "migrate/services.py": "migrate/test_watcher_service.py",
+    "tenancy/bodies.py": "gateway/proxy/test_filtering.py",
+    "tenancy/shapes.py": "tenancy/test_filters.py",
+    "usage/api.py": "usage/test_resources.py",
+    "usage/connection.py": "usage/test_build.py",
+    "usage/loop.py": "usage/test_updater.py",
+    "usage/records.py": "usage/test_tally.py",
+    "usage/site.py": "usage/test_cloud.py",
+    "web/keystone.py": "web/test_forms.py",
+}
 
 
 def test_the_readme_shows_the_imports_of_each_package():
@@ -25,3 +55,16 @@ def test_each_package_and_module_has_its_layer():
         }
         prefix = f"chrysaetos.{folder}".rstrip(".")
         assert listed >= {f"{prefix}.{name}" for name in names - whole - {"__pycache__"}}, folder
+
+
+def test_each_module_has_a_test_file():
+    source, tests = ROOT / "src" / "chrysaetos", ROOT / "tests"
+    untested = set()
+    for path in source.rglob("*.py"):
+        own = path.relative_to(source)
+        named = tests / own.with_name(f"test_{own.name.lstrip('_')}")
+        is_long = len(path.read_text().splitlines()) >= FEW_LINES
+        if is_long and not own.name.startswith("__") and not named.exists():
+            untested.add(str(own))
+    assert untested == set(TESTED_WITH)
+    assert [name for name in TESTED_WITH.values() if not (tests / name).exists()] == []
