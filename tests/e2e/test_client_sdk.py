@@ -271,7 +271,7 @@ def test_the_examples_of_the_documentation(
     script = "\n".join(blocks[:-1])
     for theirs, ours in here.items():
         script = script.replace(theirs, ours)
-    exec(script, names)  # noqa: S102  # the documentation's  # the documentation's own
+    exec(script, names)  # noqa: S102  # the documentation's
     assert capsys.readouterr().out.startswith("a1 ")
     assert len(names["matrix"].to_frame()) == 11
     exec(blocks[-1], names)  # noqa: S102  # the documentation's

@@ -1,6 +1,7 @@
 """The commands of a page."""
 
-from tests.e2e.howto import find_commands
+import pytest
+from tests.e2e.howto import UnknownProgram, find_commands
 
 PAGE = """
 Text with `ls`:
@@ -11,6 +12,17 @@ Text with `ls`:
 
     [section]
     ls = no
+
+    # a comment
+    ls commented
+
+    . ./openrc
+    source openrc
+
+    metrics:
+      ls: no
+
+    sum(ls{project="p"})
 
 ```sh
 . ./openrc
@@ -27,6 +39,11 @@ ls fenced
 
     $ ls prompt
     ls output
+
+```text
+$ ls fenced prompt
+ls output
+```
 """
 
 
@@ -35,8 +52,28 @@ def test_commands_are_found_in_order_and_nothing_else():
     assert found == [
         "ls -l /tmp",
         "FOO=1 cat file # a comment",
+        "ls commented",
+        ". ./openrc",
+        "source openrc",
         ". ./openrc",
         "ls fenced",
         "docker run",
         "ls prompt",
+        "ls fenced prompt",
     ]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "```sh\nno-such-program\n```\n",
+        "```sh\nls\nno-such-program\n```\n",
+        "    $ no-such-program\n",
+        "```text\n$ no-such-program\n```\n",
+        "    no-such-program --option\n",
+        "    FOO=1 no-such-program\n",
+    ],
+)
+def test_an_unknown_program_is_an_error(block):
+    with pytest.raises(UnknownProgram, match="no-such-program"):
+        find_commands(f"Text:\n\n{block}")
