@@ -249,3 +249,31 @@ def test_connections_fit_into_the_limit_of_open_files(monkeypatch, caplog, files
     assert len(caplog.records) == (most < 2000)
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY,) * 2)
     assert runner._fit_into_file_limit(ServerLimits(connections=2000), reserved).connections == 2000
+
+
+PROCESS = """
+import asyncio, gc, os, signal
+from chrysaetos.http.server.limits import ServerLimits
+from chrysaetos.http.server.runner import Process
+
+async def app(scope, receive, send):
+    for event in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{event}.complete"})
+
+def ready():
+    # What was made at the start is spared, and requests make garbage more slowly than collections are due.
+    print(len(gc.get_objects()) < gc.get_freeze_count() / 100, gc.get_threshold()[0])
+    os.kill(os.getpid(), signal.SIGTERM)
+
+process = Process(app=app, sockets=(), limits=ServerLimits(), drain_seconds=1, reload=print, ready=ready,
+    watch=lambda _: None, on_refused=lambda _: [])
+raise SystemExit(process.run())
+"""
+
+
+def test_garbage_collection_spares_what_exists_before_the_first_request():
+    ended = subprocess.run(
+        [sys.executable, "-c", PROCESS], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert ended.stdout.split() == ["True", "20000"]

@@ -7,6 +7,7 @@ progress. A second signal aborts them. SIGHUP reloads the configuration.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import resource
 import signal
@@ -34,6 +35,8 @@ _LOG = logging.getLogger(__name__)
 AT_ONCE = signal.SIGUSR1
 """Tells a worker that is shutting down to abort its requests."""
 
+_GARBAGE_THRESHOLD = 20_000
+"""Objects that are created and not freed before the garbage collector runs: those of hundreds of requests."""
 _MAX_FILES = 65536
 _OWN_FILES = 160
 """Open files of the process itself: sockets, logs, connections to Keystone."""
@@ -105,6 +108,7 @@ class Process:
         self._handle_signals(loop, end, at_once)
         lifespan = _Lifespan(self.app)
         await lifespan.start()
+        _spare_long_lived_objects()
         clients = HttpServer(self.app, limits, loop, on_refused=self.on_refused, proxies=self.proxies)
         self.watch(clients)
         await clients.accept([sock.dup() for sock in self.sockets], self.tls)
@@ -198,6 +202,17 @@ class _Lifespan:
         if message.get("message"):
             _LOG.error("%s", message["message"])
         self._answers.put_nowait(message["type"])
+
+
+def _spare_long_lived_objects() -> None:
+    """Let the garbage collector ignore the objects that exist already, and run less often.
+
+    Requests leave hardly any cycles. Without this, 64 clients make it visit all modules and options every
+    3,000 requests, and each time all requests wait for 20 ms or more.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_THRESHOLD)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
