@@ -6,7 +6,7 @@ over the store of both tenants must return the same error as the store of A.
 
 from __future__ import annotations
 
-__all__ = ["HOSTILE", "ONLY_METRICSQL", "OTHERWISE_READ", "REFUSED", "SELECTORS"]
+__all__ = ["DOTTED", "HOSTILE", "ONLY_METRICSQL", "OTHERWISE_READ", "REFUSED", "SELECTORS"]
 
 SELECTORS = (
     '{__name__=~".+"}',
@@ -196,6 +196,9 @@ OTHERWISE_READ = (
     "count_values without (vm) ('project', secret)",
 )
 """Expressions that the two languages may parse differently: ends of strings and comments, escapes."""
+
+DOTTED = ("1 < bool.5", "vector(1) >= bool.5", "cpu or count(up) != bool.5", "0 < BOOL.5e1", "cpu > bool.5")
+"""Comparisons in Prometheus, and names of metrics in MetricsQL: ``bool.5`` and ``BOOL.5e1``."""
 
 ONLY_METRICSQL = (
     "WITH (x = secret) x",

@@ -13,7 +13,7 @@ import pytest
 import requests
 from tests.e2e.asking import ALL_VMS, Asker, basic, visible_vms
 from tests.e2e.engines import VICTORIA_METRICS
-from tests.e2e.hostile import HOSTILE, ONLY_METRICSQL, OTHERWISE_READ, SELECTORS
+from tests.e2e.hostile import DOTTED, HOSTILE, ONLY_METRICSQL, OTHERWISE_READ, SELECTORS
 from tests.e2e.oracle import Oracle
 from tests.e2e.stack import store_text
 from tests.e2e.test_generated import SEED, told
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 METHODS = ("GET", "POST")
 GENERATED = 150
-DOTTED = ("1 < bool.5", "vector(1) >= bool.5", "cpu or count(up) != bool.5", "0 < BOOL.5e1", "cpu > bool.5")
-"""Prometheus parses this as a comparison, MetricsQL as the name of a metric."""
 TEXTS = (*HOSTILE, *OTHERWISE_READ, *DOTTED, *shared_hostile())
 WITHOUT = "without scoping"
 BOTH = "with scoping"

@@ -9,24 +9,46 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 from tests.e2e.asking import ALL_VMS, Asker, basic, visible_vms
 from tests.e2e.engines import VICTORIA_METRICS
-from tests.e2e.hostile import HOSTILE, ONLY_METRICSQL, OTHERWISE_READ, REFUSED, SELECTORS
+from tests.e2e.hostile import DOTTED, HOSTILE, ONLY_METRICSQL, OTHERWISE_READ, REFUSED, SELECTORS
+from tests.e2e.stack import STEP, store_text
 from tests.shared import shared_hostile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.e2e.oracle import Oracle
     from tests.e2e.stack import People, Stores, StoresOf, Window
 
     from chrysaetos.demo.gateway import Gateway
 
 METHODS = ("GET", "POST")
+HEXADECIMAL = {
+    "cpu offset 0x10": "cpu offset 16s",
+    "cpu offset -0x10": "cpu offset -16s",
+    "cpu[0x100]": "cpu[256s]",
+}
+HEXADECIMAL |= {f"rate({text})": f"rate({seconds})" for text, seconds in HEXADECIMAL.items() if "[" in text}
+"""Durations that Prometheus reads, and that ended the process of an old release, with the same in seconds."""
+
+
+def dotted_text(window: Window, project_a: str, project_b: str | None = None) -> Iterator[str]:
+    """Yield a store's content. B and the operator also have metrics with the names in ``DOTTED``."""
+    yield from (piece for piece in store_text(window, project_a, project_b) if piece != "# EOF\n")
+    if project_b is not None:
+        for labels in (f'project="{project_b}",vm="b1"', 'vm="host"'):
+            for name in ("bool.5", "BOOL.5e1"):
+                yield "".join(
+                    f"{name}{{{labels}}} 7 {moment}\n" for moment in range(window.start, window.end + 1, STEP)
+                )
 
 
 @pytest.fixture(scope="module", params=VICTORIA_METRICS, ids=str)
 def stores(request: pytest.FixtureRequest, stores_of: StoresOf) -> Stores:
     """Store AB and store A of VictoriaMetrics."""
-    return stores_of(request.param)
+    return stores_of(request.param, dotted_text)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -45,6 +67,38 @@ def test_queries_that_the_engine_parses_differently_see_only_the_own_project(
 ):
     oracle.instant(query, method)
     oracle.range(query, method)
+
+
+def test_a_comparison_is_not_sent_as_the_name_of_another_projects_metric(
+    gateway: Gateway, stores: Stores, people: People, window: Window
+):
+    at = ("time", str(window.now))
+    for name in ("bool.5", "BOOL.5e1"):
+        found = requests.get(f"{stores.ab.url}/api/v1/query", params=[("query", name), at], timeout=30).json()
+        assert [each["metric"].get("vm") for each in found["data"]["result"]] == ["b1", "host"]
+    asker = Asker(gateway, basic(people.a))
+    for text in DOTTED:
+        apart = text.replace("bool.", "bool .").replace("BOOL.", "BOOL .")
+        for method in METHODS:
+            answers = [asker("/api/v1/query", [("query", each), at], method=method) for each in (text, apart)]
+            assert [answer.status_code for answer in answers] == [200, 200], text
+            assert answers[0].json()["data"] == answers[1].json()["data"], text
+    asker.close()
+
+
+@pytest.mark.parametrize("query", HEXADECIMAL)
+def test_hexadecimal_durations_reach_the_engine_as_seconds(
+    gateway: Gateway, people: People, window: Window, query: str
+):
+    asker = Asker(gateway, basic(people.a))
+    at = ("time", str(window.now))
+    for method in METHODS:
+        texts = (query, HEXADECIMAL[query])
+        answers = [asker("/api/v1/query", [("query", text), at], method=method) for text in texts]
+        assert [answer.status_code for answer in answers] == [200, 200], answers[0].text
+        assert answers[0].json()["data"] == answers[1].json()["data"]
+        assert answers[0].json()["data"]["result"]
+    asker.close()
 
 
 @pytest.mark.parametrize("selector", [*SELECTORS, *OTHERWISE_READ], ids=ascii)
