@@ -46,7 +46,6 @@ NOTHING_RUNS = {
     "cloudkitty-fetchers.md": "tests/e2e/test_cloudkitty.py runs CloudKitty with the fetchers",
     "look-at-metrics.md": "for a browser; tests/e2e/test_web_page.py uses the page",
     "moving-cloudkitty.md": MIGRATION,
-    "plan-capacity.md": "its benchmarks run for minutes",
     "watcher.md": NO_WATCHER,
 }
 """The other pages without a command that runs here."""
@@ -179,6 +178,13 @@ GUIDES = {
         },
         {" --register": ""},  # tests/e2e/test_install_guide.py registers the gateway
         "cp project.openrc admin-openrc",
+    ),
+    "plan-capacity.md": Guide(
+        {"make .venv/dev": INSTALLED},
+        {
+            ".venv/bin/python -m": "PYTHONPATH={root} python -m",
+            "50:50:20 --clients 50 --seconds 3": "3:3:5 --clients 3 --seconds 1",
+        },
     ),
     "tls.md": Guide({}, CHECK),
     "troubleshooting.md": Guide({}, {**CHECK, " --user chrysaetos": ""}),
