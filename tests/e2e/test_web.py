@@ -74,6 +74,7 @@ def test_a_tenant_logs_in_and_sees_its_own_series(page, people):
     assert time.time() < session["expires_at"] < time.time() + 86_400
     assert page.vms() == OF_A
     assert page.describe()["session"] == session
+    assert page.describe()["keystone_url"].endswith("/v3")
     whoami = page.get("/-/whoami").json()["data"]
     assert whoami["project"]["id"] == people.a.project_id
 

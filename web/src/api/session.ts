@@ -54,6 +54,7 @@ export const notRevoked = createStore(false);
 
 export const providers = createStore<Provider[]>([]);
 export const version = createStore("");
+export const keystoneUrl = createStore("");
 
 /** Seconds that the server's clock is ahead of the browser's. */
 let ahead = 0;
@@ -71,6 +72,7 @@ interface Page {
   session: Session | null;
   websso?: Provider[];
   version?: string;
+  keystone_url?: string;
   server_time?: number;
 }
 
@@ -78,6 +80,7 @@ function keep(page: Page): void {
   setCsrf(page.csrf);
   if (page.websso) providers.set(page.websso);
   if (page.version !== undefined) version.set(page.version);
+  if (page.keystone_url !== undefined) keystoneUrl.set(page.keystone_url);
   if (page.server_time !== undefined) ahead = page.server_time - Date.now() / 1000;
 }
 

@@ -6,6 +6,9 @@ export interface Access {
   secret: string;
   /** The version of the gateway, whose wheel has the client. */
   version: string;
+  keystoneUrl: string;
+  /** A metric to read: a name that needs no quotes in PromQL. */
+  metric: string;
 }
 
 export interface Snippet {
@@ -47,16 +50,16 @@ datasources:
   };
 }
 
-function curl({ url, id, secret }: Access): Snippet {
+function curl({ url, id, secret, metric }: Access): Snippet {
   return {
     file: null,
     text: `curl --user ${shell(`${id}:${secret}`)} ${shell(`${url}/api/v1/query`)} \\
-  --data-urlencode 'query=ceilometer_cpu'
+  --data-urlencode 'query=${metric}'
 `,
   };
 }
 
-function promtool({ url, id, secret }: Access): Snippet {
+function promtool({ url, id, secret, metric }: Access): Snippet {
   return {
     file: null,
     text: `# http.yml
@@ -65,12 +68,12 @@ basic_auth:
   password: ${quoted(secret)}
 
 # in a shell
-promtool query instant --http.config.file=http.yml ${shell(url)} 'ceilometer_cpu'
+promtool query instant --http.config.file=http.yml ${shell(url)} '${metric}'
 `,
   };
 }
 
-function openstack({ id, secret, version }: Access): Snippet {
+function openstack({ id, secret, version, keystoneUrl, metric }: Access): Snippet {
   return {
     file: null,
     text: `# with the wheel from your operator
@@ -81,18 +84,18 @@ clouds:
   metrics:
     auth_type: v3applicationcredential
     auth:
-      auth_url: "https://KEYSTONE/v3"
+      auth_url: ${quoted(keystoneUrl)}
       application_credential_id: ${quoted(id)}
       application_credential_secret: ${quoted(secret)}
 
 # in a shell
-openstack --os-cloud metrics metric instant 'ceilometer_cpu'
-openstack --os-cloud metrics metric range 'rate(ceilometer_cpu[5m])' --start -3h --plot
+openstack --os-cloud metrics metric instant '${metric}'
+openstack --os-cloud metrics metric range '${metric}' --start -3h --plot
 `,
   };
 }
 
-function python({ url, id, secret, version }: Access): Snippet {
+function python({ url, id, secret, version, metric }: Access): Snippet {
   return {
     file: null,
     text: `# the wheel from your operator: pip install ${shell(wheel(version))}
@@ -103,7 +106,7 @@ client = MetricsClient.direct(
     username=${quoted(id)},
     password=${quoted(secret)},
 )
-for sample in client.query_vector("ceilometer_cpu"):
+for sample in client.query_vector("${metric}"):
     print(sample.labels, sample.value)
 `,
   };

@@ -3,17 +3,20 @@
 import { useState } from "preact/hooks";
 
 import { ApiError, gatewayUrl } from "../api/http";
-import { createCredential, now, state, version, type Credential } from "../api/session";
+import { labelValues } from "../api/prometheus";
+import { createCredential, keystoneUrl, now, state, version, type Credential } from "../api/session";
 import { download } from "../lib/download";
 import { visible } from "../lib/format";
 import { snippet, TOOLS, type Tool } from "../lib/snippets";
 import { useStore } from "../lib/store";
 import { texts } from "../texts";
-import { Failure } from "../ui/load";
+import { Failure, useLoad } from "../ui/load";
 import { Code, Field, Foreign, Notice } from "../ui/widgets";
 
 const text = texts.connect;
 const DAY = 86_400;
+/** The metric of the examples, unless the project has only others. */
+const USUAL = "ceilometer_cpu";
 const HIDDEN = "••••••••••••";
 
 const EXPIRY: readonly { value: string; text: string }[] = [
@@ -102,11 +105,20 @@ function Created({ credential, onDone }: { credential: Credential; onDone: () =>
 export function Connect() {
   const current = useStore(state);
   const release = useStore(version);
+  const keystone = useStore(keystoneUrl);
+  const { data: names } = useLoad((signal) => labelValues("__name__", { signal }), []);
   const [tool, setTool] = useState<Tool>("grafana");
   const [credential, setCredential] = useState<Credential | null>(null);
   const [shown, setShown] = useState(false);
   if (current.kind !== "active") return null;
-  const access = { url: gatewayUrl, id: credential?.id ?? "ID", secret: credential?.secret ?? "SECRET", version: release || "VERSION" };
+  const access = {
+    url: gatewayUrl,
+    id: credential?.id ?? "ID",
+    secret: credential?.secret ?? "SECRET",
+    version: release || "VERSION",
+    keystoneUrl: keystone,
+    metric: names?.includes(USUAL) ? USUAL : (names?.find((name) => /^[a-zA-Z_:][\w:]*$/.test(name)) ?? USUAL),
+  };
   const real = snippet(tool, access);
   const displayed = credential === null || shown ? real : snippet(tool, { ...access, secret: HIDDEN });
   return (

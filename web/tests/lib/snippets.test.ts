@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { snippet, TOOLS } from "../../src/lib/snippets";
 
-const ACCESS = { url: "https://cloud.example/metric-storage", id: "abc", secret: "s'e\"c$r`e\\t", version: "1.2.3" };
+const ACCESS = { url: "https://cloud.example/metric-storage", id: "abc", secret: "s'e\"c$r`e\\t", version: "1.2.3", keystoneUrl: "https://cloud.example/identity/v3", metric: "libvirt_domain_info" };
 
 describe("snippets", () => {
   it.each(TOOLS)("%s has the caller's id", (tool) => expect(snippet(tool, ACCESS).text).toContain("abc"));
@@ -15,6 +15,12 @@ describe("snippets", () => {
     expect(snippet("openstack", ACCESS).text).toContain("pip install python-openstackclient './chrysaetos-1.2.3-py3-none-any.whl[cli]'\n");
     expect(snippet("python", ACCESS).text).toContain("pip install ./chrysaetos-1.2.3-py3-none-any.whl\n");
   });
+
+  it.each(["curl", "promtool", "openstack", "python"] as const)("%s reads a metric of the project", (tool) =>
+    expect(snippet(tool, ACCESS).text).toContain("libvirt_domain_info"),
+  );
+
+  it("logs in at the cloud's Keystone", () => expect(snippet("openstack", ACCESS).text).toContain('auth_url: "https://cloud.example/identity/v3"'));
 
   it("splits the address for a scrape configuration", () => {
     const { text } = snippet("prometheus", ACCESS);

@@ -222,6 +222,7 @@ class WebPage:
                 "session": None if session is None else session.public(),
                 "websso": [{"id": key, "name": name} for key, name in self._websso.items()],
                 "version": __version__,
+                "keystone_url": self._keystone.public_url,
                 "server_time": self._clock(),
             },
         )
