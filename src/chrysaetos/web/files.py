@@ -39,7 +39,7 @@ SECURITY_HEADERS: Headers = [
                 b"script-src 'self'",
                 b"style-src 'self'",
                 b"connect-src 'self'",
-                b"img-src 'self' data: blob:",
+                b"img-src 'self' data:",
                 b"font-src 'self'",
                 b"frame-ancestors 'none'",
                 b"base-uri 'none'",
