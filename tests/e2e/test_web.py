@@ -8,7 +8,9 @@ import os
 import re
 import signal
 import time
-from typing import TYPE_CHECKING
+from http.cookiejar import Cookie, DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -19,10 +21,11 @@ from tests.fakes.relay import Relay
 from chrysaetos.demo.processes import wait_for
 from chrysaetos.secret import new_secret
 from chrysaetos.tenancy.endpoints import ENDPOINTS, Action
-from chrysaetos.web.sessions import Sealer, read_keys
+from chrysaetos.web.sessions import Sealer, format_key, new_key, read_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from chrysaetos.demo.gateway import Gateway
     from chrysaetos.demo.identities import Account, IdentityApi
@@ -33,8 +36,17 @@ CSRF_PATHS = ("/ui/login", "/ui/logout", "/ui/project", "/ui/credential")
 
 
 @pytest.fixture(scope="module")
-def gateway(stores, gateway_for) -> Gateway:
-    started: Gateway = gateway_for(stores.ab, web={"enabled": "true"}, gateway={"audit_format": "json"})
+def key_file(tmp_path_factory) -> Path:
+    file: Path = tmp_path_factory.mktemp("keys") / "keys"
+    file.write_text(format_key(new_key()))
+    file.chmod(0o600)
+    return file
+
+
+@pytest.fixture(scope="module")
+def gateway(stores, gateway_for, key_file) -> Gateway:
+    web = {"enabled": "true", "session_key_file": str(key_file)}
+    started: Gateway = gateway_for(stores.ab, web=web, gateway={"audit_format": "json"})
     return started
 
 
@@ -366,6 +378,45 @@ def test_a_session_that_was_planted_before_the_login_is_not_used(gateway, people
     assert victim.vms() == OF_A
 
 
+class OverHttps(DefaultCookiePolicy):
+    """A browser that speaks HTTPS, with a proxy that speaks HTTP to the gateway."""
+
+    def set_ok(self, cookie: Cookie, request: Any) -> bool:
+        cookie.secure = False
+        return super().set_ok(cookie, request)
+
+
+@pytest.mark.parametrize("proxied", [False, True], ids=["at a loopback address", "behind a proxy"])
+def test_each_cookie_is_kept_from_scripts_and_other_sites(page, fellow, proxied):
+    flags = {"Path=/", "HttpOnly", "SameSite=Lax"} | ({"Secure"} if proxied else set())
+    prefix = "__Host-chrysaetos" if proxied else "chrysaetos"
+    set_by: dict[str, list[str]] = {}
+
+    def collect(answer: requests.Response, **_: object) -> None:
+        set_by[urlsplit(answer.url).path] = answer.raw.headers.getlist("Set-Cookie")
+
+    page.http.hooks["response"].append(collect)
+    if proxied:
+        page.http.headers["X-Forwarded-Proto"] = "https"
+        page.http.cookies.set_policy(OverHttps())
+        page.describe()
+        assert len(set_by["/ui/session"]) == 1
+    first = page.log_in(fellow)["project"]["id"]
+    other = next(one["id"] for one in page.get("/ui/projects").json()["projects"] if one["id"] != first)
+    assert page.post("/ui/project", {"id": other}).status_code == 200
+    assert page.describe()["session"]["project"]["id"] == other
+    assert page.post("/ui/logout", {}).json()["revoked"]
+    assert [len(set_by[path]) for path in ("/ui/login", "/ui/project", "/ui/logout")] == [1, 1, 2]
+    for path, cookies in set_by.items():
+        for cookie in cookies:
+            pair, *attributes = cookie.split("; ")
+            name, _, value = pair.partition("=")
+            assert name.startswith(prefix)
+            removed = {"Max-Age=0"} if path == "/ui/logout" else set()
+            assert set(attributes) == flags | removed
+            assert bool(value) != bool(removed)
+
+
 def test_a_cookie_is_bound_to_its_gateway(page, stores, gateway_for, people):
     """Another gateway has another key."""
     page.log_in(people.a)
@@ -429,7 +480,7 @@ def test_exporters_are_read_again(stores, gateway_for, people, tmp_path):
     assert known("second")
 
 
-def test_nothing_secret_is_logged(gateway, identity):
+def test_nothing_secret_is_logged(gateway, key_file, identity):
     name = f"private-{new_secret()}"
     account = identity.create_account(name, identity.create_project(name), name, "reader")
     page = PageClient(gateway)
@@ -437,7 +488,9 @@ def test_nothing_secret_is_logged(gateway, identity):
     page.log_in(account)
     page.vms()
     made = page.post("/ui/credential", {"name": "x"}).json()
-    cookies = [each.value for each in page.http.cookies]
+    cookies = [each.value or "" for each in page.http.cookies]
+    sealer = Sealer(read_keys(key_file))
+    (session,) = filter(None, (sealer.open_session(each, time.time()) for each in cookies))
     page.post("/ui/logout", {})
 
     def endpoints() -> set[str]:
@@ -446,7 +499,7 @@ def test_nothing_secret_is_logged(gateway, identity):
 
     assert wait_for(lambda: endpoints() >= {"web_login", "web_credential", "web_logout", "query"}, timeout=30)
     log = gateway.log.read_text()
-    for secret in (account.password, made["secret"], page.csrf, *cookies):
+    for secret in (account.password, made["secret"], page.csrf, session.token, session.id, *cookies):
         assert secret
         assert secret not in log
 

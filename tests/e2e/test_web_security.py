@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import re
 import threading
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,16 @@ from tests.e2e.engines import PROMETHEUS
 from tests.e2e.stack import STEP
 from tests.e2e.web_page import Tab
 
+from chrysaetos.secret import new_secret
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from playwright.sync_api import Page, Route
     from tests.e2e.stack import Window
 
     from chrysaetos.demo.gateway import Gateway
+    from chrysaetos.demo.identities import Account
 
 SCRIPT = "<img src=x onerror=\"alert('in')\"><script>alert('in')</script>"
 NAMES = (
@@ -60,10 +65,6 @@ ATTACK = """async (target) => {
     socket.onmessage = (event) => seen.push(event.data);
     socket.onclose = done;
   });
-  const frame = document.createElement('iframe');
-  frame.src = target + '/ui'; document.body.append(frame);
-  await new Promise((done) => { frame.onload = done; setTimeout(done, 3000); });
-  try { seen.push(frame.contentDocument.body.innerText); } catch (error) {}
   return seen;
 }"""
 
@@ -135,12 +136,114 @@ def test_another_page_can_neither_read_nor_change(browser, gateway, people, else
     tab.close()
 
 
+FRAMED = """async (target) => {
+  const frame = document.createElement('iframe');
+  frame.src = target; document.body.append(frame);
+  await new Promise((done) => { frame.onload = done; });
+}"""
+REFUSED = "chrome-error://chromewebdata/"
+
+
+def without_protection(route: Route) -> None:
+    """Remove the headers that refuse frames from a response."""
+    answer = route.fetch()
+    dropped = {"content-security-policy", "x-frame-options", "content-encoding", "content-length"}
+    headers = {name: value for name, value in answer.headers.items() if name not in dropped}
+    route.fulfill(status=answer.status, headers=headers, body=answer.body())
+
+
+@pytest.mark.parametrize("protected", [True, False], ids=["as it is", "without the headers"])
+def test_no_other_page_can_frame_it(browser, gateway, elsewhere, protected):
+    """Without the headers, to show that the browser would frame it."""
+    tab = Tab(browser, gateway.url)
+    other = tab.context.new_page()
+    if not protected:
+        other.route(f"{gateway.url}/ui", without_protection)
+    loaded: list[str] = []
+    other.on("request", lambda request: loaded.append(request.url))
+    other.goto(f"http://127.0.0.1:{elsewhere}/")
+    other.evaluate(FRAMED, f"{gateway.url}/ui")
+    _, frame = other.frames
+    assert (frame.url == REFUSED) is protected
+    assert any(url.endswith(".js") for url in loaded) is not protected
+    tab.close()
+
+
+@pytest.fixture(scope="module")
+def mover(identity) -> Account:
+    """A user with roles in two projects."""
+    name = f"mover-{new_secret()}"
+    first, second = (identity.create_project(f"{name}-{letter}") for letter in "ab")
+    made: Account = identity.create_account(name, first, f"{name}-a", "reader")
+    identity.grant(made.user_id, "reader", on=f"/projects/{second}")
+    return made
+
+
+def stored(page: Page) -> str:
+    """Return the address, the addresses of all requests, and what the page keeps in the browser."""
+    text: str = page.evaluate(
+        """() => JSON.stringify([
+            location.href, document.cookie, {...localStorage}, {...sessionStorage}, history.state,
+            performance.getEntries().map((entry) => entry.name),
+        ])"""
+    )
+    return text
+
+
+def shown(page: Page) -> str:
+    """Return the page's content, and the values of its fields."""
+    values = "Array.from(document.querySelectorAll('input, textarea'), (field) => field.value).join(' ')"
+    return page.content() + str(page.evaluate(values))
+
+
+def test_no_secret_stays_in_the_page(browser, gateway, mover):
+    tab = Tab(browser, gateway.url)
+    page = tab.page
+    secrets = ["gAAAA", mover.password]
+
+    def check() -> None:
+        for secret in secrets:
+            assert secret not in stored(page)
+            assert secret not in shown(page)
+
+    tab.enter(account(mover), "connect")
+    check()
+    page.get_by_role("button", name=re.compile("^Switch the project")).click()
+    page.get_by_role("button", name=f"{mover.user}-b").click()
+    expect(page.get_by_role("button", name=re.compile(f"{mover.user}-b$"))).to_be_visible()
+    check()
+    page.get_by_role("button", name="Create the credential").click()
+    secret = page.locator("dl.secret pre[aria-label=Secret]").inner_text()
+    assert len(secret) > 30
+    assert secret in shown(page)
+    assert secret not in stored(page)
+    page.get_by_role("button", name="I have copied it").click()
+    expect(page.get_by_text("Copy the secret now")).to_have_count(0)
+    secrets.append(secret)
+    check()
+    page.get_by_role("link", name="Explore").click()
+    tab.editor()
+    check()
+    tab.close()
+
+
+def with_hostile_label_name(route: Route) -> None:
+    """Add a label to each series. Prometheus 3 accepts any name."""
+    headers = {**route.request.all_headers(), "sec-fetch-site": "same-origin"}
+    body = route.fetch(headers=headers).json()
+    for series in body["data"]["result"]:
+        series["metric"][SCRIPT] = "x"
+    route.fulfill(json=body)
+
+
 def test_stored_scripts_are_shown_as_text(browser, stores_of, gateway_for, people):
     stores = stores_of(PROMETHEUS[0], hostile_text)
     tab = Tab(browser, gateway_for(stores.ab, web={"enabled": "true"}).url)
+    tab.page.route(re.compile("/api/v1/query"), with_hostile_label_name)
     tab.enter(account(people.a), q0="cpu", view0="table", q1="cpu")
     rows = tab.page.get_by_role("region", name="Table").get_by_role("row")
     expect(rows).to_have_count(len(NAMES) + 1)
+    expect(rows.first.get_by_role("columnheader").filter(has_text="onerror")).to_have_count(1)
     expect(tab.page.locator("canvas").first).to_be_visible()
     assert "onerror" in tab.page.inner_text("main")
     assert tab.page.locator("main img, main script").count() == 0

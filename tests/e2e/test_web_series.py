@@ -8,10 +8,14 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 from playwright.sync_api import expect
 from tests.e2e.stack import STEP
 from tests.e2e.web_page import Tab, serious_faults
 
+from chrysaetos.demo.cloud import Family, Series, Target
+from chrysaetos.demo.exporter import Exporter
+from chrysaetos.demo.processes import free_port, wait_for
 from chrysaetos.demo.prometheus import Prometheus
 from chrysaetos.secret import new_secret
 
@@ -54,7 +58,7 @@ def rules_of(project: str) -> dict[str, object]:
                 "name": f"group {SCRIPT}",
                 "rules": [
                     {
-                        "alert": "ServerIsBusy",
+                        "alert": f"ServerIsBusy {SCRIPT}",
                         "expr": f'server_busy{{project="{project}"}} > 0',
                         "labels": mine,
                         "annotations": {"summary": f"busy {SCRIPT}"},
@@ -64,6 +68,14 @@ def rules_of(project: str) -> dict[str, object]:
             }
         ]
     }
+
+
+def hostile_target(project: str) -> Target:
+    """Return a target with a script in the help text of its metric."""
+    series = Series("described", {"project": project}, lambda _: 1.0)
+    return Target(
+        "described", "/described", {"instance": "host:1"}, (Family("described", "gauge", SCRIPT, (series,)),)
+    )
 
 
 def series_of(window: Window, project: str, other: str) -> Iterator[str]:
@@ -79,6 +91,7 @@ def series_of(window: Window, project: str, other: str) -> Iterator[str]:
             f"libvirt_domain_info_state{{{domain}}}": 1,
             f"vm_info{{{domain}}}": 1,
             f'server_busy{{project="{owner}"}}': 1,
+            f'described{{project="{owner}"}}': 1,  # Prometheus drops scrapes that are older than its blocks
         }
         counters = {
             f"libvirt_domain_info_cpu_time_seconds_total{{{domain}}}": 0.5,
@@ -115,8 +128,16 @@ def store(
     started = WithRules(tmp_path_factory.mktemp("series"))
     a, b = str(people.a.project_id), str(people.b.project_id)
     started.rules = rules_of(a)
+    exporter = Exporter([hostile_target(a)], free_port())
+    servers.enter_context(exporter)
+    started.scrape_configs = exporter.scrape_configs("1s")
     started.backfill(series_of(window, a, b))
     servers.enter_context(started)
+
+    def described() -> bool:
+        return "described" in requests.get(f"{started.url}/api/v1/metadata", timeout=5).json()["data"]
+
+    assert wait_for(described, timeout=20), "nothing was scraped"
     return started
 
 
@@ -206,6 +227,8 @@ def test_alerts_and_rules_are_shown_as_text(opened):
     rule = page.get_by_role("article").filter(has_text="ServerIsBusy")
     expect(rule.get_by_text("Firing").first).to_be_visible()
     expect(rule).to_contain_text(f"busy {SCRIPT}")
+    expect(rule.get_by_role("heading")).to_have_text(f"ServerIsBusy {SCRIPT}")
+    expect(main.get_by_role("heading", name=f"group {SCRIPT}")).to_be_visible()
     expect(main).to_contain_text("1 firing, 0 pending, 2 rules")
     expect(main.locator("img")).to_have_count(0)
     page.get_by_label("Search rules").fill("quiet")
@@ -213,6 +236,17 @@ def test_alerts_and_rules_are_shown_as_text(opened):
     page.get_by_text("Inactive").click()
     expect(main).to_contain_text("No rule matches")
     assert not serious_faults(page)
+
+
+def test_help_of_metrics_is_shown_as_text(opened):
+    tab = opened("explore")
+    page = tab.page
+    page.get_by_label("Search metrics").fill("described")
+    expect(page.get_by_role("listitem").filter(has_text="described")).to_contain_text(SCRIPT)
+    tab.editor().click()
+    page.keyboard.type("describ", delay=20)
+    expect(page.locator(".cm-completionInfo")).to_contain_text(SCRIPT)
+    expect(page.locator("img[src=x]")).to_have_count(0)
 
 
 def test_50000_series_are_cut_and_told(opened, window):
