@@ -99,6 +99,10 @@ def test_a_project_without_metrics_is_not_a_failure(run_on_server, healthy):
         (failed(403, "forbidden", "not you"), "role reader"),
         (Reply(200, b"<html>welcome</html>", HTML), "it belongs to another server"),
         (failed(500, "internal", "oops"), "ask the operator"),
+        (
+            failed(503, "unavailable", "Keystone does not accept the gateway's own credentials"),
+            "chrysaetos gateway check",
+        ),
     ],
 )
 def test_each_failure_has_its_advice(reply, advice, run_on_server, healthy):

@@ -45,7 +45,7 @@ _ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (errors.Timeout, "try again, with a longer --timeout"),
     (errors.Unreachable, "check that the gateway is running, and the network: DNS, firewall, certificates"),
     (errors.NotPrometheus, "check the endpoint in the catalog: it belongs to another server"),
-    (errors.Unavailable, "try again, or ask the operator to check the gateway's /-/ready"),
+    (errors.Unavailable, "try again, or ask the operator to run chrysaetos gateway check"),
     (errors.MetricsError, "ask the operator to look for the request in the gateway's log"),
 )
 
