@@ -125,7 +125,7 @@ async def test_a_tenant_cannot_leave_a_budget_by_restricting_a_request():
 
 
 async def test_a_query_over_its_budget_is_422_with_the_budget_and_the_cost():
-    async with gateway(TOO_MANY, engine=EngineScoping({"extra": "{project}"})) as g:
+    async with gateway(TOO_MANY, engine=EngineScoping({"extra": "{project}"}, {"Tenant": "{project}"})) as g:
         response = await g.ask("/api/v1/query_range?query=up&start=1&end=2&step=1")
         assert (response.status, response.json["errorType"]) == (422, "cost_limit")
         assert response.json["error"] == (
@@ -135,6 +135,7 @@ async def test_a_query_over_its_budget_is_422_with_the_budget_and_the_cost():
         path, sent = g.received()
         assert path == "/api/v1/query_range_cost"
         assert (sent["query"], sent["extra"], sent["start"]) == ('up{project="A"}', "A", "1")
+        assert b"\r\nTenant: A\r\n" in g.server.requests[-1]
 
 
 @pytest.mark.parametrize(
@@ -145,11 +146,12 @@ async def test_a_query_over_its_budget_is_422_with_the_budget_and_the_cost():
         answer(b"[]"),
         answer(b"x"),
         answer(b'{"data":{"estimate":{"seriesTouched":null,"samplesRead":1}}}'),
-        answer(b" " * 300_000),
+        answer(COST.partition(b"\r\n\r\n")[2] + b" " * 300_000),
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nsecre",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nsecre\r\nx",
         b"secret\r\n\r\n",
     ],
-    ids=range(8),
+    ids=range(9),
 )
 async def test_a_budget_is_named_where_the_engine_does_not_estimate(cost):
     async with gateway(TOO_MANY, cost) as g:

@@ -32,6 +32,7 @@ from chrysaetos.tenancy.snappy import compress, decompress
 A = Scope.of("project", "A")
 CALLERS = {
     "tenant": Caller(user_id="u", project_id="A", roles=("reader",)),
+    "neighbour": Caller(user_id="n", project_id="B", roles=("reader",)),
     "admin": Caller(user_id="a", project_id="X", roles=("admin",)),
     "service": Caller(user_id="w", project_id="X", roles=("service",)),
     "stranger": Caller(user_id="s", project_id="S"),
@@ -171,7 +172,7 @@ async def test_a_tenant_gets_the_metadata_of_its_metrics():
         assert b"metric=cpu%26x" in g.server.requests[1]
 
 
-async def test_the_scope_of_metadata_is_encoded_once(monkeypatch):
+async def test_each_scope_of_metadata_is_encoded_once(monkeypatch):
     encoded = []
 
     def recorded(text):
@@ -180,9 +181,11 @@ async def test_the_scope_of_metadata_is_encoded_once(monkeypatch):
 
     monkeypatch.setattr("chrysaetos.gateway.proxy.filtering.quote_plus", recorded)
     async with gateway() as g:
-        for _ in range(3):
-            assert (await g.ask("/api/v1/metadata")).status == 200
-    assert encoded == ['{project="A"}']
+        for who in ("tenant", "neighbour") * 2:
+            assert (await g.ask("/api/v1/metadata", who)).status == 200
+        asked = [target for _, target in g.lines() if "__name__" in target]
+    assert encoded == ['{project="A"}', '{project="B"}']
+    assert asked == [f"/api/v1/label/__name__/values?match[]={selector}" for selector in encoded * 2]
 
 
 @pytest.mark.parametrize("path", ["/api/v1/targets", "/api/v1/rules", "/api/v1/alerts", "/api/v1/metadata"])
@@ -279,6 +282,16 @@ async def test_a_prometheus_that_is_not_ready_is_unavailable():
         response = await g.ask("/api/v1/rules")
         assert (response.status, response.header(b"retry-after")) == (503, b"1")
         assert b"secret" not in response.body
+
+
+async def test_a_refused_response_releases_its_connection():
+    async def unfinished(peer):
+        await peer.request()
+        await peer.send(b"HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\nsecre")
+        await peer.gone()
+
+    async with gateway(unfinished) as g:
+        assert (await g.ask("/api/v1/targets")).status == 502
 
 
 def filtering(upstream, limit):

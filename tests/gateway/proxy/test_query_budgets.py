@@ -72,6 +72,14 @@ def test_the_domain_and_the_roles_of_a_caller_count_for_one_of_its_projects_too(
     assert loaded.of(caller).shown() == {"max_series": "2000", "timeout": "10s", "max_samples_read": "7"}
 
 
+def test_callers_of_one_project_have_the_budgets_of_their_own_roles(budgets):
+    loaded = budgets()
+    for _ in range(2):  # the second ones are cached
+        for roles, most in ((("silver",), "2000"), (("reader",), "1000")):
+            caller = Caller(user_id="u", project_id="p2", roles=roles)
+            assert loaded.of(caller).shown()["max_series"] == most
+
+
 def test_without_a_file_there_are_no_budgets():
     assert load_budgets(None, "prometheus") is None
 

@@ -90,6 +90,7 @@ def test_headers_are_written_with_the_body():
         [start(), start()],
         [start(), body(), body()],
         [start(LENGTH_2), body(b"abc")],
+        [start(LENGTH_2), body(b"abc", more=True)],
         [start(LENGTH_2), body(b"a")],
         [start((b"a", b"b\r\nc: d")), body()],
         [start((b"a\n", b"b")), body()],

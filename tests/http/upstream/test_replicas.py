@@ -1,12 +1,13 @@
 """Several upstreams as one."""
 
 import pytest
+from tests.fakes.body_source import BodySource
 from tests.fakes.clock import Clock
 
 from chrysaetos.errors import BadGateway, GatewayTimeout, Unavailable
 from chrysaetos.http.upstream.pool import AllBusy
 from chrysaetos.http.upstream.replicas import Replicas
-from chrysaetos.http.upstream.response import UpstreamResponse
+from chrysaetos.http.upstream.response import BodyStream, UpstreamResponse
 
 
 class Pool:
@@ -20,6 +21,7 @@ class Pool:
         self.asked = 0
         self.timeout = None
         self.closed = False
+        self.connection = BodySource()
         self._clock = clock
 
     async def request(self, *_, **options):
@@ -28,7 +30,9 @@ class Pool:
         self._clock.now += self.seconds
         if self.error is not None:
             raise self.error
-        return UpstreamResponse(self.status, [(b"content-type", self.kind)], None, self.name.encode(), None)
+        body = BodyStream(self.connection)
+        body.push(self.name.encode())
+        return UpstreamResponse(self.status, [(b"content-type", self.kind)], None, None, body)
 
     async def close(self):
         self.closed = True
@@ -51,7 +55,7 @@ def replicas(pools, clock):
 
 async def ask(replicas, *, idempotent=True):
     response = await replicas.request("GET", b"/", timeout=10, idempotent=idempotent)
-    return response.body.decode()
+    return (await anext(response)).decode()
 
 
 async def test_first_replica_is_used_while_it_responds(replicas, pools):
@@ -127,6 +131,7 @@ async def test_read_goes_to_the_next_replica_while_one_is_not_ready(replicas, po
     pools[0].status, pools[0].kind = 503, b"text/plain; charset=utf-8"
     assert [await ask(replicas), await ask(replicas)] == ["b", "b"]
     assert [pool.asked for pool in pools] == [1, 2, 0]
+    assert [pool.connection.aborted for pool in pools] == [True, False, False]
     assert await ask(replicas, idempotent=False) == "b"
     for pool in pools:
         pool.status, pool.kind = 503, b"text/plain; charset=utf-8"
