@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from tests.e2e.asking import ALL_VMS, Asker, basic, visible_vms
+from tests.e2e.asking import ALL_VMS, Asker, basic, meaning, visible_vms
 from tests.e2e.engines import VICTORIA_METRICS
 from tests.e2e.hostile import DOTTED, HOSTILE, ONLY_METRICSQL, OTHERWISE_READ, REFUSED, SELECTORS
 from tests.e2e.stack import STEP, store_text
@@ -75,14 +75,14 @@ def test_a_comparison_is_not_sent_as_the_name_of_another_projects_metric(
     at = ("time", str(window.now))
     for name in ("bool.5", "BOOL.5e1"):
         found = requests.get(f"{stores.ab.url}/api/v1/query", params=[("query", name), at], timeout=30).json()
-        assert [each["metric"].get("vm") for each in found["data"]["result"]] == ["b1", "host"]
+        assert {each["metric"].get("vm") for each in found["data"]["result"]} == {"b1", "host"}
     asker = Asker(gateway, basic(people.a))
     for text in DOTTED:
         apart = text.replace("bool.", "bool .").replace("BOOL.", "BOOL .")
         for method in METHODS:
             answers = [asker("/api/v1/query", [("query", each), at], method=method) for each in (text, apart)]
             assert [answer.status_code for answer in answers] == [200, 200], text
-            assert answers[0].json()["data"] == answers[1].json()["data"], text
+            assert meaning(answers[0])[1]["data"] == meaning(answers[1])[1]["data"], text
     asker.close()
 
 
@@ -96,7 +96,7 @@ def test_hexadecimal_durations_reach_the_engine_as_seconds(
         texts = (query, HEXADECIMAL[query])
         answers = [asker("/api/v1/query", [("query", text), at], method=method) for text in texts]
         assert [answer.status_code for answer in answers] == [200, 200], answers[0].text
-        assert answers[0].json()["data"] == answers[1].json()["data"]
+        assert meaning(answers[0])[1]["data"] == meaning(answers[1])[1]["data"]
         assert answers[0].json()["data"]["result"]
     asker.close()
 
