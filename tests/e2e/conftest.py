@@ -15,8 +15,9 @@ import requests
 from playwright.sync_api import sync_playwright
 from tests.e2e.engines import EVERY, PROMETHEUS
 from tests.e2e.oracle import Oracle
+from tests.e2e.running_demo import running_demo
 from tests.e2e.stack import Stores, Tokens, Window, create_people, exemplar_target, store_text
-from tests.e2e.web_page import chromium
+from tests.e2e.web_page import Demo, chromium
 from tests.e2e.without_scoping import Unscoped
 
 from chrysaetos.demo.cloud import Cloud, Tenant
@@ -26,6 +27,7 @@ from chrysaetos.demo.identities import IdentityApi
 from chrysaetos.demo.keystone import Keystone
 from chrysaetos.demo.processes import DemoError, Server, free_port, wait_for
 from chrysaetos.demo.prometheus import Prometheus
+from chrysaetos.secret import new_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from tests.e2e.engines import Engine
     from tests.e2e.stack import Compared, GatewayFor, People, StoresOf, TextOf
     from tests.e2e.without_scoping import UnscopedFor
+
+    from chrysaetos.demo.identities import Account
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -284,3 +288,28 @@ def unscoped(
         return gateway
 
     return start
+
+
+@pytest.fixture(scope="module")
+def fellow(identity: IdentityApi) -> Account:
+    """A user with roles in two projects without series."""
+    name = f"fellow-{new_secret()}"
+    projects = [identity.create_project(f"{name}-{letter}") for letter in "ab"]
+    account = identity.create_account(name, projects[0], f"{name}-a", "member")
+    identity.grant(account.user_id, "reader", on=f"/projects/{projects[1]}")
+    return account
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demo of its own for a module."""
+    folder = tmp_path_factory.mktemp("demo")
+    with running_demo(folder) as state:
+        yield Demo(folder / "demo", state)
+
+
+@pytest.fixture(scope="module")
+def tenant(demo: Demo) -> dict[str, str]:
+    """The log-in of the demo's first tenant."""
+    account: dict[str, str] = demo.tenants[0]
+    return account

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chrysaetos.demo.gateway import Gateway
-    from chrysaetos.demo.identities import Account, IdentityApi
     from chrysaetos.demo.keystone import Keystone
 
 OF_A = {"a1", "a2"}
@@ -64,16 +63,6 @@ def relayed_keystone(keystone: Keystone) -> Iterator[Relay]:
 def calls(relay: Relay) -> list[bytes]:
     """Return method and path of each request that went through a relay, without parameters."""
     return re.findall(rb"^([A-Z]+ [^ ?]+)\S* HTTP/1.1\r$", bytes(relay.sent), re.MULTILINE)
-
-
-@pytest.fixture(scope="module")
-def fellow(identity: IdentityApi) -> Account:
-    """A user with roles in two projects."""
-    name = f"fellow-{new_secret()}"
-    projects = [identity.create_project(f"{name}-{letter}") for letter in "ab"]
-    account = identity.create_account(name, projects[0], f"{name}-a", "member")
-    identity.grant(account.user_id, "reader", on=f"/projects/{projects[1]}")
-    return account
 
 
 def test_a_tenant_logs_in_and_sees_its_own_series(page, people):

@@ -10,8 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import expect
-from tests.e2e.running_demo import running_demo
-from tests.e2e.web_page import Demo, Tab, serious_faults
+from tests.e2e.web_page import Tab, form_of, serious_faults
 
 from chrysaetos.demo.identities import IdentityApi
 from chrysaetos.secret import new_secret
@@ -21,19 +20,11 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Locator, Page, Request, Route
 
-    from chrysaetos.demo.identities import Account
 
 RANGE = re.compile("/api/v1/query_range")
 INSTANT = re.compile(r"/api/v1/query\?")
 LOGIN = re.compile("/ui/login")
 expect.set_options(timeout=15_000)
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory) -> Iterator[Demo]:
-    folder = tmp_path_factory.mktemp("demo")
-    with running_demo(folder) as state:
-        yield Demo(folder / "demo", state)
 
 
 @pytest.fixture
@@ -44,30 +35,10 @@ def tab(browser, demo) -> Iterator[Tab]:
 
 
 @pytest.fixture(scope="module")
-def tenant(demo) -> dict[str, str]:
-    account: dict[str, str] = demo.tenants[0]
-    return account
-
-
-@pytest.fixture(scope="module")
 def identity(demo) -> Iterator[IdentityApi]:
     api = IdentityApi(demo.keystone_url, demo.admin["password"])
     yield api
     api.close()
-
-
-@pytest.fixture(scope="module")
-def mover(identity) -> Account:
-    """A user with roles in two projects without series."""
-    name = f"mover-{new_secret()}"
-    first, second = (identity.create_project(f"{name}-{letter}") for letter in "ab")
-    made: Account = identity.create_account(name, first, f"{name}-a", "reader")
-    identity.grant(made.user_id, "reader", on=f"/projects/{second}")
-    return made
-
-
-def account(person: Account) -> dict[str, str]:
-    return {"user": person.user, "password": person.password, "project_name": str(person.project_name)}
 
 
 def asked(request: Request) -> dict[str, float]:
@@ -289,24 +260,24 @@ def test_a_query_with_too_many_levels_is_told(tab, tenant):
     expect(alert(tab.page)).to_contain_text("nested deeper than 100 levels")
 
 
-def test_a_project_without_series_and_the_switch_to_another(tab, mover):
+def test_a_project_without_series_and_the_switch_to_another(tab, fellow):
     page = tab.page
-    tab.enter(account(mover), "servers")
+    tab.enter(form_of(fellow), "servers")
     main = page.get_by_role("main")
     expect(main).to_contain_text("No metrics of servers were found")
     expect(main).to_contain_text("libvirt")
     menu = page.get_by_role("navigation")
     expect(menu.get_by_role("link", name="Connect")).to_be_visible()
-    page.get_by_role("button", name=re.compile(f"^Switch the project: {mover.user}-a$")).click()
-    expect(page.get_by_role("button", name=f"{mover.user}-b")).to_be_visible()
+    page.get_by_role("button", name=re.compile(f"^Switch the project: {fellow.user}-a$")).click()
+    expect(page.get_by_role("button", name=f"{fellow.user}-b")).to_be_visible()
     assert not serious_faults(page)
-    page.get_by_role("button", name=f"{mover.user}-b").click()
+    page.get_by_role("button", name=f"{fellow.user}-b").click()
     expect(
-        page.get_by_role("button", name=re.compile(f"^Switch the project: {mover.user}-b$"))
+        page.get_by_role("button", name=re.compile(f"^Switch the project: {fellow.user}-b$"))
     ).to_be_visible()
-    expect(page).to_have_title(re.compile(f"{mover.user}-b"))
+    expect(page).to_have_title(re.compile(f"{fellow.user}-b"))
     whoami = page.evaluate("fetch('/-/whoami').then((answer) => answer.json())")
-    assert whoami["data"]["project"]["name"] == f"{mover.user}-b"
+    assert whoami["data"]["project"]["name"] == f"{fellow.user}-b"
 
 
 def test_targets_are_hidden_from_those_who_may_not_see_them(tab, tenant):

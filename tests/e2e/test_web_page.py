@@ -11,7 +11,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import expect
-from tests.e2e.running_demo import running_demo
 from tests.e2e.web_browser import PageClient
 from tests.e2e.web_page import Demo, Tab, serious_faults
 
@@ -25,24 +24,11 @@ expect.set_options(timeout=15_000)
 EXPECTED_STATUS = r"the server responded with a status of (400|401|403|422|429)"
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory) -> Iterator[Demo]:
-    folder = tmp_path_factory.mktemp("demo")
-    with running_demo(folder) as state:
-        yield Demo(folder / "demo", state)
-
-
 @pytest.fixture
 def tab(browser, demo) -> Iterator[Tab]:
     made = Tab(browser, demo.url, expected=EXPECTED_STATUS)
     yield made
     made.close()
-
-
-@pytest.fixture(scope="module")
-def tenant(demo) -> dict[str, str]:
-    account: dict[str, str] = demo.tenants[0]
-    return account
 
 
 def test_a_wrong_password_is_told_and_the_right_one_enters(tab, tenant):

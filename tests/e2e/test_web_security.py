@@ -12,9 +12,7 @@ import pytest
 from playwright.sync_api import expect
 from tests.e2e.engines import PROMETHEUS
 from tests.e2e.stack import STEP
-from tests.e2e.web_page import Tab
-
-from chrysaetos.secret import new_secret
+from tests.e2e.web_page import Tab, form_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from tests.e2e.stack import Window
 
     from chrysaetos.demo.gateway import Gateway
-    from chrysaetos.demo.identities import Account
 
 SCRIPT = "<img src=x onerror=\"alert('in')\"><script>alert('in')</script>"
 NAMES = (
@@ -106,14 +103,10 @@ def elsewhere() -> Iterator[int]:
     server.server_close()
 
 
-def account(person) -> dict[str, str]:
-    return {"user": person.user, "password": person.password, "project_name": person.project_name}
-
-
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"], ids=["same site", "another site"])
 def test_another_page_can_neither_read_nor_change(browser, gateway, people, elsewhere, host):
     tab = Tab(browser, gateway.url)
-    tab.enter(account(people.a))
+    tab.enter(form_of(people.a))
     other = tab.context.new_page()
     other.goto(f"http://{host}:{elsewhere}/")
     seen = "".join(other.evaluate(ATTACK, gateway.url))
@@ -169,16 +162,6 @@ def test_no_other_page_can_frame_it(browser, gateway, elsewhere, protected):
     tab.close()
 
 
-@pytest.fixture(scope="module")
-def mover(identity) -> Account:
-    """A user with roles in two projects."""
-    name = f"mover-{new_secret()}"
-    first, second = (identity.create_project(f"{name}-{letter}") for letter in "ab")
-    made: Account = identity.create_account(name, first, f"{name}-a", "reader")
-    identity.grant(made.user_id, "reader", on=f"/projects/{second}")
-    return made
-
-
 def stored(page: Page) -> str:
     """Return the address, the addresses of all requests, and what the page keeps in the browser."""
     text: str = page.evaluate(
@@ -196,21 +179,21 @@ def shown(page: Page) -> str:
     return page.content() + str(page.evaluate(values))
 
 
-def test_no_secret_stays_in_the_page(browser, gateway, mover):
+def test_no_secret_stays_in_the_page(browser, gateway, fellow):
     tab = Tab(browser, gateway.url)
     page = tab.page
-    secrets = ["gAAAA", mover.password]
+    secrets = ["gAAAA", fellow.password]
 
     def check() -> None:
         for secret in secrets:
             assert secret not in stored(page)
             assert secret not in shown(page)
 
-    tab.enter(account(mover), "connect")
+    tab.enter(form_of(fellow), "connect")
     check()
     page.get_by_role("button", name=re.compile("^Switch the project")).click()
-    page.get_by_role("button", name=f"{mover.user}-b").click()
-    expect(page.get_by_role("button", name=re.compile(f"{mover.user}-b$"))).to_be_visible()
+    page.get_by_role("button", name=f"{fellow.user}-b").click()
+    expect(page.get_by_role("button", name=re.compile(f"{fellow.user}-b$"))).to_be_visible()
     check()
     page.get_by_role("button", name="Create the credential").click()
     secret = page.locator("dl.secret pre[aria-label=Secret]").inner_text()
@@ -240,7 +223,7 @@ def test_stored_scripts_are_shown_as_text(browser, stores_of, gateway_for, peopl
     stores = stores_of(PROMETHEUS[0], hostile_text)
     tab = Tab(browser, gateway_for(stores.ab, web={"enabled": "true"}).url)
     tab.page.route(re.compile("/api/v1/query"), with_hostile_label_name)
-    tab.enter(account(people.a), q0="cpu", view0="table", q1="cpu")
+    tab.enter(form_of(people.a), q0="cpu", view0="table", q1="cpu")
     rows = tab.page.get_by_role("region", name="Table").get_by_role("row")
     expect(rows).to_have_count(len(NAMES) + 1)
     expect(rows.first.get_by_role("columnheader").filter(has_text="onerror")).to_have_count(1)
@@ -257,7 +240,7 @@ def test_stored_scripts_are_shown_as_text(browser, stores_of, gateway_for, peopl
 def test_no_address_leads_elsewhere_or_runs_a_script(browser, gateway, people, fragment):
     tab = Tab(browser, gateway.url, expected="status of 400")
     tab.page.goto(f"{gateway.url}/ui#{fragment}")
-    tab.log_in(account(people.a))
+    tab.log_in(form_of(people.a))
     tab.page.get_by_role("navigation").wait_for()
     assert tab.page.url.startswith(f"{gateway.url}/ui#")
     tab.close()

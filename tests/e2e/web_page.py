@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, Request
 
-__all__ = ["Demo", "Tab", "chromium", "serious_faults"]
+    from chrysaetos.demo.identities import Account
+
+__all__ = ["Demo", "Tab", "chromium", "form_of", "serious_faults"]
 
 _SECONDS = 20_000
 
@@ -29,6 +31,15 @@ def chromium() -> str:
     program = shutil.which("chromium")
     assert program is not None, "chromium is not installed: apt-get install chromium"
     return program
+
+
+def form_of(account: Account) -> dict[str, str]:
+    """Return what an account enters into the log-in form."""
+    return {
+        "user": account.user,
+        "password": account.password,
+        "project_name": str(account.project_name),
+    }
 
 
 class Demo:

@@ -121,7 +121,7 @@ class PortalHandler:
         _check_no_body(request)
         if request.header(PROJECT_HEADER) is not None:
             raise BadRequest("a portal's request cannot be restricted to a project: its token decides")
-        self._pay(token.name)
+        self._count(token.name)
         selectors = self._gate.selectors(request.query)
         exchange.texts = tuple(Text(text, "") for text in selectors)
         self._enter(token.name)
@@ -167,7 +167,7 @@ class PortalHandler:
             self._failures.take(network(client))
             raise
 
-    def _pay(self, name: str) -> None:
+    def _count(self, name: str) -> None:
         try:
             self._rate.take(name.encode("ascii"))
         except TooManyRequests as error:
