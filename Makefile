@@ -66,7 +66,7 @@ test: $(VENV)/dev $(RELEASES:%=.venvs/%/made)
 	@tools/need.sh $(SERVERS)
 	@# Without these, the tests that need them are skipped, with the reason.
 	@-tools/need.sh $(MARIADB)
-	@-tools/engines.py build prometheus3 go_parsers
+	@-tools/engines.py build prometheus3 go_parsers compose_spec
 	@mkdir -p build
 	@failed=0; \
 	$(MAKE) $(SIDE_BY_SIDE) --no-print-directory --keep-going PYTHONS=--others \

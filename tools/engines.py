@@ -117,6 +117,13 @@ ENGINES = {
             {"prom-label-proxy": "."},
         ),
         Engine(
+            "compose_spec",
+            "github.com/compose-spec/compose-go/v2",
+            "v2.16.2",
+            {"compose_spec": "."},
+            source=_TESTS / "federation" / "compose_spec",
+        ),
+        Engine(
             "thanos",
             "github.com/thanos-io/thanos",
             "v0.42.4",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.engines import program_of
 from tests.support.commands import run
 
 from chrysaetos.federation.compose import development_files, portal_compose_files
@@ -24,20 +25,6 @@ FILES = {
     "development": DEVELOPMENT["compose.override.yaml"],
     "site": SITE["compose/compose.yaml"],
 }
-SERVICE_KEYS = {
-    *(
-        "build",
-        "cap_add",
-        "cap_drop",
-        "command",
-        "depends_on",
-        "entrypoint",
-        "env_file",
-        "environment",
-        "image",
-    ),
-    *("network_mode", "networks", "ports", "read_only", "restart", "security_opt", "user", "volumes"),
-}
 
 
 def merged(*names: str) -> dict[str, Any]:
@@ -49,19 +36,36 @@ def merged(*names: str) -> dict[str, Any]:
     return services
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_file_has_only_keys_of_the_compose_specification(name: str) -> None:
-    assert "@@" not in FILES[name]
-    document = yaml.safe_load(FILES[name])
-    assert {key for key in document if not key.startswith("x-")} <= {"services", "networks", "volumes"}
-    for service in document["services"].values():
-        assert set(service) <= SERVICE_KEYS
-        build = service.get("build")
-        if build:
-            assert f" AS {build['target']}\n" in (ROOT / build["dockerfile"]).read_text()
+SETS = pytest.mark.parametrize("names", [("site",), ("portal",), ("portal", "development")])
 
 
-@pytest.mark.parametrize("names", [("site",), ("portal",), ("portal", "development")])
+@SETS
+def test_docker_compose_reads_the_files(names: tuple[str, ...], tmp_path: Path) -> None:
+    for name in names:
+        (tmp_path / name).write_text(FILES[name])
+    (tmp_path / "usage-openrc").write_text("OS_AUTH_URL=http://192.0.2.1/v3\nOS_PASSWORD='a $b # c'\n")
+    variables = {"CHRYSAETOS_SOURCE": str(ROOT), "GRAFANA_PASSWORD": "secret"}
+    read = run([program_of("compose_spec"), *names], cwd=tmp_path, env=variables)
+    assert (read.status, read.err) == (0, "")
+    services = merged(*names)
+    assert set(read.json["services"]) == set(services)
+    for name, service in read.json["services"].items():
+        assert service.get("cap_drop") == services[name]["cap_drop"]
+        if "build" in service:
+            containerfile = Path(service["build"]["context"]) / service["build"]["dockerfile"]
+            assert f" AS {service['build']['target']}\n" in containerfile.read_text()
+    if names == ("site",):
+        assert read.json["services"]["exporter"]["environment"]["OS_PASSWORD"] == "a $b # c"
+
+
+def test_docker_compose_rejects_a_key_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text("services:\n  one:\n    image: example\n    capdrop: [ALL]\n")
+    read = run([program_of("compose_spec"), "compose.yaml"], cwd=tmp_path)
+    assert read.status == 1
+    assert "capdrop" in read.err
+
+
+@SETS
 def test_containers_are_confined_and_refer_to_what_exists(names: tuple[str, ...]) -> None:
     services = merged(*names)
     documents = [yaml.safe_load(FILES[name]) for name in names]
