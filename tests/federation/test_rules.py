@@ -230,6 +230,26 @@ def test_a_renamed_project_continues(tester: RuleTester) -> None:
     tester.check_usage(2 * DAY, "2d", series(old), series(new, project_name="climate"))
 
 
+def test_a_renamed_part_of_a_project_uses_once_now(tester: RuleTester) -> None:
+    """Such a part has its name in its id, so the old series ends and a new one begins with its total."""
+    half = DAY + 7
+    old = series(f"{rising(0, half)} stale", project_id="p1/weather")
+    new = series(f"_x{half} {rising(half, DAY)}", project_id="p1/climate", project_name="climate")
+    tests = [
+        {
+            "expr": f"round({level}:vcpu_usage:burn1h, 0.001)",
+            "eval_time": f"{(half + steps) * STEP}m",
+            "exp_samples": [{"labels": f"{{{labels}}}", "value": HOUR}],
+        }
+        for level, labels in (
+            ("domain", 'location="alpha",location_id="1",domain_id="d1"'),
+            ("location", 'location="alpha",location_id="1"'),
+        )
+        for steps in (-2, 2, HOUR + 2)
+    ]
+    tester.check(old, new, promql_expr_test=tests)
+
+
 def test_an_old_name_that_is_still_reported_does_not_count(tester: RuleTester) -> None:
     old = f"{rising(0, DAY)} {DAY}x{2 * DAY}"
     new = f"_x{DAY} {rising(DAY, 2 * DAY)}"

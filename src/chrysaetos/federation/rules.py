@@ -108,8 +108,8 @@ def recordings(resource: str) -> Iterator[Rule]:
     )
     yield Rule(
         f"{own}:burn1h",
-        f"clamp_min(deriv({own}:total[1h]), 0) * 3600",
-        "current usage: hours per hour",
+        f"clamp_min(deriv({own}:total[1h]), 0) * 3600 and {own}:total",
+        "current usage of the current projects: hours per hour",
     )
     yield from _by_level(resource, "increase1d", "burn1h")
 
