@@ -26,15 +26,16 @@ class Loop:
         self.path = path
         self.options = options
         self.grants = None
+        self.first = START
         self.start()
 
     def start(self):
-        self.ledger = Ledger(self.path, source="fake", start=START) if self.path else None
+        self.ledger = Ledger(self.path, source="fake", start=self.first) if self.path else None
         self.exposition = Exposition(max_age=2 * HOUR)
         self.updater = Updater(
             self.site,
             self.exposition,
-            start=START,
+            start=self.first,
             ledger=self.ledger,
             clock=self.clock,
             uptime=lambda: self.clock.now - self.ahead,
@@ -364,6 +365,26 @@ def test_usage_is_charged_once_also_when_the_ledger_fails_or_starts_again(chargi
     charging.after(1)
     assert charging.value("usage_exporter_credits_used_hours") == pytest.approx(8)
     assert charging.value() == pytest.approx(208)
+
+
+def test_usage_before_a_later_start_date_is_charged(charging):
+    charging.after(1)
+    grant(charging, 20)
+    charging.after(1)
+    charging.close()
+    charging.clock.now += HOUR
+    grant(charging, 20)
+    # The exporter is down for three hours. Its new start date is the end of the second one.
+    charging.path = charging.path.with_name("later.sqlite")
+    charging.first = START + 4 * HOUR
+    charging.start()
+    charging.after(2)
+    assert charging.site.windows[2:] == [
+        (START + hour * HOUR, START + (hour + 1) * HOUR) for hour in (2, 3, 4)
+    ]
+    assert charging.value() == pytest.approx(2)
+    assert charging.value("usage_exporter_credits_used_hours") == pytest.approx(2 * 4)
+    assert charging.value("usage_exporter_credits_left_hours") == pytest.approx(40 - 2 * 4)
 
 
 def test_an_outage_is_charged_to_the_grants_that_were_valid_during_it(charging):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from functools import partial
 from itertools import chain
@@ -124,23 +125,39 @@ class Updater:
         since = self._ledger.counted_until if self._ledger else self._start
         if now < since:
             raise UsageError("the clock was set back before the last update: waiting", reason="clock")
-        for end in self._credit_ledger.windows(since, now) if self._credit_ledger else [now]:
+        ends = [now]
+        if self._credit_ledger:
+            self._charge_until(self._credit_ledger, since)
+            ends = self._credit_ledger.windows(since, now)
+        for end in ends:
             self._count(since, end)
             since = end
         health = self._exposition.health
         health.succeeded, health.duration = self._clock(), time.monotonic() - began
 
-    def _count(self, since: float, until: float) -> None:
-        """Observe the site in a window, and charge, count and publish its usage."""
+    def _charge_until(self, credit_ledger: CreditLedger, until: float) -> None:
+        """Charge the usage that was not charged before a later start date."""
+        since = credit_ledger.charged_until
+        for end in credit_ledger.windows(since, until) if -math.inf < since < until else []:
+            self._observe(since, end)
+            since = end
+
+    def _observe(self, since: float, until: float) -> Observation:
+        """Observe the site in a window, and charge its usage."""
         try:
             observed = self._site.observe(since, until)
         finally:
             self._exposition.health.calls = self._site.calls
         self._report_duplicates(observed.duplicates)
         self._names.update(observed.names)
-        usages: Iterable[ServerUsage] = observed.usages
         if self._credit_ledger:
             self._credit_ledger.charge(since, until, partial(self._tally, observed.usages), observed.projects)
+        return observed
+
+    def _count(self, since: float, until: float) -> None:
+        """Observe the site in a window, and charge, count and publish its usage."""
+        observed = self._observe(since, until)
+        usages: Iterable[ServerUsage] = observed.usages
         if self._ledger:
             try:
                 self._ledger.add(until, observed.usages, observed.projects, observed.names)
