@@ -135,6 +135,10 @@ def test_a_mistake_in_the_configuration_stops_the_engine(
     stops("Aetos service not registered in Keystone: no metric-storage service")
     configured.config(group=section, datasources=["prometheus", "aetos"])
     stops(f"configuration error: [{section}] datasources has both")
+    other = "watcher_strategies.workload_balance"
+    configured.config(group=section, datasources=["aetos", "gnocchi"])
+    configured.config(group=other, datasources=["prometheus"])
+    stops(f"configuration error: [{other}] datasources has prometheus and [{section}] datasources has aetos")
 
 
 def test_without_a_registration_watchers_default_does_not_stop_the_engine(
@@ -145,6 +149,16 @@ def test_without_a_registration_watchers_default_does_not_stop_the_engine(
     configured.set_default("datasources", ["gnocchi", "grafana", "aetos"], group="watcher_datasources")
     start.check_at_start()
     assert "not registered in Keystone" in caplog.text
+
+
+def test_watchers_default_is_no_conflict_with_a_strategys_own_list(
+    server: MetricsServer, configured: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    configured.conf.clear_override("datasources", group="watcher_datasources")
+    configured.set_default("datasources", ["gnocchi", "grafana", "aetos"], group="watcher_datasources")
+    configured.config(group="watcher_strategies.basic", datasources=["prometheus"])
+    start.check_at_start()
+    assert "endpoint " + server.url in caplog.text
 
 
 def test_the_check_is_repeated_while_keystone_or_the_gateway_is_down(
@@ -211,9 +225,9 @@ def test_no_request_is_sent_if_it_is_not_configured(
 def test_datasources_of_a_strategy_are_checked(
     server: MetricsServer, configured: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
-    configured.config(group="watcher_datasources", datasources=["prometheus"])
+    configured.config(group="watcher_datasources", datasources=["gnocchi"])
     start.check_at_start()
-    caplog.clear()
+    assert "installed but not configured" in caplog.text
     configured.config(group="watcher_strategies.basic", datasources=["aetos"])
     start.check_at_start()
     assert "endpoint " + server.url in caplog.text

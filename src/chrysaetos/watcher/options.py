@@ -12,7 +12,7 @@ AETOS_OPTIONS = [
     cfg.BoolOpt(
         "require_at_start",
         help="Which problems of the datasource aetos stop the decision engine at its start. By default, only "
-        "mistakes in the configuration: Keystone has no such endpoint, or a list of datasources has both "
+        "mistakes in the configuration: Keystone has no such endpoint, or the lists of datasources have both "
         "prometheus and aetos. If true, every problem: also Keystone or the gateway is down, the credentials "
         "are rejected, or no host has metrics. If false, none; the engine only logs them.",
     ),

@@ -107,7 +107,8 @@ def _find_problem() -> _Problem | None:
     if "aetos" not in configured:
         _LOG.info("Datasource aetos (chrysaetos %s) is installed but not configured", chrysaetos.__version__)
         return None
-    return _conflict(lists) or _check_datasource(wanted=any(map(_is_set_to_aetos, lists)))
+    wanted = any(_is_set_to("aetos", section) for section in lists)
+    return _conflict(lists) or _check_datasource(wanted=wanted)
 
 
 def _datasource_lists() -> dict[str, list[str]]:
@@ -123,23 +124,33 @@ def _datasource_lists() -> dict[str, list[str]]:
     return found
 
 
-def _is_set_to_aetos(section: str) -> bool:
-    """Return whether an operator has set a list with aetos: from release 16 on, it is in the default."""
-    if "aetos" not in (CONF[section].get("datasources") or []):
+def _is_set_to(name: str, section: str) -> bool:
+    """Return whether an operator has set a list with a datasource: Watcher's default has aetos, too."""
+    if name not in (CONF[section].get("datasources") or []):
         return False
     found = CONF.get_location("datasources", section)
     return found is not None and found.location not in {cfg.Locations.opt_default, cfg.Locations.set_default}
 
 
-def _conflict(lists: dict[str, list[str]]) -> _Problem | None:
-    for section, names in lists.items():
-        if {"aetos", "prometheus"} <= set(names):
-            return _Problem(
-                f"configuration error: [{section}] datasources has both prometheus and aetos, which Watcher "
-                "does not support; remove prometheus",
-                in_configuration=True,
-            )
-    return None
+def _conflict(sections: Iterable[str]) -> _Problem | None:
+    """Return the problem that both datasources are set, in one list or in two; None if they are not.
+
+    Watcher itself rejects only one list with both, and only when an audit uses it.
+    """
+    with_prometheus, with_aetos = (
+        [section for section in sections if _is_set_to(name, section)] for name in ("prometheus", "aetos")
+    )
+    if not with_prometheus or not with_aetos:
+        return None
+    both = next((section for section in with_prometheus if section in with_aetos), None)
+    return _Problem(
+        f"configuration error: [{both}] datasources has both prometheus and aetos, which Watcher does not "
+        "support; remove prometheus"
+        if both
+        else f"configuration error: [{with_prometheus[0]}] datasources has prometheus and [{with_aetos[0]}] "
+        "datasources has aetos, which Watcher does not support at the same time; replace prometheus by aetos",
+        in_configuration=True,
+    )
 
 
 def _check_datasource(*, wanted: bool) -> _Problem | None:
