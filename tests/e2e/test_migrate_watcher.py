@@ -174,6 +174,20 @@ def test_from_prometheus_to_aetos_and_back(watcher, gateway, identity):
     assert watcher.path.read_bytes() == before
 
 
+def test_the_credentials_are_an_application_credential(watcher, people, identity):
+    credential = people.service.application_credential
+    before, _, _ = watcher.path.read_text().partition("auth_type = password\n")
+    watcher.path.write_text(
+        f"{before}auth_type = v3applicationcredential\n"
+        f"auth_url = {identity.url}\n"
+        f"application_credential_id = {credential.id}\n"
+        f"application_credential_secret = {credential.secret}\n"
+    )
+    status, report = watcher.run("check")
+    assert status == 0, report
+    assert statuses(report)["roles"] == statuses(report)["instances"] == "ok"
+
+
 def test_a_host_without_a_target_is_named(watcher, nova):
     nova.hosts = [*HOSTS, "compute-9"]
     status, report = watcher.run("check")

@@ -1,7 +1,8 @@
 """Configurations of Watcher as deployment tools write them, with sample values.
 
 Only the sections that concern the move, and some next to them, as of 2026: DevStack's jobs of Watcher,
-kolla-ansible's role, watcher-operator and charm-watcher.
+kolla-ansible's role, watcher-operator, charm-watcher, puppet-watcher and the chart of openstack-helm.
+openstack-ansible has no role for Watcher.
 """
 
 from __future__ import annotations
@@ -14,6 +15,42 @@ auth_type = password
 username = watcher
 password = secret
 project_name = service
+"""
+
+_OPERATOR = """\
+[DEFAULT]
+state_path = /var/lib/watcher
+control_exchange = watcher
+# no notifications
+notification_level =
+
+[watcher_clients_auth]
+@@
+interface = internal
+cafile = /etc/pki/tls/certs/ca-bundle.crt
+
+[watcher_datasources]
+datasources = prometheus
+
+[prometheus_client]
+host = metric-storage-prometheus.openstack.svc
+port = 9090
+cafile = /etc/pki/tls/certs/ca-bundle.crt
+
+[aetos_client]
+endpoint_type = internal
+region_name = regionOne
+
+[cinder_client]
+endpoint_type = internal
+region_name = regionOne
+
+[nova_client]
+endpoint_type = internal
+region_name = regionOne
+
+[watcher_cluster_data_model_collectors.compute]
+period = 900
 """
 
 TEMPLATES = {
@@ -89,42 +126,14 @@ user_domain_id = default
 host = 192.0.2.9
 port = 9091
 """,
-    "watcher-operator": f"""\
-[DEFAULT]
-state_path = /var/lib/watcher
-control_exchange = watcher
-# no notifications
-notification_level =
-
-[watcher_clients_auth]
-project_domain_name = Default
-user_domain_name = Default
-{_KEYSTONE}interface = internal
-cafile = /etc/pki/tls/certs/ca-bundle.crt
-
-[watcher_datasources]
-datasources = prometheus
-
-[prometheus_client]
-host = metric-storage-prometheus.openstack.svc
-port = 9090
-cafile = /etc/pki/tls/certs/ca-bundle.crt
-
-[aetos_client]
-endpoint_type = internal
-region_name = regionOne
-
-[cinder_client]
-endpoint_type = internal
-region_name = regionOne
-
-[nova_client]
-endpoint_type = internal
-region_name = regionOne
-
-[watcher_cluster_data_model_collectors.compute]
-period = 900
-""",
+    "watcher-operator": _OPERATOR.replace(
+        "@@", f"project_domain_name = Default\nuser_domain_name = Default\n{_KEYSTONE}"
+    ),
+    "watcher-operator, application credential": _OPERATOR.replace(
+        "@@",
+        "auth_type = v3applicationcredential\napplication_credential_id = 0123\n"
+        "application_credential_secret = secret\nauth_url = http://192.0.2.10:5000",
+    ),
     "charm": f"""\
 [DEFAULT]
 debug = False
@@ -157,6 +166,55 @@ max_workers = 4
 
 [watcher_planner]
 planner = weight
+""",
+    # The class watcher::datasources writes a section that no release of Watcher reads.
+    "puppet": f"""\
+[DEFAULT]
+control_exchange=watcher
+
+[watcher_clients_auth]
+project_domain_name=Default
+user_domain_name=Default
+{_KEYSTONE}
+[prometheus_client]
+host=192.0.2.14
+port=9090
+fqdn_label=fqdn_host
+
+[datasources]
+datasources=prometheus
+query_max_retries=5
+""",
+    # The chart has no datasources; they are values of conf.watcher. Sections and options are sorted.
+    "openstack-helm": """\
+[DEFAULT]
+log_config_append = /etc/watcher/logging.conf
+transport_url = rabbit://watcher:secret@rabbitmq.openstack.svc.cluster.local:5672/watcher
+
+[api]
+host = 0.0.0.0
+port = 9322
+
+[keystone_authtoken]
+auth_type = password
+auth_version = v3
+
+[oslo_concurrency]
+lock_path = /var/lock
+
+[prometheus_client]
+host = prom-metrics.openstack.svc.cluster.local
+instance_uuid_label = vm_uuid
+port = 80
+
+[watcher_clients_auth]
+insecure = false
+
+[watcher_datasources]
+datasources = prometheus
+
+[watcher_strategies.workload_balance]
+datasources = prometheus,gnocchi
 """,
 }
 """Content of watcher.conf by deployment tool."""

@@ -30,6 +30,9 @@ LABELS = {"fqdn_label": "fqdn", "instance_uuid_label": "resource"}
 _RENAMED = {"endpoint_type": "interface"}
 """Options of other sections for what ``[aetos_client]`` calls by another name."""
 
+_UNREAD = {"datasources": "watcher_datasources"}
+"""Sections that deployment tools write, and the section that Watcher reads instead."""
+
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _GLOBAL = "watcher_datasources"
 _STRATEGY = r"watcher_strategies\..+"
@@ -222,6 +225,15 @@ class _Move:
     def _check_options(self) -> None:
         """Find settings that Watcher ignores, because there is no such option."""
         for file in dict.fromkeys(self.layers.files):
+            for section in dict.fromkeys(option.section for option in file.options):
+                if section in _UNREAD:
+                    self.findings.append(
+                        warning(
+                            "ignored",
+                            f"{file.name}: [{section}] has no effect: Watcher has no such section",
+                            f"move its options to [{_UNREAD[section]}], or remove the section",
+                        )
+                    )
             for option in file.options:
                 section, key = option.section, option.key
                 if section not in self.release.options or self.release.exists(section, key):
