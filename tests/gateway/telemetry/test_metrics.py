@@ -198,12 +198,13 @@ def test_counters_of_other_parts_are_read_at_scrape_time():
     assert {key: shown[key] for key in expected} == expected
 
 
-def test_rejected_requests_of_the_server():
+def test_rejected_requests_and_tasks_of_the_server():
     telemetry = Telemetry()
     assert named(telemetry, "refused_requests_total") == {}
-    server = SimpleNamespace(refusals={400: 3})
+    server = SimpleNamespace(refusals={400: 3}, tasks=7)
     telemetry.watch(server)
     assert named(telemetry, "refused_requests_total") == {("400",): 3}
+    assert samples(telemetry)["tasks",] == 7
     server.refusals[408] = 1
     assert named(telemetry, "refused_requests_total") == {("400",): 3, ("408",): 1}
 

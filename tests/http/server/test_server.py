@@ -374,6 +374,16 @@ async def test_disconnect_cancels_the_request():
         await until(lambda: not here.server.connections)
 
 
+async def test_unfinished_tasks_are_counted():
+    async with running() as here:
+        before = here.server.tasks
+        task = asyncio.create_task(asyncio.sleep(60))
+        assert here.server.tasks == before + 1
+        task.cancel()
+        await until(task.done)
+        assert here.server.tasks == before
+
+
 async def test_disconnect_cancels_an_application_that_waits_for_it():
     ends = []
 

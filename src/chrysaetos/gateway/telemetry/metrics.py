@@ -107,6 +107,8 @@ class ServerCounters(Protocol):
 
     @property
     def refusals(self) -> Mapping[int, int]: ...
+    @property
+    def tasks(self) -> int: ...
 
 
 class _Times:
@@ -255,6 +257,8 @@ class Telemetry:
                 "Requests rejected while they were received: malformed, too large, too slow, or over a limit."
             )
             yield _counter("refused_requests", text, ("code",), refused)
+            text = "Tasks of the event loop: without requests, always the same number. More are a leak."
+            yield _gauge("tasks", text, (), {(): self._server.tasks})
         yield from self._of_endpoints()
         if self._per_project:
             projects = {(project,): count for project, count in self._projects.items()}

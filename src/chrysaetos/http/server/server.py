@@ -103,6 +103,11 @@ class HttpServer:
         self._tick()
 
     @property
+    def tasks(self) -> int:
+        """The number of unfinished tasks of the event loop; to count them takes as long as there are many."""
+        return len(asyncio.all_tasks(self.loop))
+
+    @property
     def full(self) -> bool:
         """Whether incomplete requests hold more bytes than allowed."""
         return self.unfinished > self.limits.unfinished_bytes
