@@ -1,6 +1,8 @@
 """The mapping that keeps what was used last."""
 
-from chrysaetos.lru import Lru
+import sys
+
+from chrysaetos.lru import Lru, size_of
 
 
 def test_the_entry_that_was_used_longest_ago_makes_room():
@@ -44,3 +46,10 @@ def test_entries_are_bounded_by_their_weight():
     assert kept.weight == 1
     kept.clear()
     assert (kept.weight, list(kept.items())) == (0, [])
+
+
+def test_the_size_of_texts_includes_those_in_tuples():
+    texts = ("\N{EAGLE}" * 100, "b")
+    assert size_of("a", (texts, None)) == sum(
+        map(sys.getsizeof, ("a", (texts, None), texts, texts[0], "b", None))
+    )

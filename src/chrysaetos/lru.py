@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
-__all__ = ["Lru"]
+__all__ = ["Lru", "size_of"]
 
 K = TypeVar("K", bound="Hashable")
 V = TypeVar("V")
+
+
+def size_of(*values: object) -> int:
+    """Return how many bytes texts and numbers take in memory, also those in tuples."""
+    return sum(
+        sys.getsizeof(value) + (size_of(*value) if isinstance(value, tuple) else 0) for value in values
+    )
 
 
 class Lru(Generic[K, V]):

@@ -8,6 +8,7 @@ import textwrap
 import pytest
 from oslo_config import cfg
 from tests.fakes.clock import Clock
+from tests.support.memory import MIB, kept_bytes, large_caller
 
 from chrysaetos.access.grants import PolicyAccess, get_enforcer
 from chrysaetos.errors import ConfigError, Forbidden, Unavailable
@@ -324,6 +325,36 @@ async def test_the_cache_of_decisions_is_bounded(policy):
     for number in range(300):
         await access.grant(dataclasses.replace(READER, project_id=f"P{number}"), QUERY)
     assert len(access._decisions) == 100
+
+
+async def test_decisions_about_callers_with_many_roles_are_bounded_in_bytes(policy, monkeypatch):
+    monkeypatch.setattr("chrysaetos.access.grants._MAX_DECISIONS_BYTES", 32 * MIB)
+    access = policy.access()
+
+    async def fill():
+        for number in range(60):
+            with pytest.raises(Forbidden):
+                await access.grant(large_caller(number), QUERY)
+
+    assert 28 * MIB < await kept_bytes(fill) < 34 * MIB
+    caller = large_caller(59)
+    monkeypatch.setattr("chrysaetos.access.grants.size_of", lambda *_: pytest.fail("measured"))
+    with pytest.raises(Forbidden):
+        await access.grant(caller, QUERY)
+
+
+async def test_the_scopes_of_projects_are_bounded_in_bytes(policy, monkeypatch):
+    monkeypatch.setattr("chrysaetos.access.grants._MAX_CACHED_BYTES", MIB)
+    access = policy.access()
+    scope = None
+
+    async def fill():
+        nonlocal scope
+        for number in range(3000):
+            scope = access.narrow(UNRESTRICTED, f"{number:032}")
+
+    assert 0.7 * MIB < await kept_bytes(fill) < 1.1 * MIB
+    assert access.narrow(UNRESTRICTED, f"{2999:032}") is scope
 
 
 async def test_a_changed_policy_takes_effect(policy):

@@ -378,6 +378,17 @@ async def test_no_secret_is_logged_or_stored(basic, keystone, good, encode, capl
         assert secret not in kept
 
 
+async def test_cached_tokens_are_bounded_in_bytes(tokens, keystone, encode, monkeypatch):
+    monkeypatch.setattr("chrysaetos.identity.basic.MAX_CACHED_BYTES", 10 * 1024)
+    with closing(BasicCredentials(tokens)) as basic:
+        for number in range(20):
+            keystone.application_credentials[f"ac{number}"] = ("s3cret", {"user": "grafana"})
+            await identify(basic, encode(f"ac{number}:s3cret"))
+        assert 10 < len(basic._kept) < 20
+        assert basic.cached(encode("ac19:s3cret"), None)
+        assert basic.cached(encode("ac0:s3cret"), None) is None
+
+
 async def test_two_processes_have_different_keys(tokens, good):
     with closing(BasicCredentials(tokens)) as one, closing(BasicCredentials(tokens)) as other:
         assert one._hash(good) == one._hash(good)

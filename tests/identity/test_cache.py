@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from tests.fakes.clock import Clock
+from tests.support.memory import MIB, kept_bytes, large_caller
 
 from chrysaetos.identity.cache import CallerCache, ExpiringLru, digest, token_key
 from chrysaetos.identity.caller import Caller
@@ -133,3 +134,34 @@ def test_cache_hits_are_counted_by_result(clock: Clock):
     cache.refuse(b"bad", "unknown")
     cache.refused(b"bad")
     assert (cache.hits, cache.misses, cache.negative_hits) == (2, 1, 1)
+
+
+async def test_callers_with_many_roles_are_bounded_in_bytes(clock: Clock):
+    cache: CallerCache[str] = CallerCache(clock=clock)
+
+    async def fill():
+        for number in range(100):
+            cache.admit(b"%d" % number, large_caller(number), 10_000.0)
+
+    assert 60 * MIB < await kept_bytes(fill) < 66 * MIB
+    assert (cache.hit(b"0"), cache.hit(b"99")) == (None, large_caller(99))
+
+
+async def test_usual_callers_are_bounded_in_bytes(clock: Clock, monkeypatch):
+    monkeypatch.setattr("chrysaetos.identity.cache.MAX_CACHED_BYTES", MIB)
+    cache: CallerCache[str] = CallerCache(clock=clock)
+
+    async def fill():
+        for number in range(2000):
+            user, project = (f"{name}{number:031}" for name in "up")
+            caller = Caller(user_id=user, project_id=project, roles=(f"member {number}",), expires_at=number)
+            cache.admit(token_key(b"%d" % number), caller, 10_000.0 + number)
+
+    assert 0.7 * MIB < await kept_bytes(fill) < 1.1 * MIB
+
+
+def test_a_hit_does_not_measure_the_caller(clock: Clock, monkeypatch):
+    cache: CallerCache[str] = CallerCache(clock=clock)
+    cache.admit(b"k", ALICE, 10_000.0)
+    monkeypatch.setattr(Caller, "size", property(lambda _: pytest.fail("measured")))
+    assert cache.hit(b"k") is ALICE

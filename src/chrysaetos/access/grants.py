@@ -13,7 +13,7 @@ from oslo_policy import opts, policy
 from chrysaetos.access.policies import list_rules
 from chrysaetos.access.policy_files import check_named_file, files_with_rules, fingerprint, load_enforcer
 from chrysaetos.errors import ConfigError, Forbidden
-from chrysaetos.lru import Lru
+from chrysaetos.lru import Lru, size_of
 from chrysaetos.tenancy.labels import UNIFORM, LabelTable
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 
@@ -32,10 +32,17 @@ _LOOK_SECONDS = 1.0
 
 _MAX_DOMAINS = 256
 """Number of cached scopes of domains."""
-_MAX_PROJECTS = 10_000
+_MAX_PROJECTS = 50_000
 """Number of cached scopes of single projects."""
 _MAX_CACHED_BYTES = 32 * 1024 * 1024
-"""Maximum memory of the scopes of all domains together. One of a thousand projects takes some hundred KiB."""
+"""Maximum memory of the scopes of all domains together, and of those of all single projects. A scope of a
+thousand projects takes some hundred KiB."""
+_MAX_DECISIONS_BYTES = 128 * 1024 * 1024
+"""Maximum memory of the decisions about all callers together."""
+_DECISIONS_BYTES = 1900
+"""About the memory of the decisions about a caller at all endpoints, without the caller and the scopes."""
+_SCOPE_BYTES = 600
+"""About the memory of a scope without its values."""
 
 
 class _Verdict(Enum):
@@ -79,10 +86,9 @@ class Domains(Protocol):
         ...
 
 
-def _size(_domain_id: str, kept: tuple[tuple[str, ...], Scope]) -> int:
-    """Return about how many bytes the scope of a domain takes: each label's two matchers, and their text."""
-    scope = kept[1]
-    return 4 * len(scope.matcher) * (1 + len(scope.labels.entries))
+def _size(scope: Scope) -> int:
+    """Return about how many bytes a scope takes: each label's two matchers, and their text."""
+    return _SCOPE_BYTES + 4 * len(scope.matcher) * (1 + len(scope.labels.entries))
 
 
 class PolicyAccess:
@@ -123,11 +129,15 @@ class PolicyAccess:
         self._clock = clock
         self._domains = domains
         # By caller, and then by endpoint: a dashboard uses several.
-        self._decisions: Lru[tuple[object, ...], dict[str, Scope | _Verdict]] = Lru(size)
-        self._domain_scopes: Lru[str, tuple[tuple[str, ...], Scope]] = Lru(
-            _MAX_DOMAINS, weigh=_size, max_weight=_MAX_CACHED_BYTES
+        self._decisions: Lru[tuple[object, ...], dict[str, Scope | _Verdict]] = Lru(
+            size, weigh=lambda key, _: _DECISIONS_BYTES + size_of(key), max_weight=_MAX_DECISIONS_BYTES
         )
-        self._project_scopes: Lru[str, Scope] = Lru(_MAX_PROJECTS)
+        self._domain_scopes: Lru[str, tuple[tuple[str, ...], Scope]] = Lru(
+            _MAX_DOMAINS, weigh=lambda _, kept: _size(kept[1]), max_weight=_MAX_CACHED_BYTES
+        )
+        self._project_scopes: Lru[str, Scope] = Lru(
+            _MAX_PROJECTS, weigh=lambda _, scope: _size(scope), max_weight=_MAX_CACHED_BYTES
+        )
         opts.set_defaults(conf)
         self._looked = clock()
         self.stale = False

@@ -31,11 +31,12 @@ from keystoneauth1.session import Session
 
 from chrysaetos.errors import Unauthorized, Unavailable
 from chrysaetos.identity.breaker import Breaker
-from chrysaetos.identity.cache import ExpiringLru, token_key
+from chrysaetos.identity.cache import ENTRY_BYTES, MAX_CACHED_BYTES, ExpiringLru, token_key
 from chrysaetos.identity.credentials import MAX_CREDENTIAL
 from chrysaetos.identity.flights import SingleFlight
 from chrysaetos.identity.keystone import Refusal, TokenRefused
 from chrysaetos.identity.throttle import Attempts, Throttle
+from chrysaetos.lru import size_of
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -164,7 +165,12 @@ class BasicCredentials:
         self._flights: SingleFlight[_Kept | None] = SingleFlight(
             "basic", threads=threads, waiting=waiting, breaker=self.breaker
         )
-        self._kept: ExpiringLru[_Kept] = ExpiringLru(size, clock)
+        self._kept: ExpiringLru[_Kept] = ExpiringLru(
+            size,
+            clock,
+            weigh=lambda kept: ENTRY_BYTES + size_of(kept, kept.token, kept.key),
+            max_weight=MAX_CACHED_BYTES,
+        )
         self._wrong: ExpiringLru[bool] = ExpiringLru(size, clock)
         self._secret = secrets.token_bytes(32)
 

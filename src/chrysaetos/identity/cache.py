@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
     from chrysaetos.identity.caller import Caller
 
-__all__ = ["CallerCache", "ExpiringLru", "digest", "token_key"]
+__all__ = ["ENTRY_BYTES", "MAX_CACHED_BYTES", "CallerCache", "ExpiringLru", "digest", "token_key"]
+
+MAX_CACHED_BYTES = 64 * 1024 * 1024
+"""Maximum memory of all cached callers, or tokens of Basic credentials, together. A caller usually takes
+1.2 KiB, but Keystone does not limit the number of its roles."""
+ENTRY_BYTES = 400
+"""About the memory of an entry without its value: the digest, the times, and the place in the mapping."""
 
 V = TypeVar("V")
 R = TypeVar("R")
@@ -105,7 +111,7 @@ class CallerCache(Generic[R]):
         seconds: maximum time that a validation is cached; 0 disables the cache.
         negative_seconds: time that a rejection is cached, at most 10, so that a token that becomes valid soon
             after is not locked out.
-        size: maximum number of validations.
+        size: maximum number of validations; callers with many roles take more memory, so fewer are kept.
         negative_size: maximum number of rejections, separate so that a flood of bad tokens evicts no good
             one.
         clock: seconds since the epoch.
@@ -139,7 +145,9 @@ class CallerCache(Generic[R]):
         self._seconds = seconds
         self._negative_seconds = min(negative_seconds, 10.0)
         self._clock = clock
-        self._confirmed: ExpiringLru[Caller] = ExpiringLru(size, clock)
+        self._confirmed: ExpiringLru[Caller] = ExpiringLru(
+            size, clock, weigh=lambda caller: ENTRY_BYTES + caller.size, max_weight=MAX_CACHED_BYTES
+        )
         self._refused: ExpiringLru[R] = ExpiringLru(negative_size, clock)
         self.hits = 0
         self.misses = 0

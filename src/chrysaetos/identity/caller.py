@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from chrysaetos.lru import size_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -46,6 +48,11 @@ class Caller:
     service_roles: tuple[str, ...] = ()
     expires_at: float = 0.0
     restricted: bool = False
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes in memory. Not for each request: a token may have many roles."""
+        return size_of(self, *(getattr(self, name) for name in self.__slots__))
 
 
 class Authenticator(Protocol):

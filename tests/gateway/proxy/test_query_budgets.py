@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.memory import MIB, kept_bytes, large_caller
 
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.proxy.query_budgets import QueryBudget, load_budgets
@@ -78,6 +79,16 @@ def test_callers_of_one_project_have_the_budgets_of_their_own_roles(budgets):
         for roles, most in ((("silver",), "2000"), (("reader",), "1000")):
             caller = Caller(user_id="u", project_id="p2", roles=roles)
             assert loaded.of(caller).shown()["max_series"] == most
+
+
+async def test_cached_budgets_are_bounded_in_bytes(budgets):
+    loaded = budgets()
+
+    async def fill():
+        for number in range(40):
+            loaded.of(large_caller(number))
+
+    assert 14 * MIB < await kept_bytes(fill) < 17 * MIB
 
 
 def test_without_a_file_there_are_no_budgets():

@@ -7,6 +7,7 @@ import stat
 from typing import Any
 
 import pytest
+from tests.support.memory import MIB, kept_bytes, large_caller
 
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.asgi.exchange import Exchange
@@ -281,6 +282,25 @@ def test_long_paths_and_scopes_of_domains_are_not_cached():
         audit.line(an_exchange(caller=domain, scope=scope))
         audit.line(an_exchange(endpoint=None, caller=None, scope=None, path=f"/{number}/" + 8000 * "x"))
     assert not audit._known
+
+
+async def test_cached_fields_are_bounded_in_bytes():
+    audit = Audit(clock=lambda: NOW)
+    scope = Scope.of("project", "A")
+
+    async def send_long_texts():
+        for number in range(1000):
+            text = f"{number}".ljust(2000, "\N{EAGLE}")
+            audit.line(an_exchange(caller=None, texts=(Text(text, text[1:]),)))
+
+    async def send_as_many_users():
+        for number in range(40):
+            audit.line(an_exchange(caller=large_caller(number), scope=scope, texts=()))
+
+    assert MIB < await kept_bytes(send_long_texts) < 17 * MIB
+    assert MIB < await kept_bytes(send_as_many_users) < 17 * MIB
+    assert len(audit._texts_fields) > 100
+    assert len(audit._known) > 1
 
 
 def test_audit_file_contains_only_the_lines(tmp_path, caplog):

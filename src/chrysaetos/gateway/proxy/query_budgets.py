@@ -16,7 +16,7 @@ from urllib.parse import unquote_plus
 from oslo_config import cfg
 
 from chrysaetos.errors import ConfigError
-from chrysaetos.lru import Lru
+from chrysaetos.lru import Lru, size_of
 from chrysaetos.promql.units import duration_milliseconds
 from chrysaetos.regular_file import regular_file
 
@@ -34,6 +34,9 @@ _LIMITS: Final = (*_COUNTS, *_DURATIONS)
 _KINDS: Final = ("role", "domain", "project")
 _ONLY_TIMEOUT: Final = {"victoriametrics": "VictoriaMetrics", "thanos": "Thanos", "mimir": "Mimir"}
 _MAX_KEPT = 10_000
+_MAX_KEPT_BYTES = 16 * 1024 * 1024
+_BUDGET_BYTES = 600
+"""About the memory of a cached budget without the caller's project, domain and roles."""
 _MAX_FILE_BYTES = 16 * 1024 * 1024
 
 BUDGET_OPTIONS = [
@@ -123,7 +126,9 @@ class QueryBudgets:
     ) -> None:
         self._default = default
         self._named = named
-        self._kept: Lru[tuple[object, ...], QueryBudget] = Lru(_MAX_KEPT)
+        self._kept: Lru[tuple[object, ...], QueryBudget] = Lru(
+            _MAX_KEPT, weigh=lambda key, _: _BUDGET_BYTES + size_of(key), max_weight=_MAX_KEPT_BYTES
+        )
 
     def of(self, caller: Caller, project_id: str | None = None) -> QueryBudget:
         """Return the budget of a caller's request.

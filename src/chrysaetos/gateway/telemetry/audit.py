@@ -18,10 +18,11 @@ import time
 from json.encoder import encode_basestring_ascii
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.telemetry.batched_log import BatchedLog
+from chrysaetos.lru import size_of
 from chrysaetos.queued_log import QueuedHandler
 from chrysaetos.regular_file import check_fifo
 from chrysaetos.tenancy.endpoints import Action
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from chrysaetos.tenancy.scope import Scope
 
 __all__ = ["FIELDS", "LOGGER", "Audit", "open_log"]
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 LOGGER = "chrysaetos.audit"
 """The name of the logger."""
@@ -68,7 +72,11 @@ _MAX_NAME = 1024
 _MAX_TEXTS = 8
 """Maximum number of PromQL texts for a request; a URL can contain thousands of selectors."""
 _MAX_CACHED = 4096
-"""Number of callers' paths, and of texts, whose fields are cached: about 4 MiB."""
+"""Number of callers' paths, and of texts, whose fields are cached."""
+_MAX_CACHED_BYTES = 16 * 1024 * 1024
+"""Maximum memory of the former with their callers, and of the latter."""
+_ENTRY_BYTES = 400
+"""About the memory of a cached entry without its texts."""
 _MAX_CACHED_TEXT = 4096
 """Characters of the longest text whose field is cached."""
 _MAX_CACHED_PATH = 256
@@ -95,6 +103,24 @@ def open_log(path: str, option: str = "[gateway] audit_file") -> logging.Logger:
     logger = logging.Logger(LOGGER, logging.INFO)  # noqa: LOG001  # independent of the other loggers
     logger.addHandler(QueuedHandler(handler, "audit"))
     return logger
+
+
+class _Cache(dict[K, V]):
+    """A bounded mapping whose look-ups cost no more than a dictionary's: it forgets all entries at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = 0
+
+    def keep(self, key: K, value: V, size: int) -> None:
+        """Keep an entry of ``size`` bytes, unless it is too large."""
+        size += _ENTRY_BYTES
+        if len(self) >= _MAX_CACHED or self.size + size > _MAX_CACHED_BYTES:
+            self.clear()
+            self.size = 0
+        if size <= _MAX_CACHED_BYTES:
+            self[key] = value
+            self.size += size
 
 
 class Audit:
@@ -131,8 +157,8 @@ class Audit:
         self._template, self._known_template = _templates(as_json=as_json)
         # By what they depend on. The identities of caller and scope stand for them: they are usually the same
         # objects in all requests of a caller.
-        self._known: dict[tuple[object, ...], tuple[Caller | None, Scope | None, str]] = {}
-        self._texts_fields: dict[tuple[Text, ...], str] = {}
+        self._known: _Cache[tuple[object, ...], tuple[Caller | None, Scope | None, str]] = _Cache()
+        self._texts_fields: _Cache[tuple[Text, ...], str] = _Cache()
         self._second = -1
         self._stamp = ""
 
@@ -198,9 +224,8 @@ class Audit:
         fields = self._format_known(exchange)
         # Anybody can send long paths, and the scope of a domain takes some hundred KiB.
         if len(exchange.path) <= _MAX_CACHED_PATH and (scope is None or len(scope.values) <= 1):
-            if len(self._known) >= _MAX_CACHED:
-                self._known.clear()
-            self._known[key] = (caller, scope, fields)  # keeps the objects, and so their identities
+            size = size_of(*key, fields) + (0 if caller is None else caller.size)
+            self._known.keep(key, (caller, scope, fields), size)  # keeps the objects, and so their identities
         return fields
 
     def _format_known(self, exchange: Exchange) -> str:
@@ -220,9 +245,7 @@ class Audit:
         if cached is None:
             cached = self._texts(texts)
             if len(texts) == 1 and len(texts[0].original) + len(texts[0].sent) <= _MAX_CACHED_TEXT:
-                if len(self._texts_fields) >= _MAX_CACHED:
-                    self._texts_fields.clear()
-                self._texts_fields[texts] = cached
+                self._texts_fields.keep(texts, cached, size_of(texts, cached))
         return cached
 
     def _scope(self, caller: Caller | None, scope: Scope | None) -> str:
