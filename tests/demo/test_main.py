@@ -143,4 +143,4 @@ def test_an_invalid_time_is_rejected(seconds: str, capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit) as refused:
         parse(f"--exit-after={seconds}")
     assert refused.value.code == 2
-    assert f"'{seconds}' is not a number of seconds" in capsys.readouterr().err
+    assert f"'{seconds}' is not a number of at least 0" in capsys.readouterr().err

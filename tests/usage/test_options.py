@@ -74,8 +74,8 @@ def test_max_age_depends_on_the_interval():
     [
         (["-i", "0"], {}, "greater than 0"),
         (["-i", "nan"], {}, "greater than 0"),
-        (["-p", "70000"], {}, "not a port"),
-        (["--weight-update-frequency", "0"], {}, "less than 1"),
+        (["-p", "70000"], {}, "not an integer from 0 to 65535"),
+        (["--weight-update-frequency", "0"], {}, "not an integer of at least 1"),
         (["--vcpu-weights", "__import__('os')"], {}, "does not have the form"),
         (["--vcpu-weights", "{2: -1}"], {}, "weight is -1, expected a number of at least 0"),
         (["--mb-weights", "{1024: 1e999}"], {}, "weight is inf, expected a number of at least 0"),

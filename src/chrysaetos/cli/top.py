@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chrysaetos.arguments import POSITIVE
 from chrysaetos.cli.axes import format_short
 from chrysaetos.cli.base import MetricsLister
 from chrysaetos.cli.cells import number, text
@@ -18,6 +18,7 @@ from chrysaetos.client.vm_measures import read_servers
 from chrysaetos.exporters import EXPORTERS, MEASURES, read_exporters, servers_query
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Mapping, Sequence
 
     from chrysaetos.client.vm_measures import Server
@@ -55,7 +56,7 @@ class Top(MetricsLister):
         parser.add_argument(
             "--sort", choices=(*_SORTS, "name"), default="cpu", help="the order (default: %(default)s)"
         )
-        parser.add_argument("--limit", type=_count, metavar="N", help="the maximum number of servers")
+        parser.add_argument("--limit", type=POSITIVE, metavar="N", help="the maximum number of servers")
         parser.add_argument(
             "--window",
             type=_window,
@@ -131,12 +132,6 @@ class Top(MetricsLister):
             names_of = ", ".join(known)
             self.hints = [f"you see no series of these exporters: {names_of}; for others, see --exporters"]
         return present
-
-
-def _count(written: str) -> int:
-    if not written.isdecimal() or int(written) < 1:
-        raise argparse.ArgumentTypeError(f"{written!r} is not a number of at least 1")
-    return int(written)
 
 
 def _window(written: str) -> str:

@@ -5,9 +5,7 @@ With ``--sites`` it runs sites and a portal instead, see ``sites``.
 
 from __future__ import annotations
 
-import argparse
 import base64
-import math
 import secrets
 import signal
 import threading
@@ -17,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chrysaetos.arguments import number
 from chrysaetos.demo.balanced import HAProxy, Memcached
 from chrysaetos.demo.cloud import Cloud, Tenant
 from chrysaetos.demo.commands import render_commands, write_credentials
@@ -31,6 +30,7 @@ from chrysaetos.demo.stage import Stage, report
 from chrysaetos.demo.state import State, open_state
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator, Mapping
 
     from chrysaetos.demo.engines import Engine
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--exit-after",
-        type=_seconds,
+        type=number(float, 0),
         metavar="SECONDS",
         help="stop this many seconds after the demo was ready",
     )
@@ -67,16 +67,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="run N sites with sample usage and a portal that collects it, instead of the cloud",
     )
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return seconds
 
 
 def run(args: argparse.Namespace) -> int:

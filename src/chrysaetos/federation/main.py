@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chrysaetos.arguments import PORT, number
 from chrysaetos.errors import ConfigError
 from chrysaetos.federation import token_command
 from chrysaetos.federation.alone import MAX_URL_BYTES, Settings, build, upstream_options
@@ -24,8 +23,8 @@ from chrysaetos.queued_log import queue_handlers
 from chrysaetos.regular_file import regular_file
 
 if TYPE_CHECKING:
+    import argparse
     import ssl
-    from collections.abc import Callable
 
 __all__ = ["add_arguments", "run"]
 
@@ -38,28 +37,6 @@ _SERVER_LIMITS = ServerLimits(
     unfinished_bytes=4 * 1024 * 1024,
 )
 _DRAIN_SECONDS = 10.0
-
-
-def _number(
-    kind: type[int] | type[float], minimum: float, maximum: float = math.inf
-) -> Callable[[str], float]:
-    """Return a function that parses an argument as a number within bounds."""
-
-    def parse(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = math.nan
-        if not minimum <= value <= maximum or value == math.inf:
-            name = "an integer" if kind is int else "a number"
-            bounds = f"of at least {minimum:g}" if maximum == math.inf else f"from {minimum:g} to {maximum:g}"
-            raise argparse.ArgumentTypeError(f"{text!r} is not {name} {bounds}")
-        return value
-
-    return parse
-
-
-_PORT = _number(int, 0, 65535)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--bind", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (default: %(default)s)"
     )
     parser.add_argument(
-        "--port", type=_PORT, default=9091, metavar="PORT", help="port to listen on (default: %(default)s)"
+        "--port", type=PORT, default=9091, metavar="PORT", help="port to listen on (default: %(default)s)"
     )
     parser.add_argument(
         "--tls-cert", type=Path, metavar="FILE", help="certificate with its chain; enables HTTPS"
@@ -108,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--metrics-port",
-        type=_PORT,
+        type=PORT,
         default=0,
         metavar="PORT",
         help="port for the gate's own /metrics and /-/healthy (default: none)",
@@ -131,7 +108,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             limit.argument,
             dest=limit.field,
-            type=_number(type(default), limit.minimum),
+            type=number(type(default), limit.minimum),
             default=default,
             metavar=limit.metavar,
             help=f"{limit.text}{note} (default: {str(default).removesuffix('.0')})",

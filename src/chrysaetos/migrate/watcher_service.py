@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chrysaetos.arguments import SECONDS
 from chrysaetos.findings import Finding, Status, failed, ok, warning, worst
 from chrysaetos.migrate.audits import run_audit
 from chrysaetos.migrate.clouds import nova_adapter, open_session, read_conf, read_value
@@ -67,7 +68,11 @@ class WatcherService:
                 "--strategy", default="basic", help="the strategy of the audit (default: %(default)s)"
             )
             parser.add_argument(
-                "--timeout", type=float, default=300.0, metavar="SECONDS", help="the time limit of the audit"
+                "--timeout",
+                type=SECONDS,
+                default=300.0,
+                metavar="SECONDS",
+                help="the time limit of the audit",
             )
 
     def plan(self, layers: Layers, arguments: Namespace) -> Plan:

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chrysaetos.arguments import PORT, POSITIVE, SECONDS
 from chrysaetos.regular_file import regular_file
 from chrysaetos.usage.records import UsageError
 from chrysaetos.usage.weights import parse_steps
@@ -189,7 +190,7 @@ def _add_counting(group: _Group) -> None:
     group.add(
         "--weight-update-frequency",
         variable="WEIGHT_UPDATE_FREQUENCY",
-        type=_positive,
+        type=POSITIVE,
         default=10,
         metavar="N",
         text="refresh the weights at every N-th update (default: %(default)s)",
@@ -237,7 +238,7 @@ def _add_serving(group: _Group) -> None:
         "--update-interval",
         "--interval",
         variable="UPDATE_INTERVAL",
-        type=_seconds,
+        type=SECONDS,
         default=300.0,
         metavar="SECONDS",
         text="interval between updates (default: 300)",
@@ -245,7 +246,7 @@ def _add_serving(group: _Group) -> None:
     group.add(
         "--max-age",
         variable="MAX_AGE",
-        type=_seconds,
+        type=SECONDS,
         metavar="SECONDS",
         text="maximum age of exported usage (default: three update intervals, at least 15 minutes)",
     )
@@ -260,7 +261,7 @@ def _add_serving(group: _Group) -> None:
         "-p",
         "--port",
         variable="PORT",
-        type=_port,
+        type=PORT,
         default=8080,
         metavar="PORT",
         text="port to listen on (default: %(default)s)",
@@ -309,27 +310,6 @@ def _sources(text: str) -> tuple[str, ...]:
     if unknown:
         raise argparse.ArgumentTypeError(f"{min(unknown)!r} is not one of {', '.join(SOURCES)}")
     return tuple(name for name in SOURCES if name in names)
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds greater than 0")
-    return value
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return value
-
-
-def _port(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 65535:
-        raise argparse.ArgumentTypeError(f"{text} is not a port")
-    return value
 
 
 def _weights(text: str) -> dict[float, float]:

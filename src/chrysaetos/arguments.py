@@ -1,0 +1,52 @@
+"""Types of command-line arguments, for ``argparse``."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["PORT", "POSITIVE", "SECONDS", "number"]
+
+N = TypeVar("N", int, float)
+
+
+def number(
+    kind: type[N], minimum: float, maximum: float = math.inf, *, exclusive: bool = False
+) -> Callable[[str], N]:
+    """Return a function that parses an argument as a finite number within bounds.
+
+    Args:
+        kind: ``int`` or ``float``.
+        minimum: the minimum.
+        maximum: the maximum; infinite for none.
+        exclusive: whether the minimum itself is out of bounds.
+    """
+
+    def parse(text: str) -> N:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if (
+            value is None
+            or not minimum <= value <= maximum
+            or math.isinf(value)
+            or (exclusive and value == minimum)
+        ):
+            name = "an integer" if kind is int else "a number"
+            bounds = f"greater than {minimum:g}" if exclusive else f"of at least {minimum:g}"
+            if maximum < math.inf:
+                bounds = f"from {minimum:g} to {maximum:g}"
+            raise argparse.ArgumentTypeError(f"{text!r} is not {name} {bounds}")
+        return value
+
+    return parse
+
+
+PORT = number(int, 0, 65535)
+POSITIVE = number(int, 1)
+SECONDS = number(float, 0, exclusive=True)
