@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
 from cliff.lister import Lister
@@ -16,6 +16,7 @@ from chrysaetos.cli.times import rfc3339
 from chrysaetos.cli.whoami import describe_access
 from chrysaetos.client import errors
 from chrysaetos.client.connection_errors import short_message
+from chrysaetos.findings import Finding, Status, failed, worst
 
 if TYPE_CHECKING:
     import argparse
@@ -50,23 +51,6 @@ _ADVICE: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """The result of one step.
-
-    Attributes:
-        step: the step's name.
-        state: ok, failed or skipped.
-        detail: the observation.
-        advice: what to do; empty if there is nothing to do.
-    """
-
-    step: str
-    state: str
-    detail: str
-    advice: str = ""
-
-
 class Doctor(MetricsCommand, Lister):
     """Check the requirements of a query: credentials, token, roles, catalog, gateway, Prometheus.
 
@@ -74,17 +58,19 @@ class Doctor(MetricsCommand, Lister):
     """
 
     auth_required = False  # else openstackclient would fail before the first check
-    _steps: Sequence[_Step] = ()
+    _findings: Sequence[Finding] = ()
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Run all checks, show their results, and return the exit status."""
         super().run(parsed_args)
-        return int(any(step.state == "failed" for step in self._steps))
+        return int(worst(self._findings) is Status.FAILED)
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], list[tuple[Any, ...]]]:  # noqa: ARG002  # cliff's signature
         """Return a row for each step."""
-        self._steps = _Checks(self.app).results()
-        return ["step", "state", "detail", "advice"], [astuple(step) for step in self._steps]
+        self._findings = _Checks(self.app).results()
+        # Not the enumeration, which YAML would show as an object.
+        rows = [tuple(map(str, astuple(finding))) for finding in self._findings]
+        return ["step", "state", "detail", "advice"], rows
 
 
 class _Skip(Exception):
@@ -105,7 +91,7 @@ class _Checks:
         self._access: AccessInfo
         self._client: MetricsClient
 
-    def results(self) -> list[_Step]:
+    def results(self) -> list[Finding]:
         """Run all steps and return their results. The steps after a failed one are skipped."""
         steps: dict[str, Callable[[], tuple[str, str]]] = {
             "credentials": self._credentials,
@@ -116,15 +102,15 @@ class _Checks:
             "prometheus": self._prometheus,
             "data": self._data,
         }
-        found: list[_Step] = []
-        failed = ""
+        found: list[Finding] = []
+        missing = ""
         for step, check in steps.items():
-            if failed:
-                found.append(_Step(step, "skipped", f"needs {failed}"))
+            if missing:
+                found.append(Finding(step, Status.SKIPPED, f"needs {missing}"))
                 continue
             found.append(_run_step(step, check))
-            if found[-1].state == "failed":
-                failed = step
+            if found[-1].status is Status.FAILED:
+                missing = step
         return found
 
     def _credentials(self) -> tuple[str, str]:
@@ -214,13 +200,13 @@ class _Checks:
             raise _Skip("Keystone is not used")
 
 
-def _run_step(step: str, check: Callable[[], tuple[str, str]]) -> _Step:
+def _run_step(step: str, check: Callable[[], tuple[str, str]]) -> Finding:
     try:
-        return _Step(step, "ok", *check())
+        return Finding(step, Status.OK, *check())
     except _Skip as skip:
-        return _Step(step, "skipped", str(skip))
-    except _Failed as failed:
-        return _Step(step, "failed", *failed.args)
+        return Finding(step, Status.SKIPPED, str(skip))
+    except _Failed as failure:
+        return failed(step, *failure.args)
     except (CredentialsError, errors.MetricsError, keystone.ClientException) as error:
         advice = next(advice for kind, advice in _ADVICE if isinstance(error, kind))
-        return _Step(step, "failed", short_message(error), advice)
+        return failed(step, short_message(error), advice)
