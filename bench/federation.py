@@ -23,8 +23,9 @@ from urllib.parse import quote
 from bench.peers import HAProxy
 from tests.e2e.federation_stack import FederationGate, new_token
 
-from chrysaetos.demo.processes import LOOPBACK, Server, write_private
+from chrysaetos.demo.processes import LOOPBACK, Server
 from chrysaetos.demo.prometheus import Prometheus
+from chrysaetos.regular_file import replace_file
 
 ALLOWED = '{job="project_usages",__name__=~"project_.*_usage"}'
 QUERY = f"match%5B%5D={quote(ALLOWED, safe='')}"
@@ -48,7 +49,7 @@ class GuardingHAProxy(HAProxy):
     acl probe path {self.ready_path}
     http-request deny unless probe or known federate agreed
 """
-        write_private(file, file.read_text().replace("    default_backend", f"{rules}    default_backend"))
+        replace_file(file, file.read_text().replace("    default_backend", f"{rules}    default_backend"))
 
 
 @dataclass

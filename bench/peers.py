@@ -9,7 +9,8 @@ import venv
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
-from chrysaetos.demo.processes import LOOPBACK, Server, private_directory, write_private
+from chrysaetos.demo.processes import LOOPBACK, Server, private_directory
+from chrysaetos.regular_file import replace_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,7 @@ class HAProxy(Server):
 
     def prepare(self) -> None:
         """Write haproxy.cfg."""
-        write_private(
+        replace_file(
             self.directory / "haproxy.cfg",
             f"""
 global
@@ -74,7 +75,7 @@ class VMAuth(Server):
 
     def prepare(self) -> None:
         """Write auth.yml, which passes on all requests."""
-        write_private(self.directory / "auth.yml", f"unauthorized_user:\n  url_prefix: {self._upstream}\n")
+        replace_file(self.directory / "auth.yml", f"unauthorized_user:\n  url_prefix: {self._upstream}\n")
 
     def environment(self) -> dict[str, str]:
         """Limit Go to one thread."""
@@ -141,13 +142,13 @@ class Maia(Server):
     def prepare(self) -> None:
         """Write maia.conf, and a policy that admits readers."""
         rule = "project_id:%(project_id)s and role:reader"
-        write_private(self.directory / "policy.json", json.dumps({"metric:list": rule, "metric:show": rule}))
+        replace_file(self.directory / "policy.json", json.dumps({"metric:list": rule, "metric:show": rule}))
         sections = {"maia": self._maia, "keystone": self._keystone}
         lines = []
         for section, values in sections.items():
             # A JSON string is a TOML string.
             lines += [f"[{section}]", *(f"{name} = {json.dumps(value)}" for name, value in values.items())]
-        write_private(self.directory / "maia.conf", "\n".join([*lines, ""]))
+        replace_file(self.directory / "maia.conf", "\n".join([*lines, ""]))
 
     def environment(self) -> dict[str, str]:
         """Limit Go to one thread."""
@@ -171,7 +172,7 @@ class Aetos(Server):
 
     def prepare(self) -> None:
         """Write the configuration to the path from which both Aetos and its middleware read it."""
-        write_private(private_directory(self.directory / ".aetos") / "aetos.conf", self._config.read_text())
+        replace_file(private_directory(self.directory / ".aetos") / "aetos.conf", self._config.read_text())
 
     def environment(self) -> dict[str, str]:
         """Set a separate home directory."""

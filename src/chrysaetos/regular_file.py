@@ -1,9 +1,10 @@
-"""Open files that must not block the process."""
+"""Open files that must not block the process, and replace files at once."""
 
 from __future__ import annotations
 
 import errno
 import os
+import secrets
 import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["check_fifo", "regular_file"]
+__all__ = ["check_fifo", "regular_file", "replace_file"]
 
 
 def regular_file(path: str, flags: int) -> int:
@@ -41,3 +42,25 @@ def check_fifo(path: Path) -> None:
                 if error.errno == errno.ENXIO:
                     raise OSError(errno.ENXIO, "it is a FIFO that nothing reads", str(path)) from error
                 raise
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file atomically. An existing file keeps its owner and mode; a new one has the mode 0600.
+
+    Raises:
+        OSError: the file cannot be written, and is as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            with suppress(FileNotFoundError):
+                known = path.stat()
+                os.fchmod(handle, stat.S_IMODE(known.st_mode))
+                os.fchown(handle, known.st_uid, known.st_gid)
+            file.write(text)
+            file.flush()
+            os.fsync(handle)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -23,7 +23,6 @@ from chrysaetos.demo.processes import (
     free_port,
     private_directory,
     wait_for,
-    write_private,
 )
 
 
@@ -66,17 +65,6 @@ def test_wait_for_ends_with_the_condition_the_timeout_or_the_event() -> None:
 
 def test_a_free_port_does_not_answer() -> None:
     assert not answers(f"http://127.0.0.1:{free_port()}/", timeout=0.5)
-
-
-def test_a_private_file_is_replaced_atomically(tmp_path: Path) -> None:
-    path = tmp_path / "secret.json"
-    write_private(path, "old")
-    with path.open() as before:
-        write_private(path, "new")
-        assert before.read() == "old"
-    assert path.read_text() == "new"
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_private_directory_is_accessible_by_its_owner_only(tmp_path: Path) -> None:

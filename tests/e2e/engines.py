@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, ClassVar
 import requests
 from tests.engines import PROMETHEUS3_FEATURES, UNQUOTED_NAMES, program_of
 
-from chrysaetos.demo.processes import LOOPBACK, DemoError, Server, wait_for, write_private
+from chrysaetos.demo.processes import LOOPBACK, DemoError, Server, wait_for
 from chrysaetos.demo.prometheus import Prometheus
 from chrysaetos.demo.thanos import Query, Sidecar
+from chrysaetos.regular_file import replace_file
 
 if TYPE_CHECKING:
     import threading
@@ -54,7 +55,7 @@ class Labelled(Prometheus):
         config = self.directory / "prometheus.yml"
         content = json.loads(config.read_text())
         content["global"]["external_labels"] = self._labels
-        write_private(config, json.dumps(content))
+        replace_file(config, json.dumps(content))
 
 
 class Prometheus3(Prometheus):

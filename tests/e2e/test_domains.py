@@ -21,8 +21,9 @@ from chrysaetos.demo.cloud import Family, Series, Target
 from chrysaetos.demo.exporter import Exporter
 from chrysaetos.demo.gateway import Gateway
 from chrysaetos.demo.identities import password_auth
-from chrysaetos.demo.processes import free_port, wait_for, write_private
+from chrysaetos.demo.processes import free_port, wait_for
 from chrysaetos.demo.prometheus import Prometheus
+from chrysaetos.regular_file import replace_file
 from chrysaetos.secret import new_secret
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def start(
                 "keystone_authtoken": {"http_connect_timeout": "2", **keystone_authtoken},
             },
         )
-        write_private(gateway.policy_file, policy)
+        replace_file(gateway.policy_file, policy)
         return running.enter_context(gateway)
 
     return make

@@ -16,8 +16,9 @@ from tests.fakes.remote_read import EQ, NEQ, NRE, RE, Matcher, field, query, rea
 
 from chrysaetos.demo.cloud import Family, Series, Target
 from chrysaetos.demo.exporter import Exporter
-from chrysaetos.demo.processes import free_port, wait_for, write_private
+from chrysaetos.demo.processes import free_port, wait_for
 from chrysaetos.demo.prometheus import Prometheus
+from chrysaetos.regular_file import replace_file
 from chrysaetos.tenancy.snappy import compress, decompress
 
 if TYPE_CHECKING:
@@ -111,9 +112,9 @@ class Ruled(Prometheus):
         content = json.loads(config.read_text())
         content["rule_files"] = list(self._files)
         content["global"]["evaluation_interval"] = "1s"
-        write_private(config, json.dumps(content))
+        replace_file(config, json.dumps(content))
         for name, groups in self._files.items():
-            write_private(self.directory / name, json.dumps({"groups": groups}))
+            replace_file(self.directory / name, json.dumps({"groups": groups}))
 
     def command(self) -> list[str]:
         """Return the command line, with the search of Prometheus 3.14; older ones ignore the flag."""
@@ -477,7 +478,7 @@ def test_a_remote_read_of_a_prometheus_is_answered(gateway_ab, people, window, t
             auth = {"username": user, "password": password}
             url = f"{gateway_ab.url}/api/v1/read"
             content["remote_read"] = [{"url": url, "basic_auth": auth, "read_recent": True}]
-            write_private(config, json.dumps(content))
+            replace_file(config, json.dumps(content))
 
     with Reading(tmp_path / "reading", port=free_port()) as server:
         asked = {"query": '{__name__=~"cpu|secret"}', "time": str(window.now)}

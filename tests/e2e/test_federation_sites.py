@@ -16,10 +16,11 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 from tests.e2e.federation_stack import federate_token
 
-from chrysaetos.demo.processes import free_port, wait_for, write_private
+from chrysaetos.demo.processes import free_port, wait_for
 from chrysaetos.demo.sites import DemoSite, PortalPrometheus, sample_usage, write_portal
 from chrysaetos.federation.portal import installed_version
 from chrysaetos.federation.registry import FRESHNESS, USAGE
+from chrysaetos.regular_file import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -227,7 +228,7 @@ def test_rotating_and_revoking_a_token_in_use(federation: Federation) -> None:
             lambda: requests.get(url, {"match[]": USAGE}, headers=headers, timeout=10).status_code == 200,
             "the gate does not accept the token",
         )
-        write_private(portal.directory / "tokens" / "beta", token)
+        replace_file(portal.directory / "tokens" / "beta", token)
 
     use(federate_token("rotate", "portal", "--grace", "4s", tokens=gate.tokens).strip())
     # After the grace period, the old token has expired.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from chrysaetos.cli.credentials import Connections, add_options
 from chrysaetos.errors import ChrysaetosError
+from chrysaetos.regular_file import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -128,8 +129,4 @@ def _save(file: Path | None, kept: dict[str, Any]) -> None:
         return
     with suppress(OSError):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = file.with_suffix(f".{os.getpid()}")
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as new:
-            json.dump(kept, new)
-        temporary.replace(file)
+        replace_file(file, json.dumps(kept))

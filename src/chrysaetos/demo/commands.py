@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from chrysaetos.demo.identities import DOMAIN_NAME
 from chrysaetos.demo.keystone import REGION
-from chrysaetos.demo.processes import write_private
+from chrysaetos.regular_file import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,8 +54,8 @@ def write_credentials(directory: Path, accounts: Iterable[Account], keystone_url
         if (programs / "chrysaetos").exists():
             lines.append(f'export PATH={shlex.quote(str(programs))}:"$PATH"')
         lines.append('export NO_PROXY="127.0.0.1,$NO_PROXY" no_proxy="127.0.0.1,$no_proxy"')
-        write_private(directory / f"{account.user}.openrc", "\n".join(lines) + "\n")
-        write_private(directory / f"{account.user}.auth.json", json.dumps(account.auth()) + "\n")
+        replace_file(directory / f"{account.user}.openrc", "\n".join(lines) + "\n")
+        replace_file(directory / f"{account.user}.auth.json", json.dumps(account.auth()) + "\n")
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from chrysaetos.demo.processes import (
     Server,
     find_program,
     private_directory,
-    write_private,
 )
 from chrysaetos.demo.prometheus import Prometheus
 from chrysaetos.demo.rules import rule_groups
 from chrysaetos.demo.thanos import Query, QueryFrontend, Sidecar
+from chrysaetos.regular_file import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -139,7 +139,7 @@ class _VictoriaMetrics(Server):
     def prepare(self) -> None:
         """Write the scrape configuration."""
         private_directory(self.directory)
-        write_private(self.directory / "scrape.yml", self.scrape)
+        replace_file(self.directory / "scrape.yml", self.scrape)
 
     def command(self) -> list[str]:
         """Return the command line."""

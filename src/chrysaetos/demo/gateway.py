@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
 from chrysaetos.demo.keystone import REGION, render_config
-from chrysaetos.demo.processes import LOOPBACK, Server, write_private
+from chrysaetos.demo.processes import LOOPBACK, Server
+from chrysaetos.regular_file import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,8 +90,8 @@ class Gateway(Server):
         for section, values in self._options.items():
             sections.setdefault(section, {}).update(values)
         if not self.policy_file.exists():
-            write_private(self.policy_file, "# Rules that differ from the defaults.\n{}\n")
-        write_private(self.config_file, render_config(sections))
+            replace_file(self.policy_file, "# Rules that differ from the defaults.\n{}\n")
+        replace_file(self.config_file, render_config(sections))
 
     def command(self) -> list[str]:
         """Return the command line of ``chrysaetos gateway``."""

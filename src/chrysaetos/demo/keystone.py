@@ -6,7 +6,8 @@ import importlib.util
 import sys
 from typing import TYPE_CHECKING, ClassVar
 
-from chrysaetos.demo.processes import DemoError, Server, private_directory, write_private
+from chrysaetos.demo.processes import DemoError, Server, private_directory
+from chrysaetos.regular_file import replace_file
 from chrysaetos.secret import new_secret
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Keystone(Server):
         self._options = options or {}
         password = self.directory / "admin.password"
         if not password.exists():
-            write_private(password, new_secret())
+            replace_file(password, new_secret())
         self.admin_password = password.read_text()
 
     @property
@@ -104,7 +105,7 @@ class Keystone(Server):
         for section, values in self._options.items():
             sections.setdefault(section, {}).update(values)
         private_directory(self.directory / "keystone.conf.d")
-        write_private(self._config_file, render_config(sections))
+        replace_file(self._config_file, render_config(sections))
 
     def command(self) -> list[str]:
         """Return the command line of ``keystone_server``."""

@@ -24,10 +24,11 @@ from chrysaetos.demo.exporter import Exporter
 from chrysaetos.demo.gateway import Gateway
 from chrysaetos.demo.identities import Account, Identities, IdentityApi, create_identities
 from chrysaetos.demo.keystone import Keystone
-from chrysaetos.demo.processes import LOOPBACK, DemoError, Interrupted, answers, wait_for, write_private
+from chrysaetos.demo.processes import LOOPBACK, DemoError, Interrupted, answers, wait_for
 from chrysaetos.demo.sites import MAX_SITES, SitesDemo
 from chrysaetos.demo.stage import Stage, report
 from chrysaetos.demo.state import State, open_state
+from chrysaetos.regular_file import replace_file
 
 if TYPE_CHECKING:
     import argparse
@@ -190,7 +191,7 @@ class _Demo:
         # Both gateways open the sessions of the web page with the same key.
         keys = self._state.directory / "session-keys"
         if not keys.exists():
-            write_private(keys, base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
+            replace_file(keys, base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
         options = {
             "web": {"enabled": "true", "session_key_file": str(keys)},
             "prometheus": {"engine": self._engine},

@@ -39,7 +39,6 @@ __all__ = [
     "free_port",
     "private_directory",
     "wait_for",
-    "write_private",
 ]
 
 LOOPBACK = "127.0.0.1"
@@ -170,17 +169,6 @@ def private_directory(path: Path) -> Path:
     except OSError as error:
         raise DemoError(f"{path}: cannot be used as a directory: {error.strerror}") from error
     return path
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file atomically with one of mode 0600."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def find_program(program: str, advice: str) -> str:

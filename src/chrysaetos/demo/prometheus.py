@@ -17,8 +17,8 @@ from chrysaetos.demo.processes import (
     find_program,
     private_directory,
     wait_for,
-    write_private,
 )
+from chrysaetos.regular_file import replace_file
 
 if TYPE_CHECKING:
     import threading
@@ -136,9 +136,9 @@ class Prometheus(Server):
         """Write prometheus.yml and its rules as JSON, which is valid YAML."""
         private_directory(self.data)
         rules = self.directory / "rules.yml"
-        write_private(rules, json.dumps({"groups": self.rule_groups}, indent=2))
+        replace_file(rules, json.dumps({"groups": self.rule_groups}, indent=2))
         config = self.config_of(self.scrape_configs, self.external_labels, rule_files=[rules.name])
-        write_private(self.directory / "prometheus.yml", config)
+        replace_file(self.directory / "prometheus.yml", config)
 
     @staticmethod
     def config_of(

@@ -21,12 +21,12 @@ from chrysaetos.demo.processes import (
     answers,
     private_directory,
     wait_for,
-    write_private,
 )
 from chrysaetos.demo.prometheus import Prometheus
 from chrysaetos.errors import ConfigError
 from chrysaetos.federation.portal import installed_version, portal_files
 from chrysaetos.federation.registry import FILE, FRESHNESS, USAGE, Registry, Site, render_registry
+from chrysaetos.regular_file import replace_file
 from chrysaetos.scaffold import File, write_files
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class DemoSite:
     ) -> None:
         self.name = name
         self.exporter = UsageExporter(directory / "exporter", start=start, port=ports["exporter"])
-        write_private(self.exporter.data, usage)
+        replace_file(self.exporter.data, usage)
         scrape = {
             "job_name": "project_usages",
             "scrape_interval": _INTERVAL,
@@ -215,7 +215,7 @@ def write_portal(directory: Path, sites: Sequence[DemoSite], prometheus_version:
     private_directory(directory / "tokens")
     entries = []
     for number, site in enumerate(sites, 1):
-        write_private(directory / "tokens" / site.name, site.token)
+        replace_file(directory / "tokens" / site.name, site.token)
         entries.append(Site(site.name, number, site.gate.root_url, f"tokens/{site.name}"))
     registry = Registry(
         prometheus_version=prometheus_version,

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chrysaetos.demo.processes import DemoError, free_port, private_directory, write_private
+from chrysaetos.demo.processes import DemoError, free_port, private_directory
+from chrysaetos.regular_file import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,7 +48,7 @@ class State:
 
     def save(self, name: str, values: Any) -> None:
         """Write values as JSON to a file, atomically and with mode 0600."""
-        write_private(self.directory / name, json.dumps(values, indent=2) + "\n")
+        replace_file(self.directory / name, json.dumps(values, indent=2) + "\n")
 
     def forget(self, *names: str) -> None:
         """Remove files and directories, if they exist."""

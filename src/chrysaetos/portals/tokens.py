@@ -15,20 +15,19 @@ import math
 import os
 import re
 import stat
-import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.errors import ConfigError
 from chrysaetos.portals.policy import Policy
-from chrysaetos.regular_file import regular_file
+from chrysaetos.regular_file import regular_file, replace_file
 from chrysaetos.secret import new_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
 __all__ = [
     "PREFIX",
@@ -185,23 +184,9 @@ def write_tokens(path: Path, tokens: Sequence[Token]) -> None:
         for token in tokens
     ]
     text = json.dumps({"version": _VERSION, "tokens": entries}, indent=2) + "\n"
-    target = path.resolve()
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        replace_file(path.resolve(), text)
     except OSError as error:
-        raise ConfigError(f"the token file {path} cannot be written: {error.strerror}") from error
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            with suppress(FileNotFoundError):
-                known = target.stat()
-                os.fchmod(handle, stat.S_IMODE(known.st_mode))
-                os.fchown(handle, known.st_uid, known.st_gid)
-            file.write(text)
-            file.flush()
-            os.fsync(handle)
-        Path(name).replace(target)
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
         raise ConfigError(f"the token file {path} cannot be written: {error.strerror}") from error
 
 
