@@ -6,15 +6,17 @@ import math
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from chrysaetos.utc import DAY
+
 __all__ = ["Axis", "format_short", "time_labels", "value_labels"]
 
 _PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-_HOUR, _DAY = 3600, 86400
+_HOUR = 3600
 _TICKS = (
     *(1, 2, 5, 10, 15, 30),
     *(60, 120, 300, 600, 900, 1800),
     *(_HOUR, 2 * _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR),
-    *(_DAY, 2 * _DAY, 5 * _DAY, 10 * _DAY, 30 * _DAY, 100 * _DAY, 365 * _DAY),
+    *(DAY, 2 * DAY, 5 * DAY, 10 * DAY, 30 * DAY, 100 * DAY, 365 * DAY),
 )
 """Possible intervals between labels, in seconds."""
 _MIN_LABEL_GAP = 6
@@ -89,7 +91,7 @@ def time_labels(times: Axis, columns: int) -> list[tuple[int, str]]:
     """
     span = times.high - times.low
     form = "%Y-%m-%d"
-    for limit, finer in ((60 * _DAY, "%m-%d %H:%M"), (_DAY, "%H:%M"), (600, "%H:%M:%S")):
+    for limit, finer in ((60 * DAY, "%m-%d %H:%M"), (DAY, "%H:%M"), (600, "%H:%M:%S")):
         if span <= limit:
             form = finer
     width = len(_format_time(times.low, form))

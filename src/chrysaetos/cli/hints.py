@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chrysaetos.cli.cells import printable
 from chrysaetos.client.errors import MetricsError
 from chrysaetos.errors import QueryError
+from chrysaetos.utc import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,6 @@ _MAX_VALUES = 1000
 _MAX_SHOWN = 5
 _LOOKBACK = 300
 """Prometheus' default for how old a sample may be, in seconds."""
-_DAY = 86400
 
 
 def hints(
@@ -94,7 +94,7 @@ class _Search:
 
     def _unknown_metric(self, name: str) -> str:
         shown = printable(name)
-        older = {"start": max(self._window["start"] - _DAY, 0), "end": self._window["end"]}
+        older = {"start": max(self._window["start"] - DAY, 0), "end": self._window["end"]}
         if self._client.labels(f'{{__name__="{name}"}}', **older, limit=1):
             return f"{shown} has no samples at this time, but some in the 24 hours before"
         names = self._client.label_values("__name__", **self._window, limit=_MAX_VALUES)

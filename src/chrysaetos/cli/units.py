@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chrysaetos.cli.axes import format_short
 from chrysaetos.cli.times import rfc3339
+from chrysaetos.utc import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +75,7 @@ def format_duration(seconds: float) -> str:
                 return f"{sign}{size * factor:.3g} {unit}"
         return f"{sign}{size * 1e9:.3g} ns"
     if size >= 1e12:
-        return f"{format_short(seconds / 86400)} d"
+        return f"{format_short(seconds / DAY)} d"
     total = round(size)
     if total < 3600:
         return f"{sign}{total // 60}m {total % 60}s"

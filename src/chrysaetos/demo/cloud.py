@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chrysaetos.demo.waves import wave
+from chrysaetos.utc import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ _HOSTS = ("compute-0", "compute-1", "compute-2")
 _CPUS = 4
 _HOST_MEMORY = 64 * _GIB
 _HOST_DISK = 480 * _GIB
-_AGE = 30 * 86400
+_AGE = 30 * DAY
 """Uptime of hosts and servers when the cloud was created, in seconds."""
 
 _SERVERS = (("web-0", 2, 4096, 20, 0.3), ("db-0", 4, 8192, 80, 0.45), ("batch-0", 1, 2048, 10, 0.55))
@@ -287,7 +288,7 @@ class Cloud:
         created = self._start + _AGE
 
         def total(sizes: Sequence[int]) -> Callable[[float], float]:
-            counted = [(size, created - days * 86400) for size, days in zip(sizes, _USAGE_DAYS, strict=False)]
+            counted = [(size, created - days * DAY) for size, days in zip(sizes, _USAGE_DAYS, strict=False)]
             return lambda time: sum(size * max(0.0, time - start) for size, start in counted) / 3600
 
         vcpus: list[Series] = []

@@ -20,6 +20,7 @@ from chrysaetos.demo.prometheus import Prometheus
 from chrysaetos.demo.rules import rule_groups
 from chrysaetos.demo.thanos import Query, QueryFrontend, Sidecar
 from chrysaetos.regular_file import replace_file
+from chrysaetos.utc import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ENGINES", "Engine", "PrometheusEngine", "create_engine"]
 
-_DAY = 86400
 _STEP = 60
 _USAGE_DAYS = 8
 _USAGE_STEP = 600
@@ -83,7 +83,7 @@ class PrometheusEngine(Engine):
         prometheus.rule_groups = rule_groups(cloud.tenants)
         end = prometheus.end_of_blocks()
         if end is None or now - (prometheus.last_write() or end) > _SEAMLESS_SECONDS:
-            start = now - _DAY if end is None else max(math.ceil(end), now - _DAY)
+            start = now - DAY if end is None else max(math.ceil(end), now - DAY)
             prometheus.forget_head()
             if end is None:
                 # promtool reads its input once for each block: a week of few series is a text of its own.
@@ -188,7 +188,7 @@ class VictoriaMetricsEngine(Engine):
         server.wait_ready(stage.stop)
         if new:
             now = int(time.time())
-            history = cloud.history(now - _DAY, now, _STEP)
+            history = cloud.history(now - DAY, now, _STEP)
             server.write(chain(_usage_history(cloud, now), history), stage)
             stage.step(f"wrote 24.0 h of history, one sample every {_STEP} s")
         stage.step(f"VictoriaMetrics is ready at {self.url}")
@@ -214,7 +214,7 @@ def create_engine(name: str, directory: Path, port: int) -> Engine:
 
 def _usage_history(cloud: Cloud, now: int) -> Iterator[str]:
     """Yield the usage of the days before the last one, which the page shows by day."""
-    return cloud.history(now - _USAGE_DAYS * _DAY, now - _DAY, _USAGE_STEP, job="project_usages")
+    return cloud.history(now - _USAGE_DAYS * DAY, now - DAY, _USAGE_STEP, job="project_usages")
 
 
 def _batches(text: Iterable[str]) -> Iterator[bytes]:

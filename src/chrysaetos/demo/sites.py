@@ -28,6 +28,7 @@ from chrysaetos.federation.portal import installed_version, portal_files
 from chrysaetos.federation.registry import FILE, FRESHNESS, USAGE, Registry, Site, render_registry
 from chrysaetos.regular_file import replace_file
 from chrysaetos.scaffold import File, write_files
+from chrysaetos.utc import DAY, utc_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,6 @@ __all__ = [
 _NAMES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta")
 MAX_SITES = len(_NAMES)
 _INTERVAL = "1s"
-_DAY = 86400
 _USAGE_DAYS = 30
 """How many days ago the usage starts."""
 
@@ -79,9 +79,8 @@ class UsageExporter(Server):
 
     def command(self) -> list[str]:
         """Return the command line of ``chrysaetos usage``."""
-        start = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self._start))
         listening = ("--bind", LOOPBACK, "--port", str(self.port))
-        data = ("--dummy-data", str(self.data), "--start", start, "--interval", "1")
+        data = ("--dummy-data", str(self.data), "--start", utc_text(self._start), "--interval", "1")
         return [sys.executable, "-m", "chrysaetos", "usage", *listening, *data]
 
 
@@ -278,7 +277,7 @@ class SitesDemo:
         stage.step(f"state, configuration and logs are in {state.directory}")
         # Keep the start date over restarts of the demo, so that totals do not fall.
         known = state.load("sites.json") or {}
-        start = known.get("start", float(int(time.time()) - _USAGE_DAYS * _DAY))
+        start = known.get("start", float(int(time.time()) - _USAGE_DAYS * DAY))
         state.save("sites.json", {"start": start})
         sites = []
         for number, name in enumerate(self._names):

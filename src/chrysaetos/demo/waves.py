@@ -10,9 +10,9 @@ import math
 import zlib
 from dataclasses import dataclass
 
-__all__ = ["Wave", "wave"]
+from chrysaetos.utc import DAY
 
-_DAY = 86400.0
+__all__ = ["Wave", "wave"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Wave:
         """Return the value at a time, in seconds since the epoch."""
         return (
             self.mean
-            + self.swing * math.sin(math.tau * time / _DAY + self.phase)
+            + self.swing * math.sin(math.tau * time / DAY + self.phase)
             + self.ripple * math.sin(math.tau * time / self.period + self.phase)
         )
 
@@ -55,7 +55,7 @@ class Wave:
     def _antiderivative(self, time: float) -> float:
         return (
             self.mean * time
-            - self.swing * _DAY / math.tau * math.cos(math.tau * time / _DAY + self.phase)
+            - self.swing * DAY / math.tau * math.cos(math.tau * time / DAY + self.phase)
             - self.ripple * self.period / math.tau * math.cos(math.tau * time / self.period + self.phase)
         )
 

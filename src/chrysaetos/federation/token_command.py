@@ -7,7 +7,6 @@ import json
 import sys
 import time
 from contextlib import nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from chrysaetos.errors import ConfigError
 from chrysaetos.portals.policy import Policy
 from chrysaetos.portals.tokens import Token, lock_tokens, new_token, read_tokens, write_tokens
 from chrysaetos.promql.units import duration_milliseconds
+from chrysaetos.utc import utc_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,8 +118,8 @@ def _list(options: argparse.Namespace, now: float) -> None:
             {
                 "name": token.name,
                 "allow": list(token.policy.selectors),
-                "created": _format_time(token.created),
-                "expires": None if token.expires is None else _format_time(token.expires),
+                "created": utc_text(token.created),
+                "expires": None if token.expires is None else utc_text(token.expires),
                 "valid": token.is_valid(now),
             }
             for token in tokens
@@ -180,11 +180,7 @@ def _generate(
 
 
 def _format_expiry(token: Token) -> str:
-    return "does not expire" if token.expires is None else f"expires {_format_time(token.expires)}"
-
-
-def _format_time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return "does not expire" if token.expires is None else f"expires {utc_text(token.expires)}"
 
 
 def parse_lifetime(text: str) -> float | None:

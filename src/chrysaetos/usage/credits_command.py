@@ -8,7 +8,6 @@ import os
 import sys
 import time
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from chrysaetos.usage.grants import RESOURCES, append_grant, read_grants
 from chrysaetos.usage.options import state_directory
 from chrysaetos.usage.records import UsageError
 from chrysaetos.usage.sources import parse_start
+from chrysaetos.utc import utc_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,9 +95,9 @@ def _grant(directory: Path, options: argparse.Namespace) -> None:
 
 def _print_grants(directory: Path) -> None:
     for grant in read_grants(directory / FILE):
-        until = "never expires" if grant.until is None else f"until {_date(grant.until)}"
+        until = "never expires" if grant.until is None else f"until {utc_text(grant.until)}"
         print(
-            f"{_date(grant.granted)}  {grant.project_id}  {grant.hours:+.15g} {grant.resource} hours  "
+            f"{utc_text(grant.granted)}  {grant.project_id}  {grant.hours:+.15g} {grant.resource} hours  "
             f"{until}  by {grant.by!r}: {grant.why!r}"
         )
 
@@ -113,7 +113,3 @@ def _print_accounts(directory: Path) -> None:
             f"{account.project.id:32}  {account.project.name:20}  {account.resource:8}  "
             f"{account.granted:12.2f}  {account.used:12.2f}  {account.left:12.2f}"
         )
-
-
-def _date(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -19,7 +19,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chrysaetos.regular_file import regular_file
-from chrysaetos.usage.records import Project, ServerUsage, UsageError
+from chrysaetos.usage.records import MB_PER_GIB, Project, ServerUsage, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DummyData", "load_toml", "parse"]
 
-_MB_PER_GIB = 1024
 _UNKNOWN = "UNKNOWN"
 
 
@@ -150,7 +149,7 @@ def _machine(entry: Mapping[str, Any], project_id: str, number: int, where: str)
         instance_id=str(entry.get("instance_id", f"{project_id}/{number}")),
         project_id=project_id,
         vcpus=int(sizes[0]),
-        memory_mb=int(sizes[1] * _MB_PER_GIB),
+        memory_mb=int(sizes[1] * MB_PER_GIB),
         start=times[0],
         end=times[1],
         tags={str(name): str(value) for name, value in tags.items()},

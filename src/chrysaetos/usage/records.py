@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-__all__ = ["Project", "ServerUsage", "UsageError", "epoch"]
+__all__ = ["MB_PER_GIB", "Project", "ServerUsage", "UsageError", "epoch"]
+
+MB_PER_GIB = 1024
+"""OpenStack calls MiB so."""
 
 
 class UsageError(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from chrysaetos.usage.records import MB_PER_GIB
 from chrysaetos.usage.weights import UNWEIGHTED
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from chrysaetos.usage.weights import Weights
 
 __all__ = ["Key", "SimpleVMProject", "Totals", "tally"]
-
-_MB_PER_GIB = 1024
 
 
 class Key(NamedTuple):
@@ -104,7 +103,7 @@ def tally(
             totals = sums[key] = Totals()
         hours = usage.hours
         if hours > 0:
-            memory = usage.memory_mb // _MB_PER_GIB if whole_gib else usage.memory_mb
+            memory = usage.memory_mb // MB_PER_GIB if whole_gib else usage.memory_mb
             weight = weight_at(usage.started_at)
             totals.vcpu_hours += hours * usage.vcpus * weight.vcpus(usage.vcpus)
             totals.mb_hours += hours * memory * weight.memory_mb(memory)

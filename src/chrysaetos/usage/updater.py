@@ -14,6 +14,7 @@ from chrysaetos.usage.records import UsageError
 from chrysaetos.usage.snapshot import METRICS, take_snapshot
 from chrysaetos.usage.tally import SimpleVMProject, tally
 from chrysaetos.usage.weights import UNWEIGHTED
+from chrysaetos.utc import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Updater"]
 
 _LOG = logging.getLogger(__name__)
-_DAY = 86400
 _MAX_CLOCK_STEP = 10.0
 """Seconds by which the clock may be set forward between two updates, as by NTP."""
 _MIN_DIFFERENCE_HOURS = 0.01
@@ -254,7 +254,7 @@ class Updater:
 
     def _reconcile_daily(self) -> None:
         now = self._clock()
-        if self._ledger is None or not self._site.has_history or now - self._reconciled < _DAY:
+        if self._ledger is None or not self._site.has_history or now - self._reconciled < DAY:
             return
         self._reconciled = now
         try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from chrysaetos.findings import ok, warning
 from chrysaetos.install.check.probing import FAILURES, SECONDS, within
+from chrysaetos.utc import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["check_expiry", "check_file"]
 
 _CHECK = "certificates"
-_DAY = 86400
 _SOON_DAYS = 14
 
 
@@ -61,7 +61,7 @@ def _end(server: UpstreamOptions, context: ssl.SSLContext) -> float | None:
 
 
 def _judge(name: str, ends: float) -> Finding:
-    days = (ends - time.time()) / _DAY
+    days = (ends - time.time()) / DAY
     if days < 0:
         return warning(_CHECK, f"{name} has expired", "renew it")
     if days < _SOON_DAYS:

@@ -1,0 +1,15 @@
+"""Days and times in UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+__all__ = ["DAY", "utc_text"]
+
+DAY = 86_400
+"""Seconds of a day."""
+
+
+def utc_text(seconds: float) -> str:
+    """Return seconds since the epoch as in RFC 3339, in UTC and whole seconds."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
