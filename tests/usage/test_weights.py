@@ -44,11 +44,6 @@ def test_without_sets_every_weight_is_1():
     assert UNWEIGHTED.at(0).memory_mb(4) == 1
 
 
-def test_equal_documents_are_equal_weights():
-    assert Weights.parse([NEW, OLD]) == Weights.parse([OLD, NEW])
-    assert Weights.parse([NEW]) != Weights.parse([OLD])
-
-
 @pytest.mark.parametrize(
     ("document", "message"),
     [

@@ -36,11 +36,6 @@ class _Steps:
             return 1.0
         return self._weights[min(bisect_left(self._sizes, size), len(self._sizes) - 1)]
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Steps) and (self._sizes, self._weights) == (other._sizes, other._weights)
-
-    __hash__ = None  # type: ignore[assignment]
-
 
 class WeightSet:
     """The weights of servers launched since a time.
@@ -57,13 +52,6 @@ class WeightSet:
         self.since = since
         self.vcpus = _Steps(vcpus)
         self.memory_mb = _Steps(memory_mb)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, WeightSet):
-            return NotImplemented
-        return (self.since, self.vcpus, self.memory_mb) == (other.since, other.vcpus, other.memory_mb)
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 _ALL_ONE = WeightSet(-math.inf, {}, {})
@@ -105,11 +93,6 @@ class Weights:
         """
         index = bisect_right(self._times, started_at)
         return self._sets[index - 1] if index else _ALL_ONE
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Weights) and self._sets == other._sets
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 UNWEIGHTED = Weights()
