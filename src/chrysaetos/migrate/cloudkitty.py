@@ -12,16 +12,16 @@ The state of rated scopes is stored under both names (``scope_states``), so it h
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chrysaetos.findings import Finding, failed, ok, warning
+from chrysaetos.findings import failed, ok, warning
 from chrysaetos.migrate.conffile import replace_value
-from chrysaetos.migrate.layers import Editor, Layers, Setting, Variable
-from chrysaetos.migrate.plans import Expected, Plan, complete_plan, copied_value, overridden
+from chrysaetos.migrate.layers import Layers, Setting, Variable
+from chrysaetos.migrate.plans import Expected, Move, Plan, overridden
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from chrysaetos.migrate.conffile import ConfFile
 
@@ -97,9 +97,10 @@ def make_plan(
     for kind in moved:
         move.copy_settings(kind)
         move.set_credentials(kind, auth_section)
-        move.set_endpoint(kind, {"interface": interface, "region_name": region})
+        endpoint = {"interface": interface, "region_name": region}
+        move.set_values(f"{kind}_aetos", endpoint, file=move.file_for(kind))
     for kind in moved:
-        move.comment_out(kind)
+        move.comment_out(f"{kind}_prometheus")
     if not moved:
         current = names_in(layers)
         if (current.collector, current.fetcher) in {(collector, fetcher), (collector, current.fetcher)}:
@@ -110,19 +111,10 @@ def make_plan(
                     "configuration", "neither collector nor fetcher is prometheus", "there is nothing to move"
                 )
             )
-    return move.plan()
+    return move.plan(_read)
 
 
-@dataclass(slots=True)
-class _Move:
-    layers: Layers
-    steps: list[str] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    editor: Editor = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.editor = Editor(self.layers)
-
+class _Move(Move):
     def rename(self, where: tuple[str, str], new: str) -> bool:
         """Rename the collector or fetcher; return whether it was prometheus."""
         group, key = where
@@ -139,10 +131,10 @@ class _Move:
         """Copy the settings that both sections have."""
         for key in _COPIED[kind]:
             source = self.layers.find(f"{kind}_prometheus", key)
-            if source is None or self.layers.find(f"{kind}_aetos", key) is not None:
-                continue
-            value = copied_value(source, key, old=f"{kind}_prometheus", new=f"{kind}_aetos")
-            self._add(kind, key, value, f", from {source.location}")
+            if source is not None and self.layers.find(f"{kind}_aetos", key) is None:
+                self.copy(
+                    source, key, old=f"{kind}_prometheus", new=f"{kind}_aetos", file=self.file_for(kind)
+                )
 
     def set_credentials(self, kind: str, section: str | None) -> None:
         """Set the section with the credentials, unless the new section has credentials."""
@@ -159,36 +151,9 @@ class _Move:
                 )
             )
             return
-        self._add(kind, "auth_section", section or found[0])
+        self.add(group, "auth_section", section or found[0], file=self.file_for(kind))
 
-    def set_endpoint(self, kind: str, wanted: Mapping[str, str | None]) -> None:
-        """Set interface and region of the endpoint, if they are given."""
-        for key, value in wanted.items():
-            found = self.layers.find(f"{kind}_aetos", key)
-            if value is None or (found is not None and found.value == value):
-                continue
-            if isinstance(found, Variable):
-                self.findings.append(overridden(found, value))
-            elif found is not None:
-                self.editor.change(found, replace_value(found.lines, value))
-                self.steps.append(f"{found.location} [{kind}_aetos] {key} = {value}")
-            else:
-                self._add(kind, key, value)
-
-    def comment_out(self, kind: str) -> None:
-        """Comment out the section that is not used any more."""
-        group = f"{kind}_prometheus"
-        self.steps += [f"{place} [{group}] is commented out" for place in self.editor.comment_out(group)]
-
-    def plan(self) -> Plan:
-        """Return the plan."""
-        return complete_plan(self.layers, self.editor, self.steps, self.findings, _read)
-
-    def _add(self, kind: str, key: str, value: str, source: str = "") -> None:
-        chosen = self.editor.add(f"{kind}_aetos", key, value, file=self._file_for(kind))
-        self.steps.append(f"{chosen.name} [{kind}_aetos] {key} = {value}{source}")
-
-    def _file_for(self, kind: str) -> ConfFile:
+    def file_for(self, kind: str) -> ConfFile:
         """Return the file for a new section: that of the old section, else of the name."""
         files = self.layers.files_with(f"{kind}_prometheus")
         named = self.layers.find_in_files(*(COLLECTOR if kind == "collector" else FETCHER))

@@ -6,14 +6,13 @@ A list with both prometheus and aetos is an error in every release. ``watcher_re
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from chrysaetos.findings import Finding, failed, warning
+from chrysaetos.findings import failed, warning
 from chrysaetos.migrate.conffile import replace_items, replace_value
 from chrysaetos.migrate.errors import MigrateError
-from chrysaetos.migrate.layers import Editor, Layers, Setting, Variable, split_list
-from chrysaetos.migrate.plans import Expected, Plan, complete_plan, copied_value, overridden
+from chrysaetos.migrate.layers import Layers, Setting, Variable, split_list
+from chrysaetos.migrate.plans import Expected, Move, Plan, overridden
 from chrysaetos.migrate.watcher_releases import REMOVED
 
 if TYPE_CHECKING:
@@ -63,40 +62,36 @@ def make_plan(
     Raises:
         MigrateError: a value is invalid, or cannot be moved.
     """
-    return _Move(layers, release).plan({"interface": interface, "region_name": region})
+    move = _Move(layers, release)
+    move.move({"interface": interface, "region_name": region})
+    return move.plan(_read)
 
 
-@dataclass(slots=True)
-class _Move:
-    layers: Layers
-    release: Release
-    steps: list[str] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+class _Move(Move):
+    def __init__(self, layers: Layers, release: Release) -> None:
+        super().__init__(layers)
+        self.release = release
 
-    def plan(self, wanted: Mapping[str, str | None]) -> Plan:
-        editor = Editor(self.layers)
-        used = [self._move_datasources(editor, group) for group in (_GLOBAL, *strategy_groups(self.layers))]
+    def move(self, wanted: Mapping[str, str | None]) -> None:
+        """Collect the changes, with these values of the endpoint."""
+        used = [self._move_datasources(group) for group in (_GLOBAL, *strategy_groups(self.layers))]
         if any(used):
-            self._copy_labels(editor)
-            self._set_endpoint(editor, wanted)
+            self._copy_labels()
+            self.set_values("aetos_client", wanted, file=self._file_for(None))
             self._check_options()
-            self.steps += [
-                f"{location} [prometheus_client] is commented out"
-                for location in editor.comment_out("prometheus_client")
-            ]
+            self.comment_out("prometheus_client")
             self._check_variables()
         elif not self.findings:
             self.findings.append(
                 warning("datasources", "neither prometheus nor aetos is used", "there is nothing to move")
             )
-        return complete_plan(self.layers, editor, self.steps, self.findings, _read)
 
-    def _move_datasources(self, editor: Editor, group: str) -> bool:
+    def _move_datasources(self, group: str) -> bool:
         """Move one list; return whether it has prometheus or aetos."""
         overriding = self.layers.find(group, "datasources")
         setting = self.layers.find_in_files(group, "datasources")
         if overriding is None:
-            return self._set_default(editor)
+            return self._set_default()
         names = self._names(group, overriding)
         if isinstance(overriding, Variable) and "prometheus" in names:
             self.findings.append(overridden(overriding, ",".join(_moved(names))))
@@ -106,15 +101,15 @@ class _Move:
         if "prometheus" in listed:
             new = _moved(listed)
             if len(new) == len(listed):
-                editor.change(setting, replace_items(setting.lines, "prometheus", "aetos"))
+                self.editor.change(setting, replace_items(setting.lines, "prometheus", "aetos"))
             else:
-                editor.change(setting, replace_value(setting.lines, ",".join(new)))
+                self.editor.change(setting, replace_value(setting.lines, ",".join(new)))
             self.steps.append(
                 f"{setting.location} [{group}] datasources: {','.join(listed)} is replaced by {','.join(new)}"
             )
         return any(name in {"prometheus", "aetos"} for name in (*names, *listed))
 
-    def _set_default(self, editor: Editor) -> bool:
+    def _set_default(self) -> bool:
         """Set the missing ``datasources`` if its default has prometheus; return whether aetos is used."""
         existing = self.layers.files_with("prometheus_client")
         default = self.release.default
@@ -134,7 +129,7 @@ class _Move:
         kept = [name for name in default if name not in REMOVED or self.layers.files_with(f"{name}_client")]
         new = _moved(kept)
         files = self.layers.files_with(_GLOBAL) or existing or list(self.layers.files)
-        chosen = editor.add(_GLOBAL, "datasources", ",".join(new), file=files[-1])
+        chosen = self.editor.add(_GLOBAL, "datasources", ",".join(new), file=files[-1])
         self.steps.append(
             f"{chosen.name} [{_GLOBAL}] datasources: {','.join(new)} (default: {','.join(default)})"
         )
@@ -177,7 +172,7 @@ class _Move:
                 )
             )
 
-    def _copy_labels(self, editor: Editor) -> None:
+    def _copy_labels(self) -> None:
         """Copy the labels."""
         for key in LABELS:
             source = self.layers.find("prometheus_client", key)
@@ -195,25 +190,7 @@ class _Move:
                         )
                     )
                 continue
-            value = copied_value(source, key, old="prometheus_client", new="aetos_client")
-            chosen = editor.add("aetos_client", key, value, file=self._file_for(source))
-            self.steps.append(f"{chosen.name} [aetos_client] {key} = {source.value}, from {source.location}")
-
-    def _set_endpoint(self, editor: Editor, wanted: Mapping[str, str | None]) -> None:
-        """Set interface and region of the endpoint, if they are given."""
-        for key, value in wanted.items():
-            found = self.layers.find("aetos_client", key)
-            setting = self.layers.find_in_files("aetos_client", key)
-            if value is None or (found is not None and found.value == value):
-                continue
-            if isinstance(found, Variable):
-                self.findings.append(overridden(found, value))
-            if setting is None:
-                chosen = editor.add("aetos_client", key, value, file=self._file_for(None)).name
-            else:
-                editor.change(setting, replace_value(setting.lines, value))
-                chosen = setting.location
-            self.steps.append(f"{chosen} [aetos_client] {key} = {value}")
+            self.copy(source, key, old="prometheus_client", new="aetos_client", file=self._file_for(source))
 
     def _file_for(self, source: Setting | Variable | None) -> ConfFile:
         """Return the file for a new section ``[aetos_client]``: that of the copied setting or old section."""
