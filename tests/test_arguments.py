@@ -14,6 +14,7 @@ from chrysaetos.arguments import PORT, POSITIVE, SECONDS, number
         (SECONDS, "0.5", 0.5),
         (number(float, 0), "0", 0.0),
         (number(int, -2), "-2", -2),
+        (POSITIVE, "1" + "0" * 400, 10**400),  # more than a float can be
     ],
 )
 def test_numbers_within_the_bounds(parse, text, value):

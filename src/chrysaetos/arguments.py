@@ -34,7 +34,7 @@ def number(
         if (
             value is None
             or not minimum <= value <= maximum
-            or math.isinf(value)
+            or value == math.inf
             or (exclusive and value == minimum)
         ):
             name = "an integer" if kind is int else "a number"
