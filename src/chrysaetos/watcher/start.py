@@ -140,17 +140,20 @@ def _conflict(sections: Iterable[str]) -> _Problem | None:
     with_prometheus, with_aetos = (
         [section for section in sections if _is_set_to(name, section)] for name in ("prometheus", "aetos")
     )
-    if not with_prometheus or not with_aetos:
+    with_both = [section for section in with_prometheus if section in with_aetos]
+    if with_both:
+        conflict = (
+            f"[{with_both[0]}] datasources has both prometheus and aetos, which Watcher does not support; "
+            "remove prometheus"
+        )
+    elif with_prometheus and with_aetos:
+        conflict = (
+            f"[{with_prometheus[0]}] datasources has prometheus and [{with_aetos[0]}] datasources has aetos, "
+            "which Watcher does not support at the same time; replace prometheus by aetos"
+        )
+    else:
         return None
-    both = next((section for section in with_prometheus if section in with_aetos), None)
-    return _Problem(
-        f"configuration error: [{both}] datasources has both prometheus and aetos, which Watcher does not "
-        "support; remove prometheus"
-        if both
-        else f"configuration error: [{with_prometheus[0]}] datasources has prometheus and [{with_aetos[0]}] "
-        "datasources has aetos, which Watcher does not support at the same time; replace prometheus by aetos",
-        in_configuration=True,
-    )
+    return _Problem(f"configuration error: {conflict}", in_configuration=True)
 
 
 def _check_datasource(*, wanted: bool) -> _Problem | None:
