@@ -8,7 +8,7 @@ from typing import NamedTuple
 __all__ = ["MB_PER_GIB", "Project", "ServerUsage", "UsageError", "epoch"]
 
 MB_PER_GIB = 1024
-"""OpenStack calls MiB so."""
+"""What OpenStack calls MB is a MiB."""
 
 
 class UsageError(Exception):

@@ -104,7 +104,7 @@ class HttpServer:
 
     @property
     def tasks(self) -> int:
-        """The number of unfinished tasks of the event loop; to count them takes as long as there are many."""
+        """The number of unfinished tasks of the event loop. Counting visits each of them."""
         return len(asyncio.all_tasks(self.loop))
 
     @property
