@@ -71,7 +71,7 @@ test: $(VENV)/dev $(RELEASES:%=.venvs/%/made)
 	@failed=0; \
 	$(MAKE) $(SIDE_BY_SIDE) --no-print-directory --keep-going PYTHONS=--others \
 	    tests lint pythons web-check-with-node $(RELEASES:%=test-%) 9>&1 || failed=1; \
-	tail -n 1 build/tests.log; exit $$failed
+	$(BIN)/python tools/pythons.py --this build/tests.log; tail -n 1 build/tests.log; exit $$failed
 
 # Long files start first, so that no worker has one left at the end. On 9 make does not hold the output back until then.
 tests: $(VENV)/dev

@@ -6,6 +6,7 @@ many tests passed; and all that pytest wrote where one failed.
 
     python tools/pythons.py tests/promql tests/tenancy
     python tools/pythons.py --others tests/promql     only on other versions than this interpreter's
+    python tools/pythons.py --this build/tests.log    the line for this interpreter, whose output is in a file
 
 Arguments are those of pytest. Without any it prints the paths of the interpreters.
 """
@@ -127,10 +128,15 @@ def run_tests(interpreter: Interpreter, tests: list[str]) -> bool:
         output, passed = _run([*pytest, *tests], PYTHONPATH="src"), True
     except subprocess.CalledProcessError as error:
         output, passed = error.output, False
-    summary = output.splitlines()[-1] if output else "no output"
     details = "" if passed else f"{output}\n"
-    print(f"{details}Python {interpreter.version} ({interpreter.program}): {summary}", flush=True)
+    print(f"{details}{summary_line(interpreter, output)}", flush=True)
     return passed
+
+
+def summary_line(interpreter: Interpreter, output: str) -> str:
+    """Return the line for an interpreter, with the last one of what pytest wrote."""
+    summary = output.splitlines()[-1].strip("= ") if output else "no output"
+    return f"Python {interpreter.version} ({interpreter.program}): {summary}"
 
 
 def main(arguments: list[str]) -> int:
@@ -138,6 +144,11 @@ def main(arguments: list[str]) -> int:
     found, tests = find_interpreters(), arguments
     if not arguments:
         print(*(one.program for one in found), sep="\n")
+        return 0
+    if arguments[0] == "--this":
+        this = _probe(Path(sys.executable))
+        if this is not None:
+            print(summary_line(this, Path(arguments[1]).read_text()))
         return 0
     if arguments[0] == "--others":
         found, tests = [one for one in found if one.version != platform.python_version()], arguments[1:]
