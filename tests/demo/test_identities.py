@@ -2,7 +2,7 @@ import json
 
 from tests.demo.people import account, identities
 
-from chrysaetos.demo.identities import Account, Identities, application_credential_auth, password_auth
+from chrysaetos.demo.identities import Account, Identities, password_auth
 
 
 def test_identities_survive_json() -> None:
@@ -21,16 +21,3 @@ def test_an_account_requests_a_token_for_its_project() -> None:
 
 def test_without_a_scope_the_token_is_unscoped() -> None:
     assert password_auth("1", "p")["auth"]["scope"] == "unscoped"
-
-
-def test_a_request_with_an_application_credential_has_no_scope() -> None:
-    credential = account("bubo").application_credential
-    assert credential is not None
-    assert application_credential_auth(credential) == {
-        "auth": {
-            "identity": {
-                "methods": ["application_credential"],
-                "application_credential": {"id": "id-bubo", "secret": "secret-bubo"},
-            }
-        }
-    }

@@ -7,19 +7,14 @@ the same text. So for every query of A, the gateway over AB must return the same
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import requests
 
 from chrysaetos.demo.cloud import Family, Series, Target
-from chrysaetos.demo.identities import (
-    DOMAIN,
-    Account,
-    ApplicationCredential,
-    IdentityApi,
-    application_credential_auth,
-    password_auth,
-)
+from chrysaetos.demo.identities import DOMAIN, Account, ApplicationCredential, IdentityApi, password_auth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -45,6 +40,7 @@ __all__ = [
     "create_people",
     "exemplar_target",
     "password_options",
+    "revoke",
     "store_text",
 ]
 
@@ -199,31 +195,18 @@ class Tokens:
 
     def application_credential(self, credential: ApplicationCredential) -> str:
         """A token of an application credential."""
-        return self._api.token(application_credential_auth(credential))
+        method = "application_credential"
+        return self._api.token({"auth": {"identity": {"methods": [method], method: asdict(credential)}}})
 
-    def new_credential(
-        self,
-        account: Account,
-        *,
-        access_rules: Sequence[Mapping[str, str]] | None = None,
-        expires_at: datetime | None = None,
-    ) -> ApplicationCredential:
-        """Create another application credential for the account, with access rules if given."""
-        assert account.project_id is not None
+    def new_credential(self, account: Account, **attributes: Any) -> ApplicationCredential:
+        """Create another application credential for the account, with these attributes, as JSON values."""
         self._made += 1
-        return self._api.create_application_credential(
-            account.user_id,
-            account.password,
-            account.project_id,
-            name=f"test-{self._made}",
-            access_rules=access_rules,
-            expires_at=expires_at,
-        )
+        return self._api.create_application_credential(account, name=f"test-{self._made}", **attributes)
 
     def revoked(self, account: Account) -> str:
         """A token of the account's project that was revoked."""
         token = self.project(account)
-        self._api.revoke(token)
+        revoke(self._api, token)
         return token
 
     def short_lived(self, account: Account, seconds: float = 2.0) -> tuple[str, float]:
@@ -235,7 +218,7 @@ class Tokens:
             The token, and the time (seconds since the epoch) from which it is expired.
         """
         ends = datetime.now(UTC) + timedelta(seconds=seconds)
-        credential = self.new_credential(account, expires_at=ends)
+        credential = self.new_credential(account, expires_at=ends.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
         return self.application_credential(credential), ends.timestamp()
 
     def expired(self, account: Account) -> str:
@@ -243,6 +226,12 @@ class Tokens:
         token, ends = self.short_lived(account)
         time.sleep(max(0.0, ends - time.time()) + 0.1)
         return token
+
+
+def revoke(api: IdentityApi, token: str) -> None:
+    """Revoke a token."""
+    headers = {"X-Auth-Token": api.admin_token, "X-Subject-Token": token}
+    requests.delete(f"{api.url}/auth/tokens", headers=headers, timeout=30).raise_for_status()
 
 
 def _labels(**labels: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ import requests
 import trustme
 from keystoneauth1.identity import v3
 from keystoneauth1.session import Session
-from tests.e2e.stack import STEP, store_text
+from tests.e2e.stack import STEP, revoke, store_text
 from tests.fakes.metrics_server import MetricsServer, failed, vector
 
 from chrysaetos.client import Matrix, MetricsClient, Scalar, String, Vector, errors
@@ -365,7 +365,7 @@ def test_an_expired_token_is_renewed(
             assert len(client.query_vector("cpu", window.now)) == 2
         token = session.get_token()
         used.add(token)
-        identity.revoke(token)
+        revoke(identity, token)
     assert len(used) == 3
     assert vars(session) == before
 
@@ -377,7 +377,7 @@ def test_an_expired_token_that_cannot_be_renewed(
     client = MetricsClient(session, endpoint_override=forgetful.url)
     client.query("cpu")
     # And with it the one that it was exchanged for.
-    identity.revoke(session.auth.auth_methods[0].token)
+    revoke(identity, session.auth.auth_methods[0].token)
     with pytest.raises(errors.Unauthorized):
         client.query("cpu")
 

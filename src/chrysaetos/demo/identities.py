@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -12,8 +12,7 @@ from chrysaetos.demo.processes import DemoError
 from chrysaetos.secret import new_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Mapping
 
 __all__ = [
     "DOMAIN",
@@ -22,7 +21,6 @@ __all__ = [
     "ApplicationCredential",
     "Identities",
     "IdentityApi",
-    "application_credential_auth",
     "create_identities",
     "password_auth",
 ]
@@ -105,10 +103,7 @@ class Identities:
 
     def to_json(self) -> dict[str, Any]:
         """Return all accounts as JSON values."""
-        singles = {
-            name: getattr(self, name).to_json() for name in ("admin", "service", "stranger", "gateway")
-        }
-        return {"tenants": [tenant.to_json() for tenant in self.tenants], **singles}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Identities:
@@ -129,12 +124,6 @@ def password_auth(user_id: str, password: str, scope: Any = None) -> dict[str, A
     identity = {"methods": ["password"], "password": {"user": {"id": user_id, "password": password}}}
     # Without a scope, Keystone would issue a token for the user's default project.
     return {"auth": {"identity": identity, "scope": "unscoped" if scope is None else scope}}
-
-
-def application_credential_auth(credential: ApplicationCredential) -> dict[str, Any]:
-    """Return the body of a token request with an application credential."""
-    method = "application_credential"
-    return {"auth": {"identity": {"methods": [method], method: asdict(credential)}}}
 
 
 class IdentityApi:
@@ -199,16 +188,6 @@ class IdentityApi:
         """Issue a token for the body of a token request, such as ``password_auth`` returns."""
         return self._send("POST", "/auth/tokens", auth, None).headers["X-Subject-Token"]
 
-    def revoke(self, token: str) -> None:
-        """Revoke a token."""
-        response = self._session.delete(
-            f"{self.url}/auth/tokens",
-            headers={"X-Auth-Token": self.admin_token, "X-Subject-Token": token},
-            timeout=30,
-        )
-        if not response.ok:
-            raise DemoError(f"Keystone: the token could not be revoked: {response.status_code}")
-
     def create_project(self, name: str) -> str:
         """Create a project and return its id."""
         body = {"project": {"name": name, "domain_id": DOMAIN}}
@@ -235,35 +214,19 @@ class IdentityApi:
         """
         self.call("PUT", f"{on}/users/{user_id}/roles/{self.role_id(role)}")
 
-    def create_application_credential(
-        self,
-        user_id: str,
-        password: str,
-        project_id: str,
-        *,
-        name: str = "demo",
-        access_rules: Sequence[Mapping[str, str]] | None = None,
-        expires_at: datetime | None = None,
-    ) -> ApplicationCredential:
-        """Create an application credential with all roles of a user in a project.
+    def create_application_credential(self, account: Account, **attributes: Any) -> ApplicationCredential:
+        """Create an application credential with all roles of an account in its project.
 
         Args:
-            user_id: the user's id.
-            password: the user's password: only the user can create the credential.
-            project_id: the project's id.
-            name: the name of the credential, unique for the user.
-            access_rules: Keystone's access rules (``service``, ``method``, ``path``); None for no
-                restriction.
-            expires_at: when the credential expires (UTC); tokens issued with it expire at the latest then.
+            account: the account, since only the user can create the credential.
+            attributes: further attributes of the credential. Its name is unique for the user.
         """
-        token = self.token(password_auth(user_id, password, {"project": {"id": project_id}}))
-        credential: dict[str, Any] = {"name": name, "secret": new_secret()}
-        if access_rules is not None:
-            credential["access_rules"] = [dict(rule) for rule in access_rules]
-        if expires_at is not None:
-            credential["expires_at"] = expires_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        path = f"/users/{user_id}/application_credentials"
-        created = self.call("POST", path, {"application_credential": credential}, token=token)
+        credential = {"name": "demo", "secret": new_secret(), **attributes}
+        path, body = (
+            f"/users/{account.user_id}/application_credentials",
+            {"application_credential": credential},
+        )
+        created = self.call("POST", path, body, token=self.token(account.auth()))
         return ApplicationCredential(created["application_credential"]["id"], credential["secret"])
 
     def admin_account(self, password: str) -> Account:
@@ -272,32 +235,33 @@ class IdentityApi:
         Args:
             password: the password of ``admin``.
         """
-        return Account(
+        account = Account(
             user="admin",
             user_id=self.admin_user_id,
             password=password,
             project_id=self.admin_project_id,
             project_name="admin",
             role="admin",
-            application_credential=self.create_application_credential(
-                self.admin_user_id, password, self.admin_project_id
-            ),
         )
+        return self._with_credential(account)
 
     def create_account(self, name: str, project_id: str, project_name: str, role: str) -> Account:
         """Create a user with a role in a project and an application credential."""
         password = new_secret()
         user_id = self.create_user(name, password)
         self.grant(user_id, role, on=f"/projects/{project_id}")
-        return Account(
+        account = Account(
             user=name,
             user_id=user_id,
             password=password,
             project_id=project_id,
             project_name=project_name,
             role=role,
-            application_credential=self.create_application_credential(user_id, password, project_id),
         )
+        return self._with_credential(account)
+
+    def _with_credential(self, account: Account) -> Account:
+        return replace(account, application_credential=self.create_application_credential(account))
 
     def register_endpoint(self, service_type: str, name: str, url: str) -> None:
         """Add a service to the catalog, or update the URL of its endpoints.
