@@ -19,17 +19,17 @@ import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
-import requests
 from bench.chart import Panel, draw
 from bench.load import Measure, load
 from tests.fakes.keystone import SERVICE_USER, FakeKeystone
 from tools.engines import ENGINES, built
 
+from chrysaetos.demo import engines
 from chrysaetos.demo.gateway import Gateway
-from chrysaetos.demo.processes import LOOPBACK, DemoError, Server
+from chrysaetos.demo.processes import DemoError, Server
 from chrysaetos.demo.prometheus import Prometheus
 from chrysaetos.demo.thanos import Query, Sidecar
 
@@ -47,8 +47,6 @@ STEPS = (
     "1000:1000:20",
     "1000:1000:2000",
 )
-BATCH = 50_000
-"""Lines of an import."""
 
 
 class Step(NamedTuple):
@@ -86,66 +84,44 @@ def project_id(number: int) -> str:
     return f"{number:032x}"
 
 
-def samples(step: Step, now: int, unit: int) -> Iterator[str]:
+def samples(step: Step, now: int) -> Iterator[str]:
     """Yield a sample of each series at a time, as lines.
 
     Args:
         step: the size.
         now: seconds since the epoch.
-        unit: parts of a second in a timestamp.
     """
     for metric in range(METRICS):
         for number in range(step.projects):
             labels = f'project="{project_id(number)}"'
             for series in range(metric, step.series, METRICS):
-                yield f'metric_{metric}{{{labels},vm="vm-{series // METRICS}"}} {series} {now * unit}\n'
+                yield f'metric_{metric}{{{labels},vm="vm-{series // METRICS}"}} {series} {now}\n'
 
 
-class VictoriaMetrics(Server):
-    """A VictoriaMetrics with a sample of each series."""
-
-    name: ClassVar[str] = "VictoriaMetrics"
-    ready_path: ClassVar[str] = "/health"
+class VictoriaMetrics(engines.VictoriaMetrics):
+    """A VictoriaMetrics for a sample of each series."""
 
     def __init__(self, directory: Path, program: str) -> None:
-        super().__init__(directory)
-        self._program = program
-
-    def command(self) -> list[str]:
-        """Return the command line."""
-        return [
-            *(self._program, f"-httpListenAddr={LOOPBACK}:{self.port}", "-memory.allowedBytes=6GiB"),
+        super().__init__(
+            directory,
             # The default is 16 KiB, less than a query of a domain with 1,000 projects.
             "-search.maxQueryLen=1MiB",
-            *(f"-storageDataPath={self.directory / 'data'}", "-search.maxUniqueTimeseries=5000000"),
+            *("-memory.allowedBytes=6GiB", "-search.maxUniqueTimeseries=5000000"),
             # The default is twice the number of cores, and tells others to come back.
             *("-search.maxQueueDuration=30s", "-search.maxConcurrentRequests=16"),
-        ]
-
-    def fill(self, step: Step, now: int) -> None:
-        """Import the samples, and make them visible."""
-        with requests.Session() as session:
-            for body in batches(samples(step, now, 1000)):
-                address = f"{self.root_url}/api/v1/import/prometheus"
-                session.post(address, data=body, timeout=300).raise_for_status()
-            session.get(f"{self.root_url}/internal/force_flush", timeout=300).raise_for_status()
-
-
-def batches(lines: Iterator[str]) -> Iterator[bytes]:
-    """Yield lines joined, ``BATCH`` at a time."""
-    while batch := "".join(line for _, line in zip(range(BATCH), lines, strict=False)):
-        yield batch.encode()
+            program=program,
+        )
 
 
 def start_engine(stack: ExitStack, directory: Path, name: str, step: Step, now: int) -> list[Server]:
     """Start an engine with the samples; return its servers, the one to ask first."""
     if name == "victoriametrics":
         victoria = VictoriaMetrics(directory / "victoriametrics", program_of(name, "victoria-metrics"))
-        stack.enter_context(victoria).fill(step, now)
+        stack.enter_context(victoria).write(samples(step, now))
         return [victoria]
     prometheus = Prometheus(directory / "prometheus")
     prometheus.external_labels = {"replica": "one"}
-    prometheus.backfill([*samples(step, now, 1), "# EOF\n"])
+    prometheus.backfill([*samples(step, now), "# EOF\n"])
     stack.enter_context(prometheus)
     program = program_of("thanos", "thanos")
     sidecar = stack.enter_context(Sidecar(directory / "sidecar", program, prometheus.root_url))

@@ -74,4 +74,4 @@ def test_a_missing_program_is_named(
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DemoError, match=f"^{program} is not on PATH; "):
-        engines.create_engine(engine, tmp_path / "demo", 1)
+        engines.ENGINES[engine](tmp_path / "demo", 1)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import requests
 from tests.engines import PROMETHEUS3_FEATURES, UNQUOTED_NAMES, program_of
 
-from chrysaetos.demo.processes import LOOPBACK, DemoError, Server, wait_for
+from chrysaetos.demo import engines
+from chrysaetos.demo.processes import wait_for
 from chrysaetos.demo.prometheus import Prometheus
 from chrysaetos.demo.thanos import Query, Sidecar
-from chrysaetos.regular_file import replace_file
 
 if TYPE_CHECKING:
     import threading
@@ -47,15 +45,7 @@ class Labelled(Prometheus):
 
     def __init__(self, directory: Path, labels: Mapping[str, str]) -> None:
         super().__init__(directory)
-        self._labels = dict(labels)
-
-    def prepare(self) -> None:
-        """Write the configuration with the labels."""
-        super().prepare()
-        config = self.directory / "prometheus.yml"
-        content = json.loads(config.read_text())
-        content["global"]["external_labels"] = self._labels
-        replace_file(config, json.dumps(content))
+        self.external_labels = dict(labels)
 
 
 class Prometheus3(Prometheus):
@@ -77,48 +67,32 @@ class Prometheus3(Prometheus):
         return [*super().command(), *(f"--enable-feature={name}" for name in self._features)]
 
 
-class VictoriaMetrics(Server):
-    """VictoriaMetrics, the single-node version.
+class VictoriaMetrics(engines.VictoriaMetrics):
+    """VictoriaMetrics with all caches and delays disabled.
 
     Args:
-        directory: its directory; the data is in ``data``.
-        program: the path of the executable.
+        directory: its directory.
+        program: the path of the executable; the one on PATH if None.
     """
 
-    name: ClassVar[str] = "VictoriaMetrics"
-    ready_path: ClassVar[str] = "/health"
-
-    def __init__(self, directory: Path, program: str) -> None:
-        self._program = program
-        super().__init__(directory)
-
-    def command(self) -> list[str]:
-        """Return the command line, with all caches and delays disabled."""
-        return [
-            self._program,
-            f"-httpListenAddr={LOOPBACK}:{self.port}",
-            f"-storageDataPath={self.directory / 'data'}",
-            "-retentionPeriod=1y",
-            "-memory.allowedBytes=256MiB",
-            "-search.disableCache",
-            "-search.latencyOffset=0s",
-            "-http.connTimeout=1h",  # it closes a connection even as a request arrives
-        ]
+    def __init__(self, directory: Path, program: str | None = None) -> None:
+        options = ("-retentionPeriod=1y", "-memory.allowedBytes=256MiB")
+        uncached = ("-search.disableCache", "-search.latencyOffset=0s")
+        kept = ("-http.connTimeout=1h",)  # it closes a connection even as a request arrives
+        super().__init__(directory, *options, *uncached, *kept, program=program)
 
     def fill(self, text: Iterable[str], window: Window) -> None:
         """Import OpenMetrics text, and wait until all its series can be queried."""
         lines = [
-            f"{sample} {moment}000"
+            line
             for piece in text
-            for sample, _, moment in (line.rpartition(" ") for line in piece.splitlines())
-            if not sample.startswith("#") and not sample.endswith(" nan")  # it does not store NaN
+            for line in piece.splitlines()
+            if not line.startswith("#") and " nan " not in line  # it does not store NaN
         ]
         expected = len({line[: line.rindex("}")] for line in lines})
-        url, body = f"{self.url}/api/v1/import/prometheus", "\n".join(lines) + "\n"
-        requests.post(url, data=body.encode(), timeout=60).raise_for_status()
+        self.write(lines)
 
         def found() -> bool:
-            requests.get(f"{self.url}/internal/force_flush", timeout=30).raise_for_status()
             times = {"start": str(window.start), "end": str(window.end)}
             pairs = {"match[]": '{__name__=~".+"}', **times}
             answer = requests.get(f"{self.url}/api/v1/series", params=pairs, timeout=30)
@@ -205,16 +179,6 @@ class Engine:
         return server
 
 
-def _installed_victoria_metrics(directory: Path) -> VictoriaMetrics:
-    program = shutil.which("victoria-metrics")
-    if program is None:
-        raise DemoError(
-            "victoria-metrics is not on PATH; on Debian and Ubuntu: "
-            "sudo apt-get install --no-install-recommends victoria-metrics"
-        )
-    return VictoriaMetrics(directory, program)
-
-
 PROMETHEUS = (
     Engine("prometheus on PATH", Prometheus),
     Engine("prometheus 3.16", Prometheus3),
@@ -227,7 +191,7 @@ PROMETHEUS = (
 ISOLATED = PROMETHEUS if os.environ.get("CHRYSAETOS_ENGINES") == "all" else (PROMETHEUS[0], PROMETHEUS[2])
 """Those that isolation is tested with: Prometheus 3 once, or also without features."""
 VICTORIA_METRICS = (
-    Engine("victoria-metrics on PATH", _installed_victoria_metrics),
+    Engine("victoria-metrics on PATH", VictoriaMetrics),
     Engine(
         "victoria-metrics today",
         lambda directory: VictoriaMetrics(directory, program_of("victoriametrics")),

@@ -120,7 +120,7 @@ class CloudKitty:
         metrics.write_text(json.dumps({"metrics": self.metrics}))  # JSON is YAML
         locks = self.directory / "locks"
         locks.mkdir(exist_ok=True)
-        sections: dict[str, dict[str, str]] = {
+        sections = {
             "DEFAULT": {"transport_url": "fake:/", "host": "here"},
             "database": {"connection": self.server or f"sqlite:///{self.database}"},
             "storage": {"version": "1", "backend": "sqlalchemy"},
@@ -138,9 +138,7 @@ class CloudKitty:
                 "metrics_conf": str(metrics),
             },
         }
-        for name, options in self.sections.items():
-            sections.setdefault(name, {}).update(options)
-        self._config.write_text(render_config(sections))
+        self._config.write_text(render_config(sections, self.sections))
         plan = {
             "file": None if self.server else str(self.database),
             "costs": self.costs,

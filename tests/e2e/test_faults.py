@@ -473,7 +473,7 @@ def test_sighup_changes_the_log_level_and_ignores_an_invalid_configuration(world
         token = world.token()
         assert not _logs_refusals(gateway)
         good = gateway.config_file.read_text()
-        gateway.config_file.write_text(good.replace("[DEFAULT]", "[DEFAULT]\ndebug = true"))
+        gateway.config_file.write_text(f"[DEFAULT]\ndebug = true\n{good}")
         os.kill(gateway.pid or 0, signal.SIGHUP)
         assert wait_for(lambda: _logs_refusals(gateway), timeout=5)
         gateway.config_file.write_text("this is no configuration")

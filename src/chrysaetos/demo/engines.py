@@ -23,13 +23,14 @@ from chrysaetos.regular_file import replace_file
 from chrysaetos.utc import DAY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    import threading
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from chrysaetos.demo.cloud import Cloud
     from chrysaetos.demo.stage import Stage
 
-__all__ = ["ENGINES", "Engine", "PrometheusEngine", "create_engine"]
+__all__ = ["ENGINES", "Engine", "PrometheusEngine", "VictoriaMetrics"]
 
 _STEP = 60
 _USAGE_DAYS = 8
@@ -118,18 +119,35 @@ class ThanosEngine(PrometheusEngine):
         stage.step(f"Thanos' query frontend is ready at {self.url}")
 
 
-class _VictoriaMetrics(Server):
-    """VictoriaMetrics, which scrapes the sample cloud itself."""
+class VictoriaMetrics(Server):
+    """VictoriaMetrics, the single-node version.
+
+    Args:
+        directory: its directory, with the data in ``data``.
+        options: further options.
+        port: the port to listen on; a free port if None.
+        program: the path of the executable; the one on PATH if None.
+
+    Attributes:
+        scrape_configs: what it scrapes, as Prometheus configures it.
+
+    Raises:
+        DemoError: ``victoria-metrics`` is not on PATH.
+    """
 
     name: ClassVar[str] = "VictoriaMetrics"
     ready_path: ClassVar[str] = "/health"
 
-    def __init__(self, directory: Path, port: int) -> None:
+    def __init__(
+        self, directory: Path, *options: str, port: int | None = None, program: str | None = None
+    ) -> None:
         super().__init__(directory, port=port)
-        self._program = find_program(
-            "victoria-metrics", "on Debian and Ubuntu: sudo apt-get install victoria-metrics"
+        self._program = program or find_program(
+            "victoria-metrics",
+            "on Debian and Ubuntu: sudo apt-get install --no-install-recommends victoria-metrics",
         )
-        self.scrape = Prometheus.config_of(())
+        self._options = options
+        self.scrape_configs: Sequence[dict[str, Any]] = ()
 
     @property
     def data(self) -> Path:
@@ -139,7 +157,7 @@ class _VictoriaMetrics(Server):
     def prepare(self) -> None:
         """Write the scrape configuration."""
         private_directory(self.directory)
-        replace_file(self.directory / "scrape.yml", self.scrape)
+        replace_file(self.directory / "scrape.yml", Prometheus.config_of(self.scrape_configs))
 
     def command(self) -> list[str]:
         """Return the command line."""
@@ -148,16 +166,24 @@ class _VictoriaMetrics(Server):
             f"-httpListenAddr={LOOPBACK}:{self.port}",
             f"-storageDataPath={self.data}",
             f"-promscrape.config={self.directory / 'scrape.yml'}",
-            "-retentionPeriod=15d",
-            "-memory.allowedBytes=256MiB",
+            *self._options,
         ]
 
-    def write(self, text: Iterable[str], stage: Stage) -> None:
-        """Import OpenMetrics text with timestamps in seconds, and make it visible to queries."""
-        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=60)
+    def write(self, text: Iterable[str], stop: threading.Event | None = None) -> None:
+        """Import OpenMetrics text with timestamps in seconds, and make it visible to queries.
+
+        Args:
+            text: parts of the text, each of whole lines.
+            stop: an event that cancels the work.
+
+        Raises:
+            DemoError: VictoriaMetrics rejects the text.
+            Interrupted: ``stop`` was set.
+        """
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=300)
         requests = (("POST", "/api/v1/import/prometheus", body) for body in _batches(text))
         for request in chain(requests, [("GET", "/internal/force_flush", None)]):
-            if stage.stop.is_set():
+            if stop is not None and stop.is_set():
                 raise Interrupted("interrupted")
             connection.request(*request)
             response = connection.getresponse()
@@ -176,40 +202,31 @@ class VictoriaMetricsEngine(Engine):
     """
 
     def __init__(self, directory: Path, port: int) -> None:
-        self._server = _VictoriaMetrics(directory / "victoriametrics", port)
+        options = ("-retentionPeriod=15d", "-memory.allowedBytes=256MiB")
+        self._server = VictoriaMetrics(directory / "victoriametrics", *options, port=port)
         self.url = self._server.root_url
 
     def start(self, stage: Stage, cloud: Cloud, scrape_configs: Sequence[dict[str, Any]]) -> None:
         """Start VictoriaMetrics, which evaluates no rules, and write the history if it is new."""
         server = self._server
         new = not server.data.exists()
-        server.scrape = Prometheus.config_of(scrape_configs)
+        server.scrape_configs = scrape_configs
         stage.begin(server)
         server.wait_ready(stage.stop)
         if new:
             now = int(time.time())
             history = cloud.history(now - DAY, now, _STEP)
-            server.write(chain(_usage_history(cloud, now), history), stage)
+            server.write(chain(_usage_history(cloud, now), history), stage.stop)
             stage.step(f"wrote 24.0 h of history, one sample every {_STEP} s")
         stage.step(f"VictoriaMetrics is ready at {self.url}")
 
 
-ENGINES = {"prometheus": PrometheusEngine, "thanos": ThanosEngine, "victoriametrics": VictoriaMetricsEngine}
-"""The engines by the value of the option."""
-
-
-def create_engine(name: str, directory: Path, port: int) -> Engine:
-    """Return an engine.
-
-    Args:
-        name: its name in ``ENGINES``.
-        directory: the directory of the demo.
-        port: the port of its store.
-
-    Raises:
-        DemoError: a program is not on PATH.
-    """
-    return ENGINES[name](directory, port)
+ENGINES: dict[str, Callable[[Path, int], Engine]] = {
+    "prometheus": PrometheusEngine,
+    "thanos": ThanosEngine,
+    "victoriametrics": VictoriaMetricsEngine,
+}
+"""The engines by the value of the option. Each raises ``DemoError`` if a program is not on PATH."""
 
 
 def _usage_history(cloud: Cloud, now: int) -> Iterator[str]:

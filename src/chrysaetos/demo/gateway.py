@@ -6,12 +6,11 @@ import sys
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
-from chrysaetos.demo.keystone import REGION, render_config
+from chrysaetos.demo.keystone import REGION, Options, render_config
 from chrysaetos.demo.processes import LOOPBACK, Server
 from chrysaetos.regular_file import replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = ["Gateway"]
@@ -42,14 +41,14 @@ class Gateway(Server):
         user: str,
         password: str,
         port: int | None = None,
-        options: Mapping[str, Mapping[str, str]] | None = None,
+        options: Options | None = None,
     ) -> None:
         super().__init__(directory, port=port)
         self._keystone_url = keystone_url
         self._prometheus = urlsplit(prometheus_url)
         self._user = user
         self._password = password
-        self._options = options or {}
+        self._options = options
 
     @property
     def config_file(self) -> Path:
@@ -63,8 +62,7 @@ class Gateway(Server):
 
     def prepare(self) -> None:
         """Write aetos.conf, and an empty policy file if there is none."""
-        sections: dict[str, dict[str, str]] = {
-            "DEFAULT": {},
+        sections = {
             "gateway": {"host": LOOPBACK, "port": str(self.port)},
             "prometheus": {
                 "host": self._prometheus.hostname or LOOPBACK,
@@ -87,11 +85,9 @@ class Gateway(Server):
             },
             "oslo_policy": {"policy_file": str(self.policy_file)},
         }
-        for section, values in self._options.items():
-            sections.setdefault(section, {}).update(values)
         if not self.policy_file.exists():
             replace_file(self.policy_file, "# Rules that differ from the defaults.\n{}\n")
-        replace_file(self.config_file, render_config(sections))
+        replace_file(self.config_file, render_config(sections, self._options))
 
     def command(self) -> list[str]:
         """Return the command line of ``chrysaetos gateway``."""

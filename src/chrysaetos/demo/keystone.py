@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from chrysaetos.demo.processes import DemoError, Server, private_directory
@@ -11,23 +12,28 @@ from chrysaetos.regular_file import replace_file
 from chrysaetos.secret import new_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["REGION", "Keystone", "render_config"]
+__all__ = ["REGION", "Keystone", "Options", "render_config"]
+
+Options = Mapping[str, Mapping[str, str]]
+"""The values of options by section."""
 
 REGION = "RegionOne"
 """The region of every endpoint."""
 
 
-def render_config(sections: Mapping[str, Mapping[str, str]]) -> str:
+def render_config(sections: Options, more: Options | None = None) -> str:
     """Return the text of an oslo.config file.
 
     Args:
         sections: the values of options by section.
+        more: further values, which override those of ``sections``.
     """
     lines: list[str] = []
-    for section, options in sections.items():
+    more = more or {}
+    for section in dict.fromkeys((*sections, *more)):
+        options = {**sections.get(section, {}), **more.get(section, {})}
         lines.append(f"[{section}]")
         # In oslo.config a dollar sign starts a reference to another option.
         lines += [f"{option} = {value.replace('$', '$$')}" for option, value in options.items()]
@@ -56,18 +62,12 @@ class Keystone(Server):
     name: ClassVar[str] = "Keystone"
     ready_path: ClassVar[str] = "/v3"
 
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        port: int | None = None,
-        options: Mapping[str, Mapping[str, str]] | None = None,
-    ) -> None:
+    def __init__(self, directory: Path, *, port: int | None = None, options: Options | None = None) -> None:
         for module in ("keystone", "waitress"):
             if importlib.util.find_spec(module) is None:
                 raise DemoError(f"{module} is not installed: pip install 'chrysaetos[demo]'")
         super().__init__(directory, port=port)
-        self._options = options or {}
+        self._options = options
         password = self.directory / "admin.password"
         if not password.exists():
             replace_file(password, new_secret())
@@ -85,7 +85,7 @@ class Keystone(Server):
     def prepare(self) -> None:
         """Write keystone.conf."""
         keys = {name: str(private_directory(self.directory / name)) for name in ("fernet", "credential")}
-        sections: dict[str, dict[str, str]] = {
+        sections = {
             "DEFAULT": {"public_endpoint": self.root_url},
             "database": {
                 "connection": f"sqlite:///{self.directory / 'keystone.db'}",
@@ -102,10 +102,8 @@ class Keystone(Server):
             "identity": {"password_hash_rounds": "4", "max_password_length": "72"},
             "oslo_policy": {"policy_file": str(self.directory / "policy.yaml")},
         }
-        for section, values in self._options.items():
-            sections.setdefault(section, {}).update(values)
         private_directory(self.directory / "keystone.conf.d")
-        replace_file(self._config_file, render_config(sections))
+        replace_file(self._config_file, render_config(sections, self._options))
 
     def command(self) -> list[str]:
         """Return the command line of ``keystone_server``."""

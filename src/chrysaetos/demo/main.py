@@ -19,7 +19,7 @@ from chrysaetos.arguments import number
 from chrysaetos.demo.balanced import HAProxy, Memcached
 from chrysaetos.demo.cloud import Cloud, Tenant
 from chrysaetos.demo.commands import render_commands, write_credentials
-from chrysaetos.demo.engines import ENGINES, create_engine
+from chrysaetos.demo.engines import ENGINES
 from chrysaetos.demo.exporter import Exporter
 from chrysaetos.demo.gateway import Gateway
 from chrysaetos.demo.identities import Account, Identities, IdentityApi, create_identities
@@ -128,7 +128,7 @@ class _Demo:
         state.forget("demo.json")
         ports = state.ports(("keystone", "prometheus", "gateway", "cloud", "metrics-1", "metrics-2"))
         metrics_ports = (ports["metrics-1"], ports["metrics-2"])
-        engine = create_engine(self._engine, state.directory, ports["prometheus"])
+        engine = ENGINES[self._engine](state.directory, ports["prometheus"])
         known = state.load("identities.json")
         if known is None:
             # An earlier start did not get this far.
