@@ -1,21 +1,35 @@
-"""A site for tests of federation: the content of its TSDB, the gate as a process, and tokens."""
+"""A site for tests of federation: the content of its TSDB, the gate or HAProxy as a process, and tokens."""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 import sys
 import time
 from typing import TYPE_CHECKING, ClassVar
 
 from prometheus_client.parser import text_string_to_metric_families
+from tests.fakes.wire import Wire, statuses
 from tests.support.commands import run
 
 from chrysaetos.demo.processes import LOOPBACK, Server, answers, free_port
+from chrysaetos.federation.site import SiteSettings, site_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["FederationGate", "Labels", "federate_token", "new_token", "selected", "store_text"]
+__all__ = [
+    "FederationGate",
+    "HAProxy",
+    "Labels",
+    "federate_token",
+    "new_token",
+    "selected",
+    "store_text",
+    "write_tokens",
+]
 
 Labels = frozenset[tuple[str, str]]
 """All labels of a series, including ``__name__``."""
@@ -54,6 +68,49 @@ class FederationGate(Server):
     def _ready(self) -> bool:
         self.check()
         return answers(f"http://{LOOPBACK}:{self.metrics_port}{self.ready_path}")
+
+
+class HAProxy(Server):
+    """HAProxy with a site's configuration.
+
+    Args:
+        directory: its directory.
+        upstream: root URL of the site's Prometheus.
+        token: the token that it accepts.
+    """
+
+    name: ClassVar[str] = "HAProxy"
+    ready_path: ClassVar[str] = "/"
+
+    def __init__(self, directory: Path, upstream: str, token: str) -> None:
+        super().__init__(directory)
+        settings = SiteSettings("alpha", bind=LOOPBACK, port=self.port, prometheus=upstream)
+        (config,) = (file.text for file in site_files(settings) if file.name == "haproxy/haproxy.cfg")
+        # Log to standard output, and do not change the user unless root runs the test.
+        config = config.replace("log /dev/log local0", "log stdout format raw local0 debug")
+        if os.geteuid() != 0:
+            config = re.sub(r"(?m)^    (user|group) haproxy\n", "", config)
+        self.config = self.directory / "haproxy.cfg"
+        self.config.write_text(config)
+        write_tokens(self.directory, token)
+
+    def command(self) -> list[str]:
+        return ["/usr/sbin/haproxy", "-db", "-f", str(self.config)]
+
+    def _ready(self) -> bool:
+        self.check()
+        try:
+            with Wire((LOOPBACK, self.port), 2) as client:
+                client.send(b"GET / HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n\r\n")
+                return statuses(client.rest()) == [404]
+        except OSError:
+            return False
+
+
+def write_tokens(directory: Path, *tokens: str) -> None:
+    """Write the tokens that HAProxy accepts."""
+    lines = [hashlib.sha256(token.encode()).hexdigest() + "\n" for token in tokens]
+    (directory / "portal-tokens").write_text("".join(lines))
 
 
 def federate_token(*arguments: str, tokens: Path) -> str:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
 import trustme
 from tests.e2e.federation_attacks import ALLOWED, ATTACKS, GOOD, HARMLESS, Case, send, verdict
-from tests.fakes.wire import Recorder, Wire, statuses
+from tests.e2e.federation_stack import HAProxy, write_tokens
+from tests.fakes.wire import Recorder, statuses
 from tests.support.commands import run
 
-from chrysaetos.demo.processes import LOOPBACK, Server, wait_for
+from chrysaetos.demo.processes import LOOPBACK, wait_for
 from chrysaetos.demo.prometheus import Prometheus
 from chrysaetos.demo.sites import PortalPrometheus
 from chrysaetos.federation.portal import portal_files
@@ -58,42 +56,6 @@ LENIENT = "framing: tab in the request line"
 """HAProxy accepts a tab instead of a space, as RFC 9112, 3 allows, and forwards a space."""
 
 
-class HAProxy(Server):
-    """HAProxy with a site's configuration."""
-
-    name: ClassVar[str] = "HAProxy"
-    ready_path: ClassVar[str] = "/"
-
-    def __init__(self, directory: Path, upstream: str) -> None:
-        super().__init__(directory)
-        settings = SiteSettings("alpha", bind=LOOPBACK, port=self.port, prometheus=upstream)
-        (config,) = (file.text for file in site_files(settings) if file.name == "haproxy/haproxy.cfg")
-        # Log to standard output, and do not change the user unless root runs the test.
-        config = config.replace("log /dev/log local0", "log stdout format raw local0 debug")
-        if os.geteuid() != 0:
-            config = re.sub(r"(?m)^    (user|group) haproxy\n", "", config)
-        self.config = self.directory / "haproxy.cfg"
-        self.config.write_text(config)
-        write_tokens(self.directory, TOKEN)
-
-    def command(self) -> list[str]:
-        return ["/usr/sbin/haproxy", "-db", "-f", str(self.config)]
-
-    def _ready(self) -> bool:
-        self.check()
-        try:
-            with Wire((LOOPBACK, self.port), 2) as client:
-                client.send(b"GET / HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n\r\n")
-                return statuses(client.rest()) == [404]
-        except OSError:
-            return False
-
-
-def write_tokens(directory: Path, *tokens: str) -> None:
-    lines = [hashlib.sha256(token.encode()).hexdigest() + "\n" for token in tokens]
-    (directory / "portal-tokens").write_text("".join(lines))
-
-
 @pytest.fixture(scope="module")
 def recorder() -> Iterator[Recorder]:
     with Recorder() as recorder:
@@ -102,7 +64,7 @@ def recorder() -> Iterator[Recorder]:
 
 @pytest.fixture(scope="module")
 def haproxy(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder) -> Iterator[HAProxy]:
-    with HAProxy(tmp_path_factory.mktemp("haproxy"), recorder.url) as server:
+    with HAProxy(tmp_path_factory.mktemp("haproxy"), recorder.url, TOKEN) as server:
         yield server
 
 
@@ -147,7 +109,7 @@ def test_each_common_encoding_is_answered(haproxy: HAProxy, url: str) -> None:
 
 
 def test_a_portal_scrapes_through_haproxy(tmp_path: Path) -> None:
-    with Prometheus(tmp_path / "site") as site, HAProxy(tmp_path / "haproxy", site.url) as haproxy:
+    with Prometheus(tmp_path / "site") as site, HAProxy(tmp_path / "haproxy", site.url, TOKEN) as haproxy:
         portal = PortalPrometheus(tmp_path / "portal")
         entry = Site("alpha", 1, haproxy.root_url, "token", match=(USAGE,))
         registry = Registry(scrape_interval="1s", sites=(entry,))
@@ -195,7 +157,7 @@ def test_the_log_contains_neither_token_nor_query(haproxy: HAProxy) -> None:
 
 
 def test_without_valid_tokens_all_requests_are_rejected(tmp_path: Path, recorder: Recorder) -> None:
-    server = HAProxy(tmp_path, recorder.url)
+    server = HAProxy(tmp_path, recorder.url, TOKEN)
     for tokens in ((), ("",), ("short",)):
         write_tokens(tmp_path, *tokens)
         with server:
