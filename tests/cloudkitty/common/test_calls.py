@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.cloudkitty.conftest import Prometheus, item
@@ -24,67 +25,61 @@ def client(prometheus: Prometheus) -> MetricsClient:
 
 
 def test_parameters_that_are_none_are_not_sent(client: MetricsClient, prometheus: Prometheus):
-    calls.send(client, "query", {"query": "cpu", "time": None, "timeout": None})
+    calls.send(client, "cpu")
     assert set(prometheus.requests[0].parameters) == {"query", "timeout"}
 
 
-@pytest.mark.parametrize("time", [NOON, "2026-11-21T13:00:00+01:00", 1795262400])
+@pytest.mark.parametrize("time", [NOON, "2026-11-21T13:00:00+01:00"])
 def test_a_time(client: MetricsClient, prometheus: Prometheus, time):
-    calls.send(client, "query", {"query": "cpu", "time": time})
+    calls.send(client, "cpu", time)
     assert float(prometheus.requests[0].parameters["time"]) == 1795262400
 
 
 def test_a_time_without_a_zone_is_rejected(client: MetricsClient):
     with pytest.raises(PrometheusResponseError, match="zone"):
-        calls.send(client, "query", {"query": "cpu", "time": "2026-11-21T12:00:00"})
+        calls.send(client, "cpu", "2026-11-21T12:00:00")
 
 
 def test_values_keep_their_digits(client: MetricsClient, prometheus: Prometheus):
     prometheus.items = [item(value) for value in ("0.1", "12345678901234567", "1e-07", "NaN", "+Inf")]
-    response = calls.send(client, "query", {"query": "cpu"})
-    values = [element["value"][1] for element in calls.require_vector(response, "cpu")]
+    elements = calls.send(client, "cpu")["data"]["result"]
+    values = [element["value"][1] for element in elements]
     assert values == ["0.1", "12345678901234567", "1E-7", "NaN", "Infinity"]
 
 
-@pytest.mark.parametrize("endpoint", ["query", "query_range"])
-def test_a_restricted_result_is_rejected(client: MetricsClient, prometheus: Prometheus, endpoint):
-    times = {"start": NOON, "end": NOON, "step": 60} if endpoint == "query_range" else {}
-    reply = success({"resultType": "matrix" if times else "vector", "result": []})
+def test_a_restricted_result_is_rejected(client: MetricsClient, prometheus: Prometheus):
+    reply = success({"resultType": "vector", "result": []})
     for scope, rejected in (("all", False), ("restricted", True), ("unknown", True)):
         headers = {"Content-Type": "application/json", "X-Chrysaetos-Scope": scope}
         prometheus.first_replies = [replace(reply, headers=headers)]
         if rejected:
             with pytest.raises(NotPrivilegedError, match="do not have access to all projects"):
-                calls.send(client, endpoint, {"query": "cpu", **times})
+                calls.send(client, "cpu")
         else:
-            calls.send(client, endpoint, {"query": "cpu", **times})
+            calls.send(client, "cpu")
 
 
 def test_a_native_histogram_has_no_value(client: MetricsClient, prometheus: Prometheus):
     prometheus.items = [{"metric": {}, "histogram": [0, {"count": "1", "sum": "2"}]}]
-    response = calls.send(client, "query", {"query": "cpu"})
+    response = calls.send(client, "cpu")
     assert response["data"]["result"] == [{"metric": {}}]
 
 
-def test_other_results_than_vectors_are_rejected(client: MetricsClient, prometheus: Prometheus):
-    prometheus.first_replies = [success({"resultType": "scalar", "result": [1, "2"]})]
-    response = calls.send(client, "query", {"query": "scalar(cpu)"})
-    assert response["data"] == {"resultType": "scalar", "result": [1, "2"]}
-    with pytest.raises(PrometheusResponseError, match=r"expected a vector, got a scalar: scalar\(cpu\)"):
-        calls.require_vector(response, "scalar(cpu)")
-
-
-def test_a_range(client: MetricsClient, prometheus: Prometheus):
-    series = {"metric": {"vm": "a"}, "values": [[1795262400, "1"], [1795262460, "2"]]}
-    prometheus.first_replies = [success({"resultType": "matrix", "result": [series]})]
-    response = calls.send(client, "query_range", {"query": "cpu", "start": NOON, "end": NOON, "step": 60})
-    assert response["data"] == {"resultType": "matrix", "result": [series]}
+@pytest.mark.parametrize(
+    ("kind", "result"), [("scalar", [1, "2"]), ("matrix", [{"metric": {}, "values": [[1, "2"]]}])]
+)
+def test_other_results_than_vectors_are_rejected(
+    client: MetricsClient, prometheus: Prometheus, kind: str, result: list[Any]
+):
+    prometheus.first_replies = [success({"resultType": kind, "result": result})]
+    with pytest.raises(PrometheusResponseError, match=f"expected a vector, got a {kind}: cpu"):
+        calls.send(client, "cpu")
 
 
 def test_warnings_are_logged(client, prometheus: Prometheus, caplog: pytest.LogCaptureFixture):
     prometheus.annotations = {"warnings": ["a store gateway did not answer"]}
     with caplog.at_level(logging.WARNING):
-        calls.send(client, "query", {"query": "cpu"})
+        calls.send(client, "cpu")
     assert "the query cpu: a store gateway did not answer" in caplog.text
 
 

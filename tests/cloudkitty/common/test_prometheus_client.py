@@ -116,14 +116,6 @@ def test_an_invalid_url(url: str, message: str):
         PrometheusClient(url).get_instant("cpu")
 
 
-def test_a_range_query(client: PrometheusClient, prometheus: Prometheus):
-    series = {"metric": {"vm": "a"}, "values": [[1795262400, "1"], [1795262460, "2"]]}
-    prometheus.first_replies = [success({"resultType": "matrix", "result": [series]})]
-    asked = {"query": "cpu", "start": NOON, "end": NOON, "step": 60, "timeout": None}
-    answer = client._get(client.RANGE_QUERY_ENDPOINT, asked)
-    assert answer["data"] == {"resultType": "matrix", "result": [series]}
-
-
 def test_the_client_of_a_section(direct, tmp_path):
     made = prometheus_client.connect(direct, "collector_prometheus")
     assert (made.auth, made.verify, made.timeout) == (None, True, 60)

@@ -55,9 +55,6 @@ class AetosClient(PrometheusClientBase):
         )
         self._label = label
 
-    def _get(self, endpoint: str, params: dict[str, Any]) -> dict[str, Any]:
-        return calls.send(self._client, endpoint, params)
-
     def get_instant(self, query: str, time: str | None = None, timeout: str | None = None) -> dict[str, Any]:
         """Send an instant query; see ``PrometheusClientBase``.
 
@@ -68,9 +65,8 @@ class AetosClient(PrometheusClientBase):
             guard = Guard(query, self._label)
         except (QueryError, ValueError) as error:
             raise PrometheusResponseError(str(error)) from error
-        params = {"query": guard.query, "time": time, "timeout": timeout}
-        response = self._get(self.INSTANT_QUERY_ENDPOINT, params)
-        response["data"]["result"] = guard.check(calls.require_vector(response, query))
+        response = calls.send(self._client, guard.query, time, timeout)
+        response["data"]["result"] = guard.check(response["data"]["result"])
         return response
 
 

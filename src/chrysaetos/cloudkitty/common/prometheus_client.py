@@ -58,15 +58,9 @@ class PrometheusClient(PrometheusClientBase):
                 require_complete=not self._allow_partial,
             )
 
-    def _get(self, endpoint: str, params: dict[str, Any]) -> dict[str, Any]:
-        return calls.send(self._client, endpoint, params)
-
     def get_instant(self, query: str, time: str | None = None, timeout: str | None = None) -> dict[str, Any]:
         """Send an instant query; see ``PrometheusClientBase``."""
-        params = {"query": query, "time": time, "timeout": timeout}
-        response = self._get(self.INSTANT_QUERY_ENDPOINT, params)
-        calls.require_vector(response, query)
-        return response
+        return calls.send(self._client, query, time, timeout)
 
 
 def connect(conf: cfg.ConfigOpts, group: str) -> PrometheusClient:

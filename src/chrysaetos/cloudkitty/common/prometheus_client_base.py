@@ -26,24 +26,6 @@ class NotPrivilegedError(PrometheusResponseError):
 class PrometheusClientBase(abc.ABC):
     """A client of Prometheus' HTTP API."""
 
-    INSTANT_QUERY_ENDPOINT = "query"
-    RANGE_QUERY_ENDPOINT = "query_range"
-
-    @abc.abstractmethod
-    def _get(self, endpoint: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Send a query.
-
-        Args:
-            endpoint: ``query`` or ``query_range``.
-            params: the parameters; None for a parameter that is not sent.
-
-        Returns:
-            Prometheus' JSON.
-
-        Raises:
-            PrometheusResponseError: there is no response, or it is an error.
-        """
-
     @abc.abstractmethod
     def get_instant(self, query: str, time: str | None = None, timeout: str | None = None) -> dict[str, Any]:
         """Send an instant query.
