@@ -2,7 +2,7 @@ import argparse
 
 import pytest
 
-from chrysaetos.arguments import PORT, POSITIVE, SECONDS, number
+from chrysaetos.arguments import PORT, POSITIVE, SECONDS, add_format, number
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,9 @@ def test_numbers_within_the_bounds(parse, text, value):
 def test_the_error_says_what_was_expected(parse, text, expected):
     with pytest.raises(argparse.ArgumentTypeError, match=f"^'{text}' is not {expected}$"):
         parse(text)
+
+
+def test_findings_are_shown_as_a_table_by_default():
+    parser = argparse.ArgumentParser()
+    add_format(parser)
+    assert [parser.parse_args(given).format for given in ([], ["-f", "json"])] == ["table", "json"]

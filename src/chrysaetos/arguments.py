@@ -1,4 +1,4 @@
-"""Types of command-line arguments, for ``argparse``."""
+"""Types of command-line arguments, for ``argparse``, and an option that commands share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["PORT", "POSITIVE", "SECONDS", "number"]
+__all__ = ["PORT", "POSITIVE", "SECONDS", "add_format", "number"]
 
 N = TypeVar("N", int, float)
 
@@ -50,3 +50,14 @@ def number(
 PORT = number(int, 0, 65535)
 POSITIVE = number(int, 1)
 SECONDS = number(float, 0, exclusive=True)
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the format of findings: ``table`` or ``json``."""
+    parser.add_argument(
+        "-f",
+        "--format",
+        choices=("table", "json"),
+        default="table",
+        help="the output format (default: %(default)s)",
+    )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chrysaetos.arguments import add_format
 from chrysaetos.errors import ChrysaetosError
 from chrysaetos.findings import Finding, Status, failed, ok, warning
 from chrysaetos.migrate.changes import Journal, Store
@@ -68,13 +69,7 @@ def _add_common_arguments(parser: argparse.ArgumentParser, action: str) -> None:
         metavar="DIR",
         help="a directory of configuration files, *.conf",
     )
-    parser.add_argument(
-        "-f",
-        "--format",
-        choices=("table", "json"),
-        default="table",
-        help="the output format (default: %(default)s)",
-    )
+    add_format(parser)
     if action in {"check", "plan", "apply"}:
         parser.add_argument(
             "--offline", action="store_true", help="send no requests to Keystone and the gateway"

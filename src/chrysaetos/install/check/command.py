@@ -9,6 +9,7 @@ import pwd
 import sys
 from typing import TYPE_CHECKING
 
+from chrysaetos.arguments import add_format
 from chrysaetos.findings import Finding, Status, failed, format_table, to_json, warning, worst
 from chrysaetos.gateway.options import DEFAULT_FILE
 from chrysaetos.identity.settings import GROUP
@@ -64,13 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also show what is right or was skipped, and the tables of labels and of the policy",
     )
-    parser.add_argument(
-        "-f",
-        "--format",
-        choices=("table", "json"),
-        default="table",
-        help="the output format (default: %(default)s)",
-    )
+    add_format(parser)
 
 
 def run(options: argparse.Namespace) -> int:
