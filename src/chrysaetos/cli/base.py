@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cliff.command import Command
@@ -14,11 +15,13 @@ from chrysaetos.errors import ChrysaetosError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
     from chrysaetos.client import MetricsClient
 
-__all__ = ["MetricsCommand", "MetricsLister", "SeriesLister"]
+__all__ = ["MetricsCommand", "MetricsLister", "SeriesLister", "Table"]
+
+Table = tuple[Sequence[str], list[tuple[Any, ...]]]
+"""The names of the columns, and the cells of each row."""
 
 _SIGNED = re.compile(r"-[0-9.]")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cliff.lister import Lister
 from keystoneauth1 import exceptions as keystone
 
-from chrysaetos.cli.base import MetricsCommand
+from chrysaetos.cli.base import MetricsCommand, Table
 from chrysaetos.cli.errors import CredentialsError
 from chrysaetos.cli.regions import create_client
 from chrysaetos.cli.times import rfc3339
@@ -65,7 +65,7 @@ class Doctor(MetricsCommand, Lister):
         super().run(parsed_args)
         return int(worst(self._findings) is Status.FAILED)
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], list[tuple[Any, ...]]]:  # noqa: ARG002  # cliff's signature
+    def take_action(self, parsed_args: argparse.Namespace) -> Table:  # noqa: ARG002  # cliff's signature
         """Return a row for each step."""
         self._findings = _Checks(self.app).results()
         # Not the enumeration, which YAML would show as an object.

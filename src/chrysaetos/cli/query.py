@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from chrysaetos.cli.base import SeriesLister
+from chrysaetos.cli.base import SeriesLister, Table
 from chrysaetos.cli.cells import Quantity, label_columns, label_names, printable, text, value
 from chrysaetos.cli.errors import CommandFailed
 from chrysaetos.cli.times import TimeArgument, parse_duration, parse_time, rfc3339
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from chrysaetos.cli.chart import Chart
     from chrysaetos.cli.plot import Style
     from chrysaetos.client.results import Matrix, Result
-
-    Table = tuple[Sequence[str], list[tuple[Any, ...]]]
 
 __all__ = ["Instant", "Range"]
 

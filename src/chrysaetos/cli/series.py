@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from chrysaetos.cli.base import MetricsLister, SeriesLister
+from chrysaetos.cli.base import MetricsLister, SeriesLister, Table
 from chrysaetos.cli.cells import label_names, text
 from chrysaetos.cli.times import parse_time
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chrysaetos.client import Listing
-
-    Table = tuple[Sequence[str], list[tuple[Any, ...]]]
 
 __all__ = ["Labels", "Metadata", "Series", "Values"]
 

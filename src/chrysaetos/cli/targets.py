@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from chrysaetos.cli.base import MetricsLister
+from chrysaetos.cli.base import MetricsLister, Table
 from chrysaetos.cli.cells import text
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
-
-    Table = tuple[Sequence[str], list[tuple[Any, ...]]]
+    from collections.abc import Mapping
 
 __all__ = ["Alerts", "Rules", "Targets"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chrysaetos.arguments import POSITIVE
 from chrysaetos.cli.axes import format_short
-from chrysaetos.cli.base import MetricsLister
+from chrysaetos.cli.base import MetricsLister, Table
 from chrysaetos.cli.cells import number, text
 from chrysaetos.cli.times import parse_duration
 from chrysaetos.cli.units import format_bytes
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from chrysaetos.client.vm_measures import Server
     from chrysaetos.exporters import Exporter
-
-    Table = tuple[Sequence[str], list[tuple[Any, ...]]]
 
 __all__ = ["Top"]
 
