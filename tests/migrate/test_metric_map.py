@@ -9,7 +9,7 @@ from chrysaetos.migrate.metric_map import METRICS, check_metric_map, metric_name
 
 def test_no_map_has_no_findings(tmp_path):
     assert check_metric_map(tmp_path / "none.yaml") == []
-    assert metric_names(read_metric_map(tmp_path / "none.yaml")) == METRICS
+    assert metric_names(tmp_path / "none.yaml") == METRICS
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_an_invalid_map_has_no_names(tmp_path, text):
 def test_names_for_aetos_are_used(tmp_path):
     path = tmp_path / "map.yaml"
     path.write_text("prometheus: {host_cpu_usage: a}\naetos: {host_cpu_usage: b, host_power: c}")
-    assert metric_names(read_metric_map(path)) == {**METRICS, "host_cpu_usage": "b"}
+    assert metric_names(path) == {**METRICS, "host_cpu_usage": "b"}
 
 
 def test_an_unreadable_map_is_an_error(tmp_path):

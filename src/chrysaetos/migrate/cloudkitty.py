@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chrysaetos.findings import failed, ok, warning
+from chrysaetos.findings import failed, warning
 from chrysaetos.migrate.conffile import replace_value
 from chrysaetos.migrate.layers import Layers, Setting, Variable
 from chrysaetos.migrate.plans import Expected, Move, Plan, overridden
@@ -25,12 +25,10 @@ if TYPE_CHECKING:
 
     from chrysaetos.migrate.conffile import ConfFile
 
-__all__ = ["COLLECTOR", "FETCHER", "SCOPE_KEY", "Names", "make_plan", "names_in", "value_of"]
+__all__ = ["Names", "make_plan", "names_in"]
 
-COLLECTOR = ("collect", "collector")
-FETCHER = ("fetcher", "backend")
-SCOPE_KEY = ("collect", "scope_key")
-_DEFAULTS = {COLLECTOR: "gnocchi", FETCHER: "keystone", SCOPE_KEY: "project_id"}
+_COLLECTOR = ("collect", "collector")
+_FETCHER = ("fetcher", "backend")
 _OLD_NAME = "prometheus"
 _COPIED = {
     "collector": ("timeout", "allow_partial"),
@@ -55,15 +53,13 @@ class Names:
     scope_key: str
 
 
-def value_of(layers: Layers, setting: tuple[str, str]) -> str:
-    """Return the effective value of ``COLLECTOR``, ``FETCHER`` or ``SCOPE_KEY``."""
-    found = layers.find(*setting)
-    return found.value if found else _DEFAULTS[setting]
-
-
 def names_in(layers: Layers) -> Names:
-    """Return the names in a configuration."""
-    return Names(*(value_of(layers, setting) for setting in (COLLECTOR, FETCHER, SCOPE_KEY)))
+    """Return the names in a configuration, with CloudKitty's defaults."""
+    return Names(
+        collector=layers.value(*_COLLECTOR, "gnocchi"),
+        fetcher=layers.value(*_FETCHER, "keystone"),
+        scope_key=layers.value("collect", "scope_key", "project_id"),
+    )
 
 
 def make_plan(
@@ -91,7 +87,7 @@ def make_plan(
     move = _Move(layers)
     moved = [
         kind
-        for kind, setting, new in (("collector", COLLECTOR, collector), ("fetcher", FETCHER, fetcher))
+        for kind, setting, new in (("collector", _COLLECTOR, collector), ("fetcher", _FETCHER, fetcher))
         if move.rename(setting, new)
     ]
     for kind in moved:
@@ -101,16 +97,12 @@ def make_plan(
         move.set_values(f"{kind}_aetos", endpoint, file=move.file_for(kind))
     for kind in moved:
         move.comment_out(f"{kind}_prometheus")
-    if not moved:
-        current = names_in(layers)
-        if (current.collector, current.fetcher) in {(collector, fetcher), (collector, current.fetcher)}:
-            move.findings.append(ok("configuration", "already moved; nothing to change"))
-        else:
-            move.findings.append(
-                warning(
-                    "configuration", "neither collector nor fetcher is prometheus", "there is nothing to move"
-                )
+    if not moved and names_in(layers).collector != collector:
+        move.findings.append(
+            warning(
+                "configuration", "neither collector nor fetcher is prometheus", "there is nothing to move"
             )
+        )
     return move.plan(_read)
 
 
@@ -156,14 +148,14 @@ class _Move(Move):
     def file_for(self, kind: str) -> ConfFile:
         """Return the file for a new section: that of the old section, else of the name."""
         files = self.layers.files_with(f"{kind}_prometheus")
-        named = self.layers.find_in_files(*(COLLECTOR if kind == "collector" else FETCHER))
+        named = self.layers.find_in_files(*(_COLLECTOR if kind == "collector" else _FETCHER))
         found: Iterable[ConfFile] = (*reversed(files), *([named.file] if isinstance(named, Setting) else []))
         return next(iter(found), self.layers.files[-1])
 
 
 def _read(layers: Layers) -> Expected:
     """Return the values in the files, without the environment, of all settings that a move can change."""
-    keys = [COLLECTOR, FETCHER]
+    keys = [_COLLECTOR, _FETCHER]
     for kind, copied in _COPIED.items():
         keys += [(f"{kind}_aetos", key) for key in (*copied, "auth_section", "interface", "region_name")]
     found = {where: layers.find_in_files(*where) for where in keys}

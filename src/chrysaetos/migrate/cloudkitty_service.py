@@ -166,10 +166,8 @@ def _check_scope_states(loaded: Loaded, names: Names) -> Finding:
 
 def _check_cloud(loaded: Loaded, plan: Plan) -> Iterator[Finding]:
     """Authenticate with the credentials of the moved configuration, and find the gateway."""
-    layers = plan.after
-    section = layers.find("collector_aetos", "auth_section")
-    group = section.value if section else "collector_aetos"
-    yield from _with_client(loaded, layers, group, [])
+    group = plan.after.value("collector_aetos", "auth_section", "collector_aetos")
+    yield from _with_client(loaded, plan.after, group, [])
 
 
 def _query_metrics(loaded: Loaded) -> Iterator[Finding]:
@@ -177,8 +175,6 @@ def _query_metrics(loaded: Loaded) -> Iterator[Finding]:
 
 
 def _with_client(loaded: Loaded, layers: Layers, group: str, metrics: list[str]) -> Iterator[Finding]:
-    interface, region = (layers.find("collector_aetos", key) for key in ("interface", "region_name"))
-
     def checks(client: MetricsClient, _: Session) -> Iterator[Finding]:
         client.query_vector("vector(1)")
         for metric in metrics:
@@ -189,8 +185,8 @@ def _with_client(loaded: Loaded, layers: Layers, group: str, metrics: list[str])
         group,
         checks,
         section="collector_aetos",
-        interface=interface.value if interface else "public",
-        region=region.value if region else None,
+        interface=layers.value("collector_aetos", "interface", "public"),
+        region=layers.value("collector_aetos", "region_name", None),
     )
 
 

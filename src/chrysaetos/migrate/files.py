@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -134,7 +135,5 @@ def sync_directory(path: Path) -> None:
 def remove_files(paths: Sequence[Path]) -> None:
     """Remove files; ignore errors."""
     for path in paths:
-        try:
+        with suppress(OSError):
             path.unlink(missing_ok=True)
-        except OSError:
-            continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from chrysaetos.migrate.conffile import ConfFile, Edit, Option, normalize_group
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["Editor", "Layers", "Setting", "Variable", "split_list"]
+
+D = TypeVar("D", str, None)
 
 _COMMENTED_SECTION = re.compile(r"[#;]\s*\[")
 
@@ -86,6 +88,11 @@ class Layers:
         if variable in self.environ:
             return Variable(self.environ[variable], variable)
         return self.find_in_files(group, key)
+
+    def value(self, group: str, key: str, default: D) -> str | D:
+        """Return the effective value, the default if there is none."""
+        found = self.find(group, key)
+        return found.value if found else default
 
     def find_in_files(self, group: str, key: str) -> Setting | None:
         """Return the effective setting without the environment, None if there is none."""

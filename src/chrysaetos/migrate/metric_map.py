@@ -14,7 +14,6 @@ from chrysaetos.migrate.errors import MigrateError
 from chrysaetos.migrate.files import explain_os_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = ["METRICS", "check_metric_map", "metric_names", "read_metric_map"]
@@ -67,6 +66,7 @@ def check_metric_map(path: Path) -> list[Finding]:
     return [ok("metric map", str(path))] if names else []
 
 
-def metric_names(names: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+def metric_names(path: Path) -> dict[str, str]:
     """Return the name of each of ``METRICS`` for aetos."""
-    return {**METRICS, **{key: name for key, name in names.get("aetos", {}).items() if key in METRICS}}
+    own = read_metric_map(path).get("aetos", {})
+    return {metric: own.get(metric, default) for metric, default in METRICS.items()}

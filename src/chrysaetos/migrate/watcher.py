@@ -39,8 +39,7 @@ _STRATEGY = r"watcher_strategies\..+"
 
 def labels(layers: Layers) -> dict[str, str]:
     """Return the labels of hosts and instances for the datasource ``aetos``."""
-    found = {key: layers.find("aetos_client", key) for key in LABELS}
-    return {key: setting.value if setting else LABELS[key] for key, setting in found.items()}
+    return {key: layers.value("aetos_client", key, default) for key, default in LABELS.items()}
 
 
 def strategy_groups(layers: Layers) -> list[str]:

@@ -10,7 +10,7 @@ from chrysaetos.findings import Finding, Status, failed, ok, warning, worst
 from chrysaetos.migrate.audits import run_audit
 from chrysaetos.migrate.clouds import nova_adapter, open_session, read_conf, read_value
 from chrysaetos.migrate.installed_watcher import installed_release
-from chrysaetos.migrate.metric_map import check_metric_map, metric_names, read_metric_map
+from chrysaetos.migrate.metric_map import check_metric_map, metric_names
 from chrysaetos.migrate.nova import Nova
 from chrysaetos.migrate.probes import check_gateway, check_hosts, check_metrics, check_servers
 from chrysaetos.migrate.watcher import labels, make_plan
@@ -112,7 +112,7 @@ class WatcherService:
         yield from _with_cloud(loaded, loaded.layers, _release(arguments), _query_metrics)
         if arguments.audit:
             session = open_session(read_conf(self.name, loaded.ordered()), _CREDENTIALS)
-            region = _value(loaded.layers, "watcher_client", "region_name")
+            region = loaded.layers.value("watcher_client", "region_name", None)
             yield run_audit(
                 session,
                 goal=arguments.goal,
@@ -145,11 +145,6 @@ def _release(arguments: Namespace) -> Release:
     return installed_release() or release_of(None)
 
 
-def _value(layers: Layers, group: str, key: str) -> str | None:
-    setting = layers.find(group, key)
-    return setting.value if setting else None
-
-
 def _with_cloud(
     loaded: Loaded,
     layers: Layers,
@@ -170,21 +165,20 @@ def _with_cloud(
         _CREDENTIALS,
         checks_with_nova,
         section="aetos_client",
-        interface=_value(layers, "aetos_client", "interface") or "public",
-        region=_value(layers, "aetos_client", "region_name"),
+        interface=layers.value("aetos_client", "interface", "public"),
+        region=layers.value("aetos_client", "region_name", None),
     )
 
 
 def _check_labels(client: MetricsClient, nova: Nova, layers: Layers, metric_map: Path) -> Iterator[Finding]:
     names = labels(layers)
     yield check_hosts(client, nova, names["fqdn_label"])
-    cpu = metric_names(read_metric_map(metric_map))["instance_cpu_usage"]
+    cpu = metric_names(metric_map)["instance_cpu_usage"]
     yield check_servers(client, nova, names["instance_uuid_label"], cpu)
 
 
 def _query_metrics(client: MetricsClient, nova: Nova, layers: Layers, metric_map: Path) -> Iterable[Finding]:
-    names = metric_names(read_metric_map(metric_map))
-    return check_metrics(client, nova, labels(layers), names, _PERIOD)
+    return check_metrics(client, nova, labels(layers), metric_names(metric_map), _PERIOD)
 
 
 def _metric_map(loaded: Loaded) -> Path:
