@@ -1,7 +1,7 @@
 # make demo       run everything on this machine; prints commands to try
 # make check      lint, types and unit tests
 # make test       everything that CI runs
-# make test-deep  long tests of isolation with every engine; run before a release
+# make test-deep  long tests of isolation with every engine, and deb-check; run before a release
 # make isolation  the isolation tests of test-deep only; prints how many queries they compared
 # make docs       the documentation as a site and as man pages, in build/docs
 # make bench      speed compared with its peers
@@ -55,7 +55,7 @@ SIDE_BY_SIDE := --jobs $(shell nproc) --output-sync
 MADE_BY := $(shell $(PYTHON) -c 'import re, sys; \
     print("made-by", *re.findall(r"\w+", sys.base_prefix), *sys.version_info[:3], sep="-")')
 
-.PHONY: demo test test-deep isolation check lint docs bench bench-fairness soak bench-cloudkitty bench-watcher web web-check web-check-with-node web-images samples dist deb deb-check lock clean cloudkitty watcher aodh pythons tests unit
+.PHONY: demo test test-deep isolation check lint docs bench bench-fairness soak bench-cloudkitty bench-watcher web web-check web-check-with-node web-images samples dist deb deb-check deb-check-as-root lock clean cloudkitty watcher aodh pythons tests unit
 
 demo: $(VENV)/demo
 	@tools/need.sh prometheus:prometheus promtool:prometheus curl:curl
@@ -80,10 +80,10 @@ tests: $(VENV)/dev
 
 test-deep: export CHRYSAETOS_CLOUDKITTY := $(ALL_CLOUDKITTY)
 test-deep: export CHRYSAETOS_WATCHER := $(ALL_WATCHER)
-test-deep: $(VENV)/dev pythons $(ALL_CLOUDKITTY:%=test-cloudkitty-%) $(ALL_WATCHER:%=test-watcher-%) $(AODH:%=test-aodh-%)
+test-deep: $(VENV)/dev pythons $(ALL_CLOUDKITTY:%=test-cloudkitty-%) $(ALL_WATCHER:%=test-watcher-%) $(AODH:%=test-aodh-%) deb-check-as-root
 	@tools/need.sh $(SERVERS)
 	@-tools/need.sh $(MARIADB)
-	tools/engines.py build prometheus3 go_parsers victoriametrics thanos
+	tools/engines.py build prometheus3 go_parsers victoriametrics thanos compose_spec
 	$(DEEP) CHRYSAETOS_EXAMPLES=2000 CHRYSAETOS_FUZZ_SECONDS=60 CHRYSAETOS_KILLS=50 \
 	    $(PYTEST) --timeout=3600 $(TEST_ARGS) tests/property tests/e2e
 	PATH="$$(dirname $$(tools/engines.py path prometheus3)):$$PATH" \
@@ -127,10 +127,14 @@ deb: dist
 	tar --extract --file dist/chrysaetos-*.tar.gz --directory build/deb
 	cd build/deb/chrysaetos-* && dpkg-buildpackage -us -uc -b
 
-# Minutes, so make test does not do it.
+# Minutes, so only make test-deep does it.
 deb-check: deb
 	@tools/need.sh debootstrap:debootstrap
 	tools/debian-check.sh build/deb/chrysaetos_*.deb
+
+deb-check-as-root:
+	@if [ "$$(id -u)" = 0 ] && tools/need.sh debootstrap:debootstrap dpkg-buildpackage:dpkg-dev dh:debhelper; \
+	    then $(MAKE) deb-check; else echo "deb-check is skipped: it needs root, debootstrap and dpkg-buildpackage"; fi
 
 # The plugins of CloudKitty are tested in a virtual environment for each release of CloudKitty.
 cloudkitty: $(CLOUDKITTY:%=test-cloudkitty-%)
