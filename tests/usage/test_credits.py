@@ -91,11 +91,18 @@ def test_a_window_ends_where_a_grant_begins_or_expires(site):
     assert site.ledger.windows(0.5, 50) == [1, 50]  # up to 1 has been charged
 
 
-def test_the_first_window_is_not_divided(tmp_path):
+def test_what_was_used_before_the_first_grant_is_not_charged(tmp_path):
     new = Site(tmp_path)
+    assert new.ledger.windows(0, 1000) == [1000]
     new.hours = 100
     new.grant(10)
-    assert new.ledger.windows(0, 1000) == [1000]
+    assert new.ledger.charged_until == 100
+    assert new.ledger.windows(0, 1000) == [100, 1000]
+    new.hours = 99
+    new.use(5)
+    assert new.account() == (10, 0, 10)
+    new.use(3)
+    assert new.account() == (10, 3, 7)
     new.ledger.close()
 
 
@@ -175,6 +182,21 @@ def test_a_file_that_is_not_a_database(tmp_path):
     (tmp_path / "credits.sqlite").write_text("not a database, but long enough to be one" * 100)
     with pytest.raises(UsageError, match="cannot be used"):
         CreditLedger(tmp_path)
+
+
+def test_a_copy_that_was_made_while_the_exporter_was_writing(site):
+    site.grant(10)
+    for _ in range(200):
+        site.projects.append(Project(f"p{len(site.projects)}", "name" * 50, "d", "default"))
+    site.use(1)
+    site.ledger.close()
+    path = site.directory / "credits.sqlite"
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size // 2)
+        file.write(bytes(size - size // 2))
+    with pytest.raises(UsageError, match="cannot be used"):
+        site.open()
 
 
 def test_a_damaged_database(site):

@@ -25,7 +25,7 @@ def test_credits_are_granted_and_shown(directory, capsys):
     (grant,) = read_grants(directory / FILE)
     assert (grant.by, grant.why, grant.until) == (getpass.getuser(), "ticket 7", 32472144000.0)
     ledger = CreditLedger(directory)
-    ledger.charge(0.0, grant.granted, dict, [Project("p1", "weather", "d", "default")])
+    ledger.charge(grant.granted, grant.granted + 1, dict, [Project("p1", "weather", "d", "default")])
     ledger.close()
     assert main(CREDITS) == 0
     header, line = capsys.readouterr().out.splitlines()

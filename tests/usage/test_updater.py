@@ -1,6 +1,7 @@
 """The update loop: what it counts and publishes, and how it handles errors."""
 
 import logging
+import random
 from threading import Event
 
 import pytest
@@ -25,7 +26,6 @@ class Loop:
         self.site = FakeSite()
         self.path = path
         self.options = options
-        self.grants = None
         self.first = START
         self.start()
 
@@ -329,14 +329,24 @@ def test_servers_that_are_listed_twice_are_reported(loop, caplog):
     assert loop.value("usage_exporter_duplicate_servers") == 0
 
 
+class ChargingLoop(Loop):
+    """An updater that charges usage to credits."""
+
+    def start(self):
+        self.grants = self.path.parent / FILE
+        self.options["credit_ledger"] = CreditLedger(self.path.parent)
+        super().start()
+
+    def close(self):
+        super().close()
+        self.options["credit_ledger"].close()
+
+
 @pytest.fixture
 def charging(tmp_path):
-    credit_ledger = CreditLedger(tmp_path)
-    created = Loop(tmp_path / "ledger.sqlite", credit_ledger=credit_ledger)
-    created.grants = tmp_path / FILE
+    created = ChargingLoop(tmp_path / "ledger.sqlite")
     yield created
     created.close()
-    credit_ledger.close()
 
 
 def grant(loop, hours, until=None):
@@ -428,3 +438,52 @@ def test_a_failure_between_two_windows_loses_and_repeats_nothing(charging):
     charging.after(1)
     assert charging.value() == pytest.approx(8)
     assert charging.value("usage_exporter_credits_used_hours") == pytest.approx(6)
+
+
+CREDITS = ("usage_exporter_credits_used_hours", "usage_exporter_credits_left_hours")
+
+
+def test_credits_that_are_restored_from_an_older_backup(charging, caplog):
+    database = charging.path.with_name("credits.sqlite")
+    charging.after(1)
+    grant(charging, 10, until=START + 4 * HOUR)
+    charging.after(1)
+    backup = database.read_bytes()
+    charging.after(1)
+    grant(charging, 20)
+    charging.after(2)
+    expected = [charging.value(name) for name in CREDITS]
+    assert expected == pytest.approx([8, 18])  # three hours were charged to the first grant, then one
+    charging.close()
+    database.write_bytes(backup)
+    charging.start()
+    charging.updater.publish_ledger()
+    assert charging.value() == pytest.approx(10)
+    assert [charging.value(name) for name in CREDITS] == [None, None]  # not yesterday's
+    charging.after(0)
+    assert [charging.value(name) for name in CREDITS] == pytest.approx(expected)
+    assert charging.value() == pytest.approx(10)
+    assert "charging the usage from 1970-01-12T15:46:40Z to 1970-01-12T18:46:40Z" in caplog.text
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_backups_of_any_age_charge_and_count_everything_once(charging, seed):
+    chance = random.Random(seed)
+    files = [charging.path, charging.path.with_name("credits.sqlite")]
+    contents = [dict.fromkeys(files, b"")]  # for SQLite, an empty file is a new database
+    charging.after(chance.random())
+    granted = charging.clock.now
+    grant(charging, 1000)
+    for _ in range(30):
+        charging.after(chance.random())
+        if chance.random() < 0.5:
+            charging.close()
+            contents.append({file: file.read_bytes() for file in files})
+            for file in files:
+                if chance.random() < 0.5:
+                    file.write_bytes(chance.choice(contents)[file])
+            charging.start()
+    charging.after(1)
+    used = 2 * (charging.clock.now - granted) / HOUR
+    assert [charging.value(name) for name in CREDITS] == pytest.approx([used, 1000 - used])
+    assert charging.value() == pytest.approx(2 * (charging.clock.now - START) / HOUR)

@@ -7,8 +7,9 @@
 
 A window of usage is charged in one transaction with that time, before the ledger counts it. If the exporter
 is killed in between, or the start date changes, the time here is later than the ledger's. Then the next
-window ends at this time and is not charged again. A window also ends where a grant begins or expires, so the
-same grants are valid in all of it.
+window ends at this time and is not charged again. If this file is restored from an older backup, or deleted,
+the time here is earlier than the ledger's. Then the usage in between is charged again, and not counted. A
+window also ends where a grant begins or expires, so the same grants are valid in all of it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from chrysaetos.usage.grants import open_owned, read_grants
+from chrysaetos.usage.ledger import check_pages
 from chrysaetos.usage.records import Project, UsageError
 
 if TYPE_CHECKING:
@@ -91,6 +93,7 @@ class CreditLedger:
             )
             try:
                 self._database.execute("PRAGMA synchronous = FULL")
+                check_pages(self._database)
                 self._database.executescript(_SCHEMA)
             except BaseException:
                 self._database.close()
@@ -100,10 +103,16 @@ class CreditLedger:
 
     @property
     def charged_until(self) -> float:
-        """The time up to which usage has been charged, in seconds since the epoch; at first -inf."""
+        """The time up to which usage has been charged, in seconds since the epoch.
+
+        At first, that is the time of the first grant, since usage before it is not charged; without grants,
+        -inf.
+        """
         with self._explain_errors():
             row = self._database.execute("SELECT value FROM facts WHERE name = 'charged'").fetchone()
-        return float(row[0]) if row else -math.inf
+        if row:
+            return float(row[0])
+        return min((grant.granted for grant in read_grants(self._grants_file)), default=-math.inf)
 
     def windows(self, since: float, until: float) -> list[float]:
         """Return the ends of the windows in which the usage between two times has to be counted.
@@ -116,8 +125,6 @@ class CreditLedger:
             UsageError: a file cannot be read.
         """
         charged = self.charged_until
-        if charged == -math.inf:
-            return [until]
         ends = [charged] if since < charged < until else []
         last = max(since, charged)
         grants = read_grants(self._grants_file)
@@ -137,9 +144,8 @@ class CreditLedger:
     ) -> None:
         """Charge the usage of a window in one transaction, unless it has been charged.
 
-        The first window is not charged: it begins at the start date, before any grant. A window is charged to
-        the grants that are valid when it begins, first to the one that expires first. Usage that no grant
-        covers is charged to the next grant.
+        A window is charged to the grants that are valid when it begins, first to the one that expires first.
+        Usage that no grant covers is charged to the next grant.
 
         Args:
             since: the start of the window, in seconds since the epoch.
@@ -150,10 +156,9 @@ class CreditLedger:
         Raises:
             UsageError: a file cannot be read or written.
         """
-        charged_until = self.charged_until
-        if since < charged_until:
+        if since < self.charged_until:
             return
-        grants = self._grants(since) if charged_until > -math.inf else {}
+        grants = self._grants(since)
         used: dict[tuple[str, str], float] = {}
         for key, total in totals().items() if grants else ():
             project_id = key.project_id if key.name is None else f"{key.project_id}/{key.name}"

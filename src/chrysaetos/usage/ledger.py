@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "check_pages"]
 
 _VERSION = 1
 _SCHEMA = """
@@ -41,6 +41,19 @@ _ADD = """
 INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET hours = hours + excluded.hours, existed = excluded.existed
 """
+
+
+def check_pages(database: sqlite3.Connection) -> None:
+    """Check the pages of a file.
+
+    Otherwise a damaged page is only found when its rows are read, and may change the totals silently.
+
+    Raises:
+        sqlite3.DatabaseError: a page is damaged, as in a copy that was made while the exporter was writing.
+    """
+    problem = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if problem != "ok":
+        raise sqlite3.DatabaseError(problem.splitlines()[-1])
 
 
 class Ledger:
@@ -79,10 +92,7 @@ class Ledger:
     def _open(self, source: str) -> None:
         self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._database.execute("PRAGMA synchronous = FULL")
-        # Otherwise a damaged page is only found when its rows are read, and may change the totals silently.
-        problem = self._database.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if problem != "ok":
-            raise sqlite3.DatabaseError(problem.splitlines()[-1])
+        check_pages(self._database)
         version = self._database.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, _VERSION):
             raise UsageError(

@@ -14,7 +14,7 @@ from chrysaetos.usage.records import UsageError
 from chrysaetos.usage.snapshot import METRICS, take_snapshot
 from chrysaetos.usage.tally import SimpleVMProject, tally
 from chrysaetos.usage.weights import UNWEIGHTED
-from chrysaetos.utc import DAY
+from chrysaetos.utc import DAY, utc_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -136,9 +136,16 @@ class Updater:
         health.succeeded, health.duration = self._clock(), time.monotonic() - began
 
     def _charge_until(self, credit_ledger: CreditLedger, until: float) -> None:
-        """Charge the usage that was not charged before a later start date."""
+        """Charge the usage that was counted and not charged: the start date or the credits were replaced."""
         since = credit_ledger.charged_until
-        for end in credit_ledger.windows(since, until) if -math.inf < since < until else []:
+        if not -math.inf < since < until:
+            return
+        _LOG.warning(
+            "charging the usage from %s to %s, which is not charged yet, as it is listed now",
+            utc_text(since),
+            utc_text(until),
+        )
+        for end in credit_ledger.windows(since, until):
             self._observe(since, end)
             since = end
 
@@ -201,7 +208,9 @@ class Updater:
         return chain((usage._replace(exists=False) for usage in ledger.usages()), observed.usages)
 
     def _publish(self, until: float, projects: Iterable[Project], usages: Iterable[ServerUsage]) -> None:
-        accounts = self._credit_ledger.accounts(until) if self._credit_ledger else ()
+        # Credits that were restored from an older backup are not exported until they are charged.
+        charged = self._credit_ledger and self._credit_ledger.charged_until >= until
+        accounts = self._credit_ledger.accounts(until) if self._credit_ledger and charged else ()
         self._exposition.publish(take_snapshot(until, projects, self._tally(usages), accounts, self._metrics))
 
     def _tally(self, usages: Iterable[ServerUsage]) -> dict[Key, Totals]:
