@@ -29,7 +29,7 @@ def identify(basic, value, service_token=None, method="GET", path="/api/v1/query
 
 def test_both_forms_of_credentials_are_parsed(encode):
     login = parse_login(encode("0a1b2c:secret:with:colons"))
-    assert (login.subject, login.secret) == ("0a1b2c", "secret:with:colons")
+    assert (login.credential_id, login.secret) == ("0a1b2c", "secret:with:colons")
     assert (login.user, login.project) == (None, None)
     login = parse_login(encode(USER))
     assert login.user == ("bob@corp", "Users")

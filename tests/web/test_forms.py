@@ -5,19 +5,19 @@ from typing import Any
 import pytest
 
 from chrysaetos.errors import BadRequest
+from chrysaetos.identity.login import Login
 from chrysaetos.web.forms import new_credential, project_id, read_login, websso_token
-from chrysaetos.web.keystone import ApplicationCredential, Password
 
 PASSWORD: dict[str, Any] = {"method": "password", "user": "alice", "domain": "Default", "password": "s3cret"}
 CREDENTIAL: dict[str, Any] = {"method": "application_credential", "id": "0a1b", "secret": "s3cret"}
 
 
 def test_a_login_is_read():
-    assert read_login(PASSWORD) == Password(user="alice", domain="Default", password="s3cret")
-    scoped = Password(user="alice", domain="Default", password="s3cret", project=("demo", "Default"))
+    assert read_login(PASSWORD) == Login(user=("alice", "Default"), secret="s3cret")
+    scoped = Login(user=("alice", "Default"), secret="s3cret", project=("demo", "Default"))
     assert read_login(PASSWORD | {"project": {"name": "demo", "domain": "Default"}}) == scoped
     assert read_login(PASSWORD | {"project": None}) == read_login(PASSWORD)
-    assert read_login(CREDENTIAL) == ApplicationCredential(id="0a1b", secret="s3cret")
+    assert read_login(CREDENTIAL) == Login(credential_id="0a1b", secret="s3cret")
     for login in (read_login(PASSWORD), read_login(CREDENTIAL)):
         assert "s3cret" not in repr(login)
 

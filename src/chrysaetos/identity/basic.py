@@ -26,8 +26,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from keystoneauth1 import exceptions
-from keystoneauth1.identity import v3
-from keystoneauth1.session import Session
 
 from chrysaetos.errors import Unauthorized, Unavailable
 from chrysaetos.identity.breaker import Breaker
@@ -35,6 +33,7 @@ from chrysaetos.identity.cache import ENTRY_BYTES, MAX_CACHED_BYTES, ExpiringLru
 from chrysaetos.identity.credentials import MAX_CREDENTIAL
 from chrysaetos.identity.flights import SingleFlight
 from chrysaetos.identity.keystone import Refusal, TokenRefused
+from chrysaetos.identity.login import Login
 from chrysaetos.identity.throttle import Attempts, Throttle
 from chrysaetos.lru import size_of
 
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
     from chrysaetos.identity.keystone import KeystoneTokens
     from chrysaetos.identity.throttle import Attempt
 
-__all__ = ["BasicCredentials", "Login", "parse_login"]
+__all__ = ["BasicCredentials", "parse_login"]
 
 _LOG = logging.getLogger(__name__)
 _EARLY = 60.0
@@ -67,23 +66,6 @@ _WRONG = (
     exceptions.Forbidden,
     exceptions.MissingAuthMethods,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Login:
-    """Parsed Basic credentials.
-
-    Attributes:
-        subject: the user part: an application credential's id, or the names of user and project.
-        secret: the password.
-        user: name and domain of the user, None for an application credential.
-        project: name and domain of the project, None for an application credential.
-    """
-
-    subject: str
-    secret: str = field(repr=False)
-    user: tuple[str, str] | None = None
-    project: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +99,12 @@ def parse_login(value: bytes) -> Login:
     if "|" not in subject:
         if not _APPLICATION_CREDENTIAL.fullmatch(subject):
             raise ValueError(_HELP)
-        return Login(subject=subject, secret=secret)
+        return Login(credential_id=subject, secret=secret)
     parts = [part.rpartition("@") for part in subject.split("|")]
     if len(parts) != 2 or not all(name and domain for name, _, domain in parts):
         raise ValueError(_HELP)
     user, project = ((name, domain) for name, _, domain in parts)
-    return Login(subject=subject, secret=secret, user=user, project=project)
+    return Login(user=user, secret=secret, project=project)
 
 
 class BasicCredentials:
@@ -157,9 +139,7 @@ class BasicCredentials:
         self.attempts = Attempts(Throttle(clock=clock) if throttle is None else throttle, tokens.failures)
         self._clock = clock
         self._auth_url = settings.auth_url
-        self._session = Session(
-            verify=settings.verify, cert=settings.cert, timeout=settings.timeout, user_agent="chrysaetos"
-        )
+        self._session = settings.session()
         # Of its own: lists and passwords that are slow must not keep tokens from being validated.
         self.breaker = Breaker(tokens.breaker.wait_seconds)
         self._flights: SingleFlight[_Kept | None] = SingleFlight(
@@ -269,7 +249,7 @@ class BasicCredentials:
         attempt: Attempt | None = None
         if not known and key not in self._flights:
             self._flights.check_room()
-            attempt = self.attempts.begin("@".join(login.user or (login.subject,)), client)
+            attempt = self.attempts.begin(login.subject, client)
         on_done = partial(self._settle, key, attempt)
         kept = await self._flights.run(key, partial(self._login, login), on_done, deadline=deadline)
         if kept is None:
@@ -292,7 +272,7 @@ class BasicCredentials:
     def _login(self, login: Login) -> _Kept | None:
         """Request a token, None if the credentials are wrong. Runs in a thread."""
         try:
-            access: Any = _plugin(login, self._auth_url).get_access(self._session)
+            access: Any = login.plugin(self._auth_url).get_access(self._session)
             token: bytes = access.auth_token.encode("ascii")
             expires_at: float = access.expires.timestamp()
         except _WRONG:
@@ -319,23 +299,3 @@ class BasicCredentials:
 
     def _unauthorized(self) -> Unauthorized:
         return Unauthorized("Keystone does not accept these credentials", self._tokens.challenges)
-
-
-def _plugin(login: Login, auth_url: str) -> v3.ApplicationCredential | v3.Password:
-    """Return the keystoneauth plugin for a login. It does not request the catalog, which is not needed."""
-    if login.user is None or login.project is None:
-        return v3.ApplicationCredential(
-            auth_url,
-            application_credential_id=login.subject,
-            application_credential_secret=login.secret,
-            include_catalog=False,
-        )
-    return v3.Password(
-        auth_url,
-        username=login.user[0],
-        user_domain_name=login.user[1],
-        password=login.secret,
-        project_name=login.project[0],
-        project_domain_name=login.project[1],
-        include_catalog=False,
-    )

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from keystoneauth1 import exceptions
-from keystoneauth1.session import Session
 
 from chrysaetos.errors import Forbidden, Unavailable
 from chrysaetos.identity.breaker import Breaker
@@ -80,9 +79,7 @@ class DomainProjects:
         self._seconds = seconds
         self._most = most
         self._clock = clock
-        self._session = Session(
-            verify=settings.verify, cert=settings.cert, timeout=settings.timeout, user_agent="chrysaetos"
-        )
+        self._session = settings.session()
         self._keystone = keystone_adapter(conf, self._session)
         self._lists: ExpiringLru[tuple[str, ...]] = ExpiringLru(
             _MAX_DOMAINS,

@@ -12,7 +12,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from keystoneauth1 import adapter, exceptions, loading
-from keystoneauth1.session import Session
 
 from chrysaetos.errors import ConfigError, Unavailable
 from chrysaetos.identity.flights import SingleFlight
@@ -21,6 +20,7 @@ from chrysaetos.identity.settings import GROUP
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from keystoneauth1.session import Session
     from oslo_config.cfg import ConfigOpts
 
     from chrysaetos.identity.settings import KeystoneSettings
@@ -54,9 +54,7 @@ class ServiceUser:
     def __init__(
         self, conf: ConfigOpts, settings: KeystoneSettings, *, clock: Callable[[], float] = time.time
     ) -> None:
-        self._session = Session(
-            verify=settings.verify, cert=settings.cert, timeout=settings.timeout, user_agent="chrysaetos"
-        )
+        self._session = settings.session()
         self._keystone = keystone_adapter(conf, self._session)
         self._flights: SingleFlight[str | None] = SingleFlight("service", threads=1, waiting=10)
         self._clock = clock

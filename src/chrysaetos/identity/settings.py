@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keystoneauth1 import exceptions, loading
+from keystoneauth1.session import Session
 from keystonemiddleware import auth_token
 from oslo_config import cfg
 
@@ -57,6 +58,10 @@ class KeystoneSettings:
     cert: tuple[str, str] | None
     timeout: float
     shared_cache: bool
+
+    def session(self) -> Session:
+        """Return a new session without credentials."""
+        return Session(verify=self.verify, cert=self.cert, timeout=self.timeout, user_agent="chrysaetos")
 
 
 def load_settings(conf: ConfigOpts) -> KeystoneSettings:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from chrysaetos.errors import BadRequest
 from chrysaetos.identity.credentials import is_token
-from chrysaetos.web.keystone import ApplicationCredential, Password
+from chrysaetos.identity.login import APPLICATION_CREDENTIAL, PASSWORD, Login
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,24 +21,23 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-def read_login(body: Mapping[str, Any]) -> Password | ApplicationCredential:
+def read_login(body: Mapping[str, Any]) -> Login:
     """Return the credentials of a log-in.
 
     Raises:
         BadRequest: a part is missing or not a text.
     """
     method = body.get("method")
-    if method == ApplicationCredential.kind:
-        return ApplicationCredential(id=_identifier(body, "id"), secret=_text(body, "secret"))
-    if method != Password.kind:
+    if method == APPLICATION_CREDENTIAL:
+        return Login(credential_id=_identifier(body, "id"), secret=_text(body, "secret"))
+    if method != PASSWORD:
         raise BadRequest('"method" must be "password" or "application_credential"')
     project = body.get("project")
     if project is not None and not isinstance(project, dict):
         raise BadRequest('"project" must be an object with "name" and "domain", or null')
-    return Password(
-        user=_text(body, "user"),
-        domain=_text(body, "domain"),
-        password=_text(body, "password"),
+    return Login(
+        user=(_text(body, "user"), _text(body, "domain")),
+        secret=_text(body, "password"),
         project=None if project is None else (_text(project, "name"), _text(project, "domain")),
     )
 

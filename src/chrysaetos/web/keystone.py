@@ -14,11 +14,11 @@ from urllib.parse import quote, urlencode
 
 from keystoneauth1 import exceptions
 from keystoneauth1.identity import v3
-from keystoneauth1.session import Session as HttpSession
 
 from chrysaetos.errors import BadRequest, Forbidden, Unauthorized, Unavailable
 from chrysaetos.identity.breaker import Breaker
 from chrysaetos.identity.flights import SingleFlight
+from chrysaetos.identity.login import APPLICATION_CREDENTIAL
 from chrysaetos.web.sessions import Named, Session, new_id
 
 if TYPE_CHECKING:
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
     from chrysaetos.identity.authenticator import KeystoneAuthenticator
     from chrysaetos.identity.caller import Caller
+    from chrysaetos.identity.login import Login
 
-__all__ = ["ApplicationCredential", "Keystone", "NewCredential", "Password"]
+__all__ = ["Keystone", "NewCredential"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,68 +42,6 @@ _INVALID = (exceptions.Unauthorized, exceptions.NotFound)
 """What Keystone says of a token: 401 if it comes with a request, 404 if it is what the request is about."""
 # Keystone responds with 400 to a body outside its schema, for example a name that is too long.
 _WRONG = (exceptions.BadRequest, exceptions.Unauthorized, exceptions.NotFound, exceptions.MissingAuthMethods)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Password:
-    """A log-in with a password.
-
-    Attributes:
-        user: the user's name.
-        domain: the name of the user's domain.
-        password: the password.
-        project: the names of the project and its domain. If None, it is the user's default project or the
-            first one by name.
-    """
-
-    user: str
-    domain: str
-    password: str = field(repr=False)
-    project: tuple[str, str] | None = None
-
-    kind = "password"
-
-    @property
-    def subject(self) -> str:
-        """Who logs in, for the limit of failures."""
-        return f"{self.user}@{self.domain}"
-
-    def plugin(self, url: str) -> v3.Password:
-        """Return the keystoneauth plugin."""
-        project, domain = self.project or (None, None)
-        return v3.Password(
-            url,
-            username=self.user,
-            user_domain_name=self.domain,
-            password=self.password,
-            project_name=project,
-            project_domain_name=domain,
-            include_catalog=False,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApplicationCredential:
-    """A log-in with an application credential, by its id."""
-
-    id: str
-    secret: str = field(repr=False)
-
-    kind = "application_credential"
-
-    @property
-    def subject(self) -> str:
-        """Who logs in, for the limit of failures."""
-        return self.id
-
-    def plugin(self, url: str) -> v3.ApplicationCredential:
-        """Return the keystoneauth plugin."""
-        return v3.ApplicationCredential(
-            url,
-            application_credential_id=self.id,
-            application_credential_secret=self.secret,
-            include_catalog=False,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,14 +79,12 @@ class Keystone:
         self._identity = identity
         self._url = _versioned(settings.auth_url)
         self.public_url = _versioned(settings.www_authenticate_uri)
-        self._http = HttpSession(
-            verify=settings.verify, cert=settings.cert, timeout=settings.timeout, user_agent="chrysaetos"
-        )
+        self._http = settings.session()
         self._flights: SingleFlight[Any] = SingleFlight(
             "web", threads=threads, waiting=waiting, breaker=Breaker(identity.wait_seconds)
         )
 
-    async def log_in(self, login: Password | ApplicationCredential, client: str) -> Session:
+    async def log_in(self, login: Login, client: str) -> Session:
         """Log in.
 
         Args:
@@ -202,7 +139,7 @@ class Keystone:
             Unauthorized: the session's token is no longer valid.
             Unavailable: Keystone cannot be reached.
         """
-        if session.kind == ApplicationCredential.kind:
+        if session.kind == APPLICATION_CREDENTIAL:
             return [session.project]
         projects: list[Named] = await self._call(self._projects, session.token, dict(session.domains))
         return projects
@@ -288,7 +225,7 @@ class Keystone:
 
     # The following run in a thread.
 
-    def _log_in(self, login: Password | ApplicationCredential) -> Any:
+    def _log_in(self, login: Login) -> Any:
         try:
             access: Any = login.plugin(self._url).get_access(self._http)
         except _WRONG as error:
@@ -308,7 +245,7 @@ class Keystone:
         try:
             access = plugin.get_access(self._http)
         except _INVALID as error:
-            if kind == ApplicationCredential.kind or self._is_valid(token):
+            if kind == APPLICATION_CREDENTIAL or self._is_valid(token):
                 raise Forbidden("you may not enter this project") from error
             raise
         return access
