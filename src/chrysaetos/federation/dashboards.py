@@ -43,33 +43,16 @@ def dashboards() -> dict[str, str]:
 def _project() -> dict[str, Any]:
     panels = []
     for resource in RESOURCES:
-        own, title = f"project:{resource}_usage", _TITLES[resource]
+        own, title, unit = f"project:{resource}_usage", _TITLES[resource], _UNITS[resource]
+        selected = _selected(f"sum_over_time({own}:increase1h{{{_SITE}}}[$__range:1h])")
+        by_day, current, total = (
+            _selected(f"{own}:{name}{{{_SITE}}}") for name in ("increase1d", "burn1h", "total")
+        )
         panels += [
-            _stat(
-                f"Usage of {title} in the selected time range",
-                [(_selected(f"sum_over_time({own}:increase1h{{{_SITE}}}[$__range:1h])"), _LEGEND)],
-                _UNITS[resource],
-                width=6,
-            ),
-            _lines(
-                f"Usage of {title} by day (UTC)",
-                [(_selected(f"{own}:increase1d{{{_SITE}}}"), _LEGEND)],
-                _UNITS[resource],
-                width=9,
-                bars=True,
-            ),
-            _lines(
-                f"Current usage of {title}",
-                [(_selected(f"{own}:burn1h{{{_SITE}}}"), _LEGEND)],
-                _RATES[resource],
-                width=9,
-            ),
-            _lines(
-                f"Usage of {title} since the start date",
-                [(_selected(f"{own}:total{{{_SITE}}}"), _LEGEND)],
-                _UNITS[resource],
-                width=24,
-            ),
+            _stat(f"Usage of {title} in the selected time range", selected, unit, legend=_LEGEND, width=6),
+            _days(f"Usage of {title} by day (UTC)", by_day, unit, legend=_LEGEND, width=9),
+            _lines(f"Current usage of {title}", current, _RATES[resource], legend=_LEGEND, width=9),
+            _lines(f"Usage of {title} since the start date", total, unit, legend=_LEGEND, width=24),
         ]
     return _dashboard("Usage of projects", panels, [_locations(), _projects()])
 
@@ -77,29 +60,17 @@ def _project() -> dict[str, Any]:
 def _site() -> dict[str, Any]:
     panels = []
     for resource in RESOURCES:
-        title = _TITLES[resource]
+        title, unit = _TITLES[resource], _UNITS[resource]
         for level, legend in (("location", "{{location}}"), ("domain", "{{location}} {{domain_id}}")):
-            own = f"{level}:{resource}_usage"
-            panels += [
-                _lines(
-                    f"Usage of {title} by day (UTC), by {level}",
-                    [(f"{own}:increase1d{{{_SITE}}}", legend)],
-                    _UNITS[resource],
-                    bars=True,
-                ),
-                _lines(
-                    f"Current usage of {title}, by {level}",
-                    [(f"{own}:burn1h{{{_SITE}}}", legend)],
-                    _RATES[resource],
-                ),
-            ]
-        panels.append(
-            _table(
-                f"Usage of {title} in the last 30 days, by domain",
-                f"domain:{resource}_usage:increase30d{{{_SITE}}}",
-                _UNITS[resource],
+            by_day, current = (
+                f"{level}:{resource}_usage:{name}{{{_SITE}}}" for name in ("increase1d", "burn1h")
             )
-        )
+            panels += [
+                _days(f"Usage of {title} by day (UTC), by {level}", by_day, unit, legend=legend),
+                _lines(f"Current usage of {title}, by {level}", current, _RATES[resource], legend=legend),
+            ]
+        month = f"domain:{resource}_usage:increase30d{{{_SITE}}}"
+        panels.append(_table(f"Usage of {title} in the last 30 days, by domain", month, unit))
     return _dashboard("Usage of sites", panels, [_locations()])
 
 
@@ -112,15 +83,8 @@ def _top() -> dict[str, Any]:
     panels = []
     for resource in RESOURCES:
         for window, name, units in windows:
-            ranked = f"topk($count, project:{resource}_usage:{name}{{{_SITE}}})"
-            panels.append(
-                _table(
-                    f"Most {_TITLES[resource]} {window}",
-                    _with_names(ranked),
-                    units[resource],
-                    width=8,
-                )
-            )
+            ranked = _with_names(f"topk($count, project:{resource}_usage:{name}{{{_SITE}}})")
+            panels.append(_table(f"Most {_TITLES[resource]} {window}", ranked, units[resource], width=8))
         ranged = f"sum_over_time(project:{resource}_usage:increase1h{{{_SITE}}}[$__range:1h])"
         panels.append(
             _table(
@@ -137,37 +101,18 @@ def _freshness() -> dict[str, Any]:
     gate = f'job=~"{JOB_PREFIX}.+",{_SITE}'
     site = "{{location}}"
     by_site = "by (location, location_id)"
+    counted = f"max {by_site} (usage_exporter_counted_until_timestamp_seconds{{{_SITE}}} > 0)"
+    projects = f"count {by_site} (project:vcpu_usage:total{{{_SITE}}})"
+    problems, sources = f"usage_exporter_problem{{{_SITE}}}", f"usage_exporter_source_up{{{_SITE}}}"
     panels = [
-        _stat("Gate up", [(f"up{{{gate}}}", site)], "bool_on_off", width=8),
-        _stat("Usage up to date", [(f"usage_exporter_up{{{_SITE}}}", site)], "bool_on_off", width=8),
-        _stat(
-            "Projects",
-            [(f"count {by_site} (project:vcpu_usage:total{{{_SITE}}})", site)],
-            "short",
-            width=8,
-        ),
-        _lines(
-            "Age of the usage",
-            [
-                (
-                    f"time() - max {by_site} (usage_exporter_counted_until_timestamp_seconds{{{_SITE}}} > 0)",
-                    site,
-                )
-            ],
-            "s",
-        ),
-        _lines("Scrape duration", [(f"scrape_duration_seconds{{{gate}}}", site)], "s"),
-        _lines("Samples per scrape", [(f"scrape_samples_scraped{{{gate}}}", site)], "short"),
-        _lines(
-            "Exporter problems",
-            [(f"usage_exporter_problem{{{_SITE}}}", "{{location}} {{reason}}")],
-            "short",
-        ),
-        _lines(
-            "Sources up to date",
-            [(f"usage_exporter_source_up{{{_SITE}}}", "{{location}} {{source}}")],
-            "bool_on_off",
-        ),
+        _stat("Gate up", f"up{{{gate}}}", "bool_on_off", legend=site, width=8),
+        _stat("Usage up to date", f"usage_exporter_up{{{_SITE}}}", "bool_on_off", legend=site, width=8),
+        _stat("Projects", projects, "short", legend=site, width=8),
+        _lines("Age of the usage", f"time() - {counted}", "s", legend=site),
+        _lines("Scrape duration", f"scrape_duration_seconds{{{gate}}}", "s", legend=site),
+        _lines("Samples per scrape", f"scrape_samples_scraped{{{gate}}}", "short", legend=site),
+        _lines("Exporter problems", problems, "short", legend="{{location}} {{reason}}"),
+        _lines("Sources up to date", sources, "bool_on_off", legend="{{location}} {{source}}"),
         _table("Alerts", f'ALERTS{{alertstate="firing",{_SITE}}}', "short", width=24),
     ]
     return _dashboard("Freshness of sites", panels, [_locations()])
@@ -179,18 +124,14 @@ def _credits() -> dict[str, Any]:
     def selected(name: str) -> str:
         return _selected(f"project:credits:{name}{{{_SITE}}}")
 
+    end = f"1000 * {selected('end_timestamp_seconds')}"
     panels = [
-        _stat("Left", [(selected("left_ratio"), legend)], "percentunit", width=12),
-        _stat(
-            "Used up at the rate of the last day",
-            [(f"1000 * {selected('end_timestamp_seconds')}", legend)],
-            "dateTimeAsIso",
-            width=12,
-        ),
-        _lines("Hours left", [(selected("left"), legend)], "short"),
-        _lines("Hours used since the first grant", [(selected("used"), legend)], "short"),
-        _table("Granted", selected("granted"), "short", width=12),
-        _table("Left", selected("left"), "short", width=12),
+        _stat("Left", selected("left_ratio"), "percentunit", legend=legend, width=12),
+        _stat("Used up at the rate of the last day", end, "dateTimeAsIso", legend=legend, width=12),
+        _lines("Hours left", selected("left"), "short", legend=legend),
+        _lines("Hours used since the first grant", selected("used"), "short", legend=legend),
+        _table("Granted", selected("granted"), "short"),
+        _table("Left", selected("left"), "short"),
     ]
     return _dashboard("Credits of projects", panels, [_locations(), _projects()])
 
@@ -200,7 +141,7 @@ def _quotas() -> dict[str, Any]:
     ratio = f"project:quota:used_ratio{{{_SITE}}}"
     panels = [
         _table("Most used quotas", _with_names(f"topk($count, {ratio})"), "percentunit"),
-        _lines("Used part of quotas", [(_selected(ratio), legend)], "percentunit"),
+        _lines("Used part of quotas", _selected(ratio), "percentunit", legend=legend),
         _table("Used", _selected(f"project:quota:used{{{_SITE}}}"), "short"),
         _table("Limit", _selected(f"project:quota:limit{{{_SITE}}}"), "short"),
     ]
@@ -258,46 +199,43 @@ def _arrange(panels: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _panel(
-    kind: str, title: str, queries: Sequence[tuple[str, str]], unit: str, *, width: int, **more: Any
+    kind: str, title: str, expression: str, unit: str, *, legend: str = "", width: int, **more: Any
 ) -> dict[str, Any]:
     instant = kind in ("stat", "table")
-    targets = [
-        {
-            "refId": chr(ord("A") + number),
-            "datasource": _DATASOURCE,
-            "expr": expression,
-            "legendFormat": legend,
-            "instant": instant,
-            "range": not instant,
-            **({"format": "table"} if kind == "table" else {}),
-        }
-        for number, (expression, legend) in enumerate(queries)
-    ]
+    target = {
+        "refId": "A",
+        "datasource": _DATASOURCE,
+        "expr": expression,
+        "legendFormat": legend,
+        "instant": instant,
+        "range": not instant,
+        **({"format": "table"} if kind == "table" else {}),
+    }
     return {
         "type": kind,
         "title": title,
         "datasource": _DATASOURCE,
         "gridPos": {"w": width, "h": 8},
         "fieldConfig": {"defaults": {"unit": unit, **more.pop("defaults", {})}, "overrides": []},
-        "targets": targets,
+        "targets": [target],
         **more,
     }
 
 
-def _stat(title: str, queries: Sequence[tuple[str, str]], unit: str, *, width: int) -> dict[str, Any]:
-    return _panel("stat", title, queries, unit, width=width, options={"reduceOptions": {"calcs": ["last"]}})
+def _stat(title: str, expression: str, unit: str, *, legend: str, width: int) -> dict[str, Any]:
+    options = {"reduceOptions": {"calcs": ["last"]}}
+    return _panel("stat", title, expression, unit, legend=legend, width=width, options=options)
 
 
-def _lines(
-    title: str, queries: Sequence[tuple[str, str]], unit: str, *, width: int = 12, bars: bool = False
-) -> dict[str, Any]:
-    """Return a time series panel. With ``bars``, each day is a bar at the midnight that ends the day."""
-    if bars:
-        style = {"drawStyle": "bars", "fillOpacity": 60, "stacking": {"mode": "normal", "group": "A"}}
-        return _panel(
-            "timeseries", title, queries, unit, width=width, defaults={"custom": style}, interval="1d"
-        )
-    return _panel("timeseries", title, queries, unit, width=width)
+def _lines(title: str, expression: str, unit: str, *, legend: str, width: int = 12) -> dict[str, Any]:
+    return _panel("timeseries", title, expression, unit, legend=legend, width=width)
+
+
+def _days(title: str, expression: str, unit: str, *, legend: str, width: int = 12) -> dict[str, Any]:
+    """Return a panel in which each day is a bar at the midnight that ends the day."""
+    style = {"drawStyle": "bars", "fillOpacity": 60, "stacking": {"mode": "normal", "group": "A"}}
+    more = {"defaults": {"custom": style}, "interval": "1d"}
+    return _panel("timeseries", title, expression, unit, legend=legend, width=width, **more)
 
 
 def _table(title: str, expression: str, unit: str, *, width: int = 12) -> dict[str, Any]:
@@ -305,7 +243,7 @@ def _table(title: str, expression: str, unit: str, *, width: int = 12) -> dict[s
     return _panel(
         "table",
         title,
-        [(expression, "")],
+        expression,
         unit,
         width=width,
         transformations=[{"id": "organize", "options": {"excludeByName": hidden}}],
