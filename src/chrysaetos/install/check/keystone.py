@@ -9,7 +9,6 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from keystoneauth1 import exceptions
-from keystoneauth1.session import Session
 
 from chrysaetos.client.connection_errors import short_message
 from chrysaetos.errors import ApiError
@@ -21,6 +20,7 @@ from chrysaetos.install.check.probing import SECONDS, within
 
 if TYPE_CHECKING:
     from keystoneauth1.access import AccessInfoV3
+    from keystoneauth1.session import Session
 
     from chrysaetos.findings import Finding
     from chrysaetos.identity.settings import KeystoneSettings
@@ -69,11 +69,12 @@ def check_keystone(setup: Setup, settings: KeystoneSettings) -> Login:
     except OSError as error:
         advice = "name a PEM file that the gateway's user can read"
         return Login((failed(_CHECK, f"[{GROUP}] cafile: {error}", advice),))
-    session = Session(verify=settings.verify, cert=settings.cert, timeout=SECONDS, user_agent="chrysaetos")
+    limited = replace(settings, timeout=SECONDS)
+    session = limited.session()
     conf.set_override("http_request_max_retries", 0, group=GROUP)
     try:
         keystone = keystone_adapter(conf, session)
-        user = ServiceUser(conf, replace(settings, timeout=SECONDS))
+        user = ServiceUser(conf, limited)
     finally:
         conf.clear_override("http_request_max_retries", group=GROUP)
     try:
