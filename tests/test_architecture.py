@@ -31,7 +31,6 @@ TESTED_WITH = {
     "tenancy/shapes.py": "tenancy/test_filters.py",
     "usage/api.py": "usage/test_resources.py",
     "usage/connection.py": "usage/test_build.py",
-    "usage/loop.py": "usage/test_updater.py",
     "usage/records.py": "usage/test_tally.py",
     "usage/site.py": "usage/test_cloud.py",
     "web/keystone.py": "web/test_forms.py",
