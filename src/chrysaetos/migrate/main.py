@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         loaded = _load(service, arguments.sources)
         store = Store(service.name, loaded.directories)
-        return _run(arguments, output, loaded, store)
+        return _Run(arguments, output, store, loaded).run()
     except ChrysaetosError as error:
         output.error(str(error))
         return 1
@@ -132,44 +131,140 @@ def run(arguments: argparse.Namespace) -> int:
         output.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Move:
-    """A move that is planned but not applied."""
+class _Run:
+    """A run of an action.
 
-    arguments: argparse.Namespace
-    loaded: Loaded
-    store: Store
-    plan: Plan
-    external_change: ExternalChange | None
+    Args:
+        arguments: the parsed arguments.
+        output: the output.
+        store: the changes of the service's files.
+        loaded: the files.
+    """
 
-    @classmethod
-    def create(cls, arguments: argparse.Namespace, loaded: Loaded, store: Store) -> _Move:
-        service: Service = arguments.service
-        plan = service.plan(loaded.layers, arguments)
-        return cls(arguments, loaded, store, plan, service.external_change(loaded, plan, arguments))
+    def __init__(self, arguments: argparse.Namespace, output: Output, store: Store, loaded: Loaded) -> None:
+        self.arguments = arguments
+        self.service: Service = arguments.service
+        self.output = output
+        self.store = store
+        self.loaded = loaded
 
-    @property
-    def service(self) -> Service:
-        service: Service = self.arguments.service
-        return service
+    def run(self) -> int:
+        """Run the action, and return the exit status."""
+        match self.arguments.action:
+            case "rollback":
+                return self._rollback()
+            case "apply":
+                return self._apply()
+            case "verify":
+                self.output.findings(self.service.verify(self.loaded, self.arguments))
+            case "check":
+                self.output.findings(self._check(*self._plan()))
+            case "plan":
+                plan, external_change = self._plan()
+                self.output.findings([*self._check_journal(), *plan.findings])
+                self._show(plan, external_change)
+        return 0 if self.output.status is not Status.FAILED else 1
 
+    def _plan(self) -> tuple[Plan, ExternalChange | None]:
+        """Return the plan of the move, and the change outside the files."""
+        plan = self.service.plan(self.loaded.layers, self.arguments)
+        return plan, self.service.external_change(self.loaded, plan, self.arguments)
 
-def _run(arguments: argparse.Namespace, output: Output, loaded: Loaded, store: Store) -> int:
-    service: Service = arguments.service
-    if arguments.action == "rollback":
-        return _rollback(arguments, output, loaded, store)
-    if arguments.action == "apply":
-        return _apply(arguments, output, loaded, store)
-    if arguments.action == "verify":
-        output.findings(service.verify(loaded, arguments))
-    else:
-        move = _Move.create(arguments, loaded, store)
-        if arguments.action == "check":
-            output.findings(_check(move))
+    def _check(self, plan: Plan, external_change: ExternalChange | None) -> Iterator[Finding]:
+        yield ok("files", ", ".join(file.name for file in dict.fromkeys(self.loaded.layers.files)))
+        yield from _writable(self.loaded, plan)
+        yield from self._check_journal()
+        yield from plan.findings
+        if external_change is not None:
+            yield from external_change.blockers()
+            yield from external_change.check()
+        yield from self.service.preflight(self.loaded, plan, self.arguments)
+
+    def _check_journal(self) -> Iterator[Finding]:
+        journal = self.store.unfinished()
+        if journal is not None:
+            yield warning(
+                "journal",
+                f"the move of {journal.stamp} is unfinished; some of its files may be changed",
+                f"run chrysaetos migrate {self.service.name} rollback or apply; both restore the files first",
+            )
+
+    def _show(self, plan: Plan, external_change: ExternalChange | None) -> None:
+        for file, data in plan.contents.items():
+            new = ConfFile(file.name, data)
+            self.output.difference(file.name, unified_diff(file.name, file.lines, new.lines))
+        self.output.steps([*plan.steps, *([] if external_change is None else [external_change.step])])
+
+    def _can_confirm(self, advice: str) -> bool:
+        """Return whether no confirmation is needed, or there is a terminal for it; if not, show an error."""
+        if self.arguments.yes or (self.arguments.format != "json" and sys.stdin.isatty()):
+            return True
+        self.output.error(f"there is no terminal for the confirmation; {advice}use --yes")
+        return False
+
+    def _apply(self) -> int:
+        if not self._can_confirm("check the plan, then "):
+            return 2
+        with self.store.lock():
+            unfinished = self.store.unfinished()
+            if unfinished is not None:
+                restored = self._undo(unfinished)
+                if restored is None:
+                    return 1
+                self.output.done(f"undid the unfinished move of {unfinished.stamp}", restored)
+            self.loaded = _load(self.service, self.arguments.sources)
+            plan, external_change = self._plan()
+            self.output.findings(self._check(plan, external_change))
+            if self.output.status is Status.FAILED and not self.arguments.force:
+                self.output.error("nothing was changed: correct the failed checks, or use --force")
+                return 1
+            if not plan.contents:
+                return 0
+            self._show(plan, external_change)
+            if not self.arguments.yes and not self.output.confirm("Change these files?"):
+                self.output.error("nothing was changed")
+                return 1
+            contents = {self.loaded.paths[file]: (file.data, data) for file, data in plan.contents.items()}
+            journal = self.store.commit(
+                contents,
+                lambda staged: verify_values(self.service.name, self.loaded.ordered(staged), plan.expected),
+                external_change,
+            )
+        self.output.done("changed", list(contents))
+        self.output.backups(journal)
+        self.output.restart(self.service, verify=True)
+        return 0
+
+    def _rollback(self) -> int:
+        if not self._can_confirm(""):
+            return 2
+        with self.store.lock():
+            journal = _select_journal(self.store.journals(), self.arguments.to)
+            restored = self._undo(journal, force=self.arguments.force)
+        if restored is None:
+            return 1
+        if restored:
+            self.output.done("restored", restored)
+            self.output.restart(self.service, verify=False)
         else:
-            output.findings([*_check_journal(service, store), *move.plan.findings])
-            _show(output, move)
-    return 0 if output.status is not Status.FAILED else 1
+            self.output.findings([ok("rollback", f"the files are as they were before {journal.stamp}")])
+        return 0
+
+    def _undo(self, journal: Journal, *, force: bool = False) -> list[Path] | None:
+        """Restore the files of a change, unless the user or a running program prevents it.
+
+        Returns:
+            The files that were restored; None if nothing was changed, which is then shown.
+        """
+        external_change = self.service.restore_external_change(self.loaded, journal.external)
+        if external_change is not None:
+            self.output.findings(external_change.blockers())
+        if self.output.status is Status.FAILED or not (
+            self.arguments.yes or self.output.confirm(f"Restore the files from before {journal.stamp}?")
+        ):
+            self.output.error("nothing was changed")
+            return None
+        return self.store.undo(journal, external_change, force=force)
 
 
 def _load(service: Service, sources: Sources) -> Loaded:
@@ -177,17 +272,6 @@ def _load(service: Service, sources: Sources) -> Loaded:
         found = default_sources(service.name, service.program)
         sources = [(kind, Path(path)) for kind, path in found]
     return Loaded(*read_layers(sources, os.environ))
-
-
-def _check(move: _Move) -> Iterator[Finding]:
-    yield ok("files", ", ".join(file.name for file in dict.fromkeys(move.loaded.layers.files)))
-    yield from _writable(move.loaded, move.plan)
-    yield from _check_journal(move.service, move.store)
-    yield from move.plan.findings
-    if move.external_change is not None:
-        yield from move.external_change.blockers()
-        yield from move.external_change.check()
-    yield from move.service.preflight(move.loaded, move.plan, move.arguments)
 
 
 def _writable(loaded: Loaded, plan: Plan) -> Iterator[Finding]:
@@ -206,102 +290,6 @@ def _writable(loaded: Loaded, plan: Plan) -> Iterator[Finding]:
                 f"{path}: has {path.stat().st_nlink} hard links",
                 "only this name gets the new content; the other links keep the old content",
             )
-
-
-def _check_journal(service: Service, store: Store) -> Iterator[Finding]:
-    journal = store.unfinished()
-    if journal is not None:
-        yield warning(
-            "journal",
-            f"the move of {journal.stamp} is unfinished; some of its files may be changed",
-            f"run chrysaetos migrate {service.name} rollback or apply; both restore the files first",
-        )
-
-
-def _show(output: Output, move: _Move) -> None:
-    for file, data in move.plan.contents.items():
-        new = ConfFile(file.name, data)
-        output.difference(file.name, unified_diff(file.name, file.lines, new.lines))
-    output.steps([*move.plan.steps, *([] if move.external_change is None else [move.external_change.step])])
-
-
-def _apply(arguments: argparse.Namespace, output: Output, loaded: Loaded, store: Store) -> int:
-    service: Service = arguments.service
-    if not arguments.yes and (arguments.format == "json" or not sys.stdin.isatty()):
-        output.error("there is no terminal for the confirmation; check the plan, then use --yes")
-        return 2
-    with store.lock():
-        unfinished = store.unfinished()
-        if unfinished is not None:
-            restored = _undo(arguments, output, loaded, store, unfinished)
-            if restored is None:
-                return 1
-            output.done(f"undid the unfinished move of {unfinished.stamp}", restored)
-        loaded = _load(service, arguments.sources)
-        move = _Move.create(arguments, loaded, store)
-        output.findings(_check(move))
-        if output.status is Status.FAILED and not arguments.force:
-            output.error("nothing was changed: correct the failed checks, or use --force")
-            return 1
-        plan = move.plan
-        if not plan.contents:
-            return 0
-        _show(output, move)
-        if not arguments.yes and not output.confirm("Change these files?"):
-            output.error("nothing was changed")
-            return 1
-        contents = {loaded.paths[file]: (file.data, data) for file, data in plan.contents.items()}
-        journal = store.commit(
-            contents,
-            lambda staged: verify_values(service.name, loaded.ordered(staged), plan.expected),
-            move.external_change,
-        )
-    output.done("changed", list(contents))
-    output.backups(journal)
-    output.restart(service, verify=True)
-    return 0
-
-
-def _rollback(arguments: argparse.Namespace, output: Output, loaded: Loaded, store: Store) -> int:
-    if not arguments.yes and (arguments.format == "json" or not sys.stdin.isatty()):
-        output.error("there is no terminal for the confirmation; use --yes")
-        return 2
-    with store.lock():
-        journal = _select_journal(store.journals(), arguments.to)
-        restored = _undo(arguments, output, loaded, store, journal, force=arguments.force)
-    if restored is None:
-        return 1
-    if restored:
-        output.done("restored", restored)
-        output.restart(arguments.service, verify=False)
-    else:
-        output.findings([ok("rollback", f"the files are as they were before {journal.stamp}")])
-    return 0
-
-
-def _undo(
-    arguments: argparse.Namespace,
-    output: Output,
-    loaded: Loaded,
-    store: Store,
-    journal: Journal,
-    *,
-    force: bool = False,
-) -> list[Path] | None:
-    """Restore the files of a change, unless the user or a running program prevents it.
-
-    Returns:
-        The files that were restored; None if nothing was changed, which is then shown.
-    """
-    external_change = arguments.service.restore_external_change(loaded, journal.external)
-    if external_change is not None:
-        output.findings(external_change.blockers())
-    if output.status is Status.FAILED or not (
-        arguments.yes or output.confirm(f"Restore the files from before {journal.stamp}?")
-    ):
-        output.error("nothing was changed")
-        return None
-    return store.undo(journal, external_change, force=force)
 
 
 def _select_journal(journals: Sequence[Journal], name: str | None) -> Journal:
