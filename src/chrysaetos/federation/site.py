@@ -6,8 +6,8 @@ import json
 import re
 import shlex
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, urlsplit
 
 from chrysaetos.errors import ConfigError, QueryError
@@ -19,9 +19,6 @@ from chrysaetos.http.urls import check_url
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse_selector
 from chrysaetos.scaffold import File, fill_template, yaml_scalar
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 __all__ = ["PROMETHEUS_TAG", "SiteSettings", "allowed_urls", "next_steps", "prometheus_job", "site_files"]
 
 _ADDRESS = re.compile(r"[A-Za-z0-9.:-]{1,255}")
@@ -30,6 +27,8 @@ _IMAGE_PORT = 9091
 PROMETHEUS_TAG = "v3.5.0"
 """The tag of Prometheus' image in compose files: a release with long-term support."""
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+_fill = partial(fill_template, "chrysaetos.federation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +116,15 @@ def site_files(settings: SiteSettings) -> list[File]:
         usage_unit = usage_unit.replace(
             "\nExecStart=", f"\nEnvironment=USAGE_EXPORTER_START_DATE={settings.start}\nExecStart=", 1
         )
+    rules = {"rules/credits.yml": credit_rules("1m"), "rules/quotas.yml": quota_rules("1m")}
     return [
         File("prometheus.yml", prometheus_job(settings.location, settings.exporter)),
-        File("rules/credits.yml", credit_rules("1m")),
-        File("rules/quotas.yml", quota_rules("1m")),
+        *(File(name, text) for name, text in rules.items()),
         File("systemd/chrysaetos-usage.service", usage_unit),
         File("systemd/chrysaetos-federate.service", _fill("chrysaetos-federate.service", values)),
         File("compose/compose.yaml", _fill("compose.yaml", values)),
         File("compose/prometheus.yml", prometheus_job(settings.location, "exporter:8080")),
-        File("compose/rules/credits.yml", credit_rules("1m")),
-        File("compose/rules/quotas.yml", quota_rules("1m")),
+        *(File(f"compose/{name}", text) for name, text in rules.items()),
         File("haproxy/haproxy.cfg", _fill("haproxy.cfg", values)),
     ]
 
@@ -204,7 +202,3 @@ def _haproxy_server(host: str, port: int | None, *, tls: bool) -> str:
 
 def _bracket_ipv6(address: str) -> str:
     return f"[{address}]" if ":" in address else address
-
-
-def _fill(template: str, values: Mapping[str, str]) -> str:
-    return fill_template("chrysaetos.federation", template, values)

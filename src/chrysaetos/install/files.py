@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -10,7 +11,6 @@ from chrysaetos.gateway.options import DEFAULT_FILE
 from chrysaetos.scaffold import File, fill_template
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path, PurePath
 
     from chrysaetos.install.settings import Settings
@@ -40,6 +40,8 @@ EXAMPLE_PASSWORD = "CHANGE-THIS"  # noqa: S105  # it is no secret
 """The password in the example configuration, which packages install. Everybody knows it."""
 
 _SECRET_MODE = 0o640
+
+_fill = partial(fill_template, "chrysaetos.install")
 
 
 def installation_files(
@@ -219,7 +221,3 @@ def _nginx_servers(settings: Settings) -> tuple[str, ...]:
 
 def _without_brackets(host: str) -> str:
     return host.removeprefix("[").removesuffix("]")
-
-
-def _fill(name: str, values: Mapping[str, str]) -> str:
-    return fill_template("chrysaetos.install", name, values)
