@@ -20,6 +20,32 @@ if TYPE_CHECKING:
 __all__ = ["Health", "HealthCollector"]
 
 
+_GAUGES = (
+    ("up", "fresh", "Whether the usage of projects is exported: it exists and is not too old."),
+    ("counted_until_timestamp_seconds", "taken", "Time up to which the exported usage has been counted."),
+    ("last_success_timestamp_seconds", "succeeded", "Time of the last successful update."),
+    ("last_update_duration_seconds", "duration", "Duration of the last successful update."),
+    (
+        "reconciliation_missing_hours",
+        "missing",
+        "Server hours since the start date that Nova reports and that were not counted.",
+    ),
+    ("reconciliation_vanished_hours", "vanished", "Counted server hours that Nova no longer reports."),
+    (
+        "duplicate_servers",
+        "duplicates",
+        "Servers that Nova listed more than once at the last update; each was counted once.",
+    ),
+)
+"""The name after ``usage_exporter_``, the attribute of ``Health`` and the help of each metric."""
+_GAUGES_BY_SOURCE = (
+    ("up", "fresh", "Whether the figures of the source are exported: they exist and are not too old."),
+    ("counted_until_timestamp_seconds", "taken", "Time of the exported figures of the source."),
+    ("duplicates", "duplicates", "Objects that were listed more than once; each was counted once."),
+)
+"""The same for each source, with names after ``usage_exporter_source_``."""
+
+
 @dataclass(slots=True)
 class Health:
     """The state of a source.
@@ -64,36 +90,14 @@ class HealthCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
         first = next(iter(self._sources.values()))
-        gauges = {
-            "up": (
-                float(first.fresh),
-                "Whether the usage of projects is exported: it exists and is not too old.",
-            ),
-            "counted_until_timestamp_seconds": (
-                first.taken,
-                "Time up to which the exported usage has been counted.",
-            ),
-            "last_success_timestamp_seconds": (first.succeeded, "Time of the last successful update."),
-            "last_update_duration_seconds": (first.duration, "Duration of the last successful update."),
-            "truncated": (
-                float(any(source.problem == "truncated" for source in self._sources.values())),
-                "Whether the last update of a source failed because a response was truncated.",
-            ),
-            "reconciliation_missing_hours": (
-                first.missing,
-                "Server hours since the start date that Nova reports and that were not counted.",
-            ),
-            "reconciliation_vanished_hours": (
-                first.vanished,
-                "Counted server hours that Nova no longer reports.",
-            ),
-            "duplicate_servers": (
-                float(first.duplicates),
-                "Servers that Nova listed more than once at the last update; each was counted once.",
-            ),
-        }
-        for name, (value, text) in gauges.items():
+        for name, attribute, text in _GAUGES:
+            value = float(getattr(first, attribute))
             yield GaugeMetricFamily(f"usage_exporter_{name}", text, value=value)
+        yield GaugeMetricFamily(
+            "usage_exporter_truncated",
+            "Whether the last update of a source failed because a response was truncated.",
+            value=float(any(source.problem == "truncated" for source in self._sources.values())),
+        )
         if len(self._sources) > 1:
             yield from self._by_source()
         calls = sum(source.calls for source in self._sources.values())
@@ -122,15 +126,7 @@ class HealthCollector(Collector):
 
     def _by_source(self) -> Iterator[Metric]:
         """Yield what differs between sources, if there are several."""
-        for attribute, name, text in (
-            (
-                "fresh",
-                "up",
-                "Whether the figures of the source are exported: they exist and are not too old.",
-            ),
-            ("taken", "counted_until_timestamp_seconds", "Time of the exported figures of the source."),
-            ("duplicates", "duplicates", "Objects that were listed more than once; each was counted once."),
-        ):
+        for name, attribute, text in _GAUGES_BY_SOURCE:
             family = GaugeMetricFamily(f"usage_exporter_source_{name}", text, labels=["source"])
             for source, health in self._sources.items():
                 family.add_metric([source], float(getattr(health, attribute)))
