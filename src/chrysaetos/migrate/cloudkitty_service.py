@@ -96,7 +96,8 @@ class CloudKittyService:
         if arguments.offline:
             yield Finding("cloud", Status.SKIPPED, "offline: no request to Keystone and the gateway")
         else:
-            yield from _check_cloud(loaded, plan)
+            group = plan.after.value("collector_aetos", "auth_section", "collector_aetos")
+            yield from _with_client(loaded, plan.after, group, [])
 
     def verify(self, loaded: Loaded, arguments: Namespace) -> Iterator[Finding]:  # noqa: ARG002  # the protocol's
         """Check the scope states under the current names, and query each metric."""
@@ -107,7 +108,7 @@ class CloudKittyService:
         yield ok("configuration", f"collector {names.collector}, fetcher {names.fetcher}")
         yield from (_installed(kind, name) for kind, name in _drivers(names))
         yield _check_scope_states(loaded, names)
-        yield from _query_metrics(loaded)
+        yield from _with_client(loaded, loaded.layers, "collector_aetos", _metrics(loaded))
 
 
 def _drivers(names: Names) -> list[tuple[str, str]]:
@@ -164,17 +165,9 @@ def _check_scope_states(loaded: Loaded, names: Names) -> Finding:
     return ok("scope states", "no state is left under the old names")
 
 
-def _check_cloud(loaded: Loaded, plan: Plan) -> Iterator[Finding]:
-    """Authenticate with the credentials of the moved configuration, and find the gateway."""
-    group = plan.after.value("collector_aetos", "auth_section", "collector_aetos")
-    yield from _with_client(loaded, plan.after, group, [])
-
-
-def _query_metrics(loaded: Loaded) -> Iterator[Finding]:
-    yield from _with_client(loaded, loaded.layers, "collector_aetos", _metrics(loaded))
-
-
 def _with_client(loaded: Loaded, layers: Layers, group: str, metrics: list[str]) -> Iterator[Finding]:
+    """Authenticate with the credentials of a section, find the gateway, and query metrics."""
+
     def checks(client: MetricsClient, _: Session) -> Iterator[Finding]:
         client.query_vector("vector(1)")
         for metric in metrics:
