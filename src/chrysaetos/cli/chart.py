@@ -6,7 +6,7 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from chrysaetos.cli.axes import Axis, format_short, time_labels, value_labels
+from chrysaetos.cli.axes import Axis, time_labels, value_labels
 from chrysaetos.cli.cells import printable
 from chrysaetos.cli.plot import value_axis
 from chrysaetos.cli.times import rfc3339
@@ -140,10 +140,5 @@ def _pieces(line: Line, times: Axis, values: Axis, step: float) -> list[list[tup
 
 def _legend(number: int, line: Line) -> Iterator[Text | Curve]:
     y = _HEIGHT + _ROW * number + 5
-    finite = [value for _, value in line.points if math.isfinite(value)]
-    figures = "no points"
-    if finite:
-        low, high, last = map(format_short, (min(finite), max(finite), finite[-1]))
-        figures = f"min {low}, max {high}, last {last}"
     yield Curve([[(_LEFT, y), (_LEFT + 20, y)]], _colour(number), 3)
-    yield Text(_LEFT + 28, y + 4, printable(f"{line.name}: {figures}"))
+    yield Text(_LEFT + 28, y + 4, printable(f"{line.name}: {line.figures(', ')}"))

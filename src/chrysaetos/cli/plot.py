@@ -40,6 +40,14 @@ class Line:
     name: str
     points: Sequence[tuple[float, float]]
 
+    def figures(self, separator: str) -> str:
+        """Return the lowest, the highest and the last value that is finite."""
+        values = [value for _, value in self.points if math.isfinite(value)]
+        if not values:
+            return "no points"
+        low, high, last = map(format_short, (min(values), max(values), values[-1]))
+        return separator.join((f"min {low}", f"max {high}", f"last {last}"))
+
 
 @dataclass(frozen=True, slots=True)
 class Style:
@@ -169,12 +177,8 @@ def _time_axis(times: Axis, columns: int, margin: int, *, unicode: bool) -> list
 def _legend(lines: Sequence[Line], style: Style, *, braille: bool) -> list[str]:
     text = []
     for number, line in enumerate(lines[:_MAX_LEGEND]):
-        values = [value for _, value in line.points if math.isfinite(value)]
         mark = _coloured("⣿" if braille else _MARKS[number], number, style)
-        figures = "no points"
-        if values:
-            low, high, last = map(format_short, (min(values), max(values), values[-1]))
-            figures = f"min {low}  max {high}  last {last}"
+        figures = line.figures("  ")
         name, room = line.name, max(style.width - len(figures) - 4, 10)
         if len(name) > room:
             cut = "…" if style.unicode else "..."
