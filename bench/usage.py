@@ -15,6 +15,7 @@ import resource
 import statistics
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,7 +93,7 @@ def one_site(projects: int, servers: int, delay: float, directory: Path) -> None
     nova = adapter.Adapter(own, service_type="compute", endpoint_override=f"{url}/v2.1")
     cloud = Cloud(AllProjects(Service(keystone, "keystone")), Service(nova, "nova"), name="bench")
     exposition = Exposition(3600)
-    with Ledger(directory / f"{projects}-{delay}.sqlite", source="bench", start=START) as ledger:
+    with closing(Ledger(directory / f"{projects}-{delay}.sqlite", source="bench", start=START)) as ledger:
         updater = Updater(cloud, exposition, start=START, ledger=ledger)
         seconds = []
         for _ in range(3):

@@ -2,6 +2,7 @@
 
 import sqlite3
 import stat
+from contextlib import closing
 
 import pytest
 
@@ -23,7 +24,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def ledger(path):
-    with Ledger(path, source="cloud", start=START) as opened:
+    with closing(Ledger(path, source="cloud", start=START)) as opened:
         yield opened
 
 
@@ -32,7 +33,7 @@ def stored(ledger):
 
 
 def test_a_new_ledger_counts_from_the_start_date(ledger, path):
-    assert (ledger.start, ledger.counted_until) == (START, START)
+    assert ledger.counted_until == START
     assert list(ledger.usages()) == []
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -57,9 +58,9 @@ def test_an_archived_server_stays_counted(ledger):
 
 
 def test_all_data_survives_a_restart(path):
-    with Ledger(path, source="cloud", start=START) as first:
+    with closing(Ledger(path, source="cloud", start=START)) as first:
         first.add(2000, [usage()], [PROJECT], {"i": "svm"})
-    with Ledger(path, source="cloud", start=START) as second:
+    with closing(Ledger(path, source="cloud", start=START)) as second:
         assert stored(second) == {("i", 2): (1.0, True)}
         assert second.projects() == [PROJECT]
         assert second.names() == {"i": "svm"}
@@ -122,7 +123,7 @@ def damage(path):
 
 
 def test_a_damaged_page_is_found_at_the_start(path):
-    with Ledger(path, source="cloud", start=START) as ledger:
+    with closing(Ledger(path, source="cloud", start=START)) as ledger:
         ledger.add(2000, [usage(f"server-{number}") for number in range(2000)], [PROJECT], {})
     damage(path)
     with pytest.raises(UsageError, match=r"ledger\.sqlite is damaged or not a ledger \(.*\): move it away"):
@@ -130,7 +131,7 @@ def test_a_damaged_page_is_found_at_the_start(path):
 
 
 def test_a_page_that_is_damaged_later_is_an_error(path):
-    with Ledger(path, source="cloud", start=START) as ledger:
+    with closing(Ledger(path, source="cloud", start=START)) as ledger:
         ledger.add(2000, [usage(f"server-{number}") for number in range(2000)], [PROJECT], {})
         ledger._database.execute("PRAGMA cache_size = 1")
         ledger._database.execute("PRAGMA shrink_memory")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -146,13 +147,10 @@ def _ledgers(
     if directory is None:
         return None, None
     name = datetime.fromtimestamp(start, UTC).strftime(f"{_COUNTED[source][0]}-%Y%m%dT%H%M%SZ.sqlite")
-    ledger = Ledger(directory / name, source=site.identity, start=start)
-    stack.callback(ledger.close)
+    ledger = stack.enter_context(closing(Ledger(directory / name, source=site.identity, start=start)))
     if source != SERVERS:
         return ledger, None
-    credit_ledger = CreditLedger(directory)
-    stack.callback(credit_ledger.close)
-    return ledger, credit_ledger
+    return ledger, stack.enter_context(closing(CreditLedger(directory)))
 
 
 def _counter(

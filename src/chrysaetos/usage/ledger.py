@@ -21,7 +21,6 @@ from chrysaetos.usage.records import Project, ServerUsage, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
-    from typing import Self
 
 __all__ = ["Ledger", "check_pages"]
 
@@ -152,16 +151,6 @@ class Ledger:
         self._database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
 
     @property
-    def directory(self) -> Path:
-        """The directory of the file."""
-        return self._path.parent
-
-    @property
-    def start(self) -> float:
-        """The start date, in seconds since the epoch."""
-        return self._start
-
-    @property
     def counted_until(self) -> float:
         """The time up to which usage has been counted, in seconds since the epoch."""
         return float(self._get("counted"))
@@ -231,9 +220,3 @@ class Ledger:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
