@@ -41,7 +41,7 @@ PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http/server
 # The proof of isolation, and how deep it goes before a release.
 ISOLATION := $(addprefix tests/e2e/test_,$(addsuffix .py,generated corpora isolation victoria_metrics thanos second_enforcer)) \
     tests/property/test_go_parsers.py
-DEEP := CHRYSAETOS_E2E_QUERIES=5000 CHRYSAETOS_REALWORLD=2500 CHRYSAETOS_PARSER_TEXTS=1000000 CHRYSAETOS_ENGINES=all
+DEEP := CHRYSAETOS_E2E_QUERIES=5000 CHRYSAETOS_REALWORLD=2500 CHRYSAETOS_WAYS=4 CHRYSAETOS_PARSER_TEXTS=1000000 CHRYSAETOS_ENGINES=all
 
 # The tests that start servers, run promtool, mutate or fuzz; and all others, which take seconds.
 LONG := tests/test_server_mutations.py tests/test_docs.py \
