@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.e2e.test_watcher import Site, engine, in_order, site
+from tests.e2e.test_watcher import Site, engine, in_order, is_ready, site
 from tests.e2e.watcher_engine import Engine, environment_of
 from tests.support.commands import run
 from tests.support.releases import WATCHER
@@ -33,17 +34,9 @@ def migrate(release: str, watcher: Engine, action: str, *arguments: str) -> dict
 
 
 def audited(watcher: Engine) -> list[str]:
-    """Return the actions of a plan, from an engine with an empty database that is started for it."""
-    (watcher._config.parent / "watcher.db").unlink(missing_ok=True)
-
-    def ready() -> bool:
-        try:
-            return bool(watcher.audit("aetos_check", {})["state"] == "ONGOING")
-        except AssertionError:
-            return False  # the strategies are not in the database yet
-
+    """Return the actions of a plan, from an engine that is started for it."""
     with watcher:
-        assert wait_for(ready, timeout=90), watcher.log.read_text()[-5000:]
+        assert wait_for(partial(is_ready, watcher), timeout=90), watcher.log.read_text()[-5000:]
         return in_order(watcher.audit("workload_balance", {})["actions"])
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tests.e2e.stack import password_options
@@ -36,6 +39,22 @@ def environment_of(release: str) -> Path:
     programs = _ROOT / ".venvs" / f"watcher-{release}" / "bin"
     assert (programs / "watcher-decision-engine").exists(), f"{programs}: make .venvs/watcher-{release}/made"
     return programs
+
+
+def _arguments(config: Path) -> list[str]:
+    return ["--config-file", str(config)]
+
+
+@cache
+def _empty_database(release: str) -> bytes:
+    """Return an SQLite database of a release with its tables."""
+    with TemporaryDirectory() as folder:
+        database, config = Path(folder, "watcher.db"), Path(folder, "watcher.conf")
+        config.write_text(render_config({"database": {"connection": f"sqlite:///{database}"}}))
+        program = str(environment_of(release) / "watcher-db-manage")
+        made = run([program, *_arguments(config), "create_schema"], env={**os.environ, **_QUIET})
+        assert made.status == 0, made.err[-3000:]
+        return database.read_bytes()
 
 
 class Emulator(Server):
@@ -90,13 +109,15 @@ class Engine:
         account: Account,
         options: Mapping[str, Mapping[str, str]],
     ) -> None:
+        self._release = release
         self._programs = environment_of(release)
         self._config = directory / "watcher.conf"
+        self._database = directory / "watcher.db"
         self.log = directory / "engine.log"
         auth = password_options(account, auth_url)
         sections: dict[str, Mapping[str, str]] = {
             "DEFAULT": {"transport_url": "fake:/", "state_path": str(directory)},
-            "database": {"connection": f"sqlite:///{directory / 'watcher.db'}"},
+            "database": {"connection": f"sqlite:///{self._database}"},
             "watcher_clients_auth": auth,
             "nova": auth,
             "watcher_decision_engine": {"continuous_audit_interval": "1"},
@@ -107,18 +128,20 @@ class Engine:
         directory.mkdir(parents=True, exist_ok=True)
         self._config.write_text(render_config(sections))
         self._process: Process | None = None
+        self._auditor: subprocess.Popen[str] | None = None
 
     def start(self) -> Process:
-        """Create the database and start the engine, which may exit by itself."""
-        schema = [str(self._programs / "watcher-db-manage"), "--config-file", str(self._config)]
-        made = run([*schema, "create_schema"], env={**os.environ, **_QUIET})
-        assert made.status == 0, made.err[-3000:]
-        command = [str(self._programs / "watcher-decision-engine"), "--config-file", str(self._config)]
+        """Start the engine on an empty database; it may exit by itself."""
+        self._database.write_bytes(_empty_database(self._release))
+        command = [str(self._programs / "watcher-decision-engine"), *_arguments(self._config)]
         self._process = Process("watcher-decision-engine", command, log=self.log, environment=_QUIET)
         return self._process
 
     def stop(self) -> None:
         """Stop the engine."""
+        if self._auditor is not None:
+            self._auditor.communicate()
+            self._auditor = None
         if self._process is not None:
             self._process.stop()
 
@@ -137,10 +160,21 @@ class Engine:
         """Run an audit and return its ``state``, the number of ``plans``, and the ``actions``."""
         assert self._process is not None
         self._process.check()
-        script = _ROOT / "tests" / "watcher" / "audit.py"
-        command: list[str | Path] = [self._programs / "python", script, "--config-file", self._config, "--"]
-        done = run([*command, strategy, json.dumps(parameters)], env={**os.environ, **_QUIET}, timeout=240)
-        results = [line for line in done.printed.splitlines() if line.startswith("RESULT ")]
-        assert results, f"exit status {done.status}\n{done.err[-3000:]}"
-        found: dict[str, Any] = json.loads(results[0].removeprefix("RESULT "))
+        if self._auditor is None:
+            # One process for all audits of an engine, since it takes seconds to import Watcher.
+            script = _ROOT / "tests" / "watcher" / "audit.py"
+            self._auditor = subprocess.Popen(
+                [self._programs / "python", script, *_arguments(self._config)],
+                env={**os.environ, **_QUIET},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        assert self._auditor.stdin is not None
+        assert self._auditor.stdout is not None
+        print(json.dumps([strategy, parameters]), file=self._auditor.stdin, flush=True)
+        lines = iter(self._auditor.stdout.readline, "")
+        result = next((line for line in lines if line.startswith("RESULT ")), None)
+        assert result is not None, "the auditor has ended; its error is above"
+        found: dict[str, Any] = json.loads(result.removeprefix("RESULT "))
         return found

@@ -1,9 +1,9 @@
-"""Run one audit in a running decision engine, and print its action plan. Runs in an environment of Watcher.
+"""Run audits in a running decision engine, and print their action plans. Runs in an environment of Watcher.
 
-    python audit.py --config-file watcher.conf -- STRATEGY PARAMETERS
+    python audit.py --config-file watcher.conf
 
-The audit is created in the database, as the API would do. It is continuous, so the engine finds and starts it
-without a message.
+Each line of the input is a JSON list of a strategy and its parameters. The audit is created in the database,
+as the API would do. It is continuous, so the engine finds and starts it without a message.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 import uuid
 from typing import Any
 
-from watcher.common import context, service
+from watcher.common import context, exception, service
 from watcher.common.utils import StrictDefaultValidatingDraft4Validator
 from watcher.decision_engine.loading.default import DefaultStrategyLoader
 
@@ -24,12 +24,24 @@ _TIMEOUT = 60
 _FINAL_STATES = ("FAILED", "SUCCEEDED")
 
 
+def strategy_of(admin: Any, name: str) -> Any:
+    """Return a strategy, once the engine has put it into the database."""
+    deadline = time.monotonic() + _TIMEOUT
+    while True:
+        try:
+            return objects.Strategy.get_by_name(admin, name)
+        except exception.StrategyNotFound:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
+
+
 def create(admin: Any, name: str, parameters: dict[str, Any]) -> Any:
     """Create an audit in the database."""
     schema = DefaultStrategyLoader().list_available()[name].get_schema()
     if schema:
         StrictDefaultValidatingDraft4Validator(schema).validate(parameters)
-    strategy = objects.Strategy.get_by_name(admin, name)
+    strategy = strategy_of(admin, name)
     audit = objects.Audit(
         admin,
         uuid=str(uuid.uuid4()),
@@ -67,17 +79,17 @@ def plan_of(admin: Any, audit: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the audit of the command line."""
-    split = sys.argv.index("--")
-    name, parameters = sys.argv[split + 1 :]
-    service.prepare_service(sys.argv[:split])
+    """Run the audits of the standard input."""
+    service.prepare_service(sys.argv)
     admin = context.make_context(is_admin=True)
-    audit = create(admin, name, json.loads(parameters))
-    found = plan_of(admin, audit)
-    audit = objects.Audit.get_by_uuid(admin, audit.uuid, eager=True)
-    audit.state = "CANCELLED"
-    audit.save()
-    sys.stdout.write(f"RESULT {json.dumps(found)}\n")
+    for line in sys.stdin:
+        audit = create(admin, *json.loads(line))
+        found = plan_of(admin, audit)
+        audit = objects.Audit.get_by_uuid(admin, audit.uuid, eager=True)
+        audit.state = "CANCELLED"
+        audit.save()
+        sys.stdout.write(f"RESULT {json.dumps(found)}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
