@@ -85,9 +85,9 @@ test-deep: $(VENV)/dev pythons $(ALL_CLOUDKITTY:%=test-cloudkitty-%) $(ALL_WATCH
 	@-tools/need.sh $(MARIADB)
 	tools/engines.py build prometheus3 go_parsers victoriametrics thanos compose_spec
 	$(DEEP) CHRYSAETOS_EXAMPLES=2000 CHRYSAETOS_FUZZ_SECONDS=60 CHRYSAETOS_KILLS=50 \
-	    $(PYTEST) --timeout=3600 $(TEST_ARGS) tests/property tests/e2e
+	    $(PYTEST) --timeout=3600 -m '' $(TEST_ARGS) tests/property tests/e2e tests/packages
 	PATH="$$(dirname $$(tools/engines.py path prometheus3)):$$PATH" \
-	    $(PYTEST) --timeout=3600 $(TEST_ARGS) tests/e2e
+	    $(PYTEST) --timeout=3600 -m '' $(TEST_ARGS) tests/e2e
 
 isolation: $(VENV)/dev
 	@tools/need.sh $(SERVERS)

@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.mariadb import MariaDb
 from tests.e2e.rating import CloudKitty, asked, credentials, periods
 from tests.fakes.relay import Relay
+from tests.support.deep import first_of
 from tests.support.releases import CLOUDKITTY
 
 from chrysaetos.demo.processes import wait_for
@@ -239,8 +240,8 @@ def foreign_endpoint(
 
 
 @pytest.mark.usefixtures("foreign_endpoint")
-@pytest.mark.parametrize("bulk", ["true", "false"])
-@pytest.mark.parametrize("names", [("chrysaetos", "aetos"), ("chrysaetos-prometheus",) * 2])
+@pytest.mark.parametrize("bulk", first_of(["true", "false"]))
+@pytest.mark.parametrize("names", first_of([("chrysaetos", "aetos"), ("chrysaetos-prometheus",) * 2]))
 def test_scope_ids_with_special_characters(
     names, bulk, *, strange: Usage, strange_prometheus: Prometheus, sections, tmp_path: Path
 ):
@@ -274,7 +275,7 @@ def test_the_projects_of_keystone_are_rated(
 
 
 @pytest.mark.usefixtures("foreign_endpoint")
-@pytest.mark.parametrize("fetcher", ["aetos", "chrysaetos-prometheus"])
+@pytest.mark.parametrize("fetcher", first_of(["aetos", "chrysaetos-prometheus"]))
 def test_a_filter_cannot_change_the_query(
     fetcher, *, strange: Usage, strange_prometheus: Prometheus, sections, tmp_path: Path
 ):
@@ -301,7 +302,7 @@ def test_a_scope_without_data(strange: Usage, sections, tmp_path: Path):
 
 
 @pytest.mark.usefixtures("foreign_endpoint")
-@pytest.mark.parametrize("bulk", ["true", "false"])
+@pytest.mark.parametrize("bulk", first_of(["true", "false"]))
 def test_nothing_is_rated_with_credentials_of_one_project(
     bulk, *, strange: Usage, sections, keystone: Keystone, people: People, tmp_path: Path
 ):
@@ -330,7 +331,7 @@ def test_no_scopes_are_found_with_credentials_of_one_project(
     assert site.done() == {"victim": strange.before}
 
 
-@pytest.mark.parametrize("bulk", ["true", "false"])
+@pytest.mark.parametrize("bulk", first_of(["true", "false"]))
 def test_no_period_is_lost_or_repeated_when_the_gateway_is_down(
     bulk: str, strange: Usage, foreign_endpoint: Relay, sections, tmp_path: Path
 ):

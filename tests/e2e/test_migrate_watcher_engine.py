@@ -8,13 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.e2e.test_watcher import Site, engine, in_order, is_ready, site
+from tests.e2e.test_watcher import WITH_AETOS, Site, engine, in_order, is_ready, site
 from tests.e2e.watcher_engine import Engine, environment_of
 from tests.support.commands import run
-from tests.support.releases import WATCHER
+from tests.support.deep import first_of
 
 from chrysaetos.demo.processes import wait_for
-from chrysaetos.migrate.watcher_releases import FIRST_RELEASE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +39,7 @@ def audited(watcher: Engine) -> list[str]:
         return in_order(watcher.audit("workload_balance", {})["actions"])
 
 
-@pytest.mark.parametrize("release", [str(release) for release in WATCHER if release >= FIRST_RELEASE])
+@pytest.mark.parametrize("release", first_of(WITH_AETOS))
 def test_the_plan_is_the_same_before_and_after_the_move_and_back(
     release: str, site: Site, tmp_path: Path
 ) -> None:

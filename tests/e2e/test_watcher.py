@@ -12,6 +12,7 @@ import pytest
 from tests.e2e.rating import asked
 from tests.e2e.watcher_engine import Emulator, Engine
 from tests.fakes.relay import Relay
+from tests.support.deep import first_of
 from tests.support.releases import WATCHER
 from tests.watcher.sample import SampleCloud
 
@@ -197,7 +198,7 @@ BOTH = (
 )
 
 
-@pytest.mark.parametrize("release", WITH_AETOS)
+@pytest.mark.parametrize("release", first_of(WITH_AETOS))
 @pytest.mark.parametrize(("datasources", "line"), [("aetos", NOT_REGISTERED), ("prometheus,aetos", BOTH)])
 def test_a_mistake_in_the_configuration_stops_the_engine(
     site: Site, tmp_path: Path, release: str, datasources: str, line: str
@@ -213,7 +214,7 @@ def test_a_mistake_in_the_configuration_stops_the_engine(
         mistaken.stop()
 
 
-@pytest.mark.parametrize("release", WITH_AETOS)
+@pytest.mark.parametrize("release", first_of(WITH_AETOS))
 def test_the_engine_starts_while_keystone_is_down(site: Site, tmp_path: Path, release: str) -> None:
     with Relay(site.keystone_port) as keystone:
         keystone.stop()
