@@ -1,7 +1,7 @@
 # make demo       run everything on this machine; prints commands to try
 # make check      lint, types and unit tests
 # make test       everything that CI runs
-# make test-deep  long tests of isolation with every engine, and deb-check; run before a release
+# make test-deep  long tests of isolation with every engine, all variants of other tests, and deb-check; run before a release
 # make isolation  the isolation tests of test-deep only; prints how many queries they compared
 # make docs       the documentation as a site and as man pages, in build/docs
 # make bench      speed compared with its peers
