@@ -31,6 +31,10 @@ _FORMS = (
     "application-credential-id:secret or user@domain|project@domain:password"
 )
 
+_CACHE_SIZE = 50_000
+"""Number of cached validations, and of cached Basic credentials. If more are in use, nearly each request
+calls Keystone."""
+
 
 class KeystoneAuthenticator:
     """The gateway's ``Authenticator``: identifies callers by tokens and Basic credentials.
@@ -152,7 +156,6 @@ def create_authenticator(
     conf: ConfigOpts,
     *,
     cache_seconds: float = 60.0,
-    cache_size: int = 50_000,
     failures_burst: int = 100,
     failures_per_second: float = 10.0,
     domain_seconds: float = 60.0,
@@ -166,8 +169,6 @@ def create_authenticator(
     Args:
         conf: the configuration with ``[keystone_authtoken]``.
         cache_seconds: maximum time that a validation is cached; a revoked token keeps working that long.
-        cache_size: number of cached validations, and of cached Basic credentials. If more are in use, nearly
-            each request calls Keystone.
         failures_burst: number of invalid credentials that one address may send at once.
         failures_per_second: number of invalid credentials per second after that; 0 for no limit.
         domain_seconds: time that the list of a domain's projects is cached.
@@ -179,7 +180,7 @@ def create_authenticator(
     Raises:
         ConfigError: the section is invalid.
     """
-    cache: CallerCache[Refusal] = CallerCache(seconds=cache_seconds, size=cache_size, clock=clock)
+    cache: CallerCache[Refusal] = CallerCache(seconds=cache_seconds, size=_CACHE_SIZE, clock=clock)
     failures = TokenBucket(burst=failures_burst, per_second=failures_per_second, clock=clock)
     tokens = KeystoneTokens(
         conf, cache=cache, failures=failures, threads=threads, breaker=Breaker(wait_seconds), clock=clock
@@ -192,4 +193,4 @@ def create_authenticator(
         breaker=Breaker(wait_seconds),
         clock=clock,
     )
-    return KeystoneAuthenticator(tokens, BasicCredentials(tokens, size=cache_size, clock=clock), projects)
+    return KeystoneAuthenticator(tokens, BasicCredentials(tokens, size=_CACHE_SIZE, clock=clock), projects)

@@ -116,7 +116,6 @@ class BasicCredentials:
 
     Args:
         tokens: validates the tokens. Its budget of failures also limits credentials.
-        throttle: limits the failures of a user from an address.
         size: number of cached credentials, and of cached wrong ones.
         threads: number of concurrent exchanges. They have their own threads, since Keystone needs long for a
             password and the validation of tokens should not wait for that.
@@ -128,7 +127,6 @@ class BasicCredentials:
         self,
         tokens: KeystoneTokens,
         *,
-        throttle: Throttle | None = None,
         size: int = 10_000,
         threads: int = 4,
         waiting: int = 200,
@@ -136,7 +134,7 @@ class BasicCredentials:
     ) -> None:
         settings = tokens.settings
         self._tokens = tokens
-        self.attempts = Attempts(Throttle(clock=clock) if throttle is None else throttle, tokens.failures)
+        self.attempts = Attempts(Throttle(clock=clock), tokens.failures)
         self._clock = clock
         self._auth_url = settings.auth_url
         self._session = settings.session()

@@ -27,6 +27,9 @@ MAX_CACHED_BYTES = 64 * 1024 * 1024
 ENTRY_BYTES = 400
 """About the memory of an entry without its value: the digest, the times, and the place in the mapping."""
 
+_NEGATIVE_SECONDS = 10.0
+"""Time that a rejection is cached: short, so that a token that becomes valid soon after is not locked out."""
+
 V = TypeVar("V")
 R = TypeVar("R")
 
@@ -109,8 +112,6 @@ class CallerCache(Generic[R]):
 
     Args:
         seconds: maximum time that a validation is cached; 0 disables the cache.
-        negative_seconds: time that a rejection is cached, at most 10, so that a token that becomes valid soon
-            after is not locked out.
         size: maximum number of validations; callers with many roles take more memory, so fewer are kept.
         negative_size: maximum number of rejections, separate so that a flood of bad tokens evicts no good
             one.
@@ -125,7 +126,6 @@ class CallerCache(Generic[R]):
     __slots__ = (
         "_clock",
         "_confirmed",
-        "_negative_seconds",
         "_refused",
         "_seconds",
         "hits",
@@ -137,13 +137,11 @@ class CallerCache(Generic[R]):
         self,
         *,
         seconds: float = 60.0,
-        negative_seconds: float = 10.0,
         size: int = 10_000,
         negative_size: int = 10_000,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._seconds = seconds
-        self._negative_seconds = min(negative_seconds, 10.0)
         self._clock = clock
         self._confirmed: ExpiringLru[Caller] = ExpiringLru(
             size, clock, weigh=lambda caller: ENTRY_BYTES + caller.size, max_weight=MAX_CACHED_BYTES
@@ -184,4 +182,4 @@ class CallerCache(Generic[R]):
     def refuse(self, key: bytes, reason: R) -> None:
         """Cache a rejection for a short time, and remove a validation of the same key."""
         self._confirmed.drop(key)
-        self._refused.put(key, reason, self._clock() + self._negative_seconds)
+        self._refused.put(key, reason, self._clock() + _NEGATIVE_SECONDS)
