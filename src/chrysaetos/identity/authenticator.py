@@ -161,7 +161,6 @@ def create_authenticator(
     domain_seconds: float = 60.0,
     max_domain_projects: int = 1000,
     wait_seconds: float = 5.0,
-    threads: int = 16,
     clock: Callable[[], float] = time.time,
 ) -> KeystoneAuthenticator:
     """Return the authenticator for a configuration.
@@ -174,7 +173,6 @@ def create_authenticator(
         domain_seconds: time that the list of a domain's projects is cached.
         max_domain_projects: maximum number of projects of a domain.
         wait_seconds: how long a request waits for Keystone.
-        threads: number of tokens validated concurrently.
         clock: seconds since the epoch.
 
     Raises:
@@ -182,9 +180,7 @@ def create_authenticator(
     """
     cache: CallerCache[Refusal] = CallerCache(seconds=cache_seconds, size=_CACHE_SIZE, clock=clock)
     failures = TokenBucket(burst=failures_burst, per_second=failures_per_second, clock=clock)
-    tokens = KeystoneTokens(
-        conf, cache=cache, failures=failures, threads=threads, breaker=Breaker(wait_seconds), clock=clock
-    )
+    tokens = KeystoneTokens(conf, cache=cache, failures=failures, breaker=Breaker(wait_seconds), clock=clock)
     projects = DomainProjects(
         conf,
         tokens.settings,
