@@ -117,9 +117,6 @@ class BasicCredentials:
     Args:
         tokens: validates the tokens. Its budget of failures also limits credentials.
         size: number of cached credentials, and of cached wrong ones.
-        threads: number of concurrent exchanges. They have their own threads, since Keystone needs long for a
-            password and the validation of tokens should not wait for that.
-        waiting: maximum number of running and queued exchanges.
         clock: seconds since the epoch.
     """
 
@@ -128,8 +125,6 @@ class BasicCredentials:
         tokens: KeystoneTokens,
         *,
         size: int = 10_000,
-        threads: int = 4,
-        waiting: int = 200,
         clock: Callable[[], float] = time.time,
     ) -> None:
         settings = tokens.settings
@@ -138,10 +133,10 @@ class BasicCredentials:
         self._clock = clock
         self._auth_url = settings.auth_url
         self._session = settings.session()
-        # Of its own: lists and passwords that are slow must not keep tokens from being validated.
+        # Its own breaker and threads: Keystone needs long for a password, and tokens must not wait for that.
         self.breaker = Breaker(tokens.breaker.wait_seconds)
         self._flights: SingleFlight[_Kept | None] = SingleFlight(
-            "basic", threads=threads, waiting=waiting, breaker=self.breaker
+            "basic", threads=4, waiting=200, breaker=self.breaker
         )
         self._kept: ExpiringLru[_Kept] = ExpiringLru(
             size,

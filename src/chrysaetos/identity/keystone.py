@@ -107,7 +107,6 @@ class KeystoneTokens:
         conf: the configuration with ``[keystone_authtoken]``; the middleware's options are registered in it.
         cache: the cache of validations.
         failures: limits the invalid tokens of an address; None for no limit.
-        threads: number of concurrent validations.
         waiting: maximum number of running and queued validations.
         breaker: limits the wait for Keystone; with the defaults if None.
         clock: seconds since the epoch.
@@ -130,7 +129,6 @@ class KeystoneTokens:
         *,
         cache: CallerCache[Refusal] | None = None,
         failures: TokenBucket | None = None,
-        threads: int = 16,
         waiting: int = 1000,
         breaker: Breaker | None = None,
         clock: Callable[[], float] = time.time,
@@ -147,7 +145,7 @@ class KeystoneTokens:
         self.service_user = ServiceUser(conf, self.settings, clock=clock)
         self._middleware = _middleware(conf, shared_cache=self.settings.shared_cache)
         self._flights: SingleFlight[_Verdict] = SingleFlight(
-            "keystone", threads=threads, waiting=waiting, breaker=self.breaker
+            "keystone", threads=16, waiting=waiting, breaker=self.breaker
         )
         # Known tokens are always validated again, so others at the same address cannot block them.
         self._validated: ExpiringLru[bool] = ExpiringLru(_MAX_VALIDATED, clock)

@@ -51,8 +51,6 @@ class DomainProjects:
         settings: that section, validated.
         seconds: time that a list is cached; new and deleted projects take effect after that.
         most: maximum number of projects of a domain.
-        threads: number of domains listed concurrently.
-        waiting: maximum number of running and queued calls.
         breaker: limits the wait for Keystone; with the defaults if None.
         clock: seconds since the epoch.
 
@@ -71,8 +69,6 @@ class DomainProjects:
         *,
         seconds: float = 60.0,
         most: int = 1000,
-        threads: int = 2,
-        waiting: int = 200,
         breaker: Breaker | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -89,7 +85,7 @@ class DomainProjects:
         )
         self.breaker = Breaker() if breaker is None else breaker
         self._flights: SingleFlight[tuple[str, ...]] = SingleFlight(
-            "domains", threads=threads, waiting=waiting, breaker=self.breaker
+            "domains", threads=2, waiting=200, breaker=self.breaker
         )
         self.hits = 0
         self.misses = 0

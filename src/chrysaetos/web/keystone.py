@@ -66,22 +66,20 @@ class Keystone:
 
     Args:
         identity: validates tokens, limits failures, and knows how to connect to Keystone.
-        threads: number of concurrent calls. They have their own threads, since Keystone needs long for a
-            password and other requests should not wait for that.
-        waiting: maximum number of running and queued calls.
 
     Attributes:
         public_url: Keystone's URL for browsers, with the version.
     """
 
-    def __init__(self, identity: KeystoneAuthenticator, *, threads: int = 4, waiting: int = 200) -> None:
+    def __init__(self, identity: KeystoneAuthenticator) -> None:
         settings = identity.settings
         self._identity = identity
         self._url = _versioned(settings.auth_url)
         self.public_url = _versioned(settings.www_authenticate_uri)
         self._http = settings.session()
+        # Threads of its own: Keystone needs long for a password, and other requests should not wait for that.
         self._flights: SingleFlight[Any] = SingleFlight(
-            "web", threads=threads, waiting=waiting, breaker=Breaker(identity.wait_seconds)
+            "web", threads=4, waiting=200, breaker=Breaker(identity.wait_seconds)
         )
 
     async def log_in(self, login: Login, client: str) -> Session:
