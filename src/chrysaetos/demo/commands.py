@@ -84,14 +84,15 @@ class _Shell:
             f"curl -sS -u \"$APPLICATION_CREDENTIAL\" {url} --data-urlencode 'query={query}'"
         )
 
-    def with_token(self, account: Account, path: str, query: str) -> str:
-        """Return a request with a new token."""
+    def with_token(self, account: Account, query: str) -> str:
+        """Return a query with a new token."""
         body = shlex.quote(f"@{self.directory / f'{account.user}.auth.json'}")
         return (
             f"{self.source(account)} && TOKEN=$(curl -sS -i -H 'Content-Type: application/json' "
             f"--data {body} {self.keystone_url}/auth/tokens "
             "| tr -d '\\r' | awk 'tolower($1) == \"x-subject-token:\" {print $2}') && "
-            f"curl -sS -H \"X-Auth-Token: $TOKEN\" -G {self.gateway_url}{path} --data-urlencode '{query}'"
+            f'curl -sS -H "X-Auth-Token: $TOKEN" -G {self.gateway_url}/api/v1/query '
+            f"--data-urlencode 'query={query}'"
         )
 
     def promtool(self, account: Account, query: str) -> str:
@@ -128,6 +129,7 @@ def render_commands(directory: Path, identities: Identities, *, keystone_url: st
         ("the names of its metrics, without node_…", shell.openstack(first, "list")),
         ("the vCPU usage of its three servers", shell.openstack(first, f"query '{cpu}'")),
     ]
+    same = [("the same", shell.openstack(identities.admin, "query node_load1"))]
     sections: list[tuple[str, list[tuple[str, str]]]] = [
         (
             f"In a browser: {gateway_url}/ui",
@@ -151,7 +153,7 @@ def render_commands(directory: Path, identities: Identities, *, keystone_url: st
                 ),
                 ("show how the gateway rewrites a query", shell.own(first, f"explain '{cpu}'")),
                 (f"only {first.project_name}: 3 servers", shell.basic(first, servers)),
-                ("the same with a token", shell.with_token(first, "/api/v1/query", f"query={servers}")),
+                ("the same with a token", shell.with_token(first, servers)),
                 ("the vCPU usage of its three servers", shell.promtool(first, cpu)),
                 *(clients if has_client else []),
                 ("nothing: hosts belong to no project", shell.basic(first, "node_load1")),
@@ -173,29 +175,17 @@ def render_commands(directory: Path, identities: Identities, *, keystone_url: st
             [
                 ("all three projects", shell.basic(identities.admin, servers)),
                 ("three hosts", shell.promtool(identities.admin, "node_load1")),
-                *(
-                    [("the same", shell.openstack(identities.admin, "query node_load1"))]
-                    if has_client
-                    else []
-                ),
+                *(same if has_client else []),
             ],
         ),
         (
             "As service (role service)",
-            [
-                (
-                    "all three projects",
-                    shell.with_token(identities.service, "/api/v1/query", f"query={servers}"),
-                )
-            ],
+            [("all three projects", shell.with_token(identities.service, servers))],
         ),
         (
             "As stranger (a user without a role)",
             [
-                (
-                    "403: the token has no project",
-                    shell.with_token(identities.stranger, "/api/v1/query", "query=up"),
-                ),
+                ("403: the token has no project", shell.with_token(identities.stranger, "up")),
                 ("401: no credentials", f"curl -sS -i {gateway_url}/api/v1/query?query=up"),
             ],
         ),
