@@ -29,6 +29,10 @@ function configure_chrysaetos {
     iniset "$CHRYSAETOS_CONF" prometheus project_label_name "$CHRYSAETOS_PROJECT_LABEL"
     iniset "$CHRYSAETOS_CONF" oslo_policy policy_file "$CHRYSAETOS_CONF_DIR/policy.yaml"
     configure_keystone_authtoken_middleware "$CHRYSAETOS_CONF" chrysaetos
+    # Without tls-proxy, DevStack names a file that it does not write.
+    if [[ ! -f $SSL_BUNDLE_FILE ]]; then
+        inidelete "$CHRYSAETOS_CONF" keystone_authtoken cafile
+    fi
 }
 
 function create_chrysaetos_accounts {

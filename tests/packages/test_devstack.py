@@ -1,4 +1,7 @@
-"""The DevStack plugin, sourced as DevStack does, with the functions of ``devstack/functions``."""
+"""The DevStack plugin, sourced as DevStack does, with the functions of ``devstack/functions``.
+
+With the path of a checkout of DevStack in ``CHRYSAETOS_DEVSTACK``, also with DevStack's own functions.
+"""
 
 import os
 import shutil
@@ -26,8 +29,9 @@ STACK = "stack-pre-install stack-install stack-post-config stack-extra stack-tes
 class DevStack:
     """Runs phases and keeps what the plugin did."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, checkout):
         self.folder = folder
+        self.checkout = checkout
         self.config = folder / "etc" / "aetos.conf"
         self.calls: list[str] = []
         program = folder / "bin" / "chrysaetos"
@@ -46,19 +50,21 @@ class DevStack:
                 "CALLS": str(calls),
                 "CHRYSAETOS_CONF_DIR": str(self.config.parent),
                 "CHRYSAETOS_DIR": str(ROOT),
-                "DEST": str(self.folder),
-                "ENABLED_SERVICES": "keystone",
+                "DEVSTACK": self.checkout,
+                "DEVSTACK_VENV": str(self.folder),
+                "ENABLED_SERVICES": "key",
                 "ENABLE_DEBUG_LOG_LEVEL": "True",
-                "FILES": str(self.folder),
+                "FOLDER": str(self.folder),
                 "FUNCTIONS": str(FUNCTIONS),
+                "HOST_IP": "192.0.2.1",
+                "OWNER": Path("/proc/self").owner(),
                 "PHASES": phases,
                 "PLUGIN": str(ROOT / "devstack"),
-                "PREFIX": str(self.folder / "bin"),
                 "REGION_NAME": "RegionOne",
                 "SERVICE_HOST": "192.0.2.1",
                 "SERVICE_PASSWORD": "secret",
-                "SERVICE_PROTOCOL": "http",
                 "SERVICE_TIMEOUT": "60",
+                "SSL_BUNDLE_FILE": str(self.folder / "ca-bundle.pem"),
                 "STACK_USER": Path("/proc/self").owner(),
                 **variables,
             },
@@ -67,9 +73,12 @@ class DevStack:
         return done
 
 
-@pytest.fixture
-def devstack(tmp_path):
-    return DevStack(tmp_path)
+@pytest.fixture(params=["substitutes", "checkout"])
+def devstack(request, tmp_path):
+    checkout = os.environ.get("CHRYSAETOS_DEVSTACK", "") if request.param == "checkout" else ""
+    if request.param == "checkout" and not checkout:
+        pytest.skip("CHRYSAETOS_DEVSTACK does not name a checkout of DevStack")
+    return DevStack(tmp_path, checkout)
 
 
 def options_of(path):
@@ -82,9 +91,8 @@ def options_of(path):
         for group, options in parsed.sections.items()
         for name, values in options.items()
     }
-    services = {("keystone_authtoken", "username"), ("keystone_authtoken", "password")}
-    services |= {("DEFAULT", "debug"), ("oslo_policy", "policy_file")}
-    assert set(found) <= known | services
+    services = {("DEFAULT", "debug"), ("oslo_policy", "policy_file")}
+    assert {option for option in found if option[0] != "keystone_authtoken"} <= known | services
     return found
 
 
@@ -96,7 +104,6 @@ def test_stack_installs_configures_registers_starts_and_asks(devstack):
         "define_plugin chrysaetos",
         "install_package prometheus",
         f"setup_package {ROOT} -e cli,gateway,memcached",
-        f"configure_keystone_authtoken_middleware {devstack.config} chrysaetos",
         "create_service_user chrysaetos",
         "get_or_create_service aetos metric-storage Prometheus metrics",
         f"get_or_create_endpoint metric-storage RegionOne {url} {url} {url}",
@@ -108,6 +115,8 @@ def test_stack_installs_configures_registers_starts_and_asks(devstack):
         "chrysaetos query vector(1) --os-cloud devstack",
     ]
     options = options_of(devstack.config)
+    assert options["keystone_authtoken", "username"] == "chrysaetos"
+    assert ("keystone_authtoken", "cafile") not in options  # there is no such file without TLS
     assert options["gateway", "host"] == "192.0.2.1"
     assert options["gateway", "port"] == "8042"
     assert (options["prometheus", "host"], options["prometheus", "port"]) == ("127.0.0.1", "9090")
@@ -124,8 +133,12 @@ def test_prometheus_listens_on_loopback_and_scrapes_the_gateway(devstack):
 
 
 def test_with_tls_the_gateway_listens_behind_the_proxy(devstack):
-    devstack.run(STACK, ENABLED_SERVICES="keystone tls-proxy", SERVICE_PROTOCOL="https").out  # noqa: B018  # fails if the command did
-    assert options_of(devstack.config)["gateway", "port"] == "18042"
+    authorities = devstack.folder / "ca-bundle.pem"
+    authorities.touch()
+    devstack.run(STACK, ENABLED_SERVICES="key,tls-proxy").out  # noqa: B018  # fails if the command did
+    options = options_of(devstack.config)
+    assert options["gateway", "port"] == "18042"
+    assert options["keystone_authtoken", "cafile"] == str(authorities)
     assert "start_tls_proxy chrysaetos * 8042 192.0.2.1 18042" in devstack.calls
     assert "wait_for_service 60 https://192.0.2.1:8042/-/ready" in devstack.calls
 
