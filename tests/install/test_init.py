@@ -229,9 +229,10 @@ def test_with_system_the_user_gets_the_configuration_and_systemd_the_units(init,
     unit = (tmp_path / "units" / "chrysaetos-gateway.service").read_text()
     assert "User=metrics" in unit
     assert not (tmp_path / "new" / "systemd").exists()
-    # It is remembered.
-    assert "Install the units" not in init("--yes").out
-    assert created == ["metrics", "metrics"]
+    # It is remembered, and may be given again.
+    for options in (["--yes"], ["--yes", "--system"]):
+        assert "Install the units" not in init(*options).out
+    assert created == ["metrics"] * 3
 
 
 def test_the_password_in_the_configuration_is_registered(init, tmp_path, monkeypatch):

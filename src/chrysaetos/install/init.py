@@ -101,7 +101,8 @@ class _Run:
         check_path("DIR", str(self._directory))
         self._interactive = not options.yes and sys.stdin.isatty()
         earlier = answers.earlier_answers(self._directory)
-        self._system = bool(earlier.pop("system", False) if options.system is None else options.system)
+        system = earlier.pop("system", False)
+        self._system = bool(system if options.system is None else options.system)
         self._registered = bool(earlier.pop("registered", False))
         given = {**_program(), **answers.given_answers(options)}
         ask = input if self._interactive else None
