@@ -51,7 +51,7 @@ def refused():
             errors.Unreachable,
             (
                 "the certificate of the server at http://a/b is not trusted: self-signed certificate; "
-                "add its CA to the trusted certificates"
+                "a private CA can be given with --os-cacert, OS_CACERT, or verify in Python"
             ),
             False,
         ),

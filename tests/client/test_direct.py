@@ -195,7 +195,7 @@ def test_a_ca_passed_as_verify(authority, tls, tmp_path):
         assert type(error) is errors.Unreachable
         assert not error.retryable
         assert "the certificate of the server at" in error.message
-        assert "add its CA" in error.message
+        assert "--os-cacert, OS_CACERT, or verify" in error.message
         error = failure(DirectTransport(server.url, verify=str(tmp_path / "none.pem")))
         assert type(error) is errors.Unreachable
         assert not error.retryable

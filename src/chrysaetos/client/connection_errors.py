@@ -65,7 +65,7 @@ def connection_error(error: Exception, url: str, server: str, timeout: float | N
     if certificate is not None:
         return Unreachable(
             f"the certificate of {server} at {place} is not trusted: {certificate.verify_message}; "
-            "add its CA to the trusted certificates",
+            "a private CA can be given with --os-cacert, OS_CACERT, or verify in Python",
             url=place,
             retryable=False,
         )
