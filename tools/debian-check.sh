@@ -62,10 +62,12 @@ check 'groupadd --system haproxy && systemd-analyze verify /lib/systemd/system/c
 
 step "the gateway as its user"
 check 'install -d -o chrysaetos /run/chrysaetos'
-inside runuser -u chrysaetos -- timeout 60 chrysaetos gateway --config-file /etc/chrysaetos/aetos.conf >"$work/gateway.log" 2>&1 &
+# The chroot has the ports of the machine, on which another gateway may run.
+inside OS_GATEWAY__METRICS_PORT=0 runuser -u chrysaetos -- timeout 60 chrysaetos gateway --config-file /etc/chrysaetos/aetos.conf >"$work/gateway.log" 2>&1 &
 gateway=$!
 answer=
 for _ in $(seq 50); do
+    kill -0 "$gateway" 2>/dev/null || break
     [ -S "$root/run/chrysaetos/gateway.sock" ] || { sleep 1; continue; }
     answer=$(inside runuser -u chrysaetos -- /opt/chrysaetos/bin/python -c '
 import socket
@@ -88,6 +90,12 @@ check 'grep -q "^password = secret" /etc/chrysaetos/aetos.conf && ! grep -q "nex
 check '[ "$(stat -c %a:%U:%G /etc/chrysaetos/aetos.conf)" = 640:root:chrysaetos ]'
 check 'grep -q "next version" /etc/chrysaetos/policy.yaml'
 check 'systemctl is-enabled --quiet chrysaetos-gateway.socket && chrysaetos --version'
+
+step "gateway init replaces the example, and runs again after an upgrade"
+inside chrysaetos gateway init --system --yes --force --keystone-url https://cloud.example/identity \
+    --public-url https://cloud.example/metric-storage >/dev/null
+check 'grep -q "^auth_url = https://cloud.example/identity" /etc/chrysaetos/aetos.conf && ls /etc/systemd/system/chrysaetos-gateway.service'
+check 'chrysaetos gateway init --system | grep -x "All files are current."'
 
 step "remove: the configuration stays"
 inside apt-get remove --yes --quiet=2 chrysaetos >"$work/apt.log" 2>&1
