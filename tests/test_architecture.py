@@ -20,7 +20,7 @@ TESTED_WITH = {
     "demo/keystone.py": "demo/test_gateway.py",
     "demo/keystone_server.py": "demo/test_gateway.py",
     "demo/thanos.py": "e2e/test_engine_matrix.py",
-    "gateway/asgi/request.py": "gateway/test_routing.py",
+    "gateway/app/request.py": "gateway/test_routing.py",
     "gateway/proxy/options.py": "gateway/proxy/test_budgeted_queries.py",
     "http/server/limits.py": "http/server/test_server.py",
     "identity/caller.py": "identity/test_cache.py",

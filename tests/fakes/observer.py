@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from chrysaetos.gateway.asgi.exchange import Exchange
+    from chrysaetos.gateway.app.exchange import Exchange
 
 __all__ = ["Watcher"]
 
@@ -15,9 +15,6 @@ class Watcher:
 
     def __init__(self) -> None:
         self.seen: list[Exchange] = []
-
-    def on_start(self, exchange: Exchange) -> None:
-        """Do nothing."""
 
     def on_end(self, exchange: Exchange) -> None:
         self.seen.append(exchange)

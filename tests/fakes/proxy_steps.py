@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from tests.fakes.app_client import http_request
 from tests.fakes.identity import FakeIdentity
 from tests.support.scripted_gateway import BODY, CALLERS
 
-from chrysaetos.gateway.asgi.exchange import Exchange
-from chrysaetos.gateway.asgi.request import Request
+from chrysaetos.gateway.app.exchange import Exchange
+from chrysaetos.gateway.app.request import Request
 from chrysaetos.gateway.proxy.costs import Costs
 from chrysaetos.gateway.proxy.cpu_budget import CpuBudget
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
@@ -24,7 +25,7 @@ from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from chrysaetos.http.types import Message
+    from chrysaetos.errors import Headers
     from chrysaetos.identity.caller import Caller
     from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.tenancy.parameters import Bound
@@ -53,7 +54,7 @@ class Steps:
         self.failure: Exception | None = None
         self.status = 200
         self.target = b""
-        self.exchange = Exchange("GET", "")
+        self.exchange = Exchange("GET", "", self)
         self.limits = Limits(LimitOptions())
         self._options = GatewayOptions(**options)
         self._identity = FakeIdentity(CALLERS)
@@ -72,16 +73,9 @@ class Steps:
 
     async def handle(self, query: str = "query=up", who: str = "tenant") -> None:
         """Handle an instant query."""
-        scope = {
-            "method": "GET",
-            "raw_path": b"/api/v1/query",
-            "query_string": query.encode(),
-            "headers": [(b"x-auth-token", who.encode())],
-        }
+        received = http_request("GET", f"/api/v1/query?{query}", headers=[(b"x-auth-token", who.encode())])
         target = find_path("/api/v1/query")
-        assert target is not None
-        request = Request(scope, self._options)
-        await self._proxy.handle(request, target, self.exchange, self._receive, self._send)
+        await self._proxy.handle(Request(received, self._options), target, self.exchange)
 
     async def take(self, step: str) -> None:
         """Record a step, which may fail or never end."""
@@ -117,11 +111,18 @@ class Steps:
     async def close(self) -> None:
         raise NotImplementedError
 
-    async def _receive(self) -> Message:
-        raise NotImplementedError
+    # the reply
 
-    async def _send(self, message: Message) -> None:
-        await self.take(message["type"].removeprefix("http.response."))
+    paused = True
+
+    def begin(self, status: int, headers: Headers) -> None:
+        self.taken.append(("start", self.limits.in_use))
+
+    def write(self, body: bytes, *, more: bool = False) -> None:
+        self.taken.append(("body", self.limits.in_use))
+
+    async def drained(self) -> None:
+        await self.take("drained")
 
 
 class _RecordedScoping(Scoping):

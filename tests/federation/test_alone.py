@@ -4,7 +4,7 @@ import ssl
 
 import pytest
 import trustme
-from tests.fakes.asgi import AsgiClient
+from tests.fakes.app_client import AppClient
 
 from chrysaetos.errors import ConfigError
 from chrysaetos.federation.alone import Settings, build, upstream_options
@@ -93,7 +93,7 @@ async def test_only_the_gate_is_served(tmp_path, method, target, status):
     secret, chosen = settings(tmp_path)
     service = build(chosen)
     credentials = (b"authorization", f"Bearer {secret}".encode())
-    answer = await AsgiClient(service.application).request(method, target, headers=[credentials])
+    answer = await AppClient(service.application).request(method, target, headers=[credentials])
     assert answer.status == status
     assert b'chrysaetos_federation_token_expires_timestamp_seconds{token="portal"} +Inf' in (
         service.telemetry.render()

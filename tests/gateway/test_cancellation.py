@@ -7,7 +7,7 @@ from urllib.parse import quote_plus
 
 import pytest
 from oslo_config import cfg
-from tests.fakes.asgi import AsgiClient, shut_down
+from tests.fakes.app_client import AppClient
 from tests.fakes.identity import FakeIdentity
 from tests.fakes.upstream import RawUpstream, answer
 from tests.support.waiting import until
@@ -78,7 +78,7 @@ class Gateway:
 
     def ask(self, target):
         return asyncio.create_task(
-            AsgiClient(self.app).request("GET", target, headers=[(b"x-auth-token", b"tenant")])
+            AppClient(self.app).request("GET", target, headers=[(b"x-auth-token", b"tenant")])
         )
 
     def held(self):
@@ -105,7 +105,7 @@ async def gateway(reply=None):
     async with RawUpstream(script) as server:
         made = Gateway(gate, server.port)
         yield made
-        await shut_down(made.app)
+        await made.app.close()
 
 
 def most(content):

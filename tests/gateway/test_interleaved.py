@@ -14,7 +14,7 @@ from contextlib import suppress
 from urllib.parse import quote_plus, unquote_plus
 
 from oslo_config import cfg
-from tests.fakes.asgi import AsgiClient, shut_down
+from tests.fakes.app_client import AppClient
 from tests.fakes.identity import FakeIdentity
 from tests.fakes.remote_read import EQ, Matcher, query
 from tests.fakes.upstream import RawUpstream, answer
@@ -180,14 +180,14 @@ async def test_each_of_thousands_of_interleaved_requests_gets_its_own_answer(tmp
             offload=offload,
             coalescer=coalescer,
         )
-        client = AsgiClient(app)
+        client = AppClient(app)
         numbers = iter(range(REQUESTS))
 
         async def ask(number):
             way, method, target, headers, body, mark = make(number)
             token = PROJECTS[number // 200 % 6] if way == "same" else DICE.choice(tuple(ALL))
             headers = [(b"x-auth-token", token.encode()), *headers]
-            request = asyncio.create_task(client.request(method, target, headers=headers, body=[body]))
+            request = asyncio.create_task(client.request(method, target, headers=headers, body=body))
             if DICE.random() < 0.2:
                 await asyncio.sleep(DICE.choice((0, 0, 0.001, 0.003, 0.01)))
                 request.cancel()
@@ -207,7 +207,7 @@ async def test_each_of_thousands_of_interleaved_requests_gets_its_own_answer(tmp
         await asyncio.sleep(0.2)  # jobs whose caller was cancelled are finished
         assert (upstream.in_use, upstream.waiting, len(coalescer), len(offload._running)) == (0, 0, 0, 0)
         assert offload._turns.in_use == offload._turns.waiting == 0
-        await shut_down(app)
+        await app.close()
     assert min(done.values()) > REQUESTS // 40, done
     assert len(done) == 12
     assert coalescer.shared > 20

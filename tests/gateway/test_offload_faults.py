@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 
 from oslo_config import cfg
-from tests.fakes.asgi import AsgiClient, shut_down
+from tests.fakes.app_client import AppClient
 from tests.fakes.identity import FakeIdentity
 from tests.fakes.upstream import RawUpstream, answer, answering
 
@@ -41,7 +41,7 @@ async def test_requests_while_the_process_is_killed_and_suspended():
             limits=limits,
             offload=offload,
         )
-        client = AsgiClient(app)
+        client = AppClient(app)
         done = False
 
         async def disturb():
@@ -56,7 +56,7 @@ async def test_requests_while_the_process_is_killed_and_suspended():
             project = "ABC"[number % 3]
             body = b"query=m%d{a='%b'}" % (number, b"x" * 600)
             headers = [(b"x-auth-token", project.encode()), FORM]
-            response = await client.request("POST", "/api/v1/query", headers=headers, body=[body])
+            response = await client.request("POST", "/api/v1/query", headers=headers, body=body)
             return response.status
 
         began = time.monotonic()
@@ -79,4 +79,4 @@ async def test_requests_while_the_process_is_killed_and_suspended():
         for request in server.requests:
             number = int(request.partition(b"query=m")[2].split(b"%7B")[0])
             assert b"project%%3D%%22%b%%22" % b"ABC"[number % 3 : number % 3 + 1] in request
-        await shut_down(app)
+        await app.close()

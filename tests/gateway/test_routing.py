@@ -27,10 +27,10 @@ async def test_a_dashboards_query_over_all_of_900_names_fits():
         assert pairs(g.asked()[2])[0] == ("query", query.replace("{", '{project="A",'))
 
 
-async def test_a_form_may_arrive_in_pieces_and_have_a_charset():
+async def test_a_form_may_have_a_charset():
     async with gateway() as g:
         header = (b"content-type", b"Application/X-WWW-Form-Urlencoded; charset=UTF-8")
-        await g.get("/api/v1/query", "tenant", header, method="POST", body=[b"que", b"ry=", b"1"])
+        await g.get("/api/v1/query", "tenant", header, method="POST", body=b"query=1")
         assert g.asked()[2] == b"query=1"
 
 
@@ -77,30 +77,22 @@ async def test_unknown_paths_and_methods_are_rejected_before_authentication():
 @pytest.mark.parametrize(
     ("headers", "body", "status"),
     [
-        ([(b"content-type", b"application/json")], [b"{}"], 415),
-        ([], [b"query=1"], 415),
-        ([FORM, (b"content-length", b"101")], [b"x"], 413),
-        ([FORM, (b"content-length", b"9" * 30)], [b"x"], 413),
-        ([FORM, (b"content-length", b"1x")], [b"x"], 400),
-        ([FORM], [b"x" * 60, b"x" * 60], 413),
+        ([(b"content-type", b"application/json")], b"{}", 415),
+        ([], b"query=1", 415),
+        ([FORM], b"x" * 100, 200),
+        ([FORM], b"x" * 101, 413),
     ],
 )
 async def test_a_body_that_is_not_a_form_or_too_long_is_rejected(headers, body, status):
     async with gateway(max_body_bytes=100) as g:
         response = await g.get("/api/v1/query?query=1", "tenant", *headers, method="POST", body=body)
         assert response.status == status
-        assert g.server.requests == []
+        assert len(g.server.requests) == (status == 200)
 
 
 async def test_a_post_without_a_body_needs_no_content_type():
     async with gateway() as g:
         assert (await g.get("/api/v1/query?query=1", method="POST")).status == 200
-
-
-async def test_a_client_that_disconnects_in_its_body_gets_no_response():
-    async with gateway() as g:
-        response = await g.get("/api/v1/query", "tenant", FORM, method="POST", body=[b"x"], disconnect=True)
-        assert response.status == 0
 
 
 async def test_the_limits_on_a_query_are_options():
@@ -214,17 +206,7 @@ async def test_a_prometheus_that_cannot_be_reached_is_not_ready():
 async def test_shutdown_closes_all_connections():
     async with gateway() as g:
         await g.get("/api/v1/query?query=up")
-        messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
-        sent = []
-
-        async def receive():
-            return messages.pop(0)
-
-        async def send(message):
-            sent.append(message["type"])
-
-        await g.app({"type": "lifespan"}, receive, send)
-        assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+        await g.app.close()
         assert g.identity.closed
         assert g.upstream.idle == 0
 
@@ -255,48 +237,24 @@ async def test_a_project_at_its_limit_does_not_block_others():
 
 
 async def test_services_start_and_stop_with_the_application():
-    class LifespanService:
-        def __init__(self, name, failure=None):
-            self.name = name
-            self.failure = failure
-
+    class Part:
         async def start(self):
-            if self.failure:
-                raise self.failure
-            log.append(f"{self.name} starts")
+            log.append("starts")
 
         async def close(self):
-            log.append(f"{self.name} ends")
+            log.append("ends")
 
     log: list[str] = []
-
-    async def live(*services):
-        app = create_app(
-            GatewayOptions(),
-            identity=FakeIdentity({}),
-            access=None,  # type: ignore[arg-type]  # there is no request
-            upstream=Upstream(UpstreamOptions(host="127.0.0.1", port=9)),
-            services=services,
-        )
-        messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
-        sent = []
-
-        async def receive():
-            return messages.pop(0)
-
-        async def send(message):
-            sent.append(message)
-
-        await app({"type": "lifespan"}, receive, send)
-        return sent
-
-    assert [message["type"] for message in await live(LifespanService("one"), LifespanService("two"))] == [
-        "lifespan.startup.complete",
-        "lifespan.shutdown.complete",
-    ]
-    assert log == ["one starts", "two starts", "two ends", "one ends"]
-    (failed,) = (await live(LifespanService("bad", OSError("port 1 is taken"))))[:1]
-    assert failed == {"type": "lifespan.startup.failed", "message": "port 1 is taken"}
+    app = create_app(
+        GatewayOptions(),
+        identity=FakeIdentity({}),
+        access=None,  # type: ignore[arg-type]  # there is no request
+        upstream=Upstream(UpstreamOptions(host="127.0.0.1", port=9)),
+        services=[Part()],
+    )
+    await app.start()
+    await app.close()
+    assert log == ["starts", "ends"]
 
 
 async def test_rejected_requests_are_observed():
@@ -304,24 +262,11 @@ async def test_rejected_requests_are_observed():
         await g.get("/nowhere", "nobody")
         await g.get("/api/v1/query?query=1", "nobody")
         await g.get("/api/v1/query?query=(", "tenant")
-        await g.get("/api/v1/query", "tenant", FORM, method="POST", body=[b"x"], disconnect=True)
         statuses = [(one.status, one.error, one.endpoint and one.endpoint.name) for one in g.watcher.seen]
         assert statuses == [
             (404, "not_found", None),
             (401, "unauthorized", "query"),
             (400, "bad_data", "query"),
-            (499, "", "query"),
         ]
-        assert [one.caller for one in g.watcher.seen] == [None, None, CALLERS["tenant"], CALLERS["tenant"]]
+        assert [one.caller for one in g.watcher.seen] == [None, None, CALLERS["tenant"]]
         assert all(one.upstream_seconds is None for one in g.watcher.seen)
-
-
-async def test_a_websocket_is_closed():
-    async with gateway() as g:
-        sent = []
-
-        async def send(message):
-            sent.append(message)
-
-        await g.app({"type": "websocket"}, None, send)
-        assert sent == [{"type": "websocket.close", "code": 1008}]

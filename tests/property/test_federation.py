@@ -5,7 +5,6 @@ here from the labels of the whole store, with Python's comparisons. ``CHRYSAETOS
 is their number: 400 by default, 5000 for a release.
 """
 
-import asyncio
 import os
 import random
 import re
@@ -15,7 +14,7 @@ from urllib.parse import quote
 
 import pytest
 from tests.e2e.federation_stack import selected, store_text
-from tests.fakes.asgi import AsgiClient
+from tests.fakes.app_client import AppClient
 
 from chrysaetos.demo.processes import DemoError
 from chrysaetos.demo.prometheus import Prometheus
@@ -154,21 +153,9 @@ async def gate(directory, url, selectors):
     limits = GateLimits(requests_per_second=0, requests=50)
     service = build(Settings(tokens=file, upstream=upstream_options(url), limits=limits))
     app = service.application
-    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
-    ended = asyncio.Event()
-
-    async def receive():
-        if len(messages) == 1:
-            await ended.wait()
-        return messages.pop(0)
-
-    async def send(message):
-        assert message["type"].endswith("complete")
-
-    running = asyncio.create_task(app({"type": "lifespan"}, receive, send))
-    yield AsgiClient(app), (b"authorization", b"Bearer " + secret.encode())
-    ended.set()
-    await running
+    await app.start()
+    yield AppClient(app), (b"authorization", b"Bearer " + secret.encode())
+    await app.close()
 
 
 def test_the_generated_requests_cover_allowed_and_other_series():

@@ -4,7 +4,6 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from oslo_config import cfg
-from tests.fakes.asgi import shut_down
 from tests.fakes.identity import FakeIdentity
 from tests.fakes.observer import Watcher
 from tests.fakes.upstream import RawUpstream, answer, answering
@@ -142,7 +141,7 @@ async def gateway(script=None, **limits):
             await made.close()
         assert (slots.in_use, slots.sending, slots.projects) == (0, 0, 0)
         assert (upstream.in_use, upstream.waiting, len(coalescer)) == (0, 0, 0)
-        await shut_down(app)
+        await app.close()
 
 
 def first_then(first):

@@ -47,7 +47,7 @@ GATEWAY = {
     ),
     "every header is passed on": (
         RELAY,
-        "test_a_complete_response_is_two_messages_with_few_headers",
+        "test_a_complete_response_is_one_piece_with_few_headers",
         " if header[0] in _PASSED]",
         "]",
     ),
@@ -74,7 +74,7 @@ GATEWAY = {
         "test_steps_are_taken_in_their_order_and_the_slot_is_released_before_sending",
         "        if not limits.try_acquire(project):\n",
         (
-            "        await self._bind(_Call(request, target, scope, project, caller, exchange), receive)\n"
+            "        await self._bind(_Call(request, target, scope, project, budget, exchange))\n"
             "        if not limits.try_acquire(project):\n"
         ),
     ),

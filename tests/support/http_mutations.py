@@ -124,7 +124,7 @@ HTTP = {
     "every peer may name its client": (
         PROXIED,
         "test_another_peer_is_itself_the_client",
-        'if not self._proxies.trusts(self._client[0] if self._client else ""):',
+        "if not self._proxies.trusts(self._client):",
         "if False:",
     ),
     "headers behind the PROXY protocol are believed": (
@@ -225,19 +225,19 @@ HTTP = {
     ),
     "a header may end a response's headers": (
         WRITER,
-        "test_invalid_messages_are_errors",
+        "test_invalid_responses_are_errors",
         'if head.count(b"\\n") != len(lines) or head.count(b"\\r") != len(lines) or',
         "if",
     ),
     "a body may be shorter than its length": (
         WRITER,
-        "test_invalid_messages_are_errors",
+        "test_invalid_responses_are_errors",
         "(self._left and not more)",
         "False",
     ),
     "a body may be longer than its length": (
         WRITER,
-        "test_invalid_messages_are_errors",
+        "test_invalid_responses_are_errors",
         "self._left < 0 or ",
         "",
     ),

@@ -10,8 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import ConfigError
-from chrysaetos.gateway.asgi.application import Application
-from chrysaetos.gateway.asgi.request import Request
+from chrysaetos.gateway.app.application import Application
+from chrysaetos.gateway.app.request import Request
 from chrysaetos.gateway.federate.handler import GateLimits, PortalHandler
 from chrysaetos.gateway.federate.metrics import GateMetrics
 from chrysaetos.gateway.proxy.cpu_budget import CpuBudget
@@ -29,8 +29,8 @@ from chrysaetos.portals.tokens import TokenFile
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chrysaetos.gateway.asgi.exchange import Exchange
-    from chrysaetos.http.types import Message, Receive, Send
+    from chrysaetos.gateway.app.exchange import Exchange
+    from chrysaetos.http.types import HttpRequest
 
 __all__ = ["MAX_URL_BYTES", "Settings", "build", "upstream_options"]
 
@@ -149,8 +149,8 @@ class _GateOnly:
         self._gate = gate
         self._limits = _RequestLimits()
 
-    async def handle(self, scope: Message, exchange: Exchange, receive: Receive, send: Send) -> None:  # noqa: ARG002  # the gate reads no body
+    async def handle(self, received: HttpRequest, exchange: Exchange) -> None:
         """Respond to a request."""
-        request = Request(scope, self._limits)
+        request = Request(received, self._limits)
         exchange.path = request.path
-        await self._gate.handle(request, exchange, send)
+        await self._gate.handle(request, exchange)

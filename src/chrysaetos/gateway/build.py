@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.errors import ConfigError
-from chrysaetos.gateway.asgi.cors import load_cors
+from chrysaetos.gateway.app.cors import load_cors
 from chrysaetos.gateway.federate.options import load_gate
 from chrysaetos.gateway.proxy.coalescing import Coalescer
 from chrysaetos.gateway.proxy.cpu_budget import CpuBudget

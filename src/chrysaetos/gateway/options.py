@@ -15,7 +15,7 @@ from oslo_log import log
 
 from chrysaetos import __version__
 from chrysaetos.errors import ConfigError
-from chrysaetos.gateway.asgi.cors import CORS_OPTIONS
+from chrysaetos.gateway.app.cors import CORS_OPTIONS
 from chrysaetos.gateway.federate.options import FEDERATION_OPTIONS
 from chrysaetos.gateway.proxy.engine_options import ENGINE_OPTIONS
 from chrysaetos.gateway.proxy.query_budgets import BUDGET_OPTIONS

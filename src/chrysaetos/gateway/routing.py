@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import ApiError, NotFound, Unauthorized
-from chrysaetos.gateway.asgi.application import Application
-from chrysaetos.gateway.asgi.request import Request
+from chrysaetos.gateway.app.application import Application
+from chrysaetos.gateway.app.request import Request
 from chrysaetos.gateway.own.health import Health
 from chrysaetos.gateway.own.introspection import Introspection
 from chrysaetos.gateway.own.openapi import document
@@ -16,26 +16,27 @@ from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
 from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.gateway.proxy.proxy import Proxy
 from chrysaetos.gateway.proxy.scoping import Scoping
-from chrysaetos.http.server.responses import json_response, send_response
+from chrysaetos.http.server.responses import json_response
 from chrysaetos.tenancy.endpoints import Action
 from chrysaetos.tenancy.paths import find_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from typing import Protocol
 
     from chrysaetos.access.grants import Access
-    from chrysaetos.gateway.asgi.application import LifespanService
-    from chrysaetos.gateway.asgi.cors import Cors
-    from chrysaetos.gateway.asgi.exchange import Exchange, Observer
+    from chrysaetos.gateway.app.application import Part
+    from chrysaetos.gateway.app.cors import Cors
+    from chrysaetos.gateway.app.exchange import Exchange, Observer
     from chrysaetos.gateway.federate.handler import PortalHandler
     from chrysaetos.gateway.own.health import IdentityProbe
     from chrysaetos.gateway.proxy.admission import Identity
     from chrysaetos.gateway.proxy.coalescing import Coalescer
     from chrysaetos.gateway.proxy.options import GatewayOptions
     from chrysaetos.gateway.web.handler import WebPage
-    from chrysaetos.http.types import Message, Receive, Send
+    from chrysaetos.http.types import HttpRequest
     from chrysaetos.http.upstream.replicas import Pool
+    from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.tenancy.paths import Target
 
     class FullIdentity(Identity, IdentityProbe, Protocol):
@@ -62,7 +63,7 @@ def create_app(
     cors: Cors | None = None,
     web: WebPage | None = None,
     observers: Sequence[Observer] = (),
-    services: Sequence[LifespanService] = (),
+    services: Sequence[Part] = (),
 ) -> Application:
     """Return the application.
 
@@ -147,49 +148,39 @@ class _Router:
         self._web = web
         self._openapi = json_response(200, document(options.path_prefix))
 
-    async def handle(self, scope: Message, exchange: Exchange, receive: Receive, send: Send) -> None:
+    async def handle(self, received: HttpRequest, exchange: Exchange) -> None:
         """Handle a request."""
         try:
-            request = Request(scope, self._options)
+            request = Request(received, self._options)
         except ApiError:
-            exchange.path = scope["raw_path"].decode("latin-1")
+            exchange.path = received.path.decode("latin-1")
             raise
         exchange.path = request.path
         if self._gate is not None and self._gate.takes(request):
-            await self._gate.handle(request, exchange, send)
+            await self._gate.handle(request, exchange)
             return
         target = find_path(request.path)
         exchange.endpoint = endpoint = target.endpoint
         if self._cors is not None and (preflight := self._cors.preflight(request)) is not None:
-            await send_response(send, (204, preflight[1], b""))
+            await exchange.respond((204, preflight[1], b""))
             return
         endpoint.check_method(request.method)
         if endpoint.action is Action.PUBLIC:
-            if endpoint.name == "openapi":
-                answer = self._openapi
-            else:
-                answer = await self._health.handle(request, endpoint, scope["scheme"])
-            await send_response(send, answer, head=request.method == "HEAD")
+            own = endpoint.name == "openapi"
+            await exchange.respond(self._openapi if own else await self._health.handle(request, endpoint))
         elif endpoint.action is Action.WEB:
             if self._web is None:
                 raise NotFound("this path is not served here")
-            answer = await self._web.handle(request, endpoint, exchange, receive)
-            await send_response(send, answer, head=request.method == "HEAD")
+            await exchange.respond(await self._web.handle(request, endpoint, exchange))
         elif self._web is not None and self._web.add_token(request, endpoint):
             try:
-                await self._respond(request, target, exchange, receive, send)
+                await self._handler_of(endpoint)(request, target, exchange)
             except Unauthorized as error:
                 # Without challenges, for which a browser would show a log-in of its own.
                 raise Unauthorized(error.message) from error
         else:
-            await self._respond(request, target, exchange, receive, send)
+            await self._handler_of(endpoint)(request, target, exchange)
 
-    async def _respond(
-        self, request: Request, target: Target, exchange: Exchange, receive: Receive, send: Send
-    ) -> None:
-        """Respond to a request that needs credentials."""
-        endpoint = target.endpoint
-        if endpoint.action is Action.INTROSPECT:
-            await self._introspection.handle(request, endpoint, exchange, receive, send)
-        else:
-            await self._proxy.handle(request, target, exchange, receive, send)
+    def _handler_of(self, endpoint: Endpoint) -> Callable[[Request, Target, Exchange], Awaitable[None]]:
+        """Return the handler for requests that need credentials."""
+        return self._introspection.handle if endpoint.action is Action.INTROSPECT else self._proxy.handle

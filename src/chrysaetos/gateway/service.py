@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chrysaetos.gateway.asgi.exchange import Exchange
+from chrysaetos.gateway.app.exchange import Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Self
 
     from chrysaetos.errors import Headers
-    from chrysaetos.gateway.asgi.application import Application
+    from chrysaetos.gateway.app.application import Application
     from chrysaetos.gateway.federate.metrics import GateMetrics
     from chrysaetos.gateway.telemetry.audit import Audit
     from chrysaetos.gateway.telemetry.metrics import Telemetry
@@ -27,7 +27,7 @@ class Service:
     """An application that is ready to be served.
 
     Attributes:
-        application: the ASGI application.
+        application: the application.
         telemetry: the metrics, with those of the server.
         audit: the audit log, empty if it is off.
         reload: reloads the policy, and the web page's session keys and exporters; for the gate alone, its

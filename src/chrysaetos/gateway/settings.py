@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.errors import ConfigError
-from chrysaetos.gateway.asgi.cors import load_cors
+from chrysaetos.gateway.app.cors import load_cors
 from chrysaetos.gateway.proxy.engine_options import ENGINE_NAMES, load_engine
 from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.gateway.proxy.query_budgets import load_budgets

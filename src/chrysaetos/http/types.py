@@ -1,14 +1,103 @@
-"""The types of ASGI that servers and applications share."""
+"""What a server and its application are to each other."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Protocol
 
-__all__ = ["Application", "Message", "Receive", "Send"]
+if TYPE_CHECKING:
+    from chrysaetos.errors import Headers
 
-Message = MutableMapping[str, Any]
-"""A connection scope or an event."""
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Message, Receive, Send], Awaitable[None]]
+__all__ = ["Application", "Handler", "HttpRequest", "Reply"]
+
+
+class HttpRequest:
+    """A request.
+
+    Attributes:
+        method: the method; any token.
+        path: the path as sent; ``*`` for ``OPTIONS *``.
+        query: the part of the target after the first question mark.
+        version: "1.0" or "1.1".
+        headers: names in lower case, and values, in their order. Must not be modified.
+        keep_alive: whether the connection may carry another request.
+        expects: whether the client waits for ``100 Continue``.
+        body: the body, decoded; empty until it is complete.
+        client: the client's address, "" for a Unix socket.
+    """
+
+    __slots__ = (
+        "body",
+        "client",
+        "expects",
+        "headers",
+        "keep_alive",
+        "method",
+        "path",
+        "query",
+        "version",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        target: bytes,
+        headers: list[tuple[bytes, bytes]],
+        *,
+        version: str = "1.1",
+        keep_alive: bool = True,
+        expects: bool = False,
+    ) -> None:
+        self.method = method
+        self.path, _, self.query = target.partition(b"?")
+        self.version = version
+        self.headers = headers
+        self.keep_alive = keep_alive
+        self.expects = expects
+        self.body = b""
+        self.client = ""
+
+
+class Reply(Protocol):
+    """The response to a request, on its way to the client."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether the client reads more slowly than the application writes: await ``drained``."""
+        ...
+
+    def begin(self, status: int, headers: Headers) -> None:
+        """Set the status and the headers, which are sent with the first part of the body."""
+        ...
+
+    def write(self, body: bytes, *, more: bool = False) -> None:
+        """Send a part of the body, the last one unless there is more."""
+        ...
+
+    async def drained(self) -> None:
+        """Wait until the client has read more of the response."""
+        ...
+
+
+Handler = Callable[[HttpRequest, Reply], Coroutine[Any, Any, None]]
+"""Responds to a request, which is complete. If the client disconnects, it is cancelled."""
+
+
+class Application(Protocol):
+    """A handler that is started before it gets requests, and closed after it."""
+
+    def __call__(self, request: HttpRequest, reply: Reply, /) -> Coroutine[Any, Any, None]:
+        """Respond to a request; see ``Handler``."""
+        ...
+
+    async def start(self) -> None:
+        """Start.
+
+        Raises:
+            OSError: it cannot start.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release everything."""
+        ...

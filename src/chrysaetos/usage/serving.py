@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from chrysaetos.http.server.responses import Response
-    from chrysaetos.http.types import Application, Message
+    from chrysaetos.http.types import Handler, HttpRequest
     from chrysaetos.usage.grants import Grant
     from chrysaetos.usage.snapshot import Exposition
 
@@ -39,8 +39,8 @@ def application(
     credentials: tuple[str, str] | None = None,
     clock: Callable[[], float] = time.time,
     grants: Callable[[], Sequence[Grant]] = tuple,
-) -> Application:
-    """Return the ASGI application.
+) -> Handler:
+    """Return the handler of requests.
 
     Args:
         exposition: the metrics, served at ``/metrics`` and at ``/``.
@@ -76,20 +76,20 @@ class _Handlers:
         self._clock = clock
         self._grants = grants
 
-    def protected(self, handler: Callable[[Message], Response]) -> Callable[[Message], Response]:
+    def protected(self, handler: Callable[[HttpRequest], Response]) -> Callable[[HttpRequest], Response]:
         """Return a handler that requires the credentials, if there are any."""
 
-        def respond(scope: Message) -> Response:
-            given = dict(scope["headers"]).get(b"authorization", b"")
+        def respond(request: HttpRequest) -> Response:
+            given = dict(request.headers).get(b"authorization", b"")
             if self._expected is not None and not _allowed(given, self._expected):
                 return text(
                     401, "Basic authentication is required", (b"www-authenticate", b'Basic realm="usage"')
                 )
-            return handler(scope)
+            return handler(request)
 
         return respond
 
-    def credit_accounts(self, _: Message) -> Response:
+    def credit_accounts(self, _: HttpRequest) -> Response:
         try:
             given = [asdict(grant) for grant in self._grants()]
         except UsageError as error:
@@ -106,13 +106,13 @@ class _Handlers:
         body = json.dumps({"accounts": accounts, "grants": given}).encode()
         return 200, [(b"content-type", b"application/json")], body
 
-    def metrics(self, scope: Message) -> Response:
-        compressed = accepts_encoding(scope["headers"], b"gzip")
+    def metrics(self, request: HttpRequest) -> Response:
+        compressed = accepts_encoding(request.headers, b"gzip")
         encoding = [(b"content-encoding", b"gzip")] if compressed else []
         body = self._exposition.render(self._clock(), compressed=compressed)
         return 200, [EXPOSITION, (b"vary", b"accept-encoding"), *encoding], body
 
-    def ready(self, _: Message) -> Response:
+    def ready(self, _: HttpRequest) -> Response:
         if self._exposition.is_fresh(self._clock()):
             return text(200, "ready")
         return text(503, "there is no usage yet, or it is too old: see /metrics")
@@ -128,10 +128,10 @@ def _allowed(authorization: bytes, expected: bytes) -> bool:
 
 
 class Listener:
-    """Serves an application in a separate thread.
+    """Serves requests in a separate thread.
 
     Args:
-        app: the application.
+        handler: responds to requests.
         address: the address to bind, IPv4 or IPv6.
         port: the port; 0 for any free port.
         certificate: the files with the server's certificate and its key, for TLS.
@@ -142,13 +142,13 @@ class Listener:
 
     def __init__(
         self,
-        app: Application,
+        handler: Handler,
         address: str,
         port: int,
         *,
         certificate: tuple[Path, Path] | None = None,
     ) -> None:
-        self._app = app
+        self._handler = handler
         try:
             self._tls = tls_context(*certificate) if certificate else None
             self._sockets = listen_tcp(address, port, ("--bind", "--port"))
@@ -172,7 +172,7 @@ class Listener:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        server = HttpServer(self._app, MONITORING, self._loop)
+        server = HttpServer(self._handler, MONITORING, self._loop)
         await server.accept(self._sockets, self._tls)
         await self._end.wait()
         await server.stop()

@@ -4,12 +4,12 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.fakes.asgi import AsgiClient
+from tests.fakes.app_client import AppClient, http_request
 from tests.fakes.observer import Watcher
 from tests.fakes.upstream import RawUpstream, answer, answering, silence
 
-from chrysaetos.gateway.asgi.application import Application
-from chrysaetos.gateway.asgi.request import Request
+from chrysaetos.gateway.app.application import Application
+from chrysaetos.gateway.app.request import Request
 from chrysaetos.gateway.federate.handler import GateLimits, Portal, PortalHandler
 from chrysaetos.gateway.proxy.cpu_budget import CpuBudget
 from chrysaetos.gateway.proxy.offload import Offload
@@ -31,15 +31,15 @@ class Handler:
     def __init__(self, gate):
         self._gate = gate
 
-    async def handle(self, scope, exchange, receive, send):
-        request = Request(scope, GatewayOptions())
+    async def handle(self, received, exchange):
+        request = Request(received, GatewayOptions())
         exchange.path = request.path
-        await self._gate.handle(request, exchange, send)
+        await self._gate.handle(request, exchange)
 
 
 class Here:
     def __init__(self, app, secrets, server, watcher, offload):
-        self.client = AsgiClient(app)
+        self.client = AppClient(app)
         self.offload = offload
         self.secrets = secrets
         self.server = server
@@ -161,22 +161,12 @@ async def test_each_portal_has_its_own_limit_of_concurrent_requests(tmp_path):
 async def test_unknown_tokens_spend_the_budget_of_their_address(tmp_path):
     async with here(tmp_path, failures=3, failures_per_second=0.001) as h:
         h.secrets["guess"] = b"cft_guess"
-        client, h.client = h.client, _From(h.client._app, "192.0.2.1")
+        app = h.client._app
+        h.client = AppClient(app, client="192.0.2.1")
         assert [(await h.get(name="guess")).status for _ in range(5)] == [401, 401, 401, 429, 429]
         assert (await h.get()).status == 200
-        h.client = _From(client._app, "192.0.2.2")
+        h.client = AppClient(app, client="192.0.2.2")
         assert (await h.get(name="guess")).status == 401
-
-
-class _From(AsgiClient):
-    """A client with an address."""
-
-    def __init__(self, app, address):
-        async def addressed(scope, receive, send):
-            await app({**scope, "client": (address, 1)}, receive, send)
-
-        super().__init__(addressed)
-        self._app = addressed
 
 
 async def test_a_response_that_takes_too_long_in_total_is_aborted(tmp_path):
@@ -250,8 +240,8 @@ async def test_errors_of_the_upstream_itself_are_not_relayed_to_portals(tmp_path
     ],
 )
 def test_a_portal_is_identified_by_its_only_credential(headers, takes):
-    scope = {"raw_path": b"/any", "query_string": b"", "method": "GET", "headers": headers}
-    assert PortalHandler.takes(Request(scope, GatewayOptions())) is takes
+    received = http_request("GET", "/any", headers=headers)
+    assert PortalHandler.takes(Request(received, GatewayOptions())) is takes
 
 
 async def test_many_selectors_are_combined_elsewhere_and_charged_to_the_portal(tmp_path):

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from chrysaetos.gateway.asgi.exchange import Exchange
+from chrysaetos.gateway.app.exchange import Exchange
 from chrysaetos.gateway.federate.handler import Portal
 from chrysaetos.gateway.federate.metrics import GateMetrics
 from chrysaetos.identity.caller import Caller
@@ -33,7 +33,6 @@ def test_only_portals_are_counted_by_name(tmp_path):
         exchange(Caller(user_id="portal:b", user_name="b"), 200),
         exchange(None, 401),
     ):
-        metrics.on_start(one)
         metrics.on_end(one)
     registry = CollectorRegistry()
     registry.register(metrics)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote_plus, urlencode
 import pytest
 from oslo_config import cfg
 from tests.e2e.hostile import HOSTILE, REFUSED, SELECTORS
-from tests.fakes.asgi import AsgiClient, shut_down
+from tests.fakes.app_client import Answer, AppClient, http_request
 from tests.fakes.identity import FakeIdentity
 from tests.fakes.observer import Watcher
 from tests.fakes.upstream import RawUpstream, answer, answering
@@ -51,13 +51,13 @@ BODY = b'{"status":"success","data":{}}'
 class Gateway:
     def __init__(self, app, server, watcher):
         self.app = app
-        self.client = AsgiClient(app)
+        self.client = AppClient(app)
         self.server = server
         self.watcher = watcher
 
     async def ask(self, target, who="tenant", *headers, method="GET", body=b""):
         token = (b"x-auth-token", who.encode())
-        return await self.client.request(method, target, headers=[token, *headers], body=[body])
+        return await self.client.request(method, target, headers=[token, *headers], body=body)
 
     async def explain(self, *pairs, who="tenant"):
         response = await self.ask(f"/-/explain?{urlencode(pairs)}", who)
@@ -96,7 +96,7 @@ async def gateway(labels=None, limits=None, **options):
             observers=[watcher := Watcher()],
         )
         yield Gateway(app, server, watcher)
-        await shut_down(app)
+        await app.close()
 
 
 # whoami
@@ -206,7 +206,7 @@ async def test_whoami_has_the_kind_of_credential_but_no_secret(headers, kind):
         access=PolicyAccess(conf, "project"),
         upstream=Upstream(UpstreamOptions(host="127.0.0.1", port=1)),
     )
-    response = await AsgiClient(app).request("GET", "/-/whoami", headers=headers)
+    response = await AppClient(app).request("GET", "/-/whoami", headers=headers)
     assert (response.json["data"]["credential"], response.json["data"]["access_rules"]) == (kind, True)
     assert b"hush" not in response.body
     assert b"0123abc" not in response.body
@@ -409,23 +409,15 @@ async def test_an_explanation_that_is_not_read_counts_as_sent():
     async with gateway(limits=limits) as g:
         stuck = asyncio.Event()
 
-        async def send(message):
-            if message["type"] == "http.response.body":
+        class Stuck(Answer):
+            paused = True
+
+            async def drained(self):
                 stuck.set()
-                await asyncio.Event().wait()
+                await asyncio.get_running_loop().create_future()
 
-        async def receive():
-            return {"type": "http.request", "body": b""}
-
-        scope = {
-            "type": "http",
-            "method": "GET",
-            "scheme": "http",
-            "raw_path": b"/-/explain",
-            "query_string": b"query=up",
-            "headers": [(b"x-auth-token", b"tenant")],
-        }
-        task = asyncio.create_task(g.app(scope, receive, send))
+        received = http_request("GET", "/-/explain?query=up", headers=[(b"x-auth-token", b"tenant")])
+        task = asyncio.create_task(g.app(received, Stuck()))
         await stuck.wait()
         assert (limits.in_use, limits.sending, limits.running("A")) == (0, 1, 1)
         task.cancel()

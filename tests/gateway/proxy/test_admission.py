@@ -1,12 +1,13 @@
 """Authentication and authorization of a request."""
 
 import pytest
+from tests.fakes.app_client import http_request
 from tests.fakes.identity import FakeIdentity
 from tests.support.scripted_gateway import gateway, pairs
 
 from chrysaetos.errors import Forbidden, Unauthorized
-from chrysaetos.gateway.asgi.exchange import Exchange
-from chrysaetos.gateway.asgi.request import Request
+from chrysaetos.gateway.app.exchange import Exchange
+from chrysaetos.gateway.app.request import Request
 from chrysaetos.gateway.proxy.admission import grant, identify
 from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.identity.caller import Caller
@@ -17,13 +18,8 @@ CALLER = Caller(user_id="u", project_id="A", roles=("member",))
 
 
 def request(token):
-    scope = {
-        "method": "GET",
-        "raw_path": b"/api/v1/query",
-        "query_string": b"",
-        "headers": [(b"x-auth-token", token)],
-    }
-    return Request(scope, GatewayOptions())
+    received = http_request("GET", "/api/v1/query", headers=[(b"x-auth-token", token)])
+    return Request(received, GatewayOptions())
 
 
 async def test_a_cached_caller_is_not_authenticated_again():

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 from oslo_config import cfg
-from tests.fakes.asgi import AsgiClient, shut_down
+from tests.fakes.app_client import AppClient
 from tests.fakes.identity import FakeIdentity
 from tests.fakes.upstream import RawUpstream, answer
 
@@ -41,12 +41,12 @@ NO_PAGE = answer(b"404 page not found\n", status=b"404 Not Found")
 
 class Gateway:
     def __init__(self, app, server):
-        self.client = AsgiClient(app)
+        self.client = AppClient(app)
         self.server = server
 
     async def ask(self, target, who="tenant", *headers, method="GET", body=b""):
         token = (b"x-auth-token", who.encode())
-        return await self.client.request(method, target, headers=[token, *headers], body=[body])
+        return await self.client.request(method, target, headers=[token, *headers], body=body)
 
     def received(self, number=-1):
         """Return the path and the parameters of a request to the engine."""
@@ -74,7 +74,7 @@ async def gateway(query=FOUND, cost=COST, **options):
         )
         yield Gateway(app, server)
         assert upstream.in_use == 0
-        await shut_down(app)
+        await app.close()
 
 
 FORM = (b"content-type", b"application/x-www-form-urlencoded")

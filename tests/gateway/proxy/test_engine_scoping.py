@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 from oslo_config import cfg
-from tests.fakes.asgi import AsgiClient
+from tests.fakes.app_client import AppClient
 from tests.fakes.identity import FakeIdentity
 from tests.fakes.remote_read import EQ, Matcher, query
 from tests.fakes.upstream import RawUpstream, answer
@@ -82,7 +82,7 @@ async def gateway(tmp_path, engine=ENGINE, **upstream_options):
             upstream=upstream,
             coalescer=Coalescer(),
         )
-        yield AsgiClient(app), server
+        yield AppClient(app), server
         await upstream.close()
 
 
@@ -100,7 +100,7 @@ async def ask(client, endpoint, method, who, *, url="", body="", headers=()):
     else:
         url = "&".join(filter(None, (required, url)))
     path = endpoint.path.replace("{name}", "vm")
-    response = await client.request(method, f"{path}?{url}", headers=headers, body=[content])
+    response = await client.request(method, f"{path}?{url}", headers=headers, body=content)
     assert response.status == 200, response.body
     return response
 

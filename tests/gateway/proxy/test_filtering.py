@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, quote_plus, unquote_plus
 
 import pytest
 from oslo_config import cfg
-from tests.fakes.asgi import AsgiClient, shut_down
+from tests.fakes.app_client import AppClient
 from tests.fakes.identity import FakeIdentity
 from tests.fakes.remote_read import EQ, RE, Matcher, query, read_queries
 from tests.fakes.upstream import RawUpstream, answer, answering
@@ -92,12 +92,12 @@ async def prometheus(peer):
 
 class Gateway:
     def __init__(self, app, server):
-        self.client = AsgiClient(app)
+        self.client = AppClient(app)
         self.server = server
 
     async def ask(self, target, who="tenant", *headers, method="GET", body=b""):
         token = (b"x-auth-token", who.encode())
-        return await self.client.request(method, target, headers=[token, *headers], body=[body])
+        return await self.client.request(method, target, headers=[token, *headers], body=body)
 
     def lines(self):
         """Return method and target of each request to the upstream."""
@@ -125,7 +125,7 @@ async def gateway(script=prometheus, policy="{}", tmp_path=None, observers=(), *
         )
         yield Gateway(app, server)
         assert upstream.in_use == 0
-        await shut_down(app)
+        await app.close()
 
 
 async def test_a_tenant_gets_its_targets():

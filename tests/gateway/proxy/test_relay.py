@@ -3,38 +3,36 @@
 import asyncio
 
 import pytest
+from tests.fakes.app_client import Answer
 from tests.fakes.body_source import BodySource
 from tests.support.scripted_gateway import BODY, gateway
 
 from chrysaetos.errors import BadGateway, ResponseTooLarge
-from chrysaetos.gateway.asgi.request import Request
+from chrysaetos.gateway.app.exchange import Exchange
+from chrysaetos.gateway.app.request import Request
 from chrysaetos.gateway.proxy.relay import accepted_encodings, relay_response
 from chrysaetos.http.upstream.response import BodyStream, UpstreamBroken, UpstreamResponse
 
 
-class Sink:
-    def __init__(self):
-        self.messages = []
-
-    async def __call__(self, message):
-        self.messages.append(message)
+async def relayed(response, limit=0):
+    """Relay a response; return what the client gets."""
+    got = Answer()
+    await relay_response(response, Exchange("GET", "", got), limit)
+    return got
 
 
 def whole(status, body=b"body", headers=()):
     return UpstreamResponse(status, list(headers), len(body), body, None)
 
 
-async def test_a_complete_response_is_two_messages_with_few_headers():
-    sink = Sink()
+async def test_a_complete_response_is_one_piece_with_few_headers():
     headers = [(b"content-type", b"t"), (b"set-cookie", b"c"), (b"content-length", b"4"), (b"etag", b"e")]
-    await relay_response(whole(404, headers=headers), sink, 0)
-    assert sink.messages == [
-        {
-            "type": "http.response.start",
-            "status": 404,
-            "headers": [(b"content-type", b"t"), (b"content-length", b"4"), (b"cache-control", b"no-store")],
-        },
-        {"type": "http.response.body", "body": b"body"},
+    got = await relayed(whole(404, headers=headers))
+    assert (got.status, got.pieces, got.complete) == (404, [b"body"], True)
+    assert got.headers[:-1] == [
+        (b"content-type", b"t"),
+        (b"content-length", b"4"),
+        (b"cache-control", b"no-store"),
     ]
 
 
@@ -49,31 +47,28 @@ async def test_a_complete_response_is_two_messages_with_few_headers():
     ],
 )
 async def test_responses_to_retry_say_when(status, given, sent):
-    sink = Sink()
-    await relay_response(whole(status, headers=given), sink, 0)
-    headers = sink.messages[0]["headers"]
-    assert [header for header in headers if header[0] == b"retry-after"] == sent
+    got = await relayed(whole(status, headers=given))
+    assert [header for header in got.headers if header[0] == b"retry-after"] == sent
 
 
 @pytest.mark.parametrize("status", [301, 304, 307, 401, 403, 407])
 async def test_responses_meant_for_the_gateway_are_not_relayed(status):
-    sink = Sink()
+    got = Answer()
     with pytest.raises(BadGateway):
-        await relay_response(whole(status), sink, 0)
-    assert sink.messages == []
+        await relay_response(whole(status), Exchange("GET", "", got), 0)
+    assert got.status == 0
 
 
 async def test_a_content_length_over_the_limit_is_rejected_before_the_start():
-    sink = Sink()
-    await relay_response(whole(200), sink, 4)
-    sink.messages.clear()
+    await relayed(whole(200), 4)
+    got = Answer()
     with pytest.raises(ResponseTooLarge):
-        await relay_response(whole(200), sink, 3)
-    assert sink.messages == []
+        await relay_response(whole(200), Exchange("GET", "", got), 3)
+    assert got.status == 0
 
 
 async def test_a_response_that_is_cut_off_is_left_incomplete_and_aborted():
-    sink, source = Sink(), BodySource()
+    source = BodySource()
     stream = BodyStream(source)
     stream.push(b"some")
 
@@ -83,8 +78,8 @@ async def test_a_response_that_is_cut_off_is_left_incomplete_and_aborted():
             stream.finish(UpstreamBroken("cut"))
             return piece
 
-    await relay_response(Breaking(200, [], None, None, stream), sink, 0)
-    assert sink.messages[1:] == [{"type": "http.response.body", "body": b"some", "more_body": True}]
+    got = await relayed(Breaking(200, [], None, None, stream))
+    assert (got.pieces, got.complete) == ([b"some"], False)
     assert source.aborted is False  # it was complete
 
 
@@ -96,23 +91,23 @@ def streaming(source, status=200):
 async def test_the_connection_of_a_response_that_is_not_for_clients_is_released(status):
     source = BodySource()
     with pytest.raises(BadGateway):
-        await relay_response(streaming(source, status), Sink(), 0)
+        await relayed(streaming(source, status))
     assert source.aborted
 
 
-@pytest.mark.parametrize("message", ["http.response.start", "http.response.body"])
-async def test_cancelling_while_sending_releases_the_upstream_connection(message):
+async def test_cancelling_while_sending_releases_the_upstream_connection():
+    class Stuck(Answer):
+        paused = True
+
+        async def drained(self):
+            blocked.set()
+            await asyncio.get_running_loop().create_future()
+
     source = BodySource()
     response = streaming(source)
     response._stream.push(b"some")
     blocked = asyncio.Event()
-
-    async def send(sent):
-        if sent["type"] == message:
-            blocked.set()
-            await asyncio.get_running_loop().create_future()
-
-    task = asyncio.create_task(relay_response(response, send, 0))
+    task = asyncio.create_task(relay_response(response, Exchange("GET", "", Stuck()), 0))
     await blocked.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

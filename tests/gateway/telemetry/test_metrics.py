@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from chrysaetos import __version__
-from chrysaetos.gateway.asgi.exchange import Exchange
+from chrysaetos.gateway.app.exchange import Exchange
 from chrysaetos.gateway.proxy.coalescing import Coalescer
 from chrysaetos.gateway.proxy.limits import LimitOptions, Limits
 from chrysaetos.gateway.telemetry.metrics import Telemetry
@@ -24,7 +24,6 @@ OWN = Scope.of("project", "A")
 
 def count(telemetry, method="GET", path="/api/v1/query", **known):
     exchange = Exchange(method, "10.0.0.1")
-    telemetry.on_start(exchange)
     exchange.endpoint = None if path is None else find("GET", path).endpoint
     exchange.scope = OWN
     exchange.status = 200
@@ -112,13 +111,9 @@ def test_bytes_and_incomplete_responses_are_counted():
 
 def test_requests_in_flight():
     telemetry = Telemetry()
-    one, two = Exchange("GET", ""), Exchange("GET", "")
-    telemetry.on_start(one)
-    telemetry.on_start(two)
+    telemetry.watch(SimpleNamespace(refusals={}, requests=2, tasks=5))
     assert samples(telemetry)["requests_in_flight",] == 2
-    telemetry.on_end(one)
-    telemetry.on_end(two)
-    assert samples(telemetry)["requests_in_flight",] == 0
+    assert samples(telemetry)["tasks",] == 5
 
 
 def test_metrics_contain_nothing_of_a_tenant():
@@ -201,7 +196,7 @@ def test_counters_of_other_parts_are_read_at_scrape_time():
 def test_rejected_requests_and_tasks_of_the_server():
     telemetry = Telemetry()
     assert named(telemetry, "refused_requests_total") == {}
-    server = SimpleNamespace(refusals={400: 3}, tasks=7)
+    server = SimpleNamespace(refusals={400: 3}, requests=0, tasks=7)
     telemetry.watch(server)
     assert named(telemetry, "refused_requests_total") == {("400",): 3}
     assert samples(telemetry)["tasks",] == 7

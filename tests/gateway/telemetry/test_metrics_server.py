@@ -43,7 +43,7 @@ async def test_the_metrics_are_served():
         (line, *headers), body = await exchange(server)
     assert line == b"HTTP/1.1 200 OK"
     assert b"content-type: text/plain; version=0.0.4; charset=utf-8" in headers
-    assert b"chrysaetos_requests_in_flight 0.0" in body
+    assert b"chrysaetos_build_info" in body
 
 
 async def test_healthy():

@@ -3,9 +3,10 @@
 from typing import Any, cast
 
 import pytest
+from tests.fakes.app_client import http_request
 
 from chrysaetos.errors import Conflict
-from chrysaetos.gateway.asgi.request import Request
+from chrysaetos.gateway.app.request import Request
 from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.gateway.web.handler import WebPage
 from chrysaetos.tenancy.paths import find
@@ -26,18 +27,8 @@ SESSION = Session(
 
 def a_request(*headers):
     cookie = f"__Host-chrysaetos={SEALER.seal_session(SESSION)}".encode()
-    scope = {
-        "method": "GET",
-        "raw_path": b"/api/v1/query",
-        "query_string": b"query=up",
-        "headers": [
-            (b"host", b"metrics"),
-            (b"sec-fetch-site", b"same-origin"),
-            (b"cookie", cookie),
-            *headers,
-        ],
-    }
-    return Request(scope, GatewayOptions())
+    own = [(b"host", b"metrics"), (b"sec-fetch-site", b"same-origin"), (b"cookie", cookie)]
+    return Request(http_request("GET", "/api/v1/query?query=up", headers=[*own, *headers]), GatewayOptions())
 
 
 @pytest.fixture

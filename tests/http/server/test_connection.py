@@ -37,12 +37,13 @@ class Transport(asyncio.Transport):
 class Owner:
     """A server without sockets."""
 
-    def __init__(self, app):
-        self.app = app
+    def __init__(self, handler):
+        self.handler = handler
         self.limits = ServerLimits()
         self.loop = asyncio.get_running_loop()
         self.waiting = {}
         self.draining = False
+        self.requests = 0
         self.unfinished = 0
         self.date = b"Sat, 28 Nov 2026 00:00:00 GMT"
         self.full = False
@@ -55,18 +56,18 @@ class Owner:
     def forget(self, connection):
         self.forgotten.append(connection)
 
-    def refuse(self, error, client, head):
+    def refuse(self, error, client, request):
         raise NotImplementedError
 
 
-def connected(app):
-    owner, transport = Owner(app), Transport()
+def connected(handler):
+    owner, transport = Owner(handler), Transport()
     connection = ClientConnection(owner)
     connection.connection_made(transport)
     return owner, transport, connection
 
 
-async def never(_scope, _receive, _send):
+async def never(_request, _reply):
     await asyncio.get_running_loop().create_future()
 
 

@@ -88,10 +88,10 @@ class Behind:
             for _ in range(3):
                 await asyncio.sleep(0)
 
-    async def _app(self, scope, _receive, send):
-        self.served.append(scope["client"])
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
+    async def _app(self, request, reply):
+        self.served.append(request.client)
+        reply.begin(200, [])
+        reply.write(b"")
 
     def _on_refused(self, request):
         self.refused.append((request.client, request.error.status))
@@ -113,15 +113,15 @@ async def test_each_request_of_a_proxy_names_its_own_client(proxy):
         _, connection = here.connect(proxy)
         pipelined = get(b"203.0.113.8") + get(b"198.51.100.1, 192.0.2.1")
         await here.send(connection, get(b"203.0.113.7"), pipelined, GET, get(b"nonsense"))
-        named = [("203.0.113.7", 0), ("203.0.113.8", 0), ("198.51.100.1", 0)]
-        assert here.served == [*named, proxy[:2], proxy[:2]]
+        named = ["203.0.113.7", "203.0.113.8", "198.51.100.1"]
+        assert here.served == [*named, proxy[0], proxy[0]]
 
 
 async def test_another_peer_is_itself_the_client():
     async with behind("192.0.2.1") as here:
         transport, connection = here.connect(OTHER)
         await here.send(connection, get(b"203.0.113.7"), get(b"for=203.0.113.7", b"Forwarded"))
-        assert here.served == [OTHER, OTHER]
+        assert here.served == [OTHER[0], OTHER[0]]
         await here.send(connection, b"GET /a HTTP/1.1\r\n\r\n")
         assert here.refused == [(OTHER[0], 400)]
         assert transport.written.count(b"HTTP/1.1 400 ") == 1
@@ -131,18 +131,18 @@ async def test_only_the_configured_header_is_read():
     async with behind("192.0.2.1", forwarded=True) as here:
         _, connection = here.connect(PROXY)
         await here.send(connection, get(b"203.0.113.7"), get(b"for=203.0.113.8", b"Forwarded"))
-        assert here.served == [PROXY, ("203.0.113.8", 0)]
+        assert here.served == [PROXY[0], "203.0.113.8"]
 
 
 async def test_a_peer_of_a_unix_socket_may_be_a_proxy():
     async with behind("unix") as here:
         _, connection = here.connect(UNIX)
         await here.send(connection, get(b"203.0.113.7"), GET)
-        assert here.served == [("203.0.113.7", 0), None]
+        assert here.served == ["203.0.113.7", ""]
     async with behind("192.0.2.1") as here:
         _, connection = here.connect(UNIX)
         await here.send(connection, get(b"203.0.113.7"))
-        assert here.served == [None]
+        assert here.served == [""]
 
 
 async def test_without_trusted_proxies_no_header_is_read():
@@ -150,7 +150,7 @@ async def test_without_trusted_proxies_no_header_is_read():
         for peer in (PROXY, UNIX):
             _, connection = here.connect(peer)
             await here.send(connection, get(b"203.0.113.7"))
-        assert here.served == [PROXY, None]
+        assert here.served == [PROXY[0], ""]
 
 
 async def test_a_refused_request_has_the_client_that_its_own_headers_name():
@@ -178,10 +178,10 @@ async def test_the_proxy_protocol_names_the_client_of_all_requests(header):
         for peer in (PROXY, UNIX):
             _, connection = here.connect(peer)
             await here.send(connection, header + GET + GET, get(b"203.0.113.99"))
-        assert here.served == [("203.0.113.7", 4711)] * 6
+        assert here.served == ["203.0.113.7"] * 6
         _, connection = here.connect(PROXY)
         await here.send(connection, *(bytes([byte]) for byte in header + GET))
-        assert here.served[6:] == [("203.0.113.7", 4711)]
+        assert here.served[6:] == ["203.0.113.7"]
         await here.send(connection, BAD)
         assert here.refused == [("203.0.113.7", 400)]
 
@@ -190,7 +190,7 @@ async def test_a_proxy_behind_the_proxy_protocol_names_its_client_in_a_header():
     async with behind("192.0.2.1", "198.51.100.0/24", proxy_protocol=True) as here:
         _, connection = here.connect(PROXY)
         await here.send(connection, binary("198.51.100.2") + get(b"203.0.113.7"), GET)
-        assert here.served == [("203.0.113.7", 0), ("198.51.100.2", 4711)]
+        assert here.served == ["203.0.113.7", "198.51.100.2"]
 
 
 @pytest.mark.parametrize("header", [LOCAL, b"PROXY UNKNOWN\r\n"])
@@ -198,7 +198,7 @@ async def test_a_proxy_that_names_no_client_is_the_client(header):
     async with behind("192.0.2.1", proxy_protocol=True) as here:
         _, connection = here.connect(PROXY)
         await here.send(connection, header + GET, get(b"203.0.113.7"))
-        assert here.served == [PROXY, PROXY]
+        assert here.served == [PROXY[0], PROXY[0]]
 
 
 @pytest.mark.parametrize(
@@ -225,11 +225,11 @@ async def test_another_peer_cannot_use_the_proxy_protocol():
     async with behind("192.0.2.1", proxy_protocol=True) as here:
         _, connection = here.connect(OTHER)
         await here.send(connection, GET)
-        assert here.served == [OTHER]
+        assert here.served == [OTHER[0]]
         for header in (LINE, binary("203.0.113.7")):
             _, connection = here.connect(OTHER)
             await here.send(connection, header + GET)
-        assert here.served == [OTHER]
+        assert here.served == [OTHER[0]]
         assert here.refused == [(OTHER[0], 400)] * 2
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from chrysaetos.errors import ApiError, BadRequest, ContentTooLarge, HeadersTooLarge, UriTooLong
 from chrysaetos.http.server.limits import FramingLimits
-from chrysaetos.http.server.request_reader import Head, RequestReader
+from chrysaetos.http.server.request_reader import RequestReader
+from chrysaetos.http.types import HttpRequest
 
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: h\r\nX-A: b\r\n\r\n"
 LENGTH = b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
@@ -18,7 +19,7 @@ CHUNKED = (
 )
 
 
-def read_head(reader: RequestReader) -> Head:
+def read_head(reader: RequestReader) -> HttpRequest:
     head = reader.head()
     assert head is not None
     return head

@@ -18,15 +18,15 @@ def writer_for(method="GET", version="1.1", fields=""):
 
 
 def start(*headers, status=200):
-    return {"type": "http.response.start", "status": status, "headers": list(headers)}
+    return lambda writer: writer.begin(status, list(headers)) or []
 
 
 def body(content=b"", *, more=False):
-    return {"type": "http.response.body", "body": content, "more_body": more}
+    return lambda writer: writer.encode(content, DATE, more=more)
 
 
-def written(writer, *messages):
-    return b"".join(piece for message in messages for piece in writer.encode(message, DATE))
+def written(writer, *steps):
+    return b"".join(piece for step in steps for piece in step(writer))
 
 
 HEAD = b"HTTP/1.1 200 OK\r\ndate: now\r\n"
@@ -34,7 +34,7 @@ LENGTH_2 = (b"content-length", b"2")
 
 
 @pytest.mark.parametrize(
-    ("request_", "messages", "expected"),
+    ("request_", "steps", "expected"),
     [
         ({}, [start(LENGTH_2), body(b"ab")], HEAD + b"content-length: 2\r\n\r\nab"),
         ({}, [start(), body(b"ab")], HEAD + b"content-length: 2\r\n\r\nab"),
@@ -70,9 +70,9 @@ LENGTH_2 = (b"content-length", b"2")
         ),
     ],
 )
-def test_framing(request_, messages, expected):
+def test_framing(request_, steps, expected):
     writer = writer_for(**request_)
-    assert written(writer, *messages) == expected
+    assert written(writer, *steps) == expected
     assert writer.complete
 
 
@@ -84,7 +84,7 @@ def test_headers_are_written_with_the_body():
 
 
 @pytest.mark.parametrize(
-    "messages",
+    "steps",
     [
         [body()],
         [start(), start()],
@@ -97,11 +97,18 @@ def test_headers_are_written_with_the_body():
         [start((b"a", b"b\0")), body()],
     ],
 )
-def test_invalid_messages_are_errors(messages):
+def test_invalid_responses_are_errors(steps):
     writer = writer_for()
     with pytest.raises(RuntimeError):
-        written(writer, *messages)
-    assert not writer.complete or len(messages) == 3
+        written(writer, *steps)
+    assert not writer.complete or len(steps) == 3
+
+
+def test_a_response_of_a_server_that_stops_closes_its_connection():
+    writer = writer_for()
+    writer.begin(200, [])
+    (head, content) = writer.encode(b"ab", DATE, closing=True)
+    assert (head, content) == (HEAD + b"content-length: 2\r\nconnection: close\r\n\r\n", b"ab")
 
 
 def test_incomplete_response_has_at_least_headers():

@@ -256,17 +256,19 @@ import asyncio, gc, os, signal
 from chrysaetos.http.server.limits import ServerLimits
 from chrysaetos.http.server.runner import Process
 
-async def app(scope, receive, send):
-    for event in ("startup", "shutdown"):
-        await receive()
-        await send({"type": f"lifespan.{event}.complete"})
+class App:
+    async def start(self):
+        pass
+
+    async def close(self):
+        pass
 
 def ready():
     # What was made at the start is spared, and requests make garbage more slowly than collections are due.
     print(len(gc.get_objects()) < gc.get_freeze_count() / 100, gc.get_threshold()[0])
     os.kill(os.getpid(), signal.SIGTERM)
 
-process = Process(app=app, sockets=(), limits=ServerLimits(), drain_seconds=1, reload=print, ready=ready,
+process = Process(app=App(), sockets=(), limits=ServerLimits(), drain_seconds=1, reload=print, ready=ready,
     watch=lambda _: None, on_refused=lambda _: [])
 raise SystemExit(process.run())
 """

@@ -1,4 +1,4 @@
-"""Client connections over real sockets to small ASGI applications."""
+"""Client connections over real sockets to small applications."""
 
 import asyncio
 import contextlib
@@ -24,12 +24,10 @@ def quick(monkeypatch):
     monkeypatch.setattr(connection_module, "_LINGER_SECONDS", 0.1)
 
 
-async def echo(scope, receive, send):
+async def echo(request, reply):
     """Respond with the method, path and body of the request."""
-    message = await receive()
-    content = b" ".join((scope["method"].encode(), scope["raw_path"], message["body"]))
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": content})
+    reply.begin(200, [])
+    reply.write(b" ".join((request.method.encode(), request.path, request.body)))
 
 
 class Held:
@@ -40,14 +38,14 @@ class Held:
         self.calls = 0
         self.cancelled = 0
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, request, reply):
         self.calls += 1
         try:
             await self.go.wait()
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
-        await echo(scope, receive, send)
+        await echo(request, reply)
 
 
 class Client:
@@ -141,9 +139,9 @@ def test_several_connections_are_accepted_in_a_turn_of_the_event_loop():
 async def test_application_gets_only_complete_requests():
     calls = []
 
-    async def app(scope, receive, send):
-        calls.append(scope["raw_path"])
-        await echo(scope, receive, send)
+    async def app(request, reply):
+        calls.append(request.path)
+        await echo(request, reply)
 
     async with running(app) as here:
         client = await here.client()
@@ -384,13 +382,12 @@ async def test_unfinished_tasks_are_counted():
         assert here.server.tasks == before
 
 
-async def test_disconnect_cancels_an_application_that_waits_for_it():
+async def test_disconnect_cancels_the_application():
     ends = []
 
-    async def app(scope, receive, send):
-        await receive()
+    async def app(request, reply):
         try:
-            await receive()
+            await asyncio.get_running_loop().create_future()
         finally:
             ends.append(True)
 
@@ -404,7 +401,7 @@ async def test_disconnect_cancels_an_application_that_waits_for_it():
 
 
 async def test_exception_of_the_application_is_500():
-    async def app(scope, receive, send):
+    async def app(request, reply):
         raise ZeroDivisionError
 
     async with running(app) as here:
@@ -419,11 +416,11 @@ async def test_exception_of_the_application_is_500():
 @pytest.mark.parametrize("pieces", [0, 1])
 @pytest.mark.parametrize("raises", [True, False])
 async def test_incomplete_response_is_recognizable(stated, pieces, raises):
-    async def app(scope, receive, send):
+    async def app(request, reply):
         headers = [(b"content-length", b"10")] if stated else []
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        reply.begin(200, headers)
         for _ in range(pieces):
-            await send({"type": "http.response.body", "body": b"abc", "more_body": True})
+            reply.write(b"abc", more=True)
         if raises:
             raise ZeroDivisionError
 
@@ -446,11 +443,12 @@ async def test_incomplete_response_is_recognizable(stated, pieces, raises):
 async def test_client_that_does_not_read_pauses_the_application_and_is_disconnected():
     sent = []
 
-    async def app(scope, receive, send):
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+    async def app(request, reply):
+        reply.begin(200, [])
         try:
             for _ in range(1000):
-                await send({"type": "http.response.body", "body": b"a" * 100_000, "more_body": True})
+                reply.write(b"a" * 100_000, more=True)
+                await reply.drained()
                 sent.append(True)
         except asyncio.CancelledError:
             sent.append(False)
@@ -470,9 +468,9 @@ async def test_client_that_does_not_read_pauses_the_application_and_is_disconnec
 async def test_slow_client_gets_the_complete_response():
     size = 8_000_000
 
-    async def app(scope, receive, send):
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"a" * size})
+    async def app(request, reply):
+        reply.begin(200, [])
+        reply.write(b"a" * size)
 
     async with running(app, write_seconds=1.5) as here:
         client = await here.client(limit=50_000)
@@ -491,9 +489,9 @@ async def test_slow_client_gets_the_complete_response():
 async def test_the_rate_of_a_slow_client_is_that_of_what_it_has_read(rate, cut):
     """A client that takes some kilobytes per second leaves the kernel's buffer full for minutes."""
 
-    async def app(scope, receive, send):
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"a" * 30_000_000})
+    async def app(request, reply):
+        reply.begin(200, [])
+        reply.write(b"a" * 30_000_000)
 
     async with running(app, write_seconds=1, write_rate=rate) as here:
         client = await here.client(limit=4096)

@@ -26,10 +26,9 @@ from chrysaetos.tenancy.parameters import Text
 from chrysaetos.tenancy.paths import find_path
 
 if TYPE_CHECKING:
-    from chrysaetos.gateway.asgi.exchange import Exchange
-    from chrysaetos.gateway.asgi.request import Request
+    from chrysaetos.gateway.app.exchange import Exchange
+    from chrysaetos.gateway.app.request import Request
     from chrysaetos.gateway.proxy.offload import Offload
-    from chrysaetos.http.types import Send
     from chrysaetos.http.upstream.replicas import Pool
     from chrysaetos.portals.gate import Gate
     from chrysaetos.portals.tokens import Token
@@ -107,7 +106,7 @@ class PortalHandler:
         shown = [value for name, value in request.headers if name == b"authorization"]
         return len(shown) == 1 and _PORTALS.match(shown[0]) is not None
 
-    async def handle(self, request: Request, exchange: Exchange, send: Send) -> None:
+    async def handle(self, request: Request, exchange: Exchange) -> None:
         """Handle a request and record its details on the exchange.
 
         Raises:
@@ -135,7 +134,7 @@ class PortalHandler:
                     in_place=combined_bytes(selectors, token.policy) <= _IN_PLACE_BYTES,
                 )
                 exchange.texts = outgoing.texts
-                await self._fetch(outgoing.target, request, exchange, send)
+                await self._fetch(outgoing.target, request, exchange)
         except TimeoutError:
             if not exchange.status:
                 raise GatewayTimeout("the response took too long") from None
@@ -144,7 +143,7 @@ class PortalHandler:
         finally:
             self._leave(token.name)
 
-    async def _fetch(self, target: bytes, request: Request, exchange: Exchange, send: Send) -> None:
+    async def _fetch(self, target: bytes, request: Request, exchange: Exchange) -> None:
         asked = time.perf_counter()
         try:
             response = await self._upstream.request(
@@ -158,7 +157,7 @@ class PortalHandler:
             exchange.upstream_seconds = time.perf_counter() - asked
         if response.status >= 400 and response.status not in NOT_FOR_CLIENTS:
             response = await checked_error(response, exchange.request_id)
-        await relay_response(response, send, self._limits.response_bytes)
+        await relay_response(response, exchange, self._limits.response_bytes)
 
     def _token(self, request: Request, client: str) -> Token:
         try:

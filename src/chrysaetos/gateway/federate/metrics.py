@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from chrysaetos.gateway.asgi.exchange import Exchange
+    from chrysaetos.gateway.app.exchange import Exchange
     from chrysaetos.portals.tokens import TokenFile
 
 __all__ = ["GateMetrics"]
@@ -33,9 +33,6 @@ class GateMetrics:
         self._clock = clock
         self._requests: dict[tuple[str, int], int] = {}
         self._answered: dict[str, float] = {}
-
-    def on_start(self, exchange: Exchange) -> None:
-        """Do nothing: the caller is not known yet."""
 
     def on_end(self, exchange: Exchange) -> None:
         """Count the request, if it is a portal's."""

@@ -15,7 +15,7 @@ from chrysaetos.identity.service_user import ServiceUserRejected
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chrysaetos.gateway.asgi.request import Request
+    from chrysaetos.gateway.app.request import Request
     from chrysaetos.http.server.responses import Response
     from chrysaetos.http.upstream.replicas import Pool
     from chrysaetos.tenancy.endpoints import Endpoint
@@ -75,18 +75,18 @@ class Health:
         self._lock = asyncio.Lock()
         self._known: tuple[float, dict[str, str]] | None = None
 
-    async def handle(self, request: Request, endpoint: Endpoint, scheme: str) -> Response:
+    async def handle(self, request: Request, endpoint: Endpoint) -> Response:
         """Return status, headers and body of the response to a request."""
         if endpoint.name == "ready":
             return await self._readiness()
         if endpoint.name == "version":
-            return json_response(200, self._version(request, scheme))
+            return json_response(200, self._version(request))
         return 200, [*_OK_HEADERS], b"OK"
 
-    def _version(self, request: Request, scheme: str) -> object:
+    def _version(self, request: Request) -> object:
         """Return the version document of Aetos (Keystone API reference, "Versions")."""
         host = request.header(b"host") or b""
-        base = f"{scheme}://{host.decode('ascii')}" if _HOST.fullmatch(host) else ""
+        base = f"http://{host.decode('ascii')}" if _HOST.fullmatch(host) else ""
         links = [{"rel": "self", "href": f"{base}{self._prefix}/api/v1"}]
         return {"versions": {"values": [{"id": "v1", "status": "stable", "links": links}]}}
 

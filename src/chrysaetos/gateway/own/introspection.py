@@ -14,7 +14,7 @@ from chrysaetos.errors import ApiError, BadRequest, Forbidden, NotFound, QueryEr
 from chrysaetos.gateway.proxy.admission import grant, identify, permit
 from chrysaetos.gateway.proxy.costs import COST_ENDPOINTS
 from chrysaetos.gateway.proxy.limits import Slot, account
-from chrysaetos.http.server.responses import json_response, send_response
+from chrysaetos.http.server.responses import json_response
 from chrysaetos.identity.basic import parse_login
 from chrysaetos.identity.credentials import Kind as Credential
 from chrysaetos.identity.credentials import pick
@@ -26,16 +26,17 @@ from chrysaetos.tenancy.urlencoded import count_parameters, values_of
 if TYPE_CHECKING:
     from chrysaetos.access.grants import Access
     from chrysaetos.errors import Headers
-    from chrysaetos.gateway.asgi.exchange import Exchange
-    from chrysaetos.gateway.asgi.request import Request
+    from chrysaetos.gateway.app.exchange import Exchange
+    from chrysaetos.gateway.app.request import Request
     from chrysaetos.gateway.proxy.admission import Identity
     from chrysaetos.gateway.proxy.costs import Costs
     from chrysaetos.gateway.proxy.limits import Limits
     from chrysaetos.gateway.proxy.options import GatewayOptions
     from chrysaetos.gateway.proxy.scoping import Scoping
-    from chrysaetos.http.types import Receive, Send
+    from chrysaetos.http.server.responses import Response
     from chrysaetos.identity.caller import Caller
     from chrysaetos.tenancy.endpoints import Endpoint
+    from chrysaetos.tenancy.paths import Target
 
 __all__ = ["Introspection"]
 
@@ -79,26 +80,23 @@ class Introspection:
             for endpoint in ENDPOINTS
         }
 
-    async def handle(
-        self, request: Request, endpoint: Endpoint, exchange: Exchange, receive: Receive, send: Send
-    ) -> None:
+    async def handle(self, request: Request, target: Target, exchange: Exchange) -> None:
         """Handle ``whoami`` or ``explain`` and record details on the exchange.
 
         Raises:
             ApiError: the error to respond with. For ``explain``, it is the error that the explained
                 request would get, unless the upstream does not serve its path.
-            ClientDisconnected: the client has disconnected.
         """
         caller = await identify(self._identity, request, exchange)
-        if endpoint.name == "whoami":
-            await _send_data(send, await self._whoami(caller, request.headers))
+        if target.endpoint.name == "whoami":
+            await exchange.respond(_success(await self._whoami(caller, request.headers)))
             return
         project = account(caller)
         await self._limits.acquire(project)
         with Slot(self._limits, project) as slot:
-            data = await self._explain(caller, request, exchange, receive)
+            response = _success(await self._explain(caller, request, exchange))
             slot.start_sending()  # an explanation may have megabytes
-            await _send_data(send, data)
+            await exchange.respond(response)
 
     async def _whoami(self, caller: Caller, headers: Headers) -> dict[str, Any]:
         rules: dict[str, str] = {}
@@ -140,10 +138,8 @@ class Introspection:
             return "all_projects"
         return "project" if caller.domain_id is None else "domain"
 
-    async def _explain(
-        self, caller: Caller, request: Request, exchange: Exchange, receive: Receive
-    ) -> dict[str, Any]:
-        form = await request.form(receive) if request.method == "POST" else b""
+    async def _explain(self, caller: Caller, request: Request, exchange: Exchange) -> dict[str, Any]:
+        form = request.form if request.method == "POST" else b""
         endpoint = _explained(request.query, form)
         permitted = await permit(self._access, caller, endpoint, request)
         scope, wanted, rule = permitted
@@ -188,8 +184,9 @@ class Introspection:
         return await self._costs.estimate(of_cost, bound, self._options.engine.additions(scope))
 
 
-async def _send_data(send: Send, data: dict[str, Any]) -> None:
-    await send_response(send, json_response(200, {"status": "success", "data": data}))
+def _success(data: dict[str, Any]) -> Response:
+    """Return a response in Prometheus' format."""
+    return json_response(200, {"status": "success", "data": data})
 
 
 def _scope_kind(caller: Caller) -> str:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from chrysaetos.access.grants import Access
-    from chrysaetos.gateway.asgi.exchange import Exchange
-    from chrysaetos.gateway.asgi.request import Request
+    from chrysaetos.gateway.app.exchange import Exchange
+    from chrysaetos.gateway.app.request import Request
     from chrysaetos.identity.caller import Authenticator, Caller
     from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.tenancy.scope import Scope

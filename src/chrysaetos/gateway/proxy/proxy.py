@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from chrysaetos.access.grants import Access
-    from chrysaetos.gateway.asgi.exchange import Exchange
-    from chrysaetos.gateway.asgi.request import Request
+    from chrysaetos.gateway.app.exchange import Exchange
+    from chrysaetos.gateway.app.request import Request
     from chrysaetos.gateway.proxy.admission import Identity
     from chrysaetos.gateway.proxy.coalescing import Coalescer
     from chrysaetos.gateway.proxy.costs import Costs
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.proxy.query_budgets import QueryBudget
     from chrysaetos.gateway.proxy.scoping import Scoping
     from chrysaetos.gateway.proxy.upstream_errors import Restore
-    from chrysaetos.http.types import Receive, Send
     from chrysaetos.http.upstream.replicas import Pool
     from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.tenancy.engine import Additions
@@ -122,19 +121,11 @@ class Proxy:
             offload=offload,
         )
 
-    async def handle(
-        self,
-        request: Request,
-        target: Target,
-        exchange: Exchange,
-        receive: Receive,
-        send: Send,
-    ) -> None:
+    async def handle(self, request: Request, target: Target, exchange: Exchange) -> None:
         """Handle a request and record its details on the exchange.
 
         Raises:
             ApiError: the error to respond with; nothing has been sent.
-            ClientDisconnected: the client has disconnected.
         """
         endpoint = target.endpoint
         caller = await identify(self._identity, request, exchange)
@@ -148,28 +139,27 @@ class Proxy:
             await limits.acquire(project)
         with Slot(limits, project) as slot:
             call = _Call(request, target, scope, project, budget, exchange)
-            bound = await self._bind(call, receive)
+            bound = await self._bind(call)
             response = await self._respond(call, bound)
             slot.start_sending()
             headers = [scope_header(scope)]
             if wanted is not None:
                 headers.append((PROJECT_HEADER, wanted.encode("ascii")))
-            await relay_response(response, send, self._options.max_response_bytes, *headers)
+            await relay_response(response, exchange, self._options.max_response_bytes, *headers)
 
-    async def _bind(self, call: _Call, receive: Receive) -> Bound:
+    async def _bind(self, call: _Call) -> Bound:
         """Return the scoped parameters and body for the upstream."""
         request, target, scope, project, budget, exchange = call
         endpoint = target.endpoint
         reads = endpoint.action is Action.READ
-        form = await request.form(receive) if request.method in _WITH_BODY and not reads else None
+        form = request.form if request.method in _WITH_BODY and not reads else None
         try:
             bound = await self._scoping.bind(endpoint, scope, project, request.query, form)
         except QueryError as error:
             exchange.texts = (Text(error.text, ""),)
             raise
         if reads:
-            body = await request.message(receive)
-            message, texts = await self._scoping.read_request(scope, project, body)
+            message, texts = await self._scoping.read_request(scope, project, request.message)
             bound = bound._replace(body=message, texts=texts)
         exchange.texts = bound.texts
         return bound if budget is None else budget.applied(bound)

@@ -11,8 +11,8 @@ from chrysaetos.http.content_coding import accepts_encoding
 from chrysaetos.http.upstream.response import UpstreamBroken
 
 if TYPE_CHECKING:
-    from chrysaetos.gateway.asgi.request import Request
-    from chrysaetos.http.types import Send
+    from chrysaetos.gateway.app.exchange import Exchange
+    from chrysaetos.gateway.app.request import Request
     from chrysaetos.http.upstream.response import UpstreamResponse
     from chrysaetos.tenancy.scope import Scope
 
@@ -52,7 +52,7 @@ def scope_header(scope: Scope) -> tuple[bytes, bytes]:
 
 
 async def relay_response(
-    response: UpstreamResponse, send: Send, limit: int, *headers: tuple[bytes, bytes]
+    response: UpstreamResponse, exchange: Exchange, limit: int, *headers: tuple[bytes, bytes]
 ) -> None:
     """Stream a response to the client, byte for byte.
 
@@ -60,7 +60,7 @@ async def relay_response(
 
     Args:
         response: the upstream's response. It is read to its end or aborted.
-        send: ASGI's ``send``.
+        exchange: the exchange of the request.
         limit: maximum bytes of the body, as sent; 0 for no limit.
         headers: headers to add to the upstream's.
 
@@ -79,16 +79,14 @@ async def relay_response(
         if status in _RETRIED:
             given = (header for header in response.headers if header[0] == b"retry-after")
             passed.append(next(given, _RETRY_AFTER))
-        await send(
-            {"type": "http.response.start", "status": status, "headers": [*passed, NO_STORE, *headers]}
-        )
+        exchange.begin(status, [*passed, NO_STORE, *headers])
         whole = response.body
         if whole is not None:
-            await send({"type": "http.response.body", "body": whole})
+            await exchange.write(whole)
             return
         async for piece in pieces:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body"})
+            await exchange.write(piece, more=True)
+        await exchange.write(b"")
     except UpstreamBroken as error:
         # The status has been sent. The server closes the connection after an incomplete response, so the
         # client notices that it was cut off.

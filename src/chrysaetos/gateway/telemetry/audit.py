@@ -30,7 +30,7 @@ from chrysaetos.tenancy.endpoints import Action
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chrysaetos.gateway.asgi.exchange import Exchange
+    from chrysaetos.gateway.app.exchange import Exchange
     from chrysaetos.identity.caller import Caller
     from chrysaetos.tenancy.parameters import Text
     from chrysaetos.tenancy.scope import Scope
@@ -124,7 +124,7 @@ class _Cache(dict[K, V]):
 
 
 class Audit:
-    """Writes a line for each request: an observer and a lifespan service of the application.
+    """Writes a line for each request: an observer and a part of the application.
 
     Args:
         as_json: whether a line is a JSON object instead of ``key=value`` pairs.
@@ -169,9 +169,6 @@ class Audit:
     async def close(self) -> None:
         """Pass on the remaining lines."""
         self._batched_log.close()
-
-    def on_start(self, exchange: Exchange) -> None:
-        """Do nothing: the line is written at the end."""
 
     def on_end(self, exchange: Exchange) -> None:
         """Write the line of an exchange."""

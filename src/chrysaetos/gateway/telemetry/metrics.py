@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from chrysaetos.gateway.asgi.exchange import Exchange
+    from chrysaetos.gateway.app.exchange import Exchange
     from chrysaetos.gateway.proxy.coalescing import Coalescer
     from chrysaetos.gateway.proxy.limits import Limits
     from chrysaetos.gateway.proxy.offload import Offload
@@ -108,6 +108,8 @@ class ServerCounters(Protocol):
     @property
     def refusals(self) -> Mapping[int, int]: ...
     @property
+    def requests(self) -> int: ...
+    @property
     def tasks(self) -> int: ...
 
 
@@ -158,7 +160,6 @@ class Telemetry:
 
     Attributes:
         registry: the registry of the metrics.
-        in_flight: requests in progress.
     """
 
     def __init__(
@@ -188,7 +189,6 @@ class Telemetry:
         self._requests: dict[tuple[str, str, int, str], int] = {}
         self._endpoints: dict[str, _Endpoint] = {}
         self._projects: dict[str, int] = {}
-        self.in_flight = 0
         self._server: ServerCounters | None = None
         self.registry = CollectorRegistry()
         self.registry.register(self)
@@ -198,13 +198,8 @@ class Telemetry:
         """Add the counters of the server, which is created after everything else."""
         self._server = server
 
-    def on_start(self, exchange: Exchange) -> None:  # noqa: ARG002  # only the number counts
-        """Count a request as in progress."""
-        self.in_flight += 1
-
     def on_end(self, exchange: Exchange) -> None:
         """Count a request that has ended."""
-        self.in_flight -= 1
         endpoint = exchange.endpoint
         name = _NONE if endpoint is None else endpoint.name
         method = exchange.method
@@ -239,7 +234,6 @@ class Telemetry:
         """Yield the metrics, for the registry."""
         build = {(__version__, platform.python_version()): 1}
         yield _gauge("build_info", "The running version.", ("version", "python"), build)
-        yield _gauge("requests_in_flight", "Requests in progress.", (), {(): self.in_flight})
         yield _counter(
             "requests",
             "Requests by scope: own for the caller's project, domain for the projects of its domain, all, or "
@@ -252,6 +246,7 @@ class Telemetry:
             },
         )
         if self._server is not None:
+            yield _gauge("requests_in_flight", "Requests in progress.", (), {(): self._server.requests})
             refused = {(str(status),): count for status, count in self._server.refusals.items()}
             text = (
                 "Requests rejected while they were received: malformed, too large, too slow, or over a limit."

@@ -45,10 +45,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chrysaetos.exporters import Exporter
-    from chrysaetos.gateway.asgi.exchange import Exchange
-    from chrysaetos.gateway.asgi.request import Request
+    from chrysaetos.gateway.app.exchange import Exchange
+    from chrysaetos.gateway.app.request import Request
     from chrysaetos.http.server.responses import Response
-    from chrysaetos.http.types import Receive
     from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.web.files import Files
     from chrysaetos.web.keystone import Keystone
@@ -165,14 +164,11 @@ class WebPage:
         request.headers.append((b"x-auth-token", session.token.encode("ascii")))
         return True
 
-    async def handle(
-        self, request: Request, endpoint: Endpoint, exchange: Exchange, receive: Receive
-    ) -> Response:
-        """Handle a request for an endpoint of the page.
+    async def handle(self, request: Request, endpoint: Endpoint, exchange: Exchange) -> Response:
+        """Return the response to a request for an endpoint of the page.
 
         Raises:
             ApiError: the error to respond with.
-            ClientDisconnected: the client has disconnected.
         """
         browser = Browser(request.headers)
         match endpoint.name:
@@ -183,7 +179,7 @@ class WebPage:
             case "web_websso":
                 response = self._start_websso(browser, _last_segment(request))
             case "web_websso_token":
-                response = await self._finish_websso(request, browser, exchange, receive)
+                response = await self._finish_websso(request, browser, exchange)
             case "web_session":
                 browser.check_same_origin()
                 response = self._describe(browser)
@@ -198,7 +194,7 @@ class WebPage:
                 response = json_response(200, {"exporters": exporters})
             case _:
                 browser.check_same_origin()
-                body = await self._checked_body(request, browser, receive)
+                body = self._checked_body(request, browser)
                 response = await self._posts[endpoint.name](browser, body, exchange)
         return response
 
@@ -264,9 +260,7 @@ class WebPage:
         url = self._keystone.websso_url(protocol, f"{self._public_url}/ui/websso")
         return _redirect(url, browser.set_cookie(_WEBSSO, state, cross_site=True))
 
-    async def _finish_websso(
-        self, request: Request, browser: Browser, exchange: Exchange, receive: Receive
-    ) -> Response:
+    async def _finish_websso(self, request: Request, browser: Browser, exchange: Exchange) -> Response:
         """Take the token that Keystone's page posts, if this browser was sent there.
 
         A page of somebody else could send the browser to Keystone, but it cannot post a token of its own:
@@ -277,7 +271,7 @@ class WebPage:
             raise Forbidden("this log-in was not started here, or took too long: start it again")
         if not self._websso or not browser.comes_from(self._keystone.public_url):
             raise Forbidden("this log-in does not come from Keystone")
-        session = await self._keystone.accept(websso_token(await _small_body(request, receive)))
+        session = await self._keystone.accept(websso_token(_small_body(request)))
         exchange.caller = self._keystone.caller(session)
         return _redirect(
             "../ui",
@@ -292,7 +286,7 @@ class WebPage:
         status, headers, body = json_response(200, {"csrf": csrf, "session": session.public()})
         return status, [*headers, cookie], body
 
-    async def _checked_body(self, request: Request, browser: Browser, receive: Receive) -> dict[str, Any]:
+    def _checked_body(self, request: Request, browser: Browser) -> dict[str, Any]:
         """Return the body of a POST that changes something.
 
         Raises:
@@ -308,7 +302,7 @@ class WebPage:
         if (request.header(b"content-type") or b"").partition(b";")[0].strip().lower() != b"application/json":
             raise UnsupportedMediaType("send the body as application/json")
         try:
-            body = json.loads(await _small_body(request, receive))
+            body = json.loads(_small_body(request))
         except (ValueError, RecursionError) as error:
             raise BadRequest("the body is not JSON") from error
         if not isinstance(body, dict):
@@ -346,9 +340,9 @@ def _redirect(location: str, *cookies: tuple[bytes, bytes]) -> Response:
     return 303, headers, b""
 
 
-async def _small_body(request: Request, receive: Receive) -> bytes:
+def _small_body(request: Request) -> bytes:
     """Return the body of a POST. Everybody may send one, so a long one is not parsed."""
-    body = await request.raw(receive)
+    body = request.body
     if len(body) > _MAX_BODY_BYTES:
         raise ContentTooLarge(f"the body is longer than {_MAX_BODY_BYTES} bytes")
     return body

@@ -1,1 +1,1 @@
-"""HTTP/1.1 for clients: ASGI applications, from the sockets to the worker processes."""
+"""HTTP/1.1 for clients, from the sockets to the worker processes."""

@@ -1,4 +1,4 @@
-"""A client's connection: passes its requests to the ASGI application and writes the responses.
+"""A client's connection: passes its requests to the application and writes the responses.
 
 Theory of operation. A connection is in one of four states:
 
@@ -28,17 +28,16 @@ import struct
 import sys
 import termios
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol, cast
-from urllib.parse import unquote_to_bytes
+from typing import TYPE_CHECKING, Protocol, cast
 
 from chrysaetos.errors import ApiError, RequestTimeout, Unavailable
 from chrysaetos.http.server.request_reader import RequestReader
 from chrysaetos.http.server.response_writer import ResponseWriter
 
 if TYPE_CHECKING:
+    from chrysaetos.errors import Headers
     from chrysaetos.http.server.limits import ServerLimits
-    from chrysaetos.http.server.request_reader import Head
-    from chrysaetos.http.types import Application, Message
+    from chrysaetos.http.types import Handler, HttpRequest
 
 __all__ = ["ClientConnection", "Owner"]
 
@@ -65,11 +64,12 @@ class _State(Enum):
 class Owner(Protocol):
     """The part of ``HttpServer`` that its connections use."""
 
-    app: Application
+    handler: Handler
     limits: ServerLimits
     loop: asyncio.AbstractEventLoop
     waiting: dict[ClientConnection, None]
     draining: bool
+    requests: int
     unfinished: int
     date: bytes
 
@@ -77,15 +77,14 @@ class Owner(Protocol):
     def full(self) -> bool: ...  # noqa: D102  # see HttpServer
     def admit(self, connection: ClientConnection) -> bool: ...  # noqa: D102  # see HttpServer
     def forget(self, connection: ClientConnection) -> None: ...  # noqa: D102  # see HttpServer
-    def refuse(self, error: ApiError, client: str, head: Head | None) -> bytes: ...  # noqa: D102  # see HttpServer
+    def refuse(self, error: ApiError, client: str, request: HttpRequest | None) -> bytes: ...  # noqa: D102  # see HttpServer
 
 
 class ClientConnection(asyncio.Protocol):
-    """The connection of a client, and the ASGI callables for its current request."""
+    """The connection of a client, and the ``Reply`` to its current request."""
 
     _transport: asyncio.Transport
-    _head: Head
-    _answer: ResponseWriter
+    _writer: ResponseWriter
 
     def __init__(self, server: Owner) -> None:
         self.deadline = math.inf
@@ -93,10 +92,11 @@ class ClientConnection(asyncio.Protocol):
         self._state = _State.WAITING
         self._reader = RequestReader(server.limits.framing)
         self._reading = True
-        self._client: tuple[str, int] | None = None
+        self._client = ""
         self._since = 0.0  # when the connection was opened, or its last response ended
         self._begun = True  # whether the deadline for the headers is running
-        self._body: bytearray | None = None  # None: incomplete headers, or the application has the body
+        self._request: HttpRequest | None = None  # None: its headers are incomplete
+        self._body = bytearray()  # of an incomplete request
         self._held = 0  # this connection's part of the server's unfinished bytes
         self._task: asyncio.Task[None] | None = None
         self._drained: asyncio.Future[None] | None = None
@@ -110,7 +110,7 @@ class ClientConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):
-            self._client = (peer[0], peer[1])
+            self._client = peer[0]
         self._since = self._server.loop.time()
         self.deadline = self._since + self._server.limits.head_seconds
         if not self._server.admit(self):
@@ -147,11 +147,11 @@ class ClientConnection(asyncio.Protocol):
             self._task.cancel()
 
     def pause_writing(self) -> None:
-        """Make ``_send`` wait until the client has read more of the response."""
+        """Let the application wait until the client has read more of the response."""
         self._drained = self._server.loop.create_future()
 
     def resume_writing(self) -> None:
-        """Let ``_send`` continue."""
+        """Let the application continue."""
         drained, self._drained = self._drained, None
         if drained is not None and not drained.done():
             drained.set_result(None)
@@ -187,7 +187,7 @@ class ClientConnection(asyncio.Protocol):
 
     @property
     def _idle(self) -> bool:
-        return self._state is _State.WAITING and self._body is None and not self._reader.waiting
+        return self._state is _State.WAITING and self._request is None and not self._reader.waiting
 
     def _reads_fast_enough(self) -> bool:
         """Return whether the client has read enough of the response since the deadline was set."""
@@ -239,12 +239,10 @@ class ClientConnection(asyncio.Protocol):
             self._transport.write_eof()
 
     def _refusal(self, error: ApiError) -> bytes:
-        head = None if self._body is None else self._head
-        client = self._client_of(head)
-        return self._server.refuse(error, client[0] if client else "", head)
+        return self._server.refuse(error, self._client_of(self._request), self._request)
 
-    def _client_of(self, head: Head | None) -> tuple[str, int] | None:  # noqa: ARG002  # for subclasses
-        """Return the address of the client that sent a request, None for a Unix socket."""
+    def _client_of(self, request: HttpRequest | None) -> str:  # noqa: ARG002  # for subclasses
+        """Return the address of the client that sent a request, "" for a Unix socket."""
         return self._client
 
     def _hold(self, held: int) -> None:
@@ -255,7 +253,7 @@ class ClientConnection(asyncio.Protocol):
     def _drop(self) -> None:
         """Discard the bytes of incomplete requests."""
         self._reader.drop()
-        self._body = None
+        self._request = None
         self._hold(0)
 
     # requests
@@ -263,96 +261,90 @@ class ClientConnection(asyncio.Protocol):
     def _read(self) -> None:
         """Parse the buffered bytes and call the application when a request is complete."""
         try:
-            whole = self._read_request()
+            request = self._read_request()
         except ApiError as error:
             self._refuse(error)
             return
-        if whole:
+        if request is not None:
             self._hold(self._reader.waiting)
-            self._serve()
+            self._serve(request)
             return
-        self._hold(self._reader.waiting + len(self._body or b""))
+        self._hold(self._reader.waiting + len(self._body))
         if self._server.full:
             self._refuse(Unavailable("incomplete requests hold too much memory (max_unfinished_bytes)"))
 
-    def _read_request(self) -> bool:
+    def _read_request(self) -> HttpRequest | None:
+        """Return the next request if it is complete."""
         reader, server = self._reader, self._server
-        if self._body is None:
-            head = reader.head()
-            if head is None:
+        request = self._request
+        if request is None:
+            request = reader.head()
+            if request is None:
                 if not self._begun and reader.waiting:
                     self._begun = True
                     self.deadline = server.loop.time() + server.limits.head_seconds
-                return False
-            self._head = head
-            self._body = bytearray()
+                return None
+            self._request = request
             if reader.complete:
-                return True
+                return request
+            self._body = bytearray()
             self.deadline = server.loop.time() + server.limits.body_seconds
-            if head.expects and not reader.waiting:
+            if request.expects and not reader.waiting:
                 self._transport.write(_CONTINUE)
         self._body += reader.body()
-        return reader.complete
+        if not reader.complete:
+            return None
+        request.body = bytes(self._body)
+        self._body.clear()
+        return request
 
-    def _serve(self) -> None:
-        head, server = self._head, self._server
+    def _serve(self, request: HttpRequest) -> None:
+        server = self._server
         self._state = _State.SERVING
         self.deadline = math.inf
         server.waiting.pop(self, None)
-        self._answer = ResponseWriter(head)
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": head.version,
-            "method": head.method,
-            "scheme": "http",
-            "path": unquote_to_bytes(head.path).decode("utf-8", "replace"),
-            "raw_path": head.path,
-            "query_string": head.query,
-            "root_path": "",
-            "headers": head.headers,
-            "client": self._client_of(head),
-            "server": None,
-        }
-        self._task = server.loop.create_task(self._run(scope))
+        request.client = self._client_of(request)
+        self._writer = ResponseWriter(request)
+        self._task = server.loop.create_task(self._run(request))
+        server.requests += 1
 
-    async def _run(self, scope: dict[str, Any]) -> None:
+    async def _run(self, request: HttpRequest) -> None:
         """Call the application for a request and act on the end of its response."""
         try:
-            await self._server.app(scope, self._receive, self._send)
+            await self._server.handler(request, self)
+            if self.paused:
+                await self.drained()
         except asyncio.CancelledError:
             self.abort()
         except Exception:  # noqa: BLE001  # the application handles the exceptions that it expects
             _LOG.exception("the application failed")
-        self._task = None
-        self._body = None
+        self._task = self._request = None
+        self._server.requests -= 1
         if self._lost:
             self._server.forget(self)
         elif self._state is _State.SERVING:
-            if self._answer.complete:
-                self._next()
+            if self._writer.complete:
+                self._next(request)
             else:
                 self._break_off()
 
-    async def _receive(self) -> Message:
-        """Return the body in one message; later calls wait until the client disconnects (ASGI)."""
-        body, self._body = self._body, None
-        if body is not None:
-            return {"type": "http.request", "body": bytes(body), "more_body": False}
-        if self._state is _State.SERVING and not self._answer.complete:
-            # The task is cancelled when the client disconnects.
-            await self._server.loop.create_future()
-        return {"type": "http.disconnect"}
+    # called by the application: see ``Reply``
 
-    async def _send(self, message: Message) -> None:
-        """Write a message; wait while the client reads more slowly than the application sends (ASGI)."""
+    @property
+    def paused(self) -> bool:
+        """Whether the client reads more slowly than the application writes."""
+        return self._drained is not None
+
+    def begin(self, status: int, headers: Headers) -> None:
+        """Set the status and the headers, which are sent with the first part of the body."""
+        self._writer.begin(status, headers)
+
+    def write(self, body: bytes, *, more: bool = False) -> None:
+        """Send a part of the body, the last one unless there is more."""
+        server = self._server
         if self._state is not _State.SERVING:
             return
-        if self._server.draining:
-            self._head.keep_alive = False
-        pieces = self._answer.encode(message, self._server.date)
-        if not pieces:
-            return
+        pieces = self._writer.encode(body, server.date, more=more, closing=server.draining)
         if sum(map(len, pieces)) < _JOIN:
             self._transport.write(b"".join(pieces))
         else:
@@ -360,15 +352,18 @@ class ClientConnection(asyncio.Protocol):
             # 3.13.0 to 3.13.1 (CVE-2024-12254), so a slow client would fill the gateway's memory.
             for piece in pieces:
                 self._transport.write(piece)
+
+    async def drained(self) -> None:
+        """Wait until the client has read more of the response."""
         if self._drained is not None:
             self._backlog = self._unread()
             self.deadline = self._server.loop.time() + self._server.limits.write_seconds
             await self._drained
             self.deadline = math.inf
 
-    def _next(self) -> None:
+    def _next(self, request: HttpRequest) -> None:
         """Continue with the next request, or close, after a complete response."""
-        if not self._head.keep_alive:
+        if not request.keep_alive:
             self._close()
             return
         server = self._server
@@ -385,12 +380,12 @@ class ClientConnection(asyncio.Protocol):
 
     def _break_off(self) -> None:
         """End an incomplete response so that the client cannot take it for a complete one."""
-        answer = self._answer
-        if not answer.begun:
+        writer = self._writer
+        if not writer.begun:
             self._refuse(ApiError("internal error; see the server's log"))
             return
-        self._transport.write(b"".join(answer.unfinished(self._server.date)))
-        if answer.ends_with_connection:
+        self._transport.write(b"".join(writer.unfinished(self._server.date)))
+        if writer.ends_with_connection:
             # Only a reset distinguishes an incomplete response from a complete one (RFC 9112, 8).
             sock = self._transport.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from chrysaetos.http.server.client_address import TrustedProxies
     from chrysaetos.http.server.connection import Owner
-    from chrysaetos.http.server.request_reader import Head
+    from chrysaetos.http.types import HttpRequest
 
 __all__ = ["ProxiedConnection"]
 
@@ -36,7 +36,7 @@ class ProxiedConnection(ClientConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Expect the PROXY protocol, or headers that name clients, if the peer is a trusted proxy."""
         super().connection_made(transport)
-        if not self._proxies.trusts(self._client[0] if self._client else ""):
+        if not self._proxies.trusts(self._client):
             return
         if self._proxies.proxy_protocol:
             self._preface = b""
@@ -60,14 +60,14 @@ class ProxiedConnection(ClientConnection):
             return
         self._preface = None
         if header.source is not None:
-            self._client = header.source
+            self._client = header.source[0]
             self._believed = self._proxies.trusts(header.source[0])
         super().data_received(received[header.length :])
 
-    def _client_of(self, head: Head | None) -> tuple[str, int] | None:
-        """Return the address of the client that sent a request; its port is 0 if a header names it."""
-        if self._believed and head is not None:
-            named = self._proxies.find_client(head.headers)
+    def _client_of(self, request: HttpRequest | None) -> str:
+        """Return the address of the client that sent a request."""
+        if self._believed and request is not None:
+            named = self._proxies.find_client(request.headers)
             if named is not None:
-                return named, 0
+                return named
         return self._client

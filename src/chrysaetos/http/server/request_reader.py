@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING
 
 from chrysaetos.errors import BadRequest, ContentTooLarge, ExpectationFailed, HeadersTooLarge, UriTooLong
 from chrysaetos.http.abnf import ADDRESS, NAME, TCHAR, VALUE, VCHAR
+from chrysaetos.http.types import HttpRequest
 
 if TYPE_CHECKING:
     from chrysaetos.http.server.limits import FramingLimits
 
-__all__ = ["Head", "RequestReader"]
+__all__ = ["RequestReader"]
 
 _REQUEST_LINE = re.compile(rb"(" + TCHAR + rb"{1,32}) (" + VCHAR + rb"+) HTTP/1\.([01])")
 """method SP request-target SP HTTP-version (RFC 9112, 3); the target as visible ASCII, without a fragment."""
@@ -109,31 +110,6 @@ class _Fields:
         return False, int(length)
 
 
-class Head:
-    """The request line and headers of a request.
-
-    Attributes:
-        method: the method; any token.
-        path: the path as sent; ``*`` for ``OPTIONS *``.
-        query: the part of the target after the first question mark.
-        version: "1.0" or "1.1".
-        headers: names in lower case, and values, in their order. Must not be modified.
-        keep_alive: whether the connection may carry another request.
-        expects: whether the client waits for ``100 Continue``.
-    """
-
-    __slots__ = ("expects", "headers", "keep_alive", "method", "path", "query", "version")
-
-    def __init__(self, method: str, target: bytes, version: str, fields: _Fields) -> None:
-        self.method = method
-        self.path, _, self.query = target.partition(b"?")
-        self.version = version
-        self.headers = fields.pairs
-        # HTTP/1.0 can end a body of unknown length only by closing the connection.
-        self.keep_alive = version == "1.1" and not fields.close
-        self.expects = fields.expects and version == "1.1"
-
-
 class _Part(Enum):
     """The part of a request that comes next."""
 
@@ -146,7 +122,7 @@ class _Part(Enum):
 
 
 _MAX_PATH = 8 * 1024
-"""Maximum length of a path, which is decoded for ASGI before the client is known. Queries may be longer."""
+"""Maximum length of a path. Queries may be longer."""
 _LINES = {_Part.CHUNK_SIZE: _MAX_CHUNK_LINE, _Part.CHUNK_END: 0, _Part.TRAILER: _MAX_TRAILER}
 """Maximum length of the lines of a chunked body."""
 
@@ -206,7 +182,7 @@ class RequestReader:
         """Discard the bytes that were not parsed. The reader cannot be used afterwards."""
         self._buffer.clear()
 
-    def head(self) -> Head | None:
+    def head(self) -> HttpRequest | None:
         """Return the head of the next request, or None if more bytes are needed.
 
         Raises:
@@ -229,13 +205,22 @@ class RequestReader:
         line, _, rest = block.partition(b"\r\n")
         method, target, version = self._request_line(line)
         fields = self._read_fields(rest)
-        head = Head(method, _origin_form(method, target, fields.host), version, fields)
+        # HTTP/1.0 can end a body of unknown length only by closing the connection.
+        modern = version == "1.1"
+        request = HttpRequest(
+            method,
+            _origin_form(method, target, fields.host),
+            fields.pairs,
+            version=version,
+            keep_alive=modern and not fields.close,
+            expects=modern and fields.expects,
+        )
         if fields.host is None and version == "1.1":
             raise BadRequest("Host is missing")
         if fields.chunked and version == "1.0":
             raise BadRequest("HTTP/1.0 does not allow Transfer-Encoding")
         self._begin_body(fields)
-        return head
+        return request
 
     def body(self) -> bytes:
         """Return the bytes of the body that have arrived, decoded; ``complete`` says whether it has ended.

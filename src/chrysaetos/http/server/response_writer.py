@@ -1,4 +1,4 @@
-"""Encode ASGI's response messages as HTTP/1.1. Pure, no sockets."""
+"""Encode responses as HTTP/1.1. Pure, no sockets."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from chrysaetos.errors import Headers
-    from chrysaetos.http.server.request_reader import Head
-    from chrysaetos.http.types import Message
+    from chrysaetos.http.types import HttpRequest
 
 __all__ = ["ResponseWriter", "closing_response"]
 
@@ -25,54 +24,58 @@ class ResponseWriter:
     is chunked; for HTTP/1.0 it ends when the connection is closed.
 
     Args:
-        head: the request line and headers. ``keep_alive`` may become false until the headers are encoded.
+        request: the request. ``keep_alive`` may become false until the headers are encoded.
 
     Attributes:
-        begun: whether the application has sent the status.
+        begun: whether the application has set the status.
         complete: whether the application has sent the whole body.
         ends_with_connection: whether only closing the connection ends the response.
     """
 
-    __slots__ = ("_chunked", "_head", "_left", "_start", "begun", "complete", "ends_with_connection")
+    __slots__ = ("_chunked", "_left", "_request", "_start", "begun", "complete", "ends_with_connection")
 
-    def __init__(self, head: Head) -> None:
+    def __init__(self, request: HttpRequest) -> None:
         self.begun = False
         self.complete = False
         self.ends_with_connection = False
-        self._head = head
-        self._start: Message | None = None
+        self._request = request
+        self._start: tuple[int, Headers] | None = None
         self._chunked = False
         self._left = 0
 
-    def encode(self, message: Message, date: bytes) -> list[bytes]:
-        """Return the bytes to write for a message.
-
-        The status and headers are written together with the first part of the body.
-
-        Args:
-            message: ``http.response.start`` or ``http.response.body``.
-            date: the ``Date`` header line.
+    def begin(self, status: int, headers: Headers) -> None:
+        """Set the status and headers, which are written together with the first part of the body.
 
         Raises:
-            RuntimeError: the message is not allowed now, or the body's length differs from Content-Length.
+            RuntimeError: they were set before.
         """
-        if message["type"] == "http.response.start":
-            if self.begun:
-                raise RuntimeError("http.response.start was sent twice")
-            self.begun = True
-            self._start = message
-            return []
+        if self.begun:
+            raise RuntimeError("a response was begun twice")
+        self.begun = True
+        self._start = (status, headers)
+
+    def encode(self, body: bytes, date: bytes, *, more: bool = False, closing: bool = False) -> list[bytes]:
+        """Return the bytes to write for a part of the body.
+
+        Args:
+            body: the part.
+            date: the ``Date`` header line.
+            more: whether further parts follow.
+            closing: whether to close the connection after the response, if its headers can still say so.
+
+        Raises:
+            RuntimeError: the response was not begun or has ended, or the body's length differs from
+                Content-Length.
+        """
         if not self.begun or self.complete:
-            raise RuntimeError(
-                "http.response.body was sent before http.response.start, or after the end of the body"
-            )
-        body = message.get("body", b"")
-        more = message.get("more_body", False)
+            raise RuntimeError("a body was sent before the status, or after the end of the body")
         pieces = []
         start, self._start = self._start, None
+        if closing:
+            self._request.keep_alive = False
         if start is not None:
-            pieces.append(self._write_head(start, date, len(body) if not more else None))
-        if self._head.method == "HEAD":
+            pieces.append(self._write_head(*start, date, None if more else len(body)))
+        if self._request.method == "HEAD":
             body = b""
         if self._chunked:
             if body:
@@ -91,13 +94,11 @@ class ResponseWriter:
     def unfinished(self, date: bytes) -> list[bytes]:
         """Return the bytes to write before the connection is closed on an incomplete response."""
         start, self._start = self._start, None
-        return [] if start is None else [self._write_head(start, date, None)]
+        return [] if start is None else [self._write_head(*start, date, None)]
 
-    def _write_head(self, start: Message, date: bytes, whole: int | None) -> bytes:
-        """Return the status line and headers; ``whole`` is the length of a body in a single message."""
-        headers: Headers = start["headers"]
-        status: int = start["status"]
-        request = self._head
+    def _write_head(self, status: int, headers: Headers, date: bytes, whole: int | None) -> bytes:
+        """Return the status line and headers; ``whole`` is the length of a body in a single part."""
+        request = self._request
         lines = [_STATUS_LINES[status], date]
         length = None
         for name, value in headers:

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from chrysaetos.errors import Headers
-    from chrysaetos.http.types import Send
 
     Response = tuple[int, Headers, bytes]
     """Status, headers and body."""
 
-__all__ = ["json_response", "send_response", "text"]
+__all__ = ["json_response", "text"]
 
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
@@ -37,16 +36,3 @@ def json_response(status: int, value: object) -> Response:
         (b"cache-control", b"no-store"),
     ]
     return status, headers, body
-
-
-async def send_response(send: Send, response: Response, *, head: bool = False) -> None:
-    """Send a complete response.
-
-    Args:
-        send: ASGI's ``send``.
-        response: status, headers and body.
-        head: whether the request is HEAD, whose response has no body.
-    """
-    status, headers, body = response
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else body})

@@ -1,4 +1,4 @@
-"""A serving process: its event loop, the application's lifespan, signals and graceful shutdown.
+"""A serving process: its event loop, the application's start and end, signals and graceful shutdown.
 
 SIGTERM and SIGINT shut it down gracefully: it accepts no new connections and finishes the requests in
 progress. A second signal aborts them. SIGHUP reloads the configuration.
@@ -47,7 +47,7 @@ _ACCEPTS_SHARE = 32
 
 
 class _StartFailed(ChrysaetosError):
-    """The application did not start, for the reason in the log."""
+    """The application did not start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class Process:
     """A serving process.
 
     Attributes:
-        app: the ASGI application.
+        app: the application.
         sockets: the listening sockets. They are closed at shutdown.
         limits: limits on clients and their requests.
         drain_seconds: how long requests in progress may take at shutdown.
@@ -106,8 +106,10 @@ class Process:
         loop = asyncio.get_running_loop()
         end, at_once = asyncio.Event(), asyncio.Event()
         self._handle_signals(loop, end, at_once)
-        lifespan = _Lifespan(self.app)
-        await lifespan.start()
+        try:
+            await self.app.start()
+        except OSError as error:
+            raise _StartFailed(str(error)) from error
         _spare_long_lived_objects()
         clients = HttpServer(self.app, limits, loop, on_refused=self.on_refused, proxies=self.proxies)
         self.watch(clients)
@@ -125,7 +127,7 @@ class Process:
             sock.close()
         await _first(clients.drain(self.drain_seconds), at_once.wait())
         clients.close()
-        await lifespan.stop()
+        await self.app.close()
 
     def _handle_signals(
         self, loop: asyncio.AbstractEventLoop, end: asyncio.Event, at_once: asyncio.Event
@@ -163,45 +165,6 @@ async def _first(*awaitables: Any) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class _Lifespan:
-    """The application's lifespan (ASGI specification, "Lifespan Protocol")."""
-
-    def __init__(self, app: Application) -> None:
-        self._app = app
-        self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._answers: asyncio.Queue[str] = asyncio.Queue()
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Start the application."""
-        self._task = asyncio.create_task(self._run())
-        if await self._tell("startup") != "lifespan.startup.complete":
-            raise _StartFailed("the application did not start; see the log")
-
-    async def stop(self) -> None:
-        """Stop the application."""
-        await self._tell("shutdown")
-        if self._task is not None:
-            await self._task
-
-    async def _tell(self, event: str) -> str:
-        self._events.put_nowait({"type": f"lifespan.{event}"})
-        return await self._answers.get()
-
-    async def _run(self) -> None:
-        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}
-        try:
-            await self._app(scope, self._events.get, self._send)
-        except Exception:  # noqa: BLE001  # the process shuts down gracefully after any error
-            _LOG.exception("the application failed")
-        self._answers.put_nowait("ended")
-
-    async def _send(self, message: Any) -> None:
-        if message.get("message"):
-            _LOG.error("%s", message["message"])
-        self._answers.put_nowait(message["type"])
 
 
 def _spare_long_lived_objects() -> None:

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from chrysaetos.errors import ApiError, Headers
     from chrysaetos.http.server.client_address import TrustedProxies
     from chrysaetos.http.server.limits import ServerLimits
-    from chrysaetos.http.server.request_reader import Head
-    from chrysaetos.http.types import Application
+    from chrysaetos.http.types import Handler, HttpRequest
 
     OnRefused = Callable[["RefusedRequest"], Headers]
 
@@ -62,7 +61,7 @@ class HttpServer:
     """Accepts and manages all client connections of a process.
 
     Args:
-        app: the ASGI application.
+        handler: responds to requests.
         limits: limits on clients and their requests.
         loop: the event loop.
         on_refused: called with each request that is rejected before it reaches the application; returns
@@ -72,6 +71,7 @@ class HttpServer:
     Attributes:
         connections: the open connections.
         waiting: connections that wait for a request or the rest of one, the longest waiting first.
+        requests: the number of requests in progress.
         unfinished: bytes of incomplete requests.
         refusals: requests that were rejected before they reached the application, by status.
         date: the current ``Date`` header line.
@@ -79,19 +79,20 @@ class HttpServer:
 
     def __init__(
         self,
-        app: Application,
+        handler: Handler,
         limits: ServerLimits,
         loop: asyncio.AbstractEventLoop,
         *,
         on_refused: OnRefused = lambda _: [],
         proxies: TrustedProxies | None = None,
     ) -> None:
-        self.app = app
+        self.handler = handler
         self.limits = limits
         self.loop = loop
         self.connections: set[ClientConnection] = set()
         self.waiting: dict[ClientConnection, None] = {}
         self.draining = False
+        self.requests = 0
         self.unfinished = 0
         self.refusals: Counter[int] = Counter()
         self._on_refused = on_refused
@@ -198,18 +199,18 @@ class HttpServer:
         if self._empty is not None and not self.connections and not self._empty.done():
             self._empty.set_result(None)
 
-    def refuse(self, error: ApiError, client: str, head: Head | None) -> bytes:
+    def refuse(self, error: ApiError, client: str, request: HttpRequest | None) -> bytes:
         """Record a request that is rejected before it reaches the application.
 
         Args:
             error: the reason.
             client: the client's address.
-            head: the request line and headers, None if they could not be read.
+            request: the request, None if its headers could not be read.
 
         Returns:
             The complete response.
         """
-        method, path = ("", "") if head is None else (head.method, head.path.decode("latin-1"))
+        method, path = ("", "") if request is None else (request.method, request.path.decode("latin-1"))
         _LOG.debug("rejected a request from %s: %s", client, error)
         self.refusals[error.status] += 1
         status, headers, body = render(error)

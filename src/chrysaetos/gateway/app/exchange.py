@@ -1,17 +1,21 @@
-"""A request and its response, for the audit log, metrics and limits.
+"""A request and its response, which handlers send through it.
 
-The application creates an exchange for each request and records details on it. When the response has been
-sent, or the client has disconnected, each observer gets the exchange once.
+The application creates an exchange for each request, and handlers record details on it, for the audit log and
+the metrics. When the response has been sent, or the client has disconnected, each observer gets the exchange
+once.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, cast
 
 if TYPE_CHECKING:
+    from chrysaetos.errors import Headers
+    from chrysaetos.http.server.responses import Response
     from chrysaetos.http.server.server import RefusedRequest
+    from chrysaetos.http.types import Reply
     from chrysaetos.identity.caller import Caller
     from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.tenancy.parameters import Text
@@ -25,6 +29,12 @@ CLIENT_DISCONNECTED = 499
 
 class Exchange:
     """The details of a request and its response.
+
+    Args:
+        method: the request's method.
+        client: the client's address, "" for a Unix socket.
+        reply: where the response is sent; None if it was sent before.
+        headers: headers of every response to the request, such as those for pages of other origins.
 
     Attributes:
         request_id: the id that the client gets in ``X-Openstack-Request-Id``.
@@ -46,6 +56,8 @@ class Exchange:
     """
 
     __slots__ = (
+        "_headers",
+        "_reply",
         "caller",
         "client",
         "complete",
@@ -64,7 +76,9 @@ class Exchange:
         "upstream_seconds",
     )
 
-    def __init__(self, method: str, client: str) -> None:
+    def __init__(
+        self, method: str, client: str, reply: Reply | None = None, headers: Headers | None = None
+    ) -> None:
         self.started = time.perf_counter()
         self.ended = 0.0
         self.request_id = _request_id()
@@ -81,6 +95,33 @@ class Exchange:
         self.complete = False
         self.sent = 0
         self.upstream_seconds: float | None = None
+        self._reply = cast("Reply", reply)
+        self._headers = headers or []
+
+    async def respond(self, response: Response) -> None:
+        """Send a complete response, without its body if the method is HEAD."""
+        status, headers, body = response
+        self.begin(status, headers)
+        await self.write(b"" if self.method == "HEAD" else body)
+
+    def begin(self, status: int, headers: Headers) -> None:
+        """Begin a response whose body is going to be written in parts.
+
+        Args:
+            status: the status.
+            headers: the headers; that with the request's id is added.
+        """
+        self.status = status
+        self._reply.begin(status, [*headers, *self._headers, self.id_header])
+
+    async def write(self, body: bytes, *, more: bool = False) -> None:
+        """Send a part of the body, the last one unless there is more, at the pace of the client."""
+        self.sent += len(body)
+        self.complete = not more
+        reply = self._reply
+        reply.write(body, more=more)
+        if reply.paused:
+            await reply.drained()
 
     @classmethod
     def of_rejected(cls, request: RefusedRequest) -> Self:
@@ -113,11 +154,7 @@ def _request_id() -> str:
 
 
 class Observer(Protocol):
-    """Observes requests. Its methods must be fast and must not raise."""
-
-    def on_start(self, exchange: Exchange) -> None:
-        """Observe the start of a request, when few details are known."""
-        ...
+    """Observes requests. Its method must be fast and must not raise."""
 
     def on_end(self, exchange: Exchange) -> None:
         """Observe the end of a request: its response was sent or aborted."""

@@ -1,7 +1,7 @@
 """The details that are recorded of a request."""
 
 from chrysaetos.errors import HeadersTooLarge
-from chrysaetos.gateway.asgi.exchange import Exchange
+from chrysaetos.gateway.app.exchange import Exchange
 from chrysaetos.http.server.server import RefusedRequest
 
 

@@ -3,31 +3,26 @@
 import asyncio
 
 import pytest
-from tests.fakes.asgi import AsgiClient
+from tests.fakes.app_client import AppClient
 
 from chrysaetos.errors import Forbidden
-from chrysaetos.gateway.asgi.application import Application
-from chrysaetos.gateway.asgi.exchange import CLIENT_DISCONNECTED
-from chrysaetos.gateway.asgi.request import ClientDisconnected
-from chrysaetos.http.server.responses import send_response
+from chrysaetos.gateway.app.application import Application
+from chrysaetos.gateway.app.exchange import CLIENT_DISCONNECTED
 
 
 class Handler:
     def __init__(self, outcome):
         self._outcome = outcome
 
-    async def handle(self, scope, exchange, receive, send):
+    async def handle(self, received, exchange):
         if isinstance(self._outcome, BaseException):
             raise self._outcome
-        await self._outcome(send)
+        await self._outcome(exchange)
 
 
 class Watcher:
     def __init__(self):
         self.seen = []
-
-    def on_start(self, exchange):
-        assert exchange.status == 0
 
     def on_end(self, exchange):
         self.seen.append(exchange)
@@ -35,14 +30,14 @@ class Watcher:
 
 async def asked(outcome):
     watcher = Watcher()
-    answer = await AsgiClient(Application(Handler(outcome), observers=[watcher])).request("GET", "/")
+    answer = await AppClient(Application(Handler(outcome), observers=[watcher])).request("GET", "/")
     (exchange,) = watcher.seen
     return answer, exchange
 
 
 async def test_responses_are_counted_and_have_an_id():
-    async def outcome(send):
-        await send_response(send, (200, [(b"a", b"b")], b"body"))
+    async def outcome(exchange):
+        await exchange.respond((200, [(b"a", b"b")], b"body"))
 
     answer, exchange = await asked(outcome)
     assert (answer.status, answer.body, answer.complete) == (200, b"body", True)
@@ -65,28 +60,23 @@ async def test_an_exception_is_rendered_without_details(caplog):
 
 
 async def test_an_exception_after_the_start_leaves_the_response_incomplete():
-    async def outcome(send):
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+    async def outcome(exchange):
+        exchange.begin(200, [])
         raise RuntimeError
 
     answer, exchange = await asked(outcome)
     assert (answer.status, answer.complete, exchange.complete) == (200, False, False)
 
 
-async def test_a_client_that_has_disconnected_gets_nothing():
-    answer, exchange = await asked(ClientDisconnected())
-    assert (answer.status, exchange.status) == (0, CLIENT_DISCONNECTED)
-
-
 async def test_a_cancelled_request_is_observed_and_stays_cancelled():
     watcher = Watcher()
-    client = AsgiClient(Application(Handler(asyncio.CancelledError()), observers=[watcher]))
+    client = AppClient(Application(Handler(asyncio.CancelledError()), observers=[watcher]))
     with pytest.raises(asyncio.CancelledError):
         await client.request("GET", "/")
     assert watcher.seen[0].status == CLIENT_DISCONNECTED
 
 
-class LifespanService:
+class Part:
     def __init__(self, name, calls, *, fails=False):
         self._name = name
         self._calls = calls
@@ -101,33 +91,20 @@ class LifespanService:
         self._calls.append(f"{self._name} ends")
 
 
-async def lifespan(*services, on_close=()):
-    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
-    sent = []
-
-    async def receive():
-        return messages.pop(0)
-
-    async def send(message):
-        sent.append(message["type"].removeprefix("lifespan."))
-
-    application = Application(Handler(None), services=services, on_close=on_close)
-    await application({"type": "lifespan"}, receive, send)
-    return sent
-
-
 async def test_services_stop_in_reverse_order_and_on_close_runs_after_them():
-    calls = []
+    calls: list[str] = []
 
     async def close():
         calls.append("closed")
 
-    assert await lifespan(LifespanService("a", calls), LifespanService("b", calls), on_close=[close]) == [
-        "startup.complete",
-        "shutdown.complete",
-    ]
-    assert calls == ["a starts", "b starts", "b ends", "a ends", "closed"]
+    services = [Part("a", calls), Part("b", calls)]
+    application = Application(Handler(None), services=services, on_close=[close])
+    await application.start()
+    assert calls == ["a starts", "b starts"]
+    await application.close()
+    assert calls[2:] == ["b ends", "a ends", "closed"]
 
 
 async def test_a_service_that_cannot_start_fails_the_start():
-    assert await lifespan(LifespanService("a", [], fails=True)) == ["startup.failed"]
+    with pytest.raises(OSError, match="taken"):
+        await Application(Handler(None), services=[Part("a", [], fails=True)]).start()

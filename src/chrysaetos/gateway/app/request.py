@@ -1,15 +1,15 @@
-"""A request with its limits, and its body."""
+"""A request to the gateway, with its limits."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chrysaetos.errors import BadRequest, ContentTooLarge, NotFound, UnsupportedMediaType, UriTooLong
+from chrysaetos.errors import ContentTooLarge, NotFound, UnsupportedMediaType, UriTooLong
 
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from chrysaetos.http.types import Message, Receive
+    from chrysaetos.http.types import HttpRequest
 
     class RequestLimits(Protocol):
         """Limits on a request."""
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
             ...
 
 
-__all__ = ["ClientDisconnected", "Request"]
+__all__ = ["Request"]
 
 _FORM = b"application/x-www-form-urlencoded"
 _PROTOBUF = b"application/x-protobuf"
@@ -38,15 +38,11 @@ _HEALTH = frozenset({"/healthcheck", "/-/healthy", "/-/ready"})
 """Paths of load balancers' checks, which are served without the prefix as well."""
 
 
-class ClientDisconnected(Exception):
-    """The client closed its connection before its request was complete."""
-
-
 class Request:
     """A request, before its caller is identified.
 
     Args:
-        scope: ASGI's connection scope.
+        received: the request as the server received it.
         options: the limits.
 
     Attributes:
@@ -60,13 +56,14 @@ class Request:
         NotFound: the path does not start with the prefix.
     """
 
-    __slots__ = ("_options", "headers", "method", "path", "query")
+    __slots__ = ("_body", "_options", "headers", "method", "path", "query")
 
-    def __init__(self, scope: Message, options: RequestLimits) -> None:
-        raw_path: bytes = scope["raw_path"]
-        self.method: str = scope["method"]
-        self.query: bytes = scope["query_string"]
-        self.headers: list[tuple[bytes, bytes]] = scope["headers"]
+    def __init__(self, received: HttpRequest, options: RequestLimits) -> None:
+        raw_path = received.path
+        self.method = received.method
+        self.query = received.query
+        self.headers = received.headers
+        self._body = received.body
         self._options = options
         if len(raw_path) + len(self.query) > options.max_url_bytes:
             raise UriTooLong(
@@ -89,61 +86,45 @@ class Request:
                 return value
         return None
 
-    async def form(self, receive: Receive) -> bytes:
-        """Return the form body of a POST or PUT as sent; empty if there is none.
+    @property
+    def body(self) -> bytes:
+        """The body as sent; empty if there is none.
+
+        Raises:
+            ContentTooLarge: the body is longer than the limit.
+        """
+        limit = self._options.max_body_bytes
+        if len(self._body) > limit:
+            raise ContentTooLarge(f"the body is longer than {limit} bytes")
+        return self._body
+
+    @property
+    def form(self) -> bytes:
+        """The form body of a POST or PUT as sent; empty if there is none.
 
         Raises:
             UnsupportedMediaType: the body is not a form.
-            ContentTooLarge, BadRequest, ClientDisconnected: as :meth:`raw`.
+            ContentTooLarge: as for ``body``.
         """
-        body = await self.raw(receive)
+        body = self.body
         if body and self._media_type() != _FORM:
             raise UnsupportedMediaType(f"send the body as {_FORM.decode()}")
         return body
 
-    async def message(self, receive: Receive) -> bytes:
-        """Return the body of a remote read as sent.
+    @property
+    def message(self) -> bytes:
+        """The body of a remote read as sent.
 
         Raises:
             UnsupportedMediaType: the headers are not those of a compressed message.
-            ContentTooLarge, BadRequest, ClientDisconnected: as :meth:`raw`.
+            ContentTooLarge: as for ``body``.
         """
         encoding = (self.header(b"content-encoding") or b"").strip().lower()
         if self._media_type() != _PROTOBUF or encoding != b"snappy":
             raise UnsupportedMediaType(
                 f"send the body as {_PROTOBUF.decode()}, with Content-Encoding: snappy"
             )
-        return await self.raw(receive)
-
-    async def raw(self, receive: Receive) -> bytes:
-        """Return the body as sent; empty if there is none.
-
-        Raises:
-            ContentTooLarge: the body is longer than the limit.
-            BadRequest: Content-Length is not a number.
-            ClientDisconnected: the client disconnected before the end of the body.
-        """
-        limit = self._options.max_body_bytes
-        length = self.header(b"content-length")
-        if length is not None:
-            if not length.isdigit():
-                raise BadRequest("Content-Length is not a number")
-            if len(length) > 18 or int(length) > limit:
-                raise ContentTooLarge(f"the body is longer than {limit} bytes")
-        pieces: list[bytes] = []
-        size = 0
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnected
-            piece = message.get("body", b"")
-            size += len(piece)
-            if size > limit:
-                raise ContentTooLarge(f"the body is longer than {limit} bytes")
-            pieces.append(piece)
-            more = message.get("more_body", False)
-        return b"".join(pieces)
+        return self.body
 
     def _media_type(self) -> bytes:
         return (self.header(b"content-type") or b"").partition(b";")[0].strip().lower()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from chrysaetos.errors import Headers
-    from chrysaetos.gateway.asgi.request import Request
+    from chrysaetos.gateway.app.request import Request
     from chrysaetos.tenancy.endpoints import Endpoint
 
 __all__ = ["CORS_OPTIONS", "Cors", "load_cors"]

@@ -4,12 +4,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 from oslo_config import cfg
-from tests.fakes.asgi import AsgiClient
+from tests.fakes.app_client import AppClient
 from tests.fakes.identity import FakeIdentity
 from tests.fakes.upstream import RawUpstream, answer, answering
 
 from chrysaetos.access.grants import PolicyAccess
-from chrysaetos.gateway.asgi.cors import load_cors
+from chrysaetos.gateway.app.cors import load_cors
 from chrysaetos.gateway.build import build
 from chrysaetos.gateway.options import load_conf
 from chrysaetos.gateway.proxy.options import GatewayOptions
@@ -39,9 +39,6 @@ class Watcher:
     def __init__(self):
         self.seen = []
 
-    def on_start(self, exchange):
-        pass
-
     def on_end(self, exchange):
         self.seen.append(exchange)
 
@@ -51,7 +48,7 @@ class Gateway:
         self.identity = identity
         self.server = server
         self.watcher = watcher
-        self._client = AsgiClient(app)
+        self._client = AppClient(app)
 
     async def get(self, target="/api/v1/query?query=up", origin=PAGE, *headers, method="GET"):
         more = [] if origin is None else [(b"origin", origin)]
@@ -138,7 +135,7 @@ def test_without_configuration_there_is_no_cors(tmp_path):
 
 async def test_the_configuration_reaches_the_application(tmp_path):
     conf = configured(tmp_path, f"[DEFAULT]\nauth_mode = noauth\n{LISTED}")
-    client = AsgiClient(build(conf).application)
+    client = AppClient(build(conf).application)
     response = await client.request("GET", "/healthcheck", headers=[(b"origin", PAGE)])
     assert response.header(b"access-control-allow-origin") == PAGE
 

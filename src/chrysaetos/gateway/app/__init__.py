@@ -1,0 +1,1 @@
+"""The application: requests, exchanges, errors as answers, CORS."""

@@ -1,1 +1,0 @@
-"""The ASGI application: requests, exchanges, errors as answers, CORS."""
