@@ -99,3 +99,18 @@ async def test_connection_without_a_request_is_forgotten_at_once():
     connection.connection_lost(None)
     assert owner.forgotten == [connection]
     assert owner.unfinished == 0
+
+
+async def test_a_client_that_is_gone_before_its_request_is_served_is_forgotten():
+    called = []
+
+    async def app(_request, _reply):
+        called.append(True)
+
+    owner, _, connection = connected(app)
+    owner.requests = 1  # so that requests are served in the next turn of the loop
+    connection.data_received(GET)
+    assert (owner.requests, called) == (2, [])
+    connection.connection_lost(None)
+    await asyncio.sleep(0.01)
+    assert (owner.requests, called, owner.forgotten) == (1, [], [connection])

@@ -106,7 +106,7 @@ class HttpServer:
     @property
     def tasks(self) -> int:
         """The number of unfinished tasks of the event loop. Counting visits each of them."""
-        return len(asyncio.all_tasks(self.loop))
+        return len(asyncio.all_tasks(self.loop)) + self.requests
 
     @property
     def full(self) -> bool:

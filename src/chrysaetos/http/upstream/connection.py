@@ -24,6 +24,7 @@ import select
 from typing import Protocol, cast
 
 from chrysaetos.errors import ApiError, BadGateway, GatewayTimeout
+from chrysaetos.http.direct_task import DirectFuture
 from chrysaetos.http.upstream.http1 import ProtocolError, ResponseReader
 from chrysaetos.http.upstream.response import BodyStream, UpstreamBroken, UpstreamResponse
 
@@ -95,7 +96,7 @@ class Connection(asyncio.Protocol):
         self._poll = select.poll()
         self._reader: ResponseReader | None = None
         self._stream: BodyStream | None = None
-        self._waiter: asyncio.Future[UpstreamResponse] | None = None
+        self._waiter: DirectFuture[UpstreamResponse] | None = None
         self._timeout = 0.0
         self._deadline = math.inf
         self._timer: asyncio.TimerHandle | None = None
@@ -129,7 +130,7 @@ class Connection(asyncio.Protocol):
         self._busy = True
         self._reader = ResponseReader(head_only=head_only, max_header_bytes=self._max_header_bytes)
         self._timeout = timeout
-        self._waiter = waiter = self._loop.create_future()
+        self._waiter = waiter = DirectFuture[UpstreamResponse](loop=self._loop)
         self._expire_at(deadline)
         self._transport.write(request)
         return waiter
@@ -214,7 +215,7 @@ class Connection(asyncio.Protocol):
                 stream.push(piece)
             stream.finish()
         elif waiter is not None and not waiter.done():
-            waiter.set_result(
+            waiter.deliver(
                 UpstreamResponse(reader.status, reader.headers, reader.content_length, piece, None)
             )
 
@@ -226,10 +227,12 @@ class Connection(asyncio.Protocol):
                 self._close()
                 return
             self._stream = stream = BodyStream(self)
-            waiter.set_result(
+            if piece:
+                stream.push(piece)
+            waiter.deliver(
                 UpstreamResponse(reader.status, reader.headers, reader.content_length, None, stream)
             )
-        if piece:
+        elif piece:
             stream.push(piece)
         if stream.size > _HIGH_WATER:
             if not self._paused:
