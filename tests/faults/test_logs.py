@@ -153,7 +153,10 @@ def test_an_audit_file_may_be_a_fifo_that_is_read(tmp_path):
 def test_the_log_continues_in_a_new_file_after_a_rotation(tmp_path):
     log = tmp_path / "gateway.log"
     config, socket = tmp_path / "aetos.conf", tmp_path / "gateway.sock"
-    config.write_text(f"[DEFAULT]\nauth_mode = noauth\nlog_file = {log}\n[gateway]\nunix_socket = {socket}\n")
+    config.write_text(
+        f"[DEFAULT]\nauth_mode = noauth\nlog_file = {log}\n[gateway]\nunix_socket = {socket}\n"
+        f"[prometheus]\nport = {free_port()}\n"
+    )
     output = (tmp_path / "stderr").open("wb")
     with output, server("gateway", "--config-file", config, stderr=output) as process:
         assert serves(str(socket))
