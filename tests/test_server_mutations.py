@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
@@ -20,24 +21,34 @@ ROOT = Path(__file__).parents[1]
 BREAKS = HTTP | GATEWAY
 
 
-@pytest.fixture
-def package(tmp_path):
-    """A copy of the package."""
-    copy = tmp_path / "chrysaetos"
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    """A copy of the package, for all mutations."""
+    copy = tmp_path_factory.mktemp("mutated") / "chrysaetos"
     shutil.copytree(Path(chrysaetos.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
     return copy
 
 
-@pytest.mark.parametrize("name", BREAKS)
-def test_a_unit_test_fails(package, name):
-    (module, tests), test, old, new = BREAKS[name]
+@pytest.fixture
+def broken(package, request):
+    """Break a module, which is whole again afterwards; what Python compiled of it is removed each time."""
+    (module, tests), test, old, new = BREAKS[request.param]
     path = package / module
     source = path.read_text()
     assert source.count(old) == 1, f"{old!r} occurs {source.count(old)} times in {module}"
+    compiled = Path(cache_from_source(path))
     path.write_text(source.replace(old, new))
+    compiled.unlink(missing_ok=True)
+    yield f"tests/{tests}::{test}"
+    path.write_text(source)
+    compiled.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("broken", BREAKS, indirect=True)
+def test_a_unit_test_fails(package, broken):
     # A mutation may leave a connection open; its warning must not end pytest before the summary.
     options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:unraisableexception"]
-    command = [sys.executable, "-m", "pytest", *options, f"tests/{tests}::{test}"]
+    command = [sys.executable, "-m", "pytest", *options, broken]
     environment = {"PYTHONPATH": str(package.parent), "PATH": os.environ["PATH"]}
     result = subprocess.run(
         command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=250, check=False
