@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import pickle
 import sys
 import time
@@ -41,6 +42,8 @@ _JOB_SECONDS = 30.0
 """Time for a job. The longest allowed response takes some seconds."""
 _KILL_SECONDS = 5.0
 """Time for a killed process to end. One that hangs in the kernel must not hold up the next."""
+_NICENESS = 10
+"""How much the process gives way to the gateway and Prometheus, if they have work for all processors."""
 _CHUNK = 1024 * 1024
 """Bytes of a result that are buffered before the process waits."""
 _IN_PLACE_USED = 0.02
@@ -219,6 +222,7 @@ def _work(jobs: BinaryIO, results: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
+    os.nice(_NICENESS)
     with suppress(OSError):  # if memory runs out, the kernel should kill this process, not the gateway
         Path("/proc/self/oom_score_adj").write_text("500")
     _work(sys.stdin.buffer, sys.stdout.buffer)

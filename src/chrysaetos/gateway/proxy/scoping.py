@@ -5,6 +5,7 @@ What is cached or short is scoped at once, anything else in another process.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from functools import partial
 from typing import TYPE_CHECKING
@@ -46,6 +47,7 @@ class Scoping:
         self._max_read_bytes = options.max_read_bytes
         self._binder = Binder(options.bounds, reserved=options.engine.parameter_names)
         self._offload = offload
+        self._turn = asyncio.Lock()
 
     async def bind(
         self, endpoint: Endpoint, scope: Scope, project: str, url: bytes, body: bytes | None
@@ -69,7 +71,7 @@ class Scoping:
         try:
             if size + len(scope.matcher) <= _FREE_BYTES:
                 return self._binder.bind(endpoint, scope, url, body, cached_only=True)
-            return self._bind_large(endpoint, scope, project, url, body)
+            return await self._bind_large(endpoint, scope, project, url, body)
         except NotCached:
             pass
         bound, texts = await self._offload.run(
@@ -78,10 +80,12 @@ class Scoping:
         self._binder.keep(scope, texts)
         return bound
 
-    def _bind_large(
+    async def _bind_large(
         self, endpoint: Endpoint, scope: Scope, project: str, url: bytes, body: bytes | None
     ) -> Bound:
         """Return a large request's parameters, whose texts are cached, and charge that to the project.
+
+        In each turn of the event loop one request does that, so that all others wait for one at most.
 
         Raises:
             BadRequest, NotCached: as for :meth:`Binder.bind`.
@@ -89,11 +93,13 @@ class Scoping:
         """
         budget = self._offload.budget
         budget.check(project)
-        began = time.thread_time()
-        try:
-            return self._binder.bind(endpoint, scope, url, body, cached_only=True)
-        finally:
-            budget.charge(project, time.thread_time() - began)
+        async with self._turn:
+            await asyncio.sleep(0)
+            began = time.thread_time()
+            try:
+                return self._binder.bind(endpoint, scope, url, body, cached_only=True)
+            finally:
+                budget.charge(project, time.thread_time() - began)
 
     async def read_request(self, scope: Scope, project: str, body: bytes) -> tuple[bytes, tuple[Text, ...]]:
         """Return the message of a remote read for the upstream; see ``scope_read_request``.
