@@ -99,7 +99,7 @@ def gateway_metrics() -> list[Row]:
         write_tokens(tokens, [new_token("portal", Policy(("up",)), now=0, expires=None)[1]])
         config.write_text(_CONFIG.format(tokens=tokens), encoding="utf-8")
         telemetry = build(load_conf(["--config-file", str(config)])).telemetry
-        telemetry.watch(SimpleNamespace(refusals={}, tasks=0))
+        telemetry.watch(SimpleNamespace(refusals={}, requests=0, tasks=0))
         return _rows(telemetry.registry.collect())
 
 
