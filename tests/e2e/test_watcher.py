@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.e2e.rating import asked
-from tests.e2e.watcher_engine import Emulator, Engine
+from tests.e2e.watcher_engine import AuditError, Emulator, Engine
 from tests.fakes.relay import Relay
 from tests.support.deep import first_of
 from tests.support.releases import WATCHER
@@ -100,7 +100,10 @@ def engine(site: Site, folder: Path, release: str, **sections: dict[str, str]) -
 
 def is_ready(engine: Engine) -> bool:
     """Return whether the engine has a model of the cloud: until then, audits fail."""
-    return bool(engine.audit("aetos_check", {})["state"] == "ONGOING")
+    try:
+        return bool(engine.audit("aetos_check", {})["state"] == "ONGOING")
+    except AuditError:
+        return False
 
 
 @dataclass

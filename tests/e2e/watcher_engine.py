@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from chrysaetos.demo.identities import Account
 
-__all__ = ["Emulator", "Engine", "environment_of"]
+__all__ = ["AuditError", "Emulator", "Engine", "environment_of"]
 
 _ROOT = Path(__file__).parents[2]
 
@@ -89,6 +89,10 @@ class Emulator(Server):
         return [python, "-W", "ignore", "-m", module, "--model", str(self._file), "--port", str(self.port)]
 
 
+class AuditError(Exception):
+    """An audit cannot be created or followed, as while the engine fills its database. It says why."""
+
+
 class Engine:
     """`watcher-decision-engine` on SQLite, without a message broker. A context manager.
 
@@ -114,6 +118,7 @@ class Engine:
         self._config = directory / "watcher.conf"
         self._database = directory / "watcher.db"
         self.log = directory / "engine.log"
+        self._auditor_log = directory / "auditor.log"
         auth = password_options(account, auth_url)
         sections: dict[str, Mapping[str, str]] = {
             "DEFAULT": {"transport_url": "fake:/", "state_path": str(directory)},
@@ -139,11 +144,14 @@ class Engine:
 
     def stop(self) -> None:
         """Stop the engine."""
+        self._end_auditor()
+        if self._process is not None:
+            self._process.stop()
+
+    def _end_auditor(self) -> None:
         if self._auditor is not None:
             self._auditor.communicate()
             self._auditor = None
-        if self._process is not None:
-            self._process.stop()
 
     def __enter__(self) -> Self:
         self.start()
@@ -157,24 +165,32 @@ class Engine:
         return wait_for(lambda: text in self.log.read_text(), timeout=timeout)
 
     def audit(self, strategy: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Run an audit and return its ``state``, the number of ``plans``, and the ``actions``."""
+        """Run an audit and return its ``state``, the number of ``plans``, and the ``actions``.
+
+        Raises:
+            AuditError: it cannot be created or followed.
+        """
         assert self._process is not None
         self._process.check()
         if self._auditor is None:
             # One process for all audits of an engine, since it takes seconds to import Watcher.
             script = _ROOT / "tests" / "watcher" / "audit.py"
-            self._auditor = subprocess.Popen(
-                [self._programs / "python", script, *_arguments(self._config)],
-                env={**os.environ, **_QUIET},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
+            with self._auditor_log.open("w") as log:
+                self._auditor = subprocess.Popen(
+                    [self._programs / "python", script, *_arguments(self._config)],
+                    env={**os.environ, **_QUIET},
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                )
         assert self._auditor.stdin is not None
         assert self._auditor.stdout is not None
         print(json.dumps([strategy, parameters]), file=self._auditor.stdin, flush=True)
         lines = iter(self._auditor.stdout.readline, "")
         result = next((line for line in lines if line.startswith("RESULT ")), None)
-        assert result is not None, "the auditor has ended; its error is above"
+        if result is None:
+            self._end_auditor()
+            raise AuditError(self._auditor_log.read_text()[-3000:])
         found: dict[str, Any] = json.loads(result.removeprefix("RESULT "))
         return found
