@@ -84,7 +84,7 @@ class Site:
 
     def set(self, section: str, **options: Any) -> None:
         """Set options of the configuration."""
-        if section != "DEFAULT" and not self.conf.has_section(section):
+        if not self.conf.has_section(section):
             self.conf.add_section(section)
         for name, value in options.items():
             self.conf[section][name] = str(value)
