@@ -122,7 +122,7 @@ class Engine:
         auth = password_options(account, auth_url)
         sections: dict[str, Mapping[str, str]] = {
             "DEFAULT": {"transport_url": "fake:/", "state_path": str(directory)},
-            "database": {"connection": f"sqlite:///{self._database}"},
+            "database": {"connection": f"sqlite:///{self._database}?timeout=60"},
             "watcher_clients_auth": auth,
             "nova": auth,
             "watcher_decision_engine": {"continuous_audit_interval": "1"},
