@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from tests.fakes.app_client import AppClient
+from tests.fakes.app_client import Answer, AppClient, http_request
 
-from chrysaetos.errors import Forbidden
+from chrysaetos.errors import Forbidden, TooManyRequests
 from chrysaetos.gateway.app.application import Application
 from chrysaetos.gateway.app.exchange import CLIENT_DISCONNECTED
 
@@ -49,6 +49,27 @@ async def test_an_api_error_is_rendered():
     answer, exchange = await asked(Forbidden("no"))
     assert (answer.status, answer.json["error"]) == (403, "no")
     assert (exchange.status, exchange.error) == (403, "forbidden")
+
+
+async def test_a_client_that_sends_too_many_requests_waits_for_that_answer():
+    app = Application(Handler(TooManyRequests("slower", 1)))
+    request, answer = http_request("POST", "/", body=b"much"), Answer()
+    task = asyncio.create_task(app(request, answer))
+    await asyncio.sleep(0.01)
+    assert (answer.status, request.body) == (0, b"")
+    await task
+    assert answer.status == 429
+
+
+async def test_a_client_that_does_not_wait_for_its_refusal_has_disconnected():
+    watcher = Watcher()
+    app = Application(Handler(TooManyRequests("slower", 1)), observers=[watcher])
+    task = asyncio.create_task(app(http_request("GET", "/"), Answer()))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert watcher.seen[0].status == CLIENT_DISCONNECTED
 
 
 async def test_an_exception_is_rendered_without_details(caplog):

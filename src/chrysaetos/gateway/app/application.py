@@ -7,7 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from chrysaetos.errors import ApiError, render
+from chrysaetos.errors import ApiError, TooManyRequests, render
 from chrysaetos.gateway.app.exchange import CLIENT_DISCONNECTED, Exchange
 
 if TYPE_CHECKING:
@@ -48,6 +48,10 @@ if TYPE_CHECKING:
 __all__ = ["Application", "Handler", "Part"]
 
 _LOG = logging.getLogger(__name__)
+
+_REFUSAL_SECONDS = 0.1
+"""Time before a client is told that it sends too many requests. Else one that repeats them at once would cost
+more by its refusals, thousands a second, than by what it may do."""
 
 
 class Application:
@@ -97,12 +101,23 @@ class Application:
         headers = None if self._cors is None else self._cors.response_headers(request.method, request.headers)
         exchange = Exchange(request.method, request.client, reply, headers)
         try:
-            await self._handler.handle(request, exchange)
+            await self._handle(request, exchange)
         except asyncio.CancelledError:  # the server cancels the task when the client disconnects
             exchange.status = exchange.status or CLIENT_DISCONNECTED
             raise
+        finally:
+            exchange.ended = time.perf_counter()
+            for observer in self._observers:
+                observer.on_end(exchange)
+
+    async def _handle(self, request: HttpRequest, exchange: Exchange) -> None:
+        try:
+            await self._handler.handle(request, exchange)
         except ApiError as error:
             exchange.error = error.error_type
+            if isinstance(error, TooManyRequests):
+                request.body = b""
+                await asyncio.sleep(_REFUSAL_SECONDS)
             await exchange.respond(render(error))
         except Exception:  # the caller gets an error without details
             _LOG.exception("%s failed", exchange.request_id)
@@ -110,7 +125,3 @@ class Application:
             if not exchange.status:
                 # If the response has started, the server closes the connection instead.
                 await exchange.respond(render(ApiError("internal error; see the gateway's log")))
-        finally:
-            exchange.ended = time.perf_counter()
-            for observer in self._observers:
-                observer.on_end(exchange)
