@@ -36,7 +36,7 @@ SERVERS := prometheus:prometheus promtool:prometheus memcached:memcached victori
 # The programs alone, without a service. On a machine with MySQL, they cannot be installed.
 MARIADB := mariadbd:mariadb-server-core my_print_defaults:mariadb-client-core
 # The tests that run on every Python of the machine.
-PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http/server property))
+PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http/test_direct_task.py http/server property))
 
 # The proof of isolation, and how deep it goes before a release.
 ISOLATION := $(addprefix tests/e2e/test_,$(addsuffix .py,generated corpora isolation victoria_metrics thanos second_enforcer)) \
