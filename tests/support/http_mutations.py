@@ -5,6 +5,7 @@ __all__ = ["HTTP"]
 READER = ("http/server/request_reader.py", "http/server/test_request_reader.py")
 CONNECTION = ("http/server/connection.py", "http/server/test_connection.py")
 SERVER = ("http/server/connection.py", "http/server/test_server.py")
+RESPONDING = ("http/server/connection.py", "http/server/test_responding.py")
 CLIENT_ADDRESS = ("http/server/client_address.py", "http/server/test_client_address.py")
 PROXY_PROTOCOL = ("http/server/proxy_protocol.py", "http/server/test_proxy_protocol.py")
 PROXIED = ("http/server/proxied_connection.py", "http/server/test_proxied_connection.py")
@@ -104,7 +105,7 @@ HTTP = {
         "pass",
     ),
     "the application does not wait for a slow client": (
-        SERVER,
+        RESPONDING,
         "test_client_that_does_not_read_pauses_the_application_and_is_disconnected",
         "if self._drained is not None:",
         "if False:",
