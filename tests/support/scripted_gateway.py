@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 from oslo_config import cfg
 from tests.fakes.app_client import AppClient
 from tests.fakes.identity import FakeIdentity
+from tests.fakes.observer import Watcher
 from tests.fakes.upstream import RawUpstream, answer, answering
 from tests.support.waiting import until
 
@@ -39,16 +40,6 @@ ANSWER = answer(
 
 def token(name):
     return (b"x-auth-token", name.encode())
-
-
-class Watcher:
-    """An observer that records the exchanges that have ended."""
-
-    def __init__(self):
-        self.seen = []
-
-    def on_end(self, exchange):
-        self.seen.append(exchange)
 
 
 class Gateway:

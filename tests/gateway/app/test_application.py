@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from tests.fakes.app_client import Answer, AppClient, http_request
+from tests.fakes.observer import Watcher
 
 from chrysaetos.errors import Forbidden, TooManyRequests
 from chrysaetos.gateway.app.application import Application
@@ -18,14 +19,6 @@ class Handler:
         if isinstance(self._outcome, BaseException):
             raise self._outcome
         await self._outcome(exchange)
-
-
-class Watcher:
-    def __init__(self):
-        self.seen = []
-
-    def on_end(self, exchange):
-        self.seen.append(exchange)
 
 
 async def asked(outcome):

@@ -6,6 +6,7 @@ import pytest
 from oslo_config import cfg
 from tests.fakes.app_client import AppClient
 from tests.fakes.identity import FakeIdentity
+from tests.fakes.observer import Watcher
 from tests.fakes.upstream import RawUpstream, answer, answering
 
 from chrysaetos.access.grants import PolicyAccess
@@ -33,14 +34,6 @@ STRANGERS = [
     b"*",
     b"",
 ]
-
-
-class Watcher:
-    def __init__(self):
-        self.seen = []
-
-    def on_end(self, exchange):
-        self.seen.append(exchange)
 
 
 class Gateway:
