@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from chrysaetos.access.grants import Access
-    from chrysaetos.gateway.app.application import Part
     from chrysaetos.gateway.app.cors import Cors
     from chrysaetos.gateway.app.exchange import Exchange, Observer
     from chrysaetos.gateway.federate.handler import PortalHandler
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.proxy.coalescing import Coalescer
     from chrysaetos.gateway.proxy.options import GatewayOptions
     from chrysaetos.gateway.web.handler import WebPage
-    from chrysaetos.http.types import HttpRequest
+    from chrysaetos.http.types import HttpRequest, Part
     from chrysaetos.http.upstream.replicas import Pool
     from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.tenancy.paths import Target

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from chrysaetos.errors import Headers
 
-__all__ = ["Application", "Handler", "HttpRequest", "Reply"]
+__all__ = ["Application", "Handler", "HttpRequest", "Part", "Reply"]
 
 
 class HttpRequest:
@@ -83,12 +83,8 @@ Handler = Callable[[HttpRequest, Reply], Coroutine[Any, Any, None]]
 """Responds to a request, which is complete. If the client disconnects, it is cancelled."""
 
 
-class Application(Protocol):
-    """A handler that is started before it gets requests, and closed after it."""
-
-    def __call__(self, request: HttpRequest, reply: Reply, /) -> Coroutine[Any, Any, None]:
-        """Respond to a request; see ``Handler``."""
-        ...
+class Part(Protocol):
+    """What starts before the first request, and is closed after the last one."""
 
     async def start(self) -> None:
         """Start.
@@ -99,5 +95,13 @@ class Application(Protocol):
         ...
 
     async def close(self) -> None:
-        """Release everything."""
+        """Stop, and release everything."""
+        ...
+
+
+class Application(Part, Protocol):
+    """A handler that starts and stops."""
+
+    def __call__(self, request: HttpRequest, reply: Reply, /) -> Coroutine[Any, Any, None]:
+        """Respond to a request; see ``Handler``."""
         ...

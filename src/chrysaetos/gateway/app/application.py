@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from chrysaetos.gateway.app.cors import Cors
     from chrysaetos.gateway.app.exchange import Observer
-    from chrysaetos.http.types import HttpRequest, Reply
+    from chrysaetos.http.types import HttpRequest, Part, Reply
 
     class Handler(Protocol):
         """Handles requests."""
@@ -29,23 +29,8 @@ if TYPE_CHECKING:
             """
             ...
 
-    class Part(Protocol):
-        """A part that starts and stops with the application."""
 
-        async def start(self) -> None:
-            """Start.
-
-            Raises:
-                OSError: the part cannot start.
-            """
-            ...
-
-        async def close(self) -> None:
-            """Stop."""
-            ...
-
-
-__all__ = ["Application", "Handler", "Part"]
+__all__ = ["Application", "Handler"]
 
 _LOG = logging.getLogger(__name__)
 
