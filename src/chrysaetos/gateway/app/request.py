@@ -107,7 +107,7 @@ class Request:
             ContentTooLarge: as for ``body``.
         """
         body = self.body
-        if body and self._media_type() != _FORM:
+        if body and self.media_type != _FORM:
             raise UnsupportedMediaType(f"send the body as {_FORM.decode()}")
         return body
 
@@ -120,11 +120,13 @@ class Request:
             ContentTooLarge: as for ``body``.
         """
         encoding = (self.header(b"content-encoding") or b"").strip().lower()
-        if self._media_type() != _PROTOBUF or encoding != b"snappy":
+        if self.media_type != _PROTOBUF or encoding != b"snappy":
             raise UnsupportedMediaType(
                 f"send the body as {_PROTOBUF.decode()}, with Content-Encoding: snappy"
             )
         return self.body
 
-    def _media_type(self) -> bytes:
+    @property
+    def media_type(self) -> bytes:
+        """The media type of the body in lower case, without parameters; empty if there is none."""
         return (self.header(b"content-type") or b"").partition(b";")[0].strip().lower()

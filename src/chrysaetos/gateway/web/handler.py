@@ -299,7 +299,7 @@ class WebPage:
         token = (request.header(b"x-csrf-token") or b"").decode("latin-1")
         if identifier is None or not self._sealer.is_csrf_token(identifier, token):
             raise Forbidden("X-CSRF-Token is missing or does not belong to this browser: reload the page")
-        if (request.header(b"content-type") or b"").partition(b";")[0].strip().lower() != b"application/json":
+        if request.media_type != b"application/json":
             raise UnsupportedMediaType("send the body as application/json")
         try:
             body = json.loads(_small_body(request))
