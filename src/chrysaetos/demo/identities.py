@@ -222,10 +222,8 @@ class IdentityApi:
             attributes: further attributes of the credential. Its name is unique for the user.
         """
         credential = {"name": "demo", "secret": new_secret(), **attributes}
-        path, body = (
-            f"/users/{account.user_id}/application_credentials",
-            {"application_credential": credential},
-        )
+        path = f"/users/{account.user_id}/application_credentials"
+        body = {"application_credential": credential}
         created = self.call("POST", path, body, token=self.token(account.auth()))
         return ApplicationCredential(created["application_credential"]["id"], credential["secret"])
 

@@ -209,8 +209,8 @@ class Updater:
 
     def _publish(self, until: float, projects: Iterable[Project], usages: Iterable[ServerUsage]) -> None:
         # Credits that were restored from an older backup are not exported until they are charged.
-        charged = self._credit_ledger and self._credit_ledger.charged_until >= until
-        accounts = self._credit_ledger.accounts(until) if self._credit_ledger and charged else ()
+        ledger = self._credit_ledger
+        accounts = ledger.accounts(until) if ledger and ledger.charged_until >= until else ()
         self._exposition.publish(take_snapshot(until, projects, self._tally(usages), accounts, self._metrics))
 
     def _tally(self, usages: Iterable[ServerUsage]) -> dict[Key, Totals]:
