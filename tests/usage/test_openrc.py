@@ -168,8 +168,32 @@ def test_comments_windows_line_ends_and_several_variables_in_a_line(read):
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "export OS_A=1; export OS_B='2'",
+        "export OS_A=1;export OS_B=2 # y",
+        "OS_A='1'; OS_B=2",
+        "export OS_A=1; OS_B=2;",
+    ],
+)
+def test_several_statements_in_a_line(read, line):
+    assert read(line + "\n") == {"OS_A": "1", "OS_B": "2"}
+
+
+def test_a_variable_that_is_unset_later_is_omitted(read):
+    assert read("export OS_A=1\nOS_B=2\nOS_C=3\nunset OS_A OS_B\n") == {"OS_C": "3"}
+    assert read("export OS_A=1; unset OS_A\n") == {}
+
+
+@pytest.mark.parametrize(
     ("text", "problem"),
     [
+        ("OS_A=a; OS_B=b\n", "line 1: this line also sets OS_B"),
+        ("OS_A=a OS_B=b\n", "line 1: this line also sets OS_B"),
+        ("PATH=/bin; export OS_B=b\n", "line 1: this line also sets OS_B"),
+        ("unset OS_A; export OS_B=b\n", "line 1: a shell decides whether OS_B is set"),
+        ("export OS_A=a\nexport OS_A+=b\n", "line 2: a shell decides whether OS_A is set"),
+        ("OS_A=a\nOS_A+=b\n", "line 2: expected OS_NAME=value"),
         ("\nexport OS_A=$(pass show cloud)\n", "line 2: the value of OS_A needs a shell"),
         ('export OS_A="`id`"\n', "line 1: the value of OS_A needs a shell"),
         ("export OS_A='open\n", "line 1: the value of OS_A needs a shell"),

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["missing_variables", "read_openrc"]
 
 _ASSIGNMENT = re.compile(r"(export\s+)?([A-Za-z_]\w*)=")
-_SETS_OS = re.compile(r"(?<!\w)(OS_\w+)=")
+_SETS_OS = re.compile(r"(?<!\w)(OS_\w+)\+?=")
+_SETS_ANOTHER = re.compile(r"[\s;&](OS_\w+)=")
+"""In a value that is not quoted."""
 _REFERENCE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 _WORD = re.compile(
     r"""
@@ -64,15 +66,20 @@ class _Reader:
     def read(self, line: str) -> None:
         """Read the next line."""
         self._number += 1
-        text = line.strip()
+        self._statement(line.strip())
+
+    def _statement(self, text: str, *, of_shell: bool = False) -> None:
         words = text.split()
         if not words or text.startswith("#"):
             return
         assignment = _ASSIGNMENT.match(text)
         if assignment and not (self._depth and assignment[2].startswith("OS_")):
-            self._assign(text, exported=bool(assignment[1]))
+            self._assign(text, of_shell=of_shell or bool(assignment[1]))
         elif words[0] == "read":
             self._read_from_terminal(words[1:])
+        elif words[0] == "unset" and not self._depth and not _SETS_OS.search(text):
+            for name in words[1:]:
+                self.variables.pop(name, None)
         elif words[0] in _STATEMENTS or words[0] == "export" or self._depth:
             conditional = _SETS_OS.search(text)
             if conditional:
@@ -85,15 +92,18 @@ class _Reader:
         else:
             self._fail("expected OS_NAME=value; source the file in a shell and omit --openrc if it needs one")
 
-    def _assign(self, text: str, *, exported: bool) -> None:
+    def _assign(self, text: str, *, of_shell: bool) -> None:
         position = 0
         while assignment := _ASSIGNMENT.match(text, position):
             name, position = assignment[2], assignment.end()
-            if exported or text[position : position + 1] in ("'", '"'):
+            if of_shell or text[position : position + 1] in ("'", '"'):
                 value, position = self._word(name, text, position)
-                exported = True
+                of_shell = True
             else:
                 value, position = text[position:], len(text)
+                another = _SETS_ANOTHER.search(value)
+                if another:
+                    self._fail(f"this line also sets {another[1]}; write each variable in a line of its own")
                 reference = _REFERENCE.fullmatch(value)
                 if reference:
                     value = self._look_up(name, reference)
@@ -102,7 +112,9 @@ class _Reader:
             rest = text[position:]
             position += len(rest) - len(rest.lstrip())
         rest = text[position:]
-        if rest and not rest.startswith(("#", ";")):
+        if rest.startswith(";"):
+            self._statement(rest[1:].strip(), of_shell=True)
+        elif rest and not rest.startswith("#"):
             self._unreadable(name, rest)
 
     def _word(self, name: str, text: str, position: int) -> tuple[str | None, int]:
