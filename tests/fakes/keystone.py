@@ -35,6 +35,7 @@ class FakeKeystone:
         delay: seconds before each response.
         hold: validations and logins, except the service user's, wait until this is set.
         status: if set, the status of all responses.
+        failing: statuses of the next validations and lists of projects; 0 closes the connection.
         passwords: password by (user, user's domain, project, project's domain).
         application_credentials: secret and properties of the token, by id.
         token_life: lifetime in seconds of tokens issued at login.
@@ -57,6 +58,7 @@ class FakeKeystone:
         self.hold = threading.Event()
         self.hold.set()
         self.status: int | None = None
+        self.failing: list[int] = []
         self.passwords: dict[tuple[str, str, str, str], str] = {}
         self.application_credentials: dict[str, tuple[str, dict[str, Any]]] = {}
         self.token_life = 3600.0
@@ -198,6 +200,10 @@ class _Handler(JsonHandler):
                 self._reply(200, {"version": version})
             else:
                 self._reply(300, {"versions": {"values": [version]}})
+            return
+        if keystone.failing:
+            if status := keystone.failing.pop(0):
+                self._error(status, "You are not authorized to perform the requested action.")
             return
         if path == "/v3/projects":
             self._list(query)

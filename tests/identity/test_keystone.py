@@ -135,6 +135,24 @@ async def test_an_error_of_keystone_is_503_and_not_cached(tokens, keystone, stat
     assert (await tokens.identify(token, None, "GET", "/")).user_name == "alice"
 
 
+@pytest.mark.parametrize("failing", [[403], [500], [0], [403, 403], [500, 500]])
+async def test_an_error_of_a_keystone_that_answers_again_is_hidden(tokens, keystone, failing, caplog):
+    await tokens.identify(keystone.issue(), None, "GET", "/")
+    keystone.failing = [*failing]
+    assert (await tokens.identify(keystone.issue(), None, "GET", "/")).user_name == "alice"
+    assert keystone.failing == []
+    keystone.failing = [*failing]
+    assert await refusal(tokens, b"unknown", None, "GET", "/") is Refusal.TOKEN
+    assert "give it the role" not in caplog.text
+    await tokens.service_user.check()
+
+
+async def test_a_service_token_that_keystone_forgets_is_replaced(tokens, keystone):
+    await tokens.identify(keystone.issue(), None, "GET", "/")
+    keystone.tokens.clear()
+    assert (await tokens.identify(keystone.issue(), None, "GET", "/")).user_name == "alice"
+
+
 async def test_a_keystone_that_is_down_is_503_but_cached_tokens_keep_working(tokens, keystone, clock):
     token = keystone.issue()
     await tokens.identify(token, None, "GET", "/")

@@ -133,6 +133,14 @@ async def test_a_service_user_without_permission_is_503_and_the_log_names_the_po
     assert await projects.of("D") == ("a", "b", "c")
 
 
+@pytest.mark.parametrize("status", [403, 500])
+async def test_an_error_of_a_keystone_that_has_just_started_is_hidden(projects, keystone, status, caplog):
+    keystone.failing = [status]
+    assert await projects.of("D") == ("a", "b", "c")
+    assert "list the projects" not in caplog.text
+    assert projects.errors == 0
+
+
 async def test_the_services_own_token_is_renewed(projects, keystone):
     await projects.of("D")
     keystone.tokens.clear()

@@ -30,7 +30,7 @@ from chrysaetos.identity.cache import CallerCache, ExpiringLru, digest, token_ke
 from chrysaetos.identity.caller import Caller
 from chrysaetos.identity.credentials import is_token
 from chrysaetos.identity.flights import SingleFlight
-from chrysaetos.identity.service_user import ServiceUser
+from chrysaetos.identity.service_user import UNAVAILABLE, ServiceUser
 from chrysaetos.identity.settings import load_settings
 from chrysaetos.identity.throttle import TokenBucket, network
 
@@ -253,7 +253,27 @@ class KeystoneTokens:
             self.cache.refuse(key, verdict.refusal)
 
     def _ask(self, token: bytes, service_token: bytes | None, method: str, path: str) -> _Verdict:
-        """Run the middleware. Runs in a thread."""
+        """Validate the tokens, a second time if Keystone answers after an error. Runs in a thread.
+
+        A Keystone that has just been started answers some requests with 403 or 500 while its threads load its
+        policy, and a connection may be closed just as a request is sent.
+        """
+        verdict = self._validate(token, service_token, method, path)
+        if verdict is not None:
+            return verdict
+        if self.service_user.explain(token) is not None:
+            raise Unavailable(
+                "Keystone does not accept the gateway's own credentials, so yours cannot be checked: "
+                "tell the operator of the gateway",
+                _RETRY_AFTER,
+            )
+        verdict = self._validate(token, service_token, method, path)
+        if verdict is None:
+            raise Unavailable(UNAVAILABLE, _RETRY_AFTER)
+        return verdict
+
+    def _validate(self, token: bytes, service_token: bytes | None, method: str, path: str) -> _Verdict | None:
+        """Run the middleware. Return None if Keystone did not judge the tokens."""
         environ = _environ(token, service_token, method, path)
         statuses: list[str] = []
 
@@ -262,10 +282,10 @@ class KeystoneTokens:
 
         try:
             list(self._middleware(environ, start_response))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # also those of memcached's driver
             # The message may quote Keystone's response, the class does not.
             _LOG.error("Keystone could not be asked: %s", type(error).__name__)
-            raise self._unavailable(token) from error
+            return None
         match statuses:
             case ["204"]:
                 self.service_user.on_validation()
@@ -273,17 +293,7 @@ class KeystoneTokens:
             case ["401"]:
                 self.service_user.on_validation()
                 return _refused(environ, method, path)
-        raise self._unavailable(token)
-
-    def _unavailable(self, token: bytes) -> Unavailable:
-        """Return the error for a token that was not validated. Runs in a thread."""
-        if self.service_user.explain(token) is None:
-            return Unavailable("Keystone cannot be reached to check the credentials: try again", _RETRY_AFTER)
-        return Unavailable(
-            "Keystone does not accept the gateway's own credentials, so yours cannot be checked: tell the "
-            "operator of the gateway",
-            _RETRY_AFTER,
-        )
+        return None
 
     def _admitted(self, environ: dict[str, Any], method: str, path: str) -> _Verdict:
         auth = environ["keystone.token_auth"]

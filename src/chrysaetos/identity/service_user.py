@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
     from chrysaetos.identity.settings import KeystoneSettings
 
-__all__ = ["ServiceUser", "ServiceUserRejected", "keystone_adapter"]
+__all__ = ["UNAVAILABLE", "ServiceUser", "ServiceUserRejected", "keystone_adapter"]
+
+UNAVAILABLE = "Keystone cannot be reached, or does not validate tokens: try again"
+"""The message if Keystone did not judge a token."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -75,13 +78,13 @@ class ServiceUser:
             raise ServiceUserRejected(self._cause, 5)
 
     def explain(self, token: bytes | None = None) -> str | None:
-        """Return why Keystone does not validate a token, None if the cause is not the user. Blocks.
+        """Return why Keystone does not let the user validate a token, None if it does. Blocks.
 
         Args:
             token: the token of a caller; None for the user's own.
 
         Raises:
-            Unavailable: Keystone did not judge the user's own token.
+            Unavailable: Keystone cannot be reached, or does not validate tokens.
         """
         if token is not None and self._cause is not None and self._clock() < self._until:
             return self._cause
@@ -99,9 +102,7 @@ class ServiceUser:
         except exceptions.NotFound:
             return None  # Keystone does not know the token
         except exceptions.ClientException as error:
-            if token is None:
-                raise Unavailable("Keystone does not validate tokens", 5) from error
-            return None
+            raise Unavailable(UNAVAILABLE, 5) from error
         else:
             self._set(None)
         return self._cause
@@ -143,6 +144,9 @@ def keystone_adapter(conf: ConfigOpts, session: Session) -> Any:
         interface=section.interface,
         region_name=section.region_name,
         connect_retries=section.http_request_max_retries,
+        # Keystone answers so for a moment after it has been started, while its threads load its policy.
+        status_code_retries=1,
+        retriable_status_codes=[403, 500],
         min_version="3.0",
         max_version="3.latest",
     )
