@@ -95,6 +95,7 @@ def test_a_datasource_that_later_releases_do_not_accept_is_a_warning():
 def test_an_option_that_does_not_exist_is_a_warning():
     plan = planned(
         ON + "[aetos_client]\nfqdn-label = a\nendpoint_type = internalURL\nhost = h\nmax_series = 5\n"
+        "Region_Name = R\n"
         "[other]\nfqdn-label = b\n[prometheus_client]\nfqdn-label = c\ngrouped_queries = true\n"
     )
     ignored = {f.found.partition(" has")[0]: f.remedy for f in plan.findings if f.check == "ignored"}
@@ -103,13 +104,29 @@ def test_an_option_that_does_not_exist_is_a_warning():
         "0.conf:5: [aetos_client] endpoint_type": "write interface = internal, or remove it",
         "0.conf:6: [aetos_client] host": "remove it; the options are fqdn_label, instance_uuid_label, "
         "interface, region_name",
-        "0.conf:11: [prometheus_client] fqdn-label": "write fqdn_label = c, or remove it",
+        "0.conf:8: [aetos_client] Region_Name": "write region_name = R, or remove it",
+        "0.conf:12: [prometheus_client] fqdn-label": "write fqdn_label = c, or remove it",
     }
 
 
 def test_variables_of_the_old_section_are_a_warning():
     plan = planned(ON, environ={"OS_PROMETHEUS_CLIENT__HOST": "h", "OS_OTHER__HOST": "h"})
     assert findings(plan)["environment", "warning"].found.startswith("OS_PROMETHEUS_CLIENT__HOST set ")
+
+
+@pytest.mark.parametrize(
+    ("value", "remedy"),
+    [("internalUrl", "write internal"), ("Admin", "write admin"), ("x", "write public, internal, admin")],
+)
+@pytest.mark.parametrize("datasource", ["prometheus", "aetos"])
+def test_an_interface_that_watcher_does_not_accept_is_an_error(value, remedy, datasource):
+    conf = f"[watcher_datasources]\ndatasources = {datasource}\n[aetos_client]\ninterface = {value}\n"
+    error = findings(planned(conf))["interface", "failed"]
+    assert error.found == f"0.conf:4: [aetos_client] interface is {value}, which Watcher does not accept"
+    assert error.remedy == remedy
+    assert ("interface", "failed") not in findings(planned(conf, interface="internal"))
+    assert ("interface", "failed") not in findings(planned(conf.replace(value, "internalURL")))
+    assert ("interface", "failed") in findings(planned(ON, environ={"OS_AETOS_CLIENT__INTERFACE": value}))
 
 
 def test_an_interface_from_the_environment_cannot_be_changed_by_a_file():

@@ -29,6 +29,9 @@ LABELS = {"fqdn_label": "fqdn", "instance_uuid_label": "resource"}
 _RENAMED = {"endpoint_type": "interface"}
 """Options of other sections for what ``[aetos_client]`` calls by another name."""
 
+_INTERFACES = ("public", "internal", "admin")
+"""The values of ``[aetos_client] interface``, each also with ``URL`` at its end."""
+
 _UNREAD = {"datasources": "watcher_datasources"}
 """Sections that deployment tools write, and the section that Watcher reads instead."""
 
@@ -77,6 +80,8 @@ class _Move(Move):
         if any(used):
             self._copy_labels()
             self.set_values("aetos_client", wanted, file=self._file_for(None))
+            if wanted["interface"] is None:
+                self._check_interface()
             self._check_options()
             self.comment_out("prometheus_client")
             self._check_variables()
@@ -198,6 +203,20 @@ class _Move(Move):
         files = self.layers.files_with("prometheus_client") or self.layers.files_with(_GLOBAL)
         return (files or list(self.layers.files))[-1]
 
+    def _check_interface(self) -> None:
+        """Find an interface with which Watcher does not read its configuration."""
+        found = self.layers.find("aetos_client", "interface")
+        if found is None or "$" in found.value or found.value.removesuffix("URL") in _INTERFACES:
+            return
+        likely = found.value.lower().removesuffix("url")
+        self.findings.append(
+            failed(
+                "interface",
+                f"{found.location}: [aetos_client] interface is {found.value}, which Watcher does not accept",
+                f"write {likely if likely in _INTERFACES else ', '.join(_INTERFACES)}",
+            )
+        )
+
     def _check_options(self) -> None:
         """Find settings that Watcher ignores, because there is no such option."""
         for file in dict.fromkeys(self.layers.files):
@@ -214,7 +233,7 @@ class _Move(Move):
                 section, key = option.section, option.key
                 if section not in self.release.options or self.release.exists(section, key):
                     continue
-                intended = _RENAMED.get(key, key.replace("-", "_"))
+                intended = _RENAMED.get(key, key.replace("-", "_").lower())
                 self.findings.append(
                     warning(
                         "ignored",
