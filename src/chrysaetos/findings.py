@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Finding", "Status", "failed", "format_table", "ok", "to_json", "warning", "worst"]
+__all__ = ["Finding", "Status", "failed", "format_table", "ok", "plain", "to_json", "warning", "worst"]
 
 
 class Status(StrEnum):
@@ -64,9 +64,9 @@ def format_table(findings: Sequence[Finding]) -> str:
     width = max((len(finding.check) for finding in findings), default=0)
     lines = []
     for finding in findings:
-        lines.append(f"{finding.status:<8} {finding.check:<{width}}  {_plain(finding.found)}")
+        lines.append(f"{finding.status:<8} {finding.check:<{width}}  {plain(finding.found)}")
         if finding.remedy:
-            lines.append(f"{'':<8} {'':<{width}}  -> {_plain(finding.remedy)}")
+            lines.append(f"{'':<8} {'':<{width}}  -> {plain(finding.remedy)}")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -75,5 +75,6 @@ def to_json(findings: Iterable[Finding]) -> list[dict[str, str]]:
     return [asdict(finding) for finding in findings]
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Return the text with a space for each character that cannot be printed, such as those of terminals."""
     return "".join(c if c.isprintable() else " " for c in text)

@@ -2,6 +2,7 @@
 
 import getpass
 import os
+from contextlib import closing
 
 import pytest
 
@@ -42,6 +43,24 @@ def test_large_grants_are_shown_exactly(capsys):
     granted, listed = capsys.readouterr().out.splitlines()
     assert "granted 12345678.5 mb hours" in granted
     assert "  +12345678.5 mb hours  " in listed
+
+
+def test_control_characters_in_names_are_not_printed(directory, capsys):
+    assert (
+        main([*CREDITS, "grant", " p1/\x1b]0;x\x07", "vcpu", "100", "--why", "\x1b[2J", "--by", "\x1b[31m"])
+        == 0
+    )
+    assert main([*CREDITS, "grant", "p1", "vcpu", "100", "--why", "x"]) == 0
+    with closing(CreditLedger(directory)) as ledger:
+        (_, grant) = read_grants(directory / FILE)
+        ledger.charge(grant.granted, grant.granted + 1, dict, [Project("p1", "a\x1b[31m\nb", "d", "default")])
+    capsys.readouterr()
+    assert main(CREDITS) == 0
+    assert main([*CREDITS, "grants"]) == 0
+    printed = capsys.readouterr().out
+    assert "p1/ ]0;x " in printed
+    assert "a [31m b" in printed
+    assert "\x1b" not in printed
 
 
 def test_a_correction_by_somebody_else(directory):

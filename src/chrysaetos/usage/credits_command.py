@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chrysaetos.findings import plain
 from chrysaetos.usage.credits import FILE, CreditLedger
 from chrysaetos.usage.grants import RESOURCES, append_grant, read_grants
 from chrysaetos.usage.options import state_directory
@@ -38,7 +39,9 @@ def parser() -> argparse.ArgumentParser:
     actions.add_parser("list", help="show what each project was granted, has used and has left (default)")
     actions.add_parser("grants", help="show all grants, with who granted them and why")
     grant = actions.add_parser("grant", help="grant credits to a project")
-    grant.add_argument("project_id", help="id of the project; ID/NAME inside a SimpleVM project")
+    grant.add_argument(
+        "project_id", type=str.strip, help="id of the project; ID/NAME inside a SimpleVM project"
+    )
     grant.add_argument("resource", choices=RESOURCES, help="hours of virtual CPUs, or of MB of memory")
     grant.add_argument(
         "hours", type=float, help="hours to grant; after --, negative hours to correct a grant"
@@ -97,8 +100,8 @@ def _print_grants(directory: Path) -> None:
     for grant in read_grants(directory / FILE):
         until = "never expires" if grant.until is None else f"until {utc_text(grant.until)}"
         print(
-            f"{utc_text(grant.granted)}  {grant.project_id}  {grant.hours:+.15g} {grant.resource} hours  "
-            f"{until}  by {grant.by!r}: {grant.why!r}"
+            f"{utc_text(grant.granted)}  {plain(grant.project_id)}  "
+            f"{grant.hours:+.15g} {grant.resource} hours  {until}  by {grant.by!r}: {grant.why!r}"
         )
 
 
@@ -110,6 +113,6 @@ def _print_accounts(directory: Path) -> None:
     print(f"{'project':32}  {'name':20}  resource  {'granted':>12}  {'used':>12}  {'left':>12}")
     for account in accounts:
         print(
-            f"{account.project.id:32}  {account.project.name:20}  {account.resource:8}  "
+            f"{plain(account.project.id):32}  {plain(account.project.name):20}  {account.resource:8}  "
             f"{account.granted:12.2f}  {account.used:12.2f}  {account.left:12.2f}"
         )
