@@ -1,5 +1,7 @@
 """Projects from Keystone and usage from Nova, over real HTTP."""
 
+import re
+
 import pytest
 import requests
 from keystoneauth1 import access, adapter, noauth, session
@@ -239,6 +241,58 @@ def test_progress_counts_the_servers_of_all_projects_and_ends_also_after_an_erro
     with pytest.raises(UsageError):
         cloud.observe(START, END)
     assert shown == [3, 5, None, 3, None]
+
+
+@pytest.mark.parametrize(
+    ("path", "document"),
+    [
+        (r"/v2\.1$", None),
+        (r"/v2\.1$", {}),
+        ("usage", {"tenant_usages": [{"tenant_id": "p", "total_hours": 1}]}),
+        ("usage", {"tenant_usages": ["p"]}),
+        ("usage", {"tenant_usages": [{"server_usages": [{"instance_id": "a"}]}]}),
+    ],
+)
+def test_an_invalid_response_is_an_error_and_is_not_remembered(nova, cloud_of, path, document):
+    fill(nova, 3)
+    cloud, answer = cloud_of(nova), nova.answer
+    nova.answer = lambda target, headers: (
+        (200, document) if re.search(path, target) else answer(target, headers)
+    )
+    with pytest.raises(UsageError) as caught:
+        cloud.observe(START, END)
+    assert caught.value.reason == "nova"
+    nova.answer = answer
+    assert len(cloud.observe(START, END).usages) == 3
+
+
+def test_a_link_without_an_address_is_an_error(nova, cloud_of, monkeypatch):
+    content = {"tenant_usages": [], "tenant_usages_links": [{"rel": "next"}]}
+    monkeypatch.setattr(nova, "_content", lambda *arguments, **named: content)
+    with pytest.raises(UsageError, match="has no marker") as caught:
+        cloud_of(nova).usages(START, END, [])
+    assert caught.value.reason == "truncated"
+
+
+@pytest.mark.parametrize("name", ["vcpus", "hours"])
+def test_a_number_that_is_missing_is_an_error(nova, cloud_of, monkeypatch, name):
+    fill(nova, 1)
+    record = nova._record
+    monkeypatch.setattr(nova, "_record", lambda *window: {**record(*window), name: None})
+    with pytest.raises(UsageError, match="invalid usage of a server") as caught:
+        cloud_of(nova).observe(START, END)
+    assert caught.value.reason == "nova"
+
+
+def test_links_that_are_null_are_no_links(nova, cloud_of, monkeypatch):
+    fill(nova, 3)
+    content = nova._content
+    monkeypatch.setattr(
+        nova,
+        "_content",
+        lambda *arguments, **named: {**content(*arguments, **named), "tenant_usages_links": None},
+    )
+    assert len(cloud_of(nova).observe(START, END).usages) == 3
 
 
 @pytest.mark.parametrize("again", [None, 0.5, 1.5])

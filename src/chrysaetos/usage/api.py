@@ -116,8 +116,8 @@ class Service:
             page = self.get(path, query, microversion)
             if name not in page:
                 raise UsageError(f"{service}'s response to GET {path} has no {name}", reason=self.name)
-            links = page.get(f"{name}_links", ())
-            href = next((link["href"] for link in links if link.get("rel") == "next"), None)
+            links = page.get(f"{name}_links") or ()
+            href = next((link.get("href", "") for link in links if link.get("rel") == "next"), None)
             return page, self._marker(href)
 
         service = self.name.capitalize()

@@ -118,7 +118,7 @@ class Cloud:
                 data = data.get_versioned_data(
                     self._nova.adapter.session, discover_versions=True, allow_version_hack=False
                 )
-        except exceptions.ClientException as error:
+        except (exceptions.ClientException, TypeError) as error:  # TypeError: a document such as null
             raise UsageError(f"Nova's version document cannot be read: {error}", reason="nova") from error
         highest = getattr(data, "max_microversion", None)
         supported = highest is not None and tuple(highest) >= (2, 40)
@@ -137,7 +137,7 @@ class Cloud:
             tenants = content if isinstance(content, list) else [content] if content else []
             before = len(usages)
             for tenant in tenants:
-                usages += map(_server_usage, tenant["server_usages"])
+                usages += _server_usages(tenant)
             if not self._paging and len(usages) - before >= PAGE_SIZE:
                 raise UsageError(
                     f"Nova truncated the response to GET {path} at {len(usages) - before} servers, and does "
@@ -173,15 +173,28 @@ def window(start: float, end: float) -> dict[str, str]:
     }
 
 
+def _server_usages(tenant: dict[str, Any]) -> list[ServerUsage]:
+    """Return the usage of a tenant's servers.
+
+    Raises:
+        UsageError: the response is invalid.
+    """
+    try:
+        entries = tenant["server_usages"]
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"Nova returned usage without servers: {tenant!r:.200}", reason="nova") from error
+    return [_server_usage(entry) for entry in entries]
+
+
 def _server_usage(entry: dict[str, Any]) -> ServerUsage:
     try:
         return ServerUsage(
             entry["instance_id"],
             entry["tenant_id"],
-            entry["vcpus"],
-            entry["memory_mb"],
-            entry["local_gb"],
-            entry["hours"],
+            int(entry["vcpus"]),
+            int(entry["memory_mb"]),
+            int(entry["local_gb"]),
+            float(entry["hours"]),
             epoch(entry["started_at"]),
             entry["ended_at"] is None,
         )
