@@ -158,7 +158,8 @@ GATEWAY_OPTIONS = [
         default=2000,
         min=1,
         help="Maximum number of client connections, for each worker. For a further connection, the "
-        "gateway closes the one that has been idle longest.",
+        "gateway closes the one that has waited longest for its client: idle, in the middle of a request, or "
+        "for the client to read a response.",
     ),
     cfg.FloatOpt(
         "header_timeout", default=10.0, min=0.1, help="Seconds to wait for the headers of a request."

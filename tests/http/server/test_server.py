@@ -267,6 +267,29 @@ async def test_700_clients_that_send_half_a_request_do_not_block_another(caplog)
     assert not caplog.records
 
 
+async def large(_request, reply):
+    """Send more than the kernel and the transport hold for a client that reads nothing."""
+    reply.begin(200, [])
+    for _ in range(1000):
+        reply.write(bytes(16384), more=True)
+        await reply.drained()
+    reply.write(b"")
+
+
+@pytest.mark.parametrize("data", [GET, b"malformed\r\n\r\n"], ids=["response", "error"])
+async def test_clients_that_do_not_read_their_responses_do_not_block_another(data):
+    async def app(request, reply):
+        await (echo if request.path == b"/other" else large)(request, reply)
+
+    async with running(app, connections=3) as here:
+        for _ in range(6):
+            (await here.client(limit=1024)).send(data)
+            await asyncio.sleep(0.005)
+        client = await here.client()
+        client.send(GET.replace(b"/a", b"/other"))
+        assert (await client.answer())[1] == b"GET /other "
+
+
 async def test_connection_over_the_limit_is_rejected_if_all_are_busy():
     app = Held()
     async with running(app, connections=1) as here:

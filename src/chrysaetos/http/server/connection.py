@@ -217,18 +217,19 @@ class ClientConnection(asyncio.Protocol):
 
     def _close(self) -> None:
         """Close after the written bytes have been sent."""
+        server = self._server
         self._state = _State.CLOSED
         self._drop()
-        self._server.waiting.pop(self, None)
+        server.waiting[self] = None
         self._backlog = self._unread()
-        self.deadline = self._server.loop.time() + self._server.limits.write_seconds
+        self.deadline = server.loop.time() + server.limits.write_seconds
         self._transport.close()
 
     def _refuse(self, error: ApiError) -> None:
         """Send an error and read no more requests."""
         answer = self._refusal(error)
         self._drop()
-        self._server.waiting.pop(self, None)
+        self._server.waiting[self] = None
         self._state = _State.LINGERING
         self.deadline = self._server.loop.time() + _LINGER_SECONDS
         self._transport.write(answer)
@@ -364,9 +365,14 @@ class ClientConnection(asyncio.Protocol):
     async def drained(self) -> None:
         """Wait until the client has read more of the response."""
         if self._drained is not None:
+            server = self._server
             self._backlog = self._unread()
-            self.deadline = self._server.loop.time() + self._server.limits.write_seconds
-            await self._drained
+            self.deadline = server.loop.time() + server.limits.write_seconds
+            server.waiting[self] = None
+            try:
+                await self._drained
+            finally:
+                server.waiting.pop(self, None)
             self.deadline = math.inf
 
     def _next(self, request: HttpRequest) -> None:

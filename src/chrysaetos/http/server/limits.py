@@ -31,7 +31,7 @@ class ServerLimits:
     Attributes:
         framing: limits on the size of a request.
         connections: number of open connections. A further one replaces the connection that has waited longest
-            for a request.
+            for its client.
         unfinished_bytes: bytes of incomplete requests, of all clients together. The request that exceeds the
             limit is rejected.
         head_seconds: time for the request line and headers, from the first byte, or from the connection's

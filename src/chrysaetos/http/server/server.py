@@ -70,7 +70,8 @@ class HttpServer:
 
     Attributes:
         connections: the open connections.
-        waiting: connections that wait for a request or the rest of one, the longest waiting first.
+        waiting: connections that wait for their client, the longest waiting first: for a request or the rest
+            of one, until it has read more of a response, or until it closes its side.
         requests: the number of requests in progress.
         unfinished: bytes of incomplete requests.
         refusals: requests that were rejected before they reached the application, by status.
