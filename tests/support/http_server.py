@@ -54,10 +54,10 @@ class Client:
 
 class Running:
     def __init__(self, server, port, stack):
-        self.server, self._port, self._stack = server, port, stack
+        self.server, self.port, self._stack = server, port, stack
 
     async def client(self, limit=65536):
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=limit)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=limit)
         self._stack.push_async_callback(_close, writer)
         return Client(reader, writer)
 
@@ -69,10 +69,10 @@ async def _close(writer):
 
 
 @asynccontextmanager
-async def running(app=echo, on_refused=lambda _: [], **limits):
+async def running(app=echo, on_refused=lambda _: [], tls=None, **limits):
     loop = asyncio.get_running_loop()
     server = HttpServer(app, ServerLimits(**limits), loop, on_refused=on_refused)
-    listening = await loop.create_server(server.protocol, "127.0.0.1", 0)
+    listening = await loop.create_server(server.protocol, "127.0.0.1", 0, ssl=tls)
     async with contextlib.AsyncExitStack() as stack:
         yield Running(server, listening.sockets[0].getsockname()[1], stack)
         listening.close()

@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import socket
+import ssl
 
 import pytest
+import trustme
 from tests.support.http_server import GET, Held, running
 from tests.support.waiting import until
 
@@ -199,3 +202,25 @@ async def test_drain_aborts_slow_requests():
         assert app.cancelled == 1
         assert await client.rest() == b""
         assert not here.server.connections
+
+
+@pytest.mark.parametrize("connections", [1, 10])
+async def test_tls_does_not_wait_for_a_client_to_close_its_side(connections):
+    authority = trustme.CA()
+    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("h").configure_cert(ours)
+    theirs = ssl.create_default_context()
+    authority.configure_trust(theirs)
+
+    def ask(port):
+        """Ask without reading to the end: only that would end the client's side."""
+        client = theirs.wrap_socket(socket.create_connection(("127.0.0.1", port), 5), server_hostname="h")
+        client.sendall(GET.replace(b"Host", b"Connection: close\r\nHost"))
+        return client, client.recv(12)
+
+    async with running(tls=ours, connections=connections) as here, contextlib.AsyncExitStack() as stack:
+        for _ in range(2):
+            client, answer = await asyncio.to_thread(ask, here.port)
+            stack.callback(client.close)
+            assert answer == b"HTTP/1.1 200"
+        await until(lambda: not here.server.connections)

@@ -224,6 +224,14 @@ class ClientConnection(asyncio.Protocol):
         self._backlog = self._unread()
         self.deadline = server.loop.time() + server.limits.write_seconds
         self._transport.close()
+        if self._transport.get_extra_info("ssl_object") is not None:
+            # The transport waits until the client closes its side too, which idle clients do not.
+            server.loop.call_later(_LINGER_SECONDS, self._hang_up)
+
+    def _hang_up(self) -> None:
+        """Close a connection with TLS without the client's part, if it has read everything."""
+        if not self._lost and not self._unread():
+            self.abort()
 
     def _refuse(self, error: ApiError) -> None:
         """Send an error and read no more requests."""
