@@ -220,13 +220,19 @@ def test_the_same_with_nova_from_keystones_catalog(nova):
         assert len(cloud.usages(START, END, [])) == 1500
 
 
-def test_a_catalog_without_nova(nova):
+def test_a_catalog_without_nova_is_requested_again(nova):
     plugin = CatalogPlugin("other", nova.url)
     own = session.Session(auth=plugin)
     compute = Service(adapter.Adapter(own, service_type="compute"), "nova")
-    with pytest.raises(UsageError, match="compute service not found") as caught:
-        Cloud(AllProjects(compute), compute, name="cloud").usages(START, END, [])
-    assert caught.value.reason == "nova"
+    cloud = Cloud(AllProjects(compute), compute, name="cloud")
+    for request in (lambda: cloud.usages(START, END, []), lambda: compute.get("/servers", {})):
+        plugin.body = CatalogPlugin("other", nova.url).body
+        with pytest.raises(UsageError, match="compute service not found") as caught:
+            request()
+        assert caught.value.reason == "nova"
+        plugin.body = CatalogPlugin("compute", f"{nova.url}/v2.1").body  # now it is registered
+        assert cloud.usages(START, END, []) == []
+        own.invalidate()
 
 
 def test_progress_counts_the_servers_of_all_projects_and_ends_also_after_an_error(nova, cloud_of):

@@ -62,6 +62,27 @@ class Service:
         except exceptions.ClientException as error:
             raise UsageError(f"no token from Keystone: {error}", reason="keystone") from error
 
+    def max_microversion(self) -> tuple[int, ...] | None:
+        """Return the highest microversion; None if the service has none.
+
+        Raises:
+            UsageError: the version document cannot be read now, so that nothing is known.
+        """
+        request = f"{self.name.capitalize()}'s version document cannot be read"
+        try:
+            data = self.adapter.get_endpoint_data()
+            if data is not None and data.max_microversion is None:
+                # keystoneauth returns the catalog's URL alone if discovery fails; this says why.
+                data = data.get_versioned_data(
+                    self.adapter.session, discover_versions=True, allow_version_hack=False
+                )
+        except exceptions.EndpointNotFound as error:
+            raise self._not_in_catalog(request, error) from error
+        except (exceptions.ClientException, TypeError) as error:  # TypeError: a document such as null
+            raise UsageError(f"{request}: {error}", reason=self.name) from error
+        highest = getattr(data, "max_microversion", None)
+        return None if highest is None else tuple(highest)
+
     def get(self, path: str, query: dict[str, str], microversion: str | None = None) -> dict[str, Any]:
         """Return the JSON object at a path.
 
@@ -81,7 +102,7 @@ class Service:
         except (exceptions.NotFound, exceptions.BadRequest) as error:
             raise NotFoundError(f"{request}: {error}", reason=self.name) from error
         except exceptions.EndpointNotFound as error:
-            raise UsageError(f"{request}: {error}: check region and interface", reason=self.name) from error
+            raise self._not_in_catalog(request, error) from error
         except exceptions.ClientException as error:
             raise UsageError(f"{request}: {error}", reason=self.name) from error
         except ValueError as error:
@@ -89,6 +110,11 @@ class Service:
         if not isinstance(document, dict):
             raise UsageError(f"{request}: the response is not a JSON object", reason=self.name)
         return document
+
+    def _not_in_catalog(self, request: str, error: Exception) -> UsageError:
+        """Return the error, and get a new token for the next request, since a token has its own catalog."""
+        self.adapter.invalidate()
+        return UsageError(f"{request}: {error}: check region and interface", reason=self.name)
 
     def _prefix(self) -> str:
         """Return the path of the API's version unless the endpoint ends with it."""

@@ -10,8 +10,6 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from keystoneauth1 import exceptions
-
 from chrysaetos.usage.api import PAGE_SIZE, ForbiddenError
 from chrysaetos.usage.records import ServerUsage, UsageError, epoch
 from chrysaetos.usage.site import Observation, once
@@ -111,17 +109,8 @@ class Cloud:
         Raises:
             UsageError: Nova's version document cannot be read now, so that nothing is known.
         """
-        try:
-            data = self._nova.adapter.get_endpoint_data()
-            if data is not None and data.max_microversion is None:
-                # keystoneauth returns the catalog's URL alone if discovery fails; this says why.
-                data = data.get_versioned_data(
-                    self._nova.adapter.session, discover_versions=True, allow_version_hack=False
-                )
-        except (exceptions.ClientException, TypeError) as error:  # TypeError: a document such as null
-            raise UsageError(f"Nova's version document cannot be read: {error}", reason="nova") from error
-        highest = getattr(data, "max_microversion", None)
-        supported = highest is not None and tuple(highest) >= (2, 40)
+        highest = self._nova.max_microversion()
+        supported = highest is not None and highest >= (2, 40)
         if not supported:
             _LOG.warning(
                 "Nova does not support microversion %s; requesting the usage of each project",
