@@ -123,15 +123,18 @@ def test_the_usage_of_a_server(nova, cloud_of):
     assert (second.hours, second.exists) == (pytest.approx(1), False)
 
 
-def test_without_access_to_all_projects_each_project_is_requested(nova, cloud_of):
+def test_without_access_to_all_projects_each_project_is_requested(nova, cloud_of, caplog):
     nova.forbidden.add("/os-simple-tenant-usage")
     fill(nova, 1500)
     fill(nova, 2, "q", "j")
     cloud = cloud_of(nova)
     assert len(cloud.observe(START, END).usages) == 1502
+    assert len(cloud.observe(START, END).usages) == 1502
+    assert caplog.text.count("requesting each project") == 1
+    nova.forbidden.clear()
     nova.requests.clear()
-    cloud.observe(START, END)
-    assert not any(request.startswith("/v2.1/os-simple-tenant-usage?") for request in nova.requests)
+    assert len(cloud.observe(START, END).usages) == 1502
+    assert not any(request.startswith("/v2.1/os-simple-tenant-usage/") for request in nova.requests)
 
 
 def test_with_an_old_nova_each_project_is_requested(nova, cloud_of):

@@ -59,7 +59,7 @@ class Cloud:
         self._simple_vm = simple_vm
         self._progress = progress
         self._paging: bool | None = None
-        self._by_project = not projects.all
+        self._forbidden = False
 
     @property
     def calls(self) -> int:
@@ -89,15 +89,18 @@ class Cloud:
         """
         if self._paging is None:
             self._paging = self._supports_paging()
-        if not self._by_project and self._paging:
+        if self._projects.all and self._paging:
+            query = {**window(start, end), "detailed": "1"}
             try:
-                return self._usages(
-                    "/os-simple-tenant-usage", "tenant_usages", {**window(start, end), "detailed": "1"}
-                )
+                usages = self._usages("/os-simple-tenant-usage", "tenant_usages", query)
             except ForbiddenError:
-                _LOG.warning("Nova forbids listing the usage of all projects; requesting each project")
-                self._by_project = True
-        usages: list[ServerUsage] = []
+                if not self._forbidden:
+                    _LOG.warning("Nova forbids listing the usage of all projects; requesting each project")
+                self._forbidden = True
+            else:
+                self._forbidden = False
+                return usages
+        usages = []
         for project in projects:
             path = f"/os-simple-tenant-usage/{project.id}"
             usages += self._usages(path, "tenant_usage", window(start, end), read=len(usages))
