@@ -41,9 +41,12 @@ class Client:
     def send(self, data):
         self.writer.write(data)
 
+    async def head(self):
+        return await self.reader.readuntil(b"\r\n\r\n")
+
     async def answer(self):
         """Return headers and body of a response with Content-Length."""
-        head = await self.reader.readuntil(b"\r\n\r\n")
+        head = await self.head()
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
         return head, await self.reader.readexactly(length)
 

@@ -22,7 +22,8 @@ class HttpRequest:
         headers: names in lower case, and values, in their order. Must not be modified.
         keep_alive: whether the connection may carry another request.
         expects: whether the client waits for ``100 Continue``.
-        body: the body, decoded; empty until it is complete.
+        body: the body, decoded; empty until it is complete, and again while the client does not read the
+            response.
         client: the client's address, "" for a Unix socket.
     """
 

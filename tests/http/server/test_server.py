@@ -6,6 +6,7 @@ import socket
 
 import pytest
 from tests.support.http_server import GET, Held, echo, running
+from tests.support.memory import MIB, kept_bytes
 from tests.support.waiting import until
 
 from chrysaetos.http.server.limits import FramingLimits, ServerLimits
@@ -288,6 +289,35 @@ async def test_clients_that_do_not_read_their_responses_do_not_block_another(dat
         client = await here.client()
         client.send(GET.replace(b"/a", b"/other"))
         assert (await client.answer())[1] == b"GET /other "
+
+
+async def short(_request, reply):
+    reply.begin(200, [])
+    reply.write(b"short")
+
+
+@pytest.mark.parametrize(
+    ("app", "data"),
+    [
+        (short, b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%b" % (MIB, bytes(MIB))),
+        (short, b"GET /?%b HTTP/1.1\r\nHost: h\r\n\r\n" % (b"q" * 100_000)),
+        (short, b"GET / HTTP/1.1\r\nHost: h\r\nX: %b\r\n\r\n" % (b"x" * 60_000)),
+        (large, b"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%b" % (MIB, bytes(MIB))),
+    ],
+    ids=["body", "target", "headers", "body of an unread response"],
+)
+async def test_a_connection_that_waits_for_its_client_does_not_keep_the_request(app, data):
+    async with running(app) as here:
+        client = await here.client(limit=1024)
+
+        async def ask():
+            client.send(data)
+            await client.head()
+            (connection,) = here.server.connections
+            await until(lambda: connection in here.server.waiting)
+
+        # A response that is not read takes up to 64 KiB in the transport, and some on the client's side.
+        assert await kept_bytes(ask) < (300_000 if app is large else 30_000)
 
 
 async def test_connection_over_the_limit_is_rejected_if_all_are_busy():

@@ -56,14 +56,14 @@ class Request:
         NotFound: the path does not start with the prefix.
     """
 
-    __slots__ = ("_body", "_options", "headers", "method", "path", "query")
+    __slots__ = ("_options", "_received", "headers", "method", "path", "query")
 
     def __init__(self, received: HttpRequest, options: RequestLimits) -> None:
         raw_path = received.path
         self.method = received.method
         self.query = received.query
         self.headers = received.headers
-        self._body = received.body
+        self._received = received
         self._options = options
         if len(raw_path) + len(self.query) > options.max_url_bytes:
             raise UriTooLong(
@@ -94,9 +94,10 @@ class Request:
             ContentTooLarge: the body is longer than the limit.
         """
         limit = self._options.max_body_bytes
-        if len(self._body) > limit:
+        body = self._received.body
+        if len(body) > limit:
             raise ContentTooLarge(f"the body is longer than {limit} bytes")
-        return self._body
+        return body
 
     @property
     def form(self) -> bytes:

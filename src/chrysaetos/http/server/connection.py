@@ -344,6 +344,8 @@ class ClientConnection(asyncio.Protocol):
                 self._next(request)
             else:
                 self._break_off()
+        # The request may have a megabyte, and the next one may be long in coming.
+        del self._writer
 
     # called by the application: see ``Reply``
 
@@ -374,6 +376,8 @@ class ClientConnection(asyncio.Protocol):
         """Wait until the client has read more of the response."""
         if self._drained is not None:
             server = self._server
+            if self._request is not None:
+                self._request.body = b""
             self._backlog = self._unread()
             self.deadline = server.loop.time() + server.limits.write_seconds
             server.waiting[self] = None

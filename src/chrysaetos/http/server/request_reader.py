@@ -121,6 +121,8 @@ class _Part(Enum):
     TRAILER = 6
 
 
+_MAX_KEPT = 8 * 1024
+"""Maximum length of headers that are kept for the next request. Idle connections keep theirs, too."""
 _MAX_PATH = 8 * 1024
 """Maximum length of a path. Queries may be longer."""
 _LINES = {_Part.CHUNK_SIZE: _MAX_CHUNK_LINE, _Part.CHUNK_END: 0, _Part.TRAILER: _MAX_TRAILER}
@@ -272,7 +274,7 @@ class RequestReader:
         if len(lines) > self._limits.count:
             raise HeadersTooLarge(f"the request has more than {self._limits.count} headers")
         fields = _Fields(lines)
-        self._fields = (block, fields)
+        self._fields = (block, fields) if len(block) <= _MAX_KEPT else None
         return fields
 
     # the body
