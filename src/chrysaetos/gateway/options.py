@@ -209,8 +209,8 @@ GATEWAY_OPTIONS = [
         "max_unfinished_bytes",
         default=64 * 1024 * 1024,
         min=1024 * 1024,
-        help="Maximum total size of requests that have not been received completely, for each worker. "
-        "Set it well above max_body_bytes.",
+        help="Maximum total size of requests that have not been received completely, for each worker. Beyond "
+        "it, the request that has been incomplete longest is rejected. Set it well above max_body_bytes.",
     ),
     cfg.IntOpt(
         "max_query_bytes", default=256 * 1024, min=64, help="Maximum length of a PromQL text, decoded."

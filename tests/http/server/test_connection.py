@@ -42,6 +42,7 @@ class Owner:
         self.limits = ServerLimits()
         self.loop = asyncio.get_running_loop()
         self.waiting = {}
+        self.holding = {}
         self.draining = False
         self.requests = 0
         self.unfinished = 0
@@ -52,6 +53,9 @@ class Owner:
     def admit(self, connection):
         self.waiting[connection] = None
         return True
+
+    def make_room(self):
+        raise NotImplementedError
 
     def forget(self, connection):
         self.forgotten.append(connection)

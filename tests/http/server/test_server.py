@@ -196,15 +196,16 @@ async def test_incomplete_requests_share_a_limit():
         first.send(PART)
         await until(lambda: here.server.unfinished == 600)
         second.send(PART)
-        answer = await second.rest()
+        # The older one: that of a client that does not finish it would keep out everybody else's.
+        answer = await first.rest()
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"\r\nretry-after: " in answer
         assert b"max_unfinished_bytes" in answer
         assert here.server.unfinished == 600
         third.send(GET)
         assert (await third.answer())[1] == b"GET /a "
-        first.send(b"a" * 400)
-        assert (await first.answer())[1] == b"POST /b " + b"a" * 1000
+        second.send(b"a" * 400)
+        assert (await second.answer())[1] == b"POST /b " + b"a" * 1000
         assert here.server.unfinished == 0
         third.send(PART + b"a" * 400)
         assert (await third.answer())[1] == b"POST /b " + b"a" * 1000
@@ -222,6 +223,24 @@ async def test_bytes_of_an_incomplete_request_count_until_its_client_disconnects
         client.writer.close()
         await until(lambda: not here.server.connections)
         assert here.server.unfinished == 0
+
+
+async def test_pipelined_requests_make_room_for_those_of_others():
+    app = Held()
+    async with running(app, unfinished_bytes=1000) as here:
+        busy = await here.client()
+        busy.send(GET)
+        await until(lambda: app.calls == 1)
+        busy.send(GET * 40)
+        await until(lambda: here.server.full)
+        client = await here.client()
+        client.send(PART)
+        assert await busy.rest() == b""
+        assert app.cancelled == 1
+        app.go.set()
+        client.send(b"a" * 400)
+        assert (await client.answer())[1] == b"POST /b " + b"a" * 1000
+        assert not here.server.holding
 
 
 async def test_pipelined_requests_are_not_read_at_the_limit():

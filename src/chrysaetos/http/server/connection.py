@@ -69,6 +69,7 @@ class Owner(Protocol):
     limits: ServerLimits
     loop: asyncio.AbstractEventLoop
     waiting: dict[ClientConnection, None]
+    holding: dict[ClientConnection, None]
     draining: bool
     requests: int
     unfinished: int
@@ -76,6 +77,7 @@ class Owner(Protocol):
 
     @property
     def full(self) -> bool: ...  # noqa: D102  # see HttpServer
+    def make_room(self) -> None: ...  # noqa: D102  # see HttpServer
     def admit(self, connection: ClientConnection) -> bool: ...  # noqa: D102  # see HttpServer
     def forget(self, connection: ClientConnection) -> None: ...  # noqa: D102  # see HttpServer
     def refuse(self, error: ApiError, client: str, request: HttpRequest | None) -> bytes: ...  # noqa: D102  # see HttpServer
@@ -179,6 +181,14 @@ class ClientConnection(asyncio.Protocol):
         else:
             self.abort()
 
+    def give_up(self) -> None:
+        """Discard an incomplete request, because together they hold too much memory."""
+        if self._state is _State.WAITING:
+            self._refuse(Unavailable("incomplete requests hold too much memory (max_unfinished_bytes)"))
+        else:  # it follows one that is being served
+            self.abort()
+            self._drop()
+
     def abort(self) -> None:
         """Close at once and discard unsent bytes."""
         self._state = _State.CLOSED
@@ -257,7 +267,12 @@ class ClientConnection(asyncio.Protocol):
 
     def _hold(self, held: int) -> None:
         """Update the number of bytes held for incomplete requests."""
+        holding = self._server.holding
         self._server.unfinished += held - self._held
+        if held and not self._held:
+            holding[self] = None
+        elif self._held and not held:
+            del holding[self]
         self._held = held
 
     def _drop(self) -> None:
@@ -281,7 +296,7 @@ class ClientConnection(asyncio.Protocol):
             return
         self._hold(self._reader.waiting + len(self._body))
         if self._server.full:
-            self._refuse(Unavailable("incomplete requests hold too much memory (max_unfinished_bytes)"))
+            self._server.make_room()
 
     def _read_request(self) -> HttpRequest | None:
         """Return the next request if it is complete."""

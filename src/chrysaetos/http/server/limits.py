@@ -32,8 +32,8 @@ class ServerLimits:
         framing: limits on the size of a request.
         connections: number of open connections. A further one replaces the connection that has waited longest
             for its client.
-        unfinished_bytes: bytes of incomplete requests, of all clients together. The request that exceeds the
-            limit is rejected.
+        unfinished_bytes: bytes of incomplete requests, of all clients together. Beyond it, the request that
+            has been incomplete longest is rejected.
         head_seconds: time for the request line and headers, from the first byte, or from the connection's
             start for the first request.
         body_seconds: time for the body.

@@ -73,6 +73,7 @@ class HttpServer:
         waiting: connections that wait for their client, the longest waiting first: for a request or the rest
             of one, until it has read more of a response, or until it closes its side.
         requests: the number of requests in progress.
+        holding: connections with bytes of incomplete requests, the longest holding first.
         unfinished: bytes of incomplete requests.
         refusals: requests that were rejected before they reached the application, by status.
         date: the current ``Date`` header line.
@@ -92,6 +93,7 @@ class HttpServer:
         self.loop = loop
         self.connections: set[ClientConnection] = set()
         self.waiting: dict[ClientConnection, None] = {}
+        self.holding: dict[ClientConnection, None] = {}
         self.draining = False
         self.requests = 0
         self.unfinished = 0
@@ -192,6 +194,14 @@ class HttpServer:
             oldest.abort()
         self.waiting[connection] = None
         return True
+
+    def make_room(self) -> None:
+        """Discard incomplete requests, the oldest first, until the rest holds no more than allowed.
+
+        Those of clients that do not finish them are older than those of others.
+        """
+        while self.full:
+            next(iter(self.holding)).give_up()
 
     def forget(self, connection: ClientConnection) -> None:
         """Remove a connection that has ended, along with the task of its request."""
