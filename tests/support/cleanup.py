@@ -28,10 +28,27 @@ MARK = "TESTS_THAT_STARTED_THIS"
 def marked(mark: str) -> Iterator[int]:
     """Return the ids of the processes with a mark."""
     entry = f"{MARK}={mark}".encode()
-    for path in Path("/proc").glob("[0-9]*/environ"):
+    for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if entry in path.read_bytes().split(b"\0"):
-                yield int(path.parent.name)
+            if entry in _environment(process).split(b"\0"):
+                yield int(process.name)
+
+
+def _environment(process: Path) -> bytes:
+    """Return the environment of a process, also of one that has just been started.
+
+    ``subprocess.Popen`` returns when execve(2) has closed the files, before the kernel has written the
+    environment. In between, the process has memory (``vsize``, proc(5)), but no ``env_end``.
+    """
+    last = "0"
+    while not (environment := (process / "environ").read_bytes()):
+        fields = (process / "stat").read_text().rpartition(")")[2].split()
+        size, end = fields[20], fields[48]
+        if size == "0" or end == last != "0":
+            break
+        last = end
+        time.sleep(0.001)
+    return environment
 
 
 def alive(pid: int) -> bool:

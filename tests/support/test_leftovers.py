@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support.cleanup import alive
+from tests.support.cleanup import MARK, alive, marked
 from tests.support.commands import Output, run
 
 from chrysaetos.demo.processes import wait_for
@@ -79,6 +79,14 @@ def test_a_process_that_is_left_fails_the_run_and_is_named_and_ended(tmp_path, w
     assert "time.sleep(60)" in named
     pid = int(named.split()[1].rstrip(":"))
     assert wait_for(lambda: not alive(pid), timeout=20)
+
+
+def test_a_process_is_found_as_soon_as_it_is_started():
+    for _ in range(50):
+        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env={}) as child:
+            found = list(marked(os.environ[MARK]))
+            child.kill()
+        assert child.pid in found
 
 
 def test_a_test_that_fails_does_not_hide_it(tmp_path):
