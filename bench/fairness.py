@@ -6,6 +6,9 @@ A quiet tenant asks ``vector(1)`` over one connection, with a pause of 10 ms aft
 and then during each attack: 20 connections of one project (slow readers: of each of five) that send the most
 expensive requests known. The attackers are a process of their own. The same is asked of Prometheus directly
 at the same time: what an attack costs there is not the gateway's doing. Prints p50 and p99 in milliseconds.
+
+For the last attacks, Prometheus has 100,000 recording rules, 70,000 alerting rules, and metadata of 100,000
+metrics. All rules together are longer than ``max_filtered_bytes``.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from urllib.parse import quote_plus, urlsplit
 from chrysaetos.demo.gateway import Gateway
 from chrysaetos.demo.identities import IdentityApi
 from chrysaetos.demo.keystone import Keystone
+from chrysaetos.demo.processes import LOOPBACK, Process, free_port
 from chrysaetos.demo.prometheus import Prometheus
 
 if TYPE_CHECKING:
@@ -39,6 +43,10 @@ PAUSE = 0.01
 def _post(path: str, body: bytes, kind: str = "application/x-www-form-urlencoded", more: str = "") -> bytes:
     head = f"POST {path} HTTP/1.1\r\nHost: gateway\r\nX-Auth-Token: %TOKEN%\r\nContent-Type: {kind}\r\n{more}"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def _get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: gateway\r\nX-Auth-Token: %TOKEN%\r\n\r\n".encode()
 
 
 def _query(text: str) -> bytes:
@@ -120,7 +128,12 @@ ATTACKS: dict[str, Callable[[int], bytes]] = {
     "1 MiB of escaped text": _escaped,
     "remote reads of 1 MiB": _read,
     "slow readers of five projects": _large,
+    "100,000 metadata entries": lambda _: _get("/api/v1/metadata"),
+    "70,000 alerting rules": lambda _: _get("/api/v1/alerts"),
+    "170,000 rules, more than is filtered": lambda _: _get("/api/v1/rules"),
 }
+LARGE = list(ATTACKS)[-3:]
+"""The attacks that need the large Prometheus."""
 
 
 async def _attack(port: int, name: str, tokens: list[str]) -> None:
@@ -195,14 +208,19 @@ async def _measured(port: int, token: str, seconds: float) -> tuple[list[float],
     return times, statuses
 
 
-def _started(stack: ExitStack, directory: Path) -> tuple[tuple[int, int], list[str]]:
+def _started(stack: ExitStack, directory: Path, *, large: bool) -> tuple[tuple[int, int], list[str]]:
     """Start the servers; return the ports of the gateway and Prometheus, and tokens of six projects."""
     keystone = stack.enter_context(Keystone(directory / "keystone"))
     api = IdentityApi(keystone.url, keystone.admin_password)
     stack.callback(api.close)
     tenants = [api.create_account(f"t{n}", api.create_project(f"t{n}"), f"t{n}", "reader") for n in range(6)]
     validator = api.create_account("aetos", api.create_project("service"), "service", "service")
-    prometheus = stack.enter_context(Prometheus(directory / "prometheus"))
+    prometheus = Prometheus(directory / "prometheus")
+    if large:
+        _enlarge(stack, prometheus)
+    stack.enter_context(prometheus)
+    if large:
+        prometheus.wait_scraped()
     gateway = Gateway(
         directory / "gateway",
         keystone_url=keystone.url,
@@ -215,25 +233,61 @@ def _started(stack: ExitStack, directory: Path) -> tuple[tuple[int, int], list[s
     return ports, [api.token(tenant.auth()) for tenant in tenants]
 
 
+def _enlarge(stack: ExitStack, prometheus: Prometheus) -> None:
+    """Give Prometheus rules and metadata."""
+    rules: list[tuple[int, dict[str, object]]] = [
+        (100, {"record": "a"}),
+        (70, {"alert": "A", "annotations": {"s": "d"}}),
+    ]
+    prometheus.rule_groups = [
+        {"name": f"g{len(rule)}-{n}", "interval": "1d", "rules": [{**rule, "expr": f"a{n}"}] * 1000}
+        for groups, rule in rules
+        for n in range(groups)
+    ]
+    folder, port = prometheus.directory / "metrics", free_port()
+    folder.mkdir()
+    lines = (f"# HELP m{n} What it measures.\n# TYPE m{n} gauge\n" for n in range(100_000))
+    (folder / "metrics.txt").write_text("".join(lines))
+    command = [sys.executable, "-m", "http.server", "--bind", LOOPBACK, "--directory", str(folder), str(port)]
+    target = Process("metrics", command, log=folder / "metrics.log")
+    stack.callback(target.stop)
+    prometheus.scrape_configs = [
+        {
+            "job_name": "large",
+            "metrics_path": "/metrics.txt",
+            "static_configs": [{"targets": [f"{LOOPBACK}:{port}"]}],
+        }
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=20.0, help="duration of each measurement")
     parser.add_argument("attacks", nargs="*", help=f"of {', '.join(ATTACKS)}; all by default")
     arguments = parser.parse_args()
+    chosen = arguments.attacks or list(ATTACKS)
+    print(f"{'':38}{'through the gateway':>19}  {'Prometheus directly':>19}  {'the attack':>19}")
+    for large in (False, True):
+        if attacks := [name for name in chosen if (name in LARGE) is large]:
+            _measure(attacks, arguments.seconds, large=large)
+
+
+def _measure(attacks: list[str], seconds: float, *, large: bool) -> None:
+    """Print the latencies without an attack and during each."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        ports, (quiet, *others) = _started(stack, Path(folder))
+        ports, (quiet, *others) = _started(stack, Path(folder), large=large)
         asyncio.run(_both(ports, quiet, 1))
-        print(f"{'':30}{'through the gateway':>19}  {'Prometheus directly':>19}  {'the attack':>19}")
-        print(f"{'alone':30}{asyncio.run(_both(ports, quiet, arguments.seconds))}", flush=True)
-        for name in arguments.attacks or ATTACKS:
+        alone = "alone, large Prometheus" if large else "alone"
+        print(f"{alone:38}{asyncio.run(_both(ports, quiet, seconds))}", flush=True)
+        for name in attacks:
             tokens = others if name.startswith("slow") else others[:1]
             command = [sys.executable, "-m", "bench.fairness", "--attack", str(ports[0]), name, *tokens]
             attack = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             time.sleep(1)
-            measured = asyncio.run(_both(ports, quiet, arguments.seconds))
+            measured = asyncio.run(_both(ports, quiet, seconds))
             attack.send_signal(signal.SIGTERM)
             result = attack.communicate(timeout=60)[0].strip()
-            print(f"{name:30}{measured}  {result}", flush=True)
+            print(f"{name:38}{measured}  {result}", flush=True)
             time.sleep(11)  # the window of the budget
 
 

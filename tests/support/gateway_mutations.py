@@ -144,6 +144,12 @@ GATEWAY = {
         "response.read(self._limit)",
         "response.read(1 << 40)",
     ),
+    "filtered responses of the engine's tenants are shared": (
+        FILTERING,
+        "test_responses_for_other_tenants_of_the_engine_are_not_shared",
+        'b"", "", headers)',
+        'b"", "", ())',
+    ),
     "a refused response to filter keeps its connection": (
         FILTERING,
         "test_a_refused_response_releases_its_connection",

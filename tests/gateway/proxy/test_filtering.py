@@ -1,5 +1,6 @@
 """Endpoints with filtered responses, operator endpoints and remote read, from request to response."""
 
+import asyncio
 import gzip
 import json
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from tests.fakes.app_client import AppClient
 from tests.fakes.identity import FakeIdentity
 from tests.fakes.remote_read import EQ, RE, Matcher, query, read_queries
 from tests.fakes.upstream import RawUpstream, answer, answering
+from tests.support.waiting import until
 
 from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.errors import BadGateway, BadRequest
@@ -25,6 +27,7 @@ from chrysaetos.http.upstream.pool import Upstream, UpstreamOptions
 from chrysaetos.identity.caller import Caller
 from chrysaetos.promql.parser import DEFAULT_BOUNDS
 from chrysaetos.tenancy.endpoints import ENDPOINTS, Action
+from chrysaetos.tenancy.engine import Additions
 from chrysaetos.tenancy.paths import find
 from chrysaetos.tenancy.scope import Scope
 from chrysaetos.tenancy.snappy import compress, decompress
@@ -170,6 +173,42 @@ async def test_a_tenant_gets_the_metadata_of_its_metrics():
             ("GET", "/api/v1/metadata"),
         ]
         assert b"metric=cpu%26x" in g.server.requests[1]
+
+
+async def test_requests_of_all_scopes_share_the_upstreams_response():
+    ready = asyncio.Event()
+
+    async def slow(peer):
+        await peer.request()
+        await ready.wait()
+        await peer.send(answer(success(TARGETS), headers=(JSON,)))
+
+    async with gateway(slow) as g:
+        callers = ["tenant", "neighbour", "tenant"]
+        tasks = [asyncio.create_task(g.ask("/api/v1/targets", who)) for who in callers]
+        await until(lambda: g.server.requests)
+        tasks.append(asyncio.create_task(g.ask("/api/v1/targets?state=active")))
+        tasks[0].cancel()
+        await asyncio.sleep(0.1)
+        ready.set()
+        responses = await asyncio.gather(*tasks[1:])
+        shown = [response.json["data"]["activeTargets"] for response in responses]
+        assert [[target["health"] for target in targets] for targets in shown] == [["secret"], ["up"], ["up"]]
+        assert (
+            g.lines() == [("GET", "/api/v1/targets?state=active")] * 2
+        )  # the cancelled one, and that of all
+
+
+async def test_responses_for_other_tenants_of_the_engine_are_not_shared():
+    endpoint = find("GET", "/api/v1/targets").endpoint
+    async with RawUpstream(prometheus) as server:
+        upstream = Upstream(UpstreamOptions(host="127.0.0.1", port=server.port))
+        filtered = filtering(upstream, limit=10_000)
+        tenants = [Additions(headers=((b"x-scope-orgid", name),)) for name in (b"A", b"B", b"A")]
+        await asyncio.gather(*(filtered.handle(endpoint, A, "A", b"", tenant) for tenant in tenants))
+        sent = sorted(request.lower().partition(b"x-scope-orgid: ")[2][:1] for request in server.requests)
+        assert sent == [b"a", b"b"]
+        await upstream.close()
 
 
 async def test_each_scope_of_metadata_is_encoded_once(monkeypatch):

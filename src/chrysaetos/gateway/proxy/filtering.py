@@ -3,27 +3,30 @@
 The gateway reads such a response completely, filters it and writes it again. A response that is too long,
 compressed, not JSON or not in Prometheus' format results in 502, and so does an error of the upstream,
 without its text. If the engine does not serve the endpoint, it results in 404.
+
+What the upstream sends depends on neither the caller nor the request's parameters, except for the names of
+metrics. So all requests that wait for the same response share it, whatever their scopes are: a large one
+takes Prometheus seconds.
 """
 
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote_plus
 
 from chrysaetos.errors import BadGateway, Unavailable
+from chrysaetos.gateway.proxy.coalescing import Coalescer, Key
 from chrysaetos.gateway.proxy.upstream_errors import check_served
-from chrysaetos.http.upstream.response import BodyTooLong, UpstreamBroken
+from chrysaetos.http.upstream.response import BodyTooLong, UpstreamBroken, UpstreamResponse
 from chrysaetos.lru import Lru
 from chrysaetos.tenancy.bodies import filter_body, refuse
 from chrysaetos.tenancy.engine import NOTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from chrysaetos.gateway.proxy.offload import Offload
     from chrysaetos.http.upstream.replicas import Pool
-    from chrysaetos.http.upstream.response import UpstreamResponse
     from chrysaetos.promql.parser import Bounds
     from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.tenancy.engine import Additions
@@ -82,6 +85,7 @@ class FilteredEndpoints:
             _MAX_KEPT, weigh=lambda matcher, target: len(matcher) + len(target), max_weight=_MAX_KEPT_BYTES
         )
         self._engine_name = engine_name
+        self._coalescer = Coalescer(max_age=timeout)
 
     async def handle(
         self,
@@ -148,20 +152,31 @@ class FilteredEndpoints:
             self._names.put(scope.matcher, target)
         return target
 
-    async def _ask(self, endpoint: Endpoint, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-        """Return the complete body of a successful response of the upstream."""
+    async def _ask(
+        self, endpoint: Endpoint, target: bytes, headers: tuple[tuple[bytes, bytes], ...]
+    ) -> bytes:
+        """Return the body of the upstream's response, or of the one that another request waits for."""
+        key = Key("GET", target, b"", "", headers)
+        response = await self._coalescer.fetch(key, partial(self._fetch, endpoint, target, headers))
+        return response.body or b""
+
+    async def _fetch(
+        self, endpoint: Endpoint, target: bytes, headers: tuple[tuple[bytes, bytes], ...]
+    ) -> UpstreamResponse:
+        """Return a successful response of the upstream with its complete body."""
         response = await self._upstream.request(
             "GET", target, headers=headers, timeout=self._timeout, idempotent=True
         )
         response = await check_served(response, self._engine_name, endpoint.path)
         try:
-            return await self._whole(response)
+            body = await self._whole(response)
         except BodyTooLong as error:
             refuse(str(error))
         except UpstreamBroken:
             refuse("it was cut off")
         finally:
             response.abort()
+        return UpstreamResponse(200, [], len(body), body, None)
 
     async def _whole(self, response: UpstreamResponse) -> bytes:
         if response.status == 503:

@@ -155,7 +155,8 @@ class Offload:
         try:
             async with asyncio.timeout(self._timeout):
                 jobs, results = await self._pipes()
-                jobs.write(len(job).to_bytes(_LENGTH, "big") + job)
+                jobs.write(len(job).to_bytes(_LENGTH, "big"))
+                jobs.write(job)  # not in one call: to copy some megabytes takes milliseconds
                 await jobs.drain()
                 length = int.from_bytes(await results.readexactly(_LENGTH), "big")
                 result = _Result(*pickle.loads(await results.readexactly(length)))  # noqa: S301  # by _work below
