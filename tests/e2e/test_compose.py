@@ -17,6 +17,8 @@ from chrysaetos.demo.processes import LOOPBACK, wait_for
 from chrysaetos.federation.registry import FRESHNESS, USAGE
 from chrysaetos.federation.site import SiteSettings, site_files
 from chrysaetos.scaffold import write_files
+from chrysaetos.usage.credits import FILE
+from chrysaetos.usage.grants import append_grant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,6 +79,16 @@ def site(
     with FakeNova() as nova, Containers(folder.parent / "run", folder / "compose.yaml") as containers:
         identity.register_endpoint("compute", "nova", f"{nova.url}/v2.1")
         nova.add(Server("one", project, LAUNCHED, vcpus=4))
+        append_grant(
+            containers.volume("usage-state") / FILE,
+            project_id=project,
+            resource="vcpu",
+            hours=1e6,
+            now=LAUNCHED,
+            until=None,
+            by="operator",
+            why="test",
+        )
         containers.start("exporter", "prometheus", "gate")
         yield Site(containers, folder, project, token)
 
@@ -136,7 +148,9 @@ def test_a_portal_scrapes_the_gate_of_a_site_with_tls(
         outside = {"gate.alpha.example:9091": gate.address("gate", 9091)}
         with Containers(tmp_path / "run", tmp_path / "portal/compose.yaml", hosts=outside) as portal:
             portal.start("prometheus")
-            selected = f'project_vcpu_usage{{location="alpha",project_id="{site.project}"}} > 0'
+            of_project = f'location="alpha",project_id="{site.project}"'
+            credits_used = f"usage_exporter_credits_used_hours{{{of_project}}} > 0"
+            selected = f"project_vcpu_usage{{{of_project}}} > 0 and on (project_id) {credits_used}"
             address = portal.address("prometheus", 9090)
             assert wait_for(lambda: bool(query(address, selected)), timeout=60)
 
