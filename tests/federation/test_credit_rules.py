@@ -86,3 +86,55 @@ def test_used_left_the_end_and_the_alerts(tmp_path: Path, labels: str) -> None:
     }
     (tmp_path / "test.yml").write_text(json.dumps(content))
     assert "SUCCESS" in run(["promtool", "test", "rules", "test.yml"], cwd=tmp_path).out
+
+
+def test_projects_inside_a_simplevm_project_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "credits.yml").write_text(credit_rules("1m"))
+    inputs = [
+        series(name, f"{value}x20", f"{SITE}{part}", project_name)
+        for part, project_name, left in ((',part="a"', "a", 8), (',part="b"', "b", -2), ("", "host", 5))
+        for name, value in (("granted", 10), ("used", 10 - left), ("left", left))
+    ]
+    labels = SITE.replace('"', "") + ",part=b"
+    tests = [
+        {
+            "expr": "sort(project:credits:left)",
+            "eval_time": "10m",
+            "exp_samples": [
+                {"labels": f"project:credits:left{{{SITE}{part}}}", "value": value}
+                for part, value in ((',part="b"', -2), ("", 5), (',part="a"', 8))
+            ],
+        }
+    ]
+    alerts = [
+        {
+            "eval_time": "10m",
+            "alertname": "CreditsUsedUp",
+            "exp_alerts": [
+                {
+                    "exp_labels": {
+                        **dict(pair.split("=") for pair in labels.split(",")),
+                        "severity": "critical",
+                    },
+                    "exp_annotations": {
+                        "summary": "Project p/b  has no vcpu credits left: they are used or have expired."
+                    },
+                }
+            ],
+        }
+    ]
+    content = {
+        "rule_files": ["credits.yml"],
+        "evaluation_interval": "1m",
+        "group_eval_order": ["credits", "credits-alerts"],
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": inputs,
+                "promql_expr_test": tests,
+                "alert_rule_test": alerts,
+            }
+        ],
+    }
+    (tmp_path / "test.yml").write_text(json.dumps(content))
+    assert "SUCCESS" in run(["promtool", "test", "rules", "test.yml"], cwd=tmp_path).out

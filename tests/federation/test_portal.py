@@ -56,7 +56,8 @@ def test_the_portal_overwrites_the_identity_of_a_site() -> None:
 
 def test_projects_inside_a_simplevm_project_get_unique_ids() -> None:
     (beta,) = config(sites=(BETA,))["scrape_configs"]
-    last = beta["metric_relabel_configs"][-1]
+    before, last = beta["metric_relabel_configs"][-2:]
+    assert before == {"regex": "part", "action": "labeldrop"}
     assert last["source_labels"] == ["project_id", "project_name"]
     assert last["regex"] == r"(aa\.02/.+)"
     assert last["target_label"] == "project_id"

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import pytest
 import requests
 import trustme
+from prometheus_client.parser import text_string_to_metric_families
 
 from chrysaetos.usage.credits import Account
 from chrysaetos.usage.grants import Grant
@@ -154,6 +155,20 @@ def test_credits_as_json_need_the_same_credentials_as_the_metrics(exposition):
     assert body["grants"][0]["by"] == "ada"
     labels = 'domain_id="d",domain_name="default",project_id="p",project_name="one",resource="vcpu"'
     assert f"usage_exporter_credits_left_hours{{{labels}}} 7.0" in metrics
+
+
+def test_credits_inside_a_simplevm_project_have_a_label_for_rules(exposition):
+    project = Project("p", "one", "d", "default")
+    accounts = [
+        Account(project, "vcpu", 10.0, 3.0, 7.0),
+        Account(project._replace(name="inside"), "vcpu", 5.0, 1.0, 4.0, "inside"),
+    ]
+    exposition.publish(take_snapshot(NOW, [], {}, accounts))
+    text = exposition.render(NOW, compressed=False).decode()
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    left = families["usage_exporter_credits_left_hours"].samples
+    assert [(sample.labels.get("part"), sample.value) for sample in left] == [(None, 7.0), ("inside", 4.0)]
+    assert text.count("# TYPE usage_exporter_credits_left_hours gauge") == 1
 
 
 def test_an_invalid_file_of_grants_is_reported(exposition):

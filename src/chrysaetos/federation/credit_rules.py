@@ -1,7 +1,8 @@
 """Recording and alerting rules for credits, the same at a site and at a portal.
 
 The exporter charges usage to the grants and exports the result, so the rules only choose one series for each
-project, drop the names, and estimate when the credits end.
+project, drop the names, and estimate when the credits end. At a site, the projects inside a SimpleVM project
+have one id, and differ in the label ``part``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def credit_recordings() -> Iterator[Rule]:
         ("used", "hours used since the first grant"),
         ("left", "hours that are left; below 0 if more was used than granted"),
     ):
-        expression = f"max by ({KEY}, resource) (usage_exporter_credits_{name}_hours)"
+        expression = f"max by ({KEY}, part, resource) (usage_exporter_credits_{name}_hours)"
         yield Rule(f"project:credits:{name}", expression, text)
     yield Rule(
         "project:credits:left_ratio",
@@ -45,7 +46,7 @@ def credit_recordings() -> Iterator[Rule]:
 def credit_alerts() -> Iterator[Rule]:
     """Yield the alerting rules: at most one fires for a project and a resource."""
     left = "project:credits:left"
-    where = "Project {{ $labels.project_id }} {{ $labels.location }}"
+    where = "Project {{ $labels.project_id }}{{ with $labels.part }}/{{ . }}{{ end }} {{ $labels.location }}"
     for name, expression, severity in (
         ("CreditsBelow20Percent", f"{left}_ratio <= 0.2 > 0.1", "info"),
         ("CreditsBelow10Percent", f"{left}_ratio <= 0.1 > 0", "warning"),

@@ -151,8 +151,11 @@ def _job(site: Site, staleness: str) -> list[str]:
     for name, value in {**labels, "job": _SCRAPED_JOB}.items():
         lines += [f"      - target_label: {name}", f"        replacement: {yaml_scalar(value)}"]
     if site.simple_vm_id:
-        # All projects inside the SimpleVM project share its id, so their names become part of the id.
+        # All projects inside the SimpleVM project share its id, so their names become part of the id. Credits
+        # have these names in the label part, too.
         lines += [
+            "      - regex: part",
+            "        action: labeldrop",
             "      - source_labels: [project_id, project_name]",
             "        separator: /",
             f"        regex: {yaml_scalar(f'({re.escape(site.simple_vm_id)}/.+)')}",

@@ -63,6 +63,7 @@ class Account(NamedTuple):
         granted: the grants that have not expired.
         used: usage since the first grant, also that of expired grants. It only rises.
         left: the rest of the grants that have not expired, minus usage that no grant covers.
+        part: the name of a project inside the SimpleVM project, whose id it shares with others; else empty.
     """
 
     project: Project
@@ -70,6 +71,7 @@ class Account(NamedTuple):
     granted: float
     used: float
     left: float
+    part: str = ""
 
 
 class CreditLedger:
@@ -253,7 +255,7 @@ class CreditLedger:
             if name:
                 project = project._replace(name=name)
             granted = sum(grant.hours for grant in valid)
-            accounts.append(Account(project, resource, granted, used, left))
+            accounts.append(Account(project, resource, granted, used, left, name))
         return accounts
 
     def close(self) -> None:

@@ -74,14 +74,17 @@ QUOTAS = {
 """The attribute of ``Quota`` and the help of each metric. Gates and portals pass on names such as these."""
 
 CREDITS = {
-    "granted": "Hours of the project's grants that have not expired.",
-    "used": "Hours that the project used since its first grant.",
-    "left": "Hours of the project's grants that are left; below 0 if it used more.",
+    "usage_exporter_credits_granted_hours": (
+        "granted",
+        "Hours of the project's grants that have not expired.",
+    ),
+    "usage_exporter_credits_used_hours": ("used", "Hours that the project used since its first grant."),
+    "usage_exporter_credits_left_hours": (
+        "left",
+        "Hours of the project's grants that are left; below 0 if it used more.",
+    ),
 }
-"""The attribute of ``Account`` and the help of each metric ``usage_exporter_credits_…_hours``.
-
-The name is one that gates and portals pass on with the exporter's health.
-"""
+"""The attribute of ``Account`` and the help of each metric, whose name gates and portals pass on, too."""
 
 _NO_USAGE = Totals()
 _COMPRESSION = 1
@@ -137,11 +140,17 @@ def take_snapshot(
             by_name = {**by_name, project.name: by_name.get(project.name, _NO_USAGE) + (own or _NO_USAGE)}
         rows += ((_labels(project._replace(name=name)), by_name[name]) for name in sorted(by_name))
     families = [_family(name, metric, LABELS, rows) for name, metric in metrics.items()]
-    if accounts:
-        credit_rows = [((*_labels(account.project), account.resource), account) for account in accounts]
+    # Projects inside a SimpleVM project have one id, so rules that drop the names need another label.
+    for labels in (("resource",), ("resource", "part")):
+        rows_of_credits = [
+            ((*_labels(account.project), *(getattr(account, label) for label in labels)), account)
+            for account in accounts
+            if ("part" in labels) == bool(account.part)
+        ]
         families += [
-            _family(f"usage_exporter_credits_{name}_hours", (name, text), (*LABELS, "resource"), credit_rows)
-            for name, text in CREDITS.items()
+            _family(name, metric, (*LABELS, *labels), rows_of_credits)
+            for name, metric in CREDITS.items()
+            if rows_of_credits
         ]
     return _snapshot(taken, families, accounts)
 
