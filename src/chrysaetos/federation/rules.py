@@ -231,7 +231,7 @@ def rule_file(title: str, *groups: Iterable[str]) -> str:
     return "\n".join([f"# {title}", "groups:", *chain.from_iterable(groups)]) + "\n"
 
 
-def group(name: str, rules: Iterator[Rule], interval: str | None) -> Iterator[str]:
+def group(name: str, rules: Iterable[Rule], interval: str | None) -> Iterator[str]:
     """Yield the lines of a group of rules."""
     yield f"  - name: {name}"
     if interval is not None:
