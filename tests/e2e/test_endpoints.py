@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 from tests.e2e.asking import Asker, basic, openstack_client, password_variables
+from tests.e2e.engines import ISOLATED
 from tests.e2e.stack import store_text
 from tests.fakes.remote_read import EQ, NEQ, NRE, RE, Matcher, field, query, read_series
 
@@ -455,6 +456,21 @@ def test_a_remote_read_equals_that_of_the_tenants_own_store(gateway_ab, stores, 
     assert [answer.status_code for answer in streamed] == [200, 200]
     assert streamed[0].headers["content-type"].startswith("application/x-streamed-protobuf")
     assert streamed[0].content == streamed[1].content
+
+
+@pytest.mark.parametrize("engine", ISOLATED, ids=str)
+def test_a_remote_read_does_not_tell_what_other_tenants_have(engine, gateway_for, stores_of, people, window):
+    """Prometheus 3 answers 500 to a matcher without label and value if the others match anybody's series."""
+    gateway = gateway_for(stores_of(engine).ab)
+    answers = [
+        read(
+            gateway,
+            people.a,
+            query([Matcher(EQ, "vm", vm), Matcher(EQ, "", "")], window.start * 1000, window.now * 1000),
+        )
+        for vm in ("b1", "nobody")
+    ]
+    assert (answers[0].status_code, answers[0].text) == (answers[1].status_code, answers[1].text)
 
 
 def test_a_remote_read_finds_the_tenants_series(gateway_ab, people, window):

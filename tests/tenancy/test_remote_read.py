@@ -29,7 +29,7 @@ def scoped(message, scope=A):
         [CPU, Matcher(EQ, "project", "B")],
         [Matcher(NEQ, "project", "A")],
         [Matcher(RE, "project", ".*"), Matcher(NRE, "vm", "x|y")],
-        [Matcher(EQ, "", "")],
+        [Matcher(EQ, "vm", "")],
     ],
 )
 def test_the_scope_is_added_and_nothing_is_removed(matchers):
@@ -101,8 +101,8 @@ def test_an_unrestricted_callers_message_is_not_changed():
 
 
 def test_matchers_are_returned_as_selectors():
-    matchers = [CPU, Matcher(NEQ, "vm", 'a"\n'), Matcher(NRE, "k.v", "x|y"), Matcher(RE, "", "")]
-    given = r'{__name__="cpu",vm!="a\"\n","k.v"!~"x|y",""=~""}'
+    matchers = [CPU, Matcher(NEQ, "vm", 'a"\n'), Matcher(NRE, "k.v", "x|y")]
+    given = r'{__name__="cpu",vm!="a\"\n","k.v"!~"x|y"}'
     body = compress(query(matchers, 1, 2) + query([], 1, 2))
     _, texts = scope_read_request(body, A, LIMIT)
     assert texts == ((given, given[:-1] + ',project=~"A"}'), ("{}", '{project=~"A"}'))
@@ -169,6 +169,13 @@ def test_unknown_fields_are_rejected(message):
         scoped(message)
     with pytest.raises(BadRequest):
         scoped(query([CPU], 1, 2) + message)
+
+
+@pytest.mark.parametrize("kind", [EQ, NEQ, RE, NRE])
+def test_a_matcher_without_a_label_is_rejected_because_its_error_depends_on_other_tenants(kind):
+    for value in ("", "x"):
+        with pytest.raises(BadRequest, match="has no label"):
+            scoped(query([CPU, Matcher(kind, "", value)], 1, 2))
 
 
 def test_too_many_queries_are_rejected():

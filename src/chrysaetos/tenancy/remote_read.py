@@ -173,7 +173,12 @@ def _selector(matchers: Iterable[_Matcher]) -> str:
 
 
 def _matcher(message: bytes) -> _Matcher:
-    """Decode a matcher. The last of duplicate fields applies."""
+    """Decode a matcher. The last of duplicate fields applies.
+
+    One without a name is refused. If its value is empty too, Prometheus takes it for "all series", to which
+    it can only answer with an error, unless other matchers match nothing: in the whole store, not only in the
+    scope (``tsdb/querier.go``, ``PostingsForMatchers``). The error would tell what other tenants have.
+    """
     kind, name, text = _EQUAL, b"", b""
     for number, value in _fields(message):
         if isinstance(value, int):
@@ -186,6 +191,8 @@ def _matcher(message: bytes) -> _Matcher:
             text = value
         else:
             raise _unknown("LabelMatcher")
+    if not name:
+        raise BadRequest("a matcher of the message has no label")
     return _Matcher(kind, name, text)
 
 
