@@ -7,9 +7,11 @@ from functools import partial
 import pytest
 
 from chrysaetos.errors import ConfigError
+from chrysaetos.exporters import read_exporters
 from chrysaetos.federation.registry import FILE, read_registry
+from chrysaetos.gateway.proxy.query_budgets import load_budgets
 from chrysaetos.portals.tokens import read_tokens
-from chrysaetos.regular_file import replace_file
+from chrysaetos.regular_file import read_toml, replace_file
 from chrysaetos.usage.dummy import load_toml
 from chrysaetos.usage.openrc import read_openrc
 from chrysaetos.usage.options import read_credentials
@@ -17,11 +19,27 @@ from chrysaetos.usage.records import UsageError
 
 
 @pytest.mark.parametrize("create", [os.mkfifo, os.mkdir])
-@pytest.mark.parametrize("read", [read_tokens, load_toml, read_credentials, partial(read_openrc, environ={})])
+@pytest.mark.parametrize(
+    "read",
+    [
+        read_tokens,
+        load_toml,
+        read_credentials,
+        read_exporters,
+        partial(load_budgets, engine="prometheus"),
+        partial(read_openrc, environ={}),
+    ],
+)
 def test_what_is_not_a_regular_file_is_an_error(tmp_path, create, read):
     create(tmp_path / "file")
-    with pytest.raises((ConfigError, UsageError), match=r"file cannot be read: .*(regular file|directory)"):
+    with pytest.raises((ConfigError, UsageError), match=r"file.*(regular file|directory)"):
         read(tmp_path / "file")
+
+
+def test_toml_that_is_nested_too_deeply_is_an_error(tmp_path):
+    (tmp_path / "file").write_text(f"x = {'[' * 5000}")
+    with pytest.raises(ValueError, match="nested too deeply"):
+        read_toml(tmp_path / "file")
 
 
 def test_a_registry_that_is_a_fifo_is_an_error(tmp_path):

@@ -8,11 +8,11 @@ stands for the range of rates.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.errors import ConfigError, QueryError
+from chrysaetos.regular_file import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -173,8 +173,8 @@ def read_exporters(file: Path) -> dict[str, Exporter]:
         ConfigError: the file cannot be read or is invalid; the message names the table and the key.
     """
     try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        tables = read_toml(file)
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
     own = {name: _exporter(f"{file}: [{name}]", table) for name, table in tables.items()}
     return own | {name: known for name, known in EXPORTERS.items() if name not in own}

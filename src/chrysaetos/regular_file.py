@@ -1,4 +1,4 @@
-"""Open files that must not block the process, and replace files at once."""
+"""Read files that must not block the process, and replace files at once."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import errno
 import os
 import secrets
 import stat
+import tomllib
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["check_fifo", "regular_file", "replace_file"]
+__all__ = ["check_fifo", "read_toml", "regular_file", "replace_file"]
 
 
 def regular_file(path: str, flags: int) -> int:
@@ -26,6 +27,20 @@ def regular_file(path: str, flags: int) -> int:
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a regular file", path)
     return descriptor
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Return the content of a TOML file.
+
+    Raises:
+        OSError: the file cannot be read, or is not a regular file.
+        ValueError: it is not TOML in UTF-8, or nested too deeply.
+    """
+    with open(path, "rb", opener=regular_file) as file:
+        try:
+            return tomllib.load(file)
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
 
 
 def check_fifo(path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import tomllib
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,7 +13,7 @@ from chrysaetos.errors import ConfigError, QueryError
 from chrysaetos.http.urls import check_url
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse_selector
 from chrysaetos.promql.units import duration_milliseconds
-from chrysaetos.regular_file import regular_file
+from chrysaetos.regular_file import read_toml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -214,8 +213,7 @@ def read_registry(directory: Path) -> Registry:
     """
     path = directory / FILE
     try:
-        with open(path, "rb", opener=regular_file) as file:
-            document = tomllib.load(file)
+        document = read_toml(path)
     except FileNotFoundError as error:
         raise ConfigError(
             f"{path} does not exist: create it with chrysaetos portal init {shlex.quote(str(directory))}"

@@ -14,11 +14,10 @@ CPUs, 8 GiB and ``existence = true``.
 
 from __future__ import annotations
 
-import tomllib
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chrysaetos.regular_file import regular_file
+from chrysaetos.regular_file import read_toml
 from chrysaetos.usage.records import MB_PER_GIB, Project, ServerUsage, UsageError
 
 if TYPE_CHECKING:
@@ -87,11 +86,10 @@ def load_toml(path: Path) -> dict[str, Any]:
         UsageError: the file cannot be read or is not TOML.
     """
     try:
-        with open(path, "rb", opener=regular_file) as file:
-            return tomllib.load(file)
+        return read_toml(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UsageError(f"{path} is not TOML: {error}") from error
 
 

@@ -120,6 +120,11 @@ def test_an_invalid_file_stops_the_start(budgets, text, engine, reason):
     assert reason in str(caught.value)
 
 
+def test_a_long_file_is_read_to_its_end(budgets):
+    loaded = budgets(f"[default]\n#{' ' * (1 << 24)}\n[project.p]\nmax_series = 1\n")
+    assert loaded.of_project("p").shown() == {"max_series": "1"}
+
+
 def test_a_file_that_cannot_be_read_stops_the_start(tmp_path):
     for path in (tmp_path, tmp_path / "none"):
         with pytest.raises(ConfigError, match=r"\[gateway\] budgets_file: "):

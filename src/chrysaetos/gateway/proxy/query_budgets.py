@@ -9,7 +9,6 @@ Source: Prometheus 3.16, ``web/api/v1/api.go`` (extractQueryOpts); VictoriaMetri
 
 from __future__ import annotations
 
-import tomllib
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
@@ -18,7 +17,7 @@ from oslo_config import cfg
 from chrysaetos.errors import ConfigError
 from chrysaetos.lru import Lru, size_of
 from chrysaetos.promql.units import duration_milliseconds
-from chrysaetos.regular_file import regular_file
+from chrysaetos.regular_file import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +36,6 @@ _MAX_KEPT = 10_000
 _MAX_KEPT_BYTES = 16 * 1024 * 1024
 _BUDGET_BYTES = 600
 """About the memory of a cached budget without the caller's project, domain and roles."""
-_MAX_FILE_BYTES = 16 * 1024 * 1024
 
 BUDGET_OPTIONS = [
     cfg.StrOpt(
@@ -174,13 +172,8 @@ def load_budgets(path: str | None, engine: str) -> QueryBudgets | None:
     if not path:
         return None
     try:
-        with open(path, "rb", opener=regular_file) as file:
-            tables = tomllib.loads(file.read(_MAX_FILE_BYTES).decode())
+        return _budgets(read_toml(path), engine)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"[gateway] budgets_file: {path}: {error}") from error
-    try:
-        return _budgets(tables, engine)
-    except ValueError as error:
         raise ConfigError(f"[gateway] budgets_file: {path}: {error}") from error
 
 
