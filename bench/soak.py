@@ -48,7 +48,8 @@ if TYPE_CHECKING:
 PROJECTS, TOKENS = 20, 1000
 CLIENTS, SLOW, CANCELLING, HOSTILE = 24, 4, 4, 2
 FAULT, GRACE = 5.0, 1.0
-"""Seconds that a suspended server stays suspended, and that a fault may still be seen afterwards."""
+"""Seconds that a suspended server stays suspended, and that a fault may still be seen afterwards: a request
+may join a read that was sent as long ago (``share_max_age``)."""
 SETTLE = 10.0
 """Seconds without load before memory and slots are measured."""
 GAUGES = (
@@ -338,6 +339,7 @@ def _start(stack: ExitStack, directory: Path, minutes: float) -> Soak:
         "gateway": {
             "metrics_port": str(port),
             "token_cache_seconds": "20",
+            "share_max_age": str(GRACE),
             # Longer than a fault: else the gateway would not ask Keystone for a while after one.
             "keystone_wait_seconds": str(2 * FAULT),
         },
