@@ -1,6 +1,8 @@
 """Parsing of requests. tests/e2e/test_framing.py has the rejections end to end."""
 
+import contextlib
 import itertools
+import time
 
 import pytest
 from hypothesis import given
@@ -93,6 +95,17 @@ def test_headers_sent_byte_by_byte_are_searched_once():
     head = reader.head()
     assert head is not None
     assert head.headers == [(b"host", b"h"), (b"x-a", b"b")]
+
+
+@pytest.mark.parametrize("end", [b"", b"\x01", b"a\x01", b"\x80 \x7f"])
+@pytest.mark.parametrize("filling", [b" ", b"\t", b"\t ", b" a", b"a", b":", b","])
+def test_no_header_takes_long(filling, end):
+    reader = RequestReader(FramingLimits())
+    reader.feed(b"GET / HTTP/1.1\r\nHost: h\r\nA: %b%b\r\n\r\n" % (filling * (60_000 // len(filling)), end))
+    began = time.process_time()
+    with contextlib.suppress(BadRequest):
+        reader.head()
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(
