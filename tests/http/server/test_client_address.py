@@ -175,10 +175,11 @@ def test_a_client_cannot_hide_or_change_the_address_that_its_proxy_appends(sent,
     assert proxies.find_client([(b"x-forwarded-for", b"%b, %b" % (sent, text.encode()))]) == text
 
 
+@pytest.mark.parametrize("end", [b"", b"!", b",for=192.0.2.1"])
 @pytest.mark.parametrize("part", [b",", b';a="', b',a="', b'a=",";', b" ", b";", b"a=1 "])
-def test_the_time_for_a_long_header_is_bounded(part):
-    value = part * (60_000 // len(part)) + b"!"
-    started = time.perf_counter()
-    assert find(value, forwarded=True) is None
+def test_the_time_for_a_long_header_is_bounded(part, end):
+    value = part * (60_000 // len(part)) + end
+    started = time.process_time()
+    assert find(value, forwarded=True) in {None, "192.0.2.1"}
     assert find(value) is None
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 0.2

@@ -130,9 +130,11 @@ def _split_list(value: bytes) -> Iterator[bytes]:
 
 
 def _split_forwarded(value: bytes) -> Iterator[bytes]:
-    """Yield the node of each element of ``Forwarded``; a word in place of one that is missing."""
+    """Yield the nodes of the last elements of ``Forwarded``; a word in place of one that is missing."""
     rest: bytes | None = value
-    while rest is not None:
+    for _ in range(_MAX_PROXIES):
+        if rest is None:
+            return
         found = _LAST_ELEMENT.fullmatch(rest)
         if found is None:
             yield b"malformed"
