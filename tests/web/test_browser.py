@@ -71,6 +71,13 @@ def test_a_cookie_is_found_by_its_whole_name(header, expected):
     assert Browser([HOST, *((b"cookie", value) for value in header)]).cookie("x") == expected
 
 
+@pytest.mark.parametrize("others", [200, 32_000])
+def test_a_limited_number_of_cookies_is_read(others):
+    headers = [HOST, (b"cookie", b"a;" * others + b"__Host-x=1"), (b"cookie", b"__Host-y=2")]
+    expected = ("1", "2") if others == 200 else (None, None)
+    assert (Browser(headers).cookie("x"), Browser(headers).cookie("y")) == expected
+
+
 def test_gateways_on_two_ports_have_cookies_of_their_own():
     first = Browser([LOCAL]).set_cookie("x", "1")[1].partition(b";")[0]
     assert Browser([LOCAL, (b"cookie", first)]).cookie("x") == "1"

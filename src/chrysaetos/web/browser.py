@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
+from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -21,6 +22,8 @@ __all__ = ["Browser"]
 
 _HOST = re.compile(r"(?P<name>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+_MAX_COOKIES = 256
+"""Number of cookies that are read. Browsers send fewer than 200, but everybody may send thousands."""
 _PROXIED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"via")
 
 
@@ -47,12 +50,14 @@ class Browser:
     def cookie(self, name: str) -> str | None:
         """Return the value of a cookie; None if it is missing or sent twice."""
         wanted = self._full_name(name)
-        values = [
-            value.strip(" ")
-            for header, pairs in self._headers
+        pairs = (
+            pair.partition("=")
+            for header, value in self._headers
             if header == b"cookie"
-            for key, _, value in (pair.partition("=") for pair in pairs.decode("latin-1").split(";"))
-            if key.strip(" ") == wanted
+            for pair in value.decode("latin-1").split(";", _MAX_COOKIES)
+        )
+        values = [
+            value.strip(" ") for key, _, value in islice(pairs, _MAX_COOKIES) if key.strip(" ") == wanted
         ]
         return values[0] if len(values) == 1 else None
 

@@ -202,6 +202,20 @@ def test_request_at_the_limit_is_accepted():
     assert read([LENGTH], line=len(line), fields=len(fields), count=2, body=5)
 
 
+@pytest.mark.parametrize(("size", "number"), [(1, 900), (1, 1100), (64, 16_000), (1000, 1000)])
+def test_small_chunks_are_limited(size, number):
+    reader = RequestReader(FramingLimits(body=10_000_000))
+    reader.feed(b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+    reader.head()
+    reader.feed(b"%x\r\n%b\r\n" % (size, bytes(size)) * number + b"0\r\n\r\n")
+    if number == 1100:
+        with pytest.raises(BadRequest, match="small chunks"):
+            reader.body()
+    else:
+        assert reader.body() == bytes(size * number)
+        assert reader.complete
+
+
 def test_headers_of_a_request_do_not_affect_the_next():
     reader = RequestReader(FramingLimits())
     reader.feed(GET + GET + GET.replace(b"X-A: b", b"X-A: c"))

@@ -53,6 +53,9 @@ _FORBIDDEN = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f
 """Bytes that no line may contain: a bare LF, a bare CR, other control characters."""
 
 _MAX_CHUNK_LINE = 256
+_FEW_CHUNKS = 1000
+_USUAL_CHUNK = 64
+"""A body has at most ``_FEW_CHUNKS``, and one more for each so many bytes: each chunk takes 5 µs."""
 _MAX_TRAILER = 4096
 
 _SINGLE = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
@@ -147,6 +150,7 @@ class RequestReader:
 
     __slots__ = (
         "_buffer",
+        "_chunks",
         "_fields",
         "_left",
         "_limits",
@@ -167,6 +171,7 @@ class RequestReader:
         self._searched = 0  # bytes of the buffer that were already searched for the end of the headers
         self._left = 0  # remaining bytes of the body or of the chunk
         self._total = 0  # bytes of the body so far
+        self._chunks = 0
         self._trailer_bytes = 0  # bytes of trailers
         self._fields: tuple[bytes, _Fields] | None = None
 
@@ -286,7 +291,7 @@ class RequestReader:
     def _begin_body(self, fields: _Fields) -> None:
         if fields.length > self._limits.body:
             raise self._too_large()
-        self._total = self._trailer_bytes = 0
+        self._total = self._chunks = self._trailer_bytes = 0
         self._left = fields.length
         if fields.chunked:
             self._part = _Part.CHUNK_SIZE
@@ -308,6 +313,9 @@ class RequestReader:
             self._total += self._left
             if self._total > self._limits.body:
                 raise self._too_large()
+            self._chunks += 1
+            if self._chunks > _FEW_CHUNKS + self._total // _USUAL_CHUNK:
+                raise BadRequest("the body has too many small chunks: send larger ones")
             self._part = _Part.CHUNK if self._left else _Part.TRAILER
         elif self._part is _Part.CHUNK_END:
             # The line is empty: more bytes than _LINES allows are refused.
