@@ -147,8 +147,8 @@ GATEWAY = {
     "filtered responses of the engine's tenants are shared": (
         FILTERING,
         "test_responses_for_other_tenants_of_the_engine_are_not_shared",
-        'b"", "", headers)',
-        'b"", "", ())',
+        "key = (target, headers)",
+        "key = (target, ())",
     ),
     "a refused response to filter keeps its connection": (
         FILTERING,

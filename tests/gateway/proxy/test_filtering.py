@@ -194,9 +194,27 @@ async def test_requests_of_all_scopes_share_the_upstreams_response():
         responses = await asyncio.gather(*tasks[1:])
         shown = [response.json["data"]["activeTargets"] for response in responses]
         assert [[target["health"] for target in targets] for targets in shown] == [["secret"], ["up"], ["up"]]
-        assert (
-            g.lines() == [("GET", "/api/v1/targets?state=active")] * 2
-        )  # the cancelled one, and that of all
+        assert g.lines() == [("GET", "/api/v1/targets?state=active")]
+
+
+async def test_a_response_that_nobody_waits_for_is_aborted():
+    gone = []
+
+    async def silent(peer):
+        await peer.request()
+        await peer.gone()
+        gone.append(peer)
+
+    async with gateway(silent) as g:
+        for _ in range(2):
+            tasks = [asyncio.create_task(g.ask("/api/v1/rules", who)) for who in ("tenant", "neighbour")]
+            await until(lambda: g.server.requests)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            await until(lambda: gone)
+            g.server.requests.clear()
+            gone.clear()
 
 
 async def test_responses_for_other_tenants_of_the_engine_are_not_shared():

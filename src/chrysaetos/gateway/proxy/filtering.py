@@ -11,15 +11,14 @@ takes Prometheus seconds.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote_plus
 
 from chrysaetos.errors import BadGateway, Unavailable
-from chrysaetos.gateway.proxy.coalescing import Coalescer, Key
 from chrysaetos.gateway.proxy.upstream_errors import check_served
-from chrysaetos.http.upstream.response import BodyTooLong, UpstreamBroken, UpstreamResponse
+from chrysaetos.http.upstream.response import BodyTooLong, UpstreamBroken
 from chrysaetos.lru import Lru
 from chrysaetos.tenancy.bodies import filter_body, refuse
 from chrysaetos.tenancy.engine import NOTHING
@@ -27,11 +26,14 @@ from chrysaetos.tenancy.engine import NOTHING
 if TYPE_CHECKING:
     from chrysaetos.gateway.proxy.offload import Offload
     from chrysaetos.http.upstream.replicas import Pool
+    from chrysaetos.http.upstream.response import UpstreamResponse
     from chrysaetos.promql.parser import Bounds
     from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.tenancy.engine import Additions
     from chrysaetos.tenancy.scope import Scope
     from chrysaetos.tenancy.shapes import Asked
+
+    _Headers = tuple[tuple[bytes, bytes], ...]
 
 __all__ = ["FilteredEndpoints"]
 
@@ -51,6 +53,16 @@ _TARGETS = {
     "rules": b"/api/v1/rules",
     "alerts": b"/api/v1/rules?type=alert",
 }
+
+
+class _Fetch:
+    """A request to the upstream, and the number of requests that wait for it."""
+
+    __slots__ = ("task", "waiting")
+
+    def __init__(self, task: asyncio.Task[bytes]) -> None:
+        self.task = task
+        self.waiting = 0
 
 
 class FilteredEndpoints:
@@ -85,7 +97,7 @@ class FilteredEndpoints:
             _MAX_KEPT, weigh=lambda matcher, target: len(matcher) + len(target), max_weight=_MAX_KEPT_BYTES
         )
         self._engine_name = engine_name
-        self._coalescer = Coalescer(max_age=timeout)
+        self._fetches: dict[tuple[bytes, _Headers], _Fetch] = {}
 
     async def handle(
         self,
@@ -152,31 +164,38 @@ class FilteredEndpoints:
             self._names.put(scope.matcher, target)
         return target
 
-    async def _ask(
-        self, endpoint: Endpoint, target: bytes, headers: tuple[tuple[bytes, bytes], ...]
-    ) -> bytes:
-        """Return the body of the upstream's response, or of the one that another request waits for."""
-        key = Key("GET", target, b"", "", headers)
-        response = await self._coalescer.fetch(key, partial(self._fetch, endpoint, target, headers))
-        return response.body or b""
+    async def _ask(self, endpoint: Endpoint, target: bytes, headers: _Headers) -> bytes:
+        """Return the body of the upstream's response, or of the one that other requests wait for."""
+        key = (target, headers)
+        fetch = self._fetches.get(key)
+        if fetch is None:
+            fetch = _Fetch(asyncio.get_running_loop().create_task(self._fetch(endpoint, target, headers)))
+            self._fetches[key] = fetch
+        fetch.waiting += 1
+        try:
+            # A client that disconnects must not make the others wait for another response.
+            return await asyncio.shield(fetch.task)
+        finally:
+            fetch.waiting -= 1
+            if fetch.task.done() or not fetch.waiting:
+                fetch.task.cancel()
+                if self._fetches.get(key) is fetch:
+                    del self._fetches[key]
 
-    async def _fetch(
-        self, endpoint: Endpoint, target: bytes, headers: tuple[tuple[bytes, bytes], ...]
-    ) -> UpstreamResponse:
-        """Return a successful response of the upstream with its complete body."""
+    async def _fetch(self, endpoint: Endpoint, target: bytes, headers: _Headers) -> bytes:
+        """Return the complete body of a successful response of the upstream."""
         response = await self._upstream.request(
             "GET", target, headers=headers, timeout=self._timeout, idempotent=True
         )
         response = await check_served(response, self._engine_name, endpoint.path)
         try:
-            body = await self._whole(response)
+            return await self._whole(response)
         except BodyTooLong as error:
             refuse(str(error))
         except UpstreamBroken:
             refuse("it was cut off")
         finally:
             response.abort()
-        return UpstreamResponse(200, [], len(body), body, None)
 
     async def _whole(self, response: UpstreamResponse) -> bytes:
         if response.status == 503:
