@@ -62,6 +62,46 @@ def test_a_test_that_is_never_answered_does_not_block_the_next_one():
     assert not is_rejected(breaker)
 
 
+async def test_after_a_test_that_fails_at_once_the_next_one_is_soon():
+    clock = Clock()
+    breaker = Breaker(5, limit=1, pause=10, clock=clock)
+    flights: SingleFlight[int] = SingleFlight("test", threads=1, waiting=10, breaker=breaker)
+
+    def refused():
+        raise ConnectionRefusedError
+
+    with closing(flights):
+        breaker.on_timeout()
+        clock.now += 10
+        with pytest.raises(ConnectionRefusedError):
+            await flights.run(b"k", refused)
+        with pytest.raises(Unavailable) as caught:
+            await flights.run(b"k", lambda: 1)
+        assert caught.value.headers() == [(b"retry-after", b"1")]
+        clock.now += 1
+        assert await flights.run(b"k", lambda: 1) == 1
+        assert not breaker.open
+
+
+async def test_a_call_that_fails_too_late_says_that_keystone_does_not_answer():
+    clock = Clock()
+    breaker = Breaker(0.1, limit=1, pause=10, clock=clock)
+    flights: SingleFlight[int] = SingleFlight("test", threads=1, waiting=10, breaker=breaker)
+    go = threading.Event()
+
+    def timed_out():
+        go.wait(10)
+        raise TimeoutError
+
+    with closing(flights):
+        with pytest.raises(Unavailable):
+            await flights.run(b"k", timed_out)
+        go.set()
+        await until(lambda: not flights._calls)
+        clock.now += 9
+        assert is_rejected(breaker)
+
+
 async def test_a_burst_of_callers_waits_once_and_no_call_is_left_in_the_queue():
     go = threading.Event()
     started = []

@@ -12,7 +12,12 @@ from chrysaetos.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Breaker"]
+__all__ = ["BREAKER_PAUSE", "Breaker"]
+
+BREAKER_PAUSE = 5.0
+"""Seconds from a time-out to the next test."""
+_AFTER_FAILURE = 1.0
+"""Seconds from a test that failed at once to the next one."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,7 +42,7 @@ class Breaker:
         wait_seconds: float = 5.0,
         *,
         limit: int = 3,
-        pause: float = 5.0,
+        pause: float = BREAKER_PAUSE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.wait_seconds = wait_seconds
@@ -78,6 +83,11 @@ class Breaker:
             if self._timeouts == self._limit:
                 _LOG.error("Keystone does not answer: unknown credentials get 503 until it does")
             self._next_test = self._clock() + self._pause
+
+    def on_failure(self) -> None:
+        """Record a call that failed in time, as all do while Keystone is restarted."""
+        if self.open:
+            self._next_test = min(self._next_test, self._clock() + _AFTER_FAILURE)
 
     def on_answer(self) -> None:
         """Record that Keystone has answered."""

@@ -236,9 +236,13 @@ class SingleFlight(Generic[T]):
         on_done: Callable[[asyncio.Future[T]], None] | None,
         flight: asyncio.Future[T],
     ) -> None:
-        del self._flights[key], self._calls[flight]
-        if self._breaker is not None and not flight.cancelled() and flight.exception() is None:
-            self._breaker.on_answer()
+        until = self._calls.pop(flight).until
+        del self._flights[key]
+        if self._breaker is not None and not flight.cancelled():
+            if flight.exception() is None:
+                self._breaker.on_answer()
+            elif asyncio.get_running_loop().time() < until:
+                self._breaker.on_failure()
         if on_done is not None:
             on_done(flight)
         # This marks the exception as retrieved, in case all waiters were cancelled.
