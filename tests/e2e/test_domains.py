@@ -6,8 +6,6 @@ The domain ``moon`` has projects and a user with the role reader. Tenant B's pro
 from __future__ import annotations
 
 import json
-import os
-import signal
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.e2e.asking import Asker, answers_alike
 from tests.e2e.stack import store_text
+from tests.support.suspending import suspended
 
 from chrysaetos.demo.cloud import Family, Series, Target
 from chrysaetos.demo.exporter import Exporter
@@ -283,11 +282,8 @@ def test_without_keystone_a_list_is_used_until_it_expires(start, moon_stores, mo
     token = moon.token()
     assert vms(query(gateway, token, "cpu", window)) == {"a1", "a2"}
     time.sleep(2.1)
-    os.kill(keystone.pid, signal.SIGSTOP)
-    try:
+    with suspended(keystone.pid):
         response = query(gateway, token, "cpu", window)
-    finally:
-        os.kill(keystone.pid, signal.SIGCONT)
     assert response.status_code == 503
     assert response.headers["retry-after"] == "5"
     assert vms(query(gateway, token, "cpu", window)) == {"a1", "a2"}

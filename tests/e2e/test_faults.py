@@ -19,6 +19,7 @@ import pytest
 from tests.e2e.stack import Window, store_text
 from tests.fakes.relay import Relay
 from tests.fakes.wire import Recorder, Wire, statuses
+from tests.support.suspending import suspended
 
 from chrysaetos.demo.gateway import Gateway
 from chrysaetos.demo.identities import IdentityApi
@@ -99,17 +100,6 @@ def wires(gateway: Gateway, count: int, start: bytes = b"") -> Iterator[list[Wir
         yield clients
 
 
-@contextmanager
-def stopped(pid: int | None) -> Iterator[None]:
-    """Suspend a process: its sockets still accept connections, but nothing responds."""
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with ExitStack() as stack:
@@ -174,7 +164,7 @@ def test_keystone_is_stopped_and_comes_back(world):
 def test_keystone_hangs(world, gateway):
     token, unknown = world.token(), world.token()
     assert ask(gateway, token).status == 200
-    with stopped(world.keystone.pid):
+    with suspended(world.keystone.pid):
         answers: list[Answer] = []
         waiting = threading.Thread(target=lambda: answers.append(ask(gateway, unknown)))
         waiting.start()
@@ -259,7 +249,7 @@ def test_prometheus_is_stopped_and_comes_back(world, gateway):
 def test_prometheus_hangs(world, gateway):
     token = world.token()
     assert ask(gateway, token).status == 200
-    with stopped(world.prometheus.pid):
+    with suspended(world.prometheus.pid):
         late = ask(gateway, token)
         assert late.status == 504
         assert 1.5 < late.seconds < 5
