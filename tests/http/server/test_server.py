@@ -2,13 +2,18 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
+import ssl
 
 import pytest
+import trustme
 from tests.support.http_server import GET, Held, echo, running
 from tests.support.memory import MIB, kept_bytes
+from tests.support.upstream_pool import on_both_loops
 from tests.support.waiting import until
 
+from chrysaetos.http.server import server as http_server
 from chrysaetos.http.server.limits import FramingLimits, ServerLimits
 from chrysaetos.http.server.server import HttpServer
 from chrysaetos.http.server.sockets import listen_tcp
@@ -34,6 +39,48 @@ async def test_connections_that_wait_to_be_accepted_are_not_dropped():
         for _ in range(300):
             stack.enter_context(socket.create_connection(address, timeout=0.9))
     await server.stop()
+
+
+@on_both_loops
+async def test_handshakes_that_do_not_end_do_not_block_another():
+    authority = trustme.CA()
+    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("h").configure_cert(ours)
+    theirs = ssl.create_default_context()
+    authority.configure_trust(theirs)
+    (listening,) = listen_tcp("127.0.0.1", 0)
+    address = listening.getsockname()
+    server = HttpServer(echo, ServerLimits(connections=3), asyncio.get_running_loop())
+    await server.accept([listening], ours)
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection(address, 5)) for _ in range(6)]
+        await until(lambda: len(server._handshakes) == 3)
+        assert await asyncio.to_thread(silent[0].recv, 1) == b""
+        reader, writer = await asyncio.open_connection(*address, ssl=theirs, server_hostname="h")
+        writer.write(GET.replace(b"Host", b"Connection: close\r\nHost"))
+        assert (await reader.read()).endswith(b"GET /a ")
+        assert len(server._handshakes) == 2
+        writer.close()
+        await server.stop()
+        await until(lambda: not server._handshakes)
+        assert await asyncio.to_thread(silent[-1].recv, 1) == b""
+
+
+async def test_accepting_goes_on_after_a_failure(monkeypatch, caplog):
+    monkeypatch.setattr(http_server, "_ACCEPT_PAUSE", 0.01)
+    (listening,) = listen_tcp("127.0.0.1", 0)
+    loop = asyncio.get_running_loop()
+    outcomes = [OSError(errno.EMFILE, "Too many open files"), asyncio.CancelledError()]
+
+    async def failing(_sock):
+        raise outcomes.pop(0)
+
+    monkeypatch.setattr(loop, "sock_accept", failing)
+    server = HttpServer(echo, ServerLimits(), loop)
+    await server.accept([listening], ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    await until(lambda: not outcomes)
+    await server.stop()
+    assert caplog.messages == ["no connection can be accepted: Too many open files"]
 
 
 def test_several_connections_are_accepted_in_a_turn_of_the_event_loop():

@@ -31,7 +31,8 @@ class ServerLimits:
     Attributes:
         framing: limits on the size of a request.
         connections: number of open connections. A further one replaces the connection that has waited longest
-            for its client.
+            for its client. With TLS, as many handshakes may be in progress; a further one replaces the
+            oldest.
         unfinished_bytes: bytes of incomplete requests, of all clients together. Beyond it, the request that
             has been incomplete longest is rejected.
         head_seconds: time for the request line and headers, from the first byte, or from the connection's

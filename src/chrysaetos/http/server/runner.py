@@ -93,7 +93,8 @@ class Process:
             The exit status: 0, or 1 if the application did not start.
         """
         _raise_file_limit()
-        limits = _fit_into_file_limit(self.limits, self.reserved_files)
+        handshakes = 0 if self.tls is None else self.limits.connections
+        limits = _fit_into_file_limit(self.limits, self.reserved_files + handshakes)
         try:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(self._serve(limits))

@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import render
@@ -36,6 +38,8 @@ _LOG = logging.getLogger(__name__)
 
 _TICK = 0.5
 """Seconds between two checks of the deadlines."""
+_ACCEPT_PAUSE = 1.0
+"""Seconds before connections are accepted again after that failed, as when too many files are open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,8 @@ class HttpServer:
         self._timer: asyncio.TimerHandle | None = None
         self._empty: asyncio.Future[None] | None = None
         self._listening: list[asyncio.Server] = []
+        self._accepting: list[asyncio.Task[None]] = []
+        self._handshakes: dict[asyncio.Task[None], None] = {}  # in progress, the oldest first
         self._tick()
 
     @property
@@ -127,20 +133,58 @@ class HttpServer:
             sockets: the listening sockets. ``stop_accepting`` closes them.
             tls: the context for HTTPS; None for plain HTTP.
         """
-        handshake = None if tls is None else self.limits.head_seconds
+        if tls is not None:
+            self._accepting += [self.loop.create_task(self._accept_tls(sock, tls)) for sock in sockets]
+            return
         for sock in sockets:
             for copy in [sock, *(sock.dup() for _ in range(self.limits.accepts - 1))]:
                 self._listening.append(
                     # It calls listen(2) again, by default with a backlog of 100.
-                    await self.loop.create_server(
-                        self.protocol, sock=copy, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=handshake
-                    )
+                    await self.loop.create_server(self.protocol, sock=copy, backlog=BACKLOG)
                 )
+
+    async def _accept_tls(self, listening: socket.socket, tls: ssl.SSLContext) -> None:
+        """Accept connections with TLS.
+
+        The event loop's own server would not limit the handshakes in progress, which clients need not end.
+        """
+        with listening:
+            accepted = 0
+            while True:
+                try:
+                    sock, _ = await self.loop.sock_accept(listening)
+                except OSError as error:
+                    _LOG.error("no connection can be accepted: %s", error.strerror)
+                    await asyncio.sleep(_ACCEPT_PAUSE)
+                    continue
+                if len(self._handshakes) >= self.limits.connections:
+                    oldest = next(iter(self._handshakes))
+                    del self._handshakes[oldest]
+                    oldest.cancel()
+                task = self.loop.create_task(self._begin_tls(sock, tls))
+                self._handshakes[task] = None
+                task.add_done_callback(partial(self._end_handshake, sock))
+                accepted += 1
+                if accepted % self.limits.accepts == 0:
+                    await asyncio.sleep(0)  # sock_accept() does not wait if a client waits
+
+    async def _begin_tls(self, sock: socket.socket, tls: ssl.SSLContext) -> None:
+        with suppress(OSError):  # the client sends no TLS, or takes too long
+            await self.loop.connect_accepted_socket(
+                self.protocol, sock, ssl=tls, ssl_handshake_timeout=self.limits.head_seconds
+            )
+
+    def _end_handshake(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
+        self._handshakes.pop(task, None)
+        if task.cancelled():  # perhaps before it began, and so before the connection owned the socket
+            sock.close()
 
     def stop_accepting(self) -> None:
         """Close the listening sockets."""
         for listening in self._listening:
             listening.close()
+        for task in self._accepting:
+            task.cancel()
 
     async def stop(self) -> None:
         """Close the listening sockets and all connections at once."""
@@ -169,7 +213,9 @@ class HttpServer:
             await self._abort()
 
     def close(self) -> None:
-        """Stop checking deadlines."""
+        """Stop checking deadlines, and the handshakes in progress."""
+        for task in self._handshakes:
+            task.cancel()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
