@@ -41,6 +41,20 @@ def test_no_control_character_reaches_a_terminal(output_format):
     assert lines.isprintable()
 
 
+def test_no_name_of_a_project_reaches_a_terminal_as_it_is(tmp_path):
+    file = tmp_path / "site.toml"
+    file.write_text(
+        '[default]\ndomain_id = "d"\n[[default.projects]]\nproject_id = "p"\n'
+        'project_name = "one\\u001b]0;me\\u0007"\nmachines = [{instance_id = "a"}]\n'
+    )
+    command = [sys.executable, "-m", "chrysaetos", "usage", "--once", "--dummy-data", str(file)]
+    shown = on_terminal(command, 1000)
+    assert 'project_name="one ]0;me "' in shown
+    assert shown.replace("\r\n", "").isprintable()
+    exact = subprocess.run(command, capture_output=True, check=True, timeout=30).stdout
+    assert b'project_name="one\x1b]0;me\x07"' in exact
+
+
 def test_a_pipe_gets_the_exact_text():
     with MetricsServer(lambda _: success(VECTOR)) as server:
         result = subprocess.run(

@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
+from chrysaetos.findings import plain
 from chrysaetos.queued_log import queue_handlers
 from chrysaetos.usage.build import build, grants_reader
 from chrysaetos.usage.openrc import missing_variables, read_openrc
@@ -86,7 +87,10 @@ def _print_once(options: argparse.Namespace) -> int:
                 errors.append(error)
     if len(errors) == len(exporter.updaters):
         raise errors[0]
-    sys.stdout.write(exporter.exposition.render(time.time(), compressed=False).decode())
+    text = exporter.exposition.render(time.time(), compressed=False).decode()
+    if sys.stdout.isatty():
+        text = "\n".join(map(plain, text.split("\n")))  # names of projects are chosen by their owners
+    sys.stdout.write(text)
     for failure in errors:
         print(f"chrysaetos usage: {failure}", file=sys.stderr)
     return 1 if errors else 0
