@@ -58,7 +58,7 @@ class Steps:
         self.limits = Limits(LimitOptions())
         self._options = GatewayOptions(**options)
         self._identity = FakeIdentity(CALLERS)
-        offload = Offload(CpuBudget())
+        offload = Offload(CpuBudget(0))  # without a budget, short jobs never start a process
         self._proxy = Proxy(
             self._options,
             identity=self,
