@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import math
 import select
+import time
 from typing import Protocol, cast
 
 from chrysaetos.errors import ApiError, BadGateway, GatewayTimeout
@@ -120,7 +121,7 @@ class Connection(asyncio.Protocol):
         Args:
             request: the complete request.
             head_only: whether its method is HEAD.
-            deadline: loop time by which the response's headers must have arrived.
+            deadline: by ``time.monotonic()``, when the response's headers must have arrived.
             timeout: seconds without a byte of the body after which the response fails.
 
         Returns:
@@ -142,7 +143,7 @@ class Connection(asyncio.Protocol):
 
     def set_idle(self, seconds: float) -> None:
         """Close the connection unless it is used again within so many seconds."""
-        self._expire_at(self._loop.time() + seconds)
+        self._expire_at(time.monotonic() + seconds)
 
     def abort(self, error: ApiError | None = None) -> None:
         """Close the connection at once. A request in flight fails with the error, if one is given."""
@@ -158,7 +159,7 @@ class Connection(asyncio.Protocol):
         if self._paused:
             self._paused = False
             self._transport.resume_reading()
-            self._expire_at(self._loop.time() + self._timeout)
+            self._expire_at(time.monotonic() + self._timeout)
 
     # called by the transport
 
@@ -241,7 +242,7 @@ class Connection(asyncio.Protocol):
             # A slow client must not count as a silent upstream.
             self._deadline = math.inf
         else:
-            self._expire_at(self._loop.time() + self._timeout)
+            self._expire_at(time.monotonic() + self._timeout)
 
     def _ended(self) -> None:
         if self._reader is None or self._reader.status:
@@ -282,12 +283,12 @@ class Connection(asyncio.Protocol):
         if deadline < self._timer_due:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_at(deadline, self._on_timer)
+            self._timer = self._loop.call_later(deadline - time.monotonic(), self._on_timer)
             self._timer_due = deadline
 
     def _on_timer(self) -> None:
         self._timer, self._timer_due = None, math.inf
-        if self._deadline > self._loop.time() + _TIMER_SLACK:
+        if self._deadline > time.monotonic() + _TIMER_SLACK:
             if self._deadline < math.inf:
                 self._expire_at(self._deadline)
             return

@@ -16,6 +16,7 @@ that wait for a slot are served in order of arrival.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -164,7 +165,7 @@ class Upstream:
                 without a response.
         """
         request = self._encoder.encode(method, target, headers, body)
-        deadline = asyncio.get_running_loop().time() + timeout
+        deadline = time.monotonic() + timeout
         may_retry = idempotent or method in _READS
         fresh = False
         try:
@@ -206,7 +207,7 @@ class Upstream:
         """Take a slot and return a connection that a request can be written to.
 
         Args:
-            deadline: loop time.
+            deadline: by ``time.monotonic()``.
             fresh: whether to open a new connection: the last idle one was closed by the upstream, so the
                 others may be closed as well.
         """
@@ -238,7 +239,7 @@ class Upstream:
         waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout(deadline - time.monotonic()):
                 return await waiter
         except BaseException as error:
             if not waiter.done() or waiter.cancelled():
@@ -275,7 +276,7 @@ class Upstream:
         options = self._options
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout_at(min(deadline, loop.time() + options.connect_timeout)):
+            async with asyncio.timeout(min(deadline - time.monotonic(), options.connect_timeout)):
                 _, connection = await loop.create_connection(
                     lambda: Connection(self, loop, options.max_header_bytes),
                     options.host,
