@@ -40,6 +40,9 @@ class Answer:
     async def drained(self) -> None:
         raise AssertionError("this client reads everything at once")
 
+    def abort(self) -> None:
+        raise AssertionError("this response is not aborted")
+
     @property
     def body(self) -> bytes:
         return b"".join(self.pieces)

@@ -124,6 +124,9 @@ class Steps:
     async def drained(self) -> None:
         await self.take("drained")
 
+    def abort(self) -> None:
+        raise NotImplementedError
+
 
 class _RecordedScoping(Scoping):
     def __init__(self, steps: Steps, options: GatewayOptions, offload: Offload) -> None:

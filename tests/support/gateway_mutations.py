@@ -54,13 +54,13 @@ GATEWAY = {
     "a slot is never released": (
         LIMITS,
         "test_slot_of_a_request_is_released_whatever_happens",
-        "            self._limits.release(self._project)\n",
+        "            self._limits.release(self.project)\n",
         "            pass\n",
     ),
     "a response that was sent counts for ever": (
         LIMITS,
         "test_slot_of_a_request_is_released_whatever_happens",
-        "            self._limits.stop_sending(self._sending)\n",
+        "            self._limits.stop_sending(self)\n",
         "            pass\n",
     ),
     "a response that is sent keeps its slot": (

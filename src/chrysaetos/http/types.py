@@ -79,6 +79,10 @@ class Reply(Protocol):
         """Wait until the client has read more of the response."""
         ...
 
+    def abort(self) -> None:
+        """Close the connection at once, which cancels the request."""
+        ...
+
 
 Handler = Callable[[HttpRequest, Reply], Coroutine[Any, Any, None]]
 """Responds to a request, which is complete. If the client disconnects, it is cancelled."""

@@ -70,7 +70,8 @@ async def test_a_response_that_is_sent_holds_no_slot_but_counts_for_its_project(
     these.try_acquire("A")
     these.try_acquire("A")
     waiter, *others = await waiting(these, "B", "A")
-    sent = these.start_sending("A", lambda: None)
+    sent = Slot(these, "A", pytest.fail)
+    these.start_sending(sent)
     await settle()
     assert waiter.done()
     assert not others[0].done()
@@ -88,16 +89,16 @@ async def test_a_response_that_is_sent_holds_no_slot_but_counts_for_its_project(
 async def test_the_project_with_the_most_responses_loses_its_oldest():
     these = Limits(LimitOptions(max_sending=3))
     aborted: list[object] = []
-    sent = []
-    for number, project in enumerate("ABBA"):
-        these.try_acquire(project)
-        sent.append(these.start_sending(project, partial(aborted.append, number)))
+    sent = [Slot(these, project, partial(aborted.append, at)) for at, project in enumerate("ABBAC")]
+    for slot in sent[:4]:
+        these.try_acquire(slot.project)
+        these.start_sending(slot)
     assert (aborted, these.sending, these.aborted) == ([0], 3, 1)
     these.try_acquire("C")
-    sent.append(these.start_sending("C", lambda: aborted.append("C")))
+    these.start_sending(sent[4])
     assert (aborted, these.sending) == ([0, 1], 3)
-    for entry in sent:
-        these.stop_sending(entry)
+    for slot in sent:
+        these.stop_sending(slot)
     assert these.sending == 0
     assert these._sending == {}
     assert_nothing_left(these)
@@ -106,11 +107,11 @@ async def test_the_project_with_the_most_responses_loses_its_oldest():
 async def test_slot_of_a_request_is_released_whatever_happens():
     these = limits()
     await these.acquire("A")
-    with pytest.raises(ZeroDivisionError), Slot(these, "A"):
+    with pytest.raises(ZeroDivisionError), Slot(these, "A", pytest.fail):
         raise ZeroDivisionError
     assert_nothing_left(these)
     await these.acquire("A")
-    with Slot(these, "A") as slot:
+    with Slot(these, "A", pytest.fail) as slot:
         slot.start_sending()
         assert (these.in_use, these.sending, these.projects) == (0, 1, 1)
     assert these.sending == 0
@@ -121,7 +122,7 @@ async def test_no_limit_of_responses():
     these = Limits(LimitOptions(max_sending=0, max_requests_per_project=0))
     for _ in range(1000):
         these.try_acquire("A")
-        these.start_sending("A", pytest.fail)
+        these.start_sending(Slot(these, "A", pytest.fail))
     assert these.sending == 1000
 
 

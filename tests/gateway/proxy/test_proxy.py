@@ -275,6 +275,9 @@ async def test_clients_that_read_slowly_keep_no_slot_and_no_connection():
             async def drained(self):
                 await asyncio.get_running_loop().create_future()
 
+            def abort(self):
+                first.cancel()
+
         async def ask():
             headers = [(b"x-auth-token", b"tenant")]
             await g.app(http_request("GET", "/api/v1/query?query=up", headers=headers), Stuck())

@@ -52,6 +52,28 @@ async def test_disconnect_cancels_the_application():
         assert ends == [True]
 
 
+async def test_response_that_is_aborted_cancels_the_request():
+    replies = []
+    ends = []
+
+    async def app(request, reply):
+        reply.begin(200, [])
+        reply.write(b"some", more=True)
+        replies.append(reply)
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ends.append(True)
+
+    async with running(app) as here:
+        client = await here.client()
+        client.send(GET)
+        await until(lambda: replies)
+        replies[0].abort()
+        await until(lambda: ends)
+        await until(lambda: not here.server.connections)
+
+
 async def test_exception_of_the_application_is_500():
     async def app(request, reply):
         raise ZeroDivisionError

@@ -123,6 +123,10 @@ class Exchange:
         if reply.paused:
             await reply.drained()
 
+    def abort(self) -> None:
+        """Close the connection to the client at once, which cancels the request."""
+        self._reply.abort()
+
     @classmethod
     def of_rejected(cls, request: RefusedRequest) -> Self:
         """Return the completed exchange of a request that the server rejected."""

@@ -93,7 +93,7 @@ class Introspection:
             return
         project = account(caller)
         await self._limits.acquire(project)
-        with Slot(self._limits, project) as slot:
+        with Slot(self._limits, project, exchange.abort) as slot:
             response = _success(await self._explain(caller, request, exchange))
             slot.start_sending()  # an explanation may have megabytes
             await exchange.respond(response)

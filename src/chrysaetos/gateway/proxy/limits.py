@@ -87,21 +87,6 @@ def account(caller: Caller, project_id: str | None = None) -> str:
     return f"user {caller.user_id}"
 
 
-class _Sending:
-    """A response that is being sent.
-
-    Attributes:
-        project: the key from ``account``.
-        abort: aborts it.
-    """
-
-    __slots__ = ("abort", "project")
-
-    def __init__(self, project: str, abort: Callable[[], object]) -> None:
-        self.project = project
-        self.abort = abort
-
-
 class Limits:
     """Limits concurrent requests; further ones wait for a slot.
 
@@ -124,7 +109,7 @@ class Limits:
         self._each = options.max_requests_per_project or sys.maxsize
         self._max_sending = options.max_sending or sys.maxsize
         self._running: dict[str, int] = {}
-        self._sending: dict[str, dict[_Sending, None]] = {}
+        self._sending: dict[str, dict[Slot, None]] = {}
         self._queues: dict[str, OrderedDict[_Waiter, None]] = {}
         # Projects with waiting requests that are below their own limit, in the order of their turns.
         self._turns: OrderedDict[str, None] = OrderedDict()
@@ -201,18 +186,12 @@ class Limits:
         """
         self._leave(project, slots=1)
 
-    def start_sending(self, project: str, abort: Callable[[], object]) -> _Sending:
+    def start_sending(self, slot: Slot) -> None:
         """Release the slot of a request whose response is going to be sent.
 
-        Args:
-            project: the key that the slot was taken with.
-            abort: aborts the response. It must not call ``stop_sending`` before it has returned.
-
-        Returns:
-            What to call ``stop_sending`` with when the response has been sent or aborted.
+        If too many responses are being sent, one is aborted. Call ``stop_sending`` afterwards.
         """
-        entry = _Sending(project, abort)
-        self._sending.setdefault(project, {})[entry] = None
+        self._sending.setdefault(slot.project, {})[slot] = None
         self.sending += 1
         self.in_use -= 1
         if self.waiting:
@@ -223,19 +202,18 @@ class Limits:
             self._remove_sending(oldest)
             self.aborted += 1
             oldest.abort()
-        return entry
 
-    def stop_sending(self, entry: _Sending) -> None:
+    def stop_sending(self, slot: Slot) -> None:
         """Count a response no more, because it has been sent or aborted."""
-        if entry in self._sending.get(entry.project, ()):
-            self._remove_sending(entry)
-        self._leave(entry.project, slots=0)
+        if slot in self._sending.get(slot.project, ()):
+            self._remove_sending(slot)
+        self._leave(slot.project, slots=0)
 
-    def _remove_sending(self, entry: _Sending) -> None:
-        entries = self._sending[entry.project]
-        del entries[entry]
-        if not entries:
-            del self._sending[entry.project]
+    def _remove_sending(self, slot: Slot) -> None:
+        slots = self._sending[slot.project]
+        del slots[slot]
+        if not slots:
+            del self._sending[slot.project]
         self.sending -= 1
 
     def _leave(self, project: str, *, slots: int) -> None:
@@ -311,30 +289,30 @@ class Slot:
     Args:
         limits: the limits that the slot was acquired from.
         project: the key that it was acquired with.
+        abort: aborts the response. It must not release the slot before it has returned.
     """
 
-    __slots__ = ("_limits", "_project", "_sending")
+    __slots__ = ("_limits", "_sending", "abort", "project")
 
-    def __init__(self, limits: Limits, project: str) -> None:
+    def __init__(self, limits: Limits, project: str, abort: Callable[[], object]) -> None:
+        self.project = project
+        self.abort = abort
         self._limits = limits
-        self._project = project
-        self._sending: _Sending | None = None
+        self._sending = False
 
     def __enter__(self) -> Self:
         return self
 
     def start_sending(self) -> None:
-        """Release the slot before the response is sent. If there are too many, its task is cancelled."""
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("a request is handled outside of a task")
-        self._sending = self._limits.start_sending(self._project, task.cancel)
+        """Release the slot before the response is sent. It is aborted if too many are being sent."""
+        self._sending = True
+        self._limits.start_sending(self)
 
     def __exit__(self, *_: object) -> None:
-        if self._sending is None:
-            self._limits.release(self._project)
+        if self._sending:
+            self._limits.stop_sending(self)
         else:
-            self._limits.stop_sending(self._sending)
+            self._limits.release(self.project)
 
 
 class CappedBody:

@@ -137,7 +137,7 @@ class Proxy:
         limits = self._limits
         if not limits.try_acquire(project):
             await limits.acquire(project)
-        with Slot(limits, project) as slot:
+        with Slot(limits, project, exchange.abort) as slot:
             call = _Call(request, target, scope, project, budget, exchange)
             bound = await self._bind(call)
             response = await self._respond(call, bound)
