@@ -49,6 +49,8 @@ _RECENT = 0.5
 """Seconds after a response in which the client probably sends the next request."""
 _AHEAD = 64 * 1024
 """Bytes of pipelined requests that are read while a request is served."""
+_JOIN = 16 * 1024
+"""Below so many bytes, joining the pieces is cheaper than writing each of them."""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -377,10 +379,13 @@ class ClientConnection(asyncio.Protocol):
         if self._state is not _State.SERVING:
             return
         pieces = self._writer.encode(body, server.date, more=more, closing=server.draining)
-        # One system call, and no copy of the body. In Python 3.12.0 to 3.12.8 and 3.13.0 to 3.13.1, asyncio's
-        # own writelines() never calls pause_writing() (CVE-2024-12254), so a slow client would fill the
-        # memory. CPython always runs the gateway with uvloop, which calls it.
-        self._transport.writelines(pieces)
+        if sum(map(len, pieces)) < _JOIN:
+            self._transport.write(b"".join(pieces))
+        else:
+            # Not writelines(): that of asyncio never calls pause_writing() in Python 3.12.0 to 3.12.8 and
+            # 3.13.0 to 3.13.1 (CVE-2024-12254), so a slow client would fill the gateway's memory.
+            for piece in pieces:
+                self._transport.write(piece)
 
     async def drained(self) -> None:
         """Wait until the client has read more of the response."""
