@@ -30,15 +30,13 @@ with warnings.catch_warnings():
     from keystoneauth1.token_endpoint import Token
     from oslo_config import cfg
     from tests.watcher.alone import PARAMETERS, actions, load
-    from tests.watcher.sample import SampleCloud
+    from tests.watcher.sample import SampleCloud, wait_for_targets
     from watcher.common import clients, service  # noqa: F401  # registers options
     from watcher.decision_engine.datasources.aetos import AetosHelper
 
     import chrysaetos.watcher.plugin  # noqa: F401  # installs the datasources
     from chrysaetos.watcher.datasource import AetosDatasource
 
-from chrysaetos.client import MetricsClient
-from chrysaetos.demo.processes import wait_for
 from chrysaetos.demo.prometheus import Prometheus
 
 if TYPE_CHECKING:
@@ -143,12 +141,8 @@ def main() -> None:
             cloud = SampleCloud(hosts, instances)
             prometheus = Prometheus(Path(folder) / size, scrape_configs=cloud.scrape_configs())
             prometheus.backfill(cloud.text(int(time.time())))
-            with (
-                prometheus,
-                Distance(prometheus.url) as distance,
-                MetricsClient.direct(prometheus.url) as client,
-            ):
-                wait_for(lambda: len(client.targets("active")["activeTargets"]) == hosts, timeout=60)  # noqa: B023  # called at once
+            with prometheus, Distance(prometheus.url) as distance:
+                wait_for_targets(prometheus, hosts)
                 for milliseconds in map(float, arguments.delays.split(",")):
                     distance.seconds = milliseconds / 1000
                     print(f"\n{hosts} hosts, {instances} instances, {milliseconds:g} ms for each request")

@@ -14,7 +14,7 @@ from tests.e2e.watcher_engine import AuditError, Emulator, Engine
 from tests.fakes.relay import Relay
 from tests.support.deep import first_of
 from tests.support.releases import WATCHER
-from tests.watcher.sample import SampleCloud
+from tests.watcher.sample import SampleCloud, wait_for_targets
 
 from chrysaetos.demo.gateway import Gateway
 from chrysaetos.demo.identities import IdentityApi
@@ -77,6 +77,7 @@ def site(servers: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> Site:
     prometheus = Prometheus(folder / "prometheus", scrape_configs=cloud.scrape_configs())
     prometheus.backfill(cloud.text(int(time.time())))
     servers.enter_context(prometheus)
+    wait_for_targets(prometheus, len(cloud.hosts))  # the engines check them at their start
     requests = folder / "requests.log"
     gateway = Gateway(
         folder / "gateway",

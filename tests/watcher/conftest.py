@@ -13,10 +13,8 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.watcher.sample import SampleCloud
+from tests.watcher.sample import SampleCloud, wait_for_targets
 
-from chrysaetos.client import MetricsClient
-from chrysaetos.demo.processes import wait_for
 from chrysaetos.demo.prometheus import Prometheus
 
 if TYPE_CHECKING:
@@ -130,10 +128,3 @@ def prometheus(
     servers.enter_context(server)
     wait_for_targets(server, len(cloud.hosts))
     return server
-
-
-def wait_for_targets(server: Prometheus, number: int) -> None:
-    """Wait until Prometheus has found its targets."""
-    client = MetricsClient.direct(server.url)
-    assert wait_for(lambda: len(client.targets("active")["activeTargets"]) == number, timeout=30)
-    client.close()

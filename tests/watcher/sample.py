@@ -11,10 +11,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from chrysaetos.client import MetricsClient
+from chrysaetos.demo.processes import wait_for
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Host", "Instance", "SampleCloud"]
+    from chrysaetos.demo.prometheus import Prometheus
+
+__all__ = ["Host", "Instance", "SampleCloud", "wait_for_targets"]
 
 _STEP = 60
 _HISTORY = 8000
@@ -182,3 +187,10 @@ class SampleCloud:
             ],
             "aggregates": [],
         }
+
+
+def wait_for_targets(server: Prometheus, number: int) -> None:
+    """Wait until Prometheus has found its targets, some seconds after its start."""
+    client = MetricsClient.direct(server.url)
+    assert wait_for(lambda: len(client.targets("active")["activeTargets"]) == number, timeout=60)
+    client.close()

@@ -19,7 +19,8 @@ from oslo_config import cfg
 from tests.fakes.metrics_server import MetricsServer, Reply, failed, success
 from tests.watcher.alone import PARAMETERS, actions, load
 from tests.watcher.answers import HOST, INSTANCE, EmptyCatalog, answering, queries, targets, vector
-from tests.watcher.conftest import clients_of, wait_for_targets
+from tests.watcher.conftest import clients_of
+from tests.watcher.sample import wait_for_targets
 from watcher.common import clients, exception
 from watcher.decision_engine.datasources.manager import DataSourceManager
 
