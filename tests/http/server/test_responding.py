@@ -34,14 +34,19 @@ async def test_unfinished_tasks_are_counted():
         assert here.server.tasks == before
 
 
+async def cancelled(ends):
+    """Wait until the request is cancelled, and note that."""
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        ends.append(True)
+
+
 async def test_disconnect_cancels_the_application():
-    ends = []
+    ends: list[bool] = []
 
     async def app(request, reply):
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            ends.append(True)
+        await cancelled(ends)
 
     async with running(app) as here:
         client = await here.client()
@@ -54,16 +59,13 @@ async def test_disconnect_cancels_the_application():
 
 async def test_response_that_is_aborted_cancels_the_request():
     replies = []
-    ends = []
+    ends: list[bool] = []
 
     async def app(request, reply):
         reply.begin(200, [])
         reply.write(b"some", more=True)
         replies.append(reply)
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            ends.append(True)
+        await cancelled(ends)
 
     async with running(app) as here:
         client = await here.client()
