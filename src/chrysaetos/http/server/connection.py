@@ -19,19 +19,14 @@ If the client disconnects, the task of its request is cancelled.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import math
-import select
-import socket
-import struct
-import sys
-import termios
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol, cast
 
 from chrysaetos.errors import ApiError, RequestTimeout, Unavailable
 from chrysaetos.http.direct_task import DirectTask
+from chrysaetos.http.server.kernel import has_input, reset_when_closed, unread_bytes
 from chrysaetos.http.server.request_reader import RequestReader
 from chrysaetos.http.server.response_writer import ResponseWriter
 
@@ -203,24 +198,12 @@ class ClientConnection(asyncio.Protocol):
     def _reads_fast_enough(self) -> bool:
         """Return whether the client has read enough of the response since the deadline was set."""
         limits = self._server.limits
-        before, self._backlog = self._backlog, self._unread()
+        before, self._backlog = self._backlog, unread_bytes(self._transport)
         return before - self._backlog >= limits.write_rate * limits.write_seconds
-
-    def _unread(self) -> int:
-        """Return how many bytes were written that the client has not acknowledged.
-
-        The kernel's part counts: it takes megabytes, and only asks for more when a third of that is free, so
-        a slow client would seem to read nothing for minutes (ioctl_tty(2), TIOCOUTQ; tcp(7), SIOCOUTQ).
-        """
-        descriptor = self._transport.get_extra_info("socket").fileno()
-        queued = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)) if descriptor >= 0 else bytes(4)
-        return self._transport.get_write_buffer_size() + int.from_bytes(queued, sys.byteorder)
 
     def _close_if_silent(self) -> None:
         # Unread bytes in the kernel belong to a request that the client expects to be served.
-        poll = select.poll()
-        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
-        if poll.poll(0):
+        if has_input(self._transport):
             self.deadline = self._server.loop.time() + self._server.limits.head_seconds
         else:
             self._close()
@@ -231,7 +214,7 @@ class ClientConnection(asyncio.Protocol):
         self._state = _State.CLOSED
         self._drop()
         server.waiting[self] = None
-        self._backlog = self._unread()
+        self._backlog = unread_bytes(self._transport)
         self.deadline = server.loop.time() + server.limits.write_seconds
         self._transport.close()
         if self._transport.get_extra_info("ssl_object") is not None:
@@ -240,7 +223,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _hang_up(self) -> None:
         """Close a connection with TLS without the client's part, if it has read everything."""
-        if not self._lost and not self._unread():
+        if not self._lost and not unread_bytes(self._transport):
             self.abort()
 
     def _refuse(self, error: ApiError) -> None:
@@ -393,7 +376,7 @@ class ClientConnection(asyncio.Protocol):
             server = self._server
             if self._request is not None:
                 self._request.body = b""
-            self._backlog = self._unread()
+            self._backlog = unread_bytes(self._transport)
             self.deadline = server.loop.time() + server.limits.write_seconds
             server.waiting[self] = None
             try:
@@ -434,8 +417,7 @@ class ClientConnection(asyncio.Protocol):
         self._transport.write(b"".join(writer.unfinished(self._server.date)))
         if writer.ends_with_connection:
             # Only a reset distinguishes an incomplete response from a complete one (RFC 9112, 8).
-            sock = self._transport.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            reset_when_closed(self._transport)
             self.abort()
         else:
             self._close()
