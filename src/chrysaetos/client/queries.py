@@ -45,25 +45,24 @@ class QueryCalls(Calls):
         limit: int | None = None,
         lookback_delta: Duration | None = None,
         exact: bool = False,
+        server_timeout: bool = True,
     ) -> Result:
         """Evaluate an instant query.
 
         Args:
             query: PromQL.
             time: the evaluation time; the server's current time when None.
-            timeout: seconds, instead of the client's; also sent to the server.
+            timeout: seconds, instead of the client's.
             limit: the maximum number of series.
             lookback_delta: the maximum age of a sample.
             exact: return numbers as ``Decimal``, with all digits, instead of ``float``.
+            server_timeout: also send the time limit to the server.
 
         Raises:
             MetricsError: the call failed.
         """
-        parameters = [
-            ("query", query),
-            *time_parameter("time", time),
-            *self._query_options(timeout, limit, lookback_delta),
-        ]
+        options = self._query_options(timeout, limit, lookback_delta, server_timeout=server_timeout)
+        parameters = [("query", query), *time_parameter("time", time), *options]
         payload = self._requester.read(
             f"{API}/query", parameters, query=query, timeout=timeout, form=True, compressed=False
         )
@@ -150,11 +149,16 @@ class QueryCalls(Calls):
         return merge(parts, number, limit)
 
     def _query_options(
-        self, timeout: float | None, limit: int | None, lookback_delta: Duration | None
+        self,
+        timeout: float | None,
+        limit: int | None,
+        lookback_delta: Duration | None,
+        *,
+        server_timeout: bool = True,
     ) -> Parameters:
         seconds = self._requester.timeout if timeout is None else timeout
         parameters: Parameters = []
-        if seconds is not None:
+        if seconds is not None and server_timeout:
             parameters.append(("timeout", f"{max(1, int(seconds * _SERVER_TIMEOUT_RATIO * 1000))}ms"))
         if lookback_delta is not None:
             length = duration_milliseconds(lookback_delta, "lookback_delta")

@@ -18,16 +18,12 @@ def test_it_queries_the_configured_server(prometheus: Prometheus):
     assert prometheus.requests[0].path == "/api/v1/query"
 
 
-@pytest.mark.parametrize(("timeout", "more"), [(0, ""), (60, "&timeout=57000ms")])
-def test_without_look_back_the_request_is_that_of_cloudkittys_specification(
-    direct, prometheus: Prometheus, timeout, more
-):
+def test_without_look_back_the_request_is_that_of_cloudkittys_specification(direct, prometheus: Prometheus):
     for name, value in {
         "metric": "container_memory_usage_bytes",
         "scope_attribute": "namespace",
         "filters": {"label1": "foo", "label2": "bar"},
         "look_back": 0,
-        "timeout": timeout,
     }.items():
         direct.set_override(name, value, "fetcher_prometheus")
     PrometheusFetcher().get_tenants()
@@ -36,5 +32,5 @@ def test_without_look_back_the_request_is_that_of_cloudkittys_specification(
     ]
     assert prometheus.requests[0].line == (
         "/api/v1/query?query=max%28container_memory_usage_bytes%7Blabel1%3D%22foo%22%2C%20label2%3D%22bar%22%7D"
-        "%29%20by%20%28namespace%29" + more
+        "%29%20by%20%28namespace%29"
     )

@@ -55,7 +55,14 @@ class AetosClient(PrometheusClientBase):
         )
         self._label = label
 
-    def get_instant(self, query: str, time: str | None = None, timeout: str | None = None) -> dict[str, Any]:
+    def get_instant(
+        self,
+        query: str,
+        time: str | None = None,
+        timeout: str | None = None,
+        *,
+        server_timeout: bool = True,
+    ) -> dict[str, Any]:
         """Send an instant query; see ``PrometheusClientBase``.
 
         Raises:
@@ -65,7 +72,7 @@ class AetosClient(PrometheusClientBase):
             guard = Guard(query, self._label)
         except (QueryError, ValueError) as error:
             raise PrometheusResponseError(str(error)) from error
-        response = calls.send(self._client, guard.query, time, timeout)
+        response = calls.send(self._client, guard.query, time, timeout, server_timeout=server_timeout)
         response["data"]["result"] = guard.check(response["data"]["result"])
         return response
 

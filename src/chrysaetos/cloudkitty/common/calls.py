@@ -35,7 +35,12 @@ server is down, each scope waits for the retries."""
 
 
 def send(
-    client: MetricsClient, query: str, time: str | None = None, timeout: str | None = None
+    client: MetricsClient,
+    query: str,
+    time: str | None = None,
+    timeout: str | None = None,
+    *,
+    server_timeout: bool = True,
 ) -> dict[str, Any]:
     """Send an instant query whose result is a vector; see ``PrometheusClientBase.get_instant``.
 
@@ -48,7 +53,8 @@ def send(
     """
     when = None if time is None else datetime.fromisoformat(time)
     with convert_errors():
-        result = client.query(query, when, timeout=None if timeout is None else float(timeout), exact=True)
+        seconds = None if timeout is None else float(timeout)
+        result = client.query(query, when, timeout=seconds, exact=True, server_timeout=server_timeout)
     if result.restricted:
         raise NotPrivilegedError(NOT_PRIVILEGED)
     for warning in result.warnings:

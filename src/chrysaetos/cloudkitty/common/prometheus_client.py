@@ -58,9 +58,16 @@ class PrometheusClient(PrometheusClientBase):
                 require_complete=not self._allow_partial,
             )
 
-    def get_instant(self, query: str, time: str | None = None, timeout: str | None = None) -> dict[str, Any]:
+    def get_instant(
+        self,
+        query: str,
+        time: str | None = None,
+        timeout: str | None = None,
+        *,
+        server_timeout: bool = True,
+    ) -> dict[str, Any]:
         """Send an instant query; see ``PrometheusClientBase``."""
-        return calls.send(self._client, query, time, timeout)
+        return calls.send(self._client, query, time, timeout, server_timeout=server_timeout)
 
 
 def connect(conf: cfg.ConfigOpts, group: str) -> PrometheusClient:

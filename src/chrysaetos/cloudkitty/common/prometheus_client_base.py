@@ -27,13 +27,21 @@ class PrometheusClientBase(abc.ABC):
     """A client of Prometheus' HTTP API."""
 
     @abc.abstractmethod
-    def get_instant(self, query: str, time: str | None = None, timeout: str | None = None) -> dict[str, Any]:
+    def get_instant(
+        self,
+        query: str,
+        time: str | None = None,
+        timeout: str | None = None,
+        *,
+        server_timeout: bool = True,
+    ) -> dict[str, Any]:
         """Send an instant query.
 
         Args:
             query: PromQL whose result is a vector.
             time: the evaluation time in ISO 8601 with a zone; now when None.
             timeout: the time limit of this query in seconds; the client's when None.
+            server_timeout: also send the time limit to Prometheus.
 
         Returns:
             Prometheus' JSON: ``{"status": "success", "data": {"resultType": "vector", "result": […]}}``.
