@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.commands import run
+from tests.support.rule_files import rules_in
 
-from chrysaetos.federation.credit_rules import credit_alerts, credit_recordings, credit_rules
+from chrysaetos.federation.rules import credit_rules
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ def series(name: str, values: str, labels: str, project_name: str = "one") -> di
 
 
 def test_each_expression_is_promql() -> None:
-    for rule in [*credit_recordings(), *credit_alerts()]:
-        parse(rule.expression, DEFAULT_BOUNDS)
+    for rule in rules_in(credit_rules("1m")):
+        parse(rule["expr"], DEFAULT_BOUNDS)
 
 
 @pytest.mark.parametrize("labels", [SITE, PORTAL])

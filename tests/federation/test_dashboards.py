@@ -5,11 +5,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.support.rule_files import rules_in
 
-from chrysaetos.federation.credit_rules import credit_recordings
 from chrysaetos.federation.dashboards import dashboards
-from chrysaetos.federation.quota_rules import quota_recordings
-from chrysaetos.federation.rules import RESOURCES, alerts, monthly, names, recordings
+from chrysaetos.federation.rules import alert_rules, credit_rules, quota_rules, recording_rules
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse
 
 if TYPE_CHECKING:
@@ -17,12 +16,10 @@ if TYPE_CHECKING:
 
 DASHBOARDS = {name: json.loads(text) for name, text in dashboards().items()}
 RECORDED = {
-    rule.name
-    for rules in (
-        *(*map(recordings, RESOURCES), *map(monthly, RESOURCES), names()),
-        *(credit_recordings(), quota_recordings()),
-    )
-    for rule in rules
+    rule["record"]
+    for file in (recording_rules("1m"), credit_rules("1m"), quota_rules("1m"))
+    for rule in rules_in(file)
+    if "record" in rule
 }
 SCRAPED = {
     *("up", "scrape_duration_seconds", "scrape_samples_scraped", "ALERTS", "usage_exporter_up"),
@@ -96,7 +93,7 @@ def test_panels_do_not_overlap(name: str) -> None:
 
 
 def test_alerts_use_existing_metrics() -> None:
-    for rule in alerts():
-        query = parse(rule.expression, DEFAULT_BOUNDS)
+    for rule in rules_in(alert_rules()):
+        query = parse(rule["expr"], DEFAULT_BOUNDS)
         found = {selector.name for selector in query.selectors}
         assert found <= RECORDED | SCRAPED | {"project_vcpu_usage"}

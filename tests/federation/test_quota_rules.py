@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.commands import run
+from tests.support.rule_files import rules_in
 
-from chrysaetos.federation.quota_rules import quota_alerts, quota_recordings, quota_rules
+from chrysaetos.federation.rules import quota_rules
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ PORTAL = f'location="alpha",location_id="1",{SITE}'
 
 
 def test_each_expression_is_promql() -> None:
-    for rule in [*quota_recordings(), *quota_alerts()]:
-        parse(rule.expression, DEFAULT_BOUNDS)
+    for rule in rules_in(quota_rules("1m")):
+        parse(rule["expr"], DEFAULT_BOUNDS)
 
 
 @pytest.mark.parametrize("labels", [SITE, PORTAL])

@@ -12,10 +12,8 @@ import subprocess
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from chrysaetos.federation.credit_rules import credit_rules
 from chrysaetos.federation.dashboards import dashboards
-from chrysaetos.federation.quota_rules import quota_rules
-from chrysaetos.federation.rules import JOB_PREFIX, alert_rules, recording_rules
+from chrysaetos.federation.rules import JOB_PREFIX, alert_rules, credit_rules, quota_rules, recording_rules
 from chrysaetos.scaffold import File, yaml_scalar
 
 if TYPE_CHECKING:

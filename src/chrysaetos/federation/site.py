@@ -11,9 +11,8 @@ from itertools import product
 from urllib.parse import quote, quote_plus, urlsplit
 
 from chrysaetos.errors import ConfigError, QueryError
-from chrysaetos.federation.credit_rules import credit_rules
-from chrysaetos.federation.quota_rules import quota_rules
 from chrysaetos.federation.registry import FRESHNESS, USAGE, check_location
+from chrysaetos.federation.rules import credit_rules, quota_rules
 from chrysaetos.federation.token_command import DEFAULT_FILE
 from chrysaetos.http.urls import check_url
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse_selector
