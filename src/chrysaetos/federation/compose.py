@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from chrysaetos.federation.portal import DATASOURCE, prometheus_config
+from functools import partial
+
+from chrysaetos.federation.portal import datasource, prometheus_config
 from chrysaetos.federation.registry import FRESHNESS, USAGE, Registry, Site
 from chrysaetos.federation.site import PROMETHEUS_TAG, prometheus_job
 from chrysaetos.scaffold import File, fill_template
@@ -14,13 +16,15 @@ _SITES = ("alpha", "beta")
 _EXPORTER_PORT = 8081
 _GATE_PORT = 9191
 
+_fill = partial(fill_template, "chrysaetos.federation")
+
 
 def portal_compose_files() -> list[File]:
     """Return the compose file of a portal, for the folder of its other files, and Grafana's data source."""
     values = {"PROMETHEUS": PROMETHEUS_TAG, "GRAFANA": _GRAFANA_TAG}
     return [
         File("compose.yaml", _fill("compose-portal.yaml", values)),
-        File("compose/datasource.yaml", DATASOURCE.replace("127.0.0.1:9090", "prometheus:9090")),
+        File("compose/datasource.yaml", datasource("prometheus:9090")),
     ]
 
 
@@ -57,7 +61,3 @@ def development_files() -> list[File]:
         File("prometheus.yml", prometheus_config(registry)),
         *(File(f"prometheus-{name}.yml", prometheus_job(name, f"exporter-{name}:8080")) for name in _SITES),
     ]
-
-
-def _fill(template: str, values: dict[str, str]) -> str:
-    return fill_template("chrysaetos.federation", template, values)

@@ -9,25 +9,25 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from chrysaetos.federation.dashboards import dashboards
 from chrysaetos.federation.rules import JOB_PREFIX, alert_rules, credit_rules, quota_rules, recording_rules
-from chrysaetos.scaffold import File, yaml_scalar
+from chrysaetos.scaffold import File, fill_template, yaml_scalar
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from chrysaetos.federation.registry import Registry, Remote, Site
 
-__all__ = ["DATASOURCE", "can_check", "installed_version", "portal_files", "prometheus_config"]
+__all__ = ["can_check", "datasource", "installed_version", "portal_files", "prometheus_config"]
 
-_SCRAPED_JOB = "project_usages"
-_NAMES = "project_[a-z_]+_usage|usage_exporter_[a-z_]+|up"
 _STALENESS_VERSION = (2, 48)
 _VERSION = re.compile(r"version (\d+\.\d+\.\d+)")
-_HEADER = """\
-# Generated from sites.toml. After editing sites.toml, run: chrysaetos portal write
-"""
+
+_fill = partial(fill_template, "chrysaetos.federation")
 
 
 def installed_version(name: str = "prometheus") -> str:
@@ -58,34 +58,24 @@ def portal_files(registry: Registry) -> list[File]:
         File("rules/alerts.yml", alert_rules()),
         File("rules/credits.yml", credit_rules(registry.rule_interval)),
         File("rules/quotas.yml", quota_rules(registry.rule_interval)),
-        File("grafana/provisioning/datasources/portal.yaml", DATASOURCE),
-        File("grafana/provisioning/dashboards/portal.yaml", _PROVIDER),
+        File("grafana/provisioning/datasources/portal.yaml", datasource("127.0.0.1:9090")),
+        File("grafana/provisioning/dashboards/portal.yaml", _fill("portal/dashboards.yaml", {})),
     ]
     return files + [File(f"grafana/dashboards/{name}.json", text) for name, text in dashboards().items()]
 
 
 def prometheus_config(registry: Registry) -> str:
     """Return Prometheus' configuration."""
-    lines = [
-        _HEADER.rstrip(),
-        "global:",
-        f"  scrape_interval: {registry.scrape_interval}",
-        f"  evaluation_interval: {registry.rule_interval}",
-        "",
-        "rule_files:",
-        "  - rules/*.yml",
-        "",
-    ]
-    for name, remotes in (("remote_write", registry.remote_write), ("remote_read", registry.remote_read)):
-        if remotes:
-            lines += [f"{name}:", *(line for remote in remotes for line in _remote(remote)), ""]
-    if not registry.sites:
-        return "\n".join([*lines, "scrape_configs: []"]) + "\n"
-    lines.append("scrape_configs:")
+    remotes = {"remote_write": registry.remote_write, "remote_read": registry.remote_read}
     staleness = _staleness(registry.prometheus_version)
-    for site in registry.sites:
-        lines += _job(site, staleness)
-    return "\n".join(lines) + "\n"
+    jobs = "".join(_job(site, staleness) for site in registry.sites)
+    values = {
+        "SCRAPE_INTERVAL": registry.scrape_interval,
+        "RULE_INTERVAL": registry.rule_interval,
+        "REMOTE_STORAGE": "".join(_remote_storage(*each) for each in remotes.items()),
+        "JOBS": f"\n{jobs.rstrip()}" if jobs else " []",
+    }
+    return _fill("portal/prometheus.yml", values)
 
 
 def _staleness(version: str) -> str:
@@ -105,99 +95,55 @@ def _major_minor(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2] if part)
 
 
-def _job(site: Site, staleness: str) -> list[str]:
+def _job(site: Site, staleness: str) -> str:
     parts = urlsplit(site.url)
-    default_port = 443 if parts.scheme == "https" else 80
+    tls = parts.scheme == "https"
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    target = f"{host}:{parts.port or default_port}"
     path = parts.path.rstrip("/").removesuffix("/federate") + "/federate"
-    labels = {"location": site.name, "location_id": str(site.location_id)}
-    lines = [
-        f"  - job_name: {yaml_scalar(JOB_PREFIX + site.name)}",
-        f"    scheme: {parts.scheme}",
-        f"    metrics_path: {yaml_scalar(path)}",
-        "    params:",
-        "      'match[]':",
-        *(f"        - {yaml_scalar(selector)}" for selector in site.match),
-        "    honor_labels: true",
-        f"    {staleness}",
-        "    follow_redirects: false  # never send the token to another server",
-        "    authorization:",
-        "      type: Bearer",
-        f"      credentials_file: {yaml_scalar(site.token_file)}",
-    ]
-    if parts.scheme == "https":
-        lines += ["    tls_config:", "      min_version: TLS12"]
-        lines += [f"      ca_file: {yaml_scalar(site.ca_file)}"] if site.ca_file else []
-    lines += [
-        "    # A scrape that exceeds one of these limits fails.",
-        "    body_size_limit: 200MB",
-        "    sample_limit: 500000",
-        "    label_limit: 30",
-        "    label_name_length_limit: 128",
-        "    label_value_length_limit: 512",
-        "    static_configs:",
-        f"      - targets: [{yaml_scalar(target)}]",
-        "        labels:",
-        *(f"          {name}: {yaml_scalar(value)}" for name, value in labels.items()),
-        "    metric_relabel_configs:",
-        "      - source_labels: [__name__]",
-        f"        regex: {yaml_scalar(_NAMES)}",
-        "        action: keep",
-        "      # honor_labels keeps the site's own labels; the following labels are always set here.",
-    ]
-    for name, value in {**labels, "job": _SCRAPED_JOB}.items():
-        lines += [f"      - target_label: {name}", f"        replacement: {yaml_scalar(value)}"]
+    ca = f"      ca_file: {yaml_scalar(site.ca_file)}\n" if site.ca_file else ""
+    values = {
+        "JOB": yaml_scalar(JOB_PREFIX + site.name),
+        "SCHEME": parts.scheme,
+        "PATH": yaml_scalar(path),
+        "SELECTORS": "\n".join(f"        - {yaml_scalar(selector)}" for selector in site.match),
+        "STALENESS": staleness,
+        "TOKEN_FILE": yaml_scalar(site.token_file),
+        "TLS": f"    tls_config:\n      min_version: TLS12\n{ca}" if tls else "",
+        "TARGET": yaml_scalar(f"{host}:{parts.port or (443 if tls else 80)}"),
+        "LOCATION": yaml_scalar(site.name),
+        "LOCATION_ID": yaml_scalar(str(site.location_id)),
+    }
+    job = _fill("portal/job.yml", values)
     if site.simple_vm_id:
-        # All projects inside the SimpleVM project share its id, so their names become part of the id. Credits
-        # have these names in the label part, too.
-        lines += [
-            "      - regex: part",
-            "        action: labeldrop",
-            "      - source_labels: [project_id, project_name]",
-            "        separator: /",
-            f"        regex: {yaml_scalar(f'({re.escape(site.simple_vm_id)}/.+)')}",
-            "        target_label: project_id",
-            "        replacement: '$1'",
-        ]
-    return lines
+        regex = yaml_scalar(f"({re.escape(site.simple_vm_id)}/.+)")
+        job += _fill("portal/job-simple-vm.yml", {"REGEX": regex})
+    return job
 
 
-def _remote(remote: Remote) -> list[str]:
-    lines = [f"  - url: {yaml_scalar(remote.url)}"]
-    if remote.token_file:
-        lines += ["    authorization:", f"      credentials_file: {yaml_scalar(remote.token_file)}"]
-    if remote.username:
-        lines += [
-            "    basic_auth:",
-            f"      username: {yaml_scalar(remote.username)}",
-            f"      password_file: {yaml_scalar(remote.password_file)}",
-        ]
-    if remote.ca_file:
-        lines += ["    tls_config:", f"      ca_file: {yaml_scalar(remote.ca_file)}"]
-    return lines
+def _remote_storage(kind: str, remotes: Sequence[Remote]) -> str:
+    """Return the section ``remote_write`` or ``remote_read``, empty for no storage."""
+    if not remotes:
+        return ""
+    lines = [f"{kind}:"]
+    for remote in remotes:
+        lines.append(f"  - url: {yaml_scalar(remote.url)}")
+        if remote.token_file:
+            lines += ["    authorization:", f"      credentials_file: {yaml_scalar(remote.token_file)}"]
+        if remote.username:
+            lines += [
+                "    basic_auth:",
+                f"      username: {yaml_scalar(remote.username)}",
+                f"      password_file: {yaml_scalar(remote.password_file)}",
+            ]
+        if remote.ca_file:
+            lines += ["    tls_config:", f"      ca_file: {yaml_scalar(remote.ca_file)}"]
+    return "\n".join([*lines, "", ""])
 
 
-DATASOURCE = """\
-# The portal's Prometheus, for Grafana's provisioning/datasources.
-apiVersion: 1
-datasources:
-  - name: Portal
-    type: prometheus
-    access: proxy
-    url: http://127.0.0.1:9090
-    isDefault: true
-    jsonData:
-      httpMethod: POST
-"""
+def datasource(prometheus: str) -> str:
+    """Return Grafana's data source of the portal.
 
-_PROVIDER = """\
-# The portal's dashboards, for Grafana's provisioning/dashboards.
-apiVersion: 1
-providers:
-  - name: Project usage
-    folder: Project usage
-    type: file
-    options:
-      path: /etc/grafana/dashboards
-"""
+    Args:
+        prometheus: host and port of the portal's Prometheus.
+    """
+    return _fill("portal/datasource.yaml", {"PROMETHEUS": prometheus})
