@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.cli.main import command_names, parser_of
@@ -19,44 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_arguments", "candidates", "run"]
 
-_BASH = """\
-_chrysaetos() {
-    local IFS=$'\\n'
-    COMPREPLY=($(chrysaetos complete --words "${COMP_WORDS[@]:1:COMP_CWORD}" </dev/null 2>/dev/null))
-    [[ -z "$COMPREPLY" ]] || compopt -o nospace 2>/dev/null
-    # Two completions keep the quotation open.
-    [[ "${#COMPREPLY[@]}" != 1 || "$COMPREPLY" == *" " ]] || COMPREPLY+=("$COMPREPLY ")
-}
-complete -o default -F _chrysaetos chrysaetos
-"""
-_ZSH = """\
-#compdef chrysaetos
-_chrysaetos() {
-    local -a before=(${(Q)words[2,CURRENT-1]}) found
-    # A word without quotes has a backslash there.
-    local word="${compstate[all_quotes]#\\\\}$PREFIX" each
-    found=(${(f)"$(chrysaetos complete --words "${before[@]}" "$word" </dev/null 2>/dev/null)"})
-    for each in $found; do
-        if [[ "$each" == *' ' ]]; then compadd -- "${each% }"; else compadd -S '' -- "$each"; fi
-    done
-    (( $#found )) || _files
-}
-(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
-compdef _chrysaetos chrysaetos
-"""
-_FISH = """\
-function __chrysaetos_complete
-    set -l words (commandline -opc) (commandline -ct)
-    set -l found (chrysaetos complete --words $words[2..] </dev/null 2>/dev/null | string trim --right)
-    if set -q found[1]
-        printf '%s\\n' $found
-    else
-        __fish_complete_path (commandline -ct)
-    end
-end
-complete -c chrysaetos -f -a '(__chrysaetos_complete)'
-"""
-_SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
+_SHELLS = ("bash", "zsh", "fish")
 
 _PROMQL = frozenset({"query", "range", "series"})
 """The commands whose arguments are PromQL."""
@@ -74,7 +38,7 @@ _METRIC = re.compile(r"(?:^|[^\w:\"'.])([A-Za-z_:][\w:]*)?$")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--shell", choices=tuple(_SCRIPTS), default="bash", help="default: %(default)s")
+    parser.add_argument("--shell", choices=_SHELLS, default="bash", help="default: %(default)s")
     # Last, since the words may be options.
     parser.add_argument("--words", nargs=argparse.REMAINDER, help="print the completions of the last word")
 
@@ -89,7 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
         The exit status, 0.
     """
     if arguments.words is None:
-        print(_SCRIPTS[arguments.shell], end="")
+        script = resources.files("chrysaetos.cli") / "completion" / f"chrysaetos.{arguments.shell}"
+        print(script.read_text(encoding="utf-8"), end="")
         return 0
     from chrysaetos.cli.names import Names  # noqa: PLC0415  # only for completions
 
