@@ -165,7 +165,7 @@ class Store:
                     _write(copy, data, entry.file)
             check({entry.file: _staged(entry, stamp) for entry in entries})
             for entry in entries:
-                self._unchanged(entry, entry.old)
+                _check_unchanged(entry)
             _save(journal)
         except BaseException:
             # The journal may already have its name. It is removed first, since it requires the backups.
@@ -236,10 +236,6 @@ class Store:
         for directory in self._directories:
             remove_files(list(directory.glob(f"{self._prefix}*.tmp")))
 
-    def _unchanged(self, entry: Entry, digest: str) -> None:
-        if _digest(_read(entry.file)) != digest:
-            raise MigrateError(f"{entry.file}: was changed by another program in the meantime; try again")
-
     def _stamp(self) -> str:
         """Return the time in seconds, with a number if it is already used."""
         base = self._now().strftime("%Y%m%dT%H%M%SZ")
@@ -254,6 +250,11 @@ class Store:
             number += 1
             stamp = f"{base}-{number}"
         return stamp
+
+
+def _check_unchanged(entry: Entry) -> None:
+    if _digest(_read(entry.file)) != entry.old:
+        raise MigrateError(f"{entry.file}: was changed by another program in the meantime; try again")
 
 
 def _sibling(path: Path, stamp: str, ending: str) -> Path:

@@ -15,7 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chrysaetos.findings import failed, warning
 from chrysaetos.migrate.conffile import replace_value
 from chrysaetos.migrate.layers import Layers, Setting, Variable
 from chrysaetos.migrate.plans import Expected, Move, Plan, overridden
@@ -98,11 +97,7 @@ def make_plan(
     for kind in moved:
         move.comment_out(f"{kind}_prometheus")
     if not moved and names_in(layers).collector != collector:
-        move.findings.append(
-            warning(
-                "configuration", "neither collector nor fetcher is prometheus", "there is nothing to move"
-            )
-        )
+        move.warn("configuration", "neither collector nor fetcher is prometheus", "there is nothing to move")
     return move.plan(_read)
 
 
@@ -135,12 +130,10 @@ class _Move(Move):
             return
         found = [name for name in _AUTH_SECTIONS if self.layers.find(name, "auth_type")]
         if section is None and not found:
-            self.findings.append(
-                failed(
-                    "credentials",
-                    f"auth_type is not set in [{group}], nor in [{'] or ['.join(_AUTH_SECTIONS)}]",
-                    "pass the section with CloudKitty's credentials with --auth-section",
-                )
+            self.fail(
+                "credentials",
+                f"auth_type is not set in [{group}], nor in [{'] or ['.join(_AUTH_SECTIONS)}]",
+                "pass the section with CloudKitty's credentials with --auth-section",
             )
             return
         self.add(group, "auth_section", section or found[0], file=self.file_for(kind))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chrysaetos.findings import Finding, failed, ok
+from chrysaetos.findings import Finding, failed, ok, warning
 from chrysaetos.migrate.conffile import replace_value
 from chrysaetos.migrate.errors import MigrateError
 from chrysaetos.migrate.layers import Editor, Variable
@@ -59,6 +59,14 @@ class Move:
         self.editor = Editor(layers)
         self.steps: list[str] = []
         self.findings: list[Finding] = []
+
+    def warn(self, check: str, found: str, remedy: str) -> None:
+        """Add a finding that needs attention, but prevents nothing."""
+        self.findings.append(warning(check, found, remedy))
+
+    def fail(self, check: str, found: str, remedy: str) -> None:
+        """Add a finding with which the service would fail."""
+        self.findings.append(failed(check, found, remedy))
 
     def add(self, group: str, key: str, value: str, *, file: ConfFile, source: str = "") -> None:
         """Add a setting that no file has; see ``Editor.add``."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from chrysaetos.findings import failed, warning
 from chrysaetos.migrate.conffile import replace_items, replace_value
 from chrysaetos.migrate.errors import MigrateError
 from chrysaetos.migrate.layers import Layers, Setting, Variable, split_list
@@ -86,9 +85,7 @@ class _Move(Move):
             self.comment_out("prometheus_client")
             self._check_variables()
         elif not self.findings:
-            self.findings.append(
-                warning("datasources", "neither prometheus nor aetos is used", "there is nothing to move")
-            )
+            self.warn("datasources", "neither prometheus nor aetos is used", "there is nothing to move")
 
     def _move_datasources(self, group: str) -> bool:
         """Move one list; return whether it has prometheus or aetos."""
@@ -119,12 +116,10 @@ class _Move(Move):
         default = self.release.default
         if default is None:
             if existing:
-                self.findings.append(
-                    failed(
-                        "datasources",
-                        "[watcher_datasources] datasources is not set; its default depends on the release",
-                        "pass the release with --release, or set datasources",
-                    )
+                self.fail(
+                    "datasources",
+                    "[watcher_datasources] datasources is not set; its default depends on the release",
+                    "pass the release with --release, or set datasources",
                 )
             return False
         if "prometheus" not in default:
@@ -157,23 +152,19 @@ class _Move(Move):
         unknown = [name for name in names if name not in self.release.datasources]
         if unknown:
             lower = [name.lower() for name in unknown if name.lower() in self.release.datasources]
-            self.findings.append(
-                failed(
-                    "datasources",
-                    f"{found} {', '.join(unknown)}, which {self.release.name} does not accept",
-                    f"write {', '.join(lower)}"
-                    if lower
-                    else f"remove it; {self.release.name} has {', '.join(self.release.datasources)}",
-                )
+            self.fail(
+                "datasources",
+                f"{found} {', '.join(unknown)}, which {self.release.name} does not accept",
+                f"write {', '.join(lower)}"
+                if lower
+                else f"remove it; {self.release.name} has {', '.join(self.release.datasources)}",
             )
         temporary = [name for name in names if name in REMOVED and name not in unknown]
         if temporary:
-            self.findings.append(
-                warning(
-                    "datasources",
-                    f"{found} {', '.join(temporary)}, which later releases do not accept",
-                    "remove it before Watcher is upgraded",
-                )
+            self.warn(
+                "datasources",
+                f"{found} {', '.join(temporary)}, which later releases do not accept",
+                "remove it before Watcher is upgraded",
             )
 
     def _copy_labels(self) -> None:
@@ -185,13 +176,11 @@ class _Move(Move):
                 continue
             if target is not None:
                 if target.value != source.value:
-                    self.findings.append(
-                        warning(
-                            "labels",
-                            f"{target.location}: [aetos_client] {key} is {target.value}, but "
-                            f"{source.location}: [prometheus_client] {key} is {source.value}",
-                            f"{target.value} is used; check that it is right",
-                        )
+                    self.warn(
+                        "labels",
+                        f"{target.location}: [aetos_client] {key} is {target.value}, but "
+                        f"{source.location}: [prometheus_client] {key} is {source.value}",
+                        f"{target.value} is used; check that it is right",
                     )
                 continue
             self.copy(source, key, old="prometheus_client", new="aetos_client", file=self._file_for(source))
@@ -209,12 +198,10 @@ class _Move(Move):
         if found is None or "$" in found.value or found.value.removesuffix("URL") in _INTERFACES:
             return
         likely = found.value.lower().removesuffix("url")
-        self.findings.append(
-            failed(
-                "interface",
-                f"{found.location}: [aetos_client] interface is {found.value}, which Watcher does not accept",
-                f"write {likely if likely in _INTERFACES else ', '.join(_INTERFACES)}",
-            )
+        self.fail(
+            "interface",
+            f"{found.location}: [aetos_client] interface is {found.value}, which Watcher does not accept",
+            f"write {likely if likely in _INTERFACES else ', '.join(_INTERFACES)}",
         )
 
     def _check_options(self) -> None:
@@ -222,39 +209,33 @@ class _Move(Move):
         for file in dict.fromkeys(self.layers.files):
             for section in dict.fromkeys(option.section for option in file.options):
                 if section in _UNREAD:
-                    self.findings.append(
-                        warning(
-                            "ignored",
-                            f"{file.name}: [{section}] has no effect: Watcher has no such section",
-                            f"move its options to [{_UNREAD[section]}], or remove the section",
-                        )
+                    self.warn(
+                        "ignored",
+                        f"{file.name}: [{section}] has no effect: Watcher has no such section",
+                        f"move its options to [{_UNREAD[section]}], or remove the section",
                     )
             for option in file.options:
                 section, key = option.section, option.key
                 if section not in self.release.options or self.release.exists(section, key):
                     continue
                 intended = _RENAMED.get(key, key.replace("-", "_").lower())
-                self.findings.append(
-                    warning(
-                        "ignored",
-                        f"{file.name}:{option.first + 1}: [{section}] {key} has no effect: "
-                        f"{self.release.name} has no such option",
-                        f"write {intended} = {option.value.removesuffix('URL')}, or remove it"
-                        if self.release.exists(section, intended)
-                        else f"remove it; the options are {', '.join(sorted(self.release.options[section]))}",
-                    )
+                self.warn(
+                    "ignored",
+                    f"{file.name}:{option.first + 1}: [{section}] {key} has no effect: "
+                    f"{self.release.name} has no such option",
+                    f"write {intended} = {option.value.removesuffix('URL')}, or remove it"
+                    if self.release.exists(section, intended)
+                    else f"remove it; the options are {', '.join(sorted(self.release.options[section]))}",
                 )
 
     def _check_variables(self) -> None:
         """Find variables of the old section, which have no effect any more."""
         left = sorted(name for name in self.layers.environ if name.startswith("OS_PROMETHEUS_CLIENT__"))
         if left:
-            self.findings.append(
-                warning(
-                    "environment",
-                    f"{', '.join(left)} set [prometheus_client], which is not used any more",
-                    "remove them from the environment of the service",
-                )
+            self.warn(
+                "environment",
+                f"{', '.join(left)} set [prometheus_client], which is not used any more",
+                "remove them from the environment of the service",
             )
 
 
