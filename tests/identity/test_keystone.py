@@ -442,9 +442,10 @@ async def test_a_failed_call_to_keystone_does_not_count_as_a_failure(limited, ke
     assert await flood(limited, number=3) == [TokenRefused] * 3
 
 
-async def test_a_token_rejected_for_too_many_calls_does_not_count_as_a_failure(make_conf, clock):
+async def test_a_token_rejected_for_too_many_calls_does_not_count_as_a_failure(make_conf, clock, monkeypatch):
+    monkeypatch.setattr("chrysaetos.identity.keystone._MAX_WAITING", 1)
     failures = TokenBucket(burst=3, per_second=0.5, clock=clock)
-    with closing(KeystoneTokens(make_conf(), failures=failures, waiting=1, clock=clock)) as tokens:
+    with closing(KeystoneTokens(make_conf(), failures=failures, clock=clock)) as tokens:
         outcomes = await flood(tokens)
         assert outcomes == [TokenRefused] + [Unavailable] * 9
         assert await flood(tokens, 10, 1) == [TokenRefused]

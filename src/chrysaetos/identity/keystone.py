@@ -48,6 +48,8 @@ _NO_CACHE = "chrysaetos.no_cache"
 _RETRY_AFTER = 5
 _MAX_VALIDATED = 50_000
 """Number of tokens that are remembered as valid after their validation expired."""
+_MAX_WAITING = 1000
+"""Maximum number of running and queued validations."""
 
 
 class Refusal(Enum):
@@ -107,7 +109,6 @@ class KeystoneTokens:
         conf: the configuration with ``[keystone_authtoken]``; the middleware's options are registered in it.
         cache: the cache of validations.
         failures: limits the invalid tokens of an address; None for no limit.
-        waiting: maximum number of running and queued validations.
         breaker: limits the wait for Keystone; with the defaults if None.
         clock: seconds since the epoch.
 
@@ -129,7 +130,6 @@ class KeystoneTokens:
         *,
         cache: CallerCache[Refusal] | None = None,
         failures: TokenBucket | None = None,
-        waiting: int = 1000,
         breaker: Breaker | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -145,7 +145,7 @@ class KeystoneTokens:
         self.service_user = ServiceUser(conf, self.settings, clock=clock)
         self._middleware = _middleware(conf, shared_cache=self.settings.shared_cache)
         self._flights: SingleFlight[_Verdict] = SingleFlight(
-            "keystone", threads=16, waiting=waiting, breaker=self.breaker
+            "keystone", threads=16, waiting=_MAX_WAITING, breaker=self.breaker
         )
         # Known tokens are always validated again, so others at the same address cannot block them.
         self._validated: ExpiringLru[bool] = ExpiringLru(_MAX_VALIDATED, clock)
