@@ -13,7 +13,7 @@ from tests.engines import program_of
 
 from chrysaetos.demo import engines, main
 from chrysaetos.demo.processes import DemoError
-from chrysaetos.demo.stage import Stage
+from chrysaetos.demo.supervisor import Supervisor
 
 
 def parse(*arguments: str) -> argparse.Namespace:
@@ -54,7 +54,7 @@ def test_tenants_see_their_own_series_through_both_gateways(
             )
             assert len(answer.json()["data"]["result"]) == 1, answer.text
 
-    monkeypatch.setattr(Stage, "stay", ask)
+    monkeypatch.setattr(Supervisor, "wait", ask)
     assert main.run(parse("--engine", engine, "--state-dir", str(state), "--exit-after", "0")) == 0
     assert "wrote 24.0 h of history" in capsys.readouterr().err
     assert seen == expected

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chrysaetos.demo.cloud import Cloud
-    from chrysaetos.demo.stage import Stage
+    from chrysaetos.demo.supervisor import Supervisor
 
 __all__ = ["ENGINES", "Engine", "PrometheusEngine", "VictoriaMetrics"]
 
@@ -49,11 +49,11 @@ class Engine:
 
     url: str
 
-    def start(self, stage: Stage, cloud: Cloud, scrape_configs: Sequence[dict[str, Any]]) -> None:
+    def start(self, supervisor: Supervisor, cloud: Cloud, scrape_configs: Sequence[dict[str, Any]]) -> None:
         """Start the servers with a day of history and a week of usage, and wait until they are ready.
 
         Args:
-            stage: the servers of the demo.
+            supervisor: starts and stops the servers of the demo.
             cloud: the sample cloud, for the history and the rules.
             scrape_configs: what the engine scrapes, as Prometheus configures it.
 
@@ -76,7 +76,7 @@ class PrometheusEngine(Engine):
         self._prometheus = Prometheus(directory / "prometheus", port=port)
         self.url = self._prometheus.url
 
-    def start(self, stage: Stage, cloud: Cloud, scrape_configs: Sequence[dict[str, Any]]) -> None:
+    def start(self, supervisor: Supervisor, cloud: Cloud, scrape_configs: Sequence[dict[str, Any]]) -> None:
         """Write the history that Prometheus has missed, and start it."""
         prometheus = self._prometheus
         now = int(time.time())
@@ -88,13 +88,13 @@ class PrometheusEngine(Engine):
             prometheus.forget_head()
             if end is None:
                 # promtool reads its input once for each block: a week of few series is a text of its own.
-                prometheus.backfill(_usage_history(cloud, now), stage.stop)
-            prometheus.backfill(cloud.history(start, now, _STEP), stage.stop)
-            stage.step(f"wrote {(now - start) / 3600:.1f} h of history, one sample every {_STEP} s")
-        stage.begin(prometheus)
-        prometheus.wait_ready(stage.stop)
-        prometheus.wait_scraped(stage.stop)
-        stage.step(f"Prometheus is ready at {prometheus.url}")
+                prometheus.backfill(_usage_history(cloud, now), supervisor.stop)
+            prometheus.backfill(cloud.history(start, now, _STEP), supervisor.stop)
+            supervisor.progress(f"wrote {(now - start) / 3600:.1f} h of history, one sample every {_STEP} s")
+        supervisor.start(prometheus)
+        prometheus.wait_ready(supervisor.stop)
+        prometheus.wait_scraped(supervisor.stop)
+        supervisor.progress(f"Prometheus is ready at {prometheus.url}")
 
 
 class ThanosEngine(PrometheusEngine):
@@ -110,13 +110,13 @@ class ThanosEngine(PrometheusEngine):
         self._servers = (sidecar, query, frontend)
         self.url = frontend.url
 
-    def start(self, stage: Stage, cloud: Cloud, scrape_configs: Sequence[dict[str, Any]]) -> None:
+    def start(self, supervisor: Supervisor, cloud: Cloud, scrape_configs: Sequence[dict[str, Any]]) -> None:
         """Start Prometheus first: a sidecar reads its labels."""
-        super().start(stage, cloud, scrape_configs)
+        super().start(supervisor, cloud, scrape_configs)
         for server in self._servers:
-            stage.begin(server)
-            server.wait_ready(stage.stop)
-        stage.step(f"Thanos' query frontend is ready at {self.url}")
+            supervisor.start(server)
+            server.wait_ready(supervisor.stop)
+        supervisor.progress(f"Thanos' query frontend is ready at {self.url}")
 
 
 class VictoriaMetrics(Server):
@@ -206,19 +206,19 @@ class VictoriaMetricsEngine(Engine):
         self._server = VictoriaMetrics(directory / "victoriametrics", *options, port=port)
         self.url = self._server.root_url
 
-    def start(self, stage: Stage, cloud: Cloud, scrape_configs: Sequence[dict[str, Any]]) -> None:
+    def start(self, supervisor: Supervisor, cloud: Cloud, scrape_configs: Sequence[dict[str, Any]]) -> None:
         """Start VictoriaMetrics, which evaluates no rules, and write the history if it is new."""
         server = self._server
         new = not server.data.exists()
         server.scrape_configs = scrape_configs
-        stage.begin(server)
-        server.wait_ready(stage.stop)
+        supervisor.start(server)
+        server.wait_ready(supervisor.stop)
         if new:
             now = int(time.time())
             history = cloud.history(now - DAY, now, _STEP)
-            server.write(chain(_usage_history(cloud, now), history), stage.stop)
-            stage.step(f"wrote 24.0 h of history, one sample every {_STEP} s")
-        stage.step(f"VictoriaMetrics is ready at {self.url}")
+            server.write(chain(_usage_history(cloud, now), history), supervisor.stop)
+            supervisor.progress(f"wrote 24.0 h of history, one sample every {_STEP} s")
+        supervisor.progress(f"VictoriaMetrics is ready at {self.url}")
 
 
 ENGINES: dict[str, Callable[[Path, int], Engine]] = {

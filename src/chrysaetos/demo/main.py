@@ -26,8 +26,8 @@ from chrysaetos.demo.identities import Account, Identities, IdentityApi, create_
 from chrysaetos.demo.keystone import Keystone
 from chrysaetos.demo.processes import LOOPBACK, DemoError, Interrupted, answers, wait_for
 from chrysaetos.demo.sites import MAX_SITES, SitesDemo
-from chrysaetos.demo.stage import Stage, report
 from chrysaetos.demo.state import State, open_state
+from chrysaetos.demo.supervisor import Supervisor, report
 from chrysaetos.regular_file import replace_file
 
 if TYPE_CHECKING:
@@ -83,13 +83,13 @@ def run(args: argparse.Namespace) -> int:
     stop = threading.Event()
     try:
         with _signals(stop), open_state(args.state_dir) as state, ExitStack() as stack:
-            stage = Stage(stack, stop)
+            supervisor = Supervisor(stack, stop)
             if args.sites is None:
-                demo: _Demo | SitesDemo = _Demo(state, stage, args.engine)
+                demo: _Demo | SitesDemo = _Demo(state, supervisor, args.engine)
             else:
-                demo = SitesDemo(state, stage, args.sites)
+                demo = SitesDemo(state, supervisor, args.sites)
             demo.start()
-            stage.stay(args.exit_after)
+            supervisor.wait(args.exit_after)
     except Interrupted:
         report("stopped before everything was ready")
         return 130
@@ -117,11 +117,11 @@ def _signals(stop: threading.Event) -> Iterator[None]:
 class _Demo:
     """Starts the servers of the cloud in order."""
 
-    def __init__(self, state: State, stage: Stage, engine: str) -> None:
+    def __init__(self, state: State, supervisor: Supervisor, engine: str) -> None:
         self._state = state
         self._engine = engine
-        self._stage = stage
-        self._stop = stage.stop
+        self._supervisor = supervisor
+        self._stop = supervisor.stop
 
     def start(self) -> None:
         state = self._state
@@ -133,19 +133,19 @@ class _Demo:
         if known is None:
             # An earlier start did not get this far.
             state.forget("keystone", "prometheus", "victoriametrics", "cloud.json")
-        self._stage.step("state, configuration and logs are in " + str(state.directory))
+        self._supervisor.progress("state, configuration and logs are in " + str(state.directory))
 
         keystone = Keystone(state.directory / "keystone", port=ports["keystone"])
-        self._stage.begin(keystone)
+        self._supervisor.start(keystone)
         keystone.wait_ready(self._stop)
-        self._stage.step(f"Keystone is ready at {keystone.url}")
+        self._supervisor.progress(f"Keystone is ready at {keystone.url}")
         gateway_url, identities = self._identify(keystone, ports["gateway"], known)
 
         # The gateway starts while the history is written.
         gateway = self._begin_gateway(keystone, engine, identities, ports["gateway"], metrics_ports)
         self._begin_cloud(engine, identities, ports["cloud"], metrics_ports)
         gateway.wait_ready(self._stop)
-        self._stage.step(f"the gateway is ready at {gateway.url}")
+        self._supervisor.progress(f"the gateway is ready at {gateway.url}")
 
         accounts = (*identities.tenants, identities.admin, identities.service, identities.stranger)
         write_credentials(state.directory, accounts, keystone.url)
@@ -157,7 +157,7 @@ class _Demo:
             sep="\n",
             flush=True,
         )
-        self._stage.step("ready; press Ctrl-C to stop")
+        self._supervisor.progress("ready; press Ctrl-C to stop")
 
     def _begin_gateway(
         self,
@@ -181,13 +181,13 @@ class _Demo:
                 port=port,
                 options={"gateway": {"metrics_port": str(metrics_port)}, **options},
             )
-            self._stage.begin(server)
+            self._supervisor.start(server)
             return server
 
         if self._engine == "prometheus":
             return gateway("gateway", port, metrics_ports[0], {"web": {"enabled": "true"}})
         memcached = Memcached(self._state.directory / "memcached")
-        self._stage.begin(memcached)
+        self._supervisor.start(memcached)
         # Both gateways open the sessions of the web page with the same key.
         keys = self._state.directory / "session-keys"
         if not keys.exists():
@@ -207,21 +207,21 @@ class _Demo:
                 partial(answers, f"{each.root_url}/healthcheck"), timeout=each.ready_seconds, stop=self._stop
             )
         balancer = HAProxy(self._state.directory / "haproxy", gateways, port=port)
-        self._stage.begin(balancer)
+        self._supervisor.start(balancer)
         return balancer
 
     def _identify(self, keystone: Keystone, gateway_port: int, known: Any) -> tuple[str, Identities]:
         api = IdentityApi(keystone.url, keystone.admin_password)
-        self._stage.stack.callback(api.close)
+        self._supervisor.stack.callback(api.close)
         if known is None:
             identities = create_identities(api, keystone.admin_password)
             self._state.save("identities.json", identities.to_json())
-            self._stage.step("created projects, users and application credentials")
+            self._supervisor.progress("created projects, users and application credentials")
         else:
             identities = Identities.from_json(known)
         url = f"http://{LOOPBACK}:{gateway_port}"
         api.register_endpoint("metric-storage", "aetos", url)
-        self._stage.step("registered the gateway in the catalog as metric-storage")
+        self._supervisor.progress("registered the gateway in the catalog as metric-storage")
         return url, identities
 
     def _begin_cloud(
@@ -237,13 +237,13 @@ class _Demo:
             Tenant(tenant.user, tenant.project_id or "", tenant.user_id) for tenant in identities.tenants
         ]
         cloud = Cloud(tenants, created)
-        exporter = self._stage.stack.enter_context(Exporter(cloud.targets, port))
+        exporter = self._supervisor.stack.enter_context(Exporter(cloud.targets, port))
         gateways = metrics_ports if self._engine != "prometheus" else metrics_ports[:1]
         job = {
             "job_name": "chrysaetos",
             "static_configs": [{"targets": [f"{LOOPBACK}:{each}"]} for each in gateways],
         }
-        engine.start(self._stage, cloud, [*exporter.scrape_configs(), job])
+        engine.start(self._supervisor, cloud, [*exporter.scrape_configs(), job])
 
 
 def _public(identities: Identities) -> dict[str, Any]:

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from chrysaetos.demo.stage import Stage
     from chrysaetos.demo.state import State
+    from chrysaetos.demo.supervisor import Supervisor
 
 __all__ = [
     "MAX_SITES",
@@ -255,13 +255,13 @@ class SitesDemo:
 
     Args:
         state: the demo's directory.
-        stage: starts and stops the servers.
+        supervisor: starts and stops the servers.
         count: the number of sites.
     """
 
-    def __init__(self, state: State, stage: Stage, count: int) -> None:
+    def __init__(self, state: State, supervisor: Supervisor, count: int) -> None:
         self._state = state
-        self._stage = stage
+        self._supervisor = supervisor
         self._names = _NAMES[:count]
 
     def start(self) -> None:
@@ -271,10 +271,10 @@ class SitesDemo:
             DemoError: a server failed to start.
             Interrupted: a signal stopped the demo.
         """
-        state, stage = self._state, self._stage
+        state, supervisor = self._state, self._supervisor
         kinds = ("exporter", "prometheus", "gate", "metrics")
         ports = state.ports(["portal", *(f"{name}-{kind}" for name in self._names for kind in kinds)])
-        stage.step(f"state, configuration and logs are in {state.directory}")
+        supervisor.progress(f"state, configuration and logs are in {state.directory}")
         # Keep the start date over restarts of the demo, so that totals do not fall.
         known = state.load("sites.json") or {}
         start = known.get("start", float(int(time.time()) - _USAGE_DAYS * DAY))
@@ -285,18 +285,18 @@ class SitesDemo:
             site = DemoSite(name, state.directory / name, own, usage=sample_usage(number), start=start)
             sites.append(site)
             for server in site.servers:
-                stage.begin(server)
+                supervisor.start(server)
         portal = PortalPrometheus(state.directory / "portal", port=ports["portal"])
         write_portal(portal.directory, sites, installed_version())
-        stage.begin(portal)
+        supervisor.start(portal)
         for site in sites:
             for server in site.servers:
-                server.wait_ready(stage.stop)
-            stage.step(f"site {site.name}: the gate is ready at {site.gate.root_url}")
-        portal.wait_ready(stage.stop)
-        stage.step(f"the portal is ready at {portal.url}")
+                server.wait_ready(supervisor.stop)
+            supervisor.progress(f"site {site.name}: the gate is ready at {site.gate.root_url}")
+        portal.wait_ready(supervisor.stop)
+        supervisor.progress(f"the portal is ready at {portal.url}")
         print(render_sites(portal, sites), flush=True)
-        stage.step("ready; press Ctrl-C to stop")
+        supervisor.progress("ready; press Ctrl-C to stop")
 
 
 def render_sites(portal: PortalPrometheus, sites: Sequence[DemoSite]) -> str:

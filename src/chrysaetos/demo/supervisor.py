@@ -1,4 +1,4 @@
-"""Start the servers of a demo in order, report the progress, wait, and stop the servers."""
+"""Start the servers of a demo in order, report progress, watch the servers, and stop them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from chrysaetos.demo.processes import Server
 
-__all__ = ["Stage", "report"]
+__all__ = ["Supervisor", "report"]
 
 
 def report(text: str) -> None:
@@ -23,8 +23,8 @@ def report(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-class Stage:
-    """The servers of a demo.
+class Supervisor:
+    """Starts the servers of a demo, watches them, and stops them.
 
     Args:
         stack: stops the servers at its end.
@@ -37,8 +37,8 @@ class Stage:
         self._begun = time.monotonic()
         self._servers: list[Server] = []
 
-    def step(self, text: str) -> None:
-        """Report a completed step.
+    def progress(self, text: str) -> None:
+        """Report progress.
 
         Raises:
             Interrupted: ``stop`` was set.
@@ -47,7 +47,7 @@ class Stage:
             raise Interrupted("interrupted")
         report(f"[{time.monotonic() - self._begun:5.1f} s] {text}")
 
-    def begin(self, server: Server) -> None:
+    def start(self, server: Server) -> None:
         """Start a server without waiting until it is ready.
 
         Raises:
@@ -57,7 +57,7 @@ class Stage:
         server.start()
         self._servers.append(server)
 
-    def stay(self, seconds: float | None) -> None:
+    def wait(self, seconds: float | None) -> None:
         """Wait for the event or a number of seconds.
 
         Args:

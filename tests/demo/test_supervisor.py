@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from chrysaetos.demo.processes import DemoError, Interrupted, Server
-from chrysaetos.demo.stage import Stage
+from chrysaetos.demo.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,11 +31,11 @@ class Exiting(Sleeper):
 def test_servers_stop_with_the_stack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     server = Sleeper(tmp_path)
     with ExitStack() as stack:
-        stage = Stage(stack, threading.Event())
-        stage.begin(server)
-        stage.step("begun")
+        supervisor = Supervisor(stack, threading.Event())
+        supervisor.start(server)
+        supervisor.progress("begun")
         pid = server.pid
-        stage.stay(0)
+        supervisor.wait(0)
     assert pid is not None
     assert server.pid is None
     assert capsys.readouterr().err.endswith("s] begun\n")
@@ -43,19 +43,19 @@ def test_servers_stop_with_the_stack(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_a_server_that_exits_is_reported(tmp_path: Path) -> None:
     with ExitStack() as stack:
-        stage = Stage(stack, threading.Event())
-        stage.begin(Exiting(tmp_path))
+        supervisor = Supervisor(stack, threading.Event())
+        supervisor.start(Exiting(tmp_path))
         with pytest.raises(DemoError, match="Sleeper exited with status 3"):
-            stage.stay(30)
+            supervisor.wait(30)
 
 
 def test_the_event_ends_the_wait_and_the_next_step() -> None:
     with ExitStack() as stack:
         stop = threading.Event()
-        stage = Stage(stack, stop)
+        supervisor = Supervisor(stack, stop)
         stop.set()
         begin = time.monotonic()
-        stage.stay(None)
+        supervisor.wait(None)
         assert time.monotonic() - begin < 10
         with pytest.raises(Interrupted):
-            stage.step("too late")
+            supervisor.progress("too late")
