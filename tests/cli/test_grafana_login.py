@@ -17,14 +17,16 @@ def login(*, verify: Any = True, **access: Any) -> Login:
     known = {"project_id": "p", "project_name": "web", "user_id": "u", "username": "alice"}
     auth_ref = SimpleNamespace(**{**known, "role_names": ["member", "reader"], **access})
     session = SimpleNamespace(verify=verify, cert=None, auth=None)
-    return Login(SimpleNamespace(auth_ref=auth_ref, session=session), "http://127.0.0.1:1", everything=False)
+    return Login(
+        SimpleNamespace(auth_ref=auth_ref, session=session), "http://127.0.0.1:1", all_projects=False
+    )
 
 
 def test_a_token_without_a_project():
     with pytest.raises(CommandFailed, match="set OS_PROJECT_NAME"):
         login(project_id=None)
     with pytest.raises(CommandFailed, match="set OS_PROJECT_NAME"):
-        Login(SimpleNamespace(auth_ref=None), "http://127.0.0.1:1", everything=False)
+        Login(SimpleNamespace(auth_ref=None), "http://127.0.0.1:1", all_projects=False)
 
 
 def test_the_announcement_names_the_least_role_first():

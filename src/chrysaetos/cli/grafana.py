@@ -78,17 +78,17 @@ class Grafana(MetricsCommand):
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """Create everything, and return the exit status."""
-        manager, everything = self.app.client_manager, parsed_args.all_projects
+        manager, all_projects = self.app.client_manager, parsed_args.all_projects
         if getattr(manager, "direct", False):
             raise CommandFailed("Grafana needs an application credential: log in to Keystone, without --url")
-        login = Login(manager, self.client.endpoint, everything=everything)
-        uid = "metrics-all-projects" if everything else f"metrics-{login.project_id}"[:_MAX_UID]
-        scope = "all projects" if everything else login.project_name
+        login = Login(manager, self.client.endpoint, all_projects=all_projects)
+        uid = "metrics-all-projects" if all_projects else f"metrics-{login.project_id}"[:_MAX_UID]
+        scope = "all projects" if all_projects else login.project_name
         source = DataSource(
             uid=uid, name=f"Metrics of {scope}", url=login.url, ca=login.ca, verify=login.verify
         )
-        names = parsed_args.dashboards or self._useful(everything=everything)
-        dashboards = {name: load_dashboard(name, choose_project=everything) for name in names}
+        names = parsed_args.dashboards or self._useful(all_projects=all_projects)
+        dashboards = {name: load_dashboard(name, choose_project=all_projects) for name in names}
         if parsed_args.grafana_url is None:
             return self._write(parsed_args, login, source, dashboards)
         token = _read_token(parsed_args.grafana_token_file)
@@ -170,9 +170,9 @@ class Grafana(MetricsCommand):
         self._print(f"sent to {options.grafana_url}: folder {FOLDER}, data source {source.name}")
         return 0
 
-    def _useful(self, *, everything: bool) -> list[str]:
+    def _useful(self, *, all_projects: bool) -> list[str]:
         """Return the dashboards whose metrics the caller can read; those of servers if there are none."""
-        names = [name for name in DASHBOARDS if everything or name != GATEWAY]
+        names = [name for name in DASHBOARDS if all_projects or name != GATEWAY]
         found = [name for name in names if self.client.query_vector(f"count({DASHBOARDS[name]})")]
         if not found:
             metrics = ", ".join(DASHBOARDS[name] for name in names)

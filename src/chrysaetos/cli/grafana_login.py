@@ -28,7 +28,7 @@ class Login:
     Args:
         manager: the client manager of the command.
         url: the gateway's URL.
-        everything: whether the metrics of all projects are needed.
+        all_projects: whether the metrics of all projects are needed.
 
     Attributes:
         url: the gateway's URL.
@@ -39,7 +39,7 @@ class Login:
         CommandFailed: the token has no project.
     """
 
-    def __init__(self, manager: Any, url: str, *, everything: bool) -> None:
+    def __init__(self, manager: Any, url: str, *, all_projects: bool) -> None:
         access: AccessInfo | None = manager.auth_ref
         if access is None or access.project_id is None:
             raise CommandFailed("the token has no project: set OS_PROJECT_NAME or OS_PROJECT_ID")
@@ -49,7 +49,7 @@ class Login:
         self._roles = least_first(access.role_names or ())
         self._credentials = ApplicationCredentials(self._session, str(access.user_id))
         # The access of the rule telemetry:query, see MetricsClient.whoami.
-        self._sufficient = {_ALL_PROJECTS} if everything else {"project", "domain", _ALL_PROJECTS}
+        self._sufficient = {_ALL_PROJECTS} if all_projects else {"project", "domain", _ALL_PROJECTS}
         self.url = url
         self.project_id: str = access.project_id
         self.project_name = access.project_name
