@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chrysaetos.client.errors import InvalidArgument
 from chrysaetos.client.times import milliseconds, seconds_text
+from chrysaetos.numeric import is_integer
 
 if TYPE_CHECKING:
     from chrysaetos.client.requester import Parameters
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Selectors",
+    "check_integer",
     "limit_parameter",
     "only_selector",
     "selector_parameters",
@@ -68,9 +70,18 @@ def limit_parameter(limit: int | None) -> Parameters:
     Raises:
         InvalidArgument: the limit is not an integer of at least 0.
     """
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
-        raise InvalidArgument(f"limit must be an integer of at least 0, not {limit!r}")
-    return [] if limit is None else [("limit", str(limit))]
+    return [] if limit is None else [("limit", str(check_integer("limit", limit, 0)))]
+
+
+def check_integer(name: str, value: object, minimum: int) -> int:
+    """Return an integer unchanged.
+
+    Raises:
+        InvalidArgument: the value is not an integer of at least ``minimum``; the message has the name.
+    """
+    if not is_integer(value, minimum):
+        raise InvalidArgument(f"{name} must be an integer of at least {minimum}, not {value!r}")
+    return value
 
 
 def _selectors(match: Selectors) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chrysaetos.client.calls import API, Calls
 from chrysaetos.client.errors import InvalidArgument, NotPrometheus, UnexpectedResult
-from chrysaetos.client.parameters import limit_parameter, time_parameter
+from chrysaetos.client.parameters import check_integer, limit_parameter, time_parameter
 from chrysaetos.client.range_splitting import merge, resolve_range_functions, split_range
 from chrysaetos.client.responses import truncate
 from chrysaetos.client.results import Matrix, Scalar, String, Vector
@@ -122,8 +122,8 @@ class QueryCalls(Calls):
         first, last, interval = _range(start, end, step)
         options = self._query_options(timeout, limit, lookback_delta)
         number = Decimal if exact else float
-        if split and (isinstance(max_points, bool) or not isinstance(max_points, int) or max_points < 1):
-            raise InvalidArgument(f"max_points must be an integer of at least 1, not {max_points!r}")
+        if split:
+            check_integer("max_points", max_points, 1)
         ranges = list(split_range(first, last, interval, max_points)) if split else [(first, last)]
         text = resolve_range_functions(query, first, last) if len(ranges) > 1 else query
         parts: list[Matrix] = []

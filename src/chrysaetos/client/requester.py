@@ -17,8 +17,10 @@ from chrysaetos.client.errors import (
     Unavailable,
     Unreachable,
 )
+from chrysaetos.client.parameters import check_integer
 from chrysaetos.client.responses import Payload, decode
 from chrysaetos.client.transport import Request
+from chrysaetos.numeric import is_number
 
 if TYPE_CHECKING:
     from chrysaetos.client.transport import Response, Transport
@@ -84,9 +86,7 @@ class Requester:
     ) -> None:
         self.transport = transport
         self.timeout = check_timeout(timeout)
-        if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
-            raise InvalidArgument(f"retries must be an integer of at least 0, not {retries!r}")
-        self._retries = retries
+        self._retries = check_integer("retries", retries, 0)
         self._require_complete = require_complete
         self._get_only = False
 
@@ -234,8 +234,6 @@ def check_timeout(timeout: float | None) -> float | None:
     Raises:
         InvalidArgument: the time limit is not a finite number greater than 0.
     """
-    if timeout is not None and (
-        isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < math.inf
-    ):
+    if timeout is not None and not (is_number(timeout) and timeout > 0):
         raise InvalidArgument(f"timeout must be seconds greater than 0, or None, not {timeout!r}")
     return timeout

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime, timedelta
 
 from chrysaetos.client.errors import InvalidArgument
+from chrysaetos.numeric import is_number
 from chrysaetos.promql import units
 
 __all__ = ["Duration", "Time", "aware", "duration_milliseconds", "milliseconds", "seconds_text"]
@@ -64,7 +64,7 @@ def duration_milliseconds(duration: Duration, name: str = "the duration") -> int
 
 
 def _number(value: object, name: str, expected: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not is_number(value):
         raise InvalidArgument(f"{name} must be {expected}, not {value!r}")
     return round(value * 1000)
 

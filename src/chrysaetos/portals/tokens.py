@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.errors import ConfigError
+from chrysaetos.numeric import is_number
 from chrysaetos.portals.policy import Policy
 from chrysaetos.regular_file import regular_file, replace_file
 from chrysaetos.secret import new_secret
@@ -162,7 +163,7 @@ def _list(value: object) -> list[Any]:
 
 
 def _moment(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not is_number(value):
         raise ConfigError(f"{value!r} is not a time in seconds")
     return float(value)
 

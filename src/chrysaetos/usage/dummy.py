@@ -17,6 +17,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from chrysaetos.numeric import is_number
 from chrysaetos.regular_file import read_toml
 from chrysaetos.usage.records import MB_PER_GIB, Project, ServerUsage, UsageError
 
@@ -133,7 +134,7 @@ def _machine(entry: Mapping[str, Any], project_id: str, number: int, where: str)
     sizes = []
     for name, default in (("cpus", 4), ("ram", 8)):
         size = entry.get(name, default)
-        if isinstance(size, bool) or not isinstance(size, int | float) or not size > 0:
+        if not is_number(size) or size <= 0:
             raise UsageError(f"{where}: {name} is {size!r}, not a number above 0")
         sizes.append(size)
     times = _existence(entry.get("existence", True), where)

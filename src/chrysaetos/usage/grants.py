@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import fcntl
 import json
-import math
 import os
 import secrets
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
+from chrysaetos.numeric import is_number
 from chrysaetos.regular_file import regular_file
 from chrysaetos.usage.records import UsageError
 
@@ -58,9 +58,9 @@ class Grant:
             raise UsageError(
                 f"resource is {self.resource!r}, expected {' or '.join(RESOURCES)}", reason="credits"
             )
-        if not _is_number(self.hours) or self.hours == 0:
+        if not is_number(self.hours) or self.hours == 0:
             raise UsageError(f"hours is {self.hours!r}, expected a number other than 0", reason="credits")
-        if not _is_number(self.granted) or not (self.until is None or _is_number(self.until)):
+        if not is_number(self.granted) or not (self.until is None or is_number(self.until)):
             raise UsageError("granted and until are seconds since the epoch", reason="credits")
         if self.until is not None and self.until <= self.granted:
             raise UsageError("until is not after the time of the grant", reason="credits")
@@ -68,10 +68,6 @@ class Grant:
     def is_valid(self, moment: float) -> bool:
         """Return whether it has been granted and has not expired at a time."""
         return self.granted <= moment and (self.until is None or moment < self.until)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def open_owned(path: Path, mode: int) -> int:

@@ -11,6 +11,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
+from chrysaetos.numeric import is_number
 from chrysaetos.usage.records import UsageError
 
 __all__ = ["UNWEIGHTED", "WeightSet", "Weights", "parse_steps"]
@@ -133,6 +134,6 @@ def _field(where: str, document: object, name: str) -> object:
 
 
 def _number(where: str, name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+    if not is_number(value) or value < 0:
         raise UsageError(f"{where}: {name} is {value!r}, expected a number of at least 0")
     return float(value)

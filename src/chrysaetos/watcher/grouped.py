@@ -24,6 +24,7 @@ from watcher.common import exception
 
 from chrysaetos.client.errors import MetricsError
 from chrysaetos.client.promql import one_of
+from chrysaetos.numeric import is_number
 from chrysaetos.watcher.base import DataSourceBase, PrometheusBase
 from chrysaetos.watcher.bulk import BulkReader
 from chrysaetos.watcher.connection import PrometheusAPIClientError
@@ -170,7 +171,7 @@ class GroupedDatasource(PrometheusBase):  # type: ignore[misc]  # Watcher is not
             return None
         if aggregate not in AGGREGATES:
             self._reject(f"the aggregate must be one of {', '.join(AGGREGATES)}, not {aggregate!r}")
-        if isinstance(period, bool) or not isinstance(period, int | float) or not 0 < period < math.inf:
+        if not is_number(period) or period <= 0:
             self._reject(f"the period must be a number of seconds above 0, not {period!r}")
         name = self._name_of(resource, resource_type)
         if name is None:
