@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from chrysaetos.usage.api import PAGE_SIZE, ForbiddenError
 from chrysaetos.usage.records import ServerUsage, UsageError, epoch
-from chrysaetos.usage.site import Observation, once
+from chrysaetos.usage.site import Observation, deduplicate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -78,7 +78,7 @@ class Cloud:
         finally:
             self._progress(None)
         names = self._server_projects(self._simple_vm) if self._simple_vm else {}
-        usages, duplicates = once(listed)
+        usages, duplicates = deduplicate(listed)
         return Observation(projects, usages, names, duplicates)
 
     def usages(self, start: float, end: float, projects: Sequence[Project]) -> list[ServerUsage]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from chrysaetos.usage.api import PAGE_SIZE, ForbiddenError
 from chrysaetos.usage.records import ServerUsage, UsageError, epoch
-from chrysaetos.usage.site import Observation, once
+from chrysaetos.usage.site import Observation, deduplicate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -101,7 +101,7 @@ class ListedSite:
         if own is None:
             self._check_access(projects)
             query |= self._listing.all_projects
-        usages, duplicates = once(
+        usages, duplicates = deduplicate(
             [usage for usage in self._usages(query, own, start, end) if own in (None, usage.project_id)]
         )
         return Observation(projects, usages, {}, duplicates)

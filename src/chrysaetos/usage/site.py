@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from chrysaetos.usage.records import Project, ServerUsage
 
-__all__ = ["DummySite", "Observation", "SimpleVMSettings", "Site", "once", "select"]
+__all__ = ["DummySite", "Observation", "SimpleVMSettings", "Site", "deduplicate", "select"]
 
 
 class SimpleVMSettings(NamedTuple):
@@ -89,7 +89,7 @@ def select(projects: Sequence[Project], domains: Sequence[str], domain_id: str |
     return list(projects)
 
 
-def once(listed: Sequence[ServerUsage]) -> tuple[list[ServerUsage], list[str]]:
+def deduplicate(listed: Sequence[ServerUsage]) -> tuple[list[ServerUsage], list[str]]:
     """Return the usage of each object once, and the ids of the objects that are listed more than once.
 
     If the records of an object differ, the one with the most hours counts: a record of the same server in
