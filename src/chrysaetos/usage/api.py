@@ -40,16 +40,21 @@ class Service:
 
     Attributes:
         adapter: the service's adapter.
-        name: the service's name.
+        title: the service's name in messages.
         calls: number of requests so far.
     """
 
     def __init__(self, adapter: Adapter, name: str, root: str = "") -> None:
         self.adapter = adapter
-        self.name = name
+        self.title = name.capitalize()
         self.calls = 0
+        self._name = name
         self._root = root
         self._lock = Lock()
+
+    def error(self, message: str) -> UsageError:
+        """Return an error of this service."""
+        return UsageError(message, reason=self._name)
 
     def own_project_id(self) -> str | None:
         """Return the id of the credentials' project; None if they are for the system or a domain.
@@ -68,7 +73,7 @@ class Service:
         Raises:
             UsageError: the version document cannot be read now, so that nothing is known.
         """
-        request = f"{self.name.capitalize()}'s version document cannot be read"
+        request = f"{self.title}'s version document cannot be read"
         try:
             data = self.adapter.get_endpoint_data()
             if data is not None and data.max_microversion is None:
@@ -79,7 +84,7 @@ class Service:
         except exceptions.EndpointNotFound as error:
             raise self._not_in_catalog(request, error) from error
         except (exceptions.ClientException, TypeError) as error:  # TypeError: a document such as null
-            raise UsageError(f"{request}: {error}", reason=self.name) from error
+            raise self.error(f"{request}: {error}") from error
         highest = getattr(data, "max_microversion", None)
         return None if highest is None else tuple(highest)
 
@@ -93,28 +98,28 @@ class Service:
         """
         with self._lock:
             self.calls += 1
-        request = f"{self.name.capitalize()}, GET {path}"
+        request = f"{self.title}, GET {path}"
         try:
             url = self._prefix() + path
             document = self.adapter.get(url, params=query, microversion=microversion).json()
         except exceptions.Forbidden as error:
             raise ForbiddenError(f"{request}: forbidden: {error.message}", reason="forbidden") from error
         except (exceptions.NotFound, exceptions.BadRequest) as error:
-            raise NotFoundError(f"{request}: {error}", reason=self.name) from error
+            raise NotFoundError(f"{request}: {error}", reason=self._name) from error
         except exceptions.EndpointNotFound as error:
             raise self._not_in_catalog(request, error) from error
         except exceptions.ClientException as error:
-            raise UsageError(f"{request}: {error}", reason=self.name) from error
+            raise self.error(f"{request}: {error}") from error
         except ValueError as error:
-            raise UsageError(f"{request}: the response is not JSON", reason=self.name) from error
+            raise self.error(f"{request}: the response is not JSON") from error
         if not isinstance(document, dict):
-            raise UsageError(f"{request}: the response is not a JSON object", reason=self.name)
+            raise self.error(f"{request}: the response is not a JSON object")
         return document
 
     def _not_in_catalog(self, request: str, error: Exception) -> UsageError:
         """Return the error, and get a new token for the next request, since a token has its own catalog."""
         self.adapter.invalidate()
-        return UsageError(f"{request}: {error}: check region and interface", reason=self.name)
+        return self.error(f"{request}: {error}: check region and interface")
 
     def _prefix(self) -> str:
         """Return the path of the API's version unless the endpoint ends with it."""
@@ -141,12 +146,11 @@ class Service:
         def fetch(query: dict[str, str]) -> tuple[dict[str, Any], str | None]:
             page = self.get(path, query, microversion)
             if name not in page:
-                raise UsageError(f"{service}'s response to GET {path} has no {name}", reason=self.name)
+                raise self.error(f"{self.title}'s response to GET {path} has no {name}")
             links = page.get(f"{name}_links") or ()
             href = next((link.get("href", "") for link in links if link.get("rel") == "next"), None)
             return page, self._marker(href)
 
-        service = self.name.capitalize()
         seen: set[str] = set()
         with ThreadPoolExecutor(1) as background:
             pending = background.submit(fetch, query)
@@ -157,7 +161,7 @@ class Service:
                     return
                 if marker in seen:
                     raise UsageError(
-                        f"{service} returned the same next page of GET {path} twice", reason="truncated"
+                        f"{self.title} returned the same next page of GET {path} twice", reason="truncated"
                     )
                 seen.add(marker)
                 pending = background.submit(fetch, {**query, "marker": marker})
@@ -174,6 +178,6 @@ class Service:
         marker = dict(parse_qsl(urlsplit(href).query)).get("marker")
         if not marker:
             raise UsageError(
-                f"the link to {self.name.capitalize()}'s next page has no marker: {href}", reason="truncated"
+                f"the link to {self.title}'s next page has no marker: {href}", reason="truncated"
             )
         return marker

@@ -20,9 +20,9 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from chrysaetos.usage.grants import open_owned, read_grants
+from chrysaetos.usage.grants import CreditsError, open_owned, read_grants
 from chrysaetos.usage.ledger import check_pages
-from chrysaetos.usage.records import Project, UsageError
+from chrysaetos.usage.records import Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -81,7 +81,7 @@ class CreditLedger:
         directory: the directory of the ledger.
 
     Raises:
-        UsageError: a file cannot be used.
+        CreditsError: a file cannot be used.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -101,7 +101,7 @@ class CreditLedger:
                 self._database.close()
                 raise
         except (sqlite3.Error, OSError) as error:
-            raise UsageError(f"{self._path} cannot be used: {error}", reason="credits") from error
+            raise CreditsError(f"{self._path} cannot be used: {error}") from error
 
     @property
     def charged_until(self) -> float:
@@ -124,7 +124,7 @@ class CreditLedger:
             until: the current time, which is the last end.
 
         Raises:
-            UsageError: a file cannot be read.
+            CreditsError: a file cannot be read.
         """
         charged = self.charged_until
         ends = [charged] if since < charged < until else []
@@ -156,7 +156,7 @@ class CreditLedger:
             projects: all current projects.
 
         Raises:
-            UsageError: a file cannot be read or written.
+            CreditsError: a file cannot be read or written.
         """
         if since < self.charged_until:
             return
@@ -208,21 +208,20 @@ class CreditLedger:
         try:
             yield
         except sqlite3.Error as error:
-            raise UsageError(f"{self._path} cannot be used: {error}", reason="credits") from error
+            raise CreditsError(f"{self._path} cannot be used: {error}") from error
 
     def _grants(self, now: float) -> dict[tuple[str, str], list[Grant]]:
         """Return the grants by project and resource.
 
         Raises:
-            UsageError: the file is invalid, or lacks a grant that has been charged.
+            CreditsError: the file is invalid, or lacks a grant that has been charged.
         """
         by_account: dict[tuple[str, str], list[Grant]] = {}
         grants = read_grants(self._grants_file)
         missing = self._charged().keys() - {grant.id for grant in grants}
         if missing:
-            raise UsageError(
-                f"{self._grants_file} lacks the grant {min(missing)}, which was charged: restore it",
-                reason="credits",
+            raise CreditsError(
+                f"{self._grants_file} lacks the grant {min(missing)}, which was charged: restore it"
             )
         for grant in grants:
             if grant.granted <= now:
@@ -236,7 +235,7 @@ class CreditLedger:
             now: seconds since the epoch.
 
         Raises:
-            UsageError: a file cannot be read.
+            CreditsError: a file cannot be read.
         """
         with self._explain_errors():
             charged = self._charged()

@@ -61,7 +61,7 @@ def run(arguments: Sequence[str]) -> int:
         The exit status: 0, or 1 for an error.
     """
     options = parser().parse_args(arguments)
-    directory = state_directory(options.state or _configured(), os.environ)
+    directory = state_directory(options.state, os.environ)
     try:
         if options.credits_action == "grant":
             _grant(directory, options)
@@ -73,11 +73,6 @@ def run(arguments: Sequence[str]) -> int:
         print(f"chrysaetos usage credits: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def _configured() -> Path | None:
-    value = os.environ.get("USAGE_EXPORTER_STATE")
-    return Path(value) if value else None
 
 
 def _grant(directory: Path, options: argparse.Namespace) -> None:

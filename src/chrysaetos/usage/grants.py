@@ -19,10 +19,17 @@ from chrysaetos.usage.records import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["RESOURCES", "Grant", "append_grant", "open_owned", "read_grants"]
+__all__ = ["RESOURCES", "CreditsError", "Grant", "append_grant", "open_owned", "read_grants"]
 
 RESOURCES = ("vcpu", "mb")
 """What credits are granted for: hours of virtual CPUs and of MB."""
+
+
+class CreditsError(UsageError):
+    """The grants or the charges of credits cannot be used."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="credits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +60,15 @@ class Grant:
         for name in ("id", "project_id", "by", "why"):
             value = getattr(self, name)
             if not isinstance(value, str) or not value.strip():
-                raise UsageError(f"a grant needs {name}", reason="credits")
+                raise CreditsError(f"a grant needs {name}")
         if self.resource not in RESOURCES:
-            raise UsageError(
-                f"resource is {self.resource!r}, expected {' or '.join(RESOURCES)}", reason="credits"
-            )
+            raise CreditsError(f"resource is {self.resource!r}, expected {' or '.join(RESOURCES)}")
         if not is_number(self.hours) or self.hours == 0:
-            raise UsageError(f"hours is {self.hours!r}, expected a number other than 0", reason="credits")
+            raise CreditsError(f"hours is {self.hours!r}, expected a number other than 0")
         if not is_number(self.granted) or not (self.until is None or is_number(self.until)):
-            raise UsageError("granted and until are seconds since the epoch", reason="credits")
+            raise CreditsError("granted and until are seconds since the epoch")
         if self.until is not None and self.until <= self.granted:
-            raise UsageError("until is not after the time of the grant", reason="credits")
+            raise CreditsError("until is not after the time of the grant")
 
     def is_valid(self, moment: float) -> bool:
         """Return whether it has been granted and has not expired at a time."""
@@ -107,7 +112,7 @@ def append_grant(
     """Append a grant to the file, which is created with mode 0640 if it does not exist.
 
     Raises:
-        UsageError: a value is invalid, or the file cannot be written.
+        CreditsError: a value is invalid, or the file cannot be written.
     """
     grant = Grant(secrets.token_hex(8), project_id, resource, hours, now, until, by, why)
     line = json.dumps(asdict(grant), ensure_ascii=False).encode() + b"\n"
@@ -125,12 +130,12 @@ def append_grant(
                 os.ftruncate(file, size)
             if os.write(file, line) != len(line):
                 os.ftruncate(file, size)
-                raise UsageError(f"{path}: the disk is full", reason="credits")
+                raise CreditsError(f"{path}: the disk is full")
             os.fsync(file)
         finally:
             os.close(file)
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}", reason="credits") from error
+        raise CreditsError(f"{path} cannot be written: {error.strerror}") from error
     return grant
 
 
@@ -141,7 +146,7 @@ def read_grants(path: Path) -> list[Grant]:
     command that writes it is still running, or was killed.
 
     Raises:
-        UsageError: the file cannot be read, or a line is invalid.
+        CreditsError: the file cannot be read, or a line is invalid.
     """
     try:
         with open(path, "rb", opener=regular_file) as file:
@@ -149,7 +154,7 @@ def read_grants(path: Path) -> list[Grant]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error}", reason="credits") from error
+        raise CreditsError(f"{path} cannot be read: {error}") from error
     if not _is_json(lines[-1]):
         del lines[-1]
     grants = []
@@ -157,10 +162,10 @@ def read_grants(path: Path) -> list[Grant]:
         try:
             document = json.loads(line)
             grants.append(Grant(**{field.name: document[field.name] for field in fields(Grant)}))
-        except (ValueError, TypeError, KeyError, UsageError) as error:
-            raise UsageError(f"{path}, line {number} is not a grant: {error}", reason="credits") from error
+        except (ValueError, TypeError, KeyError, CreditsError) as error:
+            raise CreditsError(f"{path}, line {number} is not a grant: {error}") from error
     if len({grant.id for grant in grants}) < len(grants):
-        raise UsageError(f"{path}: two grants have the same id", reason="credits")
+        raise CreditsError(f"{path}: two grants have the same id")
     return grants
 
 

@@ -342,11 +342,12 @@ def state_directory(given: Path | None, environ: Mapping[str, str]) -> Path:
     """Return the directory of the ledger.
 
     Args:
-        given: the value of ``--state``.
+        given: the value of ``--state``; None to use that of the environment.
         environ: the environment: systemd sets STATE_DIRECTORY, and users may set XDG_STATE_HOME.
     """
-    if given:
-        return given
+    configured = given or environ.get(f"{_PREFIX}STATE")
+    if configured:
+        return Path(configured)
     from_systemd = environ.get("STATE_DIRECTORY", "").partition(":")[0]
     if from_systemd:
         return Path(from_systemd)

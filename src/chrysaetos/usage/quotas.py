@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chrysaetos.usage.api import NotFoundError
 from chrysaetos.usage.loop import keep_updating
-from chrysaetos.usage.records import UsageError
 from chrysaetos.usage.snapshot import quota_snapshot
 
 if TYPE_CHECKING:
@@ -171,9 +170,8 @@ class QuotaUpdater:
                 if resource in content
             ]
         except (KeyError, TypeError, ValueError) as error:
-            raise UsageError(
-                f"{self._service.name.capitalize()} returned invalid quotas at {path} ({error!r})",
-                reason=self._service.name,
+            raise self._service.error(
+                f"{self._service.title} returned invalid quotas at {path} ({error!r})"
             ) from error
         return [quota._replace(limit=math.inf) if quota.limit < 0 else quota for quota in found]
 

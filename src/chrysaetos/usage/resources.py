@@ -130,7 +130,7 @@ class ListedSite:
             self._service.get(self._listing.quota_path.format(other), {})
         except ForbiddenError as error:
             raise UsageError(
-                f"{self._service.name.capitalize()} lists the {self.objects} of other projects only for "
+                f"{self._service.title} lists the {self.objects} of other projects only for "
                 "administrators: give credentials with the role admin, or --own-project",
                 reason="forbidden",
             ) from error
@@ -155,7 +155,6 @@ class ListedSite:
             hours = max(0.0, end - max(start, created_at)) / 3600
             return ServerUsage(entry["id"], project_id, 0, 0, size, hours, created_at, exists=True)
         except (KeyError, TypeError, ValueError) as error:
-            raise UsageError(
-                f"{self._service.name.capitalize()} returned invalid {self.objects} ({error!r}): {entry!r}",
-                reason=self._service.name,
+            raise self._service.error(
+                f"{self._service.title} returned invalid {self.objects} ({error!r}): {entry!r}"
             ) from error
