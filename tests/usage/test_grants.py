@@ -118,6 +118,7 @@ def test_root_gives_no_other_file_away_through_a_link(file, tmp_path_factory, li
         {"resource": "gpu"},
         {"hours": 0.0},
         {"hours": float("nan")},
+        {"hours": 10**400},
         {"until": 100.0},
         {"until": float("inf")},
     ],
