@@ -106,7 +106,7 @@ def _no_client(evaluator: Any, conf: cfg.ConfigOpts) -> None:
 
 
 class AetosEvaluator(prometheus.PrometheusEvaluator):  # type: ignore[misc]  # Aodh is not typed
-    """Aodh's evaluator with the methods below, also if Aodh could not create its own."""
+    """Aodh's evaluator with the methods below, even if Aodh could not create its own."""
 
 
 prometheus.PrometheusBase._set_obsclient = _no_client  # noqa: SLF001  # there is no public way in

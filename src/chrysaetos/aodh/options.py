@@ -15,7 +15,7 @@ _OPTIONS = [
         "unrestricted_projects",
         default=[],
         help="The ids of projects whose alarms see the series of all projects, such as the cloud's own "
-        "project. All other alarms see only the series of the project that they belong to, also if an "
+        "project. All other alarms see only the series of the project that they belong to, even if an "
         "administrator created them.",
     ),
     cfg.FloatOpt(

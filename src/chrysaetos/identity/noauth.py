@@ -37,7 +37,7 @@ class NoAuthenticator:
         if now - self._warned >= _WARN_SECONDS:
             self._warned = now
             _LOG.warning(
-                "auth_mode = noauth: callers are NOT authenticated, and everybody who reaches this gateway"
+                "auth_mode = noauth: callers are NOT authenticated, and anyone who can reach this gateway"
                 " sees the metrics of ALL projects. Use it for trials only."
             )
         return _EVERYBODY

@@ -100,7 +100,7 @@ def _serve(options: argparse.Namespace) -> int:
     queue_handlers()
     credentials = read_credentials(options.basic_auth) if options.basic_auth else None
     stop = Event()
-    # Until it listens, there is nothing to end in order: a hanging Keystone must not delay the end.
+    # Until it listens, there is nothing to shut down: a Keystone that hangs must not delay the exit.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with ExitStack() as stack:
         exporter = build(options, stack, _show_progress)

@@ -1,7 +1,7 @@
 """The volumes and floating IPs of a site, from the lists of Cinder and Neutron.
 
 Unlike Nova, these services report no usage of the past: a deleted volume or floating IP is missing in the
-list, and nothing tells when it was deleted. An object that is listed has existed since it was created, so it
+list, and nothing shows when it was deleted. An object that is listed has existed since it was created, so it
 is counted up to this time. An object that was deleted is counted up to the last list that has it.
 
 Sources: Block Storage API v3 reference, "Volumes" and "Quota sets extension"; Networking API v2.0 reference,

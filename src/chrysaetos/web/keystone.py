@@ -77,7 +77,7 @@ class Keystone:
         self._url = _versioned(settings.auth_url)
         self.public_url = _versioned(settings.www_authenticate_uri)
         self._http = settings.session()
-        # Threads of its own: Keystone needs long for a password, and other requests should not wait for that.
+        # Its own threads: Keystone takes long to check a password, and other requests must not wait for that.
         self._flights: SingleFlight[Any] = SingleFlight(
             "web", threads=4, waiting=200, breaker=Breaker(identity.wait_seconds)
         )
@@ -169,7 +169,7 @@ class Keystone:
         return created
 
     def caller(self, session: Session) -> Caller | None:
-        """Return the session's user for the audit log, if its token was validated not long ago."""
+        """Return the session's user for the audit log, if its token was validated recently."""
         return self._identity.cached([(b"x-auth-token", session.token.encode("ascii"))])
 
     def websso_url(self, protocol: str, origin: str) -> str:
@@ -319,7 +319,7 @@ def _guarded(call: Callable[[], Any]) -> Any:
     except exceptions.BadRequest as error:
         raise BadRequest("Keystone does not accept this") from error
     except (exceptions.ClientException, KeyError, TypeError, ValueError) as error:
-        _LOG.error("Keystone could not be asked for the web page: %s", type(error).__name__)
+        _LOG.error("a request to Keystone for the web page failed: %s", type(error).__name__)
         raise Unavailable("Keystone cannot be reached: try again", 5) from error
 
 

@@ -115,7 +115,7 @@ def _check_endpoint(
     else:
         if path != prefix:
             yield warning(_CHECK, mismatch, f"{set_prefix}, unless the load balancer removes the path")
-        answer = f"{url}/-/healthy is answered with {reply.status}, and not by a gateway"
+        answer = f"{url}/-/healthy returns {reply.status}, but not from a gateway"
         if running:
             yield failed(_CHECK, answer, "check the load balancer: its servers, and its health check")
         else:

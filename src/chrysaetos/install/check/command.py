@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--offline", action="store_true", help="send no requests: check files, values, policy and ports"
     )
-    parser.add_argument("--strict", action="store_true", help="exit with status 1 also for warnings")
+    parser.add_argument("--strict", action="store_true", help="exit with status 1 for warnings, too")
     parser.add_argument("--user", help="run as this user, such as the gateway's; requires root")
     parser.add_argument(
         "-v",

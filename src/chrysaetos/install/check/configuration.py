@@ -122,7 +122,7 @@ def _authentication(setup: Setup) -> Iterator[Finding]:
     if setup.keystone is None:
         yield warning(
             "authentication",
-            "[DEFAULT] auth_mode is noauth: everybody who reaches the gateway sees all series",
+            "[DEFAULT] auth_mode is noauth: anyone who can reach the gateway can read all series",
             "set auth_mode = keystone, unless this is a trial",
         )
         return

@@ -206,8 +206,8 @@ def check_exposure(setup: Setup, proc: Path = Path("/proc/net")) -> Iterator[Fin
         if others:
             yield warning(
                 "exposure",
-                f"Prometheus listens on {', '.join(others)} port {server.port}: who reaches it sees the "
-                "series of all projects",
+                f"Prometheus listens on {', '.join(others)} port {server.port}: anyone who can "
+                "reach it can read the series of all projects",
                 f"start it with --web.listen-address=127.0.0.1:{server.port}, or close the port to others",
             )
         else:

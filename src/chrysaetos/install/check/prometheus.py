@@ -123,7 +123,7 @@ def _check_engine(setup: Setup, server: UpstreamOptions) -> Iterator[Finding]:
     data = _json(reply).get("data") or {}
     actual = _engine(server, reply, data)
     if actual is None:
-        yield Finding(_CHECK, Status.SKIPPED, f"{name} does not tell its version")
+        yield Finding(_CHECK, Status.SKIPPED, f"{name} does not report its version")
         return
     configured = setup.conf.prometheus.engine
     yield ok(_CHECK, f"{name} is {_ENGINES[actual]} {data.get('version') or ''}".rstrip())
