@@ -7,7 +7,7 @@ import pytest
 from chrysaetos.errors import ConfigError, QueryError
 from chrysaetos.portals import policy as policy_module
 from chrysaetos.portals.policy import Policy
-from chrysaetos.promql.parser import Bounds
+from chrysaetos.promql.parser import DEFAULT_BOUNDS
 
 USAGE = '{job="project_usages",__name__=~"project_.*_usage"}'
 BOTH = 'job="project_usages",__name__=~"project_.*_usage"'
@@ -104,8 +104,8 @@ def test_invalid_requests_are_rejected_with_their_text(requested):
 def test_the_bounds_apply_to_the_request():
     policy = Policy((USAGE,))
     with pytest.raises(QueryError):
-        policy.conjoin('{a="bcdefgh"}', Bounds(bytes=8))
-    assert policy.conjoin('{a="b"}', Bounds(bytes=8))
+        policy.conjoin(f'{{a="{"b" * DEFAULT_BOUNDS.bytes}"}}')
+    assert policy.conjoin(f'{{a="{"b" * (DEFAULT_BOUNDS.bytes // 2)}"}}')
 
 
 @pytest.mark.parametrize(

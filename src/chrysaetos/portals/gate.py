@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote_plus
 
 from chrysaetos.errors import BadRequest, Forbidden, MethodNotAllowed, NotFound, Unauthorized, UriTooLong
-from chrysaetos.promql.parser import DEFAULT_BOUNDS
 from chrysaetos.tenancy.parameters import Text
 from chrysaetos.tenancy.urlencoded import split_parameters
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     from chrysaetos.portals.policy import Policy
     from chrysaetos.portals.tokens import Token, TokenFile
-    from chrysaetos.promql.parser import Bounds
 
 __all__ = ["PATH", "FederateRequest", "Gate", "check_path", "combined_bytes", "restrict"]
 
@@ -118,13 +116,12 @@ def combined_bytes(selectors: Sequence[str], policy: Policy) -> int:
     return len(policy.selectors) * _bytes(selectors) + len(selectors) * _bytes(policy.selectors)
 
 
-def restrict(selectors: Sequence[str], policy: Policy, bounds: Bounds = DEFAULT_BOUNDS) -> FederateRequest:
+def restrict(selectors: Sequence[str], policy: Policy) -> FederateRequest:
     """Return the request to Prometheus that selects only series that a policy allows.
 
     Args:
         selectors: the selectors of the portal's request.
         policy: what the portal's token may read.
-        bounds: the size limits of a selector.
 
     Raises:
         QueryError: a selector is invalid, has modifiers, or is too large.
@@ -133,14 +130,14 @@ def restrict(selectors: Sequence[str], policy: Policy, bounds: Bounds = DEFAULT_
     """
     if combined_bytes(selectors, policy) > _MAX_SENT_BYTES:
         raise BadRequest("the selectors combined with the token's policy are too long: send fewer at once")
-    texts = [Text(text, sent) for text in selectors for sent in _conjoin(text, policy, bounds)]
+    texts = [Text(text, sent) for text in selectors for sent in _conjoin(text, policy)]
     unique = dict.fromkeys(text.sent for text in texts)
     target = f"{PATH}?{'&'.join(f'match%5B%5D={quote_plus(sent)}' for sent in unique)}"
     return FederateRequest(target.encode("ascii"), tuple(texts))
 
 
-def _conjoin(text: str, policy: Policy, bounds: Bounds) -> list[str]:
-    selectors = policy.conjoin(text, bounds)
+def _conjoin(text: str, policy: Policy) -> list[str]:
+    selectors = policy.conjoin(text)
     if not selectors:
         raise Forbidden(f"this token may read no series that {text[:200]!a} selects")
     return selectors

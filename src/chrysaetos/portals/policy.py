@@ -12,14 +12,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from chrysaetos.errors import ConfigError, QueryError
-from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse_selector
+from chrysaetos.promql.parser import parse_selector
 from chrysaetos.promql.strings import quote, unquote
 from chrysaetos.tenancy.enforce import conjoin_selector
 from chrysaetos.tenancy.portable import portable
 
 if TYPE_CHECKING:
     from chrysaetos.promql.ast import Matcher
-    from chrysaetos.promql.parser import Bounds
 
 __all__ = ["Policy"]
 
@@ -82,12 +81,11 @@ class Policy:
         self.selectors = selectors
         self._allowed = tuple(map(_parse_allowed, selectors))
 
-    def conjoin(self, text: str, bounds: Bounds = DEFAULT_BOUNDS) -> list[str]:
+    def conjoin(self, text: str) -> list[str]:
         """Return the selectors that together select the series that both a request and the policy select.
 
         Args:
             text: the value of a ``match[]`` parameter.
-            bounds: its size limits.
 
         Returns:
             One selector for each selector of the policy that may have series in common with the request's;
@@ -96,13 +94,13 @@ class Policy:
         Raises:
             QueryError: the text is not a selector, has modifiers, or is too large.
         """
-        selector = parse_selector(text, bounds).selectors[0]
+        selector = parse_selector(text).selectors[0]
         requested = [("__name__", selector.name)] if selector.name is not None else []
         requested += [
             (matcher.name, unquote(matcher.raw)) for matcher in selector.matchers if matcher.op == "="
         ]
         return [
-            conjoin_selector(text, allowed.matchers, bounds)
+            conjoin_selector(text, allowed.matchers)
             for allowed in self._allowed
             if all(
                 matcher.may_match(value)
