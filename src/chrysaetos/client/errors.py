@@ -168,14 +168,11 @@ class Unreachable(MetricsError):
     Args:
         message: which of them, and why.
         url: the URL of the request, without user, password and query.
-        query: the PromQL that was sent.
         retryable: False for a permanent failure, such as an untrusted certificate.
     """
 
-    def __init__(
-        self, message: str, *, url: str | None = None, query: str | None = None, retryable: bool = True
-    ) -> None:
-        super().__init__(message, url=url, query=query)
+    def __init__(self, message: str, *, url: str | None = None, retryable: bool = True) -> None:
+        super().__init__(message, url=url)
         self.retryable = retryable
 
 

@@ -25,7 +25,7 @@ from chrysaetos.numeric import is_number
 if TYPE_CHECKING:
     from chrysaetos.client.transport import Response, Transport
 
-__all__ = ["Parameters", "Requester", "check_timeout"]
+__all__ = ["Parameters", "Requester"]
 
 Parameters = list[tuple[str, str]]
 
@@ -85,7 +85,7 @@ class Requester:
         self, transport: Transport, *, timeout: float | None, retries: int, require_complete: bool = False
     ) -> None:
         self.transport = transport
-        self.timeout = check_timeout(timeout)
+        self.timeout = _check_timeout(timeout)
         self._retries = check_integer("retries", retries, 0)
         self._require_complete = require_complete
         self._get_only = False
@@ -176,7 +176,7 @@ class Requester:
         return decode(response, path=path, query=query)
 
     def _deadline(self, timeout: float | None) -> _Deadline:
-        return _Deadline(self.timeout if timeout is None else check_timeout(timeout))
+        return _Deadline(self.timeout if timeout is None else _check_timeout(timeout))
 
     def _retry(self, request: Request, deadline: _Deadline, query: str | None) -> Response:
         """Send a request until a response is final, or retries or time run out."""
@@ -228,7 +228,7 @@ def _encode(parameters: Parameters) -> str:
         ) from None
 
 
-def check_timeout(timeout: float | None) -> float | None:
+def _check_timeout(timeout: float | None) -> float | None:
     """Return a time limit in seconds unchanged; None means no limit.
 
     Raises:
