@@ -6,9 +6,11 @@ https://docs.openstack.org/api-ref/resource-optimization/ "Create Audit"; the se
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from keystoneauth1 import exceptions
+from keystoneauth1.adapter import Adapter
 
 from chrysaetos.findings import Finding, failed, ok
 from chrysaetos.migrate.errors import MigrateError
@@ -47,7 +49,8 @@ def run_audit(
         MigrateError: Watcher's API rejects the audit.
     """
     parameters = {"audit_type": "ONESHOT", "goal": goal, "strategy": strategy, "auto_trigger": False}
-    request = _Api(session, region)
+    watcher = Adapter(session, service_type="infra-optim", interface="public", region_name=region)
+    request = partial(_request, watcher)
     audit = request("POST", "/v1/audits", parameters)
     uuid, left = str(audit["uuid"]), seconds
     while audit["state"] not in _FINAL_STATES and left > 0:
@@ -67,23 +70,15 @@ def run_audit(
     )
 
 
-class _Api:
-    def __init__(self, session: Session, region: str | None) -> None:
-        self._session = session
-        self._filter = {"service_type": "infra-optim", "interface": "public", "region_name": region}
-
-    def __call__(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        try:
-            found = self._session.get_endpoint(None, **self._filter)
-            root = str(found or "").rstrip("/").removesuffix("/v1")
-            if not root:
-                raise MigrateError(
-                    "the catalog has no infra-optim endpoint; register Watcher's API, or omit --audit"
-                )
-            response = self._session.request(
-                f"{root}{path}", method, json=body, headers={"Accept": "application/json"}
+def _request(watcher: Adapter, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    try:
+        root = str(watcher.get_endpoint() or "").rstrip("/").removesuffix("/v1")
+        if not root:
+            raise MigrateError(
+                "the catalog has no infra-optim endpoint; register Watcher's API, or omit --audit"
             )
-            content: dict[str, Any] = response.json()
-        except (exceptions.ClientException, ValueError) as error:
-            raise MigrateError(f"Watcher's API rejects {method} {path}: {error}") from error
-        return content
+        response = watcher.request(root + path, method, json=body, headers={"Accept": "application/json"})
+        content: dict[str, Any] = response.json()
+    except (exceptions.ClientException, ValueError) as error:
+        raise MigrateError(f"Watcher's API rejects {method} {path}: {error}") from error
+    return content
