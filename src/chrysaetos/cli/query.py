@@ -71,8 +71,7 @@ class Instant(_Query):
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Evaluate and show the query, repeatedly with ``--watch``."""
-        run_once = super().run
-        return watch(parsed_args.watch, lambda: run_once(parsed_args), self.app.stdout, self.app.stderr)
+        return watch(self, parsed_args, super().run)
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """Return columns and rows: a row for each series, or for each sample of ``metric[5m]``."""
@@ -142,8 +141,7 @@ class Range(_Query):
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Evaluate and show the query, repeatedly with ``--watch``."""
         _check_plot(parsed_args)
-        run_once = super().run if parsed_args.plot is None else self._plot
-        return watch(parsed_args.watch, lambda: run_once(parsed_args), self.app.stdout, self.app.stderr)
+        return watch(self, parsed_args, super().run if parsed_args.plot is None else self._plot)
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """Return columns and rows: a row for each sample, or for each time with ``--wide``."""

@@ -81,8 +81,7 @@ class Top(MetricsLister):
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Show the servers, repeatedly with ``--watch``."""
-        run_once = super().run
-        return watch(parsed_args.watch, lambda: run_once(parsed_args), self.app.stdout, self.app.stderr)
+        return watch(self, parsed_args, super().run)
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """Return a row for each server."""

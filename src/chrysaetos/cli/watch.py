@@ -6,13 +6,14 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-from chrysaetos.cli.cells import printable
 from chrysaetos.cli.times import parse_duration, rfc3339
 from chrysaetos.client.errors import MetricsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
+
+    from chrysaetos.cli.base import MetricsCommand
 
 __all__ = ["Progress", "add_watch_option", "clear", "watch"]
 
@@ -38,30 +39,31 @@ def _interval(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{error}; the query must be before --watch") from error
 
 
-def watch(interval: float | None, run_once: Callable[[], int], output: TextIO, errors: TextIO) -> int:
-    """Run a function once, or repeatedly.
+def watch(
+    command: MetricsCommand, parsed_args: argparse.Namespace, run_once: Callable[[argparse.Namespace], int]
+) -> int:
+    """Run a command once, or repeatedly with ``--watch``.
 
     After the first success, errors that are retryable are printed and do not end the repetition.
 
     Args:
-        interval: seconds to wait between two runs; None to run once.
-        run_once: the function; it returns the exit status.
-        output: the function's output; it is flushed after each run.
-        errors: the stream for retryable errors.
+        command: the command.
+        parsed_args: its arguments.
+        run_once: runs the command once, and returns the exit status.
 
     Returns:
         The exit status of the last run.
     """
-    status = run_once()
-    while interval is not None:
-        output.flush()
-        time.sleep(interval)
+    status = run_once(parsed_args)
+    while parsed_args.watch is not None:
+        command.app.stdout.flush()
+        time.sleep(parsed_args.watch)
         try:
-            status = run_once()
+            status = run_once(parsed_args)
         except MetricsError as error:
             if not error.retryable:
                 raise
-            errors.write(f"{rfc3339(int(time.time()))} {printable(error.message)}\n")
+            command.write_notes(f"{rfc3339(int(time.time()))} {error.message}")
     return status
 
 
