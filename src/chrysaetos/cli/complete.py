@@ -46,9 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the completion script, or the completions.
 
-    Args:
-        arguments: the parsed arguments.
-
     Returns:
         The exit status, 0.
     """

@@ -40,9 +40,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Scope one text, or each line of standard input.
 
-    Args:
-        arguments: the parsed arguments.
-
     Returns:
         The exit status: 0 for success, 1 if the text is rejected, 2 for invalid arguments. With
         ``--json-lines``, rejected texts do not change the status.

@@ -88,9 +88,6 @@ def run(options: argparse.Namespace) -> int:
 class _Run:
     """A run of the command.
 
-    Args:
-        options: the parsed arguments.
-
     Raises:
         ConfigError: an answer is missing or invalid.
     """

@@ -103,9 +103,6 @@ class _Source(argparse.Action):
 def run(arguments: argparse.Namespace) -> int:
     """Run the action.
 
-    Args:
-        arguments: the parsed arguments.
-
     Returns:
         The exit status: 0 for success, 1 for a failure, 2 for invalid arguments, 130 after Ctrl-C.
     """
