@@ -115,12 +115,20 @@ def test_a_gateway_that_cannot_be_reached_is_asked_once_in_an_interval():
     assert third.value is not first.value
 
 
-def test_a_slow_query_delays_only_the_alarms_of_its_project():
-    slow = failed(504, "timeout", "query timed out")
-    with MetricsServer(gateway(lambda r: slow if r.parameters["query"] == "slow" else vector("1"))) as server:
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (failed(504, "timeout", "query timed out"), errors.Timeout),
+        (replace(vector("1"), cut=20), errors.Unreachable),  # as a gateway ends one that is too long
+    ],
+)
+def test_a_costly_query_affects_only_the_alarms_of_its_project(answer, kind):
+    with MetricsServer(
+        gateway(lambda r: answer if r.parameters["query"] == "costly" else vector("1"))
+    ) as server:
         asked = queries(server.url)
-        for query in ("slow", "up"):
-            with pytest.raises(errors.Timeout):
+        for query in ("costly", "up"):
+            with pytest.raises(kind):
                 asked.values("A", query)
         assert asked.values("B", "up") == [1]
         assert len(server.requests) == 2

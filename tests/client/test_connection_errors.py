@@ -107,3 +107,17 @@ def test_a_timeout_without_a_time_limit():
     assert connection_error(requests.Timeout(), "http://a", "Keystone", None).message.endswith(
         "did not respond in time"
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "responding"),
+    [
+        (requests.exceptions.ChunkedEncodingError("Connection broken: IncompleteRead"), True),
+        (ConnectionResetError(104, "Connection reset by peer"), False),
+        (refused(), False),
+    ],
+)
+def test_a_response_that_was_cut_off_had_begun(error, responding):
+    found = connection_error(error, "http://a", "the server", 5)
+    assert isinstance(found, errors.Unreachable)
+    assert found.responding is responding

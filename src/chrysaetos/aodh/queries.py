@@ -36,7 +36,7 @@ class Queries:
 
     An evaluator handles one alarm after the other. So after an error that costs time, the queries that would
     meet it again fail at once: all of them if the gateway or Keystone cannot be reached, and those of the
-    project if its query took too long.
+    project if its query took too long or its response was cut off, as one that is too long is.
 
     Args:
         client: the client; its user may see all projects.
@@ -95,7 +95,8 @@ class Queries:
             return _numbers(client.query(query), query)
         except MetricsError as error:
             if isinstance(error, (*_FOR_ALL, Timeout)):
-                affected = None if isinstance(error, _FOR_ALL) else project_id
+                own = isinstance(error, Timeout) or (isinstance(error, Unreachable) and error.responding)
+                affected = project_id if own else None
                 self._failed[affected] = (self._clock() + self._seconds, error)
             return error
 

@@ -89,7 +89,10 @@ def connection_error(error: Exception, url: str, server: str, timeout: float | N
         isinstance(cause, _CONNECTION_FAILURES) for cause in causes
     )
     return Unreachable(
-        f"the request to {server} at {place} failed: {_reason(causes)}", url=place, retryable=not permanent
+        f"the request to {server} at {place} failed: {_reason(causes)}",
+        url=place,
+        retryable=not permanent,
+        responding=any(isinstance(cause, requests.exceptions.ChunkedEncodingError) for cause in causes),
     )
 
 

@@ -169,11 +169,15 @@ class Unreachable(MetricsError):
         message: which of them, and why.
         url: the URL of the request, without user, password and query.
         retryable: False for a permanent failure, such as an untrusted certificate.
+        responding: whether the server had begun to respond when the connection broke.
     """
 
-    def __init__(self, message: str, *, url: str | None = None, retryable: bool = True) -> None:
+    def __init__(
+        self, message: str, *, url: str | None = None, retryable: bool = True, responding: bool = False
+    ) -> None:
         super().__init__(message, url=url)
         self.retryable = retryable
+        self.responding = responding
 
 
 class Unavailable(MetricsError):
