@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import pickle
 import sys
 import threading
 import time
 from contextlib import closing
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 import pytest
 from tests.support.waiting import until
@@ -318,12 +320,15 @@ async def test_without_memcached_the_middleware_caches_and_warns_of_nothing(toke
     assert "in-process token cache" not in caplog.text
 
 
-async def test_the_operators_memcached_is_used(make_conf, keystone, clock, monkeypatch):
+@pytest.fixture
+def memcached(monkeypatch) -> dict[str, bytes]:
+    """What a driver of memcached stores."""
     stored: dict[str, bytes] = {}
 
     class Client:
-        def __init__(self, servers: list[str], debug: int) -> None:
+        def __init__(self, servers: list[str], debug: int, unpickler: Any) -> None:
             assert (servers, debug) == (["127.0.0.1:11211"], 0)
+            assert unpickler is not pickle.Unpickler
 
         def get(self, key: str) -> bytes | None:
             return stored.get(key)
@@ -336,15 +341,24 @@ async def test_the_operators_memcached_is_used(make_conf, keystone, clock, monke
     vars(driver)["Client"] = Client
     driver.__spec__ = ModuleSpec("memcache", None)
     monkeypatch.setitem(sys.modules, "memcache", driver)
-    conf = make_conf(
+    return stored
+
+
+@pytest.fixture
+def sharing(make_conf):
+    """A configuration with memcached."""
+    return make_conf(
         memcached_servers="127.0.0.1:11211", memcache_use_advanced_pool="false", token_cache_time="120"
     )
+
+
+async def test_the_operators_memcached_is_used(sharing, keystone, clock, memcached):
     token = keystone.issue()
     for _ in range(2):
-        with closing(KeystoneTokens(conf, clock=clock)) as tokens:
+        with closing(KeystoneTokens(sharing, clock=clock)) as tokens:
             assert (await tokens.identify(token, None, "GET", "/")).user_name == "alice"
     assert len(keystone.validations) == 1
-    assert not any(token.decode() in key for key in stored)
+    assert not any(token.decode() in key for key in memcached)
 
 
 async def test_the_cache_contains_no_part_of_a_token(tokens, keystone):

@@ -1,13 +1,24 @@
 from __future__ import annotations
 
-import importlib.util
+import io
+import pickle
+import socketserver
+import sys
+import threading
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
+import memcache
 import pytest
 from oslo_config import cfg
 
 from chrysaetos.errors import ConfigError
 from chrysaetos.identity.keystone import KeystoneTokens
 from chrysaetos.identity.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def test_the_gateways_defaults_apply(make_conf):
@@ -116,8 +127,65 @@ def test_errors_of_the_middleware_name_the_option(make_conf):
 )
 def test_a_missing_memcached_driver_fails_the_start(make_conf, monkeypatch, changes, module, package):
     conf = make_conf(memcached_servers="127.0.0.1:11211", **changes)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else True)
+    monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ConfigError, match=package):
         load_settings(conf)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: True)
+    monkeypatch.setitem(sys.modules, module, SimpleNamespace(Client=type("Client", (), {})))
     assert load_settings(conf).shared_cache is True
+
+
+ran: list[bool] = []
+
+
+def run() -> None:
+    ran.append(True)
+
+
+class Payload:
+    """Its pickle calls ``run``."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return run, ()
+
+
+@contextmanager
+def memcached_with(flags: int, value: bytes) -> Iterator[str]:
+    """Run a server that answers each command with an entry, and yield its address."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            for line in self.rfile:
+                key = line.split()[1]
+                self.wfile.write(b"VALUE %b %d %d\r\n%b\r\nEND\r\n" % (key, flags, len(value), value))
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield "{}:{}".format(*server.server_address)
+        server.shutdown()
+        thread.join()
+
+
+def test_no_pickle_of_memcached_is_loaded(make_conf):
+    with memcached_with(memcache.Client._FLAG_PICKLE, pickle.dumps(Payload())) as address:
+        load_settings(make_conf(memcached_servers=address))
+        client = memcache.Client([address])
+        assert client.get("tokens/x") is None
+        client.disconnect_all()
+    assert ran == []
+    with memcached_with(0, b"{}") as address:
+        client = memcache.Client([address])
+        assert client.get("tokens/x") == b"{}"
+        client.disconnect_all()
+
+
+def test_the_other_driver_loads_no_pickle_either(make_conf, monkeypatch):
+    class Client:
+        def __init__(self, servers: list[str], unpickler: Any = pickle.Unpickler) -> None:
+            self.loaded = unpickler(io.BytesIO(pickle.dumps(servers))).load()
+
+    monkeypatch.setitem(sys.modules, "bmemcached", SimpleNamespace(Client=Client))
+    conf = make_conf(memcached_servers="127.0.0.1:11211", memcache_tls_enabled="true")
+    for _ in range(2):
+        load_settings(conf)
+        assert Client(["x"]).loaded is None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import re
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partialmethod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keystoneauth1 import exceptions, loading
 from keystoneauth1.session import Session
@@ -97,7 +97,7 @@ def _load(conf: ConfigOpts) -> KeystoneSettings:
     for name in ("cafile", "certfile", "keyfile"):
         if section[name] and not Path(section[name]).is_file():
             raise ConfigError(f"[{GROUP}] {name}: there is no file {section[name]}")
-    _check_memcached(conf)
+    _prepare_memcached(conf)
     both = section.certfile and section.keyfile
     return KeystoneSettings(
         auth_url=auth_url or public,
@@ -123,8 +123,28 @@ def _plugin_auth_url(conf: ConfigOpts) -> str | None:
     return url
 
 
-def _check_memcached(conf: ConfigOpts) -> None:
-    """Check for a missing driver at start; the middleware would fail at the first request."""
+class _NoUnpickler:
+    """Takes the place of ``pickle.Unpickler``. It loads nothing, so the entry counts as missing."""
+
+    def __init__(self, file: object) -> None:
+        pass
+
+    def load(self) -> None:
+        """Return None."""
+
+
+def _load_no_pickles(client: Any) -> None:
+    """Make the class of memcached's clients load no pickles.
+
+    To load a pickle runs the code in it, before the middleware verifies anything: whoever can write to
+    memcached could run code in the gateway. The middleware stores JSON, and passes its clients no unpickler.
+    """
+    if not isinstance(vars(client).get("__init__"), partialmethod):
+        client.__init__ = partialmethod(client.__init__, unpickler=_NoUnpickler)
+
+
+def _prepare_memcached(conf: ConfigOpts) -> None:
+    """Prepare the drivers. A missing one fails the start; the middleware would fail at the first request."""
     section = conf[GROUP]
     if not section.memcached_servers:
         return
@@ -132,8 +152,15 @@ def _check_memcached(conf: ConfigOpts) -> None:
     module, package = (
         ("bmemcached", "python-binary-memcached") if binary else ("memcache", "python-memcached")
     )
-    if importlib.util.find_spec(module) is None:
-        raise ConfigError(f"[{GROUP}] memcached_servers: needs the package {package}, which is not installed")
+    try:
+        importlib.import_module(module)
+    except ImportError:
+        raise ConfigError(
+            f"[{GROUP}] memcached_servers: needs the package {package}, which is not installed"
+        ) from None
+    for name in ("memcache", "bmemcached"):  # with TLS, which one is used depends on the kind of pool
+        with suppress(ImportError):
+            _load_no_pickles(importlib.import_module(name).Client)
     if section.memcache_use_advanced_pool:
         # The middleware would import it in a thread of its pool. It imports eventlet where that is installed,
         # after which the importing thread can never be joined, so the gateway would not stop.
