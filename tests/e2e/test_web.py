@@ -18,6 +18,7 @@ from tests.e2e.asking import basic
 from tests.e2e.web_browser import PageClient, password_login
 from tests.fakes.relay import Relay
 
+from chrysaetos.demo.balanced import Memcached
 from chrysaetos.demo.processes import wait_for
 from chrysaetos.secret import new_secret
 from chrysaetos.tenancy.endpoints import ENDPOINTS, Action
@@ -199,6 +200,23 @@ def test_a_stolen_cookie_is_worthless_after_logout(page, gateway, people):
     assert page.get("/api/v1/query?query=cpu").status_code == 401
     assert page.describe()["session"] is None
     assert thief.post("/ui/project", {"id": people.a.project_id}).status_code in {401, 403}
+
+
+def test_log_out_also_removes_the_token_from_memcached(*, stores, gateway_for, key_file, people, tmp_path):
+    web = {"enabled": "true", "session_key_file": str(key_file)}
+    with Memcached(tmp_path) as memcached:
+        shared = {"memcached_servers": memcached.address}
+        first, second = (
+            gateway_for(stores.ab, web=web, keystone_authtoken=shared, gateway=options)
+            for options in ({}, {"token_cache_seconds": "0"})
+        )
+        page, thief = PageClient(first), PageClient(second)
+        page.log_in(people.a)
+        thief.http.cookies.update(page.http.cookies)
+        host = {"Host": first.url.removeprefix("http://")}  # cookies at a loopback address are of one port
+        assert thief.vms(headers=host) == OF_A
+        assert page.post("/ui/logout", {}).json() == {"revoked": True, "error": None}
+        assert thief.get("/api/v1/query?query=cpu", host).status_code == 401
 
 
 def test_a_page_of_one_project_gets_nothing_of_another(page, people):

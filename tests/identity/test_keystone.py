@@ -361,6 +361,32 @@ async def test_the_operators_memcached_is_used(sharing, keystone, clock, memcach
     assert not any(token.decode() in key for key in memcached)
 
 
+async def test_a_token_that_was_revoked_is_removed_from_memcached(sharing, keystone, clock, memcached):
+    token = keystone.issue()
+    with closing(KeystoneTokens(sharing, clock=clock)) as tokens:
+        await tokens.identify(token, None, "GET", "/")
+    keystone.revoke(token)
+    with closing(KeystoneTokens(sharing, clock=clock)) as tokens:
+        tokens.forget_shared(token.decode())
+    with closing(KeystoneTokens(sharing, clock=clock)) as tokens, pytest.raises(TokenRefused):
+        await tokens.identify(token, None, "GET", "/")
+    assert memcached
+
+
+async def test_a_memcached_that_fails_does_not_keep_a_token_from_being_revoked(
+    sharing, memcached, monkeypatch, caplog
+):
+    monkeypatch.setattr(sys.modules["memcache"].Client, "set", None)
+    with closing(KeystoneTokens(sharing)) as tokens:
+        tokens.forget_shared("token")
+    assert "a revoked token may still be in memcached: TypeError" in caplog.text
+    assert not memcached
+
+
+async def test_without_memcached_a_token_that_was_revoked_is_nowhere(tokens):
+    tokens.forget_shared("token")
+
+
 async def test_the_cache_contains_no_part_of_a_token(tokens, keystone):
     token = keystone.issue()
     await tokens.identify(token, None, "GET", "/")

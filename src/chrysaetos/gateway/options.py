@@ -109,7 +109,7 @@ GATEWAY_OPTIONS = [
         default=60.0,
         min=0.0,
         help="How long Keystone's answer about a token is cached. A revoked token keeps working for this "
-        "long.",
+        "long, with memcached (see [keystone_authtoken]) for token_cache_time longer.",
     ),
     cfg.FloatOpt(
         "keystone_wait_seconds",

@@ -88,6 +88,10 @@ class KeystoneAuthenticator:
         """Reject a token without asking Keystone, for a short time, because it is being revoked."""
         self._tokens.forget(token)
 
+    def forget_shared(self, token: str) -> None:
+        """Remove a token that was revoked from the cache that gateways share, if there is one. Blocks."""
+        self._tokens.forget_shared(token)
+
     def cached(self, headers: Sequence[tuple[bytes, bytes]]) -> Caller | None:
         """Return the caller of a request if its credentials are cached.
 

@@ -36,7 +36,7 @@ from chrysaetos.identity.throttle import TokenBucket, network
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from oslo_config.cfg import ConfigOpts
 
@@ -226,6 +226,17 @@ class KeystoneTokens:
         """Reject a token without asking Keystone, for a short time, because it is being revoked."""
         self.cache.refuse(token_key(token), Refusal.TOKEN)
 
+    def forget_shared(self, token: str) -> None:
+        """Remove a token that was revoked from memcached, if gateways share validations there. Blocks."""
+        if not self.settings.shared_cache:
+            return
+        cache = self._middleware._token_cache  # noqa: SLF001  # there is no public way in
+        try:
+            cache.initialize({})
+            cache.set(token, None)  # counts as missing
+        except Exception as error:  # noqa: BLE001  # memcached's drivers have no common one
+            _LOG.error("a revoked token may still be in memcached: %s", type(error).__name__)
+
     def close(self) -> None:
         """Stop the threads, and wait for no call to Keystone."""
         self._flights.close()
@@ -307,7 +318,7 @@ class KeystoneTokens:
         return _Verdict(caller, until, None, (method, path) if caller.restricted else None)
 
 
-def _middleware(conf: ConfigOpts, *, shared_cache: bool) -> Callable[..., Iterable[bytes]]:
+def _middleware(conf: ConfigOpts, *, shared_cache: bool) -> Any:
     """Return the middleware around an application that responds with 204."""
     overrides: dict[str, Any] = {
         "oslo_config_config": conf,
@@ -324,10 +335,9 @@ def _middleware(conf: ConfigOpts, *, shared_cache: bool) -> Callable[..., Iterab
         return []
 
     try:
-        middleware: Callable[..., Iterable[bytes]] = AuthProtocol(admitted, overrides)
+        return AuthProtocol(admitted, overrides)
     except (ClientException, ConfigurationError, ValueError) as error:
         raise ConfigError(f"[keystone_authtoken]: {error}") from error
-    return middleware
 
 
 def _environ(token: bytes, service_token: bytes | None, method: str, path: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ the project is given. Failed log-ins are limited together with failed Basic cred
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -266,10 +267,9 @@ class Keystone:
         return True
 
     def _revoke(self, token: str) -> None:
-        try:
+        with suppress(*_INVALID):
             self._send("DELETE", "/auth/tokens", token, {"X-Subject-Token": token})
-        except _INVALID:
-            return
+        self._identity.forget_shared(token)
 
     def _create_credential(self, session: Session, name: str, expires_at: str | None) -> NewCredential:
         role = next((each for each in _LEAST_ROLES if each in session.roles), None)
