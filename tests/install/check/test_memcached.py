@@ -35,11 +35,21 @@ def check(make_setup, servers: str, options: str = ""):
     setup = make_setup()
     section = setup.conf.keystone_authtoken
     setup.conf.set_override("memcached_servers", [servers], group="keystone_authtoken")
+    setup.conf.set_override("memcache_security_strategy", "MAC", group="keystone_authtoken")
     for name in options.split():
         setup.conf.set_override(name, True, group="keystone_authtoken")
     assert section.memcached_servers == [servers]
     (finding,) = check_memcached(setup)
     return finding
+
+
+@pytest.mark.parametrize(("options", "count"), [({}, 1), ({"memcache_sasl_enabled": True}, 0)])
+def test_entries_that_anybody_can_write_are_reported(make_setup, options, count):
+    setup = make_setup()
+    for name, value in {"memcached_servers": ["127.0.0.1:1"], **options}.items():
+        setup.conf.set_override(name, value, group="keystone_authtoken")
+    found = [finding for finding in check_memcached(setup) if "act as any user" in finding.found]
+    assert [finding.status for finding in found] == [Status.WARNING] * count
 
 
 @pytest.mark.parametrize("form", ["{0}:{1}", "inet:{0}:{1}"])

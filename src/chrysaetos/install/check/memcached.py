@@ -22,11 +22,22 @@ _PORT = 11211
 
 
 def check_memcached(setup: Setup) -> Iterator[Finding]:
-    """Check that each server answers. Without it, Keystone validates each token."""
+    """Check that each server answers, and that what is stored there is protected.
+
+    Without an answer, Keystone validates each token.
+    """
     section = setup.conf[GROUP]
+    if not section.memcached_servers:
+        return
+    if section.memcache_security_strategy.lower() == "none" and not section.memcache_sasl_enabled:
+        yield warning(
+            _CHECK,
+            "whoever can write to memcached can act as any user",
+            f"set memcache_security_strategy = ENCRYPT and memcache_secret_key in [{GROUP}]",
+        )
     # With TLS or SASL a server does not answer to the text protocol without more.
     plain = not (section.memcache_tls_enabled or section.memcache_sasl_enabled)
-    for server in section.memcached_servers or ():
+    for server in section.memcached_servers:
         try:
             version = within(_ask_version, server, plain=plain)
         except FAILURES as error:
