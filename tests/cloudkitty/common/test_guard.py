@@ -66,7 +66,7 @@ def test_an_added_equality_is_detected(tenant_label):
 
 @pytest.mark.parametrize("tenant_label", ["project_id", "tenant"])
 def test_the_scoping_of_chrysaetos_is_not_detected(tenant_label):
-    """The response header shows it instead: tests/cloudkitty/common/test_calls.py."""
+    """The response header shows it instead: test_prometheus_client_base.py."""
     guard = Guard("cpu", "project_id")
     scoped = scope_query(guard.query, Scope.of(tenant_label, "A"))
     assert f'absent(cpu{{{tenant_label}=~"A",chrysaetos_guard="0",' in scoped

@@ -8,10 +8,13 @@ from keystoneauth1 import loading
 from oslo_config import cfg
 
 from chrysaetos.client import MetricsClient
-from chrysaetos.cloudkitty.common import calls
 from chrysaetos.cloudkitty.common.guard import Guard
 from chrysaetos.cloudkitty.common.options import DEFAULT_TIMEOUT
-from chrysaetos.cloudkitty.common.prometheus_client_base import PrometheusClientBase, PrometheusResponseError
+from chrysaetos.cloudkitty.common.prometheus_client_base import (
+    RETRIES,
+    PrometheusClientBase,
+    PrometheusResponseError,
+)
 from chrysaetos.errors import QueryError
 
 if TYPE_CHECKING:
@@ -50,29 +53,18 @@ class AetosClient(PrometheusClientBase):
             session,
             **adapter_options,
             timeout=timeout or None,
-            retries=calls.RETRIES,
+            retries=RETRIES,
             require_complete=not allow_partial,
         )
         self._label = label
 
-    def get_instant(
-        self,
-        query: str,
-        time: str | None = None,
-        timeout: str | None = None,
-        *,
-        server_timeout: bool = True,
-    ) -> dict[str, Any]:
-        """Send an instant query; see ``PrometheusClientBase``.
-
-        Raises:
-            NotPrivilegedError: the credentials do not have access to all projects.
-        """
+    def get_instant(self, query: str, *arguments: Any, **named: Any) -> dict[str, Any]:
+        """Send an instant query; see ``PrometheusClientBase``."""
         try:
             guard = Guard(query, self._label)
         except (QueryError, ValueError) as error:
             raise PrometheusResponseError(str(error)) from error
-        response = calls.send(self._client, guard.query, time, timeout, server_timeout=server_timeout)
+        response = super().get_instant(guard.query, *arguments, **named)
         response["data"]["result"] = guard.check(response["data"]["result"])
         return response
 

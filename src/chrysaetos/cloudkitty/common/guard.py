@@ -20,8 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.client.promql import call, selector
-from chrysaetos.cloudkitty.common.calls import NOT_PRIVILEGED
-from chrysaetos.cloudkitty.common.prometheus_client_base import NotPrivilegedError
+from chrysaetos.cloudkitty.common.prometheus_client_base import NOT_PRIVILEGED, NotPrivilegedError
 from chrysaetos.promql.parser import parse
 from chrysaetos.promql.strings import unquote
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chrysaetos.client import MetricsClient
-from chrysaetos.cloudkitty.common import calls
 from chrysaetos.cloudkitty.common.options import DEFAULT_TIMEOUT
-from chrysaetos.cloudkitty.common.prometheus_client_base import PrometheusClientBase, PrometheusResponseError
+from chrysaetos.cloudkitty.common.prometheus_client_base import (
+    RETRIES,
+    PrometheusClientBase,
+    PrometheusResponseError,
+    convert_errors,
+)
 
 if TYPE_CHECKING:
     from oslo_config import cfg
@@ -43,31 +47,20 @@ class PrometheusClient(PrometheusClientBase):
         self._allow_partial = allow_partial
 
     @cached_property
-    def _client(self) -> MetricsClient:
+    def _client(self) -> MetricsClient:  # type: ignore[override]  # created by the first query
         if not self.url:
             raise PrometheusResponseError("prometheus_url is not set")
         user, password = self.auth or (None, None)
-        with calls.convert_errors():
+        with convert_errors():
             return MetricsClient.direct(
                 self.url.rstrip("/").removesuffix("/api/v1"),
                 username=user,
                 password=password,
                 verify=self.verify,
                 timeout=self.timeout,
-                retries=calls.RETRIES,
+                retries=RETRIES,
                 require_complete=not self._allow_partial,
             )
-
-    def get_instant(
-        self,
-        query: str,
-        time: str | None = None,
-        timeout: str | None = None,
-        *,
-        server_timeout: bool = True,
-    ) -> dict[str, Any]:
-        """Send an instant query; see ``PrometheusClientBase``."""
-        return calls.send(self._client, query, time, timeout, server_timeout=server_timeout)
 
 
 def connect(conf: cfg.ConfigOpts, group: str) -> PrometheusClient:

@@ -2,10 +2,39 @@
 
 from __future__ import annotations
 
-import abc
-from typing import Any
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["NotPrivilegedError", "PrometheusClientBase", "PrometheusResponseError", "TooLargeError"]
+from oslo_log import log
+
+from chrysaetos.client import Sample, Vector, errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chrysaetos.client import MetricsClient
+
+__all__ = [
+    "NOT_PRIVILEGED",
+    "RETRIES",
+    "NotPrivilegedError",
+    "PrometheusClientBase",
+    "PrometheusResponseError",
+    "TooLargeError",
+    "convert_errors",
+]
+
+_LOG = log.getLogger(__name__)
+
+NOT_PRIVILEGED = (
+    "the credentials do not have access to all projects: the user needs a role to which the gateway's policy "
+    "grants telemetry:query:all_projects, such as admin or service"
+)
+
+RETRIES = 2
+"""Retries after the first attempt, which take 1.5 seconds together. The next cycle tries again, and while the
+server is down, each scope waits for the retries."""
 
 
 class PrometheusResponseError(Exception):
@@ -23,10 +52,11 @@ class NotPrivilegedError(PrometheusResponseError):
     """
 
 
-class PrometheusClientBase(abc.ABC):
-    """A client of Prometheus' HTTP API."""
+class PrometheusClientBase:
+    """A client of Prometheus' HTTP API. A subclass sets ``_client``."""
 
-    @abc.abstractmethod
+    _client: MetricsClient
+
     def get_instant(
         self,
         query: str,
@@ -44,8 +74,39 @@ class PrometheusClientBase(abc.ABC):
             server_timeout: also send the time limit to Prometheus.
 
         Returns:
-            Prometheus' JSON: ``{"status": "success", "data": {"resultType": "vector", "result": […]}}``.
+            Prometheus' JSON, ``{"status": "success", "data": {"resultType": "vector", "result": […]}}``, with
+            all digits of the values.
 
         Raises:
             PrometheusResponseError: there is no response, or it is an error, or not a vector.
+            NotPrivilegedError: the gateway has restricted the query to some projects.
         """
+        when = None if time is None else datetime.fromisoformat(time)
+        seconds = None if timeout is None else float(timeout)
+        client = self._client
+        with convert_errors():
+            result = client.query(query, when, timeout=seconds, exact=True, server_timeout=server_timeout)
+        if result.restricted:
+            raise NotPrivilegedError(NOT_PRIVILEGED)
+        for warning in result.warnings:
+            _LOG.warning("Warning of Prometheus for the query %s: %s", query, warning)
+        if not isinstance(result, Vector):
+            raise PrometheusResponseError(f"expected a vector, got a {result.type}: {query}")
+        elements = [{"metric": sample.labels, **_value(sample)} for sample in result]
+        return {"status": "success", "data": {"resultType": "vector", "result": elements}}
+
+
+@contextmanager
+def convert_errors() -> Iterator[None]:
+    """Convert errors of the client to ``PrometheusResponseError`` with the message of the server."""
+    try:
+        yield
+    except errors.MetricsError as error:
+        message = f"{error.error_type}: {error.message}" if error.error_type else error.message
+        too_large = isinstance(error, errors.TooLarge | errors.Timeout)
+        raise (TooLargeError if too_large else PrometheusResponseError)(message) from error
+
+
+def _value(sample: Sample) -> dict[str, Any]:
+    """Return the value of a sample; empty for a native histogram."""
+    return {} if sample.value is None else {"value": [sample.time, str(sample.value)]}
