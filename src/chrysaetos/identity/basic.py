@@ -133,7 +133,7 @@ class BasicCredentials:
         self._clock = clock
         self._auth_url = settings.auth_url
         self._session = settings.session()
-        # Its own breaker and threads: Keystone needs long for a password, and tokens must not wait for that.
+        # Its own breaker and threads: Keystone takes long to check a password, and tokens must not wait.
         self.breaker = Breaker(tokens.breaker.wait_seconds)
         self._flights: SingleFlight[_Kept | None] = SingleFlight(
             "basic", threads=4, waiting=200, breaker=self.breaker

@@ -31,7 +31,7 @@ class NoAuthenticator:
         self._clock = clock
         self._warned = -_WARN_SECONDS
 
-    def cached(self, headers: Sequence[tuple[bytes, bytes]]) -> Caller:  # noqa: ARG002  # as Identity
+    def cached(self, headers: Sequence[tuple[bytes, bytes]]) -> Caller:  # noqa: ARG002  # as in Authenticator
         """Return the caller that stands for everybody."""
         now = self._clock()
         if now - self._warned >= _WARN_SECONDS:
@@ -45,9 +45,9 @@ class NoAuthenticator:
     async def identify(
         self,
         headers: Sequence[tuple[bytes, bytes]],
-        method: str,  # noqa: ARG002  # as Identity
-        path: str,  # noqa: ARG002  # as Identity
-        client: str = "",  # noqa: ARG002  # as Identity
+        method: str,  # noqa: ARG002  # as in Authenticator
+        path: str,  # noqa: ARG002  # as in Authenticator
+        client: str = "",  # noqa: ARG002  # as in Authenticator
     ) -> Caller:
         """Return the caller that stands for everybody."""
         return self.cached(headers)

@@ -13,7 +13,7 @@ from tests.fakes.metrics_server import MetricsServer, Reply
 
 from chrysaetos.findings import Status
 from chrysaetos.install.check import listening, probing
-from chrysaetos.install.check.listening import check_exposure, check_file_limit, check_own, listeners
+from chrysaetos.install.check.listening import check_addresses, check_exposure, check_file_limit, listeners
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104  # of the kernel's table, nothing listens there
 HEADER = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
@@ -88,8 +88,8 @@ def test_a_low_limit_of_open_files_is_a_warning(make_setup, monkeypatch):
         assert check_file_limit(setup).status is Status.OK
 
 
-def own(make_setup, path, *, offline: bool = False):
-    result = check_own(make_setup(f"[gateway]\nunix_socket = {path}\n"), offline=offline)
+def addresses_finding(make_setup, path, *, offline: bool = False):
+    result = check_addresses(make_setup(f"[gateway]\nunix_socket = {path}\n"), offline=offline)
     assert not result.running
     (finding,) = result.findings
     return finding
@@ -97,11 +97,11 @@ def own(make_setup, path, *, offline: bool = False):
 
 def test_a_socket_that_nothing_listens_on_is_right(make_setup, tmp_path):
     path = tmp_path / "gateway.sock"
-    assert own(make_setup, path).status is Status.OK
+    assert addresses_finding(make_setup, path).status is Status.OK
     with closing(socket.socket(socket.AF_UNIX)) as left_behind:
         left_behind.bind(str(path))
-    assert own(make_setup, path).status is Status.OK
-    assert own(make_setup, "/run/nowhere/gateway.sock").status is Status.OK
+    assert addresses_finding(make_setup, path).status is Status.OK
+    assert addresses_finding(make_setup, "/run/nowhere/gateway.sock").status is Status.OK
 
 
 def test_a_socket_of_another_program_is_an_error(make_setup, tmp_path):
@@ -109,13 +109,13 @@ def test_a_socket_of_another_program_is_an_error(make_setup, tmp_path):
     with closing(socket.socket(socket.AF_UNIX)) as sock:
         sock.bind(str(path))
         sock.listen(0)
-        assert own(make_setup, path, offline=True).status is Status.SKIPPED
+        assert addresses_finding(make_setup, path, offline=True).status is Status.SKIPPED
 
 
 def test_a_file_in_place_of_the_socket_is_an_error(make_setup, tmp_path):
     path = tmp_path / "gateway.sock"
     path.touch()
-    assert own(make_setup, path).remedy == "remove the file"
+    assert addresses_finding(make_setup, path).remedy == "remove the file"
 
 
 def test_a_socket_that_systemd_holds_is_not_an_error(make_setup, tmp_path, monkeypatch):
@@ -124,7 +124,7 @@ def test_a_socket_that_systemd_holds_is_not_an_error(make_setup, tmp_path, monke
     with closing(socket.socket(socket.AF_UNIX)) as sock:
         sock.bind(str(path))
         sock.listen(8)
-        finding = own(make_setup, path)
+        finding = addresses_finding(make_setup, path)
     assert finding.status is Status.SKIPPED
     assert "systemd" in finding.found
 
@@ -137,7 +137,7 @@ def test_a_user_who_may_not_connect_cannot_tell(make_setup, tmp_path, monkeypatc
     path = tmp_path / "gateway.sock"
     with closing(socket.socket(socket.AF_UNIX)) as sock:
         sock.bind(str(path))
-        assert own(make_setup, path).status is Status.SKIPPED
+        assert addresses_finding(make_setup, path).status is Status.SKIPPED
 
 
 def test_the_default_port_may_be_unused_with_sockets_from_systemd(make_setup):
@@ -145,7 +145,7 @@ def test_the_default_port_may_be_unused_with_sockets_from_systemd(make_setup):
         port = int(server.url.rpartition(":")[2])
         setup = make_setup()
         setup.conf.set_default("port", port, group="gateway")
-        (finding,) = check_own(setup, offline=False).findings
+        (finding,) = check_addresses(setup, offline=False).findings
     assert finding.status is Status.WARNING
     assert "the default address" in finding.found
 
@@ -153,7 +153,7 @@ def test_the_default_port_may_be_unused_with_sockets_from_systemd(make_setup):
 def metrics_finding(make_setup, path, server: MetricsServer, *, offline: bool = False):
     port = server.url.rpartition(":")[2]
     setup = make_setup(f"[gateway]\nunix_socket = {path}\nmetrics_port = {port}\n")
-    return check_own(setup, offline=offline).findings[-1]
+    return check_addresses(setup, offline=offline).findings[-1]
 
 
 def test_a_port_of_the_metrics_that_is_in_use_is_an_error(make_setup, tmp_path):

@@ -18,7 +18,7 @@ from chrysaetos.install.check.certificates import check_expiry, check_file
 from chrysaetos.install.check.configuration import check_options, check_python, load
 from chrysaetos.install.check.keystone import check_keystone
 from chrysaetos.install.check.labels import check_labels
-from chrysaetos.install.check.listening import check_exposure, check_file_limit, check_own
+from chrysaetos.install.check.listening import check_addresses, check_exposure, check_file_limit
 from chrysaetos.install.check.memcached import check_memcached
 from chrysaetos.install.check.permissions import check_logs, check_permissions
 from chrysaetos.install.check.policy import check_policy
@@ -122,13 +122,13 @@ def _check(options: argparse.Namespace) -> tuple[list[Finding], list[Table]]:
         skipped = "everything else: correct the configuration first"
         return [*findings, Finding("configuration", Status.SKIPPED, skipped)], []
     policy, tables = check_policy(setup)
-    own = check_own(setup, offline=options.offline)
+    addresses = check_addresses(setup, offline=options.offline)
     findings += [
         *check_options(setup),
         *check_permissions(setup),
         *check_logs(setup),
         *policy,
-        *own.findings,
+        *addresses.findings,
         check_file_limit(setup),
     ]
     if setup.conf.prometheus.cert_file:
@@ -136,7 +136,7 @@ def _check(options: argparse.Namespace) -> tuple[list[Finding], list[Table]]:
     if options.offline:
         findings.append(Finding("network", Status.SKIPPED, "Keystone, Prometheus and memcached: --offline"))
         return findings, tables
-    findings += [*_check_keystone(setup, running=own.running), *check_exposure(setup)]
+    findings += [*_check_keystone(setup, running=addresses.running), *check_exposure(setup)]
     prometheus, labels = _check_prometheus(setup)
     return [*findings, *prometheus], [*tables, *labels]
 

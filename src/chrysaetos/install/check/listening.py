@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from chrysaetos.install.check.configuration import Setup
     from chrysaetos.install.check.probing import Reply
 
-__all__ = ["Own", "check_exposure", "check_file_limit", "check_own", "from_gateway", "listeners"]
+__all__ = ["Addresses", "check_addresses", "check_exposure", "check_file_limit", "from_gateway", "listeners"]
 
 _CHECK = "address"
 _LISTEN = "0A"
@@ -40,42 +40,42 @@ _RUNTIME = Path("/run")
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
-    """What listens where the gateway should.
+class Addresses:
+    """What listens on the addresses of the gateway.
 
     Attributes:
         findings: the findings.
-        running: whether it is a gateway.
+        running: whether a gateway listens there.
     """
 
     findings: tuple[Finding, ...]
     running: bool = False
 
 
-def check_own(setup: Setup, *, offline: bool) -> Own:
+def check_addresses(setup: Setup, *, offline: bool) -> Addresses:
     """Check that the gateway can listen on its address and on that of its metrics."""
     section = setup.conf.gateway
     place = section.unix_socket or f"{section.host} port {section.port}"
     problem = _unix_problem(section.unix_socket) if section.unix_socket else _tcp_problem(setup)
-    own = Own((ok(_CHECK, f"the gateway can listen on {place}"),) if problem is None else (problem,))
+    result = Addresses((ok(_CHECK, f"the gateway can listen on {place}"),) if problem is None else (problem,))
     if problem is not None and problem.status is Status.SKIPPED and not offline:
-        own = _identify_listener(setup, place)
-    if own.running or not section.metrics_port:
-        return own
+        result = _identify_listener(setup, place)
+    if result.running or not section.metrics_port:
+        return result
     ports = range(section.metrics_port, section.metrics_port + section.workers)
     taken = [port for port in ports if not _is_free(section.metrics_host, port)]
     if not taken:
-        return Own((*own.findings, ok(_CHECK, "the port of the metrics is free")), own.running)
+        return Addresses((*result.findings, ok(_CHECK, "the port of the metrics is free")), result.running)
     found = f"[gateway] metrics_port: port {taken[0]} on {section.metrics_host} is in use or not available"
     # A gateway that has its address may be running, and use this port as well.
-    may_run = own.findings[0].status is Status.SKIPPED
+    may_run = result.findings[0].status is Status.SKIPPED
     if may_run and not offline and _serves_metrics(section.metrics_host, taken[0]):
-        return Own((*own.findings, ok(_CHECK, f"a gateway serves its metrics on port {taken[0]}")))
+        return Addresses((*result.findings, ok(_CHECK, f"a gateway serves its metrics on port {taken[0]}")))
     if may_run and offline:
         metrics = warning(_CHECK, found, "ignore this if the gateway is running, or set another metrics_port")
     else:
         metrics = failed(_CHECK, found, "set another metrics_port; each worker needs a port of its own")
-    return Own((*own.findings, metrics))
+    return Addresses((*result.findings, metrics))
 
 
 def _tcp_problem(setup: Setup) -> Finding | None:
@@ -110,7 +110,7 @@ def _unix_problem(path: str) -> Finding | None:
     return None
 
 
-def _identify_listener(setup: Setup, place: str) -> Own:
+def _identify_listener(setup: Setup, place: str) -> Addresses:
     """Return whether the process that listens on the gateway's address is a gateway."""
     section = setup.conf.gateway
     server = _server(section.host, section.port)
@@ -120,27 +120,31 @@ def _identify_listener(setup: Setup, place: str) -> Own:
     try:
         reply = get(server, "/-/healthy", unix_socket=section.unix_socket, preface=preface)
     except ConnectionRefusedError:
-        return Own((ok(_CHECK, f"nothing listens on {place}"),))
+        return Addresses((ok(_CHECK, f"nothing listens on {place}"),))
     except PermissionError:
-        return Own((Finding(_CHECK, Status.SKIPPED, f"{place} exists; this user cannot connect to it"),))
+        return Addresses(
+            (Finding(_CHECK, Status.SKIPPED, f"{place} exists; this user cannot connect to it"),)
+        )
     except TimeoutError:
         waiting = Finding(
             _CHECK,
             Status.SKIPPED,
             f"{place} is in use and does not answer: systemd may hold it until the gateway has started",
         )
-        return Own((waiting,))
+        return Addresses((waiting,))
     except FAILURES:
         reply = None
     if reply is not None and from_gateway(reply):
-        return Own((ok(_CHECK, f"a gateway listens on {place}"),), running=True)
+        return Addresses((ok(_CHECK, f"a gateway listens on {place}"),), running=True)
     find = f"ss -xlp src {place}" if section.unix_socket else f"ss -tlnp sport = :{section.port}"
     in_use = f"another process listens on {place}"
     if section.unix_socket or is_set(setup.conf, "port", "gateway") or is_set(setup.conf, "host", "gateway"):
-        return Own((failed(_CHECK, in_use, f"find it with: {find}; or set another address in [gateway]"),))
+        return Addresses(
+            (failed(_CHECK, in_use, f"find it with: {find}; or set another address in [gateway]"),)
+        )
     # With sockets from systemd, the default is not used.
     unset = f"set [gateway] host and port, or unix_socket, to where the gateway listens; find it with: {find}"
-    return Own((warning(_CHECK, f"{in_use}, the default address", unset),))
+    return Addresses((warning(_CHECK, f"{in_use}, the default address", unset),))
 
 
 def from_gateway(reply: Reply) -> bool:
