@@ -113,13 +113,16 @@ def test_invalid_tokens_do_not_evict_valid_ones(clock: Clock):
     assert cache.refused(b"bad8") == "unknown"
 
 
-def test_the_latest_result_replaces_the_other(clock: Clock):
+def test_a_rejection_precedes_validations_until_it_expires(clock: Clock):
     cache: CallerCache[str] = CallerCache(clock=clock)
-    cache.refuse(b"k", "unknown")
     cache.admit(b"k", ALICE, ALICE.expires_at)
-    assert cache.refused(b"k") is None
     cache.refuse(b"k", "revoked")
     assert cache.hit(b"k") is None
+    cache.admit(b"k", ALICE, ALICE.expires_at)
+    assert (cache.hit(b"k"), cache.refused(b"k")) == (None, "revoked")
+    clock.now += 11
+    cache.admit(b"k", ALICE, ALICE.expires_at)
+    assert cache.hit(b"k") is ALICE
 
 
 def test_cache_hits_are_counted_by_result(clock: Clock):

@@ -383,6 +383,18 @@ async def test_a_memcached_that_fails_does_not_keep_a_token_from_being_revoked(
     assert not memcached
 
 
+async def test_a_token_that_is_revoked_while_it_is_validated_is_not_cached(tokens, keystone):
+    token = keystone.issue()
+    keystone.hold.clear()
+    asked = asyncio.create_task(tokens.identify(token, None, "GET", "/"))
+    await until(lambda: keystone.validations)
+    tokens.forget(token)
+    keystone.hold.set()
+    assert (await asked).user_name == "alice"
+    assert tokens.cached(token_key(token)) is None
+    assert await refusal(tokens, token, None, "GET", "/") is Refusal.TOKEN
+
+
 async def test_without_memcached_a_token_that_was_revoked_is_nowhere(tokens):
     tokens.forget_shared("token")
 

@@ -168,15 +168,14 @@ class CallerCache(Generic[R]):
         return reason
 
     def admit(self, key: bytes, caller: Caller, until: float) -> None:
-        """Cache a validation.
+        """Cache a validation, unless the key was rejected meanwhile: then the token was revoked.
 
         Args:
             key: from ``token_key``.
             caller: the caller. A caller restricted by access rules is not cached.
             until: expiry of the tokens in seconds since the epoch.
         """
-        self._refused.drop(key)
-        if not caller.restricted:
+        if not caller.restricted and self._refused.get(key) is None:
             self._confirmed.put(key, caller, min(until, self._clock() + self._seconds))
 
     def refuse(self, key: bytes, reason: R) -> None:
