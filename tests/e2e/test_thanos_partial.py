@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from keystoneauth1.session import Session
 from keystoneauth1.token_endpoint import Token
+from tests.e2e.asking import Asker, basic
 from tests.e2e.engines import Labelled
 from tests.e2e.stack import store_text
 from tests.engines import program_of
@@ -60,3 +61,21 @@ def test_a_store_that_is_down_means_missing_data(
     rest = MetricsClient(session, retries=0).query_vector("cpu", time=window.now)
     assert {series.labels["project"] for series in rest} == {projects[0]}
     assert rest.warnings
+    # The stores' addresses and labels are not for tenants.
+    as_a = Asker(gateway_for(query, prometheus={"engine": "thanos"}), basic(people.a))
+    for path, pairs in {
+        "query": [("query", "cpu"), ("time", str(window.now))],
+        "query_range": [
+            ("query", "cpu"),
+            ("start", str(window.start)),
+            ("end", str(window.now)),
+            ("step", "60"),
+        ],
+        "labels": [],
+    }.items():
+        answer = as_a(f"/api/v1/{path}", pairs)
+        assert answer.json()["warnings"] == ["a store has failed: data may be missing"]
+        assert answer.json()["data"]
+        assert projects[1] not in answer.text
+        assert str(down.grpc) not in answer.text
+    as_a.close()

@@ -34,6 +34,12 @@ def test_everything_has_a_default_that_works_for_one_machine(configured):
     assert (application.max_read_bytes, application.max_filtered_bytes) == (1 << 20, 1 << 24)
 
 
+@pytest.mark.parametrize(("engine", "warns"), [("prometheus", False), ("thanos", True)])
+def test_an_engine_that_reads_other_servers_may_warn_of_them(configured, engine, warns):
+    application, _ = configured(f"[prometheus]\nengine = {engine}\n")
+    assert application.engine_warns_of_stores is warns
+
+
 def test_a_configuration_of_aetos_works_as_it_is(configured, tmp_path):
     ca = trustme.CA()
     pair = ca.issue_cert("metrics.example")

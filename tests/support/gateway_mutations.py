@@ -207,8 +207,8 @@ GATEWAY = {
     "an error in another format is relayed": (
         UPSTREAM_ERRORS,
         "test_any_other_error_is_replaced",
-        "if fields is None:",
-        "if False:",
+        "if fields is None or any(map(is_of_a_store, _messages(fields))):",
+        "if fields is not None and any(map(is_of_a_store, _messages(fields))):",
     ),
     "a compressed error may have any length": (
         UPSTREAM_ERRORS,

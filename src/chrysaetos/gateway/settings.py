@@ -51,6 +51,7 @@ def load_options(conf: cfg.ConfigOpts) -> tuple[GatewayOptions, tuple[UpstreamOp
         max_filtered_bytes=gateway.max_filtered_bytes,
         engine=engine,
         engine_name=ENGINE_NAMES[prometheus.engine],
+        engine_warns_of_stores=prometheus.engine == "thanos",
         budgets=load_budgets(gateway.budgets_file, prometheus.engine),
     )
     headers = (*_basic(prometheus), *prometheus.headers.items())

@@ -123,6 +123,19 @@ async def test_no_header_of_the_client_reaches_the_upstream():
         assert set(headers) <= {b"accept"}
 
 
+@pytest.mark.parametrize(
+    ("who", "told", "encoding"), [("tenant", False, b"identity"), ("admin", True, b"gzip")]
+)
+async def test_only_unrestricted_callers_are_told_which_store_failed(who, told, encoding):
+    body = b'{"status":"success","data":[],"warnings":["Addr: 10.0.0.7:10901: rpc error: refused"]}'
+    async with gateway(answering(answer(body)), engine_warns_of_stores=True) as g:
+        response = await g.get("/api/v1/labels", who, (b"accept-encoding", b"gzip"))
+        assert (b"10.0.0.7" in response.body) is told
+        assert json.loads(response.body)["warnings"]
+        _, headers, _ = g.asked()
+        assert headers[b"accept-encoding"] == encoding
+
+
 async def test_an_admins_request_is_not_scoped():
     async with gateway() as g:
         await g.get("/api/v1/query?query=up&stats=all", "admin")

@@ -54,6 +54,8 @@ async def test_an_error_that_arrives_in_pieces_is_assembled():
     [
         (b'remoteAddr: "10.0.0.7:1"; requestURI: "/x"; secret', ()),
         (b"<html>secret</html>", ((b"content-type", b"application/json"),)),
+        (error('fetch series for {tenant="secret"} Addr: 10.0.0.7:10901: rpc error: x'), ()),
+        (error(warnings=["receive series from Addr: secret", 1]), ()),
         (b"", ()),
         (b"null", ()),
         (b"[]", ()),
@@ -74,7 +76,7 @@ async def test_an_error_that_arrives_in_pieces_is_assembled():
         (gzip.compress(error("x" * MAX_ERROR_BYTES)), (GZIP,)),
         (error("x" * MAX_ERROR_BYTES), ()),
     ],
-    ids=range(21),
+    ids=range(23),
 )
 async def test_any_other_error_is_replaced(body, headers):
     with pytest.raises(UpstreamRefusal) as caught:

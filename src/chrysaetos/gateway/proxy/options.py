@@ -31,6 +31,7 @@ class GatewayOptions:
         max_filtered_bytes: limit on a response of the upstream that is filtered.
         engine: what scoped requests send to the engine.
         engine_name: the engine's name, for clients.
+        engine_warns_of_stores: whether successful responses may have warnings about the engine's stores.
         budgets: the query budgets of scoped callers; None if there are none.
     """
 
@@ -44,6 +45,7 @@ class GatewayOptions:
     max_filtered_bytes: int = 16 * 1024 * 1024
     engine: EngineScoping = ALONE
     engine_name: str = "Prometheus"
+    engine_warns_of_stores: bool = False
     budgets: QueryBudgets | None = None
 
     def budget(self, caller: Caller, endpoint: Endpoint, permit: Permit) -> QueryBudget | None:

@@ -12,11 +12,13 @@ from chrysaetos.gateway.proxy.coalescing import Key
 from chrysaetos.gateway.proxy.filtering import FilteredEndpoints
 from chrysaetos.gateway.proxy.limits import Slot, account
 from chrysaetos.gateway.proxy.relay import (
+    GZIP_HEADER,
     NOT_FOR_CLIENTS,
     accepted_encodings,
     relay_response,
     scope_header,
 )
+from chrysaetos.gateway.proxy.store_warnings import IDENTITY_HEADER, hide_stores
 from chrysaetos.gateway.proxy.upstream_errors import check_served, checked_error
 from chrysaetos.http.upstream.response import UpstreamResponse
 from chrysaetos.tenancy.endpoints import Action
@@ -179,6 +181,8 @@ class Proxy:
             response = await check_served(response, self._options.engine_name, endpoint.path)
         finally:
             exchange.upstream_seconds = time.perf_counter() - asked
+        if self._hides_stores(call) and response.status == 200:
+            return hide_stores(response, exchange.request_id)
         if scope.unrestricted or response.status < 400 or response.status in NOT_FOR_CLIENTS:
             return response
         restore = self._restoring(endpoint, scope, project, bound.texts)
@@ -198,6 +202,11 @@ class Proxy:
             return None
         return partial(self._scoping.restored, endpoint, scope, project, texts[0].original)
 
+    def _hides_stores(self, call: _Call) -> bool:
+        """Whether the warnings of a successful response may be about stores, which the caller may not see."""
+        restricted = not call.scope.unrestricted and call.target.endpoint.action is Action.SCOPE
+        return restricted and self._options.engine_warns_of_stores
+
     async def _ask(self, call: _Call, bound: Bound, additions: Additions) -> UpstreamResponse:
         """Return the upstream's response, or that of an identical read in flight."""
         request, target, scope = call.request, call.target, call.scope
@@ -211,6 +220,9 @@ class Proxy:
             # In the body, because the projects of a domain may be too long for a URL.
             body = b"&".join(part for part in (body, additions.parameters) if part)
         headers = _request_headers(request, endpoint, has_body=bound.body is not None)
+        if self._hides_stores(call):
+            headers = [header for header in headers if header != GZIP_HEADER]
+            headers.append(IDENTITY_HEADER)
         headers += additions.headers
 
         def ask() -> Awaitable[UpstreamResponse]:

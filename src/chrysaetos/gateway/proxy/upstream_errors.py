@@ -2,8 +2,9 @@
 
 An error in Prometheus' format is about the query and is relayed. Only a position in the query is changed,
 from that in the scoped text to that in the caller's text. Any other error may reveal internals: an engine's
-error its address and the complete URL, a proxy's page the names of its servers. It is logged, and the client
-gets an error of the gateway with the same status.
+error its address and the complete URL, a proxy's page the names of its servers, an error of a store its
+address and labels, which may name other tenants. It is logged, and the client gets an error of the gateway
+with the same status.
 
 An engine that does not serve an endpoint answers with a page of text: 404 in most engines, 400 in
 VictoriaMetrics. The client gets a 404 that names the engine.
@@ -17,6 +18,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.errors import BadGateway, NotFound, UpstreamRefusal
+from chrysaetos.gateway.proxy.store_warnings import is_of_a_store
 from chrysaetos.http.upstream.response import BodyTooLong, UpstreamBroken, UpstreamResponse
 
 if TYPE_CHECKING:
@@ -85,7 +87,7 @@ async def checked_error(
         The same response, complete; uncompressed if its message was changed.
 
     Raises:
-        UpstreamRefusal: the error is not in Prometheus' format.
+        UpstreamRefusal: the error is not in Prometheus' format, or is about a store.
         BadGateway: the response was cut off.
     """
     whole = True
@@ -98,7 +100,7 @@ async def checked_error(
         raise BadGateway("the response of Prometheus was cut off") from None
     content = _decoded(body, response.headers)
     fields = _envelope(content) if whole else None
-    if fields is None:
+    if fields is None or any(map(is_of_a_store, _messages(fields))):
         shown = ascii(content[:_LOGGED].decode("utf-8", "replace"))
         _LOG.warning("%s: Prometheus returned %d: %s", request_id, response.status, shown)
         raise UpstreamRefusal(response.status)
@@ -115,14 +117,19 @@ async def checked_error(
 
 async def _restored(fields: dict[str, Any], restore: Restore) -> dict[str, Any]:
     """Return the error with the messages for the caller."""
-    notes = [fields[kind] for kind in ("warnings", "infos") if isinstance(fields.get(kind), list)]
-    messages = [fields["error"], *(note for each in notes for note in each if isinstance(note, str))]
+    messages = _messages(fields)
     new = dict(zip(messages, await restore(messages), strict=True))
     own = fields | {"error": new[fields["error"]]}
     for kind in ("warnings", "infos"):
         if isinstance(fields.get(kind), list):
             own[kind] = [new[note] if isinstance(note, str) else note for note in fields[kind]]
     return own
+
+
+def _messages(fields: dict[str, Any]) -> list[str]:
+    """Return the error and the warnings with it."""
+    notes = [fields[kind] for kind in ("warnings", "infos") if isinstance(fields.get(kind), list)]
+    return [fields["error"], *(note for each in notes for note in each if isinstance(note, str))]
 
 
 def error_of(response: UpstreamResponse) -> dict[str, Any]:

@@ -135,6 +135,13 @@ def _check_engine(setup: Setup, server: UpstreamOptions) -> Iterator[Finding]:
             "it does not enforce the project in addition to the gateway",
             f"set engine = {actual} in [prometheus]",
         )
+    elif actual == "thanos" != configured:
+        yield warning(
+            _CHECK,
+            f"[prometheus] engine is {configured}, but {name} is Thanos: "
+            "it tells tenants which of its stores has failed, with their labels",
+            "set engine = thanos in [prometheus]",
+        )
 
 
 def _engine(server: UpstreamOptions, reply: Reply, data: dict[str, Any]) -> str | None:
