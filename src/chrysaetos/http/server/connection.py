@@ -21,7 +21,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from enum import Enum
 from typing import TYPE_CHECKING, Protocol, cast
 
 from chrysaetos.errors import ApiError, RequestTimeout, Unavailable
@@ -50,11 +49,8 @@ _JOIN = 16 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class _State(Enum):
-    WAITING = 1
-    SERVING = 2
-    LINGERING = 3
-    CLOSED = 4
+_WAITING, _SERVING, _LINGERING, _CLOSED = range(4)
+"""The states. They are no ``Enum``, whose members take long to look up in Python 3.11."""
 
 
 class Owner(Protocol):
@@ -87,7 +83,7 @@ class ClientConnection(asyncio.Protocol):
     def __init__(self, server: Owner) -> None:
         self.deadline = math.inf
         self._server = server
-        self._state = _State.WAITING
+        self._state = _WAITING
         self._reader = RequestReader(server.limits.framing)
         self._reading = True
         self._client = ""
@@ -117,10 +113,10 @@ class ClientConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read bytes of one or more requests."""
-        if self._state is _State.WAITING:
+        if self._state == _WAITING:
             self._reader.feed(data)
             self._read()
-        elif self._state is _State.SERVING:
+        elif self._state == _SERVING:
             self._reader.feed(data)
             self._hold(self._reader.waiting)
             if self._reading and (self._reader.waiting > _AHEAD or self._server.full):
@@ -129,13 +125,13 @@ class ClientConnection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """Abort: a client that closes its side cannot be assumed to still read (RFC 9112, 9.5)."""
-        if self._state is _State.SERVING:
+        if self._state == _SERVING:
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the cause makes no difference
         """Release everything and cancel the request after either side has closed the socket."""
         self._lost = True
-        self._state = _State.CLOSED
+        self._state = _CLOSED
         self._drop()
         self.deadline = math.inf
         self.resume_writing()
@@ -169,16 +165,16 @@ class ClientConnection(asyncio.Protocol):
         """Act on a deadline that has passed."""
         if self._idle:
             self._close_if_silent()
-        elif self._state is _State.WAITING:
+        elif self._state == _WAITING:
             self._refuse(RequestTimeout("the request did not arrive in time"))
-        elif self._state is not _State.LINGERING and self._reads_fast_enough():
+        elif self._state != _LINGERING and self._reads_fast_enough():
             self.deadline = self._server.loop.time() + self._server.limits.write_seconds
         else:
             self.abort()
 
     def give_up(self) -> None:
         """Discard an incomplete request, because together they hold too much memory."""
-        if self._state is _State.WAITING:
+        if self._state == _WAITING:
             self._refuse(Unavailable("incomplete requests hold too much memory (max_unfinished_bytes)"))
         else:  # it follows one that is being served
             self.abort()
@@ -186,14 +182,14 @@ class ClientConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once and discard unsent bytes."""
-        self._state = _State.CLOSED
+        self._state = _CLOSED
         self.deadline = math.inf
         self._server.waiting.pop(self, None)
         self._transport.abort()
 
     @property
     def _idle(self) -> bool:
-        return self._state is _State.WAITING and self._request is None and not self._reader.waiting
+        return self._state == _WAITING and self._request is None and not self._reader.waiting
 
     def _reads_fast_enough(self) -> bool:
         """Return whether the client has read enough of the response since the deadline was set."""
@@ -211,7 +207,7 @@ class ClientConnection(asyncio.Protocol):
     def _close(self) -> None:
         """Close after the written bytes have been sent."""
         server = self._server
-        self._state = _State.CLOSED
+        self._state = _CLOSED
         self._drop()
         server.waiting[self] = None
         self._backlog = unread_bytes(self._transport)
@@ -231,7 +227,7 @@ class ClientConnection(asyncio.Protocol):
         answer = self._refusal(error)
         self._drop()
         self._server.waiting[self] = None
-        self._state = _State.LINGERING
+        self._state = _LINGERING
         self.deadline = self._server.loop.time() + _LINGER_SECONDS
         self._transport.write(answer)
         # Closing while the client sends would reset the connection before it can read the response
@@ -308,7 +304,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _serve(self, request: HttpRequest) -> None:
         server = self._server
-        self._state = _State.SERVING
+        self._state = _SERVING
         self.deadline = math.inf
         server.waiting.pop(self, None)
         request.client = self._client_of(request)
@@ -325,7 +321,7 @@ class ClientConnection(asyncio.Protocol):
     async def _run(self, request: HttpRequest) -> None:
         """Call the application for a request and act on the end of its response."""
         try:
-            if self._state is _State.SERVING:  # the client may be gone since the request was read
+            if self._state == _SERVING:  # the client may be gone since the request was read
                 await self._server.handler(request, self)
             if self.paused:
                 await self.drained()
@@ -337,7 +333,7 @@ class ClientConnection(asyncio.Protocol):
         self._server.requests -= 1
         if self._lost:
             self._server.forget(self)
-        elif self._state is _State.SERVING:
+        elif self._state == _SERVING:
             if self._writer.complete:
                 self._next(request)
             else:
@@ -359,7 +355,7 @@ class ClientConnection(asyncio.Protocol):
     def write(self, body: bytes, *, more: bool = False) -> None:
         """Send a part of the body, the last one unless there is more."""
         server = self._server
-        if self._state is not _State.SERVING:
+        if self._state != _SERVING:
             return
         pieces = self._writer.encode(body, server.date, more=more, closing=server.draining)
         if sum(map(len, pieces)) < _JOIN:
@@ -391,7 +387,7 @@ class ClientConnection(asyncio.Protocol):
             self._close()
             return
         server = self._server
-        self._state = _State.WAITING
+        self._state = _WAITING
         self._begun = False
         self._since = server.loop.time()
         self.deadline = self._since + (_RECENT if server.draining else server.limits.idle_seconds)
@@ -405,7 +401,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _read_on(self) -> None:
         """Read a pipelined request."""
-        if self._state is _State.WAITING:
+        if self._state == _WAITING:
             self._read()
 
     def _break_off(self) -> None:

@@ -16,7 +16,6 @@ start of the next request is unknown.
 from __future__ import annotations
 
 import re
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import BadRequest, ContentTooLarge, ExpectationFailed, HeadersTooLarge, UriTooLong
@@ -117,22 +116,13 @@ class _Fields:
         return False, int(length)
 
 
-class _Part(Enum):
-    """The part of a request that comes next."""
-
-    HEAD = 1
-    LENGTH = 2
-    CHUNK_SIZE = 3
-    CHUNK = 4
-    CHUNK_END = 5
-    TRAILER = 6
-
-
+_HEAD, _WHOLE_BODY, _CHUNK_SIZE, _CHUNK_DATA, _CHUNK_END, _TRAILER = range(6)
+"""The parts of a request, of which one comes next."""
 _MAX_KEPT = 8 * 1024
 """Maximum length of headers that are kept for the next request. Idle connections keep theirs, too."""
 _MAX_PATH = 8 * 1024
 """Maximum length of a path. Queries may be longer."""
-_LINES = {_Part.CHUNK_SIZE: _MAX_CHUNK_LINE, _Part.CHUNK_END: 0, _Part.TRAILER: _MAX_TRAILER}
+_LINES = {_CHUNK_SIZE: _MAX_CHUNK_LINE, _CHUNK_END: 0, _TRAILER: _MAX_TRAILER}
 """Maximum length of the lines of a chunked body."""
 
 
@@ -165,7 +155,7 @@ class RequestReader:
     def __init__(self, limits: FramingLimits) -> None:
         self._limits = limits
         self._buffer = bytearray()
-        self._part = _Part.HEAD
+        self._part = _HEAD
         self._skipped = False  # whether an empty line before the request line was skipped
         self._line_checked = False
         self._searched = 0  # bytes of the buffer that were already searched for the end of the headers
@@ -178,7 +168,7 @@ class RequestReader:
     @property
     def complete(self) -> bool:
         """Whether no request has begun, or the body of the current one was read to its end."""
-        return self._part is _Part.HEAD
+        return self._part == _HEAD
 
     @property
     def waiting(self) -> int:
@@ -240,7 +230,7 @@ class RequestReader:
             ApiError: the request is rejected.
         """
         pieces: list[bytes] = []
-        while self._part is not _Part.HEAD and self._step(pieces):
+        while self._part != _HEAD and self._step(pieces):
             pass
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -294,18 +284,18 @@ class RequestReader:
         self._total = self._chunks = self._trailer_bytes = 0
         self._left = fields.length
         if fields.chunked:
-            self._part = _Part.CHUNK_SIZE
+            self._part = _CHUNK_SIZE
         elif fields.length:
-            self._part = _Part.LENGTH
+            self._part = _WHOLE_BODY
 
     def _step(self, pieces: list[bytes]) -> bool:
         """Parse one part of the body; return whether the buffer may contain another."""
-        if self._part is _Part.LENGTH or self._part is _Part.CHUNK:
+        if self._part in {_WHOLE_BODY, _CHUNK_DATA}:
             return self._take(pieces)
         line = self._line()
         if line is None:
             return False
-        if self._part is _Part.CHUNK_SIZE:
+        if self._part == _CHUNK_SIZE:
             match = _CHUNK.fullmatch(line)
             if match is None:
                 raise BadRequest("the size of a chunk is malformed")
@@ -316,10 +306,10 @@ class RequestReader:
             self._chunks += 1
             if self._chunks > _FEW_CHUNKS + self._total // _USUAL_CHUNK:
                 raise BadRequest("the body has too many small chunks: send larger ones")
-            self._part = _Part.CHUNK if self._left else _Part.TRAILER
-        elif self._part is _Part.CHUNK_END:
+            self._part = _CHUNK_DATA if self._left else _TRAILER
+        elif self._part == _CHUNK_END:
             # The line is empty: more bytes than _LINES allows are refused.
-            self._part = _Part.CHUNK_SIZE
+            self._part = _CHUNK_SIZE
         elif line:
             # Trailers are ignored (RFC 9110, 6.5.1).
             self._trailer_bytes += len(line)
@@ -328,7 +318,7 @@ class RequestReader:
             if not _FIELD.fullmatch(line):
                 raise BadRequest("a trailer is malformed")
         else:
-            self._part = _Part.HEAD
+            self._part = _HEAD
         return True
 
     def _take(self, pieces: list[bytes]) -> bool:
@@ -340,7 +330,7 @@ class RequestReader:
             pieces.append(piece)
         if self._left:
             return False
-        self._part = _Part.HEAD if self._part is _Part.LENGTH else _Part.CHUNK_END
+        self._part = _HEAD if self._part == _WHOLE_BODY else _CHUNK_END
         return True
 
     def _line(self) -> bytes | None:
