@@ -422,6 +422,16 @@ def test_a_cached_text_has_the_name_of_its_parameter():
     assert names == {Kind.QUERY: {"query"}, Kind.SELECTOR: {"match[]"}}
 
 
+def test_a_checked_parameter_has_one_kind_in_the_whole_table():
+    """Because values are checked by the name of the parameter."""
+    kinds: dict[str, set[Kind]] = {}
+    for endpoint in ENDPOINTS:
+        for name, parameter in endpoint.parameters.items():
+            kinds.setdefault(name, set()).add(parameter.kind)
+    checked = {Kind.TIME, Kind.DURATION, Kind.COUNT}
+    assert all(len(each) == 1 for each in kinds.values() if each & checked)
+
+
 def test_a_request_has_a_thousand_parameters_at_most():
     assert len(bind("/api/v1/series", "&".join(["match[]=a"] * 1000))) == 1000
     for url, body in (("&" * 1000, None), ("&".join(["x"] * 600), "&".join(["x"] * 600))):

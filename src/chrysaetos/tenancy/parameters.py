@@ -22,15 +22,15 @@ from chrysaetos.tenancy.scope import check_added
 from chrysaetos.tenancy.subqueries import check_subqueries, find_subqueries
 from chrysaetos.tenancy.urlencoded import (
     MAX_UNCACHED_BYTES,
+    PLAIN,
     count_parameters,
     decode,
     encode,
-    encode_again,
     split,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping
+    from collections.abc import Callable, Mapping
 
     from chrysaetos.promql.parser import Bounds
     from chrysaetos.tenancy.endpoints import Endpoint, Parameter
@@ -60,6 +60,13 @@ _FORMS = {
     Kind.DURATION: (_DURATION, "a duration: seconds, or such as 15s, 5m, 1h30m"),
     Kind.COUNT: (_COUNT, "a whole number, 0 or more"),
 }
+_CHECKS = {
+    name: _FORMS[parameter.kind]
+    for endpoint in ENDPOINTS
+    for name, parameter in endpoint.parameters.items()
+    if parameter.kind in _FORMS
+}
+"""By the name of the parameter: one that is checked has one kind in the whole table."""
 _NAMES = {name.encode(): name for endpoint in ENDPOINTS for name in endpoint.parameters}
 """The names of the table as most clients encode them, so that they need not be decoded."""
 _MAX_CACHED_BYTES = 32 * 1024 * 1024
@@ -173,11 +180,11 @@ class Binder:
             new_body = None if body is None else self._rewritten(endpoint, body, texts)
             return Bound(new_url, new_body, tuple(texts))
         # The order of Go's Form: the body before the URL.
-        places = (body or b"", url)
+        encoded = b"%b&%b" % (body, url) if body else url
         if cached_only:
-            pieces, texts = self._pieces(endpoint, scope, places, self._cached_piece, MAX_UNCACHED_BYTES)
+            pieces, texts = self._pieces(endpoint, scope, encoded, self._cached_piece, MAX_UNCACHED_BYTES)
         else:
-            pieces, texts = self._pieces(endpoint, scope, places, self._scoped_piece, sys.maxsize)
+            pieces, texts = self._pieces(endpoint, scope, encoded, self._scoped_piece, sys.maxsize)
         joined = b"&".join(pieces)
         return Bound(joined, None, tuple(texts)) if body is None else Bound(b"", joined, tuple(texts))
 
@@ -198,7 +205,7 @@ class Binder:
         self,
         endpoint: Endpoint,
         scope: Scope,
-        places: tuple[bytes, ...],
+        encoded: bytes,
         scoped: Callable[[Parameter, Scope, bytes | None], Scoped],
         left: int,
     ) -> tuple[list[bytes], list[Text]]:
@@ -207,7 +214,7 @@ class Binder:
         Args:
             endpoint: the row of the table.
             scope: the caller's scope.
-            places: the encoded parameters.
+            encoded: the encoded parameters.
             scoped: returns a scoped text.
             left: maximum length of all names and plain values.
 
@@ -220,7 +227,8 @@ class Binder:
         plain: dict[str, str] = {}
         subqueries: tuple[Nested, ...] = ()
         added = 0
-        for raw_name, value in [pair for encoded in places for pair in split(encoded)]:
+        for pair in encoded.split(b"&"):
+            raw_name, _, value = pair.partition(b"=")
             left -= len(raw_name)
             if left < 0:
                 raise NotCached
@@ -232,27 +240,32 @@ class Binder:
                 raise BadRequest(f'the parameter "{name}" is given more than once: send it once')
             seen.add(name)
             if parameter.is_promql:
-                piece, text, nested = scoped(parameter, scope, value)
+                piece, query, nested = scoped(parameter, scope, value)
                 pieces.append(piece)
-                texts.append(text)
+                texts.append(query)
                 subqueries += nested
-                added += len(text.sent) - len(text.original)
+                added += len(query.sent) - len(query.original)
                 check_added(scope, added)
             elif value or parameter.required or parameter.kind is Kind.TEXT:
                 left -= len(value)
                 if left < 0:
                     raise NotCached
                 # For Prometheus an empty value of the other kinds is a missing one.
-                plain[name] = _checked(parameter, value)
-                pieces.append(encode_again(name, raw_name, plain[name], value))
-        for parameter in _missing(endpoint, seen):
-            piece, text, _ = scoped(parameter, scope, None)
-            pieces.append(piece)
-            texts.append(text)
+                same = PLAIN.fullmatch(pair) is not None
+                plain[name] = text = value.decode() if same else decode(value)
+                _check(name, text)
+                pieces.append(pair if same else encode(name, text))
+        for parameter in _expected(endpoint):
+            if parameter.name not in seen:
+                if parameter.required:
+                    raise BadRequest(f'the parameter "{parameter.name}" is missing')
+                piece, query, _ = scoped(parameter, scope, None)
+                pieces.append(piece)
+                texts.append(query)
         length = step = 0.0
         if "step" in endpoint.parameters:
             length, step = check_range(plain["start"], plain["end"], plain["step"])
-        if endpoint.evaluates:
+        if subqueries and endpoint.evaluates:
             check_subqueries(subqueries, length, step)
         return pieces, texts
 
@@ -326,34 +339,21 @@ def _expected(endpoint: Endpoint) -> tuple[Parameter, ...]:
     return tuple(each for each in parameters if each.required or each.kind is Kind.SELECTOR)
 
 
-def _missing(endpoint: Endpoint, given: Container[str]) -> list[Parameter]:
-    """Return the selectors that are not given, and default to the scope.
-
-    Raises:
-        BadRequest: a parameter is missing.
-    """
-    missing = [parameter for parameter in _expected(endpoint) if parameter.name not in given]
-    for parameter in missing:
-        if parameter.required:
-            raise BadRequest(f'the parameter "{parameter.name}" is missing')
-    return missing
-
-
 def _whole_scope(scope: Scope) -> str:
     """Return the selector of everything that carries the scope's label."""
     return f"{{{scope.matcher}}}"
 
 
-def _checked(parameter: Parameter, value: bytes) -> str:
-    """Return the decoded value of a parameter that is not PromQL.
+def _check(name: str, text: str) -> None:
+    """Check the decoded value of a parameter that is not PromQL.
 
     Raises:
         BadRequest: the value is not valid for its kind.
     """
-    text = decode(value)
-    if parameter.kind is not Kind.TEXT:
-        form, description = _FORMS[parameter.kind]
-        if len(text) > _MAX_PLAIN_VALUE or form.fullmatch(text) is None:
-            shown = ascii(text[:_MAX_PLAIN_VALUE])
-            raise BadRequest(f'invalid parameter "{parameter.name}": {shown} is not {description}')
-    return text
+    check = _CHECKS.get(name)
+    if check is None:
+        return
+    form, description = check
+    if len(text) > _MAX_PLAIN_VALUE or form.fullmatch(text) is None:
+        shown = ascii(text[:_MAX_PLAIN_VALUE])
+        raise BadRequest(f'invalid parameter "{name}": {shown} is not {description}')

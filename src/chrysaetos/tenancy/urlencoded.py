@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_UNCACHED_BYTES",
+    "PLAIN",
     "count_parameters",
     "decode",
     "encode",
-    "encode_again",
     "split",
     "split_parameters",
     "values_of",
@@ -30,8 +30,8 @@ MAX_UNCACHED_BYTES = 16 * 1024
 _MAX_PARAMETERS = 1000
 """Maximum number of parameters of a request; a series request may have many selectors."""
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-_SAFE = re.compile(rb"[A-Za-z0-9_.~-]+")
-"""Bytes that are the same encoded and decoded."""
+PLAIN = re.compile(rb"[A-Za-z0-9_.~-]+=[A-Za-z0-9_.~-]+")
+"""A name and a value that are the same encoded and decoded."""
 
 
 def count_parameters(url: bytes, body: bytes | None) -> None:
@@ -92,13 +92,6 @@ def decode(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         raise BadRequest("a parameter is not valid UTF-8") from None
-
-
-def encode_again(name: str, raw_name: bytes, value: str, raw: bytes) -> bytes:
-    """Return a decoded parameter encoded; ``raw_name`` and ``raw`` are its encoded forms."""
-    if _SAFE.fullmatch(raw_name) is not None and _SAFE.fullmatch(raw) is not None:
-        return b"%b=%b" % (raw_name, raw)
-    return encode(name, value)
 
 
 def encode(name: str, value: str) -> bytes:
