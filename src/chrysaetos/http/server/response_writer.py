@@ -14,7 +14,7 @@ __all__ = ["ResponseWriter", "closing_response"]
 _REASONS = {int(status): status.phrase for status in HTTPStatus}
 _STATUS_LINES = {code: f"HTTP/1.1 {code} {_REASONS.get(code, '')}\r\n".encode() for code in range(200, 600)}
 _BODILESS = frozenset({204, 304})
-_CLOSE = b"connection: close\r\n"
+_CLOSE = (b"connection", b"close")
 
 
 class ResponseWriter:
@@ -99,10 +99,9 @@ class ResponseWriter:
     def _write_head(self, status: int, headers: Headers, date: bytes, whole: int | None) -> bytes:
         """Return the status line and headers; ``whole`` is the length of a body in a single part."""
         request = self._request
-        lines = [_STATUS_LINES[status], date]
+        headers = list(headers)
         length = None
         for name, value in headers:
-            lines.append(b"%b: %b\r\n" % (name, value))
             if name == b"content-length":
                 length = int(value)
         if request.method == "HEAD" or status in _BODILESS:
@@ -111,18 +110,15 @@ class ResponseWriter:
             self._left = length
         elif whole is not None:
             self._left = whole
-            lines.append(b"content-length: %d\r\n" % whole)
+            headers.append((b"content-length", b"%d" % whole))
         elif request.version == "1.1":
             self._chunked = True
-            lines.append(b"transfer-encoding: chunked\r\n")
+            headers.append((b"transfer-encoding", b"chunked"))
         else:
             self.ends_with_connection = True
         if not request.keep_alive:
-            lines.append(_CLOSE)
-        head = b"".join(lines)
-        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
-            raise RuntimeError("a response header contains control characters")
-        return head + b"\r\n"
+            headers.append(_CLOSE)
+        return _head(status, headers, date)
 
 
 def closing_response(response: tuple[int, Headers, bytes], date: bytes) -> bytes:
@@ -133,5 +129,17 @@ def closing_response(response: tuple[int, Headers, bytes], date: bytes) -> bytes
         date: the ``Date`` header line.
     """
     status, headers, body = response
-    fields = [b"%b: %b\r\n" % header for header in headers]
-    return b"".join([_STATUS_LINES[status], date, *fields, _CLOSE, b"\r\n", body])
+    return _head(status, [*headers, _CLOSE], date) + body
+
+
+def _head(status: int, headers: Headers, date: bytes) -> bytes:
+    """Return the status line and the headers, with the empty line after them.
+
+    Raises:
+        RuntimeError: a header contains a character that could end it.
+    """
+    head = _STATUS_LINES[status] + date + b"\r\n".join([*map(b": ".join, headers), b"", b""])
+    lines = 3 + len(headers)
+    if len(head) - len(head.translate(None, b"\r\n\0")) != 2 * lines:
+        raise RuntimeError("a response header contains control characters")
+    return head
