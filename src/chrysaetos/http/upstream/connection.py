@@ -131,7 +131,8 @@ class Connection(asyncio.Protocol):
         self._busy = True
         self._reader = ResponseReader(head_only=head_only, max_header_bytes=self._max_header_bytes)
         self._timeout = timeout
-        self._waiter = waiter = DirectFuture[UpstreamResponse](loop=self._loop)
+        waiter: DirectFuture[UpstreamResponse] = DirectFuture(loop=self._loop)
+        self._waiter = waiter
         self._expire_at(deadline)
         self._transport.write(request)
         return waiter
