@@ -29,6 +29,7 @@ class Scope:
             value, an alternation for several, which Prometheus anchors. A value only matches itself.
         regex_matcher: the same, but always a regular expression, since ``absent()`` takes labels from
             equalities.
+        unrestricted: whether everything may be seen: only by ``UNRESTRICTED``.
 
     Raises:
         ValueError: no label, ``__name__`` as the label, no value, or a value that is empty or not valid
@@ -41,12 +42,14 @@ class Scope:
     labels: LabelTable = UNIFORM
     matcher: str = field(init=False)
     regex_matcher: str = field(init=False)
+    unrestricted: bool = field(init=False, compare=False)
     _others: dict[str, tuple[str, str]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         matcher, regex_matcher = _matchers(self.label, self.values)
         object.__setattr__(self, "matcher", matcher)
         object.__setattr__(self, "regex_matcher", regex_matcher)
+        object.__setattr__(self, "unrestricted", False)
         others = {label: _matchers(label, self.values) for _, label in self.labels.entries if label != OPEN}
         object.__setattr__(self, "_others", {**others, OPEN: ("", "")})
 
@@ -68,11 +71,6 @@ class Scope:
         label = None if metric is None else self.labels.label(metric)
         return (self.matcher, self.regex_matcher) if label is None else self._others[label]
 
-    @property
-    def unrestricted(self) -> bool:
-        """Whether everything may be seen."""
-        return self is UNRESTRICTED
-
 
 def _matchers(label: str, values: tuple[str, ...]) -> tuple[str, str]:
     if not isinstance(values, tuple) or not all(isinstance(text, str) for text in (label, *values)):
@@ -89,7 +87,7 @@ def _matchers(label: str, values: tuple[str, ...]) -> tuple[str, str]:
 def _unrestricted() -> Scope:
     scope = object.__new__(Scope)
     empty = {"label": "", "values": (), "labels": UNIFORM, "matcher": "", "regex_matcher": "", "_others": {}}
-    for name, value in empty.items():
+    for name, value in {**empty, "unrestricted": True}.items():
         object.__setattr__(scope, name, value)
     return scope
 
