@@ -87,7 +87,7 @@ GATEWAY = {
     "operators' endpoints are open": (
         ADMISSION,
         "test_a_scoped_caller_is_rejected_where_the_response_is_about_all_projects",
-        "if endpoint.action is Action.OPERATOR and not scope.unrestricted:",
+        "if endpoint.action is _OPERATOR and not scope.unrestricted:",
         "if False:",
     ),
     "an old response is shared": (

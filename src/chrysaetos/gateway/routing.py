@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 
 __all__ = ["create_app"]
 
+# Looking up members of an Enum takes long.
+_INTROSPECT, _PUBLIC, _WEB = Action.INTROSPECT, Action.PUBLIC, Action.WEB
+
 
 def create_app(
     options: GatewayOptions,
@@ -164,10 +167,10 @@ class _Router:
             await exchange.respond((204, preflight[1], b""))
             return
         endpoint.check_method(request.method)
-        if endpoint.action is Action.PUBLIC:
+        if endpoint.action is _PUBLIC:
             own = endpoint.name == "openapi"
             await exchange.respond(self._openapi if own else await self._health.handle(request, endpoint))
-        elif endpoint.action is Action.WEB:
+        elif endpoint.action is _WEB:
             if self._web is None:
                 raise NotFound("this path is not served here")
             await exchange.respond(await self._web.handle(request, endpoint, exchange))
@@ -182,4 +185,4 @@ class _Router:
 
     def _handler_of(self, endpoint: Endpoint) -> Callable[[Request, Target, Exchange], Awaitable[None]]:
         """Return the handler for requests that need credentials."""
-        return self._introspection.handle if endpoint.action is Action.INTROSPECT else self._proxy.handle
+        return self._introspection.handle if endpoint.action is _INTROSPECT else self._proxy.handle

@@ -9,7 +9,7 @@ from chrysaetos.errors import ApiError, Unauthorized
 from chrysaetos.identity.basic import BasicCredentials
 from chrysaetos.identity.breaker import Breaker
 from chrysaetos.identity.cache import CallerCache, token_key
-from chrysaetos.identity.credentials import Kind, pick
+from chrysaetos.identity.credentials import BASIC, TOKEN, UNKNOWN, pick
 from chrysaetos.identity.keystone import KeystoneTokens, Refusal
 from chrysaetos.identity.projects import DomainProjects
 from chrysaetos.identity.throttle import TokenBucket
@@ -105,9 +105,9 @@ class KeystoneAuthenticator:
             kind, secret, service_token = pick(headers)
         except ApiError:
             return None
-        if kind is Kind.TOKEN:
+        if kind is TOKEN:
             return self._tokens.cached(token_key(secret, service_token))
-        if kind is Kind.BASIC:
+        if kind is BASIC:
             return self._basic.cached(secret, service_token)
         return None
 
@@ -129,11 +129,11 @@ class KeystoneAuthenticator:
             Unavailable: Keystone cannot be reached and nothing is cached.
         """
         kind, secret, service_token = pick(headers)
-        if kind is Kind.TOKEN:
+        if kind is TOKEN:
             return await self._tokens.identify(secret, service_token, method, path, client)
-        if kind is Kind.BASIC:
+        if kind is BASIC:
             return await self._basic.identify(secret, service_token, method, path, client)
-        if kind is Kind.UNKNOWN:
+        if kind is UNKNOWN:
             raise Unauthorized(
                 f"the scheme of Authorization is not supported: {_FORMS}", self._tokens.challenges
             )

@@ -15,7 +15,7 @@ from chrysaetos.errors import BadRequest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["MAX_CREDENTIAL", "Kind", "is_token", "pick"]
+__all__ = ["BASIC", "MAX_CREDENTIAL", "TOKEN", "UNKNOWN", "Kind", "is_token", "pick"]
 
 MAX_CREDENTIAL = 8192
 """Maximum size of a credential in bytes. Keystone's longest tokens (JWS) are smaller than 2 KiB."""
@@ -34,6 +34,9 @@ class Kind(Enum):
     BASIC = "basic"
     UNKNOWN = "unknown"
     NONE = "none"
+
+
+TOKEN, BASIC, UNKNOWN = Kind.TOKEN, Kind.BASIC, Kind.UNKNOWN
 
 
 def is_token(value: bytes) -> bool:
@@ -56,7 +59,7 @@ def pick(headers: Sequence[tuple[bytes, bytes]]) -> tuple[Kind, bytes, bytes | N
     """
     found = [pair for pair in headers if pair[0] in _NAMES]
     if len(found) == 1 and found[0][0] == _USER_TOKEN:
-        return Kind.TOKEN, found[0][1], None
+        return TOKEN, found[0][1], None
     values = dict(found)
     if len(values) != len(found):
         raise BadRequest("X-Auth-Token, X-Service-Token and Authorization may each be sent only once")

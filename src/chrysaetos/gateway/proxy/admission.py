@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PROJECT_HEADER", "Permit", "grant", "identify", "permit"]
 
+_OPERATOR = Action.OPERATOR  # looking up members of an Enum takes long
 PROJECT_HEADER = b"x-chrysaetos-project"
 """Request header that restricts a request to one project. The response repeats it, so that a caller can tell
 that its request was restricted: other servers, and older gateways, ignore the header."""
@@ -56,7 +57,7 @@ async def grant(access: Access, caller: Caller, endpoint: Endpoint) -> Scope:
         Unavailable: the projects of the caller's domain could not be read from Keystone.
     """
     scope = await access.grant(caller, endpoint)
-    if endpoint.action is Action.OPERATOR and not scope.unrestricted:
+    if endpoint.action is _OPERATOR and not scope.unrestricted:
         raise Forbidden("this endpoint requires access to all projects")
     return scope
 

@@ -55,6 +55,7 @@ _READ_HEADERS = (
     (b"content-encoding", b"snappy"),
     (b"x-prometheus-remote-read-version", b"0.1.0"),
 )
+_FILTER, _READ, _SCOPE = Action.FILTER, Action.READ, Action.SCOPE  # looking up members of an Enum takes long
 _WITH_BODY = frozenset({"POST", "PUT"})
 
 
@@ -153,7 +154,7 @@ class Proxy:
         """Return the scoped parameters and body for the upstream."""
         request, target, scope, project, budget, exchange = call
         endpoint = target.endpoint
-        reads = endpoint.action is Action.READ
+        reads = endpoint.action is _READ
         form = request.form if request.method in _WITH_BODY and not reads else None
         try:
             bound = await self._scoping.bind(endpoint, scope, project, request.query, form)
@@ -173,7 +174,7 @@ class Proxy:
         additions = self._options.engine.additions(scope)
         asked = time.perf_counter()
         try:
-            if not scope.unrestricted and endpoint.action is Action.FILTER:
+            if not scope.unrestricted and endpoint.action is _FILTER:
                 content = await self._filtered.handle(endpoint, scope, project, bound.url, additions)
                 headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
                 return UpstreamResponse(200, headers, len(content), content, None)
@@ -198,7 +199,7 @@ class Proxy:
 
         None if there are several texts, because an error does not say which one it is about.
         """
-        if endpoint.action is not Action.SCOPE or len(texts) != 1 or not texts[0].original:
+        if endpoint.action is not _SCOPE or len(texts) != 1 or not texts[0].original:
             return None
         return partial(self._scoping.restored, endpoint, scope, project, texts[0].original)
 
@@ -214,7 +215,7 @@ class Proxy:
         wanted = path + b"?" + bound.url if bound.url else path
         body = bound.body or b""
         endpoint = target.endpoint
-        if bound.body is None or endpoint.action is Action.READ:
+        if bound.body is None or endpoint.action is _READ:
             wanted = additions.added_to(wanted)
         else:
             # In the body, because the projects of a domain may be too long for a URL.
@@ -243,7 +244,7 @@ class Proxy:
 
 def _request_headers(request: Request, endpoint: Endpoint, *, has_body: bool) -> list[tuple[bytes, bytes]]:
     """Return the headers for the upstream. Of the client's, they reflect only whether it accepts gzip."""
-    if endpoint.action is Action.READ:
+    if endpoint.action is _READ:
         return list(_READ_HEADERS)
     headers = [_FORM_HEADER] if has_body else []
     return [*headers, *accepted_encodings(request)]

@@ -65,6 +65,7 @@ FIELDS = {
     "complete": "whether the response was sent completely",
 }
 """The fields of a line in their order, with descriptions. The PromQL texts follow them."""
+_PUBLIC, _WEB = Action.PUBLIC, Action.WEB  # looking up members of an Enum takes long
 _CALLER_FIELDS = ("user_id", "user_name", "project_id", "project_name", "roles")
 
 _MAX_NAME = 1024
@@ -174,7 +175,7 @@ class Audit:
         """Write the line of an exchange."""
         endpoint = exchange.endpoint
         own = endpoint is not None and (
-            endpoint.action is Action.PUBLIC or (endpoint.action is Action.WEB and exchange.method != "POST")
+            endpoint.action is _PUBLIC or (endpoint.action is _WEB and exchange.method != "POST")
         )
         if self._batched_log.enabled and (self._own_endpoints or not own):
             self._batched_log.write(self.line(exchange))
