@@ -6,6 +6,9 @@ from contextlib import AsyncExitStack
 import pytest
 
 from chrysaetos.errors import BadRequest, TooManyRequests, Unauthorized, Unavailable
+from chrysaetos.headers import KeptHeaders
+from chrysaetos.http.server.limits import FramingLimits
+from chrysaetos.http.server.request_reader import RequestReader
 from chrysaetos.identity.authenticator import create_authenticator
 from chrysaetos.identity.cache import token_key
 from chrysaetos.identity.caller import Caller
@@ -23,6 +26,32 @@ async def test_each_form_of_credential_identifies_its_owner(authenticator, keyst
         assert (await authenticator.identify(headers, "GET", "/")).user_name == user
         assert authenticator.cached(headers).user_name == user
     assert len(keystone.validations) == 2
+
+
+async def test_headers_that_are_kept_do_not_keep_their_caller(authenticator, keystone, clock):
+    headers = KeptHeaders()
+    headers.append((b"x-auth-token", keystone.issue(user="alice")))
+    assert authenticator.cached(headers) is None
+    await authenticator.identify(headers, "GET", "/")
+    for _ in range(2):
+        assert authenticator.cached(headers).user_name == "alice"
+    authenticator.forget(headers[0][1])
+    assert authenticator.cached(headers) is None
+
+
+async def test_headers_that_differ_in_the_last_byte_of_a_token_are_those_of_two_callers(
+    authenticator, keystone
+):
+    token = keystone.issue(user="alice")
+    await authenticator.identify([(b"x-auth-token", token)], "GET", "/")
+    reader = RequestReader(FramingLimits())
+    found = []
+    for each in (token, token, token[:-1] + b"~", token):
+        reader.feed(b"GET / HTTP/1.1\r\nHost: h\r\nX-Auth-Token: %b\r\n\r\n" % each)
+        head = reader.head()
+        assert head is not None
+        found.append(authenticator.cached(head.headers) is not None)
+    assert found == [True, True, False, True]
 
 
 async def test_bearer_and_x_auth_token_are_the_same(authenticator, keystone):

@@ -44,6 +44,12 @@ HTTP = {
         'if b"_" not in name:',
         "if name:",
     ),
+    "headers of equal length are taken for those of the request before": (
+        READER,
+        "test_what_is_derived_from_headers_is_kept_for_equal_ones_on_the_same_connection",
+        "self._fields[0] == block",
+        "len(self._fields[0]) == len(block)",
+    ),
     "any transfer coding is taken for chunked": (
         READER,
         "test_request_with_ambiguous_length_is_rejected",

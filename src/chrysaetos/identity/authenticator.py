@@ -6,10 +6,11 @@ import time
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import ApiError, Unauthorized
+from chrysaetos.headers import derived
 from chrysaetos.identity.basic import BasicCredentials
 from chrysaetos.identity.breaker import Breaker
 from chrysaetos.identity.cache import CallerCache, token_key
-from chrysaetos.identity.credentials import BASIC, TOKEN, UNKNOWN, pick
+from chrysaetos.identity.credentials import BASIC, TOKEN, UNKNOWN, Kind, pick
 from chrysaetos.identity.keystone import KeystoneTokens, Refusal
 from chrysaetos.identity.projects import DomainProjects
 from chrysaetos.identity.throttle import TokenBucket
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from keystoneauth1.access import AccessInfoV3
     from oslo_config.cfg import ConfigOpts
 
+    from chrysaetos.errors import Headers
     from chrysaetos.identity.caller import Caller
     from chrysaetos.identity.settings import KeystoneSettings
     from chrysaetos.identity.throttle import Attempts
@@ -92,7 +94,7 @@ class KeystoneAuthenticator:
         """Remove a token that was revoked from the cache that gateways share, if there is one. Blocks."""
         self._tokens.forget_shared(token)
 
-    def cached(self, headers: Sequence[tuple[bytes, bytes]]) -> Caller | None:
+    def cached(self, headers: Headers) -> Caller | None:
         """Return the caller of a request if its credentials are cached.
 
         Args:
@@ -101,12 +103,9 @@ class KeystoneAuthenticator:
         Returns:
             The caller, or None if ``identify`` must be awaited, which also raises the errors.
         """
-        try:
-            kind, secret, service_token = pick(headers)
-        except ApiError:
-            return None
+        kind, secret, service_token = derived(headers, _pick_key)
         if kind is TOKEN:
-            return self._tokens.cached(token_key(secret, service_token))
+            return self._tokens.cached(secret)
         if kind is BASIC:
             return self._basic.cached(secret, service_token)
         return None
@@ -154,6 +153,18 @@ class KeystoneAuthenticator:
         self.projects.close()
         self._basic.close()
         self._tokens.close()
+
+
+def _pick_key(headers: Headers) -> tuple[Kind, bytes, bytes | None]:
+    """Return the credential of a request as ``pick`` does, with a token's key for the token.
+
+    There is none if the headers have two.
+    """
+    try:
+        kind, secret, service_token = pick(headers)
+    except ApiError:
+        return Kind.NONE, b"", None
+    return kind, token_key(secret, service_token) if kind is TOKEN else secret, service_token
 
 
 def create_authenticator(

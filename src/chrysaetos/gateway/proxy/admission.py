@@ -6,12 +6,14 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from chrysaetos.errors import BadRequest, Forbidden
+from chrysaetos.headers import derived
 from chrysaetos.tenancy.endpoints import Action
 
 if TYPE_CHECKING:
     from typing import Protocol
 
     from chrysaetos.access.grants import Access
+    from chrysaetos.errors import Headers
     from chrysaetos.gateway.app.exchange import Exchange
     from chrysaetos.gateway.app.request import Request
     from chrysaetos.identity.caller import Authenticator, Caller
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     class Identity(Authenticator, Protocol):
         """An authenticator with a cache of callers."""
 
-        def cached(self, headers: list[tuple[bytes, bytes]]) -> Caller | None:
+        def cached(self, headers: Headers) -> Caller | None:
             """Return the cached caller, or None if ``identify`` must be awaited."""
             ...
 
@@ -85,7 +87,7 @@ async def permit(access: Access, caller: Caller, endpoint: Endpoint, request: Re
     """
     scope = await grant(access, caller, endpoint)
     rule = endpoint.all_rule if scope.unrestricted else endpoint.own_rule
-    project = _requested_project(request)
+    project = derived(request.headers, _requested_project)
     if project is not None:
         if endpoint.own_rule is None:
             raise BadRequest("the response of this endpoint cannot be restricted to a project")
@@ -93,15 +95,15 @@ async def permit(access: Access, caller: Caller, endpoint: Endpoint, request: Re
     return Permit(scope, project, rule)
 
 
-def _requested_project(request: Request) -> str | None:
+def _requested_project(headers: Headers) -> str | None:
     """Return the project that a request asks to be restricted to; None if it names none.
 
     Raises:
         BadRequest: the header is given more than once, or its value is not the id of a project.
     """
-    if request.header(PROJECT_HEADER) is None:
+    values = [value for name, value in headers if name == PROJECT_HEADER]
+    if not values:
         return None
-    values = [value for name, value in request.headers if name == PROJECT_HEADER]
     if len(values) != 1 or not _PROJECT_ID.fullmatch(values[0]):
         raise BadRequest("X-Chrysaetos-Project must be the id of one project")
     return values[0].decode("ascii")

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from chrysaetos.errors import BadGateway
 from chrysaetos.gateway.proxy.limits import CappedBody
+from chrysaetos.headers import derived
 from chrysaetos.http.content_coding import accepts_encoding
 from chrysaetos.http.upstream.response import UpstreamBroken
 
 if TYPE_CHECKING:
+    from chrysaetos.errors import Headers
     from chrysaetos.gateway.app.exchange import Exchange
     from chrysaetos.gateway.app.request import Request
     from chrysaetos.http.upstream.response import UpstreamResponse
@@ -43,7 +45,11 @@ NOT_FOR_CLIENTS = frozenset({401, 403, 407})
 
 def accepted_encodings(request: Request) -> list[tuple[bytes, bytes]]:
     """Return the request header for gzip if the client accepts it."""
-    return [GZIP_HEADER] if accepts_encoding(request.headers, b"gzip") else []
+    return [GZIP_HEADER] if derived(request.headers, _accepts_gzip) else []
+
+
+def _accepts_gzip(headers: Headers) -> bool:
+    return accepts_encoding(headers, b"gzip")
 
 
 def scope_header(scope: Scope) -> tuple[bytes, bytes]:

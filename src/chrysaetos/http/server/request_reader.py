@@ -19,6 +19,7 @@ import re
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import BadRequest, ContentTooLarge, ExpectationFailed, HeadersTooLarge, UriTooLong
+from chrysaetos.headers import KeptHeaders
 from chrysaetos.http.abnf import ADDRESS, NAME, TCHAR, VALUE, VCHAR
 from chrysaetos.http.types import HttpRequest
 
@@ -67,7 +68,7 @@ class _Fields:
     __slots__ = ("chunked", "close", "expects", "host", "length", "pairs")
 
     def __init__(self, lines: list[bytes]) -> None:
-        self.pairs: list[tuple[bytes, bytes]] = []
+        self.pairs = KeptHeaders()
         single: dict[bytes, bytes] = {}
         options: set[bytes] = set()
         for line in lines:

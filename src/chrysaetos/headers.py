@@ -1,0 +1,46 @@
+"""The headers of requests, with what was derived from them.
+
+Clients send the same headers with each request, so a connection keeps those of its last one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chrysaetos.errors import Headers
+
+__all__ = ["KeptHeaders", "derived"]
+
+T = TypeVar("T")
+
+
+class KeptHeaders(list[tuple[bytes, bytes]]):
+    """Headers that a connection keeps for its next request, with what was derived from them.
+
+    They must not be modified: other headers are another list.
+    """
+
+    __slots__ = ("derived",)
+
+    def __init__(self) -> None:
+        self.derived: dict[Callable[[Headers], Any], Any] = {}
+
+
+def derived(headers: Headers, derive: Callable[[Headers], T]) -> T:
+    """Return what a pure function makes of headers. It is called once for all requests that repeat them.
+
+    Args:
+        headers: the headers of a request.
+        derive: the function, always the same object. Its result is kept as long as the headers, and must not
+            be larger than they are.
+    """
+    if type(headers) is not KeptHeaders:
+        return derive(headers)
+    kept = headers.derived
+    if derive not in kept:
+        kept[derive] = derive(headers)
+    result: T = kept[derive]
+    return result
