@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from importlib.util import cache_from_source
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.support.gateway_mutations import GATEWAY
 from tests.support.http_mutations import HTTP
+from tests.support.warm import WarmPython
 
 import chrysaetos
 
@@ -19,6 +19,20 @@ pytest.importorskip("keystonemiddleware")
 ROOT = Path(__file__).parents[1]
 
 BREAKS = HTTP | GATEWAY
+
+PLUGINS = ("pytest_asyncio.plugin", "pytest_timeout")
+LIBRARIES = (
+    *("pytest", *PLUGINS, "hypothesis"),
+    *("keystonemiddleware.auth_token", "oslo_log.log", "oslo_policy.policy", "prometheus_client"),
+    *("cryptography.fernet", "httptools", "requests", "trustme", "uvloop", "yaml"),
+)
+"""What the tests import besides the package."""
+
+
+@pytest.fixture(scope="module")
+def python():
+    with WarmPython([sys.executable, "-W", "ignore"], LIBRARIES) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +59,17 @@ def broken(package, request):
 
 
 @pytest.mark.parametrize("broken", BREAKS, indirect=True)
-def test_a_unit_test_fails(package, broken):
+def test_a_unit_test_fails(python, package, broken):
     # A mutation may leave a connection open; its warning must not end pytest before the summary.
     options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:unraisableexception"]
-    command = [sys.executable, "-m", "pytest", *options, broken]
-    environment = {"PYTHONPATH": str(package.parent), "PATH": os.environ["PATH"]}
-    result = subprocess.run(
-        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=250, check=False
-    )
-    assert result.returncode == 1, result.stdout
-    assert " failed" in result.stdout, result.stdout
-    assert "SyntaxError" not in result.stdout
+    options += [word for plugin in PLUGINS for word in ("-p", plugin)]
+    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # these are among the libraries
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTHONPATH": str(package.parent),
+    }
+    result = python.run(["-m", "pytest", *options, broken], env=environment, cwd=ROOT)
+    assert result.status == 1, result.printed + result.err
+    assert " failed" in result.printed, result.printed
+    assert "SyntaxError" not in result.printed
