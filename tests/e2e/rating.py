@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.support.commands import run
+from tests.support.warm import shared_python
 
 from chrysaetos.demo.keystone import REGION, render_config
 from chrysaetos.demo.processes import Process, wait_for
@@ -30,6 +30,14 @@ __all__ = ["CloudKitty", "Frame", "asked", "credentials", "periods"]
 
 ROOT = Path(__file__).parents[2]
 INSIDE = Path(__file__).with_name("rating_inside.py")
+_LIBRARIES = (
+    *("cloudkitty.config", "cloudkitty.service"),
+    *("alembic.command", "cotyledon", "oslo_db.sqlalchemy.enginefacade", "requests", "sqlalchemy.orm"),
+    *("stevedore", "tooz.coordination", "voluptuous", "yaml"),
+)
+"""CloudKitty's other modules read options as they are imported, so not before there is a configuration."""
+_EMPTY: dict[int, bytes] = {}
+"""SQLite's database with the tables of a release."""
 _SELECT = """
 import json, sys, sqlalchemy
 with sqlalchemy.create_engine(sys.argv[1]).connect() as connection:
@@ -84,6 +92,7 @@ class CloudKitty:
         server: the URL of an empty database of a server; None for a file of SQLite.
         seconds: the duration of the last cycle.
         collecting: how long CloudKitty waited for its collector in the last cycle.
+        log: the log of the last command.
     """
 
     directory: Path
@@ -99,11 +108,13 @@ class CloudKitty:
     server: str | None = None
     seconds: float = 0.0
     collecting: float = 0.0
+    log: str = ""
 
     def __post_init__(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         self._bin = ROOT / ".venvs" / f"cloudkitty-{self.release}" / "bin"
         assert self._bin.is_dir(), "CloudKitty is not installed: make cloudkitty"
+        self._python = shared_python([self._bin / "python", "-W", "ignore"], _LIBRARIES)
         self.database = self.directory / "cloudkitty.db"
 
     @property
@@ -139,8 +150,14 @@ class CloudKitty:
             },
         }
         self._config.write_text(render_config(sections, self.sections))
+        if self.server:
+            self._inside("tables", "")
+        elif self.release in _EMPTY:
+            self.database.write_bytes(_EMPTY[self.release])
+        else:
+            self._inside("tables", str(self.database))
+            _EMPTY[self.release] = self.database.read_bytes()
         plan = {
-            "file": None if self.server else str(self.database),
             "costs": self.costs,
             "done": {scope: begin.isoformat() for scope, begin in done.items()},
             "fetcher": self.fetcher,
@@ -170,33 +187,19 @@ class CloudKitty:
         return Process("cloudkitty-processor", command, log=self.directory / "processor.log")
 
     def _inside(self, *words: str) -> None:
-        log = self.directory / "inside.log"
-        command = [str(self._bin / "python"), "-W", "ignore", str(INSIDE), *words]
-        with log.open("w") as output:
-            done = subprocess.run(
-                [*command, "--config-file", str(self._config)],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                timeout=240,
-                env={"PATH": "/usr/bin:/bin", "NO_PROXY": "*"},
-                check=False,
-            )
-        if done.returncode:
-            raise subprocess.CalledProcessError(done.returncode, command, log.read_text())
-
-    @property
-    def log(self) -> str:
-        """Return the log of the last command."""
-        return (self.directory / "inside.log").read_text()
+        command: list[str | Path] = [INSIDE, *words, "--config-file", self._config]
+        done = self._python.run(command, env={"PATH": "/usr/bin:/bin", "NO_PROXY": "*"}, cwd=ROOT)
+        self.log = done.printed + done.err
+        if done.status:
+            raise subprocess.CalledProcessError(done.status, list(map(str, command)), self.log)
 
     def _select(self, query: str, **values: str) -> list[Any]:
         """Return rows of the database; with a server, times and numbers are texts."""
         if self.server is None:
             with closing(sqlite3.connect(self.database, timeout=30)) as connection:
                 return connection.execute(query, values).fetchall()
-        rows: list[Any] = run(
-            [self._bin / "python", "-c", _SELECT, self.server, query, json.dumps(values)]
-        ).json
+        words = ["-c", _SELECT, self.server, query, json.dumps(values)]
+        rows: list[Any] = self._python.run(words, env={}, cwd=ROOT).json
         return rows
 
     def frames(self) -> list[Frame]:

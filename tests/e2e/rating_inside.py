@@ -1,10 +1,12 @@
 """Run CloudKitty's own code, in its virtual environment:
 
-    python rating_inside.py prepare PLAN --config-file FILE     make a site's database
+    python rating_inside.py tables COPY --config-file FILE      create the tables of the database
+    python rating_inside.py prepare PLAN --config-file FILE     write what is rated, and since when
     python rating_inside.py cycle REPORT --config-file FILE     one cycle of the processor
 
-PLAN is JSON: `file` (for SQLite's database; null with a server), `costs` (what is rated → cost of a unit),
-`done` (scope → when the last period that was rated began, ISO 8601), `fetcher`, `collector`. REPORT is a file
+COPY is where to write SQLite's database, which is made in memory; empty with a server. PLAN is JSON: `costs`
+(what is rated → cost of a unit), `done` (scope → when the last period that was rated began, ISO 8601),
+`fetcher`, `collector`. REPORT is a file
 for JSON: the `scopes` that were found, the `seconds` that it took, those of them for `collecting`.
 """
 
@@ -30,22 +32,32 @@ class CycleEnded(Exception):
     """The processor would go to sleep until the next period."""
 
 
-def prepare(plan: dict[str, Any]) -> None:
-    """Make the database: that of SQLite in memory, where the migrations can open two connections."""
+def create_tables(copy: str) -> None:
+    """Create the tables: those of SQLite in memory, where the migrations can open two connections."""
     # These read options as they are imported, so the configuration has to be there.
     from cloudkitty import db, storage, storage_state  # noqa: PLC0415  # see above
     from cloudkitty.db import api as database_api  # noqa: PLC0415  # see above
     from cloudkitty.rating.hash.db import api as hashmap_api  # noqa: PLC0415  # see above
 
-    if plan["file"]:
+    if copy:
         cfg.CONF.set_override("connection", "sqlite://", "database")
-    database, hashmap = database_api.get_instance(), hashmap_api.get_instance()
-    database.get_migration().upgrade("head")
-    hashmap.get_migration().upgrade("head")
+    database_api.get_instance().get_migration().upgrade("head")
+    hashmap_api.get_instance().get_migration().upgrade("head")
     storage.get_storage().init()
-    states = storage_state.StateManager()
-    states.init()
-    database.get_module_info().set_state("hashmap", True)
+    storage_state.StateManager().init()
+    if copy:
+        with db.session_for_read() as session, closing(sqlite3.connect(copy)) as file:
+            session.connection().connection.dbapi_connection.backup(file)
+
+
+def prepare(plan: dict[str, Any]) -> None:
+    """Write the costs, and what has been rated, into the tables."""
+    from cloudkitty import storage_state  # noqa: PLC0415  # as above
+    from cloudkitty.db import api as database_api  # noqa: PLC0415  # as above
+    from cloudkitty.rating.hash.db import api as hashmap_api  # noqa: PLC0415  # as above
+
+    hashmap, states = hashmap_api.get_instance(), storage_state.StateManager()
+    database_api.get_instance().get_module_info().set_state("hashmap", True)
     dated = {"start": datetime(2020, 1, 1), "created_by": "operator"}
     if "start" not in signature(hashmap.create_mapping).parameters:  # before release 23
         dated = {}
@@ -65,9 +77,6 @@ def prepare(plan: dict[str, Any]) -> None:
             collector=plan["collector"],
             scope_key=cfg.CONF.collect.scope_key,
         )
-    if plan["file"]:
-        with db.session_for_read() as session, closing(sqlite3.connect(plan["file"])) as file:
-            session.connection().connection.dbapi_connection.backup(file)
 
 
 def cycle(report: Path) -> None:
@@ -103,7 +112,9 @@ def cycle(report: Path) -> None:
 if __name__ == "__main__":
     command, given, *arguments = sys.argv[1:]
     service.prepare_service(["cloudkitty", *arguments])
-    if command == "prepare":
+    if command == "tables":
+        create_tables(given)
+    elif command == "prepare":
         prepare(json.loads(given))
     else:
         cycle(Path(given))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tests.e2e.stack import password_options
 from tests.support.commands import run
+from tests.support.warm import shared_python
 
 from chrysaetos.demo.keystone import render_config
 from chrysaetos.demo.processes import Process, Server, wait_for
@@ -19,9 +20,11 @@ from chrysaetos.demo.processes import Process, Server, wait_for
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tests.support.warm import WarmPython
+
     from chrysaetos.demo.identities import Account
 
-__all__ = ["AuditError", "Emulator", "Engine", "environment_of"]
+__all__ = ["AuditError", "Emulator", "Engine", "environment_of", "warm_python"]
 
 _ROOT = Path(__file__).parents[2]
 
@@ -39,6 +42,12 @@ def environment_of(release: str) -> Path:
     programs = _ROOT / ".venvs" / f"watcher-{release}" / "bin"
     assert (programs / "watcher-decision-engine").exists(), f"{programs}: make .venvs/watcher-{release}/made"
     return programs
+
+
+def warm_python(release: str, *libraries: str) -> WarmPython:
+    """Return an interpreter of a release that has imported modules of the tests, which import Watcher."""
+    python = environment_of(release) / "python"
+    return shared_python([python], libraries, {**os.environ, **_QUIET, "PYTHONPATH": str(_ROOT)})
 
 
 def _arguments(config: Path) -> list[str]:

@@ -3,7 +3,8 @@
 import sys
 
 import pytest
-from tests.support.warm import WarmPython
+from tests.support import warm
+from tests.support.warm import WarmPython, end_shared, shared_python
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,11 @@ def test_a_module_is_found_in_the_directory_and_in_pythonpath(python, tmp_path):
         assert done.out == f"{name} __main__ ['word']\n"
 
 
+def test_a_text_is_run(python, tmp_path):
+    text = "import sys; print(__name__, sys.argv)"
+    assert python.run(["-c", text, "word"], env={}, cwd=tmp_path).out == "__main__ ['-c', 'word']\n"
+
+
 def test_nothing_is_left_of_a_program(python, tmp_path):
     script = tmp_path / "script.py"
     script.write_text("import json\nprint(getattr(json, 'mark', 'none'))\njson.mark = 'left'\n")
@@ -64,3 +70,12 @@ def test_a_program_that_does_not_end_is_killed_with_the_interpreter(tmp_path):
         pytest.raises(AssertionError, match=r"script.py did not end in 0.5 s"),
     ):
         python.run([script], env={}, cwd=tmp_path, timeout=0.5)
+
+
+def test_tests_share_an_interpreter_with_the_same_libraries(tmp_path, monkeypatch):
+    monkeypatch.setattr(warm, "_shared", {})
+    one, same, other = (shared_python([sys.executable], [name]) for name in ("json", "json", "csv"))
+    assert one is same is not other
+    end_shared()
+    with pytest.raises(ValueError, match="closed file"):
+        one.run(["-m", "this"], env={}, cwd=tmp_path)

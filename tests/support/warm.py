@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.support.commands import Output
 
-__all__ = ["WarmPython"]
+__all__ = ["WarmPython", "end_shared", "shared_python"]
 
 
 class WarmPython:
@@ -56,7 +56,8 @@ class WarmPython:
         """Run a program to its end.
 
         Args:
-            arguments: as those of ``python``: a file or ``-m`` and a module, and the program's own.
+            arguments: as those of ``python``: a file, ``-m`` and a module or ``-c`` and a text, and the
+                program's own.
             env: its environment.
             cwd: its working directory.
             timeout: seconds after which it and this interpreter are killed, and the test fails.
@@ -82,11 +83,35 @@ class WarmPython:
             assert status, f"{words} did not end in {timeout} s, or the libraries cannot be imported"
             return Output(int(status), printed.read_text(errors="replace"), err.read_text(errors="replace"))
 
+    def end(self) -> None:
+        """End the interpreter."""
+        self._process.communicate()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.communicate()
+        self.end()
+
+
+_shared: dict[tuple[str, ...], WarmPython] = {}
+
+
+def shared_python(
+    python: Sequence[str | Path], libraries: Sequence[str], env: Mapping[str, str] | None = None
+) -> WarmPython:
+    """Return the interpreter with these libraries that all tests of the session share."""
+    key = (*map(str, python), *libraries)
+    if key not in _shared:
+        _shared[key] = WarmPython(python, libraries, env)
+    return _shared[key]
+
+
+def end_shared() -> None:
+    """End the shared interpreters."""
+    while _shared:
+        _, python = _shared.popitem()
+        python.end()
 
 
 def _become(program: dict[str, Any]) -> None:
@@ -106,6 +131,9 @@ def _become(program: dict[str, Any]) -> None:
         sys.argv = rest
         sys.path.insert(0, program["cwd"])
         runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+    elif first == "-c":
+        sys.argv = [first, *rest[1:]]
+        exec(rest[0], {"__name__": "__main__"})  # noqa: S102  # as Python does
     else:
         sys.argv = [first, *rest]
         sys.path.insert(0, str(Path(first).parent))
