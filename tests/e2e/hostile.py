@@ -56,6 +56,13 @@ SELECTORS = (
     '{confidential="yes"}',
     '{secret="yes"}',
     '{operator="only"}',
+    '{"proj\\x65ct"="B"}',
+    "{'\\x70roject'=~'.*',vm!=''}",
+    '{"cpu","project"="B"}',
+    'cpu{"proj\u0435ct"=""}',
+    'cpu{"project\u0301"=""}',
+    '{project=~"(?i)b"}',
+    '{project="B\\x00"}',
 )
 
 HOSTILE = (
@@ -134,6 +141,16 @@ HOSTILE = (
     'info(cpu,{k8s_cluster_name=~".+"})',
     "limitk(scalar(secret),cpu)",
     "limit_ratio(scalar(secret)/1e6,cpu)",
+    'sum by ("proj\\x65ct") (cpu)',
+    'count_values("project",cpu)',
+    'label_join(cpu,"project",",","project","vm")',
+    'label_replace(cpu,"project","B","","") * on(project) group_left(k) cpu{project="B"}',
+    'label_replace(cpu,"__name__","secret","","") and secret',
+    'info(label_replace(cpu,"instance","compute-0:9100","",""),{fqdn=~".+"})',
+    "secret + on(zone) fill_right(1) cpu",
+    "sum(secret) + fill(7) sum(cpu)",
+    "start_timestamp(secret)",
+    "cpu[max_of(5m,step())]",
 )
 """Valid expressions."""
 

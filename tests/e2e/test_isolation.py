@@ -108,6 +108,21 @@ def test_every_search_sees_only_the_own_project(oracle: Oracle, name: str, metho
         oracle.ask(f"/api/v1/search/{name}", [*label, *match], method)
 
 
+@pytest.mark.parametrize("limit", ["1", "2", "5"])
+def test_a_limit_counts_only_the_own_series(oracle: Oracle, window: Window, limit: str):
+    limited = ("limit", limit)
+    instant = [("query", '{__name__=~".+"}'), ("time", str(window.now))]
+    oracle.ask("/api/v1/query", [*instant, limited])
+    for path in ("series", "labels", "label/vm/values", "label/__name__/values", "label/project/values"):
+        for selector in ('{__name__=~".+"}', '{vm=~"a1|b1"}', "secret"):
+            oracle.ask(f"/api/v1/{path}", [("match[]", selector), limited])
+    for name in ("metric_names", "label_names", "label_values"):
+        label = [("label", "vm")] if name == "label_values" else []
+        for order in ([], [("sort_by", "alpha"), ("sort_dir", "dsc")], [("sort_by", "score")]):
+            found = [("search[]", "e"), ("fuzz_threshold", "10"), ("include_score", "true"), *order]
+            oracle.ask(f"/api/v1/search/{name}", [*label, *found, limited])
+
+
 @pytest.mark.parametrize("path", ["/api/v1/metadata", "/api/v1/rules", "/api/v1/alerts"])
 def test_filtered_responses_show_only_the_own_project(
     *, gateway_for: GatewayFor, exemplar_stores: Stores, people: People, window: Window, path: str
