@@ -7,7 +7,9 @@ import json
 import os
 import re
 import signal
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.cookiejar import Cookie, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -150,6 +152,26 @@ def test_a_user_changes_the_project(page, fellow):
     assert session["roles"] == ["reader"]
     assert page.csrf != before
     assert page.get("/-/whoami").json()["data"]["project"]["id"] == other["id"]
+
+
+def test_a_log_out_ends_a_change_of_project_in_progress(relayed_keystone, gateway_for, stores, fellow):
+    url = f"{relayed_keystone.url}/v3"
+    options = {"auth_url": url, "www_authenticate_uri": url}
+    gateway = gateway_for(stores.ab, web={"enabled": "true"}, keystone_authtoken=options)
+    page, tab = PageClient(gateway), PageClient(gateway)
+    first = page.log_in(fellow)["project"]
+    tab.http.cookies.update(page.http.cookies)
+    tab.describe()
+    other = next(one for one in tab.get("/ui/projects").json()["projects"] if one["id"] != first["id"])
+    relayed_keystone.hold = hold = threading.Event()
+    with ThreadPoolExecutor() as pool:
+        change = pool.submit(tab.post, "/ui/project", {"id": other["id"]})
+        assert wait_for(lambda: relayed_keystone.held, timeout=20)
+        relayed_keystone.hold = None
+        assert page.post("/ui/logout", {}).status_code == 200
+        hold.set()
+        assert change.result().status_code == 401
+    assert tab.get("/api/v1/query?query=1").status_code == 401
 
 
 def test_without_a_project_a_user_gets_the_first_one(page, fellow):

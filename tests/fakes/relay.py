@@ -17,12 +17,16 @@ class Relay:
         target: the port of the real server.
         port: the port that the relay listens on.
         sent: all bytes that clients sent.
+        hold: responses wait until this is set; None to pass them on at once.
+        held: the number of times that a response has waited.
         cut_after: number of response bytes after which a connection is closed on both sides; None for never.
     """
 
     def __init__(self, target: int) -> None:
         self.target = target
         self.sent = bytearray()
+        self.hold: threading.Event | None = None
+        self.held = 0
         self.cut_after: int | None = None
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
@@ -81,6 +85,9 @@ class Relay:
                 if not answers:
                     with self._lock:
                         self.sent += data
+                elif (hold := self.hold) is not None:
+                    self.held += 1
+                    hold.wait(20)
                 elif self.cut_after is not None:
                     data = data[: self.cut_after - passed]
                     passed += len(data)

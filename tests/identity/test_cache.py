@@ -120,7 +120,9 @@ def test_a_rejection_precedes_validations_until_it_expires(clock: Clock):
     assert cache.hit(b"k") is None
     cache.admit(b"k", ALICE, ALICE.expires_at)
     assert (cache.hit(b"k"), cache.refused(b"k")) == (None, "revoked")
+    assert cache.is_refused(b"k")
     clock.now += 11
+    assert not cache.is_refused(b"k")
     cache.admit(b"k", ALICE, ALICE.expires_at)
     assert cache.hit(b"k") is ALICE
 

@@ -90,6 +90,10 @@ class KeystoneAuthenticator:
         """Reject a token without asking Keystone, for a short time, because it is being revoked."""
         self._tokens.forget(token)
 
+    def is_forgotten(self, token: bytes) -> bool:
+        """Return whether ``forget`` was called for a token a short time ago."""
+        return self._tokens.is_forgotten(token)
+
     def forget_shared(self, token: str) -> None:
         """Remove a token that was revoked from the cache that gateways share, if there is one. Blocks."""
         self._tokens.forget_shared(token)

@@ -167,6 +167,10 @@ class CallerCache(Generic[R]):
             self.negative_hits += 1
         return reason
 
+    def is_refused(self, key: bytes) -> bool:
+        """Return whether a key was rejected. Counts nothing."""
+        return self._refused.get(key) is not None
+
     def admit(self, key: bytes, caller: Caller, until: float) -> None:
         """Cache a validation, unless the key was rejected meanwhile: then the token was revoked.
 
@@ -175,7 +179,7 @@ class CallerCache(Generic[R]):
             caller: the caller. A caller restricted by access rules is not cached.
             until: expiry of the tokens in seconds since the epoch.
         """
-        if not caller.restricted and self._refused.get(key) is None:
+        if not caller.restricted and not self.is_refused(key):
             self._confirmed.put(key, caller, min(until, self._clock() + self._seconds))
 
     def refuse(self, key: bytes, reason: R) -> None:

@@ -226,6 +226,10 @@ class KeystoneTokens:
         """Reject a token without asking Keystone, for a short time, because it is being revoked."""
         self.cache.refuse(token_key(token), Refusal.TOKEN)
 
+    def is_forgotten(self, token: bytes) -> bool:
+        """Return whether ``forget`` was called for a token a short time ago."""
+        return self.cache.is_refused(token_key(token))
+
     def forget_shared(self, token: str) -> None:
         """Remove a token that was revoked from memcached, if gateways share validations there. Blocks."""
         if not self.settings.shared_cache:

@@ -38,6 +38,7 @@ _LEAST_ROLES = ("reader", "member", "_member_")
 """Roles of which the first that a user has is enough to read metrics, the weakest first."""
 _MAX_PROJECTS = 1000
 _WEBSSO = "websso"
+_ENDED = "the session has ended: log in again"
 
 _INVALID = (exceptions.Unauthorized, exceptions.NotFound)
 """What Keystone says of a token: 401 if it comes with a request, 404 if it is what the request is about."""
@@ -113,11 +114,15 @@ class Keystone:
         exchanged for a token along with it.
 
         Raises:
-            Unauthorized: the session's token is no longer valid.
+            Unauthorized: the session's token is no longer valid, or the user has logged out meanwhile.
             Forbidden: the user may not enter the project, or Keystone does not rescope such tokens.
             Unavailable: Keystone cannot be reached.
         """
         access = await self._call(self._rescope, session.token, project_id, session.kind)
+        if self._identity.is_forgotten(session.token.encode("ascii")):
+            # The user has logged out meanwhile.
+            await self._call(self._revoke, access.auth_token)
+            raise Unauthorized(_ENDED)
         return self._session(access, session.kind)
 
     async def accept(self, token: str) -> Session:
@@ -313,7 +318,7 @@ def _guarded(call: Callable[[], Any]) -> Any:
     try:
         return call()
     except _INVALID as error:
-        raise Unauthorized("the session has ended: log in again") from error
+        raise Unauthorized(_ENDED) from error
     except exceptions.Forbidden as error:
         raise Forbidden("Keystone does not permit this") from error
     except exceptions.BadRequest as error:
