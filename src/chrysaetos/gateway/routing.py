@@ -169,7 +169,7 @@ class _Router:
         endpoint.check_method(request.method)
         if endpoint.action is _PUBLIC:
             own = endpoint.name == "openapi"
-            await exchange.respond(self._openapi if own else await self._health.handle(request, endpoint))
+            await exchange.respond(self._openapi if own else await self._health.handle(endpoint))
         elif endpoint.action is _WEB:
             if self._web is None:
                 raise NotFound("this path is not served here")

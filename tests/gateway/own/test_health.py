@@ -32,7 +32,7 @@ class Upstream:
 
 
 async def ready(health):
-    status, _, body = await health.handle(None, find("GET", "/-/ready").endpoint)
+    status, _, body = await health.handle(find("GET", "/-/ready").endpoint)
     return status, json.loads(body)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,7 +14,6 @@ from chrysaetos.identity.service_user import ServiceUserRejected
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chrysaetos.gateway.app.request import Request
     from chrysaetos.http.server.responses import Response
     from chrysaetos.http.upstream.replicas import Pool
     from chrysaetos.tenancy.endpoints import Endpoint
@@ -33,8 +31,6 @@ _OK_HEADERS = (
     (b"content-length", b"2"),
     (b"cache-control", b"no-store"),
 )
-
-_HOST = re.compile(rb"[A-Za-z0-9._\[\]:-]{1,255}")
 
 
 class IdentityProbe(Protocol):
@@ -75,19 +71,21 @@ class Health:
         self._lock = asyncio.Lock()
         self._known: tuple[float, dict[str, str]] | None = None
 
-    async def handle(self, request: Request, endpoint: Endpoint) -> Response:
-        """Return status, headers and body of the response to a request."""
+    async def handle(self, endpoint: Endpoint) -> Response:
+        """Return status, headers and body of an endpoint's response."""
         if endpoint.name == "ready":
             return await self._readiness()
         if endpoint.name == "version":
-            return json_response(200, self._version(request))
+            return json_response(200, self._version())
         return 200, [*_OK_HEADERS], b"OK"
 
-    def _version(self, request: Request) -> object:
-        """Return the version document of Aetos (Keystone API reference, "Versions")."""
-        host = request.header(b"host") or b""
-        base = f"http://{host.decode('ascii')}" if _HOST.fullmatch(host) else ""
-        links = [{"rel": "self", "href": f"{base}{self._prefix}/api/v1"}]
+    def _version(self) -> object:
+        """Return the version document of Aetos (Keystone API reference, "Versions").
+
+        Its link is relative: the gateway does not know the scheme of the client's URL, and a client that
+        follows a link to ``http`` sends its token unencrypted.
+        """
+        links = [{"rel": "self", "href": f"{self._prefix}/api/v1"}]
         return {"versions": {"values": [{"id": "v1", "status": "stable", "links": links}]}}
 
     async def _readiness(self) -> Response:
