@@ -69,7 +69,8 @@ def test_the_password_prompt_requires_a_terminal(cloud, monkeypatch):
     options = cloud(auth={name: value for name, value in AUTH.items() if name != "password"})
     monkeypatch.setattr(getpass, "getpass", lambda prompt: f"typed after {prompt!r}")
     monkeypatch.setattr(sys, "stdin", io.StringIO())
-    assert "password" not in find_region(options).config["auth"]
+    with pytest.raises(CredentialsError, match="no password: set OS_PASSWORD"):
+        find_region(options)
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     assert find_region(options).config["auth"]["password"].startswith("typed after ")
 

@@ -2,6 +2,7 @@
 
 import base64
 import getpass
+import io
 import ssl
 import sys
 
@@ -39,6 +40,14 @@ def test_a_password_from_the_environment(run_on_server, server, monkeypatch):
     monkeypatch.setenv("CHRYSAETOS_PASSWORD", "hidden")
     assert run_on_server("query", "1", "--user", "id").status == 0
     assert authorization(server) == basic("id:hidden")
+
+
+def test_no_password_and_no_terminal(run_on_server, server, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    output = run_on_server("query", "up", "--user", "a")
+    assert output.status == 1
+    assert "no password for a: set CHRYSAETOS_PASSWORD" in output.err
+    assert not server.requests
 
 
 def test_a_password_prompt_on_a_terminal(run_on_server, server, monkeypatch):

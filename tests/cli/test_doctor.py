@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+from tests.fakes.keystone import FakeKeystone
 from tests.fakes.metrics_server import Reply, failed
 
 from chrysaetos.demo.processes import free_port
@@ -127,6 +128,23 @@ def test_no_credentials(run):
     assert states(output)["credentials"] == "failed"
     assert "--os-cloud" in findings(output)["credentials"]["advice"]
     assert states(output)["token"] == "skipped"
+
+
+def test_no_password_and_no_terminal(run):
+    output = run("doctor", "-f", "json", "--os-auth-url", "http://127.0.0.1:1/v3", "--os-username", "a")
+    assert output.status == 1
+    assert "set OS_PASSWORD" in findings(output)["credentials"]["detail"]
+
+
+def test_keystone_does_not_understand_the_credentials(run):
+    keystone = FakeKeystone()
+    keystone.status = 400
+    login = ("--os-username", "a", "--os-password", "b", "--os-user-domain-id", "default")
+    try:
+        output = run("doctor", "-f", "json", "--os-auth-url", f"{keystone.url}/v3", *login)
+    finally:
+        keystone.stop()
+    assert findings(output)["token"]["advice"].startswith("check user, password, domain and project")
 
 
 def test_keystone_is_down(run):

@@ -254,6 +254,8 @@ def test_keystone_rejects_the_credentials(make, fake_keystone):
     assert type(error) is errors.Unauthorized
     assert (error.status, error.url) == (401, f"{fake_keystone.url}/v3/auth/tokens")
     assert error.message.startswith("Keystone: ")
+    assert error.message.count("HTTP 401") == 1
+    assert error.message.endswith("; check user, password, domain and project, or the application credential")
     assert "wrong" not in str(error)
 
 

@@ -57,7 +57,7 @@ def openstackclient_region(app: Any) -> CloudRegion:
 
 def _region(config: Callable[[], OpenStackConfig], **settings: Any) -> CloudRegion:
     try:
-        return config().get_one(**settings)
+        region = config().get_one(**settings)
     except MissingRequiredOptions as error:
         if "auth_url" in (option.dest for option in error.options):
             raise CredentialsError(
@@ -68,6 +68,10 @@ def _region(config: Callable[[], OpenStackConfig], **settings: Any) -> CloudRegi
     except (SDKException, ClientException, TypeError) as error:
         # TypeError: some plugins of keystoneauth1 do not check for missing arguments.
         raise CredentialsError(f"invalid credentials: {error}") from error
+    # keystoneauth1 notices this when it sends the first request, and raises a plain Exception.
+    if region.config["auth_type"] in {"password", "v3password"} and not region.config["auth"].get("password"):
+        raise CredentialsError("no password: set OS_PASSWORD, or use a terminal, which prompts for it")
+    return region
 
 
 def _prompt(prompt: str | None = None) -> str:

@@ -190,8 +190,11 @@ def _login(user: str | None) -> tuple[str | None, str | None]:
     name, colon, password = user.partition(":")
     if not colon:
         password = os.environ.get("CHRYSAETOS_PASSWORD", "")
-        if not password and sys.stdin.isatty():
-            password = getpass.getpass(f"Password for {name}: ")
+        if not password and not sys.stdin.isatty():
+            raise CredentialsError(
+                f"no password for {name}: set CHRYSAETOS_PASSWORD, or use a terminal, which prompts for it"
+            )
+        password = password or getpass.getpass(f"Password for {name}: ")
     return name, password
 
 

@@ -16,6 +16,7 @@ from chrysaetos.cli.times import rfc3339
 from chrysaetos.cli.whoami import describe_access
 from chrysaetos.client import errors
 from chrysaetos.client.connection_errors import short_message
+from chrysaetos.client.keystone import CHECK_CREDENTIALS
 from chrysaetos.findings import Finding, Status, failed, worst
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ _MAX_METRICS = 1000
 
 _ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (CredentialsError, "select a cloud of clouds.yaml with --os-cloud, or set the variables OS_*"),
-    (keystone.Unauthorized, "check user, password, domain and project, or the application credential"),
+    (keystone.Unauthorized, CHECK_CREDENTIALS),
+    (keystone.BadRequest, CHECK_CREDENTIALS),
     (keystone.SSLError, "pass the CA certificate with --os-cacert or OS_CACERT"),
     (keystone.ConnectFailure, "check auth_url, and that Keystone is running"),
     (keystone.ClientException, "check auth_url: it should end with /v3"),
@@ -44,7 +46,7 @@ _ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (errors.Unauthorized, "check the credentials; the gateway's log has Keystone's response"),
     (errors.Forbidden, "ask an administrator for the role reader in the project"),
     (errors.Timeout, "try again, with a longer --timeout"),
-    (errors.Unreachable, "check that the gateway is running, and the network: DNS, firewall, certificates"),
+    (errors.Unreachable, "check DNS, the firewall, --os-cacert, and that the gateway is running"),
     (errors.NotPrometheus, "check the endpoint in the catalog: it belongs to another server"),
     (errors.Unavailable, "try again, or ask the operator to run chrysaetos gateway check"),
     (errors.MetricsError, "ask the operator to look for the request in the gateway's log"),

@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
     from chrysaetos.client.transport import Request
 
-__all__ = ["KeystoneTransport"]
+__all__ = ["CHECK_CREDENTIALS", "KeystoneTransport"]
+
+CHECK_CREDENTIALS = "check user, password, domain and project, or the application credential"
+"""What to do if Keystone rejects the credentials."""
 
 _KEYSTONEAUTH_LOG = logging.getLogger("keystoneauth.session")
 
@@ -270,8 +273,8 @@ def _convert(
 
 def _keystone_error(error: exceptions.HttpError, url: str) -> MetricsError:
     status = int(error.http_status or 0)
-    text = f"Keystone: {error.message} (HTTP {status})"
+    text = f"Keystone: {error.message}"  # which has the status
     if status == 429 or status >= 500:
         after = getattr(error, "retry_after", None)
         return Unavailable(text, status=status, url=url, retry_after=float(after) if after else None)
-    return Unauthorized(text, status=status, url=url)
+    return Unauthorized(f"{text}; {CHECK_CREDENTIALS}", status=status, url=url)
