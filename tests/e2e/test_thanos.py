@@ -26,7 +26,7 @@ ENFORCED = ("--query.enforce-tenancy", "--query.tenant-label-name=project")
 
 def differs(query: str) -> bool:
     """Return whether Thanos replaces a matcher of the project's label, or adds the label to absent()."""
-    return "project" in query or "absent" in query
+    return "roj" in query or "absent" in query  # a letter of the label may be escaped
 
 
 @pytest.fixture(scope="module")
