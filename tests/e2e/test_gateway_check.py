@@ -461,7 +461,7 @@ MISTAKES: tuple[tuple[Callable[[Site], None], str, str, str, str], ...] = (
     (endpoint_without_the_prefix, "failed", "catalog", "is not [gateway] path_prefix", "remove"),
     (endpoint_of_the_api, "failed", "catalog", "requests get 404", f"set --url http://{LOOPBACK}"),
     (prefix_before_the_start, "warning", "catalog", "path_prefix (/metrics)", f"path_prefix = {PREFIX}"),
-    (load_balancer_without_gateway, "failed", "catalog", "answered with 503", "load balancer"),
+    (load_balancer_without_gateway, "failed", "catalog", "returns 503", "load balancer"),
     (misspelt_option, "warning", "configuration", "[prometheus] project_label_nmae", "project_label_name?"),
     (misspelt_section, "warning", "configuration", "the section [gatway]", "[gateway]?"),
     (misspelt_required_option, "warning", "configuration", "[keystone_authtoken] auth_typ", "auth_type?"),
