@@ -166,6 +166,15 @@ def test_on_a_terminal_each_file_is_asked_for(init, answer, tmp_path):
     assert "9103" not in (tmp_path / "new" / "prometheus" / "scrape.yml").read_text()
 
 
+def test_the_openrc_file_has_the_url_of_keystone(answer, tmp_path, monkeypatch):
+    monkeypatch.setenv("OS_AUTH_URL", "https://cloud.example/identity/v3")
+    asked = answer("", "https://cloud.example/metrics", *[""] * 6)
+    folder = tmp_path / "new"
+    assert main(["gateway", "init", str(folder)]) == 0
+    assert asked[0].endswith(" [https://cloud.example/identity/v3]: ")
+    assert "\nauth_url = https://cloud.example/identity/v3\n" in (folder / "aetos.conf").read_text()
+
+
 def test_ending_the_input_writes_nothing(init, answer, tmp_path):
     answer("http://prometheus.example:9090")
     done = init()

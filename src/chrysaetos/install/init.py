@@ -101,6 +101,8 @@ class _Run:
         system = earlier.pop("system", False)
         self._system = bool(system if options.system is None else options.system)
         self._registered = bool(earlier.pop("registered", False))
+        if self._interactive and "OS_AUTH_URL" in os.environ:
+            earlier.setdefault("keystone_url", os.environ["OS_AUTH_URL"])
         given = {**_program(), **answers.given_answers(options)}
         ask = input if self._interactive else None
         self._settings: Settings = answers.answer(given, earlier, ask)
