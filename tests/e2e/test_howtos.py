@@ -81,7 +81,12 @@ INIT = (
 GUIDES = {
     "aodh.md": Guide({"pip install": INSTALLED}),
     "cli.md": Guide(
-        {"pip install": INSTALLED, "chrysaetos top --os-auth-url …": "the reader's own values"},
+        {
+            "python3 -m venv": INSTALLED,
+            ". ~/chrysaetos/bin/activate": INSTALLED,
+            "pip install": INSTALLED,
+            "chrysaetos top --os-auth-url …": "the reader's own values",
+        },
         {"https://prometheus.example:9090 --os-cacert ca.pem": "{prometheus}"},
         "mkdir -p ~/.config/fish/completions",
     ),
