@@ -106,7 +106,7 @@ BREAKS = {
     "inserted before the brace": ("tenancy/enforce.py", "(selector.brace, ", "(selector.brace - 1, "),
     "inserted without a comma": ("tenancy/enforce.py", 'f"{matcher}," if', "matcher if"),
     "info() is given no matchers": ("tenancy/enforce.py", "    if query.infos:", "    if not query.infos:"),
-    "every scope is unrestricted": ("tenancy/scope.py", "self is UNRESTRICTED", "self is not None"),
+    "every scope is unrestricted": ("tenancy/scope.py", '"unrestricted", False)', '"unrestricted", True)'),
     "an empty value is a scope": ("tenancy/scope.py", "if not values or not all(values):", "if not values:"),
     "a value is a regular expression": ("tenancy/scope.py", "={quote(values[0])}", "=~{quote(values[0])}"),
     "values of an alternation are not quoted": ("tenancy/scope.py", "map(regex_quote, values)", "values"),
