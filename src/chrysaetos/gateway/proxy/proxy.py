@@ -205,8 +205,9 @@ class Proxy:
 
     def _hides_stores(self, call: _Call) -> bool:
         """Whether the warnings of a successful response may be about stores, which the caller may not see."""
-        restricted = not call.scope.unrestricted and call.target.endpoint.action is Action.SCOPE
-        return restricted and self._options.engine_warns_of_stores
+        if not self._options.engine_warns_of_stores or call.scope.unrestricted:
+            return False
+        return call.target.endpoint.action is _SCOPE
 
     async def _ask(self, call: _Call, bound: Bound, additions: Additions) -> UpstreamResponse:
         """Return the upstream's response, or that of an identical read in flight."""
