@@ -44,7 +44,9 @@ _RECENT = 0.5
 _AHEAD = 64 * 1024
 """Bytes of pipelined requests that are read while a request is served."""
 _JOIN = 16 * 1024
-"""Below so many bytes, joining the pieces is cheaper than writing each of them."""
+_JOIN_LAST = 128 * 1024
+"""Below so many bytes, joining the pieces of a part of the body, or of its last part, is cheaper than writing
+each of them. The last part of a short response has its headers, and wakes up its client."""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -358,7 +360,7 @@ class ClientConnection(asyncio.Protocol):
         if self._state != _SERVING:
             return
         pieces = self._writer.encode(body, server.date, more=more, closing=server.draining)
-        if sum(map(len, pieces)) < _JOIN:
+        if sum(map(len, pieces)) < (_JOIN if more else _JOIN_LAST):
             self._transport.write(b"".join(pieces))
         else:
             # Not writelines(): that of asyncio never calls pause_writing() in Python 3.12.0 to 3.12.8 and
