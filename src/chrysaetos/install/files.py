@@ -112,7 +112,10 @@ def next_steps(
         )
     if settings.proxy == "nginx":
         config = directory / NGINX
-        steps.append(f"Include {config} in nginx, with {settings.certificate}: nginx -t checks it")
+        steps.append(
+            f"Copy {config} to /etc/nginx/conf.d and start nginx with {settings.certificate}: "
+            "nginx -t checks both"
+        )
     if settings.web:
         steps.append(f"Open the web page: {settings.public_url.rstrip('/')}/ui")
     steps.append(
