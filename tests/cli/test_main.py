@@ -96,6 +96,14 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
+    ("name", "hint"), [("quary", "did you mean query?"), ("xyzzy", "chrysaetos help lists the commands")]
+)
+def test_an_unknown_command_has_a_hint(name, hint, capsys):
+    assert main([name, "up"]) == 2
+    assert capsys.readouterr().err == f"chrysaetos: unknown command {name}: {hint}\n"
+
+
+@pytest.mark.parametrize(
     ("arguments", "leading"),
     [
         (["--os-cloud", "query", "range", "up"], ["--os-cloud", "query"]),

@@ -146,6 +146,12 @@ def _run(arguments: list[str]) -> int:
     words = 2 if " ".join(arguments[:2]) in _COMMANDS else 1
     name = " ".join(arguments[:words])
     command = _COMMANDS.get(name)
+    if command is None and not name.startswith("-"):
+        difflib = importlib.import_module("difflib")  # which a known command need not import
+        close = "".join(difflib.get_close_matches(name, _COMMANDS, n=1))
+        hint = f"did you mean {close}?" if close else "chrysaetos help lists the commands"
+        print(f"chrysaetos: unknown command {name}: {hint}", file=sys.stderr)
+        return 2
     if command is None or (leading and command.cliff_class is None):
         _parser()[0].parse_args(leading + arguments)
         return 2
