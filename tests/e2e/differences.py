@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from chrysaetos.promql.ast import Expr
     from chrysaetos.promql.parser import Query
 
-__all__ = ["KNOWN", "Asked", "Known", "alike", "decoded", "difference", "parsed"]
+__all__ = ["KNOWN", "Asked", "Known", "alike", "decoded", "difference", "is_out_of_bounds", "parsed"]
 
 Answer = tuple[int, Any]
 """Status and content."""
@@ -109,10 +109,14 @@ def _refused_by_both(asked: Asked, ours: Answer, theirs: Answer) -> bool:
     return asked.path == "/federate" or _error_type(theirs) == "bad_data"
 
 
+def is_out_of_bounds(ours: Answer) -> bool:
+    """Return whether the gateway says that a text exceeds its bounds."""
+    return _says(ours, r"nested deeper than|is longer than|more than [\d,]+ |too many selectors and matchers")
+
+
 def _out_of_bounds(_: Asked, ours: Answer, theirs: Answer) -> bool:
     # /query_exemplars has no content for a query without a selector.
-    bounds = r"nested deeper than|is longer than|more than [\d,]+ |too many selectors and matchers"
-    return theirs[0] in {200, 204, 422} and _says(ours, bounds)
+    return theirs[0] in {200, 204, 422} and is_out_of_bounds(ours)
 
 
 def _without_condition(asked: Asked, ours: Answer, theirs: Answer) -> bool:

@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e.asking import Asker, basic, meaning, out_of_time
-from tests.e2e.differences import Asked, decoded, difference, parsed
+from tests.e2e.differences import Asked, decoded, difference, is_out_of_bounds, parsed
 from tests.e2e.engines import VictoriaMetrics
 
 from chrysaetos.tenancy.portable import portable
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Oracle"]
 
 _TRIES = 3
+_LONG = 10_000
+"""The length of a text from which a store may take a second of CPU time to parse it."""
 
 B_ONLY = (
     "b1",
@@ -83,6 +85,10 @@ class Oracle:
         asked = Asked(path, pairs, self._metricsql)
         for left in range(_TRIES, 0, -1):
             ours = meaning(self._gateway(path, pairs, method=method))
+            if is_out_of_bounds(ours) and any(len(text) > _LONG for _, text in asked.texts()):
+                # Whatever the store says of it, this difference is known.
+                self.compared["bounds"] += 1
+                return ours
             theirs = meaning(self._store(path, self._for_store(pairs), method=method))
             late = any(map(out_of_time, (ours, theirs)))
             kind = "out of time" if late else difference(asked, ours, theirs)
