@@ -100,3 +100,9 @@ def authenticator(
 def encode() -> Callable[[str], bytes]:
     """Return the value after ``Basic`` in the header."""
     return lambda text: base64.b64encode(text.encode())
+
+
+@pytest.fixture
+def good(keystone: FakeKeystone, encode: Callable[[str], bytes]) -> bytes:
+    keystone.application_credentials["ac1"] = ("s3cret", {"user": "grafana"})
+    return encode("ac1:s3cret")

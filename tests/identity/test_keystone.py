@@ -2,36 +2,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import pickle
-import sys
 import threading
 import time
 from contextlib import closing
-from importlib.machinery import ModuleSpec
-from types import ModuleType
-from typing import Any
 
 import pytest
+from tests.support.tokens import QUERY_ONLY, refusal
 from tests.support.waiting import until
 
-from chrysaetos.errors import TooManyRequests, Unauthorized, Unavailable
+from chrysaetos.errors import Unauthorized, Unavailable
 from chrysaetos.identity.cache import token_key
 from chrysaetos.identity.keystone import KeystoneTokens, Refusal, TokenRefused
-from chrysaetos.identity.throttle import TokenBucket
-
-QUERY_ONLY = [{"id": "r", "service": "metric-storage", "method": "GET", "path": "/api/v1/query"}]
 
 
 @pytest.fixture
 def service_token(keystone):
     return keystone.issue(user="nova", project="service", roles=("service",), expires_in=600)
-
-
-async def refusal(tokens, *args) -> Refusal:
-    with pytest.raises(TokenRefused) as caught:
-        await tokens.identify(*args)
-    assert len(caught.value.challenges) == 2
-    return caught.value.refusal
 
 
 async def test_a_project_scoped_token_is_a_caller_with_every_detail(tokens, keystone):
@@ -311,78 +297,6 @@ async def test_no_secret_is_logged(tokens, keystone, caplog, service_token):
         assert secret.decode() not in caplog.text
 
 
-async def test_without_memcached_the_middleware_caches_and_warns_of_nothing(tokens, keystone, caplog, clock):
-    token = keystone.issue()
-    await tokens.identify(token, None, "GET", "/")
-    clock.now += 60
-    await tokens.identify(token, None, "GET", "/")
-    assert len(keystone.validations) == 2
-    assert "in-process token cache" not in caplog.text
-
-
-@pytest.fixture
-def memcached(monkeypatch) -> dict[str, bytes]:
-    """What a driver of memcached stores."""
-    stored: dict[str, bytes] = {}
-
-    class Client:
-        def __init__(self, servers: list[str], debug: int, unpickler: Any) -> None:
-            assert (servers, debug) == (["127.0.0.1:11211"], 0)
-            assert unpickler is not pickle.Unpickler
-
-        def get(self, key: str) -> bytes | None:
-            return stored.get(key)
-
-        def set(self, key: str, value: bytes, time: int) -> None:
-            assert time == 120
-            stored[key] = value
-
-    driver = ModuleType("memcache")
-    vars(driver)["Client"] = Client
-    driver.__spec__ = ModuleSpec("memcache", None)
-    monkeypatch.setitem(sys.modules, "memcache", driver)
-    return stored
-
-
-@pytest.fixture
-def sharing(make_conf):
-    """A configuration with memcached."""
-    return make_conf(
-        memcached_servers="127.0.0.1:11211", memcache_use_advanced_pool="false", token_cache_time="120"
-    )
-
-
-async def test_the_operators_memcached_is_used(sharing, keystone, clock, memcached):
-    token = keystone.issue()
-    for _ in range(2):
-        with closing(KeystoneTokens(sharing, clock=clock)) as tokens:
-            assert (await tokens.identify(token, None, "GET", "/")).user_name == "alice"
-    assert len(keystone.validations) == 1
-    assert not any(token.decode() in key for key in memcached)
-
-
-async def test_a_token_that_was_revoked_is_removed_from_memcached(sharing, keystone, clock, memcached):
-    token = keystone.issue()
-    with closing(KeystoneTokens(sharing, clock=clock)) as tokens:
-        await tokens.identify(token, None, "GET", "/")
-    keystone.revoke(token)
-    with closing(KeystoneTokens(sharing, clock=clock)) as tokens:
-        tokens.forget_shared(token.decode())
-    with closing(KeystoneTokens(sharing, clock=clock)) as tokens, pytest.raises(TokenRefused):
-        await tokens.identify(token, None, "GET", "/")
-    assert memcached
-
-
-async def test_a_memcached_that_fails_does_not_keep_a_token_from_being_revoked(
-    sharing, memcached, monkeypatch, caplog
-):
-    monkeypatch.setattr(sys.modules["memcache"].Client, "set", None)
-    with closing(KeystoneTokens(sharing)) as tokens:
-        tokens.forget_shared("token")
-    assert "a revoked token may still be in memcached: TypeError" in caplog.text
-    assert not memcached
-
-
 async def test_a_token_that_is_revoked_while_it_is_validated_is_not_cached(tokens, keystone):
     token = keystone.issue()
     keystone.hold.clear()
@@ -393,10 +307,6 @@ async def test_a_token_that_is_revoked_while_it_is_validated_is_not_cached(token
     assert (await asked).user_name == "alice"
     assert tokens.cached(token_key(token)) is None
     assert await refusal(tokens, token, None, "GET", "/") is Refusal.TOKEN
-
-
-async def test_without_memcached_a_token_that_was_revoked_is_nowhere(tokens):
-    tokens.forget_shared("token")
 
 
 async def test_the_cache_contains_no_part_of_a_token(tokens, keystone):
@@ -423,100 +333,6 @@ async def test_close_stops_the_threads_and_restores_logging(make_conf, keystone)
 async def test_a_rejection_is_an_unauthorized_error_that_says_what_to_do(tokens):
     with pytest.raises(Unauthorized, match="get a new one"):
         await tokens.identify(b"unknown", None, "GET", "/")
-
-
-CLIENT = "192.0.2.7"
-
-
-@pytest.fixture
-def limited(make_conf, clock):
-    """Allow three invalid tokens at once from an address, and then one every two seconds."""
-    failures = TokenBucket(burst=3, per_second=0.5, clock=clock)
-    with closing(KeystoneTokens(make_conf(), failures=failures, clock=clock)) as tokens:
-        yield tokens
-
-
-async def flood(tokens, start=0, number=10, client=CLIENT):
-    """Return the results of a number of unknown tokens."""
-    answers = await asyncio.gather(
-        *(tokens.identify(b"bad-%d" % one, None, "GET", "/", client) for one in range(start, start + number)),
-        return_exceptions=True,
-    )
-    return [type(answer) for answer in answers]
-
-
-async def test_unknown_tokens_from_an_address_are_throttled_after_some_invalid_ones(limited, keystone, clock):
-    assert await flood(limited) == [TokenRefused] * 3 + [TooManyRequests] * 7
-    assert len(keystone.validations) == 3
-    with pytest.raises(TooManyRequests) as caught:
-        await limited.identify(keystone.issue(), None, "GET", "/", CLIENT)
-    assert caught.value.retry_after == 2
-    clock.now += 4
-    assert await flood(limited, 10) == [TokenRefused] * 2 + [TooManyRequests] * 8
-
-
-async def test_a_token_that_was_just_rejected_is_rejected_without_a_call(limited, keystone):
-    await flood(limited, number=3)
-    assert await flood(limited, number=4) == [TokenRefused] * 3 + [TooManyRequests]
-    assert len(keystone.validations) == 3
-
-
-async def test_a_cached_token_works_while_its_address_is_throttled(limited, keystone, clock):
-    token, restricted = keystone.issue(), keystone.issue(access_rules=QUERY_ONLY)
-    await limited.identify(token, None, "GET", "/", CLIENT)
-    await limited.identify(restricted, None, "GET", "/api/v1/query", CLIENT)
-    await flood(limited)
-    for number in (100, 200):
-        assert (await limited.identify(token, None, "GET", "/", CLIENT)).user_name == "alice"
-        assert await limited.identify(restricted, None, "GET", "/api/v1/query", CLIENT)
-        clock.now += 60  # from here on, Keystone is called again
-        await flood(limited, number)
-    keystone.revoke(token)
-    assert await refusal(limited, token, None, "GET", "/", CLIENT) is Refusal.TOKEN
-    clock.now += 11
-    await flood(limited, 300)
-    with pytest.raises(TooManyRequests):
-        await limited.identify(token, None, "GET", "/", CLIENT)
-
-
-async def test_a_valid_token_does_not_count_as_a_failure(limited, keystone):
-    for _ in range(10):
-        await limited.identify(keystone.issue(), None, "GET", "/", CLIENT)
-    for _ in range(10):
-        token = keystone.issue(access_rules=QUERY_ONLY)
-        assert await refusal(limited, token, None, "GET", "/api/v1/series", CLIENT) is Refusal.RULES
-
-
-async def test_a_failed_call_to_keystone_does_not_count_as_a_failure(limited, keystone):
-    keystone.status = 503
-    assert await flood(limited, number=3) == [Unavailable] * 3
-    keystone.status = None
-    assert await flood(limited, number=3) == [TokenRefused] * 3
-
-
-async def test_a_token_rejected_for_too_many_calls_does_not_count_as_a_failure(make_conf, clock, monkeypatch):
-    monkeypatch.setattr("chrysaetos.identity.keystone._MAX_WAITING", 1)
-    failures = TokenBucket(burst=3, per_second=0.5, clock=clock)
-    with closing(KeystoneTokens(make_conf(), failures=failures, clock=clock)) as tokens:
-        outcomes = await flood(tokens)
-        assert outcomes == [TokenRefused] + [Unavailable] * 9
-        assert await flood(tokens, 10, 1) == [TokenRefused]
-        assert await flood(tokens, 11, 1) == [TokenRefused]
-        assert await flood(tokens, 12, 1) == [TooManyRequests]
-
-
-async def test_many_requests_with_one_invalid_token_are_one_failure(limited):
-    answers = await asyncio.gather(
-        *(limited.identify(b"bad", None, "GET", "/", CLIENT) for _ in range(50)), return_exceptions=True
-    )
-    assert {type(answer) for answer in answers} == {TokenRefused}
-    assert await flood(limited) == [TokenRefused] * 2 + [TooManyRequests] * 8
-
-
-async def test_other_addresses_and_unix_sockets_are_not_throttled(limited, keystone):
-    await flood(limited)
-    assert (await limited.identify(keystone.issue(), None, "GET", "/", "192.0.2.8")).user_name == "alice"
-    assert await flood(limited, 100, 5, client="") == [TokenRefused] * 5
 
 
 async def test_failed_calls_to_keystone_are_counted(tokens, keystone):
