@@ -136,6 +136,18 @@ def test_no_password_and_no_terminal(run):
     assert "set OS_PASSWORD" in findings(output)["credentials"]["detail"]
 
 
+@pytest.mark.timeout(20)
+def test_an_auth_url_that_requires_credentials(run):
+    keystone = FakeKeystone()
+    keystone.status = 401
+    login = ("--os-username", "a", "--os-password", "b", "--os-user-domain-id", "default")
+    try:
+        output = run("doctor", "-f", "json", "--os-auth-url", f"{keystone.url}/v3", *login)
+    finally:
+        keystone.stop()
+    assert findings(output)["token"]["advice"] == "check auth_url: it is not Keystone's URL"
+
+
 def test_keystone_does_not_understand_the_credentials(run):
     keystone = FakeKeystone()
     keystone.status = 400

@@ -9,7 +9,7 @@ import pytest
 import requests
 import trustme
 from keystoneauth1.adapter import Adapter
-from keystoneauth1.identity import v3
+from keystoneauth1.identity import Password, v3
 from keystoneauth1.noauth import NoAuth
 from keystoneauth1.session import Session
 from keystoneauth1.token_endpoint import Token
@@ -257,6 +257,31 @@ def test_keystone_rejects_the_credentials(make, fake_keystone):
     assert error.message.count("HTTP 401") == 1
     assert error.message.endswith("; check user, password, domain and project, or the application credential")
     assert "wrong" not in str(error)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("status", [401, 404])
+def test_an_auth_url_of_another_service(status, make, fake_keystone):
+    """With 401, the generic plugin of keystoneauth1 would wait for a lock that it holds itself."""
+    fake_keystone.status = status
+    url = f"{fake_keystone.url}/v2.1"
+    error = failure(
+        make(Session(auth=Password(url, username="alice", password="b", user_domain_id="default")))
+    )
+    assert type(error) is errors.Unreachable
+    assert not error.retryable
+    assert "check that your auth_url is correct" in error.message
+
+
+@pytest.mark.timeout(20)
+def test_a_keystone_that_requires_credentials_for_its_versions(make, fake_keystone):
+    fake_keystone.status = 401
+    url = f"{fake_keystone.url}/v3"
+    error = failure(
+        make(Session(auth=Password(url, username="alice", password="b", user_domain_id="default")))
+    )
+    assert type(error) is errors.Unauthorized
+    assert error.status == 401
 
 
 def test_a_session_without_credentials(make):

@@ -136,6 +136,10 @@ class _Checks:
         get_access = getattr(session.auth, "get_access", None)
         if get_access is None:
             raise _Skip("these credentials do not use Keystone")
+        auth_url = self._region.config["auth"].get("auth_url")
+        # keystoneauth1 waits forever for a lock of its own if it gets 401 here.
+        if auth_url and session.get(auth_url, authenticated=False, raise_exc=False).status_code == 401:
+            raise _Failed(f"{auth_url} requires credentials", "check auth_url: it is not Keystone's URL")
         self._access = get_access(session)
         expires = self._access.expires
         until = "" if expires is None else f" until {rfc3339(int(expires.timestamp()))}"

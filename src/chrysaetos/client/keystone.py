@@ -144,7 +144,8 @@ class KeystoneTransport:
         while isinstance(chain[-1], Adapter):
             chain.append(chain[-1].session)
         session = chain.pop()
-        sender = _TimeLimitedSession(session.session, timeout)
+        auth = next((each.auth for each in (*chain, session) if each.auth is not None), None)
+        sender = _TimeLimitedSession(session.session, timeout, getattr(auth, "auth_url", None))
         # A Session closes the requests session in `_session` when it is deleted.
         view = _copy(session, session=sender, _session=None)
         for adapter in reversed(chain):
@@ -198,13 +199,15 @@ class _TimeLimitedSession:
     Args:
         session: the caller's requests session.
         timeout: seconds from now, or None for no limit.
+        auth_url: the URL at which keystoneauth1 looks for Keystone's versions, None for none.
 
     Attributes:
         url: the URL of the last request.
     """
 
-    def __init__(self, session: requests.Session, timeout: float | None) -> None:
+    def __init__(self, session: requests.Session, timeout: float | None, auth_url: str | None) -> None:
         self._session = session
+        self._auth_url = auth_url
         self._end = None if timeout is None else time.monotonic() + timeout
         self.url = ""
 
@@ -213,6 +216,8 @@ class _TimeLimitedSession:
 
         Raises:
             requests.Timeout: no time is left.
+            DiscoveryFailure: the auth URL requires credentials. keystoneauth1 would repeat the request with a
+                token, and wait forever for the lock that it holds while it gets one.
         """
         self.url = url
         if self._end is not None:
@@ -221,7 +226,12 @@ class _TimeLimitedSession:
                 raise requests.Timeout("no time is left")
         if not self._session.auth:
             options.setdefault("auth", ignore_netrc)
-        return self._session.request(method, url, **options)
+        response = self._session.request(method, url, **options)
+        if response.status_code == 401 and (method, url) == ("GET", self._auth_url):
+            raise exceptions.DiscoveryFailure(
+                f"{strip_url(url)} requires credentials: it is not Keystone's URL"
+            )
+        return response
 
 
 def _not_a_session(value: object) -> InvalidArgument:
@@ -266,6 +276,9 @@ def _convert(
         return _keystone_error(error, strip_url(sender.url))
     if isinstance(error, exceptions.ClientException) and not isinstance(error, _NO_RESPONSE):
         return Unauthorized(f"no usable credentials: {error}")
+    if isinstance(error.__context__, exceptions.DiscoveryFailure | exceptions.HttpError):
+        # Not for want of a connection: the server is not Keystone.
+        return Unreachable(f"Keystone: {error}", url=strip_url(sender.url), retryable=False)
     reached_endpoint = endpoint is not None and sender.url.startswith(endpoint)
     server = "the metrics service" if reached_endpoint else "Keystone"
     return connection_error(error, sender.url or endpoint or "", server, timeout)
