@@ -92,13 +92,13 @@ def make_environment(interpreter: Interpreter) -> Path:
     """
     folder = ROOT / ".venvs" / f"python-{interpreter.version}"
     stamp = folder / "made"
-    newest = max(PROJECT.stat().st_mtime, LOCK.stat().st_mtime)
+    newest = max(file.stat().st_mtime for file in (PROJECT, LOCK, Path(__file__)))
     current = stamp.exists() and stamp.stat().st_mtime >= newest and stamp.read_text() == interpreter.prefix
     if not current:
         shutil.rmtree(folder, ignore_errors=True)
         project = tomllib.loads(PROJECT.read_text())["project"]
         extras = project["optional-dependencies"]
-        needed = [*project["dependencies"], *extras["gateway"], *extras["test"]]
+        needed = [*project["dependencies"], *extras["gateway"], *extras["memcached"], *extras["test"]]
         _run([interpreter.program, "-m", "venv", folder])
         pip: list[Path | str] = [folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
         _run([*pip, "--constraint", LOCK, *needed])
