@@ -257,3 +257,11 @@ def test_alerts_fire_while_servers_are_down(running: Installation, tmp_path: Pat
         finally:
             gateway.start()
             gateway.wait_ready()
+
+
+def test_a_region_that_keystone_does_not_have_is_an_error(installation: Installation, tmp_path: Path) -> None:
+    other = ("--region", "Nowhere", "--service-user", "never-created")
+    done = installation.init("--register", *other, directory=tmp_path / "new")
+    assert done.status == 1
+    assert "Keystone has no region Nowhere; set --region to RegionOne" in done.err
+    assert "created" not in done.printed

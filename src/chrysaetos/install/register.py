@@ -66,8 +66,8 @@ def register(settings: Settings, password: str, region: Region, confirm: Callabl
         What was done, one line each.
 
     Raises:
-        ConfigError: Keystone rejects a request, the password is empty or that of the example, or the user
-            exists with another password.
+        ConfigError: Keystone rejects a request or does not have the region, the password is empty or that of
+            the example, or the user exists with another password.
     """
     if password in {"", EXAMPLE_PASSWORD}:
         raise ConfigError(
@@ -86,11 +86,21 @@ def register(settings: Settings, password: str, region: Region, confirm: Callabl
                 version="3",
             )
         )
+        _check_region(settings.region, keystone)
         _register_user(settings, password, keystone)
         _register_endpoints(settings, keystone, confirm)
     except ClientException as error:
         raise ConfigError(f"--register: {error}") from error
     return keystone.done
+
+
+def _check_region(name: str, keystone: _Keystone) -> None:
+    """Check that a region exists, before anything is created."""
+    regions = keystone.regions()
+    if name not in regions:
+        raise ConfigError(
+            f"--register: Keystone has no region {name}; set --region to {' or '.join(regions)}"
+        )
 
 
 def _register_user(settings: Settings, password: str, keystone: _Keystone) -> None:
@@ -147,6 +157,10 @@ class _Keystone:
         """Return the first entity with these attributes, None if there is none."""
         found: list[dict[str, Any]] = self._api.get(f"/{kind}", params=dict(key)).json()[kind]
         return found[0] if found else None
+
+    def regions(self) -> list[str]:
+        """Return the ids of all regions."""
+        return [region["id"] for region in self._api.get("/regions").json()["regions"]]
 
     def create(self, kind: str, key: Mapping[str, str], more: Mapping[str, str]) -> str:
         """Create an entity and return its id."""
