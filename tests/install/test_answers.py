@@ -43,9 +43,9 @@ def test_a_required_answer_is_asked_again():
 def test_invalid_answers_are_asked_again_with_the_reason(capsys):
     terminal = Terminal(engine=["mysql", "mimir"])
     assert answer(URLS, {}, terminal).engine == "mimir"
-    assert (
-        "--engine 'mysql' is not one of prometheus, victoriametrics, thanos, mimir" in capsys.readouterr().out
-    )
+    printed = capsys.readouterr().out
+    assert "--engine 'mysql' is not one of prometheus, victoriametrics, thanos, mimir" in printed
+    assert "Enter keeps the answer in brackets." in printed
 
 
 def test_an_option_that_is_missing_is_named():

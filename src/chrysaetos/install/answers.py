@@ -162,7 +162,7 @@ def answer(
         except ConfigError as error:
             if ask is None:
                 raise
-            print(error)
+            print(f"{error}\nEnter keeps the answer in brackets.")
             known, given = values, {}
 
 
