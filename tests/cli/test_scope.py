@@ -65,10 +65,3 @@ def test_version(capsys):
         main(["--version"])
     assert caught.value.code == 0
     assert capsys.readouterr().out == f"chrysaetos {__version__}\n"
-
-
-def test_an_unknown_command_is_an_error_with_usage(capsys):
-    with pytest.raises(SystemExit) as caught:
-        main(["nonsense"])
-    assert caught.value.code == 2
-    assert "usage: chrysaetos" in capsys.readouterr().err
