@@ -1,59 +1,39 @@
 """The commands as tenant, admin and user without a role, with every kind of credentials.
 
-Most tests call the function of the console script; some start real processes.
+The tests call the function of the console script; those of test_cli_programs.py start real processes.
 """
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
-import os
-import pty
-import re
-import signal
-import subprocess
-import sys
-import termios
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 import yaml
-from tests.e2e.asking import openstack_client, password_variables
-from tests.fakes.environment import without_credentials
+from tests.e2e.shell import MACHINES_OF_A, STEPS, apart, by, states_of
 from tests.fakes.metrics_server import MetricsServer, aetos
 from tests.support.commands import call_main
 
 from chrysaetos.cli.main import main
 from chrysaetos.demo.keystone import REGION
-from chrysaetos.demo.processes import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.e2e.stack import People, Stores, Tokens, Window
+    from tests.e2e.stack import Stores, Window
     from tests.support.commands import Output
 
-    from chrysaetos.demo.gateway import Gateway
-    from chrysaetos.demo.identities import Account, IdentityApi
-    from chrysaetos.demo.keystone import Keystone
 
-Variables = dict[str, str]
-PROGRAMS = Path(sys.executable).parent
+__all__ = ["apart", "by"]
 
 
 class Call(Protocol):
     """Runs ``chrysaetos`` with these variables and arguments."""
 
     def __call__(self, variables: Mapping[str, str], *arguments: str) -> Output: ...
-
-
-@pytest.fixture(autouse=True)
-def _without_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    without_credentials(monkeypatch, tmp_path)
 
 
 @pytest.fixture
@@ -69,55 +49,7 @@ def chrysaetos(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
     return call
 
 
-class ShellVariables:
-    """The ``OS_`` variables of a user, by kind of credentials."""
-
-    def __init__(self, keystone_url: str, tokens: Tokens, people: People) -> None:
-        self.people = people
-        self._common = {
-            "OS_AUTH_URL": keystone_url,
-            "OS_IDENTITY_API_VERSION": "3",
-            "OS_REGION_NAME": REGION,
-        }
-        self._tokens = tokens
-
-    def password(self, who: str) -> Variables:
-        """Return the variables for user and password, with the project if there is one."""
-        return password_variables(self._common["OS_AUTH_URL"], getattr(self.people, who))
-
-    def token(self, who: str) -> Variables:
-        """Return the variables for a token, with the project."""
-        account: Account = getattr(self.people, who)
-        return {
-            **self._common,
-            "OS_AUTH_TYPE": "v3token",
-            "OS_TOKEN": self._tokens.unscoped(account),
-            "OS_PROJECT_ID": str(account.project_id),
-        }
-
-    def application_credential(self, who: str) -> Variables:
-        """Return the variables for an application credential."""
-        credential = getattr(self.people, who).application_credential
-        assert credential is not None
-        return {
-            **self._common,
-            "OS_AUTH_TYPE": "v3applicationcredential",
-            "OS_APPLICATION_CREDENTIAL_ID": credential.id,
-            "OS_APPLICATION_CREDENTIAL_SECRET": credential.secret,
-        }
-
-
-@pytest.fixture
-def by(
-    keystone: Keystone, identity: IdentityApi, gateway_ab: Gateway, tokens: Tokens, people: People
-) -> ShellVariables:
-    """The variables of all users, with the gateway of store AB in the catalog."""
-    identity.register_endpoint("metric-storage", "aetos", gateway_ab.url)
-    return ShellVariables(keystone.url, tokens, people)
-
-
 KINDS = ("password", "token", "application_credential")
-MACHINES_OF_A = {"a1", "a2"}
 MACHINES = {"a1", "a2", "b1", "b2", "host"}
 
 
@@ -314,18 +246,11 @@ def test_whoami_without_a_gateway_uses_keystone(by, stores: Stores, chrysaetos):
     assert shown["scope"] == "project"
 
 
-STEPS = ("credentials", "token", "roles", "catalog", "gateway", "prometheus", "data")
-
-
-def _states(output: Output) -> dict[str, str]:
-    return {row["step"]: row["state"] for row in json.loads(output.printed)}
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_doctor_without_problems(kind, by, chrysaetos):
     output = chrysaetos(getattr(by, kind)("a"), "doctor", "-f", "json")
     assert output.status == 0
-    assert _states(output) == dict.fromkeys(STEPS, "ok")
+    assert states_of(output) == dict.fromkeys(STEPS, "ok")
     assert not any(row["advice"] for row in output.json)
 
 
@@ -341,7 +266,7 @@ def test_doctor_without_problems(kind, by, chrysaetos):
 def test_doctor_finds_each_problem(changed, step, advice, by, chrysaetos):
     output = chrysaetos(by.password("a") | changed, "doctor", "-f", "json")
     assert output.status == 1
-    states = _states(output)
+    states = states_of(output)
     position = STEPS.index(step)
     assert [states[name] for name in STEPS[:position]] == ["ok"] * position
     assert states[step] == "failed"
@@ -353,7 +278,7 @@ def test_doctor_finds_each_problem(changed, step, advice, by, chrysaetos):
 def test_doctor_advises_a_user_without_a_role(by, chrysaetos):
     output = chrysaetos(by.password("stranger"), "doctor", "-f", "json")
     assert output.status == 1
-    assert _states(output)["roles"] == "failed"
+    assert states_of(output)["roles"] == "failed"
     assert "OS_PROJECT_NAME" in next(
         row["advice"] for row in json.loads(output.printed) if row["step"] == "roles"
     )
@@ -372,99 +297,6 @@ def test_commands_with_aetos(by, chrysaetos):
         output = chrysaetos(variables, "explain", "up", *there)
         assert output.status == 1
         assert "not a Chrysaetos gateway" in output.err
-
-
-def test_openstack_lists_the_commands_of_both_plugins():
-    output = openstack_client({}, "metric", "--help")
-    assert (output.status, output.err) == (0, "")
-    commands = {line.strip().removeprefix("metric ") for line in output.out.splitlines()[1:]}
-    assert {"list", "show", "query", "delete", "clean-tombstones", "snapshot"} <= commands
-    assert {"instant", "range", "series", "labels", "values", "metadata", "targets"} <= commands
-    assert {"rules", "alerts", "explain", "whoami", "doctor"} <= commands
-
-
-def test_openstack_runs_the_commands_of_both_plugins(by):
-    variables = by.password("a")
-    ours = openstack_client(variables, "metric", "instant", "cpu", "--time", "-5m", "-f", "json")
-    assert {row["vm"] for row in ours.json} == MACHINES_OF_A
-    assert ours.err == ""
-    theirs = openstack_client(variables, "metric", "query", "cpu", "-f", "json")
-    assert {row["vm"] for row in theirs.json} == MACHINES_OF_A
-
-
-def test_openstack_accepts_relative_times_and_draws_plots(by):
-    arguments = ("range", "cpu", "--start", "-1h", "--end", "now-5m", "--plot", "--ascii")
-    output = openstack_client(by.application_credential("a"), "metric", *arguments)
-    assert (output.status, output.err) == (0, "")
-    assert [vm for vm in ("a1", "a2", "b1") if f'vm="{vm}"' in output.out] == ["a1", "a2"]
-
-
-def test_openstack_runs_whoami_and_doctor(by):
-    variables = by.password("admin")
-    shown = openstack_client(variables, "metric", "whoami", "-f", "json").json
-    assert (shown["user"], shown["sees"]) == ("admin", "series of all projects")
-    well = openstack_client(variables, "metric", "doctor", "-f", "json")
-    assert (well.status, _states(well)) == (0, dict.fromkeys(STEPS, "ok"))
-    ill = openstack_client(variables | {"OS_PASSWORD": "wrong"}, "metric", "doctor", "-f", "json")
-    assert ill.status == 1
-    assert _states(ill)["token"] == "failed"
-    assert ill.err == ""
-
-
-def test_openstack_shows_an_invalid_query(by):
-    output = openstack_client(by.password("a"), "metric", "instant", "sum(")
-    assert output.status == 1
-    assert "1:5: unexpected end of input" in output.err
-    assert "Traceback" not in output.err
-
-
-@pytest.fixture
-def interruptible():
-    """Let child processes receive SIGINT, even if the process that started the tests ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("interruptible")
-def test_an_interrupt_ends_watch_with_130(stores: Stores, tmp_path):
-    output = tmp_path / "out"
-    command = [str(PROGRAMS / "chrysaetos"), "query", "count(cpu)", "--url", stores.ab.url]
-    with output.open("wb") as file:
-        process = subprocess.Popen([*command, "--watch", "1", "-f", "value"], stdout=file, stderr=file)
-    try:
-        assert wait_for(lambda: output.read_text().count("5\n") >= 2, timeout=30)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
-    finally:
-        process.kill()
-        process.wait()
-    assert set(output.read_text().split()) == {"5"}
-
-
-def test_a_terminal_shows_colours_and_progress_in_its_size(stores: Stores, window):
-    terminal, end = pty.openpty()
-    termios.tcsetwinsize(end, (30, 70))
-    span = ("--start", str(window.start), "--end", str(window.now), "--step", "500ms", "--split")
-    command = [str(PROGRAMS / "chrysaetos"), "range", "cpu", "--url", stores.ab.url, *span, "--plot"]
-    kept = {name: value for name, value in os.environ.items() if name not in {"LINES", "COLUMNS", "NO_COLOR"}}
-    process = subprocess.Popen(
-        command, stdin=end, stdout=end, stderr=end, env={**kept, "TERM": "xterm"}, start_new_session=True
-    )
-    os.close(end)
-    shown = b""
-    with contextlib.suppress(OSError):  # the end of a terminal is an error
-        while data := os.read(terminal, 65536):
-            shown += data
-    os.close(terminal)
-    assert process.wait(30) == 0
-    progress, plot = shown.decode().split("cpu\r\n", maxsplit=1)
-    assert "1 of 2 requests" in progress
-    assert progress.endswith("\r\x1b[K")
-    lines = [re.sub(r"\x1b\[\d+m", "", line) for line in plot.splitlines()]
-    assert max(map(len, lines)) == 70
-    assert len(lines) + 1 <= 30
-    assert all(f"\x1b[{colour}m⣿" in plot for colour in (36, 33, 35, 32, 34))
 
 
 def test_relative_times_use_the_clock_of_this_machine(by, chrysaetos):
