@@ -107,6 +107,8 @@ class KeystoneRegion:
         if self._session is None:
             from keystoneauth1.session import Session  # noqa: PLC0415  # slow to import
 
+            from chrysaetos.auth_url import reject_other_services  # noqa: PLC0415  # slow to import
+
             config, plugin = self.config, _PLUGINS[self.config["auth_type"]]
             cert, key = (
                 config.get(name) and str(Path(config[name]).expanduser()) for name in ("cert", "key")
@@ -114,11 +116,13 @@ class KeystoneRegion:
             verify = config.get("verify", True)
             if verify and "cacert" in config:
                 verify = str(Path(config["cacert"]).expanduser())
-            self._session = Session(
-                auth=getattr(importlib.import_module(plugin.module), plugin.name)(**config["auth"]),
-                verify=verify,
-                cert=(cert, key) if cert and key else cert,
-                app_name="chrysaetos",
+            self._session = reject_other_services(
+                Session(
+                    auth=getattr(importlib.import_module(plugin.module), plugin.name)(**config["auth"]),
+                    verify=verify,
+                    cert=(cert, key) if cert and key else cert,
+                    app_name="chrysaetos",
+                )
             )
         return self._session
 

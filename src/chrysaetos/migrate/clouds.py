@@ -8,6 +8,7 @@ from keystoneauth1 import exceptions, loading
 from keystoneauth1.adapter import Adapter
 from oslo_config import cfg
 
+from chrysaetos.auth_url import reject_other_services
 from chrysaetos.migrate.errors import MigrateError
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def _session(conf: Any, group: str) -> Session | None:
         auth = loading.load_auth_from_conf_options(conf, group)
         if auth is None:
             return None
-        session: Session = loading.load_session_from_conf_options(conf, group, auth=auth)
+        session = reject_other_services(loading.load_session_from_conf_options(conf, group, auth=auth))
     except (exceptions.ClientException, cfg.Error) as error:
         raise MigrateError(f"[{group}]: {error}; complete the section") from error
     return session

@@ -8,6 +8,7 @@ import openstack
 from keystoneauth1 import exceptions
 from keystoneauth1.adapter import Adapter
 
+from chrysaetos.auth_url import reject_other_services
 from chrysaetos.usage.api import Service
 from chrysaetos.usage.projects import AllProjects, OwnProject
 from chrysaetos.usage.records import UsageError
@@ -42,13 +43,15 @@ def open_connection(cloud: str | None) -> Connection:
         UsageError: there are no credentials, or they are incomplete.
     """
     try:
-        return openstack.connect(
+        connection = openstack.connect(
             cloud=cloud, api_timeout=_TIMEOUT, app_name="chrysaetos-usage", load_yaml_config=True
         )
+        reject_other_services(connection.config.get_session())
     except (openstack.exceptions.SDKException, exceptions.ClientException) as error:
         raise UsageError(
             f"no usable credentials: {error}; give --os-cloud, OS_* variables or --openrc", reason="keystone"
         ) from error
+    return connection
 
 
 def open_service(connection: Connection, name: str) -> Service:
