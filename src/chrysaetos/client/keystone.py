@@ -17,6 +17,7 @@ from keystoneauth1.adapter import Adapter
 from keystoneauth1.session import Session
 
 from chrysaetos import __version__
+from chrysaetos.auth_url import check_service
 from chrysaetos.client.connection_errors import TRANSPORT_EXCEPTIONS, connection_error, strip_url
 from chrysaetos.client.direct import ignore_netrc
 from chrysaetos.client.errors import (
@@ -145,7 +146,7 @@ class KeystoneTransport:
             chain.append(chain[-1].session)
         session = chain.pop()
         auth = next((each.auth for each in (*chain, session) if each.auth is not None), None)
-        sender = _TimeLimitedSession(session.session, timeout, getattr(auth, "auth_url", None))
+        sender = _TimeLimitedSession(session.session, timeout, getattr(auth, "auth_url", None) or "")
         # A Session closes the requests session in `_session` when it is deleted.
         view = _copy(session, session=sender, _session=None)
         for adapter in reversed(chain):
@@ -199,13 +200,13 @@ class _TimeLimitedSession:
     Args:
         session: the caller's requests session.
         timeout: seconds from now, or None for no limit.
-        auth_url: the URL at which keystoneauth1 looks for Keystone's versions, None for none.
+        auth_url: the URL at which keystoneauth1 looks for Keystone's versions, empty for none.
 
     Attributes:
         url: the URL of the last request.
     """
 
-    def __init__(self, session: requests.Session, timeout: float | None, auth_url: str | None) -> None:
+    def __init__(self, session: requests.Session, timeout: float | None, auth_url: str) -> None:
         self._session = session
         self._auth_url = auth_url
         self._end = None if timeout is None else time.monotonic() + timeout
@@ -216,8 +217,7 @@ class _TimeLimitedSession:
 
         Raises:
             requests.Timeout: no time is left.
-            DiscoveryFailure: the auth URL requires credentials. keystoneauth1 would repeat the request with a
-                token, and wait forever for the lock that it holds while it gets one.
+            DiscoveryFailure: the auth URL requires credentials.
         """
         self.url = url
         if self._end is not None:
@@ -227,10 +227,7 @@ class _TimeLimitedSession:
         if not self._session.auth:
             options.setdefault("auth", ignore_netrc)
         response = self._session.request(method, url, **options)
-        if response.status_code == 401 and (method, url) == ("GET", self._auth_url):
-            raise exceptions.DiscoveryFailure(
-                f"{strip_url(url)} requires credentials: it is not Keystone's URL"
-            )
+        check_service(response, self._auth_url)
         return response
 
 
