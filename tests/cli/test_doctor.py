@@ -136,27 +136,26 @@ def test_no_password_and_no_terminal(run):
     assert "set OS_PASSWORD" in findings(output)["credentials"]["detail"]
 
 
-@pytest.mark.timeout(20)
-def test_an_auth_url_that_requires_credentials(run):
+def advice_if_keystone_responds(run, status: int) -> str:
+    """Return the advice about the token if Keystone responds to each request with a status."""
     keystone = FakeKeystone()
-    keystone.status = 401
+    keystone.status = status
     login = ("--os-username", "a", "--os-password", "b", "--os-user-domain-id", "default")
     try:
         output = run("doctor", "-f", "json", "--os-auth-url", f"{keystone.url}/v3", *login)
     finally:
         keystone.stop()
-    assert findings(output)["token"]["advice"] == "check auth_url: it is not Keystone's URL"
+    advice: str = findings(output)["token"]["advice"]
+    return advice
+
+
+@pytest.mark.timeout(20)
+def test_an_auth_url_that_requires_credentials(run):
+    assert advice_if_keystone_responds(run, 401) == "check auth_url: it is not Keystone's URL"
 
 
 def test_keystone_does_not_understand_the_credentials(run):
-    keystone = FakeKeystone()
-    keystone.status = 400
-    login = ("--os-username", "a", "--os-password", "b", "--os-user-domain-id", "default")
-    try:
-        output = run("doctor", "-f", "json", "--os-auth-url", f"{keystone.url}/v3", *login)
-    finally:
-        keystone.stop()
-    assert findings(output)["token"]["advice"].startswith("check user, password, domain and project")
+    assert advice_if_keystone_responds(run, 400).startswith("check user, password, domain and project")
 
 
 def test_keystone_is_down(run):
