@@ -237,7 +237,7 @@ class KeystoneTokens:
         cache = self._middleware._token_cache  # noqa: SLF001  # there is no public way in
         try:
             cache.initialize({})
-            cache.set(token, None)  # counts as missing
+            cache.set(token, None)  # treated as missing
         except Exception as error:  # noqa: BLE001  # memcached's drivers have no common one
             _LOG.error("a revoked token may still be in memcached: %s", type(error).__name__)
 

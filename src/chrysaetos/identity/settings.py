@@ -124,7 +124,7 @@ def _plugin_auth_url(conf: ConfigOpts) -> str | None:
 
 
 class _NoUnpickler:
-    """Takes the place of ``pickle.Unpickler``. It loads nothing, so the entry counts as missing."""
+    """Takes the place of ``pickle.Unpickler``. It loads nothing, so the entry is treated as missing."""
 
     def __init__(self, file: object) -> None:
         pass

@@ -64,7 +64,7 @@ class PrometheusFetcherBase(fetcher.BaseFetcher):  # type: ignore[misc]  # Cloud
         try:
             look_back = self._look_back()
             query = queries.scopes_query(section.metric, section.filters, label, look_back)
-            # Without a look-back time, the request is that of CloudKitty's specification to the letter.
+            # Without a look-back time, the request must equal that of CloudKitty's specification.
             elements = self._conn.get_instant(query, server_timeout=look_back > 0)["data"]["result"]
             # Series without the label belong to no scope.
             return list({item["metric"][label]: None for item in elements if label in item["metric"]})
