@@ -103,6 +103,7 @@ def test_the_auth_plugin_may_have_its_own_section(make_conf, keystone, tmp_path)
         ({"insecure": "perhaps"}, "insecure"),
         ({"http_connect_timeout": "soon"}, "http_connect_timeout"),
         ({"cafile": "no-such-file.pem"}, "cafile"),
+        ({"memcache_tls_cafile": "no-such-file.pem"}, "memcache_tls_cafile"),
     ],
 )
 def test_an_invalid_setting_is_named(make_conf, changes, named):
@@ -115,6 +116,12 @@ def test_an_invalid_setting_is_named(make_conf, changes, named):
 def test_errors_of_the_middleware_name_the_option(make_conf):
     with pytest.raises(ConfigError, match="memcache_secret_key"):
         KeystoneTokens(make_conf(memcache_security_strategy="ENCRYPT"))
+
+
+def test_errors_of_tls_end_the_start(make_conf):
+    conf = make_conf(memcache_tls_enabled="true", memcache_tls_allowed_ciphers="none-of-these")
+    with pytest.raises(ConfigError, match="cipher"):
+        KeystoneTokens(conf)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +139,14 @@ def test_a_missing_memcached_driver_fails_the_start(make_conf, monkeypatch, chan
         load_settings(conf)
     monkeypatch.setitem(sys.modules, module, SimpleNamespace(Client=type("Client", (), {})))
     assert load_settings(conf).shared_cache is True
+
+
+def test_memcached_over_tls_requires_the_pool_that_connects_with_tls(make_conf):
+    conf = make_conf(
+        memcached_servers="127.0.0.1:11211", memcache_tls_enabled="true", memcache_use_advanced_pool="false"
+    )
+    with pytest.raises(ConfigError, match="memcache_use_advanced_pool"):
+        load_settings(conf)
 
 
 ran: list[bool] = []

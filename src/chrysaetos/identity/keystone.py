@@ -340,7 +340,7 @@ def _middleware(conf: ConfigOpts, *, shared_cache: bool) -> Any:
 
     try:
         return AuthProtocol(admitted, overrides)
-    except (ClientException, ConfigurationError, ValueError) as error:
+    except (ClientException, ConfigurationError, OSError, ValueError) as error:  # OSError: from ssl
         raise ConfigError(f"[keystone_authtoken]: {error}") from error
 
 

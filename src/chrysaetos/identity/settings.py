@@ -94,7 +94,8 @@ def _load(conf: ConfigOpts) -> KeystoneSettings:
     for name, url in (("www_authenticate_uri", public), ("auth_url", auth_url or public)):
         if not _URL.fullmatch(url):
             raise ConfigError(f"[{GROUP}] {name}: not a URL that starts with http:// or https://")
-    for name in ("cafile", "certfile", "keyfile"):
+    files = ("cafile", "certfile", "keyfile")
+    for name in (*files, *(f"memcache_tls_{each}" for each in files)):
         if section[name] and not Path(section[name]).is_file():
             raise ConfigError(f"[{GROUP}] {name}: there is no file {section[name]}")
     _prepare_memcached(conf)
@@ -148,19 +149,22 @@ def _prepare_memcached(conf: ConfigOpts) -> None:
     section = conf[GROUP]
     if not section.memcached_servers:
         return
+    if section.memcache_tls_enabled and not section.memcache_use_advanced_pool:
+        raise ConfigError(
+            f"[{GROUP}] memcache_tls_enabled: set memcache_use_advanced_pool = true, because the other pool of "
+            "the middleware connects without TLS"
+        )
     binary = section.memcache_sasl_enabled or section.memcache_tls_enabled
     module, package = (
         ("bmemcached", "python-binary-memcached") if binary else ("memcache", "python-memcached")
     )
     try:
-        importlib.import_module(module)
+        driver = importlib.import_module(module)
     except ImportError:
         raise ConfigError(
             f"[{GROUP}] memcached_servers: needs the package {package}, which is not installed"
         ) from None
-    for name in ("memcache", "bmemcached"):  # with TLS, which one is used depends on the kind of pool
-        with suppress(ImportError):
-            _load_no_pickles(importlib.import_module(name).Client)
+    _load_no_pickles(driver.Client)
     if section.memcache_use_advanced_pool:
         # The middleware would import it in a thread of its pool. It imports eventlet where that is installed,
         # after which the importing thread can never be joined, so the gateway would not stop.
