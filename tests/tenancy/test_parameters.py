@@ -1,14 +1,16 @@
 """From a request's parameters to the upstream's."""
 
+import pickle
+import sys
 from urllib.parse import parse_qsl, quote_plus, urlencode
 
 import pytest
 from tests.tenancy.binding import MANY, A, bind
 
 from chrysaetos.errors import BadRequest, QueryError
-from chrysaetos.promql.parser import Bounds
+from chrysaetos.promql.parser import DEFAULT_BOUNDS, Bounds
 from chrysaetos.tenancy.endpoints import ENDPOINTS, Kind
-from chrysaetos.tenancy.parameters import Binder, Text
+from chrysaetos.tenancy.parameters import Binder, Text, bind_anew
 from chrysaetos.tenancy.paths import find, find_path
 from chrysaetos.tenancy.scope import UNRESTRICTED
 
@@ -327,3 +329,11 @@ def test_a_request_has_a_thousand_parameters_at_most():
     for url, body in (("&" * 1000, None), ("&".join(["x"] * 600), "&".join(["x"] * 600))):
         with pytest.raises(BadRequest, match=r"has 1[0-9]+ parameters: send at most 1000"):
             bind("/api/v1/series", f"match[]=a&{url}", body, scope=A)
+
+
+def test_another_process_keeps_nothing_of_the_endpoint_that_it_was_sent():
+    endpoint = pickle.loads(pickle.dumps(find_path("/api/v1/series").endpoint))
+    references = sys.getrefcount(endpoint)
+    bound, _ = bind_anew(endpoint, A, b"", None, DEFAULT_BOUNDS)
+    assert bound.url == b"match%5B%5D=%7Bproject%3D%22A%22%7D"
+    assert sys.getrefcount(endpoint) == references

@@ -96,6 +96,7 @@ class Endpoint:
         all_rule: the policy rule for callers who see everything.
         idempotent: whether a request may be sent to the upstream again after a failure.
         evaluates: whether the upstream evaluates the query; otherwise it takes only the selectors from it.
+        expected: the parameters that are required, or default to the scope.
     """
 
     name: str
@@ -108,6 +109,12 @@ class Endpoint:
     all_rule: str
     idempotent: bool = True
     evaluates: bool = False
+    expected: tuple[Parameter, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        parameters = self.parameters.values()
+        expected = tuple(each for each in parameters if each.required or each.kind is Kind.SELECTOR)
+        object.__setattr__(self, "expected", expected)
 
     @property
     def rule(self) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import sys
-from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from chrysaetos.errors import BadRequest
@@ -255,7 +254,7 @@ class Binder:
                 plain[name] = text = value.decode() if same else decode(value)
                 _check(name, text)
                 pieces.append(pair if same else encode(name, text))
-        for parameter in _expected(endpoint):
+        for parameter in endpoint.expected:
             if parameter.name not in seen:
                 if parameter.required:
                     raise BadRequest(f'the parameter "{parameter.name}" is missing')
@@ -330,13 +329,6 @@ def bind_anew(
     """
     binder = Binder(bounds)
     return binder.bind(endpoint, scope, url, body), binder.cached()
-
-
-@cache
-def _expected(endpoint: Endpoint) -> tuple[Parameter, ...]:
-    """Return the parameters that are required, or default to the scope."""
-    parameters = endpoint.parameters.values()
-    return tuple(each for each in parameters if each.required or each.kind is Kind.SELECTOR)
 
 
 def _whole_scope(scope: Scope) -> str:
