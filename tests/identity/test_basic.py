@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import threading
 from contextlib import closing
 from dataclasses import replace
 
@@ -245,6 +246,20 @@ async def test_a_keystone_that_is_down_does_not_count_as_a_failed_attempt(basic,
         with pytest.raises(Unavailable):
             await identify(basic, good)
     keystone.status = None
+    assert (await identify(basic, good)).user_name == "grafana"
+
+
+async def test_an_attempt_for_which_no_thread_can_be_started_does_not_count_as_failed(
+    basic, good, monkeypatch
+):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        for _ in range(8):
+            with pytest.raises(Unavailable):
+                await identify(basic, good)
     assert (await identify(basic, good)).user_name == "grafana"
 
 

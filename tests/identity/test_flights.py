@@ -154,11 +154,17 @@ async def test_a_thread_that_cannot_start_is_named_and_logged_once(flights, monk
     def refuse(_):
         raise RuntimeError("can't start new thread")
 
+    failures = []
+
+    def settle(flight):
+        failures.append(type(flight.exception()))
+
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", refuse)
         for key in (b"a", b"b"):
             with pytest.raises(Unavailable, match="cannot start a thread"):
-                await flights.run(key, lambda: 1)
+                await flights.run(key, lambda: 1, settle)
+    assert failures == [Unavailable, Unavailable]
     assert [record.getMessage() for record in caplog.records] == [
         "no thread can be started for requests to Keystone: can't start new thread"
     ]

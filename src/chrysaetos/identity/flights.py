@@ -204,13 +204,15 @@ class SingleFlight(Generic[T]):
         running = _Call(call, until)
         try:
             self._threads.submit(running, len(self._flights))
+            self._reported = False
         except RuntimeError as error:
             # The limit of processes (RLIMIT_NPROC, a cgroup's pids.max) or of memory is reached.
             if not self._reported:
                 self._reported = True
                 _LOG.error("no thread can be started for requests to Keystone: %s", error)
-            raise Unavailable("the gateway cannot start a thread to ask Keystone: try again") from error
-        self._reported = False
+            running.future.set_exception(
+                Unavailable("the gateway cannot start a thread to ask Keystone: try again")
+            )
         flight = asyncio.wrap_future(running.future)
         self._calls[flight] = running
         self._flights[key] = flight
