@@ -151,8 +151,8 @@ def _prepare_memcached(conf: ConfigOpts) -> None:
         return
     if section.memcache_tls_enabled and not section.memcache_use_advanced_pool:
         raise ConfigError(
-            f"[{GROUP}] memcache_tls_enabled: set memcache_use_advanced_pool = true, because the other pool of "
-            "the middleware connects without TLS"
+            f"[{GROUP}] memcache_tls_enabled: set memcache_use_advanced_pool = true, because the "
+            "middleware's other pool connects without TLS"
         )
     binary = section.memcache_sasl_enabled or section.memcache_tls_enabled
     module, package = (
