@@ -28,6 +28,7 @@ def test_haproxy_balances_all_gateways(tmp_path: Path) -> None:
         "server gateway1 127.0.0.1:1001 check inter 1s",
         "server gateway2 127.0.0.1:1002 check inter 1s",
         "option httpchk GET /healthcheck",
+        "tune.bufsize 204800",
     ):
         assert f"    {line}\n" in text
 

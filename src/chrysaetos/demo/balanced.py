@@ -63,6 +63,8 @@ class HAProxy(Server):
             for number, gateway in enumerate(self._gateways, start=1)
         )
         (self.directory / "haproxy.cfg").write_text(
+            # A buffer must hold the longest URL and headers that a gateway accepts.
+            "global\n    tune.bufsize 204800\n"
             "defaults\n    mode http\n"
             "    timeout connect 5s\n    timeout client 60s\n    timeout server 140s\n"
             f"listen gateways\n    bind {LOOPBACK}:{self.port}\n    balance roundrobin\n"
