@@ -68,6 +68,15 @@ def test_the_socket_is_for_the_proxy_on_this_machine(files):
     assert "SocketGroup" not in on_tcp
 
 
+def test_the_certificate_is_below_the_folder_of_the_proxy(files):
+    assert "crt /etc/haproxy/certs/metric-storage.pem" in files()["haproxy/haproxy.cfg"]
+    own = "ssl_certificate_key /etc/nginx/certs/metric-storage.pem;"
+    assert own in files(proxy="nginx")["nginx/metric-storage.conf"]
+    assert (
+        "ssl_certificate /c.pem;" in files(proxy="nginx", certificate="/c.pem")["nginx/metric-storage.conf"]
+    )
+
+
 def test_the_dashboard_shows_the_gateway(files):
     assert "chrysaetos_build_info" in files()["grafana/gateway.json"]
 

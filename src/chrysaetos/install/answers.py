@@ -55,7 +55,11 @@ QUESTIONS = {
     "proxy_group": Question(
         "NAME", "group of the proxy's processes, for the Unix socket (default: haproxy; www-data for nginx)"
     ),
-    "certificate": Question("FILE", "the proxy's certificate, with its chain and key in one file"),
+    "certificate": Question(
+        "FILE",
+        "the proxy's certificate, with its chain and key in one file (default: "
+        "/etc/haproxy/certs/metric-storage.pem; /etc/nginx/certs/metric-storage.pem for nginx)",
+    ),
     "keystone_ca": Question("FILE", "CA certificates for Keystone's certificate"),
     "prometheus_ca": Question("FILE", "CA certificates for Prometheus' certificate"),
     "program": Question("FILE", "the command chrysaetos, for the systemd unit"),

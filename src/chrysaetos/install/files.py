@@ -108,12 +108,12 @@ def next_steps(
     if settings.proxy == "haproxy":
         config = directory / HAPROXY
         steps.append(
-            f"Start HAProxy with {config} and {settings.certificate}: haproxy -c -f {config} checks it"
+            f"Start HAProxy with {config} and {settings.certificate_file}: haproxy -c -f {config} checks it"
         )
     if settings.proxy == "nginx":
         config = directory / NGINX
         steps.append(
-            f"Copy {config} to /etc/nginx/conf.d and start nginx with {settings.certificate}: "
+            f"Copy {config} to /etc/nginx/conf.d and start nginx with {settings.certificate_file}: "
             "nginx -t checks both"
         )
     if settings.web:
@@ -130,7 +130,7 @@ def _values(settings: Settings, directory: PurePath, password: str) -> dict[str,
     tls = prometheus.scheme == "https"
     metrics_host, _, metrics_port = settings.metrics.rpartition(":")
     return {
-        "CERTIFICATE": settings.certificate,
+        "CERTIFICATE": settings.certificate_file,
         "DIRECTORY": str(directory),
         "ENGINE": settings.engine,
         "EXAMPLE_PASSWORD": EXAMPLE_PASSWORD,

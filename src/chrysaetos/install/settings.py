@@ -55,7 +55,8 @@ class Settings:
         proxy: what terminates TLS: ``haproxy``, ``nginx`` or ``none``.
         proxy_group: the group of the proxy's processes, which may connect to the Unix socket; empty for
             that of Debian's package.
-        certificate: the proxy's certificate with its chain and key, as one PEM file.
+        certificate: the proxy's certificate with its chain and key, as one PEM file; empty for
+            ``metric-storage.pem`` in the folder ``certs`` of the proxy's configuration.
         keystone_ca: CA certificates for Keystone's certificate; the system's if empty.
         prometheus_ca: CA certificates for Prometheus' certificate; the system's if empty.
         program: the command ``chrysaetos``.
@@ -78,7 +79,7 @@ class Settings:
     metrics: str = "127.0.0.1:9102"
     proxy: str = "haproxy"
     proxy_group: str = ""
-    certificate: str = "/etc/haproxy/certs/metric-storage.pem"
+    certificate: str = ""
     keystone_ca: str = ""
     prometheus_ca: str = ""
     program: str = "/opt/chrysaetos/bin/chrysaetos"
@@ -120,7 +121,7 @@ class Settings:
             ("--service-user", self.service_user, _NAME, _NAME_TEXT),
             ("--system-user", self.system_user, _NAME, _NAME_TEXT),
             ("--proxy-group", self.socket_group, _NAME, _NAME_TEXT),
-            ("--certificate", self.certificate, _PATH, _PATH_TEXT),
+            ("--certificate", self.certificate_file, _PATH, _PATH_TEXT),
             ("--keystone-ca", self.keystone_ca or "/-", _PATH, _PATH_TEXT),
             ("--prometheus-ca", self.prometheus_ca or "/-", _PATH, _PATH_TEXT),
             ("--program", self.program, _PATH, _PATH_TEXT),
@@ -143,6 +144,11 @@ class Settings:
     def socket_group(self) -> str:
         """The group that may connect to the Unix socket."""
         return self.proxy_group or _PROXY_GROUPS.get(self.proxy, self.system_user)
+
+    @property
+    def certificate_file(self) -> str:
+        """The path of the proxy's certificate."""
+        return self.certificate or f"/etc/{self.proxy}/certs/metric-storage.pem"
 
     @property
     def on_unix_socket(self) -> bool:
