@@ -39,7 +39,7 @@ MARIADB := mariadbd:mariadb-server-core my_print_defaults:mariadb-client-core
 PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http/test_direct_task.py http/server property))
 
 # The proof of isolation, and how deep it goes before a release.
-ISOLATION := $(addprefix tests/e2e/test_,$(addsuffix .py,generated corpora isolation victoria_metrics thanos second_enforcer)) \
+ISOLATION := $(addprefix tests/e2e/test_,$(addsuffix .py,generated corpora isolation otlp victoria_metrics thanos second_enforcer)) \
     tests/property/test_go_parsers.py
 DEEP := CHRYSAETOS_E2E_QUERIES=5000 CHRYSAETOS_REALWORLD=2500 CHRYSAETOS_WAYS=4 CHRYSAETOS_PARSER_TEXTS=1000000 CHRYSAETOS_ENGINES=all
 
