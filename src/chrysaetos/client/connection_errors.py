@@ -29,6 +29,7 @@ _INVALID_REQUESTS = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.MissingSchema,
     requests.exceptions.InvalidHeader,
+    UnicodeError,  # a header that is not Latin-1, or an invalid host name
 )
 _CONNECTION_FAILURES = (
     requests.ConnectionError,
@@ -84,7 +85,9 @@ def connection_error(error: Exception, url: str, server: str, timeout: float | N
         within = "in time" if timeout is None else f"within {timeout:.3g} s"
         return Timeout(f"{server} at {place} did not respond {within}", url=place)
     if any(isinstance(cause, _INVALID_REQUESTS) for cause in causes):
-        return InvalidArgument(f"cannot send a request to {place}: {_reason(causes)}", url=place)
+        # requests would show the header, which may be a token.
+        reason = "a header is invalid" if any(map(_is_about_header, causes)) else _reason(causes)
+        return InvalidArgument(f"cannot send a request to {place}: {reason}", url=place)
     permanent = any(isinstance(cause, socket.gaierror | FileNotFoundError) for cause in causes) or not any(
         isinstance(cause, _CONNECTION_FAILURES) for cause in causes
     )
@@ -106,6 +109,12 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
             seen.add(id(cause))
             yield cause
             waiting += [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
+
+
+def _is_about_header(cause: BaseException) -> bool:
+    return isinstance(cause, requests.exceptions.InvalidHeader) or (
+        isinstance(cause, UnicodeEncodeError) and cause.encoding == "latin-1"
+    )
 
 
 def _reason(causes: list[BaseException]) -> str:
