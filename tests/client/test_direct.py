@@ -101,7 +101,7 @@ def test_a_redirect_is_not_followed():
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://a", "a:9090", "", "http://", "http://[::1", "/path"]
+    "url", ["ftp://a", "a:9090", "", "http://", "http://[::1", "/path", "http://a:99999", 5]
 )
 def test_an_invalid_url_is_rejected(url):
     with pytest.raises(errors.InvalidArgument, match="URL"):
@@ -184,6 +184,11 @@ def test_an_invalid_header_is_rejected_and_not_shown(options):
     assert type(error) is errors.InvalidArgument
     assert error.message == f"cannot send a request to {server.url}/api/v1/query: a header is invalid"
     assert server.requests == []
+
+
+def test_credentials_with_a_surrogate_are_rejected():
+    with pytest.raises(errors.InvalidArgument, match="user and password must be UTF-8"):
+        DirectTransport("http://a", username="u", password="\udcff")
 
 
 @pytest.fixture

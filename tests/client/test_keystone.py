@@ -407,6 +407,19 @@ def test_other_objects_than_sessions_are_rejected(session):
         KeystoneTransport(session, interface="public", region_name=None, service_type="x")
 
 
+@pytest.mark.parametrize("url", ["keystone:5000/v3", "/v3", "http://[::1"])
+def test_an_invalid_auth_url_is_named(make, url):
+    auth = Password(url, username="a", password="b", user_domain_id="default")
+    error = failure(make(Session(auth=auth)))
+    assert type(error) is errors.InvalidArgument
+    assert error.message.startswith("the auth URL must be http://HOST or https://HOST")
+
+
+def test_an_invalid_endpoint_is_named(make):
+    with pytest.raises(errors.InvalidArgument, match="endpoint_override must be http://HOST or https://HOST"):
+        make(Session(), endpoint_override="gateway:8080")
+
+
 def test_the_error_for_an_object_with_a_session_names_it():
     class Connection:
         session = Session()

@@ -65,6 +65,12 @@ def test_a_server_may_ignore_the_limit():
     assert found == {"a": []}
 
 
+@pytest.mark.parametrize("match", [None, 5, ["up", 5]])
+def test_an_invalid_selector_is_rejected(match):
+    with pytest.raises(InvalidArgument, match="match"):
+        run(lambda c: c.series(match))
+
+
 def test_a_listing_may_be_null_but_not_an_object():
     assert run(lambda c: c.labels(), success(None))[0] == []
     with pytest.raises(errors.NotPrometheus, match="does not contain a list"):

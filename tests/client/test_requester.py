@@ -149,7 +149,7 @@ def test_no_request_is_sent_after_the_time_limit(monkeypatch):
     assert len(transport.sent) == 1
 
 
-@pytest.mark.parametrize("timeout", [0, -1, True, "5", float("inf"), float("nan")])
+@pytest.mark.parametrize("timeout", [0, -1, True, "5", float("inf"), float("nan"), 1e10])
 def test_an_invalid_time_limit_is_rejected(timeout):
     with pytest.raises(errors.InvalidArgument, match="timeout"):
         Requester(Scripted(GOOD), timeout=timeout, retries=0)
@@ -164,6 +164,12 @@ def test_an_invalid_number_of_retries_is_rejected(retries):
 def test_a_surrogate_is_rejected():
     with pytest.raises(errors.InvalidArgument, match="surrogate"):
         Requester(Scripted(GOOD), timeout=1, retries=0).read("/x", [("query", "\ud800")])
+
+
+@pytest.mark.parametrize("value", [None, 5, b"up"])
+def test_a_parameter_that_is_no_text_is_rejected(value):
+    with pytest.raises(errors.InvalidArgument, match=r"^query must be a str, not "):
+        Requester(Scripted(GOOD), timeout=1, retries=0).read("/x", [("query", value)])
 
 
 def test_retries_wait():

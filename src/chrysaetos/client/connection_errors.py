@@ -7,17 +7,17 @@ import re
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 import requests
 import urllib3.exceptions
 
 from chrysaetos.client.errors import InvalidArgument, MetricsError, Timeout, Unreachable
+from chrysaetos.client.urls import strip_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["TRANSPORT_EXCEPTIONS", "connection_error", "short_message", "strip_url"]
+__all__ = ["TRANSPORT_EXCEPTIONS", "connection_error", "short_message"]
 
 TRANSPORT_EXCEPTIONS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 """Exceptions of requests and the layers below it that mean that there is no response."""
@@ -38,12 +38,6 @@ _CONNECTION_FAILURES = (
     urllib3.exceptions.NewConnectionError,
     ConnectionError,
 )
-
-
-def strip_url(url: str) -> str:
-    """Return a URL without user, password, query and fragment, safe to show in an error."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def short_message(error: Exception) -> str:

@@ -9,9 +9,10 @@ from urllib.parse import unquote, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
-from chrysaetos.client.connection_errors import TRANSPORT_EXCEPTIONS, connection_error, strip_url
+from chrysaetos.client.connection_errors import TRANSPORT_EXCEPTIONS, connection_error
 from chrysaetos.client.errors import InvalidArgument
 from chrysaetos.client.transport import Response, request_headers
+from chrysaetos.client.urls import SERVER_URL, is_server_url, strip_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +42,7 @@ class DirectTransport:
         headers: headers of every request.
 
     Raises:
-        InvalidArgument: the URL is invalid, or both a user and a token are given.
+        InvalidArgument: URL or credentials are invalid, or both a user and a token are given.
     """
 
     def __init__(
@@ -55,15 +56,9 @@ class DirectTransport:
         cert: str | tuple[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        try:
-            parts = urlsplit(url)
-            host = parts.hostname
-        except ValueError as error:
-            raise InvalidArgument(f"invalid URL: {error}") from error
-        if parts.scheme not in {"http", "https"} or not host:
-            raise InvalidArgument(
-                "the URL must be http://HOST or https://HOST, optionally with a port and a path"
-            )
+        if not is_server_url(url):
+            raise InvalidArgument(f"the URL must be {SERVER_URL}")
+        parts = urlsplit(url)
         if username is None and parts.username is not None:
             username, password = unquote(parts.username), unquote(parts.password or "")
         if username is not None and token is not None:
@@ -71,8 +66,11 @@ class DirectTransport:
         self._url = strip_url(url).rstrip("/")
         self._headers = {"Accept": "application/json", **(headers or {})}
         if username is not None:
-            secret = base64.b64encode(f"{username}:{password or ''}".encode()).decode()
-            self._headers["Authorization"] = f"Basic {secret}"
+            try:
+                secret = base64.b64encode(f"{username}:{password or ''}".encode())
+            except UnicodeEncodeError:
+                raise InvalidArgument("user and password must be UTF-8") from None
+            self._headers["Authorization"] = f"Basic {secret.decode()}"
         elif token is not None:
             self._headers["Authorization"] = f"Bearer {token}"
         self._session = requests.Session()

@@ -18,7 +18,7 @@ from keystoneauth1.session import Session
 
 from chrysaetos import __version__
 from chrysaetos.auth_url import check_service
-from chrysaetos.client.connection_errors import TRANSPORT_EXCEPTIONS, connection_error, strip_url
+from chrysaetos.client.connection_errors import TRANSPORT_EXCEPTIONS, connection_error
 from chrysaetos.client.direct import ignore_netrc
 from chrysaetos.client.errors import (
     InvalidArgument,
@@ -29,6 +29,7 @@ from chrysaetos.client.errors import (
     Unreachable,
 )
 from chrysaetos.client.transport import Response, request_headers
+from chrysaetos.client.urls import SERVER_URL, is_server_url, strip_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +61,8 @@ class KeystoneTransport:
         headers: headers of every request.
 
     Raises:
-        InvalidArgument: ``session`` is neither a Session nor an Adapter.
+        InvalidArgument: ``session`` is neither a Session nor an Adapter, or ``endpoint_override`` is not a
+            server's URL.
     """
 
     def __init__(
@@ -75,6 +77,8 @@ class KeystoneTransport:
     ) -> None:
         if not isinstance(session, Session | Adapter):
             raise _not_a_session(session)
+        if endpoint_override and not is_server_url(endpoint_override):
+            raise InvalidArgument(f"endpoint_override must be {SERVER_URL}")
         self._session = session
         self._filter: dict[str, Any] = {
             "service_type": service_type,
@@ -139,14 +143,22 @@ class KeystoneTransport:
         return Response(response.status_code, response.headers, response.content, url)
 
     def _view(self, timeout: float | None) -> tuple[Any, _TimeLimitedSession]:
-        """Return a view of the caller's session for one request, and the wrapped requests session in it."""
+        """Return a view of the caller's session for one request, and the wrapped requests session in it.
+
+        Raises:
+            InvalidArgument: the auth URL is not a server's URL.
+        """
         outer: Any = self._session
         chain = [outer]
         while isinstance(chain[-1], Adapter):
             chain.append(chain[-1].session)
         session = chain.pop()
         auth = next((each.auth for each in (*chain, session) if each.auth is not None), None)
-        sender = _TimeLimitedSession(session.session, timeout, getattr(auth, "auth_url", None) or "")
+        auth_url = getattr(auth, "auth_url", None) or ""
+        if auth_url and not is_server_url(auth_url):
+            # keystoneauth1 would look for Keystone in a catalog.
+            raise InvalidArgument(f"the auth URL must be {SERVER_URL}")
+        sender = _TimeLimitedSession(session.session, timeout, auth_url)
         # A Session closes the requests session in `_session` when it is deleted.
         view = _copy(session, session=sender, _session=None)
         for adapter in reversed(chain):

@@ -85,4 +85,7 @@ def check_integer(name: str, value: object, minimum: int) -> int:
 
 
 def _selectors(match: Selectors) -> list[str]:
-    return [match] if isinstance(match, str) else list(match)
+    try:
+        return [match] if isinstance(match, str) else list(match)
+    except TypeError:
+        raise InvalidArgument(f"match must be a selector or several, not {match!r}") from None

@@ -156,7 +156,7 @@ class QueryCalls(Calls):
         *,
         server_timeout: bool = True,
     ) -> Parameters:
-        seconds = self._requester.timeout if timeout is None else timeout
+        seconds = self._requester.time_limit(timeout)
         parameters: Parameters = []
         if seconds is not None and server_timeout:
             parameters.append(("timeout", f"{max(1, int(seconds * _SERVER_TIMEOUT_RATIO * 1000))}ms"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
@@ -141,7 +142,7 @@ class Requester:
         compressed: bool,
     ) -> Payload:
         encoded = _encode(parameters)
-        deadline = self._deadline(timeout)
+        deadline = _Deadline(self.time_limit(timeout))
         if form and len(encoded) > _MAX_GET and not self._get_only:
             response = self._retry(Request("POST", path, encoded, compressed), deadline, query)
             if response.status != 405:
@@ -172,11 +173,16 @@ class Requester:
             MetricsError: the call failed.
         """
         request = Request("POST", path, _encode(parameters) or None, idempotent=False)
-        response = self._send(request, self._deadline(timeout), query)
+        response = self._send(request, _Deadline(self.time_limit(timeout)), query)
         return decode(response, path=path, query=query)
 
-    def _deadline(self, timeout: float | None) -> _Deadline:
-        return _Deadline(self.timeout if timeout is None else _check_timeout(timeout))
+    def time_limit(self, timeout: float | None) -> float | None:
+        """Return the time limit of a call in seconds: the given one, else the default; None for no limit.
+
+        Raises:
+            InvalidArgument: the given one is invalid.
+        """
+        return self.timeout if timeout is None else _check_timeout(timeout)
 
     def _retry(self, request: Request, deadline: _Deadline, query: str | None) -> Response:
         """Send a request until a response is final, or retries or time run out."""
@@ -219,6 +225,9 @@ def _pause(error: Unreachable | Unavailable, default: float) -> float:
 
 
 def _encode(parameters: Parameters) -> str:
+    for name, value in parameters:
+        if not isinstance(value, str):
+            raise InvalidArgument(f"{name} must be a str, not {value!r}")
     try:
         # Spaces as %20: some servers and proxies read a plus sign in a URL literally.
         return urlencode(parameters, quote_via=quote)
@@ -232,8 +241,11 @@ def _check_timeout(timeout: float | None) -> float | None:
     """Return a time limit in seconds unchanged; None means no limit.
 
     Raises:
-        InvalidArgument: the time limit is not a finite number greater than 0.
+        InvalidArgument: the time limit is not a number greater than 0, or longer than a socket can wait.
     """
-    if timeout is not None and not (is_number(timeout) and timeout > 0):
-        raise InvalidArgument(f"timeout must be seconds greater than 0, or None, not {timeout!r}")
+    if timeout is not None and not (is_number(timeout) and 0 < timeout <= threading.TIMEOUT_MAX):
+        raise InvalidArgument(
+            f"timeout must be seconds, greater than 0 and at most {threading.TIMEOUT_MAX:.0f}, or None, "
+            f"not {timeout!r}"
+        )
     return timeout
