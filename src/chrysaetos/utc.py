@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-__all__ = ["DAY", "utc_text"]
+__all__ = ["DAY", "LAST_SECOND", "utc_text"]
 
 DAY = 86_400
 """Seconds of a day."""
+LAST_SECOND = 253_402_300_799
+"""The end of the year 9999, in seconds since the epoch: ``datetime`` knows no later times."""
 
 
 def utc_text(seconds: float) -> str:

@@ -145,3 +145,11 @@ def test_two_grants_of_one_id(file):
     assert json.loads(file.read_text().splitlines()[0])["hours"] == 10
     with pytest.raises(UsageError, match="same id"):
         read_grants(file)
+
+
+@pytest.mark.parametrize("times", [{"granted": -1}, {"until": 1e300}])
+def test_times_that_cannot_be_shown_are_rejected(file, times):
+    append_grant(file, **GIVEN)
+    file.write_text(json.dumps({**json.loads(file.read_text()), **times}))
+    with pytest.raises(UsageError, match="line 1 is not a grant: granted and until are not between"):
+        read_grants(file)

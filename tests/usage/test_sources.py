@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from chrysaetos.usage.records import UsageError
-from chrysaetos.usage.sources import fetch_start, fetch_weights, parse_start, read_weights
+from chrysaetos.usage.sources import fetch_start, fetch_weights, parse_date, read_weights
 
 SETS = [{"resource_set_timestamp": 0, "vcpus": [{"value": 1, "weight": 2}], "memory_mb": []}]
 
@@ -59,7 +59,7 @@ def test_weights_from_a_file(tmp_path):
 
 def test_the_start_date_from_a_url(endpoint):
     endpoint.response = (200, '[{"start_date": "2026-01-01"}]')
-    assert fetch_start(endpoint.url) == parse_start("2026-01-01T00:00:00Z") == 1767225600
+    assert fetch_start(endpoint.url) == parse_date("2026-01-01T00:00:00Z") == 1767225600
 
 
 @pytest.mark.parametrize(
@@ -84,9 +84,15 @@ def test_errors_do_not_contain_the_password_of_the_url(endpoint):
     [("2020-07-15", 1594771200), ("2020-07-15T02:00:00+02:00", 1594771200), (" 2020-07-15 ", 1594771200)],
 )
 def test_valid_start_dates(text, expected):
-    assert parse_start(text) == expected
+    assert parse_date(text) == expected
 
 
 def test_an_invalid_start_date_is_rejected():
     with pytest.raises(UsageError, match="is not a date such as"):
-        parse_start("yesterday")
+        parse_date("yesterday")
+
+
+@pytest.mark.parametrize("text", ["1969-12-31", "0001-01-01", "9999-12-31T23:00:00-02:00"])
+def test_a_date_that_cannot_be_shown_is_rejected(text):
+    with pytest.raises(UsageError, match="is not between 1970 and 9999"):
+        parse_date(text)

@@ -99,6 +99,16 @@ def test_the_updater_waits_after_the_clock_was_set_back(loop):
     assert loop.value() == pytest.approx(6)
 
 
+@pytest.mark.parametrize("ledger", [True, False])
+def test_the_updater_waits_until_the_start_date(tmp_path, ledger):
+    loop = Loop(tmp_path / "ledger.sqlite" if ledger else None)
+    with pytest.raises(UsageError, match=r"the start date 1970-.*Z is in the future: waiting"):
+        loop.after(-1)
+    loop.after(3)
+    loop.close()
+    assert loop.value() is not None
+
+
 def test_a_clock_that_is_set_forward_adds_no_hours(loop):
     loop.after(1)
     loop.ahead = HOUR

@@ -17,7 +17,7 @@ from chrysaetos.usage.records import UsageError
 from chrysaetos.usage.resources import FLOATING_IPS, VOLUMES, ListedSite
 from chrysaetos.usage.site import DummySite, SimpleVMSettings
 from chrysaetos.usage.snapshot import FLOATING_IP_METRICS, METRICS, SERVERS, VOLUME_METRICS, Exposition
-from chrysaetos.usage.sources import fetch_start, fetch_weights, parse_start, read_weights, today
+from chrysaetos.usage.sources import fetch_start, fetch_weights, parse_date, read_weights, today
 from chrysaetos.usage.updater import Updater
 from chrysaetos.usage.weights import Weights, WeightSet
 
@@ -192,7 +192,7 @@ def _start(options: argparse.Namespace) -> float | None:
     """Return the configured start date, in seconds since the epoch; None if there is none."""
     if options.start_date_endpoint:
         return fetch_start(options.start_date_endpoint)
-    return parse_start(options.start) if options.start else None
+    return parse_date(options.start) if options.start else None
 
 
 def _directory(options: argparse.Namespace) -> Path:

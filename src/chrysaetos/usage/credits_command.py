@@ -16,7 +16,7 @@ from chrysaetos.usage.credits import FILE, CreditLedger
 from chrysaetos.usage.grants import RESOURCES, append_grant, read_grants
 from chrysaetos.usage.options import state_directory
 from chrysaetos.usage.records import UsageError
-from chrysaetos.usage.sources import parse_start
+from chrysaetos.usage.sources import parse_date
 from chrysaetos.utc import utc_text
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _grant(directory: Path, options: argparse.Namespace) -> None:
         resource=options.resource,
         hours=options.hours,
         now=time.time(),
-        until=parse_start(options.until) if options.until else None,
+        until=parse_date(options.until) if options.until else None,
         by=options.by or getpass.getuser(),
         why=options.why,
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from chrysaetos.numeric import is_number
 from chrysaetos.regular_file import regular_file
 from chrysaetos.usage.records import UsageError
+from chrysaetos.utc import LAST_SECOND
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,6 +70,8 @@ class Grant:
             raise CreditsError("granted and until are seconds since the epoch")
         if self.until is not None and self.until <= self.granted:
             raise CreditsError("until is not after the time of the grant")
+        if self.granted < 0 or max(self.granted, self.until or 0.0) > LAST_SECOND:
+            raise CreditsError("granted and until are not between 1970 and 9999")
 
     def is_valid(self, moment: float) -> bool:
         """Return whether it has been granted and has not expired at a time."""

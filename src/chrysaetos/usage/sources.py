@@ -10,11 +10,12 @@ import requests
 from chrysaetos.usage.dummy import load_toml
 from chrysaetos.usage.records import UsageError, epoch
 from chrysaetos.usage.weights import Weights
+from chrysaetos.utc import LAST_SECOND
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["fetch_start", "fetch_weights", "parse_start", "read_weights", "today"]
+__all__ = ["fetch_start", "fetch_weights", "parse_date", "read_weights", "today"]
 
 _TIMEOUT = 30
 
@@ -50,22 +51,25 @@ def fetch_start(url: str) -> float:
     if isinstance(document, list) and document and isinstance(document[0], dict):
         start = document[0].get("start_date")
         if start is not None:
-            return parse_start(str(start))
+            return parse_date(str(start))
     raise UsageError(
         'the start date endpoint did not return [{"start_date": "YYYY-MM-DD"}]', reason="endpoint"
     )
 
 
-def parse_start(text: str) -> float:
-    """Return a start date in seconds since the epoch. A date without a zone is UTC.
+def parse_date(text: str) -> float:
+    """Return a date in seconds since the epoch. A date without a zone is UTC.
 
     Raises:
-        UsageError: the text is not a date.
+        UsageError: the text is not a date, or not one of the years 1970 to 9999.
     """
     try:
-        return epoch(text.strip())
+        date = epoch(text.strip())
     except ValueError as error:
         raise UsageError(f"{text!r} is not a date such as 2026-01-31 or 2026-01-31T12:00:00+01:00") from error
+    if not 0 <= date <= LAST_SECOND:
+        raise UsageError(f"{text!r} is not between 1970 and 9999")
+    return date
 
 
 def today() -> float:

@@ -123,6 +123,10 @@ class Updater:
         began = time.monotonic()
         now = self._now()
         since = self._ledger.counted_until if self._ledger else self._start
+        if now < self._start:
+            raise UsageError(
+                f"the start date {utc_text(self._start)} is in the future: waiting", reason="clock"
+            )
         if now < since:
             raise UsageError("the clock was set back before the last update: waiting", reason="clock")
         ends = [now]
