@@ -76,6 +76,7 @@ def test_a_correction_by_somebody_else(directory):
         ["grant", "p1", "vcpu", "1", "--why", " "],
         ["grant", "p1", "vcpu", "1", "--why", "x", "--until", "2001-01-01"],
         ["grant", "p1", "vcpu", "1", "--why", "x", "--until", "soon"],
+        ["grant", "p1", "vcpu", "1", "--why", "x", "--until", "9999-12-31T23:00:00-02:00"],
     ],
 )
 def test_an_invalid_grant_is_an_error(directory, capsys, arguments):
@@ -85,9 +86,30 @@ def test_an_invalid_grant_is_an_error(directory, capsys, arguments):
 
 
 def test_a_directory_that_does_not_exist(directory, capsys):
-    for action in ([], ["grant", "p1", "vcpu", "1", "--why", "x"]):
+    for action in ([], ["grants"], ["grant", "p1", "vcpu", "1", "--why", "x"]):
         assert main([*CREDITS, "--state", str(directory / "none"), *action]) == 1
         assert "start the exporter first" in capsys.readouterr().err
+
+
+def test_a_directory_that_cannot_be_used(directory, capsys):
+    # Unlike a directory without permissions, this is an error for root as well.
+    for action in ([], ["grants"], ["grant", "p1", "vcpu", "1", "--why", "x"]):
+        assert main([*CREDITS, "--state", str(directory / ("x" * 300)), *action]) == 1
+        assert "File name too long" in capsys.readouterr().err
+
+
+def test_an_unknown_project_is_a_warning(directory, capsys):
+    def warning_of(project_id):
+        assert main([*CREDITS, "grant", project_id, "vcpu", "1", "--why", "x"]) == 0
+        return capsys.readouterr().err
+
+    assert warning_of("p2") == ""  # the exporter has not run yet
+    with closing(CreditLedger(directory)) as ledger:
+        now = read_grants(directory / FILE)[0].granted
+        ledger.charge(now, now + 1, dict, [Project("p1", "weather", "d", "default")])
+    assert warning_of("p1") == warning_of("p1/part") == ""
+    assert "has not seen a project with this id" in warning_of("p2")
+    assert "has not seen a project with this id" in warning_of("p2/p1")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner")

@@ -257,6 +257,16 @@ class CreditLedger:
             accounts.append(Account(project, resource, granted, used, left, name))
         return accounts
 
+    def knows(self, project_id: str) -> bool:
+        """Return whether a window with the project has been charged, or no window at all.
+
+        Args:
+            project_id: id of the project; ``ID/NAME`` for a project inside the SimpleVM project.
+        """
+        with self._explain_errors():
+            ids = {row[0] for row in self._database.execute("SELECT project_id FROM names")}
+        return not ids or project_id.partition("/")[0] in ids
+
     def close(self) -> None:
         """Close the file."""
         self._database.close()

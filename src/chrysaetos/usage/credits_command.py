@@ -61,23 +61,31 @@ def run(arguments: Sequence[str]) -> int:
         The exit status: 0, or 1 for an error.
     """
     options = parser().parse_args(arguments)
-    directory = state_directory(options.state, os.environ)
     try:
+        directory = _find_directory(options.state)
         if options.credits_action == "grant":
             _grant(directory, options)
         elif options.credits_action == "grants":
             _print_grants(directory)
         else:
             _print_accounts(directory)
-    except UsageError as error:
+    except (UsageError, OSError) as error:
         print(f"chrysaetos usage credits: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _grant(directory: Path, options: argparse.Namespace) -> None:
+def _find_directory(given: Path | None) -> Path:
+    """Return the exporter's state directory."""
+    directory = state_directory(given, os.environ)
     if not directory.is_dir():
         raise UsageError(f"{directory} does not exist: start the exporter first, or give its --state")
+    return directory
+
+
+def _grant(directory: Path, options: argparse.Namespace) -> None:
+    with closing(CreditLedger(directory)) as credit_ledger:
+        known = credit_ledger.knows(options.project_id)
     grant = append_grant(
         directory / FILE,
         project_id=options.project_id,
@@ -88,7 +96,15 @@ def _grant(directory: Path, options: argparse.Namespace) -> None:
         by=options.by or getpass.getuser(),
         why=options.why,
     )
-    print(f"granted {grant.hours:.15g} {grant.resource} hours to {grant.project_id} (grant {grant.id})")
+    print(
+        f"granted {grant.hours:.15g} {grant.resource} hours to {plain(grant.project_id)} (grant {grant.id})"
+    )
+    if not known:
+        print(
+            "chrysaetos usage credits: warning: the exporter has not seen a project with this id; if it is "
+            "wrong, grant negative hours to it",
+            file=sys.stderr,
+        )
 
 
 def _print_grants(directory: Path) -> None:
@@ -101,8 +117,6 @@ def _print_grants(directory: Path) -> None:
 
 
 def _print_accounts(directory: Path) -> None:
-    if not directory.is_dir():
-        raise UsageError(f"{directory} does not exist: start the exporter first, or give its --state")
     with closing(CreditLedger(directory)) as credit_ledger:
         accounts = credit_ledger.accounts(time.time())
     print(f"{'project':32}  {'name':20}  resource  {'granted':>12}  {'used':>12}  {'left':>12}")
