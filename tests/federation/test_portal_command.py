@@ -135,3 +135,23 @@ def test_a_directory_without_a_portal_is_an_error(tmp_path: Path, capsys: pytest
     assert capsys.readouterr().err.endswith(
         f"sites.toml does not exist: create it with chrysaetos portal init {tmp_path}\n"
     )
+
+
+def test_a_directory_that_cannot_be_used_is_an_error(
+    tmp_path: Path, portal: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Unlike a directory without permissions, this is an error for root as well.
+    assert main(["portal", "init", str(tmp_path / ("x" * 300))]) == 1
+    assert "File name too long" in capsys.readouterr().err
+    before = (portal / "sites.toml").read_text()
+    where = ("--directory", str(portal), "--url", "https://alpha.example:9091")
+    assert main(["portal", "add-site", "alpha", *where, "--token-file", "sites.toml/alpha"]) == 1
+    assert "File exists" in capsys.readouterr().err
+    assert (portal / "sites.toml").read_text() == before
+
+
+def test_only_prometheus_needs_access_to_a_token(portal: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hidden = f"/{'x' * 300}/alpha"
+    where = ("--directory", str(portal), "--url", "https://alpha.example:9091")
+    assert main(["portal", "add-site", "alpha", *where, "--token-file", hidden]) == 0
+    assert f"Put the token into {hidden}" in capsys.readouterr().out

@@ -64,6 +64,13 @@ def test_the_directory_of_the_first_token_is_created(token, tmp_path):
     assert not token.file.parent.exists()
 
 
+def test_a_directory_that_cannot_be_created_is_an_error(token, tmp_path):
+    # Unlike a directory without permissions, this is an error for root as well.
+    token.file = tmp_path / ("x" * 300) / "tokens.json"
+    done = token("new", "portal", "--allow", ALLOW, "--expires", "90d", status=1)
+    assert "cannot be created: File name too long" in done.err
+
+
 def test_a_new_token_is_printed_once_and_stored_as_a_hash(token):
     shown = token("new", "portal", "--allow", ALLOW, "--allow", "up", "--expires", "90d")
     secret = shown.out.strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -124,7 +125,7 @@ def run(options: argparse.Namespace) -> int:
     }
     try:
         actions[options.portal_action](options)
-    except ConfigError as error:
+    except (ConfigError, OSError) as error:
         print(f"chrysaetos portal: {error}", file=sys.stderr)
         return 1
     return 0
@@ -170,11 +171,13 @@ def _add(options: argparse.Namespace) -> None:
         match=(USAGE,) if options.usage_only else (USAGE, FRESHNESS),
         simple_vm_id=options.simple_vm_id,
     )
-    _save(registry.with_site(site), options)
+    registry = registry.with_site(site)
     token = options.directory / options.token_file
-    if not token.is_file():
-        if not Path(options.token_file).is_absolute():
-            token.parent.mkdir(parents=True, exist_ok=True)
+    if not Path(options.token_file).is_absolute():
+        token.parent.mkdir(parents=True, exist_ok=True)
+    _save(registry, options)
+    # Only Prometheus may have access to its directory.
+    if not os.access(token, os.F_OK):
         print(f"Put the token into {token}, readable only by Prometheus.")
     print("Then reload Prometheus: send it SIGHUP.")
 

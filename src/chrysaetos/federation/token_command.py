@@ -92,10 +92,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _create_directory(directory: Path) -> None:
-    if directory.exists():
-        return
     try:
         directory.mkdir(parents=True)
+    except FileExistsError:
+        return
     except OSError as error:
         raise ConfigError(f"the directory {directory} cannot be created: {error.strerror}") from error
     print(f"created the directory {directory}", file=sys.stderr)
