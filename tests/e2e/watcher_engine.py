@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tests.e2e.stack import password_options
-from tests.support.commands import run
 from tests.support.warm import shared_python
 
 from chrysaetos.demo.keystone import render_config
@@ -20,6 +18,7 @@ from chrysaetos.demo.processes import Process, Server, wait_for
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tests.support.commands import Output
     from tests.support.warm import WarmPython
 
     from chrysaetos.demo.identities import Account
@@ -54,14 +53,20 @@ def _arguments(config: Path) -> list[str]:
     return ["--config-file", str(config)]
 
 
+def _run(release: str, program: Path, *arguments: str) -> Output:
+    """Run a program of a release, in a fork of an interpreter that has imported Watcher."""
+    warm = warm_python(release, "tests.watcher.audit")
+    return warm.run([program, *arguments], env={**os.environ, **_QUIET}, cwd=_ROOT)
+
+
 @cache
 def _empty_database(release: str) -> bytes:
     """Return an SQLite database of a release with its tables."""
     with TemporaryDirectory() as folder:
         database, config = Path(folder, "watcher.db"), Path(folder, "watcher.conf")
         config.write_text(render_config({"database": {"connection": f"sqlite:///{database}"}}))
-        program = str(environment_of(release) / "watcher-db-manage")
-        made = run([program, *_arguments(config), "create_schema"], env={**os.environ, **_QUIET})
+        program = environment_of(release) / "watcher-db-manage"
+        made = _run(release, program, *_arguments(config), "create_schema")
         assert made.status == 0, made.err[-3000:]
         return database.read_bytes()
 
@@ -127,7 +132,6 @@ class Engine:
         self._config = directory / "watcher.conf"
         self._database = directory / "watcher.db"
         self.log = directory / "engine.log"
-        self._auditor_log = directory / "auditor.log"
         auth = password_options(account, auth_url)
         sections: dict[str, Mapping[str, str]] = {
             "DEFAULT": {"transport_url": "fake:/", "state_path": str(directory)},
@@ -142,7 +146,6 @@ class Engine:
         directory.mkdir(parents=True, exist_ok=True)
         self._config.write_text(render_config(sections))
         self._process: Process | None = None
-        self._auditor: subprocess.Popen[str] | None = None
 
     def start(self) -> Process:
         """Start the engine on an empty database; it may exit by itself."""
@@ -153,14 +156,8 @@ class Engine:
 
     def stop(self) -> None:
         """Stop the engine."""
-        self._end_auditor()
         if self._process is not None:
             self._process.stop()
-
-    def _end_auditor(self) -> None:
-        if self._auditor is not None:
-            self._auditor.communicate()
-            self._auditor = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -181,25 +178,9 @@ class Engine:
         """
         assert self._process is not None
         self._process.check()
-        if self._auditor is None:
-            # One process for all audits of an engine, since it takes seconds to import Watcher.
-            script = _ROOT / "tests" / "watcher" / "audit.py"
-            with self._auditor_log.open("w") as log:
-                self._auditor = subprocess.Popen(
-                    [self._programs / "python", script, *_arguments(self._config)],
-                    env={**os.environ, **_QUIET},
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    text=True,
-                )
-        assert self._auditor.stdin is not None
-        assert self._auditor.stdout is not None
-        print(json.dumps([strategy, parameters]), file=self._auditor.stdin, flush=True)
-        lines = iter(self._auditor.stdout.readline, "")
-        result = next((line for line in lines if line.startswith("RESULT ")), None)
-        if result is None:
-            self._end_auditor()
-            raise AuditError(self._auditor_log.read_text()[-3000:])
-        found: dict[str, Any] = json.loads(result.removeprefix("RESULT "))
+        script = _ROOT / "tests" / "watcher" / "audit.py"
+        done = _run(self._release, script, strategy, json.dumps(parameters), *_arguments(self._config))
+        if done.status:
+            raise AuditError(f"{done.status} {done.printed}{done.err}"[-3000:])
+        found: dict[str, Any] = json.loads(done.printed.splitlines()[-1])
         return found

@@ -1,9 +1,9 @@
-"""Run audits in a running decision engine, and print their action plans. Runs in an environment of Watcher.
+"""Run an audit in a running decision engine, and print its action plan. Runs in an environment of Watcher.
 
-    python audit.py --config-file watcher.conf
+    python audit.py STRATEGY PARAMETERS --config-file watcher.conf
 
-Each line of the input is a JSON list of a strategy and its parameters. The audit is created in the database,
-as the API would do. It is continuous, so the engine finds and starts it without a message.
+The parameters are JSON. The audit is created in the database, as the API would do. It is continuous, so the
+engine finds and starts it without a message.
 """
 
 from __future__ import annotations
@@ -79,17 +79,16 @@ def plan_of(admin: Any, audit: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the audits of the standard input."""
-    service.prepare_service(sys.argv)
+    """Run the audit of the arguments."""
+    program, strategy, parameters, *arguments = sys.argv
+    service.prepare_service([program, *arguments])
     admin = context.make_context(is_admin=True)
-    for line in sys.stdin:
-        audit = create(admin, *json.loads(line))
-        found = plan_of(admin, audit)
-        audit = objects.Audit.get_by_uuid(admin, audit.uuid, eager=True)
-        audit.state = "CANCELLED"
-        audit.save()
-        sys.stdout.write(f"RESULT {json.dumps(found)}\n")
-        sys.stdout.flush()
+    audit = create(admin, strategy, json.loads(parameters))
+    found = plan_of(admin, audit)
+    audit = objects.Audit.get_by_uuid(admin, audit.uuid, eager=True)
+    audit.state = "CANCELLED"
+    audit.save()
+    sys.stdout.write(json.dumps(found))
 
 
 if __name__ == "__main__":
