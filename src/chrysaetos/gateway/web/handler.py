@@ -9,7 +9,7 @@ What a request with the page's cookie may do:
 - What changes something is a POST with JSON and a CSRF token.
 - Other credentials in the request take precedence over the cookie.
 - The page names its project, since another tab of the browser may have entered another one with the same
-  cookie: a page of one project must not show another's data.
+  cookie: a page of one project must neither show another's data nor create a credential for it.
 """
 
 from __future__ import annotations
@@ -157,9 +157,7 @@ class WebPage:
         ):
             raise Forbidden("this endpoint cannot be used with the cookie of the web page: send a token")
         browser.check_same_origin()
-        project = request.header(_PROJECT)
-        if project is not None and project != session.project.id.encode():
-            raise Conflict("another tab has entered another project")
+        _check_page(request, session)
         request.headers = [pair for pair in request.headers if pair[0] != b"cookie"]
         request.headers.append((b"x-auth-token", session.token.encode("ascii")))
         return True
@@ -195,6 +193,8 @@ class WebPage:
             case _:
                 browser.check_same_origin()
                 body = self._checked_body(request, browser)
+                if endpoint.name == "web_credential":
+                    _check_page(request, self._required(browser, exchange))
                 response = await self._posts[endpoint.name](browser, body, exchange)
         return response
 
@@ -327,6 +327,17 @@ class WebPage:
             return session.id
         identifier: str | None = self._sealer.open("browser", browser.cookie(_BROWSER) or "")
         return identifier
+
+
+def _check_page(request: Request, session: Session) -> None:
+    """Check that the page that sent a request shows the project of its session.
+
+    Raises:
+        Conflict: it shows another one.
+    """
+    project = request.header(_PROJECT)
+    if project is not None and project != session.project.id.encode():
+        raise Conflict("another tab has entered another project")
 
 
 def _redirect(location: str, *cookies: tuple[bytes, bytes]) -> Response:
