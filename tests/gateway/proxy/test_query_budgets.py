@@ -111,6 +111,7 @@ def test_without_a_file_there_are_no_budgets():
         ('[default]\ntimeout = "1000000y"', "prometheus", "should be a duration"),
         ("[default]\nmax_series = 1", "victoriametrics", "max_series: VictoriaMetrics has only timeout"),
         ('[domain.d]\nmax_query_duration = "1s"', "thanos", "max_query_duration: Thanos has only timeout"),
+        ('[default]\ntimeout = "30s"', "mimir", "[default] timeout: Mimir ignores limits in a query"),
     ],
 )
 def test_an_invalid_file_stops_the_start(budgets, text, engine, reason):

@@ -31,7 +31,7 @@ _COUNTS: Final = ("max_series", "max_samples_read")
 _DURATIONS: Final = ("max_query_duration", "timeout")
 _LIMITS: Final = (*_COUNTS, *_DURATIONS)
 _KINDS: Final = ("role", "domain", "project")
-_ONLY_TIMEOUT: Final = {"victoriametrics": "VictoriaMetrics", "thanos": "Thanos", "mimir": "Mimir"}
+_ONLY_TIMEOUT: Final = {"victoriametrics": "VictoriaMetrics", "thanos": "Thanos"}
 _MAX_KEPT = 10_000
 _MAX_KEPT_BYTES = 16 * 1024 * 1024
 _BUDGET_BYTES = 600
@@ -202,6 +202,9 @@ def _limits(table: str, values: object, engine: str) -> dict[str, int]:
     for name, value in _table(table, values).items():
         if name not in _LIMITS:
             raise ValueError(f"[{table}] {name}: a limit is one of {', '.join(_LIMITS)}")
+        if engine == "mimir":
+            advice = "set -querier.timeout, and limits of its tenants such as max_fetched_series_per_query"
+            raise ValueError(f"[{table}] {name}: Mimir ignores limits in a query; in Mimir, {advice}")
         if name != "timeout" and engine in _ONLY_TIMEOUT:
             raise ValueError(f"[{table}] {name}: {_ONLY_TIMEOUT[engine]} has only timeout")
         limits[name] = _limit(f"[{table}] {name}", name, value)
