@@ -39,7 +39,7 @@ MARIADB := mariadbd:mariadb-server-core my_print_defaults:mariadb-client-core
 PURE := $(wildcard $(addprefix tests/,promql tenancy identity access http/test_direct_task.py http/server property))
 
 # The proof of isolation, and how deep it goes before a release.
-ISOLATION := $(addprefix tests/e2e/test_,$(addsuffix .py,generated corpora isolation otlp victoria_metrics thanos second_enforcer)) \
+ISOLATION := $(addprefix tests/e2e/test_,$(addsuffix .py,generated corpora isolation otlp victoria_metrics thanos mimir second_enforcer)) \
     tests/property/test_go_parsers.py
 DEEP := CHRYSAETOS_E2E_QUERIES=5000 CHRYSAETOS_REALWORLD=2500 CHRYSAETOS_WAYS=4 CHRYSAETOS_PARSER_TEXTS=1000000 CHRYSAETOS_ENGINES=all
 
@@ -83,7 +83,7 @@ test-deep: export CHRYSAETOS_WATCHER := $(ALL_WATCHER)
 test-deep: $(VENV)/dev pythons $(ALL_CLOUDKITTY:%=test-cloudkitty-%) $(ALL_WATCHER:%=test-watcher-%) $(AODH:%=test-aodh-%) deb-check-as-root
 	@tools/need.sh $(SERVERS)
 	@-tools/need.sh $(MARIADB)
-	tools/engines.py build prometheus3 go_parsers victoriametrics thanos compose_spec
+	tools/engines.py build prometheus3 go_parsers victoriametrics thanos mimir compose_spec
 	$(DEEP) CHRYSAETOS_EXAMPLES=2000 CHRYSAETOS_FUZZ_SECONDS=60 CHRYSAETOS_KILLS=50 \
 	    $(PYTEST) --timeout=3600 -m '' $(TEST_ARGS) tests/property tests/e2e tests/packages
 	PATH="$$(dirname $$(tools/engines.py path prometheus3)):$$PATH" \
@@ -91,7 +91,7 @@ test-deep: $(VENV)/dev pythons $(ALL_CLOUDKITTY:%=test-cloudkitty-%) $(ALL_WATCH
 
 isolation: $(VENV)/dev
 	@tools/need.sh $(SERVERS)
-	tools/engines.py build prometheus3 go_parsers victoriametrics thanos
+	tools/engines.py build prometheus3 go_parsers victoriametrics thanos mimir
 	$(DEEP) $(PYTEST) --timeout=3600 $(TEST_ARGS) $(ISOLATION)
 
 check: $(VENV)/dev

@@ -131,6 +131,15 @@ ENGINES = {
             tags="slicelabels",
             release=("github.com/prometheus/common/version.Version", "0.42.4"),
         ),
+        Engine(
+            "mimir",
+            "github.com/grafana/mimir",
+            # Mimir's tags are not versions of its Go module: this is a commit after 3.0.5.
+            "v1.3.1-0.20260423142704-aced80d74930",
+            {"mimir": "./cmd/mimir"},
+            tags="netgo,stringlabels",
+            release=("github.com/grafana/mimir/pkg/util/version.Version", "3.0.5"),
+        ),
     )
 }
 

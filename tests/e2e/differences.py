@@ -6,6 +6,7 @@ This module lists every kind of difference with its reason. Any other difference
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -58,11 +59,13 @@ class Asked:
         path: its path.
         pairs: its parameters.
         metricsql: whether the engine's language is MetricsQL.
+        mimir: whether the engine is Mimir.
     """
 
     path: str
     pairs: Sequence[tuple[str, str | bytes]]
     metricsql: bool = False
+    mimir: bool = False
 
     def texts(self) -> list[tuple[str, str]]:
         """Return its expressions, each with the parameter's name."""
@@ -144,6 +147,18 @@ def _ties(asked: Asked, ours: Answer, theirs: Answer) -> bool:
     return any(node.op in {"topk", "bottomk"} for node in nodes) and len(lengths) == 1
 
 
+def _labels_of_absent(asked: Asked, ours: Answer, theirs: Answer) -> bool:
+    if not asked.mimir or ours[0] != 200 or theirs[0] != 200 or not asked.is_promql():
+        return False
+    nodes = [node for _, text in asked.texts() for node in walk(parse(text).expr)]
+    if not any(isinstance(node, Call) and node.function.name.startswith("absent") for node in nodes):
+        return False
+    unlabelled = deepcopy(theirs[1])
+    for series in unlabelled["data"]["result"]:
+        series["metric"].pop("project", None)
+    return close(ours[1], unlabelled)
+
+
 def _info(asked: Asked, ours: Answer, theirs: Answer) -> bool:
     trees = [parse(text).expr for name, text in asked.texts() if name == "query" and asked.is_promql()]
     if not any(_is_info(node) for tree in trees for node in walk(tree)):
@@ -199,6 +214,12 @@ KNOWN = (
         "ties",
         "Of series with the same value, VictoriaMetrics' topk and bottomk keep any.",
         _ties,
+    ),
+    Known(
+        "absent()",
+        "Mimir sorts matchers, so its absent() takes no label from an equality of the project that the caller"
+        " wrote: the scope is another condition for that label.",
+        _labels_of_absent,
     ),
     Known(
         "info()",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import requests
+from tests.e2e.mimir import Mimir
 from tests.engines import PROMETHEUS3_FEATURES, UNQUOTED_NAMES, program_of
 
 from chrysaetos.demo import engines
@@ -25,11 +26,14 @@ if TYPE_CHECKING:
 __all__ = [
     "EVERY",
     "ISOLATED",
+    "MIMIR",
     "PROMETHEUS",
     "VICTORIA_METRICS",
     "Engine",
     "Labelled",
+    "Mimir",
     "Prometheus3",
+    "Store",
     "Thanos",
     "VictoriaMetrics",
 ]
@@ -141,6 +145,10 @@ class Thanos(Query):
             stop()
 
 
+Store = Prometheus | VictoriaMetrics | Thanos | Mimir
+"""A running engine, which tests have filled."""
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """An engine that stores can be created with.
@@ -152,15 +160,13 @@ class Engine:
     """
 
     name: str
-    make: Callable[[Path], Prometheus | VictoriaMetrics | Thanos]
+    make: Callable[[Path], Store]
     modern: bool = False
 
     def __str__(self) -> str:
         return self.name
 
-    def start(
-        self, servers: ExitStack, directory: Path, text: Iterable[str], window: Window
-    ) -> Prometheus | VictoriaMetrics | Thanos:
+    def start(self, servers: ExitStack, directory: Path, text: Iterable[str], window: Window) -> Store:
         """Start a store with the samples of a text.
 
         Args:
@@ -173,6 +179,9 @@ class Engine:
         if isinstance(server, VictoriaMetrics):
             servers.enter_context(server)
             server.fill(text, window)
+        elif isinstance(server, Mimir):
+            servers.enter_context(server)
+            server.fill(text)
         else:
             server.backfill(text)
             servers.enter_context(server)
@@ -197,4 +206,5 @@ VICTORIA_METRICS = (
         lambda directory: VictoriaMetrics(directory, program_of("victoriametrics")),
     ),
 )
-EVERY = (*ISOLATED, *VICTORIA_METRICS, Engine("thanos", Thanos))
+MIMIR = Engine("mimir", Mimir)
+EVERY = (*ISOLATED, *VICTORIA_METRICS, Engine("thanos", Thanos), MIMIR)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.e2e.asking import Asker, basic, meaning, out_of_time
 from tests.e2e.differences import Asked, decoded, difference, is_out_of_bounds, parsed
-from tests.e2e.engines import VictoriaMetrics
+from tests.e2e.engines import Mimir, VictoriaMetrics
 
 from chrysaetos.tenancy.portable import portable
 
@@ -73,6 +73,7 @@ class Oracle:
         self._gateway = Asker(gateway, headers=page) if cookie else Asker(gateway, basic(people.a))
         self._store = Asker(store)
         self._metricsql = isinstance(store, VictoriaMetrics)
+        self._mimir = isinstance(store, Mimir)
         self._people = people
         self._window = window
         self._started = time.monotonic()
@@ -82,7 +83,7 @@ class Oracle:
         self, path: str, pairs: Sequence[tuple[str, str | bytes]], method: str = "GET"
     ) -> tuple[int, Any]:
         """Send a request to both, compare the responses, and return the gateway's."""
-        asked = Asked(path, pairs, self._metricsql)
+        asked = Asked(path, pairs, self._metricsql, self._mimir)
         for left in range(_TRIES, 0, -1):
             ours = meaning(self._gateway(path, pairs, method=method))
             if is_out_of_bounds(ours) and any(len(text) > _LONG for _, text in asked.texts()):

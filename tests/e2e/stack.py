@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from tests.e2e.asking import HasUrl
-    from tests.e2e.engines import Engine, Thanos, VictoriaMetrics
+    from tests.e2e.engines import Engine, Store
     from tests.e2e.oracle import Oracle
 
     from chrysaetos.demo.gateway import Gateway
-    from chrysaetos.demo.prometheus import Prometheus
 
 __all__ = [
     "STEP",
@@ -97,8 +96,8 @@ class People:
 class Stores:
     """Two stores of the same text: ``ab`` has everything, ``a`` only the series of tenant A."""
 
-    ab: Prometheus | VictoriaMetrics | Thanos
-    a: Prometheus | VictoriaMetrics | Thanos
+    ab: Store
+    a: Store
 
 
 class GatewayFor(Protocol):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 from tests.e2e.asking import basic
-from tests.e2e.engines import PROMETHEUS, VICTORIA_METRICS, Labelled
+from tests.e2e.engines import MIMIR, PROMETHEUS, VICTORIA_METRICS, Labelled
 from tests.e2e.stack import store_text
 from tests.engines import program_of
 from tests.fakes.remote_read import EQ, Matcher, query
@@ -53,6 +53,7 @@ ENGINES = {
         {"engine": "victoriametrics", "path_prefix": "/prometheus"},
     ),
     "Thanos": ("Thanos", None, {"engine": "thanos"}),
+    "Mimir": ("Mimir", MIMIR, {"engine": "mimir", "tenants": "*:anonymous"}),
 }
 
 

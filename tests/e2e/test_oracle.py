@@ -29,6 +29,8 @@ def error(status: int, kind: str, text: str) -> tuple[int, Any]:
 
 EMPTY_MATCH = error(400, "bad_data", "match[] must contain at least one non-empty matcher")
 
+MIMIRS_ABSENT = Asked("/api/v1/query", [("query", "absent(cpu{project='A'})")], mimir=True)
+
 KNOWN_DIFFERENCES = [
     (
         "refused by both",
@@ -75,6 +77,12 @@ KNOWN_DIFFERENCES = [
         found((LABELS, "1")),
         found(({**LABELS, "vm": "a2"}, "1")),
     ),
+    (
+        "absent()",
+        MIMIRS_ABSENT,
+        found(({}, "1")),
+        found(({"project": "A"}, "1")),
+    ),
     ("info()", query("info(cpu)"), found((LABELS, "1")), found(({**LABELS, "version": "2"}, "1"))),
     (
         "refused by both",
@@ -116,6 +124,7 @@ def test_equal_responses_have_no_difference():
         (query("cpu"), found((LABELS, "1")), found()),
         (query("cpu"), found(), found((LABELS, "1"))),
         (query("absent(x)"), found(({"project": "A"}, "1")), found(({}, "1"))),
+        (MIMIRS_ABSENT, found(({"project": "A"}, "1")), found(({}, "1"))),
         (query("cpu"), found((LABELS, "1"), infos=["a (1:1)"]), found((LABELS, "1"), infos=["b (1:1)"])),
         (query("cpu"), found((LABELS, "1"), infos=["a"]), found((LABELS, "1"))),
         (
