@@ -4,6 +4,7 @@ import asyncio
 
 from chrysaetos.http.server.connection import ClientConnection
 from chrysaetos.http.server.limits import ServerLimits
+from chrysaetos.http.server.unfinished_bytes import UnfinishedBytes
 
 GET = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 
@@ -42,20 +43,15 @@ class Owner:
         self.limits = ServerLimits()
         self.loop = asyncio.get_running_loop()
         self.waiting = {}
-        self.holding = {}
+        self.unfinished = UnfinishedBytes(self.limits.unfinished_bytes)
         self.draining = False
         self.requests = 0
-        self.unfinished = 0
         self.date = b"Sat, 28 Nov 2026 00:00:00 GMT"
-        self.full = False
         self.forgotten = []
 
     def admit(self, connection):
         self.waiting[connection] = None
         return True
-
-    def make_room(self):
-        raise NotImplementedError
 
     def forget(self, connection):
         self.forgotten.append(connection)
@@ -99,10 +95,10 @@ async def test_lost_connection_cancels_its_request_and_is_then_forgotten():
 async def test_connection_without_a_request_is_forgotten_at_once():
     owner, _, connection = connected(never)
     connection.data_received(GET[:-2])
-    assert owner.unfinished == len(GET) - 2
+    assert owner.unfinished.total == len(GET) - 2
     connection.connection_lost(None)
     assert owner.forgotten == [connection]
-    assert owner.unfinished == 0
+    assert owner.unfinished.total == 0
 
 
 async def test_a_client_that_is_gone_before_its_request_is_served_is_forgotten():

@@ -241,19 +241,19 @@ async def test_incomplete_requests_share_a_limit():
     async with running(unfinished_bytes=1000) as here:
         first, second, third = [await here.client() for _ in range(3)]
         first.send(PART)
-        await until(lambda: here.server.unfinished == 600)
+        await until(lambda: here.server.unfinished.total == 600)
         second.send(PART)
         # The older one: that of a client that does not finish it would keep out everybody else's.
         answer = await first.rest()
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"\r\nretry-after: " in answer
         assert b"max_unfinished_bytes" in answer
-        assert here.server.unfinished == 600
+        assert here.server.unfinished.total == 600
         third.send(GET)
         assert (await third.answer())[1] == b"GET /a "
         second.send(b"a" * 400)
         assert (await second.answer())[1] == b"POST /b " + b"a" * 1000
-        assert here.server.unfinished == 0
+        assert here.server.unfinished.total == 0
         third.send(PART + b"a" * 400)
         assert (await third.answer())[1] == b"POST /b " + b"a" * 1000
 
@@ -266,10 +266,10 @@ async def test_bytes_of_an_incomplete_request_count_until_its_client_disconnects
     async with running() as here:
         client = await here.client()
         client.send(part)
-        await until(lambda: here.server.unfinished > 0)
+        await until(lambda: here.server.unfinished.total > 0)
         client.writer.close()
         await until(lambda: not here.server.connections)
-        assert here.server.unfinished == 0
+        assert here.server.unfinished.total == 0
 
 
 async def test_pipelined_requests_make_room_for_those_of_others():
@@ -279,7 +279,7 @@ async def test_pipelined_requests_make_room_for_those_of_others():
         busy.send(GET)
         await until(lambda: app.calls == 1)
         busy.send(GET * 40)
-        await until(lambda: here.server.full)
+        await until(lambda: here.server.unfinished.full)
         client = await here.client()
         client.send(PART)
         assert await busy.rest() == b""
@@ -287,7 +287,7 @@ async def test_pipelined_requests_make_room_for_those_of_others():
         app.go.set()
         client.send(b"a" * 400)
         assert (await client.answer())[1] == b"POST /b " + b"a" * 1000
-        assert not here.server.holding
+        assert here.server.unfinished.total == 0
 
 
 async def test_pipelined_requests_are_not_read_at_the_limit():
@@ -297,13 +297,13 @@ async def test_pipelined_requests_are_not_read_at_the_limit():
         client.send(GET)
         await until(lambda: app.calls == 1)
         client.send(GET * 10)
-        await until(lambda: here.server.unfinished == 10 * len(GET))
+        await until(lambda: here.server.unfinished.total == 10 * len(GET))
         (connection,) = here.server.connections
         assert not connection._reading
         app.go.set()
         for _ in range(11):
             assert (await client.answer())[1] == b"GET /a "
-        assert here.server.unfinished == 0
+        assert here.server.unfinished.total == 0
 
 
 async def test_connection_over_the_limit_replaces_the_longest_waiting():

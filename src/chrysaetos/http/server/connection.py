@@ -32,6 +32,7 @@ from chrysaetos.http.server.response_writer import ResponseWriter
 if TYPE_CHECKING:
     from chrysaetos.errors import Headers
     from chrysaetos.http.server.limits import ServerLimits
+    from chrysaetos.http.server.unfinished_bytes import UnfinishedBytes
     from chrysaetos.http.types import Handler, HttpRequest
 
 __all__ = ["ClientConnection", "Owner"]
@@ -50,7 +51,6 @@ each of them. The last part of a short response has its headers, and wakes up it
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-
 _WAITING, _SERVING, _LINGERING, _CLOSED = range(4)
 """The states. They are no ``Enum``, whose members take long to look up in Python 3.11."""
 
@@ -62,15 +62,11 @@ class Owner(Protocol):
     limits: ServerLimits
     loop: asyncio.AbstractEventLoop
     waiting: dict[ClientConnection, None]
-    holding: dict[ClientConnection, None]
+    unfinished: UnfinishedBytes
     draining: bool
     requests: int
-    unfinished: int
     date: bytes
 
-    @property
-    def full(self) -> bool: ...  # noqa: D102  # see HttpServer
-    def make_room(self) -> None: ...  # noqa: D102  # see HttpServer
     def admit(self, connection: ClientConnection) -> bool: ...  # noqa: D102  # see HttpServer
     def forget(self, connection: ClientConnection) -> None: ...  # noqa: D102  # see HttpServer
     def refuse(self, error: ApiError, client: str, request: HttpRequest | None) -> bytes: ...  # noqa: D102  # see HttpServer
@@ -93,7 +89,6 @@ class ClientConnection(asyncio.Protocol):
         self._begun = True  # whether the deadline for the headers is running
         self._request: HttpRequest | None = None  # None: its headers are incomplete
         self._body = bytearray()  # of an incomplete request
-        self._held = 0  # this connection's part of the server's unfinished bytes
         self._task: DirectTask | None = None
         self._drained: asyncio.Future[None] | None = None
         self._backlog = 0
@@ -120,8 +115,9 @@ class ClientConnection(asyncio.Protocol):
             self._read()
         elif self._state == _SERVING:
             self._reader.feed(data)
-            self._hold(self._reader.waiting)
-            if self._reading and (self._reader.waiting > _AHEAD or self._server.full):
+            unfinished = self._server.unfinished
+            unfinished.hold(self, self._reader.waiting)
+            if self._reading and (self._reader.waiting > _AHEAD or unfinished.full):
                 self._reading = False
                 self._transport.pause_reading()
 
@@ -246,21 +242,11 @@ class ClientConnection(asyncio.Protocol):
         """Return the address of the client that sent a request, "" for a Unix socket."""
         return self._client
 
-    def _hold(self, held: int) -> None:
-        """Update the number of bytes held for incomplete requests."""
-        holding = self._server.holding
-        self._server.unfinished += held - self._held
-        if held and not self._held:
-            holding[self] = None
-        elif self._held and not held:
-            del holding[self]
-        self._held = held
-
     def _drop(self) -> None:
         """Discard the bytes of incomplete requests."""
         self._reader.drop()
         self._request = None
-        self._hold(0)
+        self._server.unfinished.hold(self, 0)
 
     # requests
 
@@ -271,13 +257,12 @@ class ClientConnection(asyncio.Protocol):
         except ApiError as error:
             self._refuse(error)
             return
-        if request is not None:
-            self._hold(self._reader.waiting)
+        unfinished = self._server.unfinished
+        unfinished.hold(self, self._reader.waiting + len(self._body))
+        if request is None:
+            unfinished.make_room()
+        else:
             self._serve(request)
-            return
-        self._hold(self._reader.waiting + len(self._body))
-        if self._server.full:
-            self._server.make_room()
 
     def _read_request(self) -> HttpRequest | None:
         """Return the next request if it is complete."""
@@ -293,7 +278,6 @@ class ClientConnection(asyncio.Protocol):
             self._request = request
             if reader.complete:
                 return request
-            self._body = bytearray()
             self.deadline = server.loop.time() + server.limits.body_seconds
             if request.expects and not reader.waiting:
                 self._transport.write(_CONTINUE)
@@ -399,12 +383,7 @@ class ClientConnection(asyncio.Protocol):
             self._transport.resume_reading()
         if self._reader.waiting:
             # Not at once: the stack would grow with each of many requests.
-            server.loop.call_soon(self._read_on)
-
-    def _read_on(self) -> None:
-        """Read a pipelined request."""
-        if self._state == _WAITING:
-            self._read()
+            server.loop.call_soon(self.data_received, b"")
 
     def _break_off(self) -> None:
         """End an incomplete response so that the client cannot take it for a complete one."""

@@ -19,6 +19,7 @@ from chrysaetos.http.server.connection import ClientConnection
 from chrysaetos.http.server.proxied_connection import ProxiedConnection
 from chrysaetos.http.server.response_writer import closing_response
 from chrysaetos.http.server.sockets import BACKLOG
+from chrysaetos.http.server.unfinished_bytes import UnfinishedBytes
 
 if TYPE_CHECKING:
     import socket
@@ -77,7 +78,6 @@ class HttpServer:
         waiting: connections that wait for their client, the longest waiting first: for a request or the rest
             of one, until it has read more of a response, or until it closes its side.
         requests: the number of requests in progress.
-        holding: connections with bytes of incomplete requests, the longest holding first.
         unfinished: bytes of incomplete requests.
         refusals: requests that were rejected before they reached the application, by status.
         date: the current ``Date`` header line.
@@ -97,10 +97,9 @@ class HttpServer:
         self.loop = loop
         self.connections: set[ClientConnection] = set()
         self.waiting: dict[ClientConnection, None] = {}
-        self.holding: dict[ClientConnection, None] = {}
+        self.unfinished = UnfinishedBytes(limits.unfinished_bytes)
         self.draining = False
         self.requests = 0
-        self.unfinished = 0
         self.refusals: Counter[int] = Counter()
         self._on_refused = on_refused
         self._proxies = proxies
@@ -116,11 +115,6 @@ class HttpServer:
     def tasks(self) -> int:
         """The number of unfinished tasks of the event loop. Counting visits each of them."""
         return len(asyncio.all_tasks(self.loop)) + self.requests
-
-    @property
-    def full(self) -> bool:
-        """Whether incomplete requests hold more bytes than allowed."""
-        return self.unfinished > self.limits.unfinished_bytes
 
     def protocol(self) -> asyncio.Protocol:
         """Return the protocol of a new connection."""
@@ -240,14 +234,6 @@ class HttpServer:
             oldest.abort()
         self.waiting[connection] = None
         return True
-
-    def make_room(self) -> None:
-        """Discard incomplete requests, the oldest first, until the rest holds no more than allowed.
-
-        Those of clients that do not finish them are older than those of others.
-        """
-        while self.full:
-            next(iter(self.holding)).give_up()
 
     def forget(self, connection: ClientConnection) -> None:
         """Remove a connection that has ended, along with the task of its request."""
