@@ -117,6 +117,16 @@ def test_a_closed_pipe_is_not_an_error(responses, server):
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_standard_stream_may_be_closed(closed, responses, server):
+    responses.set(QUERY, {"resultType": "vector", "result": []})
+    responses.set("/api/v1/labels", [])
+    responses.set("/api/v1/label/__name__/values", [])
+    done = commands.run(["sh", "-c", f'"$@" {closed}', "sh", PROGRAM, "query", "up", "--url", server.url])
+    assert done.status == 0
+    assert ("no series" in done.err) is (closed != "2>&-")
+
+
 def test_every_character_can_be_written(responses, server):
     responses.set(QUERY, {"resultType": "string", "result": [1, "naïve ☃"]})
     done = commands.run(

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.support.commands import run
@@ -159,3 +160,17 @@ def test_a_command_whose_output_nobody_reads_ends_quietly(arguments, unbuffered,
     assert "BrokenPipe" not in err
     # cliff, and argparse from Python 3.11.5, end their help texts themselves, without an error.
     assert done.returncode in ({0, 141} if "help" in " ".join(arguments) else {141})
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_is_one_line(unbuffered):
+    command = [sys.executable, "-m", "chrysaetos", *UNREAD["scope"]]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            command,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, b"chrysaetos: [Errno 28] No space left on device\n")

@@ -180,6 +180,14 @@ def test_a_range_is_drawn(run_on_server, responses):
     assert ascii_only.isascii()
 
 
+@pytest.mark.parametrize("option", ["--width", "--height"])
+@pytest.mark.parametrize("size", ["0", "-1", "1000000000"])
+def test_a_plot_has_a_possible_size(run, option, size):
+    output = run("range", "cpu", "--plot", option, size)
+    assert output.status == 2
+    assert f"'{size}' is not an integer from 1 to 10000" in output.err
+
+
 def test_a_range_is_drawn_as_an_image(run_on_server, responses, tmp_path):
     responses.set(RANGE, TWO)
     window = ("--start", "2026-11-21T12:00:00Z", "--end", "2026-11-21T12:01:00Z", "--step", "60")

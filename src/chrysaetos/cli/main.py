@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -125,17 +126,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0 for success, 1 for a failure, 2 for invalid arguments or configuration, 141 if the
         reader of standard output has gone, such as ``head``.
     """
+    _open_missing_streams()
     try:
         try:
             return _run(list(sys.argv[1:] if argv is None else argv))
         finally:
             # cliff closes it if nobody reads a help text.
-            if sys.stdout is not None and not sys.stdout.closed:
+            if not sys.stdout.closed:
                 sys.stdout.flush()
     except BrokenPipeError:
-        # Python flushes standard output once more at exit, and would print an error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return _BROKEN_PIPE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _discard_output()
+        print(f"chrysaetos: {error}", file=sys.stderr)
+        return 1
+
+
+def _open_missing_streams() -> None:
+    """Open the null device for the standard streams that the caller has closed."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+
+
+def _discard_output() -> None:
+    """Discard what is left of standard output. At exit, Python would flush it, and print an error."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: list[str]) -> int:

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from chrysaetos.arguments import number
 from chrysaetos.cli.base import SeriesLister, Table
 from chrysaetos.cli.cells import Quantity, label_columns, label_names, printable, text, value
 from chrysaetos.cli.errors import CommandFailed
@@ -31,6 +32,7 @@ __all__ = ["Instant", "Range"]
 
 _DEFAULT_POINTS = 250
 """The number of points of a range without a step: enough for a terminal."""
+_SIZE = number(int, 1, 10_000)
 _TIME_HELP = "such as now, 1h or -1h (an hour ago), now-2d, 2026-11-21T13:05:00Z, seconds since 1970"
 
 
@@ -130,10 +132,10 @@ class Range(_Query):
             "--wide", action="store_true", help="a row for each time, a column for each series"
         )
         parser.add_argument(
-            "--width", type=int, metavar="COLUMNS", help="size of the plot (default: the terminal's)"
+            "--width", type=_SIZE, metavar="COLUMNS", help="size of the plot (default: the terminal's)"
         )
         parser.add_argument(
-            "--height", type=int, metavar="LINES", help="size of the plot (default: the terminal's)"
+            "--height", type=_SIZE, metavar="LINES", help="size of the plot (default: the terminal's)"
         )
         parser.add_argument("--ascii", action="store_true", help="draw with ASCII characters only")
         self._add_options(parser)
@@ -158,7 +160,7 @@ class Range(_Query):
             self.write_notes("no series", *self.hints)
         names = _legend([series.labels for series in matrix])
         lines = [
-            Line(name, [(when, float(number)) for when, number in series.points])
+            Line(name, [(when, float(sample)) for when, sample in series.points])
             for name, series in zip(names, matrix, strict=True)
         ]
         title = " ".join(printable(parsed_args.query.strip()).split())
