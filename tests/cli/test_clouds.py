@@ -8,7 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from keystoneauth1.exceptions import DiscoveryFailure
 from openstack.config.loader import OpenStackConfig
+from tests.fakes.keystone import FakeKeystone
 
 from chrysaetos.cli.clouds import find_region, openstackclient_region
 from chrysaetos.cli.errors import CredentialsError
@@ -40,6 +42,18 @@ def test_an_endpoint_argument_overrides_the_file(cloud):
     options = cloud(auth=AUTH, metric_storage_endpoint_override="http://metrics.example")
     with create_client(find_region(options), endpoint="http://other.example") as client:
         assert client.endpoint == "http://other.example"
+
+
+@pytest.mark.timeout(20)
+def test_an_auth_url_that_requires_credentials(cloud):
+    keystone = FakeKeystone()
+    keystone.status = 401
+    region = find_region(cloud(auth={**AUTH, "auth_url": keystone.url}))
+    try:
+        with pytest.raises(DiscoveryFailure, match="it is not Keystone's URL"):
+            region.get_session().get_token()
+    finally:
+        keystone.stop()
 
 
 def test_options_override_the_file(cloud):

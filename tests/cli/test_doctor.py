@@ -136,26 +136,36 @@ def test_no_password_and_no_terminal(run):
     assert "set OS_PASSWORD" in findings(output)["credentials"]["detail"]
 
 
-def advice_if_keystone_responds(run, status: int) -> str:
-    """Return the advice about the token if Keystone responds to each request with a status."""
+LOGIN = {"username": "a", "password": "b", "user-domain-id": "default"}
+
+
+def token_if_keystone_responds(run, status: int, path: str = "/v3") -> dict[str, str]:
+    """Return the finding about the token if Keystone responds to each request with a status."""
     keystone = FakeKeystone()
     keystone.status = status
-    login = ("--os-username", "a", "--os-password", "b", "--os-user-domain-id", "default")
+    login = (f"--os-{name}={value}" for name, value in LOGIN.items())
     try:
-        output = run("doctor", "-f", "json", "--os-auth-url", f"{keystone.url}/v3", *login)
+        output = run("doctor", "-f", "json", "--os-auth-url", f"{keystone.url}{path}", *login)
     finally:
         keystone.stop()
-    advice: str = findings(output)["token"]["advice"]
-    return advice
+    finding: dict[str, str] = findings(output)["token"]
+    return finding
 
 
 @pytest.mark.timeout(20)
-def test_an_auth_url_that_requires_credentials(run):
-    assert advice_if_keystone_responds(run, 401) == "check auth_url: it is not Keystone's URL"
+@pytest.mark.parametrize("path", ["", "/v3"])
+@pytest.mark.parametrize("variables", [LOGIN, {}], ids=["common", "openstacksdk"])
+def test_an_auth_url_that_requires_credentials(path, variables, run, monkeypatch):
+    for name, value in variables.items():
+        monkeypatch.setenv(f"OS_{name.upper().replace('-', '_')}", value)
+    finding = token_if_keystone_responds(run, 401, path)
+    assert finding["detail"] == "the auth URL requires credentials: it is not Keystone's URL"
+    assert finding["advice"] == "check auth_url: it should be Keystone's URL, and end with /v3"
 
 
 def test_keystone_does_not_understand_the_credentials(run):
-    assert advice_if_keystone_responds(run, 400).startswith("check user, password, domain and project")
+    advice = token_if_keystone_responds(run, 400)["advice"]
+    assert advice.startswith("check user, password, domain and project")
 
 
 def test_keystone_is_down(run):

@@ -41,6 +41,17 @@ class MetricsCommand(Command):
         client: MetricsClient = self.app.client_manager.chrysaetos
         return client
 
+    @property
+    def required_scope(self) -> bool:
+        """Whether the token needs a project: no, the gateway decides.
+
+        openstackclient reads this when it has created its session, and before it logs in.
+        """
+        from chrysaetos.auth_url import reject_other_services  # noqa: PLC0415  # slow to import
+
+        reject_other_services(self.app.client_manager.session)
+        return False
+
     def get_epilog(self) -> str:
         """Return the last line of the help. cliff would search all installed distributions for it."""
         plugin = "This command is provided by the chrysaetos plugin."

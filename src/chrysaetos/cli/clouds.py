@@ -10,6 +10,7 @@ from keystoneauth1.exceptions import ClientException, MissingRequiredOptions
 from openstack.config.loader import OpenStackConfig
 from openstack.exceptions import SDKException
 
+from chrysaetos.auth_url import reject_other_services
 from chrysaetos.cli.errors import CredentialsError
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def openstackclient_region(app: Any) -> CloudRegion:
 def _region(config: Callable[[], OpenStackConfig], **settings: Any) -> CloudRegion:
     try:
         region = config().get_one(**settings)
+        reject_other_services(region.get_session())
     except MissingRequiredOptions as error:
         if "auth_url" in (option.dest for option in error.options):
             raise CredentialsError(

@@ -11,10 +11,10 @@ import importlib
 import os
 import sys
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chrysaetos.cli.errors import CredentialsError
-from chrysaetos.cli.regions import create_client, find_common_region
+from chrysaetos.cli.regions import create_client, find_access, find_common_region
 from chrysaetos.cli.times import parse_duration
 from chrysaetos.client import MetricsClient
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import argparse
 
     from keystoneauth1.access import AccessInfo
+    from keystoneauth1.session import Session
 
     from chrysaetos.cli.regions import Region
 
@@ -161,15 +162,14 @@ class Connections:
         return find_region(settings)
 
     @property
+    def session(self) -> Session:
+        """The session of the region."""
+        return self.region.get_session()
+
+    @property
     def auth_ref(self) -> AccessInfo | None:
         """The token's data from Keystone; None if Keystone is not used."""
-        if self.direct:
-            return None
-        session = self.region.get_session()
-        # The auth types none and http_basic do not use Keystone.
-        access: Any = getattr(session.auth, "get_access", None)
-        found: AccessInfo | None = None if access is None else access(session)
-        return found
+        return None if self.direct else find_access(self.session)
 
 
 def _import_session() -> None:

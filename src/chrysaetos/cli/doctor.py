@@ -11,7 +11,7 @@ from keystoneauth1 import exceptions as keystone
 
 from chrysaetos.cli.base import MetricsCommand, Table
 from chrysaetos.cli.errors import CredentialsError
-from chrysaetos.cli.regions import create_client
+from chrysaetos.cli.regions import create_client, find_access
 from chrysaetos.cli.times import rfc3339
 from chrysaetos.cli.whoami import describe_access
 from chrysaetos.client import errors
@@ -41,7 +41,7 @@ _ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (keystone.BadRequest, CHECK_CREDENTIALS),
     (keystone.SSLError, "pass the CA certificate with --os-cacert or OS_CACERT"),
     (keystone.ConnectFailure, "check auth_url, and that Keystone is running"),
-    (keystone.ClientException, "check auth_url: it should end with /v3"),
+    (keystone.ClientException, "check auth_url: it should be Keystone's URL, and end with /v3"),
     (errors.NotRegistered, "check region and interface, or ask the operator to register the gateway"),
     (errors.Unauthorized, "check the credentials; the gateway's log has Keystone's response"),
     (errors.Forbidden, "ask an administrator for the role reader in the project"),
@@ -133,17 +133,15 @@ class _Checks:
     def _token(self) -> tuple[str, str]:
         self._needs_keystone()
         session = self._region.get_session()
-        get_access = getattr(session.auth, "get_access", None)
-        if get_access is None:
+        if auth_url := self._region.config["auth"].get("auth_url"):
+            # Another server at a URL with a version would be a wrong password.
+            session.get(auth_url, authenticated=False, raise_exc=False)
+        access = find_access(session)
+        if access is None:
             raise _Skip("these credentials do not use Keystone")
-        auth_url = self._region.config["auth"].get("auth_url")
-        # keystoneauth1 waits forever for a lock of its own if it gets 401 here.
-        if auth_url and session.get(auth_url, authenticated=False, raise_exc=False).status_code == 401:
-            raise _Failed(f"{auth_url} requires credentials", "check auth_url: it is not Keystone's URL")
-        self._access = get_access(session)
-        expires = self._access.expires
+        self._access, expires = access, access.expires
         until = "" if expires is None else f" until {rfc3339(int(expires.timestamp()))}"
-        return f"user {self._access.username}{until}", ""
+        return f"user {access.username}{until}", ""
 
     def _roles(self) -> tuple[str, str]:
         self._needs_keystone()

@@ -43,8 +43,7 @@ class Login:
         access: AccessInfo | None = manager.auth_ref
         if access is None or access.project_id is None:
             raise CommandFailed("the token has no project: set OS_PROJECT_NAME or OS_PROJECT_ID")
-        region = getattr(manager, "region", None)
-        self._session: Session = manager.session if region is None else region.get_session()
+        self._session: Session = manager.session
         self._user = access.username
         self._roles = least_first(access.role_names or ())
         self._credentials = ApplicationCredentials(self._session, str(access.user_id))

@@ -18,9 +18,10 @@ from chrysaetos.client import MetricsClient
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from keystoneauth1.access import AccessInfo
     from keystoneauth1.session import Session
 
-__all__ = ["SERVICE_TYPE", "KeystoneRegion", "Region", "create_client", "find_common_region"]
+__all__ = ["SERVICE_TYPE", "KeystoneRegion", "Region", "create_client", "find_access", "find_common_region"]
 
 SERVICE_TYPE = "metric-storage"
 
@@ -155,6 +156,17 @@ def create_client(region: Region, *, endpoint: str | None = None, timeout: float
         timeout=timeout,
         endpoint_override=endpoint or region.get_endpoint(SERVICE_TYPE),
     )
+
+
+def find_access(session: Session) -> AccessInfo | None:
+    """Return the token's data from Keystone; None for credentials that do not use Keystone.
+
+    Raises:
+        ClientException: Keystone issues no token.
+    """
+    get_access: Any = getattr(session.auth, "get_access", None)
+    found: AccessInfo | None = None if get_access is None else get_access(session)
+    return found
 
 
 def find_common_region(
