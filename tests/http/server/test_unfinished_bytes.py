@@ -1,7 +1,8 @@
+from chrysaetos.http.server.connection import ClientConnection
 from chrysaetos.http.server.unfinished_bytes import UnfinishedBytes
 
 
-class Connection:
+class Connection(ClientConnection):
     """A connection that holds bytes until it has to give them up."""
 
     def __init__(self, unfinished):
