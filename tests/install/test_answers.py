@@ -53,10 +53,22 @@ def test_an_option_that_is_missing_is_named():
         answer({"keystone_url": URLS["keystone_url"]}, {}, None)
 
 
-@pytest.mark.parametrize("content", ["{", "3", '{"workers": "2"}', '{"gateways": "a:1"}', '{"system": 1}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("{", "3", '{"workers": "2"}', '{"workers": true}', '{"system": 1}'),
+        *('{"gateways": "a:1"}', '{"gateways": [1]}', '{"trusted_proxies": [null]}'),
+    ],
+)
 def test_a_damaged_file_of_answers_is_an_error(content, tmp_path):
     (tmp_path / FILE).write_text(content)
     with pytest.raises(ConfigError, match="remove it"):
+        earlier_answers(tmp_path)
+
+
+def test_a_file_of_answers_that_cannot_be_read_is_an_error(tmp_path):
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(ConfigError, match=f"{FILE} cannot be read: Is a directory$"):
         earlier_answers(tmp_path)
 
 

@@ -121,10 +121,13 @@ def earlier_answers(directory: Path) -> dict[str, Any]:
         answers = {name: found[name] for name in _SAVED if name in found}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{directory / FILE} cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError) as error:
         raise ConfigError(f"{directory / FILE} is invalid: {error}; remove it") from error
     for name, value in answers.items():
-        if not isinstance(value, _SAVED[name]):
+        texts = value if isinstance(value, list) else ()
+        if type(value) is not _SAVED[name] or not all(isinstance(text, str) for text in texts):
             raise ConfigError(f"{directory / FILE} is invalid: {name}: {value!r}; remove it")
     return answers
 
