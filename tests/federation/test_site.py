@@ -102,6 +102,7 @@ def test_promtool_accepts_the_prometheus_configuration(tmp_path: Path) -> None:
     (job,) = config["scrape_configs"]
     assert job["job_name"] == "project_usages"
     assert job["static_configs"] == [{"targets": ["usage.example:80"]}]
+    assert "[::1]:80" in texts(exporter="[::1]:80")["prometheus.yml"]
 
 
 def test_all_encodings_decode_to_the_same_query() -> None:
@@ -130,6 +131,8 @@ def test_haproxy_allows_all_encodings() -> None:
         ({"tls_cert": "/a", "tls_key": "/b c"}, "'/b c' is not an absolute path"),
         ({"exporter": "8080"}, "--exporter '8080'"),
         ({"exporter": "a:b"}, "--exporter 'a:b'"),
+        ({"exporter": "::1:8080"}, "--exporter '::1:8080'"),
+        ({"exporter": "a:65536"}, "--exporter 'a:65536'"),
         ({"prometheus": "prometheus:9090"}, "--prometheus"),
         ({"start": "yesterday"}, "--start 'yesterday'"),
         ({"start": "2026-01-01\nExecStart=x"}, "--start"),

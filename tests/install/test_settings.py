@@ -51,6 +51,7 @@ def test_the_path_of_the_public_url_is_the_prefix():
         ("gateways", ("other",), "--gateway 'other' is not an address"),
         ("trusted_proxies", ("lb",), "--trusted-proxy: .*lb"),
         ("metrics", "127.0.0.1:0", "--metrics '127.0.0.1:0' is not an address"),
+        ("metrics", "127.0.0.1:\u0663\u0663", "--metrics '127.0.0.1:\u0663\u0663' is not an address"),
         ("metrics", "127.0.0.1:65535", None),
         ("workers", 0, "--workers 0: use at least 1"),
     ],
@@ -59,7 +60,7 @@ def test_an_invalid_setting_is_named(name, value, error):
     if error is None:
         Settings(**{**URLS, name: value})
         # Each worker has a port.
-        error = "is not an address"
+        error = "is not an address such as 127.0.0.1:8042 with a port of at most 65534"
         values = {**URLS, name: value, "workers": 2}
     else:
         values = {**URLS, name: value}

@@ -14,7 +14,7 @@ from chrysaetos.errors import ConfigError, QueryError
 from chrysaetos.federation.registry import FRESHNESS, USAGE, check_location
 from chrysaetos.federation.rules import credit_rules, quota_rules
 from chrysaetos.federation.token_command import DEFAULT_FILE
-from chrysaetos.http.urls import check_url
+from chrysaetos.http.urls import check_url, split_address
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse_selector
 from chrysaetos.scaffold import File, fill_template, yaml_scalar
 
@@ -67,9 +67,7 @@ class SiteSettings:
         for name in (self.tls_cert, self.tls_key):
             if name and (not name.startswith("/") or not re.fullmatch(r"[\w./+@=-]+", name)):
                 raise ConfigError(f"{name!r} is not an absolute path without spaces")
-        host, _, port = self.exporter.rpartition(":")
-        if not _ADDRESS.fullmatch(host) or not port.isdecimal():
-            raise ConfigError(f"--exporter {self.exporter!r} is not an address such as 127.0.0.1:8080")
+        split_address(self.exporter, "--exporter")
         check_url(self.prometheus, "--prometheus", "--upstream-user and --upstream-password-file of the gate")
         if self.start and not _DATE.fullmatch(self.start):
             raise ConfigError(

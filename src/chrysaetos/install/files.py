@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from chrysaetos.dashboards import GATEWAY, load_dashboard
 from chrysaetos.gateway.options import DEFAULT_FILE
+from chrysaetos.http.urls import split_address
 from chrysaetos.scaffold import File, fill_template
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def next_steps(
 def _values(settings: Settings, directory: PurePath, password: str) -> dict[str, str]:
     prometheus = urlsplit(settings.prometheus_url)
     tls = prometheus.scheme == "https"
-    metrics_host, _, metrics_port = settings.metrics.rpartition(":")
+    metrics_host, metrics_port = split_address(settings.metrics, "--metrics")
     return {
         "CERTIFICATE": settings.certificate_file,
         "DIRECTORY": str(directory),
@@ -140,10 +141,11 @@ def _values(settings: Settings, directory: PurePath, password: str) -> dict[str,
         "LISTEN": _listen_options(settings),
         "LISTEN_STREAM": settings.listen,
         "LOCATION": f"{settings.path_prefix}/",
-        "METRICS_HOST": _without_brackets(metrics_host),
-        "METRICS_PORT": metrics_port,
+        "METRICS_HOST": metrics_host,
+        "METRICS_PORT": str(metrics_port),
         "METRICS_TARGETS": ", ".join(
-            f'"{metrics_host}:{int(metrics_port) + number}"' for number in range(settings.workers)
+            f'"{settings.metrics.rpartition(":")[0]}:{metrics_port + number}"'
+            for number in range(settings.workers)
         ),
         "NGINX_SERVERS": "".join(f"    server {address};\n" for address in _nginx_servers(settings)),
         # In oslo.config a dollar sign starts a reference to another option.
@@ -179,8 +181,8 @@ def _listen_options(settings: Settings) -> str:
         if settings.proxy != "none":
             trusted.insert(0, "unix")
     else:
-        host, _, port = settings.listen.rpartition(":")
-        lines += [f"host = {_without_brackets(host)}", f"port = {port}"]
+        host, port = split_address(settings.listen, "--listen")
+        lines += [f"host = {host}", f"port = {port}"]
     if trusted:
         lines.append(f"trusted_proxies = {', '.join(trusted)}")
     return "\n".join(lines)
@@ -220,7 +222,3 @@ def _haproxy_servers(settings: Settings) -> list[str]:
 def _nginx_servers(settings: Settings) -> tuple[str, ...]:
     local = f"unix:{settings.listen}" if settings.on_unix_socket else settings.listen
     return (local, *settings.gateways)
-
-
-def _without_brackets(host: str) -> str:
-    return host.removeprefix("[").removesuffix("]")

@@ -11,7 +11,7 @@ from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.proxy.engine_options import ENGINE_OPTIONS
 from chrysaetos.http.abnf import PATH_PREFIX
 from chrysaetos.http.server.client_address import TrustedProxies
-from chrysaetos.http.urls import check_url
+from chrysaetos.http.urls import check_url, split_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,6 @@ PROXIES = ("haproxy", "nginx", "none")
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME = re.compile(r"[A-Za-z0-9][\w.@-]{0,63}", re.ASCII)
 _PATH = re.compile(r"/[\w./+@=-]+", re.ASCII)
-_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 _HOSTNAME = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 _NAME_TEXT = "a name of letters, digits, '.', '_', '@' and '-'"
 _PATH_TEXT = "an absolute path without spaces"
@@ -98,10 +97,10 @@ class Settings:
         if self.workers < 1:
             raise ConfigError(f"--workers {self.workers}: use at least 1")
         if not self.on_unix_socket:
-            _check_address("--listen", self.listen)
-        _check_address("--metrics", self.metrics, count=self.workers)
+            split_address(self.listen, "--listen")
+        split_address(self.metrics, "--metrics", ports=self.workers)
         for address in self.gateways:
-            _check_address("--gateway", address)
+            split_address(address, "--gateway")
         try:
             TrustedProxies.parse(self.trusted_proxies, forwarded=False, proxy_protocol=False)
         except ValueError as error:
@@ -170,10 +169,3 @@ def _check_url(option: str, url: str) -> None:
     parts = check_url(url, option, "the configuration")
     if not _HOSTNAME.fullmatch(parts.hostname or "") or not PATH_PREFIX.fullmatch(parts.path.rstrip("/")):
         raise ConfigError(f"{option} {url!r}: host and path may have letters, digits and . _ ~ - only")
-
-
-def _check_address(option: str, address: str, *, count: int = 1) -> None:
-    """Check an address, and that it is followed by enough ports."""
-    host, _, port = address.rpartition(":")
-    if not _HOST.fullmatch(host) or not port.isdecimal() or not 0 < int(port) <= 65536 - count:
-        raise ConfigError(f"{option} {address!r} is not an address such as 127.0.0.1:8042")
