@@ -24,7 +24,6 @@ TESTED_WITH = {
     "gateway/proxy/options.py": "gateway/proxy/test_budgeted_queries.py",
     "http/server/limits.py": "http/server/test_server.py",
     "identity/caller.py": "identity/test_cache.py",
-    "install/check/policy.py": "e2e/test_gateway_check.py",
     "install/check/tables.py": "install/check/test_labels.py",
     "migrate/services.py": "migrate/test_watcher_service.py",
     "tenancy/bodies.py": "gateway/proxy/test_filtering.py",

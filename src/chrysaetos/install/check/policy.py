@@ -10,6 +10,7 @@ from chrysaetos.access.policy_files import load_enforcer, unknown_rules
 from chrysaetos.errors import Forbidden
 from chrysaetos.findings import failed, ok, warning
 from chrysaetos.identity.caller import Caller
+from chrysaetos.install.check.configuration import is_set
 from chrysaetos.install.check.tables import Table
 from chrysaetos.tenancy.endpoints import ENDPOINTS
 
@@ -68,7 +69,16 @@ async def _resolve(access: PolicyAccess, endpoints: list[Endpoint]) -> dict[tupl
 
 
 def _check_files(setup: Setup) -> Iterator[Finding]:
-    for name, close in unknown_rules(load_enforcer(setup.conf)):
+    conf = setup.conf
+    if is_set(conf, "policy_dirs", "oslo_policy"):
+        for directory in conf.oslo_policy.policy_dirs:
+            if conf.find_file(directory) is None:
+                yield warning(
+                    _CHECK,
+                    f"[oslo_policy] policy_dirs: there is no directory {directory}, so it has no rules",
+                    "correct the path, and let the gateway's user enter it, or remove the option",
+                )
+    for name, close in unknown_rules(load_enforcer(conf)):
         advice = f"did you mean {close}?" if close else "the reference of policy rules lists all of them"
         yield warning(_CHECK, f"the rule {name} does not exist, and no rule refers to it", advice)
 
