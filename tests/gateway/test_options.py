@@ -48,3 +48,7 @@ def test_the_default_is_the_file_of_gateway_init_or_else_that_of_aetos(tmp_path,
     (own.parent / "aetos.conf.d" / "10-host.conf").write_text("[prometheus]\nhost = in-directory\n")
     assert load_conf([]).prometheus.host == "in-directory"
     assert load_conf([f"--config-dir={own.parent}"]).prometheus.host == "own"
+    # Unlike a directory without permissions, this is an error for root as well.
+    monkeypatch.setattr(options, "DEFAULT_FILE", tmp_path / ("x" * 300) / "aetos.conf")
+    with pytest.raises(ConfigError, match=r"cannot be read: .*File name too long"):
+        load_conf([])

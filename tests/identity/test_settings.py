@@ -103,6 +103,8 @@ def test_the_auth_plugin_may_have_its_own_section(make_conf, keystone, tmp_path)
         ({"insecure": "perhaps"}, "insecure"),
         ({"http_connect_timeout": "soon"}, "http_connect_timeout"),
         ({"cafile": "no-such-file.pem"}, "cafile"),
+        # Unlike a directory without permissions, this is an error for root as well.
+        ({"cafile": f"/{'x' * 300}/ca.pem"}, "cafile"),
         ({"memcache_tls_cafile": "no-such-file.pem"}, "memcache_tls_cafile"),
     ],
 )

@@ -344,9 +344,12 @@ def load_conf(arguments: Sequence[str]) -> cfg.ConfigOpts:
     """
     conf = _registered()
     files = directories = None  # those of oslo.config
-    if DEFAULT_FILE.exists():
-        directory = DEFAULT_FILE.with_suffix(".conf.d")
-        files, directories = [str(DEFAULT_FILE)], [str(directory)] if directory.is_dir() else []
+    try:
+        if DEFAULT_FILE.exists():
+            directory = DEFAULT_FILE.with_suffix(".conf.d")
+            files, directories = [str(DEFAULT_FILE)], [str(directory)] if directory.is_dir() else []
+    except OSError as error:
+        raise ConfigError(f"the configuration cannot be read: {error}") from None
     try:
         conf(
             list(arguments),

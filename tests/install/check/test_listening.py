@@ -95,6 +95,13 @@ def addresses_finding(make_setup, path, *, offline: bool = False):
     return finding
 
 
+def test_a_socket_in_a_directory_that_cannot_be_entered_is_an_error(make_setup, tmp_path):
+    # Unlike a directory without permissions, this is an error for root as well.
+    finding = addresses_finding(make_setup, tmp_path / ("x" * 300) / "gateway.sock")
+    assert finding.status is Status.FAILED
+    assert "this user cannot create a file in" in finding.found
+
+
 def test_a_socket_that_nothing_listens_on_is_right(make_setup, tmp_path):
     path = tmp_path / "gateway.sock"
     assert addresses_finding(make_setup, path).status is Status.OK

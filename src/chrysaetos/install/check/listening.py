@@ -95,10 +95,11 @@ def _tcp_problem(setup: Setup) -> Finding | None:
 def _unix_problem(path: str) -> Finding | None:
     """Return why the gateway cannot create its socket. It is ``skipped`` if a process may listen on it."""
     file, folder = Path(path), Path(path).parent
-    if file.is_socket():
-        return Finding(_CHECK, Status.SKIPPED, f"{path} exists")
-    if file.exists():
-        return failed(_CHECK, f"[gateway] unix_socket: {path} is not a socket", "remove the file")
+    if os.access(folder, os.X_OK):
+        if file.is_socket():
+            return Finding(_CHECK, Status.SKIPPED, f"{path} exists")
+        if file.exists():
+            return failed(_CHECK, f"[gateway] unix_socket: {path} is not a socket", "remove the file")
     if folder.is_relative_to(_RUNTIME):
         return None
     if not os.access(folder, os.W_OK):
