@@ -21,7 +21,7 @@ from chrysaetos.scaffold import write_files
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LONGEST = 65_000
+URL_BYTES = 65_000
 """Below the limit of ``http.server``, and above HAProxy's default."""
 
 
@@ -79,8 +79,8 @@ def test_a_long_url_reaches_the_gateway(
     balancer: tuple[InstalledHAProxy, ThreadingHTTPServer], tmp_path: Path
 ) -> None:
     server, _ = balancer
-    target = f"{PATH}/api/v1/query?query=".ljust(LONGEST, "a")
-    assert get(server.port, target, tmp_path / "ca.pem") == (200, None, str(LONGEST).encode())
+    target = f"{PATH}/api/v1/query?query=".ljust(URL_BYTES, "a")
+    assert get(server.port, target, tmp_path / "ca.pem") == (200, None, str(URL_BYTES).encode())
 
 
 def test_an_error_without_a_gateway_is_json(
