@@ -5,10 +5,11 @@ import { seriesName, allLabels } from "./labels";
 
 /**
  * Returns a cell. Spreadsheets run texts that begin with some characters as formulas, and label values are not
- * ours, so these texts get an apostrophe (OWASP, "CSV Injection").
+ * ours, so these texts get an apostrophe (OWASP, "CSV Injection"). Where the decimal separator is a comma, a
+ * semicolon separates cells, and quotes within a line do not keep it or a line's end from beginning another cell.
  */
 function textCell(text: string): string {
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  const safe = text.replace(/(^|[;\r\n])(?=[=+\-@\t\r])/g, "$1'");
   return /[",\r\n]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe;
 }
 

@@ -30,6 +30,12 @@ describe("CSV", () => {
     expect(row.endsWith(",-1")).toBe(true);
   });
 
+  it("does so where a semicolon separates cells", () => {
+    const samples = [{ labels: { a: "x;=1+1;-y; z\n@x" }, time: 0, value: 1, text: "1" }];
+    const [, row = ""] = toCsv({ kind: "vector", samples, histograms: 0 }).split("\r\n");
+    expect(row.startsWith('"x;\'=1+1;\'-y; z\n\'@x",')).toBe(true);
+  });
+
   it("writes scalars", () => {
     expect(toCsv({ kind: "scalar", time: 0, text: "3" })).toBe("time,value\r\n1970-01-01T00:00:00.000Z,3\r\n");
   });
