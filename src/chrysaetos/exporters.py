@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.errors import ConfigError, QueryError
-from chrysaetos.regular_file import read_toml
+from chrysaetos.regular_file import read_toml, why_unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -175,7 +175,7 @@ def read_exporters(file: Path) -> dict[str, Exporter]:
     try:
         tables = read_toml(file)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
+        raise ConfigError(f"{file}: {why_unreadable(error)}") from error
     own = {name: _exporter(f"{file}: [{name}]", table) for name, table in tables.items()}
     return own | {name: known for name, known in EXPORTERS.items() if name not in own}
 

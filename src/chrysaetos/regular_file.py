@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["check_fifo", "read_toml", "regular_file", "replace_file"]
+__all__ = ["check_fifo", "read_toml", "regular_file", "replace_file", "why_unreadable"]
 
 
 def regular_file(path: str, flags: int) -> int:
@@ -41,6 +41,11 @@ def read_toml(path: str | Path) -> dict[str, Any]:
             return tomllib.load(file)
         except RecursionError:
             raise ValueError("it is nested too deeply") from None
+
+
+def why_unreadable(error: OSError | ValueError) -> str:
+    """Return why a file cannot be read, without its name, which the caller knows."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 def check_fifo(path: Path) -> None:

@@ -39,5 +39,5 @@ def test_the_token_of_grafana(tmp_path, monkeypatch):
     for path in (None, str(file), str(tmp_path / "missing")):
         with pytest.raises(CommandFailed, match="Grafana needs a token"):
             _read_token(path)
-    with pytest.raises(CommandFailed, match="cannot be read"):
+    with pytest.raises(CommandFailed, match="cannot be read: it is not a regular file"):
         _read_token(str(tmp_path))

@@ -18,7 +18,7 @@ from chrysaetos.cli.grafana_login import Login
 from chrysaetos.cli.grafana_server import GrafanaServer
 from chrysaetos.cli.grafana_sources import FOLDER, DataSource, provider_file, read_credential, source_file
 from chrysaetos.dashboards import DASHBOARDS, GATEWAY, LIBVIRT_RULES, load_dashboard, load_libvirt_rules
-from chrysaetos.regular_file import regular_file
+from chrysaetos.regular_file import regular_file, why_unreadable
 from chrysaetos.scaffold import File, write_files
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def _read(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise CommandFailed(f"{path} cannot be read: {error}") from error
+        raise CommandFailed(f"{path} cannot be read: {why_unreadable(error)}") from error
 
 
 def _read_token(path: str | None) -> str:

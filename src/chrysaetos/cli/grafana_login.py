@@ -10,6 +10,7 @@ from chrysaetos.cli.application_credentials import ApplicationCredentials, Crede
 from chrysaetos.cli.errors import CommandFailed
 from chrysaetos.client import MetricsClient
 from chrysaetos.client.errors import Unauthorized
+from chrysaetos.regular_file import why_unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +73,9 @@ class Login:
         try:
             return Path(path).read_text(encoding="ascii")
         except (OSError, ValueError) as error:
-            raise CommandFailed(f"the CA certificates {path} cannot be read: {error}") from error
+            raise CommandFailed(
+                f"the CA certificates {path} cannot be read: {why_unreadable(error)}"
+            ) from error
 
     @property
     def announcement(self) -> str:

@@ -13,7 +13,7 @@ from chrysaetos.errors import ConfigError, QueryError
 from chrysaetos.http.urls import check_url
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse_selector
 from chrysaetos.promql.units import duration_milliseconds
-from chrysaetos.regular_file import read_toml
+from chrysaetos.regular_file import read_toml, why_unreadable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -219,7 +219,7 @@ def read_registry(directory: Path) -> Registry:
             f"{path} does not exist: create it with chrysaetos portal init {shlex.quote(str(directory))}"
         ) from error
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+        raise ConfigError(f"{path} cannot be read: {why_unreadable(error)}") from error
     try:
         for name, kind in (("sites", Site), ("remote_write", Remote), ("remote_read", Remote)):
             if name in document:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from chrysaetos.errors import ConfigError
 from chrysaetos.numeric import is_number
 from chrysaetos.portals.policy import Policy
-from chrysaetos.regular_file import regular_file, replace_file
+from chrysaetos.regular_file import regular_file, replace_file, why_unreadable
 from chrysaetos.secret import new_secret
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
             mode = os.fstat(file.fileno()).st_mode
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the token file {path} cannot be read: {error}") from error
+        raise ConfigError(f"the token file {path} cannot be read: {why_unreadable(error)}") from error
     if mode & (stat.S_IRWXO | stat.S_IWGRP):
         raise ConfigError(
             f"the token file {path} has unsafe permissions ({stat.filemode(mode)}): chmod 0640 {path}"

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
 from chrysaetos.numeric import is_number
-from chrysaetos.regular_file import regular_file
+from chrysaetos.regular_file import regular_file, why_unreadable
 from chrysaetos.usage.records import UsageError
 from chrysaetos.utc import LAST_SECOND
 
@@ -157,7 +157,7 @@ def read_grants(path: Path) -> list[Grant]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise CreditsError(f"{path} cannot be read: {error}") from error
+        raise CreditsError(f"{path} cannot be read: {why_unreadable(error)}") from error
     if not _is_json(lines[-1]):
         del lines[-1]
     grants = []

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NoReturn
 
-from chrysaetos.regular_file import regular_file
+from chrysaetos.regular_file import regular_file, why_unreadable
 from chrysaetos.usage.records import UsageError
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def read_openrc(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
         with open(path, encoding="utf-8-sig", opener=regular_file) as file:
             lines = file.read().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
+        raise UsageError(f"{path} cannot be read: {why_unreadable(error)}") from error
     reader = _Reader(path, environ)
     for line in lines:
         reader.read(line)

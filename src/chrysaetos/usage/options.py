@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.arguments import PORT, POSITIVE, SECONDS
-from chrysaetos.regular_file import regular_file
+from chrysaetos.regular_file import regular_file, why_unreadable
 from chrysaetos.usage.records import UsageError
 from chrysaetos.usage.weights import parse_steps
 
@@ -332,7 +332,7 @@ def read_credentials(path: Path) -> tuple[str, str]:
         with open(path, encoding="utf-8", opener=regular_file) as file:
             user, colon, password = file.read().strip("\r\n").partition(":")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
+        raise UsageError(f"{path} cannot be read: {why_unreadable(error)}") from error
     if not colon or not user or not password or "\n" in password:
         raise UsageError(f"{path} must contain a single line of the form user:password")
     return user, password

@@ -17,7 +17,7 @@ from oslo_config import cfg
 from chrysaetos.errors import ConfigError
 from chrysaetos.lru import Lru, size_of
 from chrysaetos.promql.units import duration_milliseconds
-from chrysaetos.regular_file import read_toml
+from chrysaetos.regular_file import read_toml, why_unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -174,7 +174,7 @@ def load_budgets(path: str | None, engine: str) -> QueryBudgets | None:
     try:
         return _budgets(read_toml(path), engine)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"[gateway] budgets_file: {path}: {error}") from error
+        raise ConfigError(f"[gateway] budgets_file: {path}: {why_unreadable(error)}") from error
 
 
 def _budgets(tables: Mapping[str, Any], engine: str) -> QueryBudgets:
