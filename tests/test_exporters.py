@@ -63,6 +63,11 @@ def test_a_file_replaces_and_adds_exporters(tmp_path):
         ("[x]\nprobe = 'up'\ncpu = 5", r"\[x\] cpu: 5 should be a string"),
         ("[x]\nprobe = 'up{}'", r"\[x\] probe: 'up{}' should be the name of a metric"),
         ("[x]\nprobe = '1'", "should be the name of a metric"),
+        ("[x]\nprobe = 'up'\ncpu = '5'", r"\[x\] cpu: '5' should be an instant vector, not a scalar"),
+        (
+            "[x]\nprobe = 'up'\ncpu = 'up[5m]'",
+            r"\[x\] cpu: 'up\[5m\]' should be an instant vector, not a matrix",
+        ),
         (f"x = {'[' * 5000}", "nested too deeply"),
         (f"[x]\nprobe = 'up'\ncpu = '{'(' * 5000}'", r"\[x\] cpu: .*nested"),
         ("[x]\nprobe = 'up'\ncpu = 'sum('", r"\[x\] cpu: 1:5"),

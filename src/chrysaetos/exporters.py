@@ -196,6 +196,10 @@ def _exporter(place: str, table: Any) -> Exporter:
             parsed[key] = parse(text.replace("$window", "5m")).expr
         except QueryError as error:
             raise ConfigError(f"{place} {key}: {error}") from error
+        if key != "probe" and parsed[key].type != "vector":
+            raise ConfigError(
+                f"{place} {key}: {text!r} should be an instant vector, not a {parsed[key].type}"
+            )
     if "probe" not in parsed:
         raise ConfigError(f"{place}: the key probe is missing: a metric that the exporter always has")
     probe = parsed["probe"]
