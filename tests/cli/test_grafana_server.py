@@ -83,7 +83,7 @@ def test_a_rejected_dashboard(grafana, data):
 
 
 @pytest.mark.parametrize(
-    "url", ["grafana.example", "ftp://x", "http://", "http://user:secret@x", "http://x?y"]
+    "url", ["grafana.example", "ftp://x", "http://", "http://user:secret@x", "http://x?y", "http://[::1"]
 )
 def test_an_invalid_url(url):
     with pytest.raises(CommandFailed, match="expected a URL such as"):

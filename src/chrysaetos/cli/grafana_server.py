@@ -14,6 +14,7 @@ import requests
 
 from chrysaetos.cli.errors import CommandFailed
 from chrysaetos.cli.grafana_sources import FOLDER
+from chrysaetos.client.urls import is_server_url
 
 __all__ = ["GrafanaServer"]
 
@@ -41,8 +42,7 @@ class GrafanaServer:
     """
 
     def __init__(self, url: str, token: str, timeout: float) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
+        if not is_server_url(url) or urlsplit(url).username or urlsplit(url).query:
             raise CommandFailed(f"--grafana-url {url}: expected a URL such as https://grafana.example")
         if re.fullmatch(r"[!-~]+", token) is None:
             raise CommandFailed("the token of Grafana is not one word of printable ASCII characters")
