@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chrysaetos.cli.base import MetricsCommand
+from chrysaetos.client.errors import BadQuery, Forbidden, MetricsError
 
 
 class Command(MetricsCommand):
@@ -53,3 +54,19 @@ def test_openstackclient_names_the_plugin_in_the_help(command):
     assert "provided by the chrysaetos plugin" in command.get_parser("openstack metric test").format_help()
     command.app.NAME = "chrysaetos"
     assert "plugin" not in command.get_parser("chrysaetos test").format_help()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Forbidden("a\x1b[31m"), BadQuery("1:1: parse error: a\x1b[31m", query="x")],
+    ids=["plain", "position"],
+)
+def test_a_message_of_the_server_reaches_openstackclient_with_escapes(error, command, monkeypatch):
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr(command, "take_action", fail)
+    with pytest.raises(MetricsError) as caught:
+        command.run(command.get_parser("openstack metric test").parse_args([]))
+    assert str(caught.value).splitlines()[0].endswith(r"a\x1b[31m")
+    assert len(str(caught.value).splitlines()) == (3 if isinstance(error, BadQuery) else 1)

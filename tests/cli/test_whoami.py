@@ -106,3 +106,12 @@ def test_explain_rejects_an_invalid_query(run_on_server, responses):
     assert output.err.startswith("chrysaetos explain: ")
     assert "1:5" in output.err
     assert output.printed == ""
+
+
+def test_explain_shows_no_control_characters_in_a_table(run_on_server, responses):
+    sent = 'up{a="\x1b[31m",project="p1"}'
+    texts = [{"name": "query", "given": 'up{a="\x1b[31m"}', "sent": sent}]
+    scope = {"rule": "telemetry:query", "unrestricted": False, "label": "project", "values": ["p1"]}
+    responses.set(EXPLAIN, {**scope, "texts": texts})
+    assert r'up{a="\x1b[31m",project="p1"}' in run_on_server("explain", 'up{a="\x1b[31m"}').out
+    assert json.loads(run_on_server("explain", "up", "-f", "json").out)["sent"] == sent

@@ -128,7 +128,6 @@ class Explain(MetricsCommand, ShowOne):
             raise CommandFailed(
                 f"{error.message}; use chrysaetos scope to see how a gateway would scope the query"
             ) from error
-        sent = [text["sent"] for text in response["texts"]]
         if response["unrestricted"]:
             why = f"the rule {response['rule']} grants access to all projects"
         else:
@@ -137,11 +136,11 @@ class Explain(MetricsCommand, ShowOne):
             )
         fields = {
             "given": parsed_args.query,
-            "sent": "\n".join(sent),
+            "sent": "\n".join(each["sent"] for each in response["texts"]),
             "rule": response["rule"],
             "scope": "all projects" if response["unrestricted"] else "project",
             "label": response["label"],
             "values": ", ".join(response["values"]) or None,
             "why": why,
         }
-        return list(fields), tuple(fields.values())
+        return _row(fields)

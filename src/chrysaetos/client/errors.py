@@ -129,9 +129,7 @@ class BadQuery(MetricsError):
             if place is not None:
                 located = QueryError(message, query, place)
                 self.line, self.column, self.excerpt = located.line, located.column, located.excerpt()
-
-    def __str__(self) -> str:
-        return f"{self.message}\n{self.excerpt}" if self.excerpt else self.message
+                self.args = (f"{message}\n{self.excerpt}",)
 
 
 def _index(text: str, line: int, column: int, *, in_bytes: bool) -> int | None:
