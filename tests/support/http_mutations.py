@@ -138,19 +138,19 @@ HTTP = {
     "headers behind the PROXY protocol are believed": (
         PROXIED,
         "test_the_proxy_protocol_names_the_client_of_all_requests",
-        "self._believed = self._proxies.trusts(header.source[0])",
+        "self._believed = self._proxies.trusts(header.client)",
         "self._believed = True",
     ),
     "headers are believed when the PROXY protocol names no client": (
         PROXIED,
         "test_a_proxy_that_names_no_client_is_the_client",
-        "if header.source is not None:",
-        "self._believed = header.source is None\n        if header.source is not None:",
+        "if header.client is not None:",
+        "self._believed = header.client is None\n        if header.client is not None:",
     ),
     "a header of the PROXY protocol may be too short": (
         PROXY_PROTOCOL,
         "test_a_malformed_binary_header_is_an_error_before_its_end",
-        "if size and length < ports + 4:",
+        "if size and length < _FIXED + 2 * size + 4:",
         "if False:",
     ),
     "failures of a user count for all addresses": (

@@ -59,9 +59,9 @@ class ProxiedConnection(ClientConnection):
             self._preface = received
             return
         self._preface = None
-        if header.source is not None:
-            self._client = header.source[0]
-            self._believed = self._proxies.trusts(header.source[0])
+        if header.client is not None:
+            self._client = header.client
+            self._believed = self._proxies.trusts(header.client)
         super().data_received(received[header.length :])
 
     def _client_of(self, request: HttpRequest | None) -> str:

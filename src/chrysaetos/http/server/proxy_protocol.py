@@ -38,11 +38,11 @@ class ProxyHeader:
 
     Attributes:
         length: its bytes. The bytes of the client follow.
-        source: the client's address and port; None if the proxy names no client, as for its health checks.
+        client: the client's address; None if the proxy names no client, as for its health checks.
     """
 
     length: int
-    source: tuple[str, int] | None
+    client: str | None
 
 
 def parse_proxy_header(data: bytes) -> ProxyHeader | None:
@@ -83,7 +83,7 @@ def _parse_text(data: bytes) -> ProxyHeader | None:
         _FAMILIES[family](address)
     if any(int(port) > 0xFFFF for port in ports):
         raise ValueError("a port is out of range")
-    return ProxyHeader(end, (str(parse_address(source)), int(ports[0])))
+    return ProxyHeader(end, str(parse_address(source)))
 
 
 def _parse_binary(data: bytes) -> ProxyHeader | None:
@@ -100,12 +100,10 @@ def _parse_binary(data: bytes) -> ProxyHeader | None:
     if not local and kind not in _SIZES and kind not in _WITHOUT_CLIENT:
         raise ValueError("its address family or transport is unknown")
     size = 0 if local else _SIZES.get(kind, 0)
-    ports = _FIXED + 2 * size
-    if size and length < ports + 4:
+    if size and length < _FIXED + 2 * size + 4:  # two addresses, two ports
         raise ValueError("it is too short for its addresses")
     if len(data) < length:
         return None
     if not size:
         return ProxyHeader(length, None)
-    client = parse_address(data[_FIXED : _FIXED + size])
-    return ProxyHeader(length, (str(client), int.from_bytes(data[ports : ports + 2])))
+    return ProxyHeader(length, str(parse_address(data[_FIXED : _FIXED + size])))
