@@ -26,11 +26,8 @@ def certified(name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
 
 @on_both_loops
 async def test_tls() -> None:
-    theirs, ours = certified("prom.example")
-    async with serving(echo, server_tls=theirs, tls=ours, server_hostname="prom.example") as (
-        server,
-        upstream,
-    ):
+    theirs, ours = certified("127.0.0.1")
+    async with serving(echo, server_tls=theirs, tls=ours) as (server, upstream):
         for target in (b"/1", b"/2", b"/3"):
             assert (await get(upstream, target)).body == target
         assert server.accepted == 1
@@ -39,7 +36,7 @@ async def test_tls() -> None:
 
 @on_both_loops
 async def test_tls_streams_and_fails_like_tcp() -> None:
-    theirs, ours = certified("prom.example")
+    theirs, ours = certified("127.0.0.1")
     body = bytes(range(256)) * 40_000
 
     async def script(peer: Peer) -> None:
@@ -48,10 +45,7 @@ async def test_tls_streams_and_fails_like_tcp() -> None:
         await peer.request()
         await peer.send(answer(body)[:-1])
 
-    async with serving(script, server_tls=theirs, tls=ours, server_hostname="prom.example") as (
-        server,
-        upstream,
-    ):
+    async with serving(script, server_tls=theirs, tls=ours) as (server, upstream):
         response = await get(upstream)
         await asyncio.sleep(0.1)
         assert await read(response) == body
@@ -61,17 +55,14 @@ async def test_tls_streams_and_fails_like_tcp() -> None:
 
 
 @pytest.mark.parametrize(
-    ("named", "trusted"), [("other.example", True), ("prom.example", False)], ids=["name", "authority"]
+    ("named", "trusted"), [("other.example", True), ("127.0.0.1", False)], ids=["name", "authority"]
 )
 @on_both_loops
 async def test_certificate_of_another_server(named: str, trusted: bool) -> None:
     theirs, ours = certified(named)
     if not trusted:
         ours = certified(named)[1]
-    async with serving(echo, server_tls=theirs, tls=ours, server_hostname="prom.example") as (
-        server,
-        upstream,
-    ):
+    async with serving(echo, server_tls=theirs, tls=ours) as (server, upstream):
         with pytest.raises(Unavailable):
             await get(upstream)
         assert server.requests == []

@@ -51,7 +51,6 @@ class UpstreamOptions:
         host: its name or address; an IPv6 address has no brackets.
         port: TCP port.
         tls: context for HTTPS, with its CA and client certificate; None for plain HTTP.
-        server_hostname: name that the upstream's certificate must have; the host if None.
         path_prefix: prefix of each target, such as ``/prometheus``.
         static_headers: headers of every request, such as ``X-Scope-OrgID``; they override a caller's.
         default_headers: headers of every request that has none of the same name.
@@ -66,7 +65,6 @@ class UpstreamOptions:
     host: str
     port: int
     tls: ssl.SSLContext | None = None
-    server_hostname: str | None = None
     path_prefix: str = ""
     static_headers: tuple[tuple[str, str], ...] = ()
     default_headers: tuple[tuple[str, str], ...] = ()
@@ -282,7 +280,6 @@ class Upstream:
                     options.host,
                     options.port,
                     ssl=options.tls,
-                    server_hostname=options.server_hostname if options.tls is not None else None,
                 )
         except TimeoutError as error:
             raise Unavailable("Prometheus cannot be reached: the connection took too long") from error
