@@ -26,9 +26,9 @@ from chrysaetos.http.abnf import ADDRESS, NAME, TCHAR, VALUE, VCHAR
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Headers", "ProtocolError", "RequestEncoder", "ResponseReader"]
+    from chrysaetos.errors import Headers
 
-Headers = list[tuple[bytes, bytes]]
+__all__ = ["ProtocolError", "RequestEncoder", "ResponseReader"]
 
 _TOKEN = re.compile(TCHAR + rb"+")
 
@@ -97,7 +97,7 @@ class RequestEncoder:
         path_prefix: str,
         user_agent: str,
         static_headers: Sequence[tuple[str, str]],
-        default_headers: Sequence[tuple[str, str]] = (),
+        default_headers: Sequence[tuple[str, str]],
     ) -> None:
         if not _HOST.fullmatch(host.encode()):
             raise ValueError("the upstream's host must be a name or an address")
@@ -228,9 +228,8 @@ class ResponseReader:
         self._head_only = head_only
         self._limit = max_header_bytes
         self._fields = 0  # bytes of headers and trailers
-        self._overhead = (
-            0  # bytes since the last byte of the body: headers, chunk sizes, extensions, trailers
-        )
+        # Bytes since the last byte of the body: headers, chunk sizes, extensions, trailers.
+        self._overhead = 0
         self._connection: bytes | None = None
         self._codings: bytes | None = None
         self._interim = False

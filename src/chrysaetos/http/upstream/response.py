@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from chrysaetos.errors import ChrysaetosError
 
 if TYPE_CHECKING:
-    from chrysaetos.http.upstream.http1 import Headers
+    from chrysaetos.errors import Headers
 
 __all__ = ["BodyStream", "BodyTooLong", "Source", "UpstreamBroken", "UpstreamResponse"]
 
