@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from chrysaetos.errors import BadRequest
 from chrysaetos.promql.units import duration_milliseconds
 
-__all__ = ["BOUNDARY_TIMES", "MAX_POINTS", "check_range"]
+__all__ = ["BOUNDARY_TIMES", "check_range"]
 
-MAX_POINTS = 11_000
+_MAX_POINTS = 11_000
 """Points of one series that a range query may have."""
 
 _SECOND = 10**9
@@ -42,7 +42,7 @@ def check_range(start: str, end: str, step: str) -> tuple[float, float]:
 
     Raises:
         BadRequest: a value is out of bounds, the end is before the start, the step is not positive, or there
-            are more points than ``MAX_POINTS``.
+            are too many points.
     """
     begins, ends, width = _time("start", start), _time("end", end), _duration("step", step)
     if ends < begins:
@@ -52,9 +52,9 @@ def check_range(start: str, end: str, step: str) -> tuple[float, float]:
             'invalid parameter "step": zero or negative query resolution step widths are not accepted. '
             "Try a positive integer"
         )
-    if (ends - begins) // width > MAX_POINTS:
+    if (ends - begins) // width > _MAX_POINTS:
         raise BadRequest(
-            f"exceeded maximum resolution of {MAX_POINTS:,} points per timeseries. "
+            f"exceeded maximum resolution of {_MAX_POINTS:,} points per timeseries. "
             "Try decreasing the query resolution (?step=XX)"
         )
     return (ends - begins) / _SECOND, width / _SECOND

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from chrysaetos.tenancy.scope import Scope
 
-__all__ = ["MAX_MATCHERS", "MAX_QUERIES", "ReadRequest", "scope_read_request"]
+__all__ = ["MAX_QUERIES", "ReadRequest", "scope_read_request"]
 
 MAX_QUERIES: Final = 100
 """Maximum number of queries of a message. Prometheus sends one; each grows by the scope's matcher."""
-MAX_MATCHERS: Final = 100
+_MAX_MATCHERS: Final = 100
 """Maximum number of matchers of a query."""
 _MAX_RESPONSE_TYPES: Final = 10
 
@@ -146,8 +146,8 @@ def _query(message: bytes, scope: Scope, texts: list[Text]) -> bytes:
         if number in _TIMES and isinstance(value, int):
             pieces.append(_field(number, value))
         elif number == _MATCHERS and isinstance(value, bytes):
-            if len(matchers) == MAX_MATCHERS:
-                raise BadRequest(f"a query of the message holds more than {MAX_MATCHERS} matchers")
+            if len(matchers) == _MAX_MATCHERS:
+                raise BadRequest(f"a query of the message holds more than {_MAX_MATCHERS} matchers")
             matchers.append(_matcher(value))
             pieces.append(matchers[-1].encode())
         elif number == _HINTS and isinstance(value, bytes):

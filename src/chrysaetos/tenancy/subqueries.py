@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from chrysaetos.promql.ast import Duration, Expr
     from chrysaetos.promql.parser import Query
 
-__all__ = ["MAX_SUBQUERY_POINTS", "Nested", "check_subqueries", "find_subqueries"]
+__all__ = ["Nested", "check_subqueries", "find_subqueries"]
 
-MAX_SUBQUERY_POINTS = 5_000_000
+_MAX_POINTS = 5_000_000
 """Maximum number of points of one series in all subqueries of a query together."""
 
 _DEFAULT_STEP_MILLISECONDS = 60_000
@@ -76,7 +76,7 @@ def check_subqueries(subqueries: Sequence[Nested], length: float, step: float) -
         step: the seconds between its points; 0 for an instant query.
 
     Raises:
-        BadRequest: there are more than ``MAX_SUBQUERY_POINTS``, or Prometheus would refuse a duration.
+        BadRequest: there are too many, or Prometheus would refuse a duration.
     """
     spans: list[float] = []
     points = 0.0
@@ -85,9 +85,9 @@ def check_subqueries(subqueries: Sequence[Nested], length: float, step: float) -
         width = _DEFAULT_STEP_MILLISECONDS if resolution is None else _milliseconds(resolution, length, step)
         spans.append((spans[outer] if outer >= 0 else length * 1000) + own)
         points += spans[-1] / (width or _DEFAULT_STEP_MILLISECONDS)
-    if points > MAX_SUBQUERY_POINTS:
+    if points > _MAX_POINTS:
         raise BadRequest(
-            f"the subqueries have more than {MAX_SUBQUERY_POINTS:,} points per timeseries: "
+            f"the subqueries have more than {_MAX_POINTS:,} points per timeseries: "
             "use a larger step or a shorter range in them"
         )
 

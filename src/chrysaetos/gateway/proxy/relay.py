@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 __all__ = [
     "GZIP_HEADER",
     "NOT_FOR_CLIENTS",
-    "NO_STORE",
-    "SCOPE_HEADER",
     "accepted_encodings",
     "relay_response",
     "scope_header",
@@ -31,8 +29,8 @@ __all__ = [
 _LOG = logging.getLogger(__name__)
 
 GZIP_HEADER = (b"accept-encoding", b"gzip")
-NO_STORE = (b"cache-control", b"no-store")
-SCOPE_HEADER = b"x-chrysaetos-scope"
+_NO_STORE = (b"cache-control", b"no-store")
+_SCOPE_HEADER = b"x-chrysaetos-scope"
 """Header with what the caller may see, ``all`` or ``restricted``. A response for a restricted caller looks as
 if no other series existed, so a service that needs all series cannot tell from the response alone."""
 _PASSED = frozenset({b"content-type", b"content-encoding", b"content-length"})
@@ -54,7 +52,7 @@ def _accepts_gzip(headers: Headers) -> bool:
 
 def scope_header(scope: Scope) -> tuple[bytes, bytes]:
     """Return the header that states whether the scope restricts the response."""
-    return SCOPE_HEADER, b"all" if scope.unrestricted else b"restricted"
+    return _SCOPE_HEADER, b"all" if scope.unrestricted else b"restricted"
 
 
 async def relay_response(
@@ -85,7 +83,7 @@ async def relay_response(
         if status in _RETRIED:
             given = (header for header in response.headers if header[0] == b"retry-after")
             passed.append(next(given, _RETRY_AFTER))
-        exchange.begin(status, [*passed, NO_STORE, *headers])
+        exchange.begin(status, [*passed, _NO_STORE, *headers])
         whole = response.body
         if whole is not None:
             await exchange.write(whole)

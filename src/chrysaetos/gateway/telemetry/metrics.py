@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.proxy.offload import Offload
     from chrysaetos.identity.cache import CallerCache
 
-__all__ = ["PoolCounters", "Telemetry"]
+__all__ = ["Telemetry"]
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 _NONE = "none"
@@ -51,19 +51,19 @@ class PoolCounters(Protocol):
     """The counters of a pool of connections, described in ``Upstream``."""
 
     @property
-    def opened(self) -> int: ...  # noqa: D102  # see Upstream
+    def opened(self) -> int: ...
     @property
-    def reused(self) -> int: ...  # noqa: D102  # see Upstream
+    def reused(self) -> int: ...
     @property
-    def retried(self) -> int: ...  # noqa: D102  # see Upstream
+    def retried(self) -> int: ...
     @property
-    def errors(self) -> int: ...  # noqa: D102  # see Upstream
+    def errors(self) -> int: ...
     @property
-    def in_use(self) -> int: ...  # noqa: D102  # see Upstream
+    def in_use(self) -> int: ...
     @property
-    def idle(self) -> int: ...  # noqa: D102  # see Upstream
+    def idle(self) -> int: ...
     @property
-    def waiting(self) -> int: ...  # noqa: D102  # see Upstream
+    def waiting(self) -> int: ...
 
 
 class DomainCounters(Protocol):
