@@ -51,10 +51,10 @@ async def test_a_cached_token_needs_no_call_to_keystone(tokens, keystone, clock)
     first = await tokens.identify(token, None, "GET", "/a")
     clock.now += 59
     assert await tokens.identify(token, None, "POST", "/b") is first
-    assert tokens.cached(token_key(token)) is first
+    assert tokens.cache.hit(token_key(token)) is first
     assert len(keystone.validations) == 1
     clock.now += 1
-    assert tokens.cached(token_key(token)) is None
+    assert tokens.cache.hit(token_key(token)) is None
     await tokens.identify(token, None, "GET", "/a")
     assert len(keystone.validations) == 2
 
@@ -63,9 +63,9 @@ async def test_a_cached_token_is_refused_when_it_expires(tokens, keystone, clock
     token = keystone.issue(expires_in=20)
     caller = await tokens.identify(token, None, "GET", "/")
     clock.now = caller.expires_at - 0.1
-    assert tokens.cached(token_key(token)) is not None
+    assert tokens.cache.hit(token_key(token)) is not None
     clock.now = caller.expires_at
-    assert tokens.cached(token_key(token)) is None
+    assert tokens.cache.hit(token_key(token)) is None
 
 
 async def test_a_revoked_token_is_rejected_after_the_cache_expires(tokens, keystone, clock):
@@ -74,7 +74,7 @@ async def test_a_revoked_token_is_rejected_after_the_cache_expires(tokens, keyst
     keystone.revoke(token)
     clock.now += 60
     assert await refusal(tokens, token, None, "GET", "/") is Refusal.TOKEN
-    assert tokens.cached(token_key(token)) is None
+    assert tokens.cache.hit(token_key(token)) is None
 
 
 async def test_two_hundred_requests_with_one_new_token_are_one_call(tokens, keystone):
@@ -87,7 +87,7 @@ async def test_two_hundred_requests_with_one_new_token_are_one_call(tokens, keys
     callers = await asyncio.gather(*tasks[1:])
     assert {caller.user_id for caller in callers} == {"alice-id"}
     assert len(keystone.validations) == 1
-    assert tokens.cached(token_key(token)) is not None
+    assert tokens.cache.hit(token_key(token)) is not None
 
 
 async def test_an_invalid_token_is_sent_to_keystone_once_in_ten_seconds(tokens, keystone, clock):
@@ -179,7 +179,7 @@ async def test_access_rules_are_checked_for_every_request(tokens, keystone):
     token = keystone.issue(access_rules=QUERY_ONLY)
     caller = await tokens.identify(token, None, "GET", "/api/v1/query")
     assert caller.restricted
-    assert tokens.cached(token_key(token)) is None
+    assert tokens.cache.hit(token_key(token)) is None
     await tokens.identify(token, None, "GET", "/api/v1/query")
     assert await refusal(tokens, token, None, "GET", "/api/v1/series") is Refusal.RULES
     assert await refusal(tokens, token, None, "POST", "/api/v1/query") is Refusal.RULES
@@ -225,8 +225,8 @@ async def test_a_service_token_adds_its_roles(tokens, keystone, service_token):
     assert caller.service_roles == ("service",)
     assert caller.user_name == "alice"
     assert caller.system_scope == "all"
-    assert tokens.cached(token_key(token)) is None
-    assert tokens.cached(token_key(token, service_token)) is caller
+    assert tokens.cache.hit(token_key(token)) is None
+    assert tokens.cache.hit(token_key(token, service_token)) is caller
 
 
 async def test_an_invalid_service_token_rejects_only_its_own_request(tokens, keystone):
@@ -249,11 +249,11 @@ async def test_an_expired_user_token_is_valid_only_with_a_service_token(
     caller = await tokens.identify(token, service_token, "GET", "/")
     assert caller.expires_at < clock.now
     assert "allow_expired" in keystone.queries[-1]
-    assert tokens.cached(token_key(token, service_token)) is caller
-    assert tokens.cached(token_key(token)) is None
+    assert tokens.cache.hit(token_key(token, service_token)) is caller
+    assert tokens.cache.hit(token_key(token)) is None
     assert await refusal(tokens, token, None, "GET", "/") is Refusal.TOKEN
     clock.now += 60
-    assert tokens.cached(token_key(token, service_token)) is None
+    assert tokens.cache.hit(token_key(token, service_token)) is None
 
 
 @pytest.mark.parametrize(("user_life", "service_life"), [(-5, 20), (1000, 20), (20, 1000)])
@@ -265,9 +265,9 @@ async def test_a_result_is_cached_until_the_first_of_both_tokens_expires(
     await tokens.identify(token, service_token, "GET", "/")
     key = token_key(token, service_token)
     clock.now += 15
-    assert tokens.cached(key) is not None
+    assert tokens.cache.hit(key) is not None
     clock.now += 6
-    assert tokens.cached(key) is None
+    assert tokens.cache.hit(key) is None
 
 
 async def test_a_token_is_rejected_after_its_expiry_even_if_keystone_accepts_it(tokens, keystone):
@@ -305,7 +305,7 @@ async def test_a_token_that_is_revoked_while_it_is_validated_is_not_cached(token
     tokens.forget(token)
     keystone.hold.set()
     assert (await asked).user_name == "alice"
-    assert tokens.cached(token_key(token)) is None
+    assert tokens.cache.hit(token_key(token)) is None
     assert await refusal(tokens, token, None, "GET", "/") is Refusal.TOKEN
 
 

@@ -109,7 +109,7 @@ class KeystoneAuthenticator:
         """
         kind, secret, service_token = derived(headers, _pick_key)
         if kind is TOKEN:
-            return self._tokens.cached(secret)
+            return self.cache.hit(secret)
         if kind is BASIC:
             return self._basic.cached(secret, service_token)
         return None

@@ -157,7 +157,7 @@ class BasicCredentials:
         kept = self._kept.get(self._hash(value))
         if kept is None or self._clock() >= kept.renew_at:
             return None
-        return self._tokens.cached(
+        return self._tokens.cache.hit(
             kept.key if service_token is None else token_key(kept.token, service_token)
         )
 

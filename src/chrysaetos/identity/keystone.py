@@ -153,10 +153,6 @@ class KeystoneTokens:
         for name in _QUOTING_LOGS:
             logging.getLogger(name).addFilter(self._filter)
 
-    def cached(self, key: bytes) -> Caller | None:
-        """Return the cached caller of a key from ``token_key``."""
-        return self.cache.hit(key)
-
     @property
     def errors(self) -> int:
         """The number of failed calls to Keystone."""
