@@ -1,6 +1,6 @@
 import pytest
 
-from chrysaetos.headers import KeptHeaders, derived
+from chrysaetos.headers import KeptHeaders, derived, only_value
 
 
 def test_a_result_is_derived_once_for_headers_that_are_kept():
@@ -20,3 +20,10 @@ def test_an_error_is_derived_again():
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
             derived(KeptHeaders(), lambda headers: 1 / len(headers))
+
+
+def test_a_repeated_header_has_no_value():
+    headers = [(b"a", b"1"), (b"b", b"2"), (b"a", b"1")]
+    assert only_value(headers, b"b") == b"2"
+    assert only_value(headers, b"a") is None
+    assert only_value(headers, b"c") is None

@@ -1,4 +1,4 @@
-"""The headers of requests, with what was derived from them.
+"""The headers of requests: their values, and what was derived from them.
 
 Clients send the same headers with each request, so a connection keeps those of its last one.
 """
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from chrysaetos.errors import Headers
 
-__all__ = ["KeptHeaders", "derived"]
+__all__ = ["KeptHeaders", "derived", "only_value"]
 
 T = TypeVar("T")
 
@@ -44,3 +44,14 @@ def derived(headers: Headers, derive: Callable[[Headers], T]) -> T:
         kept[derive] = derive(headers)
     result: T = kept[derive]
     return result
+
+
+def only_value(headers: Headers, name: bytes) -> bytes | None:
+    """Return the value of a header; None if it is missing or repeated.
+
+    Args:
+        headers: the headers of a request, names in lower case.
+        name: the name of the header.
+    """
+    values = [value for key, value in headers if key == name]
+    return values[0] if len(values) == 1 else None

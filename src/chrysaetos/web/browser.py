@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from chrysaetos.errors import BadRequest, Forbidden
+from chrysaetos.headers import only_value
 
 if TYPE_CHECKING:
     from chrysaetos.errors import Headers
@@ -123,8 +124,8 @@ class Browser:
 
     def _only(self, wanted: bytes) -> str | None:
         """Return the value of a header; None if it is missing or repeated."""
-        values = [value for name, value in self._headers if name == wanted]
-        return values[0].decode("latin-1") if len(values) == 1 else None
+        value = only_value(self._headers, wanted)
+        return None if value is None else value.decode("latin-1")
 
 
 def _is_loopback(host: str) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from oslo_config import cfg
 
 from chrysaetos.errors import ConfigError
+from chrysaetos.headers import only_value
 from chrysaetos.http.abnf import TCHAR
 from chrysaetos.tenancy.paths import find
 
@@ -155,7 +156,7 @@ class Cors:
         """
         if request.method != "OPTIONS" or self._allowed_origin(request.headers) is None:
             return None
-        method = (_only(request.headers, b"access-control-request-method") or b"").decode("latin-1")
+        method = (only_value(request.headers, b"access-control-request-method") or b"").decode("latin-1")
         if method not in self._methods:
             return None
         for name, value in request.headers:
@@ -169,7 +170,7 @@ class Cors:
 
     def _allowed_origin(self, headers: Headers) -> bytes | None:
         """Return the value of ``Access-Control-Allow-Origin``; None if the origin is not allowed."""
-        origin = _only(headers, b"origin")
+        origin = only_value(headers, b"origin")
         if origin is None or origin in self._origins:
             return origin
         return _ANY if _ANY in self._origins and origin != _OPAQUE else None
@@ -228,12 +229,6 @@ def _is_origin(text: str) -> bool:
         return False
     scheme, port = match["scheme"], match["port"]
     return port is None or (int(port) < 65536 and (scheme, port) not in _OWN_PORTS)
-
-
-def _only(headers: Headers, wanted: bytes) -> bytes | None:
-    """Return the value of a header; None if it is missing or repeated."""
-    values = [value for name, value in headers if name == wanted]
-    return values[0] if len(values) == 1 else None
 
 
 def _joined(names: Iterable[str]) -> bytes:

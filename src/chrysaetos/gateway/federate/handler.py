@@ -18,6 +18,7 @@ from chrysaetos.gateway.proxy.admission import PROJECT_HEADER
 from chrysaetos.gateway.proxy.limits import account
 from chrysaetos.gateway.proxy.relay import NOT_FOR_CLIENTS, accepted_encodings, relay_response
 from chrysaetos.gateway.proxy.upstream_errors import checked_error
+from chrysaetos.headers import only_value
 from chrysaetos.identity.caller import Caller
 from chrysaetos.identity.throttle import TokenBucket, network
 from chrysaetos.portals.gate import PATH, check_path, combined_bytes, restrict
@@ -103,8 +104,8 @@ class PortalHandler:
 
         All such requests are handled here: another handler would send the token to Keystone.
         """
-        shown = [value for name, value in request.headers if name == b"authorization"]
-        return len(shown) == 1 and _PORTALS.match(shown[0]) is not None
+        shown = only_value(request.headers, b"authorization")
+        return shown is not None and _PORTALS.match(shown) is not None
 
     async def handle(self, request: Request, exchange: Exchange) -> None:
         """Handle a request and record its details on the exchange.
