@@ -105,12 +105,11 @@ def _scope_matchers(scope: Scope, metric: str | None) -> tuple[_Matcher, ...]:
     external labels by "label is missing" (``storage/remote/read_handler.go``,
     ``filterExtLabelsFromMatchers``), which would select series of no tenant.
     """
-    label = None if metric is None else scope.labels.label(metric)
+    label = scope.label_of(metric)
     if scope.unrestricted or label == OPEN:
         return ()
     value = "|".join(map(regex_quote, scope.values))
-    name = (label or scope.label).encode()
-    return (_Matcher(_REGEX, name, value.encode()),)
+    return (_Matcher(_REGEX, label.encode(), value.encode()),)
 
 
 def _request(message: bytes, scope: Scope, texts: list[Text]) -> bytes:

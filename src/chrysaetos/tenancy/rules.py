@@ -113,7 +113,7 @@ def is_whole_query(query: str, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) ->
     selectors = [node for node in walk(parsed.expr) if isinstance(node, VectorSelector)]
     if parsed.infos or len(selectors) != len(parsed.selectors):
         return False
-    labels = [_label_of(scope, fixed_metric(selector)) for selector in selectors]
+    labels = [scope.label_of(fixed_metric(selector)) for selector in selectors]
     return any(label != OPEN for label in labels) and all(
         label == OPEN
         or any(
@@ -122,12 +122,6 @@ def is_whole_query(query: str, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) ->
         )
         for selector, label in zip(selectors, labels, strict=True)
     )
-
-
-def _label_of(scope: Scope, metric: str | None) -> str:
-    """Return the label that holds the tenant in a metric; ``OPEN`` if the metric is open to all."""
-    label = None if metric is None else scope.labels.label(metric)
-    return scope.label if label is None else label
 
 
 def _groups(data: object, scope: Scope, bounds: Bounds) -> list[Object]:
@@ -231,7 +225,7 @@ def _alerts(rule: Object) -> list[Object]:
 def _label_written(rule: Object, scope: Scope) -> str:
     """Return the label that holds the tenant in the series that a rule writes."""
     metric = "ALERTS" if _is_alerting(rule) else as_text(rule.get("name"))
-    return _label_of(scope, metric) or scope.label
+    return scope.label_of(metric) or scope.label
 
 
 def _is_alerting(rule: Object) -> bool:

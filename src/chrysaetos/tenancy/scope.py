@@ -62,6 +62,15 @@ class Scope:
         """Return the scope of one or more tenants."""
         return cls(label, values)
 
+    def label_of(self, metric: str | None) -> str:
+        """Return the label that holds the tenant in a metric; ``OPEN`` if it is open to all tenants.
+
+        Args:
+            metric: its name; None for a selector that does not fix the name.
+        """
+        label = None if metric is None else self.labels.label(metric)
+        return self.label if label is None else label
+
     def matchers_for(self, metric: str | None) -> tuple[str, str]:
         """Return ``matcher`` and ``regex_matcher`` for a metric; both are empty if it is open to all tenants.
 
