@@ -106,7 +106,8 @@ def filter_metadata(data: object, names: Collection[str], asked: Asked) -> Objec
     Args:
         data: ``data`` of the answer to ``/api/v1/metadata``.
         names: names of the metrics that have series in the scope.
-        asked: the request's ``limit`` and ``limit_per_metric``, applied after the filter.
+        asked: the request's ``metric`` and ``limit``, applied after the filter. One description of each
+            metric is left, so ``limit_per_metric`` changes nothing.
 
     Raises:
         BadGateway: the data has an unexpected structure.

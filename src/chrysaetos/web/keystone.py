@@ -190,7 +190,7 @@ class Keystone:
         return f"{self.public_url}/auth/OS-FEDERATION/websso/{quote(protocol, safe='')}?{query}"
 
     async def close(self) -> None:
-        """Stop the threads after the current calls have finished."""
+        """Stop the threads, and wait for no call to Keystone."""
         self._flights.close()
         self._http.session.close()
 

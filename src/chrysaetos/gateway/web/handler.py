@@ -125,7 +125,7 @@ class WebPage:
             _LOG.error("the previous exporters stay in use: %s", error)
 
     async def close(self) -> None:
-        """Stop the threads after the current calls to Keystone have finished."""
+        """Stop the threads, and wait for no call to Keystone."""
         await self._keystone.close()
 
     def add_token(self, request: Request, endpoint: Endpoint) -> bool:
