@@ -15,7 +15,8 @@ from oslo_log import log
 from chrysaetos import __version__
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.build import build
-from chrysaetos.gateway.options import command_parser, describe_error, load_conf
+from chrysaetos.gateway.options import command_parser as parser
+from chrysaetos.gateway.options import describe_error, load_conf
 from chrysaetos.gateway.trusted_proxies import load_trusted_proxies
 from chrysaetos.gateway.unknown_options import warn_of_unknown_options
 from chrysaetos.http.server.limits import FramingLimits, ServerLimits
@@ -29,7 +30,6 @@ from chrysaetos.queued_log import drop_while_blocked, queue_handlers
 from chrysaetos.regular_file import check_fifo
 
 if TYPE_CHECKING:
-    import argparse
     import socket
     from collections.abc import Callable, Sequence
 
@@ -43,11 +43,6 @@ _LINE_OVERHEAD = 64
 """Bytes for the rest of a request line, so that the gateway itself rejects a URL slightly over the limit."""
 _KILL_SECONDS = 10.0
 """Time for a worker to exit, in addition to the time for requests in progress."""
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command."""
-    return command_parser()
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -32,20 +32,18 @@ class Cursor:
     """
 
     __slots__ = (
-        *(
-            "_depth",
-            "_level",
-            "braces",
-            "fault",
-            "index",
-            "kinds",
-            "numeric_durations",
-            "parts",
-            "postfix",
-            "quoted_labels",
-            "starts",
-            "text",
-        ),
+        "_depth",
+        "_level",
+        "braces",
+        "fault",
+        "index",
+        "kinds",
+        "numeric_durations",
+        "parts",
+        "postfix",
+        "quoted_labels",
+        "starts",
+        "text",
     )
 
     def __init__(self, tokens: Tokens, depth: int) -> None:

@@ -94,23 +94,22 @@ def scope_selector(text: str, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) -> 
     return scope_parsed(parse_selector(text, bounds), scope, parse_selector)
 
 
-def conjoin_selector(text: str, matchers: Sequence[str], bounds: Bounds = DEFAULT_BOUNDS) -> str:
+def conjoin_selector(text: str, matchers: Sequence[str]) -> str:
     """Add matchers to a ``match[]`` parameter.
 
     Args:
         text: a vector selector without modifiers.
         matchers: matchers in PromQL's syntax, also of the metric's name.
-        bounds: the maximum size of the text.
 
     Returns:
         The selector with the matchers. A name before the braces becomes a matcher, since Prometheus does not
         allow both.
 
     Raises:
-        QueryError: the text is not a selector, or too large.
+        QueryError: the text is not a selector, or larger than ``DEFAULT_BOUNDS``.
         EnforcementError: the result would not be safe.
     """
-    query = parse_selector(text, bounds)
+    query = parse_selector(text)
     agreed = portable(query)
     if agreed is not text:
         query = parse_selector(agreed, _UNBOUNDED)

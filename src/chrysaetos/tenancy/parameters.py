@@ -292,7 +292,7 @@ class Binder:
         if kept is None:
             nested: tuple[Nested, ...] = ()
             if value is None:
-                original, sent = "", _whole_scope(scope)
+                original, sent = "", f"{{{scope.matcher}}}"
             else:
                 original = decode(value)
                 parser = parse if parameter.kind is Kind.QUERY else parse_selector
@@ -329,11 +329,6 @@ def bind_anew(
     """
     binder = Binder(bounds)
     return binder.bind(endpoint, scope, url, body), binder.cached()
-
-
-def _whole_scope(scope: Scope) -> str:
-    """Return the selector of everything that carries the scope's label."""
-    return f"{{{scope.matcher}}}"
 
 
 def _check(name: str, text: str) -> None:
