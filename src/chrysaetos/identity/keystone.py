@@ -295,7 +295,7 @@ class KeystoneTokens:
             list(self._middleware(environ, start_response))
         except Exception as error:  # noqa: BLE001  # also those of memcached's driver
             # The message may quote Keystone's response, the class does not.
-            _LOG.error("a request to Keystone failed: %s", type(error).__name__)
+            _LOG.error("a request to Keystone or memcached failed: %s", type(error).__name__)
             return None
         match statuses:
             case ["204"]:
