@@ -22,7 +22,7 @@ from chrysaetos.promql.ast import VectorSelector, walk
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse
 from chrysaetos.promql.strings import unquote
 from chrysaetos.tenancy.labels import OPEN, fixed_metric
-from chrysaetos.tenancy.pages import pick
+from chrysaetos.tenancy.rule_parameters import select_groups
 from chrysaetos.tenancy.shapes import as_labels, as_list, as_number, as_object, as_text
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def filter_rules(data: object, scope: Scope, asked: Asked, bounds: Bounds = DEFA
         BadGateway: the data has an unexpected structure.
         BadRequest: a parameter is invalid.
     """
-    return pick(_groups(data, scope, bounds), asked)
+    return select_groups(_groups(data, scope, bounds), asked)
 
 
 def filter_alerts(data: object, scope: Scope, bounds: Bounds = DEFAULT_BOUNDS) -> Object:

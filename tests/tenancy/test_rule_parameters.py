@@ -6,7 +6,7 @@ import hashlib
 import pytest
 
 from chrysaetos.errors import BadRequest
-from chrysaetos.tenancy.pages import pick
+from chrysaetos.tenancy.rule_parameters import select_groups
 
 
 def alerting(name):
@@ -26,7 +26,7 @@ GROUPS = [
 
 def picked(**asked):
     asked = {name.replace("_list", "[]"): values for name, values in asked.items()}
-    groups = pick(copy.deepcopy(GROUPS), asked)["groups"]
+    groups = select_groups(copy.deepcopy(GROUPS), asked)["groups"]
     return {group["name"]: "".join(rule["name"] for rule in group["rules"]) for group in groups}
 
 
@@ -54,7 +54,7 @@ def test_parameters_select_groups_and_rules(asked, expected):
     ("text", "left_out"), [("", False), ("0", False), ("False", False), ("1", True), ("TRUE", True)]
 )
 def test_alerts_can_be_excluded(text, left_out):
-    group = pick(copy.deepcopy(GROUPS), {"exclude_alerts": [text]})["groups"][0]
+    group = select_groups(copy.deepcopy(GROUPS), {"exclude_alerts": [text]})["groups"][0]
     assert (group["rules"][0]["alerts"] is None) is left_out
     assert "alerts" not in group["rules"][1]
 
@@ -62,15 +62,15 @@ def test_alerts_can_be_excluded(text, left_out):
 def test_pages_follow_each_other():
     seen, asked = [], {"group_limit": ["1"]}
     while True:
-        page = pick(copy.deepcopy(GROUPS), asked)
+        page = select_groups(copy.deepcopy(GROUPS), asked)
         seen += [group["name"] for group in page["groups"]]
         if "groupNextToken" not in page:
             break
         asked["group_next_token"] = [page["groupNextToken"]]
     assert seen == ["one", "two", "three"]
-    assert "groupNextToken" not in pick(copy.deepcopy(GROUPS), {"group_limit": ["3"]})
+    assert "groupNextToken" not in select_groups(copy.deepcopy(GROUPS), {"group_limit": ["3"]})
     # getRuleGroupNextToken: SHA-256 of file, semicolon and name
-    assert pick(copy.deepcopy(GROUPS), {"group_limit": ["2"]})["groupNextToken"] == (
+    assert select_groups(copy.deepcopy(GROUPS), {"group_limit": ["2"]})["groupNextToken"] == (
         hashlib.sha256(b"/b;three").hexdigest()
     )
 
@@ -88,4 +88,4 @@ def test_pages_follow_each_other():
 )
 def test_an_invalid_parameter_is_rejected(asked, message):
     with pytest.raises(BadRequest, match=message):
-        pick(copy.deepcopy(GROUPS), asked)
+        select_groups(copy.deepcopy(GROUPS), asked)

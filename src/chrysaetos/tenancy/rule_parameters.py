@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from chrysaetos.tenancy.shapes import Asked, Object
 
-__all__ = ["pick"]
+__all__ = ["select_groups"]
 
 _TYPES: Final[Mapping[str, frozenset[str]]] = {
     "": frozenset({"alerting", "recording"}),
@@ -30,11 +30,11 @@ _TYPES: Final[Mapping[str, frozenset[str]]] = {
 _BOOLEANS: Final = {"": False, "0": False, "f": False, "false": False, "1": True, "t": True, "true": True}
 
 
-def pick(groups: list[Object], asked: Asked) -> Object:
+def select_groups(groups: list[Object], asked: Asked) -> Object:
     """Return the groups that a request selects.
 
     Args:
-        groups: groups as in the response of ``/api/v1/rules``. They are modified.
+        groups: groups as in the response of ``/api/v1/rules``.
         asked: ``type``, ``rule_name[]``, ``rule_group[]``, ``file[]``, ``exclude_alerts``, ``group_limit``,
             ``group_next_token``.
 
@@ -53,7 +53,7 @@ def pick(groups: list[Object], asked: Asked) -> Object:
     if without_alerts is None:
         raise BadRequest('invalid parameter "exclude_alerts": must be true or false')
     names, kinds = asked.get("rule_name[]", ()), _TYPES[kind]
-    picked: list[Object] = []
+    selected: list[Object] = []
     for group in groups:
         rules = [
             rule for rule in group["rules"] if rule["type"] in kinds and (not names or rule["name"] in names)
@@ -64,8 +64,8 @@ def pick(groups: list[Object], asked: Asked) -> Object:
         ):
             if without_alerts:
                 rules = [rule | {"alerts": None} if "alerts" in rule else rule for rule in rules]
-            picked.append(group | {"rules": rules})
-    return _page(picked, asked)
+            selected.append(group | {"rules": rules})
+    return _page(selected, asked)
 
 
 def _page(groups: list[Object], asked: Asked) -> Object:
