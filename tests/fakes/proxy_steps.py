@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from chrysaetos.errors import Headers
     from chrysaetos.identity.caller import Caller
     from chrysaetos.tenancy.endpoints import Endpoint
-    from chrysaetos.tenancy.parameters import Bound
+    from chrysaetos.tenancy.parameters import BoundParameters
 
 __all__ = ["Steps"]
 
@@ -135,6 +135,6 @@ class _RecordedScoping(Scoping):
 
     async def bind(
         self, endpoint: Endpoint, scope: Scope, project: str, url: bytes, body: bytes | None
-    ) -> Bound:
+    ) -> BoundParameters:
         await self._steps.take("bind")
         return await super().bind(endpoint, scope, project, url, body)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Binder",
-    "Bound",
+    "BoundParameters",
     "NotCached",
     "Scoped",
     "Text",
@@ -88,7 +88,7 @@ class Text(NamedTuple):
     sent: str
 
 
-class Bound(NamedTuple):
+class BoundParameters(NamedTuple):
     """Parameters for the upstream.
 
     Attributes:
@@ -152,7 +152,7 @@ class Binder:
         body: bytes | None,
         *,
         cached_only: bool = False,
-    ) -> Bound:
+    ) -> BoundParameters:
         """Return the parameters to send for a request.
 
         Those of an unrestricted caller are passed on unchanged. Those of a scoped caller are checked and
@@ -177,7 +177,7 @@ class Binder:
         if scope.unrestricted:
             new_url = self._rewritten(endpoint, url, texts)
             new_body = None if body is None else self._rewritten(endpoint, body, texts)
-            return Bound(new_url, new_body, tuple(texts))
+            return BoundParameters(new_url, new_body, tuple(texts))
         # The order of Go's Form: the body before the URL.
         encoded = b"%b&%b" % (body, url) if body else url
         if cached_only:
@@ -185,7 +185,8 @@ class Binder:
         else:
             pieces, texts = self._pieces(endpoint, scope, encoded, self._scoped_piece, sys.maxsize)
         joined = b"&".join(pieces)
-        return Bound(joined, None, tuple(texts)) if body is None else Bound(b"", joined, tuple(texts))
+        url, body = (joined, None) if body is None else (b"", joined)
+        return BoundParameters(url, body, tuple(texts))
 
     def _rewritten(self, endpoint: Endpoint, encoded: bytes, texts: list[Text]) -> bytes:
         """Return parameters unchanged, encoded again. PromQL texts are appended to the list."""
@@ -321,7 +322,7 @@ def bind_anew(
     url: bytes,
     body: bytes | None,
     bounds: Bounds,
-) -> tuple[Bound, dict[_Key, Scoped]]:
+) -> tuple[BoundParameters, dict[_Key, Scoped]]:
     """Bind a scoped caller's request as :meth:`Binder.bind` does, in a process without a binder.
 
     Returns:

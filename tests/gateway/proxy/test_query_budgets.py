@@ -8,7 +8,7 @@ from tests.support.memory import MIB, kept_bytes, large_caller
 from chrysaetos.errors import ConfigError
 from chrysaetos.gateway.proxy.query_budgets import QueryBudget, load_budgets
 from chrysaetos.identity.caller import Caller
-from chrysaetos.tenancy.parameters import Bound
+from chrysaetos.tenancy.parameters import BoundParameters
 
 FILE = """
 [default]
@@ -154,20 +154,23 @@ BUDGET = QueryBudget({"max_series": 100, "timeout": 30_000})
 )
 def test_a_caller_can_only_lower_a_limit(given, series, timeout):
     sent = b"query=up&max_series=" + series + b"&timeout=" + timeout
-    assert BUDGET.applied(Bound(given, None)) == Bound(sent, None)
-    assert BUDGET.applied(Bound(b"", given)) == Bound(b"", sent)
+    assert BUDGET.applied(BoundParameters(given, None)) == BoundParameters(sent, None)
+    assert BUDGET.applied(BoundParameters(b"", given)) == BoundParameters(b"", sent)
 
 
 def test_limits_that_are_not_in_the_budget_are_kept():
-    bound = Bound(b"query=up&max_samples_read=5", None)
+    bound = BoundParameters(b"query=up&max_samples_read=5", None)
     assert BUDGET.applied(bound).url == b"query=up&max_samples_read=5&max_series=100&timeout=30.000"
     assert QueryBudget({}).applied(bound) is bound
 
 
 def test_a_limit_that_the_caller_lowered_is_not_that_of_the_budget():
-    bound = BUDGET.applied(Bound(b"query=up&max_series=5&timeout=1h", None))
+    bound = BUDGET.applied(BoundParameters(b"query=up&max_series=5&timeout=1h", None))
     assert BUDGET.in_force(bound) == {"timeout": "30s"}
-    assert BUDGET.in_force(BUDGET.applied(Bound(b"", b"query=up"))) == {"max_series": "100", "timeout": "30s"}
+    assert BUDGET.in_force(BUDGET.applied(BoundParameters(b"", b"query=up"))) == {
+        "max_series": "100",
+        "timeout": "30s",
+    }
 
 
 @pytest.mark.parametrize(
@@ -183,10 +186,10 @@ def test_a_limit_that_the_caller_lowered_is_not_that_of_the_budget():
 )
 def test_only_the_shortest_duration_can_stop_a_query(given, durations):
     budget = QueryBudget({"timeout": 30_000, "max_query_duration": 4500, "max_series": 100})
-    for bound in (Bound(given, None), Bound(b"", given)):
+    for bound in (BoundParameters(given, None), BoundParameters(b"", given)):
         assert budget.in_force(budget.applied(bound)) == {**durations, "max_series": "100"}
 
 
 def test_a_shorter_duration_of_the_caller_that_is_not_in_the_budget_stops_a_query():
-    sent = BUDGET.applied(Bound(b"query=up&max_query_duration=%30.5&max_series=100", None))
+    sent = BUDGET.applied(BoundParameters(b"query=up&max_query_duration=%30.5&max_series=100", None))
     assert BUDGET.in_force(sent) == {"max_series": "100"}

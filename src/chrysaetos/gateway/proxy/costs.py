@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chrysaetos.http.upstream.response import UpstreamResponse
     from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.tenancy.engine import Additions
-    from chrysaetos.tenancy.parameters import Bound
+    from chrysaetos.tenancy.parameters import BoundParameters
 
 __all__ = ["COST_ENDPOINTS", "Costs", "exceeded_limit"]
 
@@ -55,7 +55,9 @@ class Costs:
         self._upstream = upstream
         self._timeout = timeout
 
-    async def estimate(self, endpoint: Endpoint, bound: Bound, additions: Additions) -> dict[str, int] | None:
+    async def estimate(
+        self, endpoint: Endpoint, bound: BoundParameters, additions: Additions
+    ) -> dict[str, int] | None:
         """Return how many series and samples a query will read; None if the engine does not say it.
 
         Args:
@@ -88,7 +90,7 @@ class Costs:
         self,
         response: UpstreamResponse,
         endpoint: Endpoint,
-        bound: Bound,
+        bound: BoundParameters,
         additions: Additions,
         limits: Mapping[str, str],
     ) -> None:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from chrysaetos.http.upstream.replicas import Pool
     from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.tenancy.engine import Additions
-    from chrysaetos.tenancy.parameters import Bound
+    from chrysaetos.tenancy.parameters import BoundParameters
     from chrysaetos.tenancy.paths import Target
     from chrysaetos.tenancy.scope import Scope
 
@@ -150,7 +150,7 @@ class Proxy:
                 headers.append((PROJECT_HEADER, wanted.encode("ascii")))
             await relay_response(response, exchange, self._options.max_response_bytes, *headers)
 
-    async def _bind(self, call: _Call) -> Bound:
+    async def _bind(self, call: _Call) -> BoundParameters:
         """Return the scoped parameters and body for the upstream."""
         request, target, scope, project, budget, exchange = call
         endpoint = target.endpoint
@@ -167,7 +167,7 @@ class Proxy:
         exchange.texts = bound.texts
         return bound if budget is None else budget.applied(bound)
 
-    async def _respond(self, call: _Call, bound: Bound) -> UpstreamResponse:
+    async def _respond(self, call: _Call, bound: BoundParameters) -> UpstreamResponse:
         """Return the response for the client."""
         _, target, scope, project, budget, exchange = call
         endpoint = target.endpoint
@@ -209,7 +209,7 @@ class Proxy:
             return False
         return call.target.endpoint.action is _SCOPE
 
-    async def _ask(self, call: _Call, bound: Bound, additions: Additions) -> UpstreamResponse:
+    async def _ask(self, call: _Call, bound: BoundParameters, additions: Additions) -> UpstreamResponse:
         """Return the upstream's response, or that of an identical read in flight."""
         request, target, scope = call.request, call.target, call.scope
         path = target.path.encode("ascii")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from chrysaetos.identity.caller import Caller
-    from chrysaetos.tenancy.parameters import Bound
+    from chrysaetos.tenancy.parameters import BoundParameters
 
 __all__ = ["BUDGET_OPTIONS", "QueryBudget", "QueryBudgets", "load_budgets"]
 
@@ -60,7 +60,7 @@ class QueryBudget:
     def __init__(self, limits: Mapping[str, int]) -> None:
         self._limits = dict(limits)
 
-    def applied(self, bound: Bound) -> Bound:
+    def applied(self, bound: BoundParameters) -> BoundParameters:
         """Return a request's parameters with the limits.
 
         Args:
@@ -87,7 +87,7 @@ class QueryBudget:
         pieces += [_piece(name, limit) for name, limit in limits.items()]
         return b"&".join(piece for piece in pieces if piece)
 
-    def in_force(self, bound: Bound) -> dict[str, str]:
+    def in_force(self, bound: BoundParameters) -> dict[str, str]:
         """Return the limits of the budget that can stop a query, by parameter.
 
         They are those that the caller has not lowered. Of the durations, only the shortest in the request.

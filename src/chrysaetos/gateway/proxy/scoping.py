@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from chrysaetos.promql.parser import Bounds
     from chrysaetos.tenancy.edits import Edit
     from chrysaetos.tenancy.endpoints import Endpoint
-    from chrysaetos.tenancy.parameters import Bound, Text
+    from chrysaetos.tenancy.parameters import BoundParameters, Text
     from chrysaetos.tenancy.scope import Scope
 
 __all__ = ["Scoping"]
@@ -51,7 +51,7 @@ class Scoping:
 
     async def bind(
         self, endpoint: Endpoint, scope: Scope, project: str, url: bytes, body: bytes | None
-    ) -> Bound:
+    ) -> BoundParameters:
         """Return a request's parameters for the upstream; see :meth:`Binder.bind`.
 
         Args:
@@ -82,7 +82,7 @@ class Scoping:
 
     async def _bind_large(
         self, endpoint: Endpoint, scope: Scope, project: str, url: bytes, body: bytes | None
-    ) -> Bound:
+    ) -> BoundParameters:
         """Return a large request's parameters, whose texts are cached, and charge that to the project.
 
         In each turn of the event loop one request does that, so that all others wait for one at most.
