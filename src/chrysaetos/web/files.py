@@ -59,10 +59,10 @@ SECURITY_HEADERS: Headers = [
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file: its headers, and its content by encoding, the smallest first; b"" for none."""
+    """A file: its headers, and its tag and content by encoding, the smallest first; b"" for none."""
 
     headers: Headers
-    content: Mapping[bytes, bytes]
+    forms: Mapping[bytes, tuple[bytes, bytes]]
 
 
 class Files:
@@ -111,9 +111,8 @@ class Files:
         file = self._files.get(name)
         if file is None:
             raise NotFound("this path does not exist here: reload the page")
-        encoding = next((one for one in file.content if one and accepts_encoding(request, one)), b"")
-        content = file.content[encoding]
-        tag = b'"%s"' % sha256(content).hexdigest()[:32].encode("ascii")
+        encoding = next((one for one in file.forms if one and accepts_encoding(request, one)), b"")
+        tag, content = file.forms[encoding]
         headers = [*file.headers, (b"etag", tag)]
         if (b"if-none-match", tag) in request:
             return 304, headers, b""
@@ -133,6 +132,10 @@ def _file(name: str, content: Mapping[str, bytes]) -> _File:
         (b"vary", b"Accept-Encoding"),
         *SECURITY_HEADERS,
     ]
-    names = {encoding: name + suffix for suffix, encoding in _ENCODINGS.items()}
+    names = {encoding: name + suffix for suffix, encoding in _ENCODINGS.items()} | {b"": name}
     forms = {encoding: content[form] for encoding, form in names.items() if form in content}
-    return _File(headers, forms | {b"": content[name]})
+    return _File(headers, {encoding: (_tag(form), form) for encoding, form in forms.items()})
+
+
+def _tag(content: bytes) -> bytes:
+    return b'"%s"' % sha256(content).hexdigest()[:32].encode("ascii")
