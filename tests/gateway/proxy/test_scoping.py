@@ -11,7 +11,9 @@ from chrysaetos.errors import TooManyRequests
 from chrysaetos.gateway.proxy.cpu_budget import CpuBudget
 from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.gateway.proxy.options import GatewayOptions
-from chrysaetos.gateway.proxy.scoping import Scoping
+from chrysaetos.gateway.proxy.scoping import Scoping, restored_messages
+from chrysaetos.promql.parser import DEFAULT_BOUNDS
+from chrysaetos.tenancy.enforce import scoping_edits
 from chrysaetos.tenancy.paths import find
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 from chrysaetos.tenancy.snappy import compress
@@ -134,3 +136,17 @@ async def test_a_project_that_has_used_its_cpu_time_still_gets_what_is_cached():
         assert (refused.status, int(refused.header(b"retry-after")) >= 3600) == (429, True)
         assert (await g.get("/api/v1/query?query=up")).status == 200
         assert (await g.get("/api/v1/query?query=down", "admin")).status == 200
+
+
+def test_a_text_is_scoped_once_for_all_errors_about_it(monkeypatch):
+    calls = []
+
+    def counted(*arguments, **options):
+        calls.append(arguments)
+        return scoping_edits(*arguments, **options)
+
+    monkeypatch.setattr("chrysaetos.gateway.proxy.scoping.scoping_edits", counted)
+    messages = [f"PromQL warning: {number} (1:21)" for number in range(5)]
+    restored = restored_messages(messages, "rate(up[5m])", A, is_selector=False, bounds=DEFAULT_BOUNDS)
+    assert restored == [f"PromQL warning: {number} (1:8)" for number in range(5)]
+    assert len(calls) == 1

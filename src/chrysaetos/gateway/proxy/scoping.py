@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from chrysaetos.tenancy.enforce import scoping_edits
@@ -147,6 +147,7 @@ def restored_messages(
 ) -> list[str]:
     """Return messages with positions in the caller's text; see ``restored``."""
 
+    @cache
     def stages() -> tuple[list[Edit], list[Edit]]:
         return scoping_edits(text, scope, is_selector=is_selector, bounds=bounds)
 
