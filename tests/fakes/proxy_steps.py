@@ -96,6 +96,9 @@ class Steps:
         await self.take("identify")
         return await self._identity.identify(headers, method, path, client)
 
+    async def probe(self) -> None:
+        raise NotImplementedError
+
     async def grant(self, caller: Caller, endpoint: Endpoint) -> Scope:
         await self.take("grant")
         return UNRESTRICTED if caller is CALLERS["admin"] else Scope.of("project", "A")

@@ -22,29 +22,19 @@ from chrysaetos.tenancy.paths import find_path
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from typing import Protocol
 
     from chrysaetos.access.grants import Access
     from chrysaetos.gateway.app.cors import Cors
     from chrysaetos.gateway.app.exchange import Exchange, Observer
     from chrysaetos.gateway.federate.handler import PortalHandler
-    from chrysaetos.gateway.own.health import IdentityProbe
-    from chrysaetos.gateway.proxy.admission import Identity
     from chrysaetos.gateway.proxy.coalescing import Coalescer
     from chrysaetos.gateway.proxy.options import GatewayOptions
     from chrysaetos.gateway.web.handler import WebPage
     from chrysaetos.http.types import HttpRequest, Part
     from chrysaetos.http.upstream.replicas import Pool
+    from chrysaetos.identity.caller import Authenticator
     from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.tenancy.paths import Target
-
-    class FullIdentity(Identity, IdentityProbe, Protocol):
-        """An authenticator with the methods that the application needs."""
-
-        async def close(self) -> None:
-            """Release its resources."""
-            ...
-
 
 __all__ = ["create_app"]
 
@@ -55,7 +45,7 @@ _INTROSPECT, _PUBLIC, _WEB = Action.INTROSPECT, Action.PUBLIC, Action.WEB
 def create_app(
     options: GatewayOptions,
     *,
-    identity: FullIdentity,
+    identity: Authenticator,
     access: Access,
     upstream: Pool,
     limits: Limits | None = None,

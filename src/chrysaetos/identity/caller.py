@@ -10,6 +10,8 @@ from chrysaetos.lru import size_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from chrysaetos.errors import Headers
+
 __all__ = ["Authenticator", "Caller"]
 
 
@@ -58,6 +60,10 @@ class Caller:
 class Authenticator(Protocol):
     """Identifies the callers of requests."""
 
+    def cached(self, headers: Headers) -> Caller | None:
+        """Return the caller of a request if it is cached, or None if ``identify`` must be awaited."""
+        ...
+
     async def identify(
         self, headers: Sequence[tuple[bytes, bytes]], method: str, path: str, client: str = ""
     ) -> Caller:
@@ -74,4 +80,17 @@ class Authenticator(Protocol):
             TooManyRequests: these credentials, or others from this address, failed too often.
             Unavailable: Keystone cannot be reached and nothing is cached.
         """
+        ...
+
+    async def probe(self) -> None:
+        """Check that Keystone can be reached and accepts the gateway's own user.
+
+        Raises:
+            ServiceUserRejected: it does not accept the user.
+            Unavailable: Keystone cannot be reached.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release everything."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from chrysaetos.errors import ApiError
 from chrysaetos.http.server.responses import json_response
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     from chrysaetos.http.server.responses import Response
     from chrysaetos.http.upstream.replicas import Pool
+    from chrysaetos.identity.caller import Authenticator
     from chrysaetos.tenancy.endpoints import Endpoint
 
-__all__ = ["Health", "IdentityProbe"]
+__all__ = ["Health"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,19 +32,6 @@ _OK_HEADERS = (
     (b"content-length", b"2"),
     (b"cache-control", b"no-store"),
 )
-
-
-class IdentityProbe(Protocol):
-    """Checks whether Keystone can be reached, and accepts the gateway's own user."""
-
-    async def probe(self) -> None:
-        """Check Keystone.
-
-        Raises:
-            ServiceUserRejected: Keystone does not accept the gateway's own user.
-            Unavailable: Keystone cannot be reached.
-        """
-        ...
 
 
 class Health:
@@ -59,7 +47,7 @@ class Health:
     def __init__(
         self,
         *,
-        identity: IdentityProbe,
+        identity: Authenticator,
         upstream: Pool,
         prefix: str = "",
         clock: Callable[[], float] = time.monotonic,

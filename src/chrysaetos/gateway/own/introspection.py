@@ -28,13 +28,12 @@ if TYPE_CHECKING:
     from chrysaetos.errors import Headers
     from chrysaetos.gateway.app.exchange import Exchange
     from chrysaetos.gateway.app.request import Request
-    from chrysaetos.gateway.proxy.admission import Identity
     from chrysaetos.gateway.proxy.costs import Costs
     from chrysaetos.gateway.proxy.limits import Limits
     from chrysaetos.gateway.proxy.options import GatewayOptions
     from chrysaetos.gateway.proxy.scoping import Scoping
     from chrysaetos.http.server.responses import Response
-    from chrysaetos.identity.caller import Caller
+    from chrysaetos.identity.caller import Authenticator, Caller
     from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.tenancy.paths import Target
 
@@ -58,7 +57,7 @@ class Introspection:
     def __init__(
         self,
         *,
-        identity: Identity,
+        identity: Authenticator,
         access: Access,
         limits: Limits,
         scoping: Scoping,

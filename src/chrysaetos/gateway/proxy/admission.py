@@ -10,8 +10,6 @@ from chrysaetos.headers import derived
 from chrysaetos.tenancy.endpoints import Action
 
 if TYPE_CHECKING:
-    from typing import Protocol
-
     from chrysaetos.access.grants import Access
     from chrysaetos.errors import Headers
     from chrysaetos.gateway.app.exchange import Exchange
@@ -19,14 +17,6 @@ if TYPE_CHECKING:
     from chrysaetos.identity.caller import Authenticator, Caller
     from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.tenancy.scope import Scope
-
-    class Identity(Authenticator, Protocol):
-        """An authenticator with a cache of callers."""
-
-        def cached(self, headers: Headers) -> Caller | None:
-            """Return the cached caller, or None if ``identify`` must be awaited."""
-            ...
-
 
 __all__ = ["PROJECT_HEADER", "Permit", "grant", "identify", "permit"]
 
@@ -38,7 +28,7 @@ _PROJECT_ID = re.compile(rb"[!-+\--~]{1,255}")
 """Visible ASCII without a comma. Keystone's ids have up to 64 characters."""
 
 
-async def identify(identity: Identity, request: Request, exchange: Exchange) -> Caller:
+async def identify(identity: Authenticator, request: Request, exchange: Exchange) -> Caller:
     """Return the caller of a request, and record it on the exchange.
 
     Raises:

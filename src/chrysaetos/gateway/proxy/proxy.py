@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from chrysaetos.access.grants import Access
     from chrysaetos.gateway.app.exchange import Exchange
     from chrysaetos.gateway.app.request import Request
-    from chrysaetos.gateway.proxy.admission import Identity
     from chrysaetos.gateway.proxy.coalescing import Coalescer
     from chrysaetos.gateway.proxy.costs import Costs
     from chrysaetos.gateway.proxy.limits import Limits
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.proxy.scoping import Scoping
     from chrysaetos.gateway.proxy.upstream_errors import Restore
     from chrysaetos.http.upstream.replicas import Pool
+    from chrysaetos.identity.caller import Authenticator
     from chrysaetos.tenancy.endpoints import Endpoint
     from chrysaetos.tenancy.engine import Additions
     from chrysaetos.tenancy.parameters import BoundParameters
@@ -98,7 +98,7 @@ class Proxy:
         self,
         options: GatewayOptions,
         *,
-        identity: Identity,
+        identity: Authenticator,
         access: Access,
         upstream: Pool,
         limits: Limits,
