@@ -6,11 +6,9 @@ from collections import Counter
 from functools import partial
 
 import pytest
-from tests.fakes.body_source import BodySource
 
-from chrysaetos.errors import ResponseTooLarge, TooManyRequests, Unavailable
-from chrysaetos.gateway.proxy.limits import CappedBody, LimitOptions, Limits, Slot, account
-from chrysaetos.http.upstream.response import BodyStream, UpstreamBroken, UpstreamResponse
+from chrysaetos.errors import TooManyRequests, Unavailable
+from chrysaetos.gateway.proxy.limits import LimitOptions, Limits, Slot, account
 from chrysaetos.identity.caller import Caller
 
 
@@ -393,57 +391,3 @@ def test_account(known, name):
     caller = Caller(user_id="U", **known)
     assert account(caller) == name
     assert account(caller, "B") == (name if caller.domain_id else "B")
-
-
-@pytest.mark.parametrize("name", ["max_requests", "max_waiting", "wait_seconds"])
-def test_limit_must_not_be_negative(name):
-    with pytest.raises(ValueError, match=f"{name} must not be negative"):
-        LimitOptions(**{name: -1})
-
-
-def answer(*pieces, content_length=None):
-    """Return a streamed response with the bytes that have arrived, and its connection."""
-    connection = BodySource()
-    stream = BodyStream(connection)
-    for piece in pieces:
-        stream.push(piece)
-    return UpstreamResponse(200, [], content_length, None, stream), stream, connection
-
-
-async def test_response_within_the_limit_is_unchanged():
-    response, stream, connection = answer(b"1234")
-    body = CappedBody(response, 8)
-    assert await anext(body) == b"1234"
-    stream.push(b"5678")
-    assert await anext(body) == b"5678"
-    stream.finish()
-    assert [piece async for piece in body] == []
-    assert not connection.aborted
-
-
-async def test_complete_response_within_the_limit():
-    body = CappedBody(UpstreamResponse(200, [], 4, b"1234", None), 4)
-    assert [piece async for piece in body] == [b"1234"]
-
-
-async def test_content_length_over_the_limit_is_an_error():
-    response, _, connection = answer(content_length=9)
-    with pytest.raises(ResponseTooLarge, match=r"longer than 8 bytes \(max_response_bytes\)") as raised:
-        CappedBody(response, 8)
-    assert (raised.value.status, raised.value.error_type) == (422, "execution")
-    assert connection.aborted
-
-
-async def test_complete_response_over_the_limit_is_an_error():
-    with pytest.raises(ResponseTooLarge):
-        CappedBody(UpstreamResponse(200, [], None, b"123456789", None), 8)
-
-
-async def test_streamed_response_over_the_limit_is_aborted():
-    response, stream, connection = answer(b"1234")
-    body = CappedBody(response, 8)
-    assert await anext(body) == b"1234"
-    stream.push(b"56789")
-    with pytest.raises(UpstreamBroken, match="longer than 8 bytes"):
-        await anext(body)
-    assert connection.aborted

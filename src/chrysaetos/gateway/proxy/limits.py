@@ -1,4 +1,4 @@
-"""Limit concurrent requests, in total and for each project, and the length of responses.
+"""Limit concurrent requests, in total and for each project.
 
 What must never happen, and what prevents it:
 
@@ -24,16 +24,14 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from chrysaetos.errors import ApiError, ResponseTooLarge, TooManyRequests, Unavailable
-from chrysaetos.http.upstream.response import UpstreamBroken
+from chrysaetos.errors import ApiError, TooManyRequests, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chrysaetos.http.upstream.response import UpstreamResponse
     from chrysaetos.identity.caller import Caller
 
-__all__ = ["CappedBody", "LimitOptions", "Limits", "Slot", "account"]
+__all__ = ["LimitOptions", "Limits", "Slot", "account"]
 
 _Waiter = asyncio.Future[None]
 
@@ -50,9 +48,6 @@ class LimitOptions:
         max_waiting: requests that wait for a slot; 0 to reject them instead.
         max_waiting_per_project: requests of a project that wait for a slot.
         wait_seconds: the longest time that a request waits.
-
-    Raises:
-        ValueError: a value is negative.
     """
 
     max_requests: int = 100
@@ -61,11 +56,6 @@ class LimitOptions:
     max_waiting: int = 1000
     max_waiting_per_project: int = 100
     wait_seconds: float = 10.0
-
-    def __post_init__(self) -> None:
-        for name in self.__slots__:
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative")
 
 
 def account(caller: Caller, project_id: str | None = None) -> str:
@@ -261,8 +251,8 @@ class Limits:
     def _check_queues(self, project: str) -> None:
         """Raise an error if the request may not wait."""
         options = self._options
-        if len(self._queues.get(project, ())) >= options.max_waiting_per_project:
-            maximum = options.max_waiting_per_project
+        maximum = options.max_waiting_per_project
+        if len(self._queues.get(project, ())) >= maximum:
             raise self._refusal(
                 project, f"{maximum} of its requests are already waiting (max_waiting_per_project)"
             )
@@ -313,48 +303,3 @@ class Slot:
             self._limits.stop_sending(self)
         else:
             self._limits.release(self.project)
-
-
-class CappedBody:
-    """The body of a response, limited to a number of bytes as they are sent.
-
-    If the body is known to be too long before its first byte is sent, the client gets an error. If it turns
-    out to be too long later, the response can only be aborted.
-
-    Args:
-        response: the response.
-        limit: the maximum number of bytes, greater than 0.
-
-    Raises:
-        ResponseTooLarge: the body is known to be longer. The response has been aborted.
-    """
-
-    __slots__ = ("_left", "_limit", "_response")
-
-    def __init__(self, response: UpstreamResponse, limit: int) -> None:
-        whole = response.body
-        size = response.content_length if whole is None else len(whole)
-        if size is not None and size > limit:
-            response.abort()
-            raise ResponseTooLarge(
-                f"the response is longer than {limit} bytes (max_response_bytes): "
-                "request fewer series, a shorter time range or a longer step"
-            )
-        self._response = response
-        self._limit = self._left = limit
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        """Return the next bytes of the body.
-
-        Raises:
-            UpstreamBroken: the body is longer than the limit, or was cut off.
-        """
-        piece = await anext(self._response)
-        self._left -= len(piece)
-        if self._left < 0:
-            self._response.abort()
-            raise UpstreamBroken(f"The response is longer than {self._limit} bytes (max_response_bytes).")
-        return piece

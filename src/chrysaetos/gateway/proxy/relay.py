@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from chrysaetos.errors import BadGateway
-from chrysaetos.gateway.proxy.limits import CappedBody
+from chrysaetos.gateway.proxy.capped_body import CappedBody
 from chrysaetos.headers import derived
 from chrysaetos.http.content_coding import accepts_encoding
 from chrysaetos.http.upstream.response import UpstreamBroken
