@@ -15,6 +15,7 @@ from urllib.parse import unquote_plus
 from oslo_config import cfg
 
 from chrysaetos.errors import ConfigError
+from chrysaetos.gateway.proxy.engine_options import ENGINE_NAMES
 from chrysaetos.lru import Lru, size_of
 from chrysaetos.promql.units import duration_milliseconds
 from chrysaetos.regular_file import read_toml, why_unreadable
@@ -31,7 +32,6 @@ _COUNTS: Final = ("max_series", "max_samples_read")
 _DURATIONS: Final = ("max_query_duration", "timeout")
 _LIMITS: Final = (*_COUNTS, *_DURATIONS)
 _KINDS: Final = ("role", "domain", "project")
-_ONLY_TIMEOUT: Final = {"victoriametrics": "VictoriaMetrics", "thanos": "Thanos"}
 _MAX_KEPT = 10_000
 _MAX_KEPT_BYTES = 16 * 1024 * 1024
 _BUDGET_BYTES = 600
@@ -76,14 +76,14 @@ class QueryBudget:
         limits: dict[str, float] = dict(self._limits)
         pieces = []
         for piece in encoded.split(b"&"):
-            name, _, value = piece.partition(b"=")
-            limit = limits.get(name.decode("ascii"))
+            name, _, value = piece.decode("ascii").partition("=")
+            limit = limits.get(name)
             if limit is None:
                 pieces.append(piece)
             else:
-                given = _given(name.decode("ascii"), unquote_plus(value.decode("ascii")))
+                given = _given(name, value)
                 # Prometheus takes 0, and a time that it rounds to 0, for "no limit".
-                limits[name.decode("ascii")] = min(given, limit) if given >= 1 else limit
+                limits[name] = min(given, limit) if given >= 1 else limit
         pieces += [_piece(name, limit) for name, limit in limits.items()]
         return b"&".join(piece for piece in pieces if piece)
 
@@ -205,8 +205,8 @@ def _limits(table: str, values: object, engine: str) -> dict[str, int]:
         if engine == "mimir":
             advice = "set -querier.timeout, and limits of its tenants such as max_fetched_series_per_query"
             raise ValueError(f"[{table}] {name}: Mimir ignores limits in a query; in Mimir, {advice}")
-        if name != "timeout" and engine in _ONLY_TIMEOUT:
-            raise ValueError(f"[{table}] {name}: {_ONLY_TIMEOUT[engine]} has only timeout")
+        if name != "timeout" and engine != "prometheus":
+            raise ValueError(f"[{table}] {name}: {ENGINE_NAMES[engine]} has only timeout")
         limits[name] = _limit(f"[{table}] {name}", name, value)
     return limits
 
@@ -226,7 +226,13 @@ def _limit(where: str, name: str, value: object) -> int:
 
 
 def _given(name: str, value: str) -> float:
-    """Return a caller's limit, which the endpoint table has checked: a count, or milliseconds."""
+    """Return a caller's limit, which the endpoint table has checked: a count, or milliseconds.
+
+    Args:
+        name: the parameter.
+        value: its encoded value.
+    """
+    value = unquote_plus(value)
     if name in _COUNTS:
         return int(value)
     try:
@@ -241,10 +247,10 @@ def _given(name: str, value: str) -> float:
 
 def _duration(piece: bytes) -> float:
     """Return the milliseconds of a parameter that limits the duration of a query; else infinity."""
-    name, _, value = piece.partition(b"=")
-    if name.decode("ascii") not in _DURATIONS:
+    name, _, value = piece.decode("ascii").partition("=")
+    if name not in _DURATIONS:
         return float("inf")
-    given = _given(name.decode("ascii"), unquote_plus(value.decode("ascii")))
+    given = _given(name, value)
     return given if given >= 1 else float("inf")
 
 
