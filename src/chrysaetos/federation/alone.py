@@ -23,7 +23,6 @@ from chrysaetos.gateway.telemetry.metrics_server import MetricsServer
 from chrysaetos.http.abnf import PATH_PREFIX
 from chrysaetos.http.upstream.pool import Upstream, UpstreamOptions
 from chrysaetos.http.urls import check_url
-from chrysaetos.portals.gate import Gate
 from chrysaetos.portals.tokens import TokenFile
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def build(settings: Settings) -> Service:
         host, port = settings.metrics
         metrics = (MetricsServer(telemetry.render, host, (port,), ("--metrics-bind", "--metrics-port")),)
     offload = Offload(CpuBudget())
-    handler = _GateOnly(PortalHandler(Gate(tokens), upstream, settings.limits, offload=offload))
+    handler = _GateOnly(PortalHandler(tokens, upstream, settings.limits, offload=offload))
     return Service.observed(
         partial(Application, handler, on_close=(upstream.close, offload.close)),
         telemetry=telemetry,

@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from chrysaetos.portals.policy import Policy
     from chrysaetos.portals.tokens import Token, TokenFile
 
-__all__ = ["PATH", "FederateRequest", "Gate", "check_path", "combined_bytes", "restrict"]
+__all__ = [
+    "PATH",
+    "FederateRequest",
+    "authenticate",
+    "check_path",
+    "combined_bytes",
+    "read_selectors",
+    "restrict",
+]
 
 PATH = "/federate"
 _MATCH = "match[]"
@@ -47,65 +55,54 @@ class FederateRequest(NamedTuple):
     texts: tuple[Text, ...]
 
 
-class Gate:
-    """Authenticates portals and reads their requests.
+def authenticate(tokens: TokenFile, headers: Sequence[tuple[bytes, bytes]]) -> Token:
+    """Return the token that a request presents.
 
     Args:
         tokens: the tokens of portals.
+        headers: the request's header fields, with names in lower case.
+
+    Raises:
+        BadRequest: the request has several Authorization headers.
+        Unauthorized: it has none, or no bearer token, or the token is unknown or expired.
     """
+    credentials = [value for name, value in headers if name == b"authorization"]
+    if not credentials:
+        raise Unauthorized("send the portal's token as Authorization: Bearer", _CHALLENGES)
+    if len(credentials) > 1:
+        raise BadRequest("send one Authorization header")
+    match = _BEARER.fullmatch(credentials[0].strip(b" \t"))
+    token = tokens.find(match[1]) if match else None
+    if token is None:
+        raise Unauthorized("unknown or expired token", _CHALLENGES)
+    return token
 
-    def __init__(self, tokens: TokenFile) -> None:
-        self._tokens = tokens
 
-    def authenticate(self, headers: Sequence[tuple[bytes, bytes]]) -> Token:
-        """Return the token that a request presents.
+def read_selectors(query: bytes) -> tuple[str, ...]:
+    """Return the values of ``match[]`` in a query, without parsing them.
 
-        Args:
-            headers: the request's header fields, with names in lower case.
+    Args:
+        query: the query of the URL, as received.
 
-        Raises:
-            BadRequest: the request has several Authorization headers.
-            Unauthorized: it has none, or no bearer token, or the token is unknown or expired.
-        """
-        credentials = [value for name, value in headers if name == b"authorization"]
-        if not credentials:
-            raise Unauthorized("send the portal's token as Authorization: Bearer", _CHALLENGES)
-        if len(credentials) > 1:
-            raise BadRequest("send one Authorization header")
-        match = _BEARER.fullmatch(credentials[0].strip(b" \t"))
-        token = self._tokens.find(match[1]) if match else None
-        if token is None:
-            raise Unauthorized("unknown or expired token", _CHALLENGES)
-        return token
-
-    def selectors(self, query: bytes) -> tuple[str, ...]:
-        """Return the values of ``match[]`` in a query, without parsing them.
-
-        Args:
-            query: the query of the URL, as received.
-
-        Raises:
-            UriTooLong: the query is too long.
-            BadRequest: the query has a parameter other than ``match[]``, is malformed, or has too many
-                selectors.
-            Forbidden: the query has no selector.
-        """
-        if len(query) > _MAX_QUERY_BYTES:
-            raise UriTooLong(f"the query is longer than {_MAX_QUERY_BYTES} bytes")
-        if b";" in query:
-            raise BadRequest(
-                "the query contains a semicolon: write it as %3B, and separate parameters with &"
-            )
-        found: list[str] = []
-        for name, text in split_parameters(query):
-            if name != _MATCH:
-                raise BadRequest(f"the parameter {name[:64]!a} is not supported: send only match[]")
-            found.append(text)
-        if not found:
-            raise Forbidden("send at least one selector as match[]")
-        if len(found) > _MAX_SELECTORS:
-            raise BadRequest(f"the query has more than {_MAX_SELECTORS} selectors")
-        return tuple(found)
+    Raises:
+        UriTooLong: the query is too long.
+        BadRequest: the query has a parameter other than ``match[]``, is malformed, or has too many selectors.
+        Forbidden: the query has no selector.
+    """
+    if len(query) > _MAX_QUERY_BYTES:
+        raise UriTooLong(f"the query is longer than {_MAX_QUERY_BYTES} bytes")
+    if b";" in query:
+        raise BadRequest("the query contains a semicolon: write it as %3B, and separate parameters with &")
+    found: list[str] = []
+    for name, text in split_parameters(query):
+        if name != _MATCH:
+            raise BadRequest(f"the parameter {name[:64]!a} is not supported: send only match[]")
+        found.append(text)
+    if not found:
+        raise Forbidden("send at least one selector as match[]")
+    if len(found) > _MAX_SELECTORS:
+        raise BadRequest(f"the query has more than {_MAX_SELECTORS} selectors")
+    return tuple(found)
 
 
 def combined_bytes(selectors: Sequence[str], policy: Policy) -> int:

@@ -15,7 +15,6 @@ from chrysaetos.gateway.proxy.cpu_budget import CpuBudget
 from chrysaetos.gateway.proxy.offload import Offload
 from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.http.upstream.pool import Upstream, UpstreamOptions
-from chrysaetos.portals.gate import Gate
 from chrysaetos.portals.policy import Policy
 from chrysaetos.portals.tokens import TokenFile, new_token, write_tokens
 from chrysaetos.tenancy.parameters import Text
@@ -64,10 +63,10 @@ async def here(directory, script=None, allow=("up",), **limits):
     watcher = Watcher()
     async with RawUpstream(script or answering(ANSWER)) as server:
         upstream = Upstream(UpstreamOptions(host="127.0.0.1", port=server.port))
-        gate = Gate(TokenFile(directory / "tokens.json"))
+        tokens = TokenFile(directory / "tokens.json")
         offload = Offload(CpuBudget(2.0, 3600), timeout=30)
         bounds = GateLimits(**{"requests_per_second": 0, **limits})
-        handler = PortalHandler(gate, upstream, bounds, offload=offload)
+        handler = PortalHandler(tokens, upstream, bounds, offload=offload)
         secrets = {name: secret.encode() for name, (secret, _) in made.items()}
         yield Here(Application(Handler(handler), observers=[watcher]), secrets, server, watcher, offload)
         assert upstream.in_use == 0

@@ -21,7 +21,14 @@ from chrysaetos.gateway.proxy.upstream_errors import checked_error
 from chrysaetos.headers import only_value
 from chrysaetos.identity.caller import Caller
 from chrysaetos.identity.throttle import TokenBucket, network
-from chrysaetos.portals.gate import PATH, check_path, combined_bytes, restrict
+from chrysaetos.portals.gate import (
+    PATH,
+    authenticate,
+    check_path,
+    combined_bytes,
+    read_selectors,
+    restrict,
+)
 from chrysaetos.portals.tokens import PREFIX
 from chrysaetos.tenancy.parameters import Text
 from chrysaetos.tenancy.paths import find_path
@@ -31,8 +38,7 @@ if TYPE_CHECKING:
     from chrysaetos.gateway.app.request import Request
     from chrysaetos.gateway.proxy.offload import Offload
     from chrysaetos.http.upstream.replicas import Pool
-    from chrysaetos.portals.gate import Gate
-    from chrysaetos.portals.tokens import Token
+    from chrysaetos.portals.tokens import Token, TokenFile
 
 __all__ = ["GateLimits", "Portal", "PortalHandler"]
 
@@ -80,15 +86,15 @@ class PortalHandler:
     """Handles the requests of portals.
 
     Args:
-        gate: decides on requests.
+        tokens: the tokens of portals.
         upstream: the connections to Prometheus.
         limits: the limits on portals.
         offload: restricts long requests, and limits the CPU time of each portal.
     """
 
-    def __init__(self, gate: Gate, upstream: Pool, limits: GateLimits, *, offload: Offload) -> None:
+    def __init__(self, tokens: TokenFile, upstream: Pool, limits: GateLimits, *, offload: Offload) -> None:
         self._offload = offload
-        self._gate = gate
+        self._tokens = tokens
         self._upstream = upstream
         self._limits = limits
         self._under_way: dict[str, int] = {}
@@ -122,7 +128,7 @@ class PortalHandler:
         if request.header(PROJECT_HEADER) is not None:
             raise BadRequest("a portal's request cannot be restricted to a project: its token decides")
         self._count(token.name)
-        selectors = self._gate.selectors(request.query)
+        selectors = read_selectors(request.query)
         exchange.texts = tuple(Text(text, "") for text in selectors)
         self._enter(token.name)
         try:
@@ -162,7 +168,7 @@ class PortalHandler:
 
     def _token(self, request: Request, client: str) -> Token:
         try:
-            return self._gate.authenticate(request.headers)
+            return authenticate(self._tokens, request.headers)
         except Unauthorized:
             self._failures.take(network(client))
             raise

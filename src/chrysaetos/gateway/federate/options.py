@@ -10,7 +10,6 @@ from oslo_config import cfg
 from chrysaetos.gateway.federate.handler import GateLimits, PortalHandler
 from chrysaetos.gateway.federate.limits import LIMITS
 from chrysaetos.gateway.federate.metrics import GateMetrics
-from chrysaetos.portals.gate import Gate
 from chrysaetos.portals.tokens import TokenFile
 
 if TYPE_CHECKING:
@@ -55,4 +54,4 @@ def load_gate(
         return None, ()
     tokens = TokenFile(Path(section.tokens_file))
     limits = GateLimits(**{limit.field: section[limit.option] for limit in LIMITS})
-    return PortalHandler(Gate(tokens), upstream, limits, offload=offload), (GateMetrics(tokens),)
+    return PortalHandler(tokens, upstream, limits, offload=offload), (GateMetrics(tokens),)
