@@ -1,6 +1,6 @@
 """The headers of requests: their values, and what was derived from them.
 
-Clients send the same headers with each request, so a connection keeps those of its last one.
+Clients send the same headers with each request, so the server keeps those of the last ones.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class KeptHeaders(list[tuple[bytes, bytes]]):
-    """Headers that a connection keeps for its next request, with what was derived from them.
+    """Headers that the server keeps for the next request with them, with what was derived from them.
 
     They must not be modified: other headers are another list.
     """

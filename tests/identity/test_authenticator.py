@@ -8,7 +8,7 @@ import pytest
 from chrysaetos.errors import BadRequest, TooManyRequests, Unauthorized, Unavailable
 from chrysaetos.headers import KeptHeaders
 from chrysaetos.http.server.limits import FramingLimits
-from chrysaetos.http.server.request_reader import RequestReader
+from chrysaetos.http.server.request_reader import HeaderCache, RequestReader
 from chrysaetos.identity.authenticator import create_authenticator
 from chrysaetos.identity.cache import token_key
 from chrysaetos.identity.caller import Caller
@@ -44,7 +44,7 @@ async def test_headers_that_differ_in_the_last_byte_of_a_token_are_those_of_two_
 ):
     token = keystone.issue(user="alice")
     await authenticator.identify([(b"x-auth-token", token)], "GET", "/")
-    reader = RequestReader(FramingLimits())
+    reader = RequestReader(FramingLimits(), HeaderCache())
     found = []
     for each in (token, token, token[:-1] + b"~", token):
         reader.feed(b"GET / HTTP/1.1\r\nHost: h\r\nX-Auth-Token: %b\r\n\r\n" % each)

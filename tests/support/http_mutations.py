@@ -45,11 +45,11 @@ HTTP = {
         'if b"_" not in name:',
         "if name:",
     ),
-    "headers of equal length are taken for those of the request before": (
+    "the headers of a request are taken for those of another": (
         READER,
-        "test_what_is_derived_from_headers_is_kept_for_equal_ones_on_the_same_connection",
-        "self._fields[0] == block",
-        "len(self._fields[0]) == len(block)",
+        "test_what_is_derived_from_headers_is_kept_for_equal_ones_of_all_connections",
+        "fields = self._kept.get(block)",
+        "fields = next((kept for _, kept in self._kept.items()), None)",
     ),
     "any transfer coding is taken for chunked": (
         READER,

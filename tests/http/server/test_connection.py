@@ -4,6 +4,7 @@ import asyncio
 
 from chrysaetos.http.server.connection import ClientConnection
 from chrysaetos.http.server.limits import ServerLimits
+from chrysaetos.http.server.request_reader import HeaderCache
 from chrysaetos.http.server.unfinished_bytes import UnfinishedBytes
 
 GET = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -41,6 +42,7 @@ class Owner:
     def __init__(self, handler):
         self.handler = handler
         self.limits = ServerLimits()
+        self.headers = HeaderCache()
         self.loop = asyncio.get_running_loop()
         self.waiting = {}
         self.unfinished = UnfinishedBytes(self.limits.unfinished_bytes)

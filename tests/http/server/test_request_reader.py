@@ -1,5 +1,6 @@
 """Parsing of requests. tests/e2e/test_framing.py has the rejections end to end."""
 
+import asyncio
 import contextlib
 import itertools
 import time
@@ -7,11 +8,12 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.memory import MIB, kept_bytes
 
 from chrysaetos.errors import ApiError, BadRequest, ContentTooLarge, HeadersTooLarge, UriTooLong
 from chrysaetos.headers import derived
 from chrysaetos.http.server.limits import FramingLimits
-from chrysaetos.http.server.request_reader import RequestReader
+from chrysaetos.http.server.request_reader import HeaderCache, RequestReader
 from chrysaetos.http.types import HttpRequest
 
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: h\r\nX-A: b\r\n\r\n"
@@ -30,7 +32,7 @@ def read_head(reader: RequestReader) -> HttpRequest:
 
 def read(pieces, **limits):
     """Return method, path, query and body of each request."""
-    reader = RequestReader(FramingLimits(**limits))
+    reader = RequestReader(FramingLimits(**limits), HeaderCache())
     found, head, body = [], None, b""
     for piece in pieces:
         reader.feed(piece)
@@ -69,7 +71,7 @@ def test_requests_do_not_depend_on_how_they_are_split(stream, data):
 def test_request_with_a_changed_byte_is_valid_or_rejected(raw, data):
     place = data.draw(st.integers(0, len(raw) - 1))
     other = data.draw(st.binary(min_size=1, max_size=2))
-    reader = RequestReader(FramingLimits())
+    reader = RequestReader(FramingLimits(), HeaderCache())
     reader.feed(raw[:place] + other + raw[place + 1 :])
     try:
         head = reader.head()
@@ -88,7 +90,7 @@ def test_request_with_a_changed_byte_is_valid_or_rejected(raw, data):
 
 
 def test_headers_sent_byte_by_byte_are_searched_once():
-    reader = RequestReader(FramingLimits())
+    reader = RequestReader(FramingLimits(), HeaderCache())
     for byte in GET[:-1]:
         reader.feed(bytes([byte]))
         assert reader.head() is None
@@ -101,7 +103,7 @@ def test_headers_sent_byte_by_byte_are_searched_once():
 @pytest.mark.parametrize("end", [b"", b"\x01", b"a\x01", b"\x80 \x7f"])
 @pytest.mark.parametrize("filling", [b" ", b"\t", b"\t ", b" a", b"a", b":", b","])
 def test_no_header_takes_long(filling, end):
-    reader = RequestReader(FramingLimits())
+    reader = RequestReader(FramingLimits(), HeaderCache())
     reader.feed(b"GET / HTTP/1.1\r\nHost: h\r\nA: %b%b\r\n\r\n" % (filling * (60_000 // len(filling)), end))
     began = time.process_time()
     with contextlib.suppress(BadRequest):
@@ -122,7 +124,7 @@ def test_no_header_takes_long(filling, end):
     ],
 )
 def test_malformed_headers_are_rejected_before_their_end(piece, error):
-    reader = RequestReader(FramingLimits(line=64, fields=200))
+    reader = RequestReader(FramingLimits(line=64, fields=200), HeaderCache())
     reader.feed(piece)
     with pytest.raises(error):
         reader.head()
@@ -143,7 +145,7 @@ def test_malformed_headers_are_rejected_before_their_end(piece, error):
 )
 def test_a_request_without_exactly_one_host_or_with_malformed_chunks_is_rejected(raw):
     """RFC 9112, 3.2 and 7.1."""
-    reader = RequestReader(FramingLimits())
+    reader = RequestReader(FramingLimits(), HeaderCache())
     reader.feed(raw)
 
     def read_all():
@@ -176,7 +178,7 @@ def test_a_request_without_exactly_one_host_or_with_malformed_chunks_is_rejected
 )
 def test_request_with_ambiguous_length_is_rejected(fields):
     """RFC 9112, 6.1 and 6.3: two parsers could find different ends of the request."""
-    reader = RequestReader(FramingLimits())
+    reader = RequestReader(FramingLimits(), HeaderCache())
     reader.feed(b"POST /a HTTP/1.1\r\nHost: h\r\n" + fields + b"\r\n\r\n0\r\n\r\n")
     with pytest.raises(ApiError):
         reader.head()
@@ -205,7 +207,7 @@ def test_request_at_the_limit_is_accepted():
 
 @pytest.mark.parametrize(("size", "number"), [(1, 900), (1, 1100), (64, 16_000), (1000, 1000)])
 def test_small_chunks_are_limited(size, number):
-    reader = RequestReader(FramingLimits(body=10_000_000))
+    reader = RequestReader(FramingLimits(body=10_000_000), HeaderCache())
     reader.feed(b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
     reader.head()
     reader.feed(b"%x\r\n%b\r\n" % (size, bytes(size)) * number + b"0\r\n\r\n")
@@ -218,14 +220,14 @@ def test_small_chunks_are_limited(size, number):
 
 
 def test_headers_of_a_request_do_not_affect_the_next():
-    reader = RequestReader(FramingLimits())
+    reader = RequestReader(FramingLimits(), HeaderCache())
     reader.feed(GET + GET + GET.replace(b"X-A: b", b"X-A: c"))
     first, second, third = read_head(reader), read_head(reader), read_head(reader)
     assert first.headers == second.headers
     assert (b"x-a", b"c") in third.headers
 
 
-def test_what_is_derived_from_headers_is_kept_for_equal_ones_on_the_same_connection():
+def test_what_is_derived_from_headers_is_kept_for_equal_ones_of_all_connections():
     """Here all headers, so that a call is seen. Only the last byte of a token differs."""
     calls = []
 
@@ -233,12 +235,26 @@ def test_what_is_derived_from_headers_is_kept_for_equal_ones_on_the_same_connect
         calls.append(headers)
         return dict(headers)[b"x-a"]
 
-    reader, other = RequestReader(FramingLimits()), RequestReader(FramingLimits())
+    kept = HeaderCache()
+    reader, other = RequestReader(FramingLimits(), kept), RequestReader(FramingLimits(), kept)
     reader.feed(GET + GET + GET.replace(b"X-A: b", b"X-A: c") + GET)
     other.feed(GET)
     assert [derived(read_head(reader).headers, value) for _ in range(4)] == [b"b", b"b", b"c", b"b"]
     assert derived(read_head(other).headers, value) == b"b"
-    assert len(calls) == 4
+    assert len(calls) == 2
+
+
+def test_kept_headers_take_a_bounded_part_of_the_memory():
+    kept = HeaderCache()
+    reader = RequestReader(FramingLimits(), kept)
+
+    async def read(count: int, name: bytes) -> None:
+        for number in range(count):
+            reader.feed(b"GET / HTTP/1.1\r\nHost: a\r\n%b: %d\r\n\r\n" % (name, number))
+            assert read_head(reader).headers
+
+    assert asyncio.run(kept_bytes(lambda: read(3000, b"x" * 8000))) < 16 * MIB
+    assert asyncio.run(kept_bytes(lambda: read(20_000, b"x" * 200))) < 16 * MIB
 
 
 @pytest.mark.parametrize(
@@ -254,7 +270,7 @@ def test_what_is_derived_from_headers_is_kept_for_equal_ones_on_the_same_connect
     ],
 )
 def test_keep_alive(line, fields, kept):
-    reader = RequestReader(FramingLimits())
+    reader = RequestReader(FramingLimits(), HeaderCache())
     reader.feed(b"GET / HTTP/" + line + b"\r\nHost: h\r\n" + fields + b"\r\n")
     head = read_head(reader)
     assert head.keep_alive is kept
@@ -274,14 +290,14 @@ def test_keep_alive(line, fields, kept):
     ],
 )
 def test_target_is_split_and_not_decoded(target, path, query):
-    reader = RequestReader(FramingLimits())
+    reader = RequestReader(FramingLimits(), HeaderCache())
     reader.feed(b"GET " + target + b" HTTP/1.1\r\nHost: h\r\n\r\n")
     head = read_head(reader)
     assert (head.path, head.query) == (path, query)
 
 
 def test_headers_with_an_underscore_are_removed():
-    reader = RequestReader(FramingLimits())
+    reader = RequestReader(FramingLimits(), HeaderCache())
     reader.feed(b"GET / HTTP/1.1\r\nHost: h\r\nX_Auth_Token: t\r\nContent_Length: 9\r\n\r\n")
     assert read_head(reader).headers == [(b"host", b"h")]
     assert reader.complete

@@ -3,14 +3,14 @@
 import pytest
 
 from chrysaetos.http.server.limits import FramingLimits
-from chrysaetos.http.server.request_reader import RequestReader
+from chrysaetos.http.server.request_reader import HeaderCache, RequestReader
 from chrysaetos.http.server.response_writer import ResponseWriter, closing_response
 
 DATE = b"date: now\r\n"
 
 
 def writer_for(method="GET", version="1.1", fields=""):
-    reader = RequestReader(FramingLimits())
+    reader = RequestReader(FramingLimits(), HeaderCache())
     reader.feed(f"{method} / HTTP/{version}\r\nHost: h\r\n{fields}\r\n".encode())
     head = reader.head()
     assert head is not None

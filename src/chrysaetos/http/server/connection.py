@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from chrysaetos.errors import ApiError, RequestTimeout, Unavailable
 from chrysaetos.http.direct_task import DirectTask
 from chrysaetos.http.server.kernel import has_input, reset_when_closed, unread_bytes
-from chrysaetos.http.server.request_reader import RequestReader
+from chrysaetos.http.server.request_reader import HeaderCache, RequestReader
 from chrysaetos.http.server.response_writer import ResponseWriter
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Owner(Protocol):
 
     handler: Handler
     limits: ServerLimits
+    headers: HeaderCache
     loop: asyncio.AbstractEventLoop
     waiting: dict[ClientConnection, None]
     unfinished: UnfinishedBytes
@@ -82,7 +83,7 @@ class ClientConnection(asyncio.Protocol):
         self.deadline = math.inf
         self._server = server
         self._state = _WAITING
-        self._reader = RequestReader(server.limits.framing)
+        self._reader = RequestReader(server.limits.framing, server.headers)
         self._reading = True
         self._client = ""
         self._since = 0.0  # when the connection was opened, or its last response ended

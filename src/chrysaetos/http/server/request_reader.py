@@ -22,11 +22,12 @@ from chrysaetos.errors import BadRequest, ContentTooLarge, ExpectationFailed, He
 from chrysaetos.headers import KeptHeaders
 from chrysaetos.http.abnf import ADDRESS, NAME, TCHAR, VALUE, VCHAR
 from chrysaetos.http.types import HttpRequest
+from chrysaetos.lru import Lru
 
 if TYPE_CHECKING:
     from chrysaetos.http.server.limits import FramingLimits
 
-__all__ = ["RequestReader"]
+__all__ = ["HeaderCache", "RequestReader"]
 
 _REQUEST_LINE = re.compile(rb"(" + TCHAR + rb"{1,32}) (" + VCHAR + rb"+) HTTP/1\.([01])")
 """method SP request-target SP HTTP-version (RFC 9112, 3); the target as visible ASCII, without a fragment."""
@@ -117,10 +118,30 @@ class _Fields:
         return False, int(length)
 
 
+class HeaderCache(Lru[bytes, _Fields]):
+    """The headers of the last requests to a server, parsed.
+
+    A client repeats its headers with each request, and a load balancer sends those of many clients over one
+    connection.
+    """
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(_MAX_KEPT, weigh=_size, max_weight=_MAX_KEPT_BYTES)
+
+
+def _size(block: bytes, fields: _Fields) -> int:
+    """Return about how many bytes headers take, with what is derived from them."""
+    return 1000 + 4 * len(block) + 150 * len(fields.pairs)
+
+
 _HEAD, _WHOLE_BODY, _CHUNK_SIZE, _CHUNK_DATA, _CHUNK_END, _TRAILER = range(6)
 """The parts of a request, of which one comes next."""
-_MAX_KEPT = 8 * 1024
-"""Maximum length of headers that are kept for the next request. Idle connections keep theirs, too."""
+_MAX_KEPT = 10_000
+_MAX_KEPT_BYTES = 16 * 1024 * 1024
+_MAX_KEPT_LENGTH = 8 * 1024
+"""Longer headers are not kept, so that a few requests cannot displace those of thousands of clients."""
 _MAX_PATH = 8 * 1024
 """Maximum length of a path. Queries may be longer."""
 _LINES = {_CHUNK_SIZE: _MAX_CHUNK_LINE, _CHUNK_END: 0, _TRAILER: _MAX_TRAILER}
@@ -134,6 +155,7 @@ class RequestReader:
 
     Args:
         limits: the limits on the size of a request.
+        kept: the headers that the server keeps, of requests with the same limits.
 
     Attributes:
         complete: whether no request has begun, or the body of the current one was read to its end.
@@ -142,7 +164,7 @@ class RequestReader:
     __slots__ = (
         "_buffer",
         "_chunks",
-        "_fields",
+        "_kept",
         "_left",
         "_limits",
         "_line_checked",
@@ -153,8 +175,9 @@ class RequestReader:
         "_trailer_bytes",
     )
 
-    def __init__(self, limits: FramingLimits) -> None:
+    def __init__(self, limits: FramingLimits, kept: HeaderCache) -> None:
         self._limits = limits
+        self._kept = kept
         self._buffer = bytearray()
         self._part = _HEAD
         self._skipped = False  # whether an empty line before the request line was skipped
@@ -164,7 +187,6 @@ class RequestReader:
         self._total = 0  # bytes of the body so far
         self._chunks = 0
         self._trailer_bytes = 0  # bytes of trailers
-        self._fields: tuple[bytes, _Fields] | None = None
 
     @property
     def complete(self) -> bool:
@@ -265,16 +287,17 @@ class RequestReader:
         return method.decode("ascii"), target, "1.1" if minor == b"1" else "1.0"
 
     def _read_fields(self, block: bytes) -> _Fields:
-        # Clients send the same headers with each request.
-        if self._fields is not None and self._fields[0] == block:
-            return self._fields[1]
+        fields = self._kept.get(block)
+        if fields is not None:
+            return fields
         if len(block) > self._limits.fields:
             raise HeadersTooLarge(f"the headers are longer than {self._limits.fields} bytes")
         lines = block.split(b"\r\n") if block else []
         if len(lines) > self._limits.count:
             raise HeadersTooLarge(f"the request has more than {self._limits.count} headers")
         fields = _Fields(lines)
-        self._fields = (block, fields) if len(block) <= _MAX_KEPT else None
+        if len(block) <= _MAX_KEPT_LENGTH:
+            self._kept.put(block, fields)
         return fields
 
     # the body

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from chrysaetos.errors import render
 from chrysaetos.http.server.connection import ClientConnection
 from chrysaetos.http.server.proxied_connection import ProxiedConnection
+from chrysaetos.http.server.request_reader import HeaderCache
 from chrysaetos.http.server.response_writer import closing_response
 from chrysaetos.http.server.sockets import BACKLOG
 from chrysaetos.http.server.unfinished_bytes import UnfinishedBytes
@@ -74,6 +75,7 @@ class HttpServer:
         proxies: the proxies that may name their clients; None for none.
 
     Attributes:
+        headers: the headers of the last requests.
         connections: the open connections.
         waiting: connections that wait for their client, the longest waiting first: for a request or the rest
             of one, until it has read more of a response, or until it closes its side.
@@ -94,6 +96,7 @@ class HttpServer:
     ) -> None:
         self.handler = handler
         self.limits = limits
+        self.headers = HeaderCache()
         self.loop = loop
         self.connections: set[ClientConnection] = set()
         self.waiting: dict[ClientConnection, None] = {}
