@@ -14,14 +14,14 @@ from chrysaetos.cli.times import parse_duration
 from chrysaetos.cli.units import format_bytes
 from chrysaetos.cli.watch import add_watch_option, clear, watch
 from chrysaetos.client.promql import one_of
-from chrysaetos.client.vm_measures import read_servers
+from chrysaetos.client.servers import read_servers
 from chrysaetos.exporters import EXPORTERS, MEASURES, read_exporters, servers_query
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping, Sequence
 
-    from chrysaetos.client.vm_measures import Server
+    from chrysaetos.client.servers import Server
     from chrysaetos.exporters import Exporter
 
 __all__ = ["Top"]

@@ -1,7 +1,7 @@
 """The servers in a result."""
 
 from chrysaetos.client.results import Vector
-from chrysaetos.client.vm_measures import read_servers
+from chrysaetos.client.servers import read_servers
 from chrysaetos.exporters import MEASURES
 
 
