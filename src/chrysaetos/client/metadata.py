@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from chrysaetos.client.calls import API, Calls
-from chrysaetos.client.errors import InvalidArgument
-from chrysaetos.client.parameters import limit_parameter, selector_parameters, text_parameter
+from chrysaetos.client.errors import InvalidArgument, NotPrometheus
+from chrysaetos.client.parameters import (
+    limit_parameter,
+    only_selector,
+    selector_parameters,
+    text_parameter,
+)
+from chrysaetos.client.responses import truncate
+from chrysaetos.client.results import Listing
 from chrysaetos.promql.strings import is_label_name, is_legacy_name
 
 if TYPE_CHECKING:
     from chrysaetos.client.parameters import Selectors
-    from chrysaetos.client.results import Listing
     from chrysaetos.client.times import Time
 
 __all__ = ["MetadataCalls", "escape_label_name"]
@@ -47,8 +53,7 @@ class MetadataCalls(Calls):
         Raises:
             MetricsError: the call failed.
         """
-        parameters = selector_parameters(match, start, end, limit)
-        return self._read_list(f"{API}/series", parameters, match, timeout, form=True, limit=limit)
+        return self._list("series", match, start, end, limit, timeout)
 
     def labels(
         self,
@@ -71,8 +76,7 @@ class MetadataCalls(Calls):
         Raises:
             MetricsError: the call failed.
         """
-        parameters = selector_parameters(match, start, end, limit)
-        return self._read_list(f"{API}/labels", parameters, match, timeout, form=True, limit=limit)
+        return self._list("labels", match, start, end, limit, timeout)
 
     def label_values(
         self,
@@ -98,10 +102,8 @@ class MetadataCalls(Calls):
         Raises:
             MetricsError: the call failed.
         """
-        path = f"{API}/label/{quote(escape_label_name(label), safe='')}/values"
-        return self._read_list(
-            path, selector_parameters(match, start, end, limit), match, timeout, form=False, limit=limit
-        )
+        name = quote(escape_label_name(label), safe="")
+        return self._list(f"label/{name}/values", match, start, end, limit, timeout, form=False)
 
     def metadata(
         self, metric: str | None = None, *, limit: int | None = None, timeout: float | None = None
@@ -119,6 +121,29 @@ class MetadataCalls(Calls):
         parameters = [*text_parameter("metric", metric), *limit_parameter(limit)]
         found = self._read_object(f"{API}/metadata", parameters, timeout)
         return dict(islice(found.items(), limit)) if limit else found
+
+    def _list(  # noqa: PLR0917  # the arguments of the methods above, in their order
+        self,
+        endpoint: str,
+        match: Selectors,
+        start: Time | None,
+        end: Time | None,
+        limit: int | None,
+        timeout: float | None,
+        *,
+        form: bool = True,
+    ) -> Listing[Any]:
+        payload = self._requester.read(
+            f"{API}/{endpoint}",
+            selector_parameters(match, start, end, limit),
+            query=only_selector(match),
+            timeout=timeout,
+            form=form,
+        )
+        found = [] if payload.data is None else payload.data
+        if not isinstance(found, list):
+            raise NotPrometheus(f"the response of {API}/{endpoint} does not contain a list", status=200)
+        return Listing(truncate(found, limit, payload.warnings), payload.warnings, payload.infos)
 
 
 def escape_label_name(label: str) -> str:
