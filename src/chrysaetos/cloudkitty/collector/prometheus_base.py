@@ -241,10 +241,7 @@ class PrometheusCollectorBase(collector.BaseCollector):  # type: ignore[misc]  #
 
     def _query(self, query: str, time: datetime) -> Items:
         _LOG.debug("Query: %s", query)
-        response = self._conn.get_instant(query, time.isoformat())
-        if response["status"] == "error":
-            raise PrometheusResponseError(f"{response['errorType']}: {response['error']}")
-        elements: Items = response["data"]["result"]
+        elements: Items = self._conn.get_instant(query, time.isoformat())["data"]["result"]
         return elements
 
     def _format_data(  # noqa: PLR0917  # CloudKitty's signature
