@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from chrysaetos.migrate.services import ExternalChange
 
-__all__ = ["Entry", "Journal", "Store"]
+__all__ = ["UNDONE", "Entry", "Journal", "Store"]
 
 BEGUN, APPLIED, UNDONE = "begun", "applied", "undone"
 

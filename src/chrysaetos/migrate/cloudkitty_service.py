@@ -83,11 +83,11 @@ class CloudKittyService:
     def external_change(self, loaded: Loaded, plan: Plan, arguments: Namespace) -> ScopeStates | None:  # noqa: ARG002  # the protocol's
         """Return the change of the scope states, if the names change."""
         old, new = names_in(loaded.layers), names_in(plan.after)
-        return None if old == new else _states(loaded, old, new)
+        return None if old == new else _scope_states(loaded, old, new)
 
     def restore_external_change(self, loaded: Loaded, data: Mapping[str, Any]) -> ScopeStates | None:
         """Return the change of the scope states that a journal describes."""
-        return _scope_states().from_data(_database(loaded), data) if data else None
+        return _scope_states_class().from_data(_database(loaded), data) if data else None
 
     def preflight(self, loaded: Loaded, plan: Plan, arguments: Namespace) -> Iterator[Finding]:
         """Check the plugins, the credentials and the catalog."""
@@ -119,7 +119,7 @@ def _database(loaded: Loaded) -> str:
     return read_value(read_conf("cloudkitty", loaded.ordered()), "database", "connection", _DATABASE)
 
 
-def _scope_states() -> type[ScopeStates]:
+def _scope_states_class() -> type[ScopeStates]:
     """Import the class, which requires packages of CloudKitty's environment."""
     try:
         from chrysaetos.migrate.scope_states import ScopeStates  # noqa: PLC0415  # needs SQLAlchemy
@@ -130,8 +130,8 @@ def _scope_states() -> type[ScopeStates]:
     return ScopeStates
 
 
-def _states(loaded: Loaded, old: Names, new: Names) -> ScopeStates:
-    return _scope_states()(_database(loaded), old, new)
+def _scope_states(loaded: Loaded, old: Names, new: Names) -> ScopeStates:
+    return _scope_states_class()(_database(loaded), old, new)
 
 
 def _installed(kind: str, name: str) -> Finding:
@@ -155,7 +155,7 @@ def _installed(kind: str, name: str) -> Finding:
 
 def _check_scope_states(loaded: Loaded, names: Names) -> Finding:
     """Check that no state is left under the old names; such a scope would be rated again."""
-    left = _states(loaded, names, names).unmoved_scopes()
+    left = _scope_states(loaded, names, names).unmoved_scopes()
     if left:
         return failed(
             "scope states",

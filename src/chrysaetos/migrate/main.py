@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chrysaetos.arguments import add_format
 from chrysaetos.errors import ChrysaetosError
 from chrysaetos.findings import Finding, Status, failed, ok, warning
-from chrysaetos.migrate.changes import Journal, Store
+from chrysaetos.migrate.changes import UNDONE, Journal, Store
 from chrysaetos.migrate.cloudkitty_service import CloudKittyService
 from chrysaetos.migrate.clouds import default_sources, verify_values
 from chrysaetos.migrate.conffile import ConfFile
@@ -294,7 +294,7 @@ def _select_journal(journals: Sequence[Journal], name: str | None) -> Journal:
     if not journals:
         raise MigrateError("there is no backup next to these files; this command has not changed them")
     if name is None:
-        return next((j for j in reversed(journals) if j.state != "undone"), journals[-1])
+        return next((j for j in reversed(journals) if j.state != UNDONE), journals[-1])
     for journal in journals:
         backups = {str(entry.backup) for entry in journal.entries}
         if name == journal.stamp or str(Path(name).resolve()) in backups:
