@@ -10,7 +10,8 @@ from keystoneauth1.identity import generic, v3
 
 from chrysaetos.cli.clouds import find_region
 from chrysaetos.cli.errors import CredentialsError
-from chrysaetos.cli.regions import SERVICE_TYPE, create_client, find_common_region
+from chrysaetos.cli.regions import create_client, find_common_region
+from chrysaetos.client.transport import SERVICE_TYPE
 
 PASSWORD = {
     "auth_url": "http://127.0.0.1:1/v3",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from chrysaetos.client import MetricsClient
+from chrysaetos.client.transport import SERVICE_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
     from keystoneauth1.access import AccessInfo
     from keystoneauth1.session import Session
 
-__all__ = ["SERVICE_TYPE", "KeystoneRegion", "Region", "create_client", "find_access", "find_common_region"]
-
-SERVICE_TYPE = "metric-storage"
+__all__ = ["KeystoneRegion", "Region", "create_client", "find_access", "find_common_region"]
 
 _IDENTITY = frozenset({"auth_url", "project_id", "project_name", "project_domain_id", "project_domain_name"})
 _USER = frozenset({"username", "user_id", "user_domain_id", "user_domain_name", "password"})

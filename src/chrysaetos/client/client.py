@@ -9,6 +9,7 @@ from chrysaetos.client.one_project import OneProject
 from chrysaetos.client.operations import OperationsCalls
 from chrysaetos.client.queries import QueryCalls
 from chrysaetos.client.requester import Requester
+from chrysaetos.client.transport import SERVICE_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +52,7 @@ class MetricsClient(QueryCalls, MetadataCalls, OperationsCalls):
         session: Session | Adapter,
         interface: str = "public",
         region_name: str | None = None,
-        service_type: str = "metric-storage",
+        service_type: str = SERVICE_TYPE,
         timeout: float | None = 60.0,
         *,
         retries: int = _RETRIES,

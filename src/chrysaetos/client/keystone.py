@@ -28,7 +28,7 @@ from chrysaetos.client.errors import (
     Unavailable,
     Unreachable,
 )
-from chrysaetos.client.transport import Response, request_headers
+from chrysaetos.client.transport import SERVICE_TYPE, Response, request_headers
 from chrysaetos.client.urls import SERVER_URL, is_server_url, strip_url
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ CHECK_CREDENTIALS = "check user, password, domain and project, or the applicatio
 
 _KEYSTONEAUTH_LOG = logging.getLogger("keystoneauth.session")
 
-_DEFAULTS = {"service_type": "metric-storage", "interface": "public", "region_name": None}
+_DEFAULTS = {"service_type": SERVICE_TYPE, "interface": "public", "region_name": None}
 """Where an argument has this value, an Adapter's own setting takes precedence."""
 
 _NO_RESPONSE = (exceptions.ConnectionError, exceptions.DiscoveryFailure, exceptions.InvalidResponse)

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["PROJECT_HEADER", "Request", "Response", "Transport", "request_headers"]
+__all__ = ["PROJECT_HEADER", "SERVICE_TYPE", "Request", "Response", "Transport", "request_headers"]
+
+SERVICE_TYPE = "metric-storage"
+"""The type of the gateway's service in Keystone's catalog."""
 
 PROJECT_HEADER = "X-Chrysaetos-Project"
 """Restricts a request to one project. A gateway repeats it in its response."""

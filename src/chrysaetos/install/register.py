@@ -10,7 +10,8 @@ from keystoneauth1.identity.v3 import Password
 from keystoneauth1.session import Session
 
 from chrysaetos.cli.errors import CredentialsError
-from chrysaetos.cli.regions import SERVICE_TYPE, find_common_region
+from chrysaetos.cli.regions import find_common_region
+from chrysaetos.client.transport import SERVICE_TYPE
 from chrysaetos.errors import ConfigError
 from chrysaetos.install.files import EXAMPLE_PASSWORD
 

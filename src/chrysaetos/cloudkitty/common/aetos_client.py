@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AetosClient", "connect"]
 
-SERVICE_TYPE = "metric-storage"
-
 
 class AetosClient(PrometheusClientBase):
     """Sends queries through Aetos with the tokens of a session, and rejects incomplete results.
@@ -86,11 +84,7 @@ def connect(conf: cfg.ConfigOpts, group: str, label: str) -> AetosClient:
     section = conf[group]
     return AetosClient(
         loading.load_session_from_conf_options(conf, group, auth=auth),
-        {
-            "interface": section.interface,
-            "region_name": section.region_name,
-            "service_type": SERVICE_TYPE,
-        },
+        {"interface": section.interface, "region_name": section.region_name},
         timeout=DEFAULT_TIMEOUT if section.timeout is None else section.timeout,
         label=label,
         allow_partial=section.allow_partial,

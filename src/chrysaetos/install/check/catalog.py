@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
+from chrysaetos.client.transport import SERVICE_TYPE
 from chrysaetos.findings import Finding, Status, failed, ok, warning
 from chrysaetos.http.upstream.pool import UpstreamOptions
 from chrysaetos.install.check.certificates import check_expiry
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["check_catalog", "server_of"]
 
 _CHECK = "catalog"
-_TYPE = "metric-storage"
 _API = "/api/v1"
 _HEADER = "x-openstack-request-id"
 """The header of each response of the gateway."""
@@ -47,20 +47,20 @@ def check_catalog(
         return
     catalog = access.service_catalog.get_endpoints_data()
     wanted = setup.conf.keystone_authtoken.region_name
-    others = {each.region_name for kind, data in catalog.items() if kind != _TYPE for each in data}
+    others = {each.region_name for kind, data in catalog.items() if kind != SERVICE_TYPE for each in data}
     region = wanted or next(iter(sorted(filter(None, others))), "RegionOne")
-    found = catalog.get(_TYPE)
+    found = catalog.get(SERVICE_TYPE)
     if not found:
-        create = f"run: openstack service create --name aetos {_TYPE}, and {_create(region)}"
-        yield failed(_CHECK, f"no service has the type {_TYPE}", create)
+        create = f"run: openstack service create --name aetos {SERVICE_TYPE}, and {_create(region)}"
+        yield failed(_CHECK, f"no service has the type {SERVICE_TYPE}", create)
         return
     public = [each for each in found if each.interface == "public"]
     if not public:
-        yield failed(_CHECK, f"{_TYPE} has no public endpoint", f"run: {_create(region)}")
+        yield failed(_CHECK, f"{SERVICE_TYPE} has no public endpoint", f"run: {_create(region)}")
         return
     regions = {each.region_name for each in public}
     if not regions & ({wanted} if wanted else others):
-        where = f"{_TYPE} is in region {', '.join(sorted(map(str, regions)))}, but not in {region}"
+        where = f"{SERVICE_TYPE} is in region {', '.join(sorted(map(str, regions)))}, but not in {region}"
         create = f"run: {_create(region, str(public[0].url))}"
         if regions & others:
             # Regions may share a Keystone, whose region the option names.
@@ -74,7 +74,7 @@ def check_catalog(
 
 
 def _create(region: str, url: str = "URL") -> str:
-    return f"openstack endpoint create --region {region} {_TYPE} public {url}"
+    return f"openstack endpoint create --region {region} {SERVICE_TYPE} public {url}"
 
 
 def _check_endpoint(
