@@ -7,10 +7,10 @@ from tests.support.grants import FEDERATE, QUERY, READER, admitted
 
 from chrysaetos.errors import Forbidden, Unavailable
 from chrysaetos.identity.caller import Caller
-from chrysaetos.tenancy.paths import find
+from chrysaetos.tenancy.paths import find_path
 from chrysaetos.tenancy.scope import Scope
 
-SERIES = find("GET", "/api/v1/series").endpoint
+SERIES = find_path("/api/v1/series").endpoint
 
 
 class Domains:

@@ -10,10 +10,10 @@ from chrysaetos.access.grants import get_enforcer
 from chrysaetos.errors import ConfigError, Forbidden
 from chrysaetos.identity.caller import Caller
 from chrysaetos.tenancy.endpoints import Action
-from chrysaetos.tenancy.paths import find
+from chrysaetos.tenancy.paths import find_path
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 
-SERIES = find("GET", "/api/v1/series").endpoint
+SERIES = find_path("/api/v1/series").endpoint
 
 
 @pytest.mark.parametrize("endpoint", GUARDED, ids=lambda endpoint: endpoint.name)

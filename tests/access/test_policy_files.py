@@ -10,9 +10,9 @@ from tests.fakes.clock import Clock
 from chrysaetos.access.grants import PolicyAccess
 from chrysaetos.errors import ConfigError, Forbidden
 from chrysaetos.identity.caller import Caller
-from chrysaetos.tenancy.paths import find
+from chrysaetos.tenancy.paths import find_path
 
-QUERY = find("GET", "/api/v1/query").endpoint
+QUERY = find_path("/api/v1/query").endpoint
 READER = Caller(user_id="u", project_id="P", roles=("reader",))
 CLOSED = "telemetry:query: role:nobody"
 

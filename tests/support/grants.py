@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from chrysaetos.errors import Forbidden
 from chrysaetos.identity.caller import Caller
 from chrysaetos.tenancy.endpoints import ENDPOINTS
-from chrysaetos.tenancy.paths import find
+from chrysaetos.tenancy.paths import find_path
 
 if TYPE_CHECKING:
     from chrysaetos.access.grants import PolicyAccess
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FEDERATE", "GUARDED", "QUERY", "READER", "admitted"]
 
-QUERY = find("GET", "/api/v1/query").endpoint
-FEDERATE = find("GET", "/federate").endpoint
+QUERY = find_path("/api/v1/query").endpoint
+FEDERATE = find_path("/federate").endpoint
 GUARDED = [endpoint for endpoint in ENDPOINTS if endpoint.guarded]
 
 READER = Caller(user_id="u", project_id="P", roles=("reader",))

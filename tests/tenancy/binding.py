@@ -3,7 +3,7 @@
 from urllib.parse import parse_qsl
 
 from chrysaetos.tenancy.parameters import Binder
-from chrysaetos.tenancy.paths import find
+from chrysaetos.tenancy.paths import find_path
 from chrysaetos.tenancy.scope import Scope
 
 __all__ = ["MANY", "A", "bind"]
@@ -14,7 +14,7 @@ MANY = Scope("project", tuple(f"{number:032x}" for number in range(1000)))
 
 
 def bind(path, url="", body=None, *, scope=A, binder=None):
-    endpoint = find("GET", path).endpoint
+    endpoint = find_path(path).endpoint
     bound = (binder or Binder()).bind(endpoint, scope, url.encode(), None if body is None else body.encode())
     parameters = bound.url if body is None else bound.body
     assert parameters is not None

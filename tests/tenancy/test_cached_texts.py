@@ -10,7 +10,7 @@ from chrysaetos.errors import QueryError
 from chrysaetos.promql.parser import DEFAULT_BOUNDS
 from chrysaetos.tenancy.endpoints import ENDPOINTS, Kind
 from chrysaetos.tenancy.parameters import Binder, NotCached, bind_anew
-from chrysaetos.tenancy.paths import find
+from chrysaetos.tenancy.paths import find_path
 from chrysaetos.tenancy.scope import Scope
 
 B = Scope.of("project", "B")
@@ -35,7 +35,7 @@ def test_no_more_texts_are_kept_than_told():
 
 
 def test_a_query_of_ten_thousand_projects_stays_cached():
-    endpoint, binder = find("GET", "/api/v1/query").endpoint, Binder()
+    endpoint, binder = find_path("/api/v1/query").endpoint, Binder()
     url = b"query=" + quote_plus('sum by (vm) (rate(cpu_seconds_total{state="running"}[5m]))').encode()
     scopes = [Scope.of("project", f"{number:032x}") for number in range(10_000)]
     bound = [binder.bind(endpoint, scope, url, None) for scope in scopes]
@@ -54,7 +54,7 @@ def test_cached_texts_are_bounded_in_bytes():
 
 
 def test_cached_texts_can_be_bound_alone_and_kept_from_another_process():
-    target, binder = find("GET", "/api/v1/query"), Binder()
+    target, binder = find_path("/api/v1/query"), Binder()
     url = b"query=rate(up[5m])&time=1"
     with pytest.raises(NotCached):
         binder.bind(target.endpoint, A, url, None, cached_only=True)
@@ -69,7 +69,7 @@ def test_cached_texts_can_be_bound_alone_and_kept_from_another_process():
 
 
 def test_much_beside_cached_texts_is_not_decoded():
-    target, binder = find("GET", "/api/v1/query"), Binder()
+    target, binder = find_path("/api/v1/query"), Binder()
     bound = binder.bind(target.endpoint, A, b"query=up", None)
     little, much = b"%41" * 1000, b"%41" * 10_000
     assert binder.bind(target.endpoint, A, b"query=up&x=" + much, None, cached_only=True) == bound
@@ -85,7 +85,7 @@ def test_much_beside_cached_texts_is_not_decoded():
 
 
 def test_the_selector_of_a_whole_scope_is_cached():
-    target, binder = find("GET", "/api/v1/labels"), Binder()
+    target, binder = find_path("/api/v1/labels"), Binder()
     with pytest.raises(NotCached):
         binder.bind(target.endpoint, MANY, b"", None, cached_only=True)
     bound = binder.bind(target.endpoint, MANY, b"", None)

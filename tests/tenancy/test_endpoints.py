@@ -3,7 +3,7 @@
 import pytest
 
 from chrysaetos.tenancy.endpoints import ENDPOINTS, Action, Kind
-from chrysaetos.tenancy.paths import find
+from chrysaetos.tenancy.paths import find_path
 
 
 def test_the_gateways_own_endpoints_have_no_rules():
@@ -46,7 +46,8 @@ def test_every_parameter_that_holds_promql_is_scoped():
     ],
 )
 def test_the_rules_of_a_row_have_the_names_that_aetos_gives_them(method, path, own, everything):
-    endpoint = find(method, path).endpoint
+    endpoint = find_path(path).endpoint
+    endpoint.check_method(method)
     assert (endpoint.own_rule, endpoint.all_rule) == (own, everything)
     assert endpoint.rule == (own or everything)
 
@@ -65,10 +66,10 @@ def test_no_rule_admits_a_scoped_caller_where_responses_contain_every_projects_d
 
 
 def test_without_a_selector_nothing_is_deleted():
-    match = find("POST", "/api/v1/admin/tsdb/delete_series").endpoint.parameters["match[]"]
+    match = find_path("/api/v1/admin/tsdb/delete_series").endpoint.parameters["match[]"]
     assert match.required
     assert match.kind is Kind.SELECTOR
 
 
 def test_a_search_does_not_return_help_texts():
-    assert "include_metadata" not in find("GET", "/api/v1/search/metric_names").endpoint.parameters
+    assert "include_metadata" not in find_path("/api/v1/search/metric_names").endpoint.parameters

@@ -11,7 +11,7 @@ from chrysaetos.errors import BadRequest, QueryError
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, Bounds
 from chrysaetos.tenancy.endpoints import ENDPOINTS, Kind
 from chrysaetos.tenancy.parameters import Binder, Text, bind_anew
-from chrysaetos.tenancy.paths import find, find_path
+from chrysaetos.tenancy.paths import find_path
 from chrysaetos.tenancy.scope import UNRESTRICTED
 
 
@@ -155,7 +155,7 @@ def test_a_semicolon_is_not_a_separator():
     "url", ["query=%", "query=%4", "query=%zz", "%=1&query=1", "query=%ff", "query=\xff"]
 )
 def test_a_malformed_parameter_is_refused(url):
-    endpoint = find("GET", "/api/v1/query").endpoint
+    endpoint = find_path("/api/v1/query").endpoint
     with pytest.raises(BadRequest) as caught:
         Binder().bind(endpoint, A, url.encode("latin-1"), None)
     assert not isinstance(caught.value, QueryError)
@@ -228,7 +228,7 @@ def test_a_range_query_requires_its_range(missing):
 def test_a_range_of_too_many_points_is_refused(pairs):
     with pytest.raises(BadRequest):
         bind("/api/v1/query_range", urlencode({"query": "1", **pairs}))
-    endpoint = find("GET", "/api/v1/query_range").endpoint
+    endpoint = find_path("/api/v1/query_range").endpoint
     text = urlencode({"query": "1", **pairs}).encode()
     assert Binder().bind(endpoint, UNRESTRICTED, text, None).url == text
 
@@ -255,7 +255,7 @@ def test_subqueries_that_are_not_evaluated_are_accepted(query):
 
 @pytest.mark.parametrize("place", ["URL", "body"])
 def test_series_to_delete_have_to_be_named(place):
-    endpoint = find("POST", "/api/v1/admin/tsdb/delete_series").endpoint
+    endpoint = find_path("/api/v1/admin/tsdb/delete_series").endpoint
     with pytest.raises(BadRequest, match="missing"):
         Binder().bind(endpoint, A, b"start=1", b"end=2")
     chosen = b"match[]=up&match[]=cpu&start=1"
@@ -278,7 +278,7 @@ def test_a_search_is_scoped(name):
 
 
 def test_an_unrestricted_callers_parameters_are_not_changed_or_moved():
-    endpoint = find("POST", "/api/v1/query").endpoint
+    endpoint = find_path("/api/v1/query").endpoint
     bound = Binder().bind(endpoint, UNRESTRICTED, b"stats=all&x=%41+b", b"query=a&query=b%7B")
     assert bound.url == b"stats=all&x=A+b"
     assert bound.body == b"query=a&query=b%7B"
@@ -287,7 +287,7 @@ def test_an_unrestricted_callers_parameters_are_not_changed_or_moved():
 
 
 def test_texts_are_returned_as_received_and_as_sent():
-    series = find("GET", "/api/v1/series").endpoint
+    series = find_path("/api/v1/series").endpoint
     for _ in range(2):
         bound = Binder().bind(series, A, b"match[]=a&match[]=b%20", None)
         assert bound.texts == (Text("a", 'a{project="A"}'), Text("b ", 'b{project="A"} '))

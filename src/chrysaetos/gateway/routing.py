@@ -153,8 +153,8 @@ class _Router:
             return
         target = find_path(request.path)
         exchange.endpoint = endpoint = target.endpoint
-        if self._cors is not None and (preflight := self._cors.preflight(request)) is not None:
-            await exchange.respond((204, preflight[1], b""))
+        if self._cors is not None and (allowed := self._cors.preflight(request, endpoint)) is not None:
+            await exchange.respond((204, allowed, b""))
             return
         endpoint.check_method(request.method)
         if endpoint.action is _PUBLIC:

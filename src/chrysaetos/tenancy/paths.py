@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote_to_bytes
 from chrysaetos.errors import NotFound
 from chrysaetos.tenancy.endpoints import ENDPOINTS, Endpoint
 
-__all__ = ["Target", "find", "find_path"]
+__all__ = ["Target", "find_path"]
 
 _WEB_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 """The name of a file, or the id of a protocol."""
@@ -103,19 +103,3 @@ def _label_name(segment: str) -> str | None:
         return raw.decode()
     except UnicodeDecodeError:
         return None
-
-
-def find(method: str, raw_path: str) -> Target:
-    """Look up a request.
-
-    Args:
-        method: its method.
-        raw_path: its path, as for :func:`find_path`.
-
-    Raises:
-        NotFound: no row has this path.
-        MethodNotAllowed: the row does not support this method.
-    """
-    target = find_path(raw_path)
-    target.endpoint.check_method(method)
-    return target

@@ -8,7 +8,7 @@ from tests.fakes.identity import FakeIdentity
 from chrysaetos.errors import Unavailable
 from chrysaetos.gateway.own.health import Health
 from chrysaetos.http.upstream.response import UpstreamResponse
-from chrysaetos.tenancy.paths import find
+from chrysaetos.tenancy.paths import find_path
 
 
 class Upstream:
@@ -32,7 +32,7 @@ class Upstream:
 
 
 async def ready(health):
-    status, _, body = await health.handle(find("GET", "/-/ready").endpoint)
+    status, _, body = await health.handle(find_path("/-/ready").endpoint)
     return status, json.loads(body)
 
 

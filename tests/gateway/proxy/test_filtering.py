@@ -28,7 +28,7 @@ from chrysaetos.identity.caller import Caller
 from chrysaetos.promql.parser import DEFAULT_BOUNDS
 from chrysaetos.tenancy.endpoints import ENDPOINTS, Action
 from chrysaetos.tenancy.engine import Additions
-from chrysaetos.tenancy.paths import find
+from chrysaetos.tenancy.paths import find_path
 from chrysaetos.tenancy.scope import Scope
 from chrysaetos.tenancy.snappy import compress, decompress
 
@@ -218,7 +218,7 @@ async def test_a_response_that_nobody_waits_for_is_aborted():
 
 
 async def test_responses_for_other_tenants_of_the_engine_are_not_shared():
-    endpoint = find("GET", "/api/v1/targets").endpoint
+    endpoint = find_path("/api/v1/targets").endpoint
     async with RawUpstream(prometheus) as server:
         upstream = Upstream(UpstreamOptions(host="127.0.0.1", port=server.port))
         filtered = filtering(upstream, limit=10_000)
@@ -367,7 +367,7 @@ async def test_a_response_over_the_limit_is_not_read(chunked):
         upstream = Upstream(UpstreamOptions(host="127.0.0.1", port=server.port))
         filtered = filtering(upstream, limit=100_000)
         with pytest.raises(BadGateway):
-            await filtered.handle(find("GET", "/api/v1/targets").endpoint, A, "A", b"")
+            await filtered.handle(find_path("/api/v1/targets").endpoint, A, "A", b"")
         assert upstream.in_use == 0
         await upstream.close()
 
@@ -397,9 +397,9 @@ async def test_only_responses_with_a_filter_are_filtered():
         upstream = Upstream(UpstreamOptions(host="127.0.0.1", port=server.port))
         filtered = filtering(upstream, limit=1000)
         with pytest.raises(LookupError):
-            await filtered.handle(find("GET", "/api/v1/query").endpoint, A, "A", b"")
+            await filtered.handle(find_path("/api/v1/query").endpoint, A, "A", b"")
         with pytest.raises(BadRequest):
-            await filtered.handle(find("GET", "/api/v1/rules").endpoint, A, "A", b"type=x")
+            await filtered.handle(find_path("/api/v1/rules").endpoint, A, "A", b"type=x")
         await upstream.close()
 
 

@@ -14,14 +14,14 @@ from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.gateway.proxy.scoping import Scoping, restored_messages
 from chrysaetos.promql.parser import DEFAULT_BOUNDS
 from chrysaetos.tenancy.enforce import scoping_edits
-from chrysaetos.tenancy.paths import find
+from chrysaetos.tenancy.paths import find_path
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 from chrysaetos.tenancy.snappy import compress
 
 A = Scope.of("project", "A")
 MANY = Scope("project", tuple(f"{number:032x}" for number in range(1000)))
 QUERY, SERIES, FORMAT, LABELS = (
-    find("GET", f"/api/v1/{name}").endpoint for name in ("query", "series", "format_query", "labels")
+    find_path(f"/api/v1/{name}").endpoint for name in ("query", "series", "format_query", "labels")
 )
 
 

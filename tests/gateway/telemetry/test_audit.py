@@ -15,7 +15,7 @@ from chrysaetos.gateway.telemetry.audit import LOGGER, Audit, open_log
 from chrysaetos.identity.caller import Caller
 from chrysaetos.queued_log import QueuedHandler
 from chrysaetos.tenancy.parameters import Text
-from chrysaetos.tenancy.paths import find
+from chrysaetos.tenancy.paths import find_path
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 
 NOW = 1_767_323_045.625  # a binary fraction
@@ -30,7 +30,7 @@ def an_exchange(**known):
     exchange = Exchange("GET", "10.0.0.1")
     exchange.request_id = "req-1"
     exchange.path = "/api/v1/query"
-    exchange.endpoint = find("GET", "/api/v1/query").endpoint
+    exchange.endpoint = find_path("/api/v1/query").endpoint
     exchange.caller = CALLER
     exchange.scope = Scope.of("project", "A")
     exchange.texts = (Text("up", 'up{project="A"}'),)
@@ -234,7 +234,7 @@ def test_disabled_log_costs_nothing():
 @pytest.mark.parametrize("path", ["/", "/openapi.json", "/healthcheck", "/-/healthy", "/-/ready"])
 def test_own_endpoints_are_logged_if_enabled(path):
     logger, records = own_logger()
-    exchange = an_exchange(endpoint=find("GET", path).endpoint)
+    exchange = an_exchange(endpoint=find_path(path).endpoint)
     Audit(logger=logger).on_end(exchange)
     assert records == []
     Audit(logger=logger, own_endpoints=True).on_end(exchange)

@@ -16,7 +16,7 @@ from chrysaetos.http.upstream.replicas import Replicas
 from chrysaetos.identity.cache import CallerCache
 from chrysaetos.identity.caller import Caller
 from chrysaetos.queued_log import QueuedHandler
-from chrysaetos.tenancy.paths import find
+from chrysaetos.tenancy.paths import find_path
 from chrysaetos.tenancy.scope import UNRESTRICTED, Scope
 
 OWN = Scope.of("project", "A")
@@ -24,7 +24,7 @@ OWN = Scope.of("project", "A")
 
 def count(telemetry, method="GET", path="/api/v1/query", **known):
     exchange = Exchange(method, "10.0.0.1")
-    exchange.endpoint = None if path is None else find("GET", path).endpoint
+    exchange.endpoint = None if path is None else find_path(path).endpoint
     exchange.scope = OWN
     exchange.status = 200
     exchange.complete = True

@@ -10,7 +10,7 @@ from chrysaetos.errors import Conflict
 from chrysaetos.gateway.app.request import Request
 from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.gateway.web.handler import WebPage
-from chrysaetos.tenancy.paths import find
+from chrysaetos.tenancy.paths import find_path
 from chrysaetos.web.keystone import NewCredential
 from chrysaetos.web.sessions import Named, Sealer, Session, new_id, new_key
 
@@ -61,7 +61,7 @@ def page(keystone):
 @pytest.mark.parametrize("headers", [(), ((b"x-chrysaetos-page-project", b"p1"),)], ids=["none", "its own"])
 def test_the_cookie_becomes_the_token_of_its_project(page, headers):
     request = a_request(*headers)
-    assert page.add_token(request, find("GET", request.path).endpoint)
+    assert page.add_token(request, find_path(request.path).endpoint)
     assert request.header(b"x-auth-token") == b"token-of-p1"
 
 
@@ -69,7 +69,7 @@ def test_the_cookie_becomes_the_token_of_its_project(page, headers):
 def test_a_page_of_another_project_gets_nothing(page, project):
     request = a_request((b"x-chrysaetos-page-project", project))
     with pytest.raises(Conflict):
-        page.add_token(request, find("GET", request.path).endpoint)
+        page.add_token(request, find_path(request.path).endpoint)
     assert request.header(b"x-auth-token") is None
 
 
@@ -78,7 +78,7 @@ async def create_credential(page, *headers):
     own = [(b"content-type", b"application/json"), (b"x-csrf-token", csrf)]
     request = a_request(*own, *headers, method="POST", target="/ui/credential", body=b'{"name": "grafana"}')
     exchange = cast("Any", SimpleNamespace(caller=None, client=""))
-    return await page.handle(request, find("POST", request.path).endpoint, exchange)
+    return await page.handle(request, find_path(request.path).endpoint, exchange)
 
 
 @pytest.mark.parametrize("headers", [(), ((b"x-chrysaetos-page-project", b"p1"),)], ids=["none", "its own"])

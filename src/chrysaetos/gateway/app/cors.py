@@ -14,7 +14,6 @@ from oslo_config import cfg
 from chrysaetos.errors import ConfigError
 from chrysaetos.headers import only_value
 from chrysaetos.http.abnf import TCHAR
-from chrysaetos.tenancy.paths import find
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -142,17 +141,19 @@ class Cors:
         allowed = [(b"access-control-allow-origin", origin), *self._always]
         return allowed if method == "OPTIONS" else allowed + self._exposed
 
-    def preflight(self, request: Request) -> tuple[Endpoint, Headers] | None:
+    def preflight(self, request: Request, endpoint: Endpoint) -> Headers | None:
         """Check a preflight request, with which a browser asks whether a page may send a request.
 
+        Args:
+            request: the request.
+            endpoint: the endpoint of its path.
+
         Returns:
-            The endpoint of the request that the page wants to send, and headers for the answer, in addition
-            to those of :meth:`response_headers`. None if this is not a preflight request, or the page's
-            request is not allowed.
+            Headers for the answer, in addition to those of :meth:`response_headers`. None if this is not a
+            preflight request, or the page's request is not allowed.
 
         Raises:
-            NotFound: no endpoint has this path.
-            MethodNotAllowed: the endpoint does not support the method.
+            MethodNotAllowed: the endpoint does not support the method of the page's request.
         """
         if request.method != "OPTIONS" or self._allowed_origin(request.headers) is None:
             return None
@@ -164,9 +165,9 @@ class Cors:
                 requested = {each.strip(b" \t").lower() for each in value.split(b",")}
                 if not requested - {b""} <= self._settable:
                     return None
-        endpoint = find(method, request.path).endpoint
+        endpoint.check_method(method)
         allowed = _joined([each for each in endpoint.methods if each in self._methods])
-        return endpoint, [(b"access-control-allow-methods", allowed), *self._preflight]
+        return [(b"access-control-allow-methods", allowed), *self._preflight]
 
     def _allowed_origin(self, headers: Headers) -> bytes | None:
         """Return the value of ``Access-Control-Allow-Origin``; None if the origin is not allowed."""
