@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["PORT", "POSITIVE", "SECONDS", "add_format", "number"]
+__all__ = ["PORT", "POSITIVE", "SECONDS", "add_format", "config_value", "number"]
 
 N = TypeVar("N", int, float)
 
@@ -50,6 +50,19 @@ def number(
 PORT = number(int, 0, 65535)
 POSITIVE = number(int, 1)
 SECONDS = number(float, 0, exclusive=True)
+
+
+def config_value(text: str) -> str:
+    """Return an argument that oslo.config reads unchanged from a file: one line without quotes or references.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is another one.
+    """
+    if not text or not text.isprintable() or text != text.strip() or "$" in text or text[0] in "'\"":
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a value of an option: one line, without quotes, $, or spaces around it"
+        )
+    return text
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:

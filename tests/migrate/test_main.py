@@ -397,3 +397,24 @@ def test_an_interruption_changes_nothing(plain, capsys, monkeypatch):
     assert "interrupted; no change is unfinished" in capsys.readouterr().err
     assert plain.contents() == before
     assert [path.name for path in plain.folder.iterdir()] == ["watcher.conf"]
+
+
+@pytest.mark.parametrize("value", ["a\ndebug = true", "\udcff", "", " a", "$host", "'a'"])
+@pytest.mark.parametrize(
+    ("service", "option"),
+    [
+        ("watcher", "--region-name"),
+        ("cloudkitty", "--region-name"),
+        ("cloudkitty", "--collector"),
+        ("cloudkitty", "--fetcher"),
+        ("cloudkitty", "--auth-section"),
+    ],
+)
+def test_a_value_that_oslo_config_would_read_differently_is_rejected(
+    service, option, value, tmp_path, capsys
+):
+    file = tmp_path / "service.conf"
+    file.write_text("[watcher_datasources]\ndatasources = prometheus\n[collect]\ncollector = prometheus\n")
+    with pytest.raises(SystemExit, match="2"):
+        main(["migrate", service, "plan", "--offline", "--conf", str(file), option, value])
+    assert "is not a value of an option" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from chrysaetos.arguments import config_value
 from chrysaetos.client import MetricsClient, promql
 from chrysaetos.findings import Finding, Status, failed, ok, warning
 from chrysaetos.migrate.cloudkitty import make_plan, names_in
@@ -50,13 +51,20 @@ class CloudKittyService:
         """Declare the options for CloudKitty."""
         if action in {"check", "plan", "apply"}:
             parser.add_argument(
-                "--collector", default="chrysaetos", help="the new collector's name (default: %(default)s)"
+                "--collector",
+                type=config_value,
+                default="chrysaetos",
+                help="the new collector's name (default: %(default)s)",
             )
             parser.add_argument(
-                "--fetcher", default="aetos", help="the new fetcher's name (default: %(default)s)"
+                "--fetcher",
+                type=config_value,
+                default="aetos",
+                help="the new fetcher's name (default: %(default)s)",
             )
             parser.add_argument(
                 "--auth-section",
+                type=config_value,
                 metavar="NAME",
                 help="the section with CloudKitty's credentials (default: ks_auth or keystone_authtoken)",
             )
@@ -66,7 +74,10 @@ class CloudKittyService:
                 help="the endpoint's interface in the catalog",
             )
             parser.add_argument(
-                "--region-name", metavar="REGION", help="the endpoint's region in the catalog"
+                "--region-name",
+                type=config_value,
+                metavar="REGION",
+                help="the endpoint's region in the catalog",
             )
 
     def plan(self, layers: Layers, arguments: Namespace) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chrysaetos.arguments import SECONDS
+from chrysaetos.arguments import POSITIVE, SECONDS, config_value
 from chrysaetos.findings import Finding, Status, failed, ok, warning, worst
 from chrysaetos.migrate.audits import run_audit
 from chrysaetos.migrate.clouds import nova_adapter, open_session, read_conf, read_value
@@ -48,7 +48,7 @@ class WatcherService:
         if action in {"check", "plan", "apply", "verify"}:
             parser.add_argument(
                 "--release",
-                type=int,
+                type=POSITIVE,
                 metavar="NUMBER",
                 help="Watcher's release, 15 for 2025.2 (default: that of python-watcher in this environment)",
             )
@@ -58,7 +58,9 @@ class WatcherService:
                 choices=("public", "internal", "admin"),
                 help="set [aetos_client] interface (default: unchanged; Watcher's own default is public)",
             )
-            parser.add_argument("--region-name", metavar="REGION", help="set [aetos_client] region_name")
+            parser.add_argument(
+                "--region-name", type=config_value, metavar="REGION", help="set [aetos_client] region_name"
+            )
         if action == "verify":
             parser.add_argument("--audit", action="store_true", help="also run a test audit in Watcher")
             parser.add_argument(
