@@ -67,7 +67,7 @@ class Held:
         self.peer = peer
         self.reports = (owner := RecordedOwner()).reports
         self.transport = HeldTransport(sock)
-        self.connection = Connection(owner, asyncio.get_running_loop(), 1000)
+        self.connection = Connection(owner, asyncio.get_running_loop())
         self.connection.connection_made(self.transport)
 
     def send(self, seconds: float = 60) -> asyncio.Future[UpstreamResponse]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import httptools
 import pytest
@@ -10,12 +11,26 @@ from hypothesis import strategies as st
 
 from chrysaetos.http.upstream.http1 import ProtocolError, RequestEncoder, ResponseReader
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 
 
-def reader(*, head_only: bool = False, max_header_bytes: int = 65536) -> ResponseReader:
-    return ResponseReader(head_only=head_only, max_header_bytes=max_header_bytes)
+def reader(*, head_only: bool = False) -> ResponseReader:
+    return ResponseReader(head_only=head_only)
+
+
+@pytest.fixture
+def limited(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], ResponseReader]:
+    """Return a function that returns a reader with another limit on headers."""
+
+    def reader_of(limit: int) -> ResponseReader:
+        monkeypatch.setattr("chrysaetos.http.upstream.http1._MAX_HEADER_BYTES", limit)
+        return reader()
+
+    return reader_of
 
 
 def encoder(
@@ -380,15 +395,19 @@ def test_malformed_chunks_are_rejected(chunks: bytes) -> None:
         (OK + CHUNKED + b"\r\n1\r\nx\r\n0\r\nA: ", b"b"),
     ],
 )
-def test_bytes_outside_the_body_are_limited(start: bytes, drip: bytes, step: int) -> None:
-    subject = reader(max_header_bytes=10_000)
+def test_bytes_outside_the_body_are_limited(
+    limited: Callable[[int], ResponseReader], start: bytes, drip: bytes, step: int
+) -> None:
+    subject = limited(10_000)
     data = start + drip * (30_000 // len(drip))
     with pytest.raises(ProtocolError, match="too large"):
         deque((subject.feed(data[at : at + step]) for at in range(0, len(data), step)), maxlen=0)
 
 
-def test_long_body_in_single_bytes_does_not_count_as_headers() -> None:
-    subject = reader(max_header_bytes=200)
+def test_long_body_in_single_bytes_does_not_count_as_headers(
+    limited: Callable[[int], ResponseReader],
+) -> None:
+    subject = limited(200)
     head = OK + CHUNKED + b"\r\n"
     body = b""
     for byte in head + b"1\r\nx\r\n" * 500 + b"0\r\n\r\n":
@@ -397,13 +416,13 @@ def test_long_body_in_single_bytes_does_not_count_as_headers() -> None:
     assert body == b"x" * 500
 
 
-def test_headers_at_the_limit_are_accepted() -> None:
+def test_headers_at_the_limit_are_accepted(limited: Callable[[int], ResponseReader]) -> None:
     data = OK + b"A: " + b"b" * 900 + b"\r\nContent-Length: 0\r\n\r\n"
-    subject = reader(max_header_bytes=1000)
+    subject = limited(1000)
     subject.feed(data)
     assert subject.complete
     with pytest.raises(ProtocolError, match="too large"):
-        reader(max_header_bytes=900).feed(data)
+        limited(900).feed(data)
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=6), st.data())

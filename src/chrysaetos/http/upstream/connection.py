@@ -64,14 +64,12 @@ class Connection(asyncio.Protocol):
     Args:
         owner: the pool.
         loop: the running loop.
-        max_header_bytes: limit for the status line and headers of a response.
     """
 
     __slots__ = (
         "_busy",
         "_deadline",
         "_loop",
-        "_max_header_bytes",
         "_owner",
         "_paused",
         "_poll",
@@ -87,11 +85,10 @@ class Connection(asyncio.Protocol):
 
     _transport: asyncio.Transport
 
-    def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop, max_header_bytes: int) -> None:
+    def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
         self.closed = False
         self._owner = owner
         self._loop = loop
-        self._max_header_bytes = max_header_bytes
         self._busy = False
         self._paused = False
         self._poll = select.poll()
@@ -129,7 +126,7 @@ class Connection(asyncio.Protocol):
             ``ApiError``.
         """
         self._busy = True
-        self._reader = ResponseReader(head_only=head_only, max_header_bytes=self._max_header_bytes)
+        self._reader = ResponseReader(head_only=head_only)
         self._timeout = timeout
         waiter: DirectFuture[UpstreamResponse] = DirectFuture(loop=self._loop)
         self._waiter = waiter

@@ -60,6 +60,9 @@ _HOP_BY_HOP = frozenset(
 )
 """Response headers that apply only to this connection (RFC 9110, 7.6.1)."""
 
+_MAX_HEADER_BYTES = 64 * 1024
+"""Maximum length of all headers of a response, including those of interim responses and trailers."""
+
 _EXCESS = "bytes follow the end of the response"
 _TOO_LARGE = "the headers are too large"
 
@@ -187,7 +190,6 @@ class ResponseReader:
 
     Args:
         head_only: whether the request was HEAD.
-        max_header_bytes: limit for all headers, including those of interim responses and trailers.
 
     Attributes:
         status: the status; 0 until the final headers are read.
@@ -205,7 +207,6 @@ class ResponseReader:
         "_fields",
         "_head_only",
         "_interim",
-        "_limit",
         "_overhead",
         "_parser",
         "_pieces",
@@ -218,7 +219,7 @@ class ResponseReader:
         "status",
     )
 
-    def __init__(self, *, head_only: bool, max_header_bytes: int) -> None:
+    def __init__(self, *, head_only: bool) -> None:
         self.status = 0
         self.headers: Headers = []
         self.content_length: int | None = None
@@ -226,7 +227,6 @@ class ResponseReader:
         self.complete = False
         self.keep_alive = False
         self._head_only = head_only
-        self._limit = max_header_bytes
         self._fields = 0  # bytes of headers and trailers
         # Bytes since the last byte of the body: headers, chunk sizes, extensions, trailers.
         self._overhead = 0
@@ -268,7 +268,7 @@ class ResponseReader:
             del self._parser
         if not pieces:
             self._overhead += len(data)
-            if self._overhead > self._limit and not self.complete:
+            if self._overhead > _MAX_HEADER_BYTES and not self.complete:
                 raise ProtocolError(_TOO_LARGE)
             return b""
         self._overhead = 0
@@ -303,7 +303,7 @@ class ResponseReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Add a header, or count a trailer."""
         self._fields += len(name) + len(value) + 4
-        if self._fields > self._limit:
+        if self._fields > _MAX_HEADER_BYTES:
             self._refuse(_TOO_LARGE)
         if self.status:
             return

@@ -59,7 +59,6 @@ class UpstreamOptions:
         max_idle: idle connections that are kept open.
         idle_seconds: how long an idle connection is kept; must be less than the upstream's own limit
             (Prometheus: 5 minutes).
-        max_header_bytes: limit for the status line and headers of a response.
     """
 
     host: str
@@ -72,7 +71,6 @@ class UpstreamOptions:
     max_connections: int = 100
     max_idle: int = 100
     idle_seconds: float = 60.0
-    max_header_bytes: int = 64 * 1024
 
 
 class Upstream:
@@ -276,7 +274,7 @@ class Upstream:
         try:
             async with asyncio.timeout(min(deadline - time.monotonic(), options.connect_timeout)):
                 _, connection = await loop.create_connection(
-                    lambda: Connection(self, loop, options.max_header_bytes),
+                    lambda: Connection(self, loop),
                     options.host,
                     options.port,
                     ssl=options.tls,
