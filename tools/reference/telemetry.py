@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from tools.reference.rst import escaped, heading, literal, table
@@ -99,7 +99,8 @@ def gateway_metrics() -> list[Row]:
         write_tokens(tokens, [new_token("portal", Policy(("up",)), now=0, expires=None)[1]])
         config.write_text(_CONFIG.format(tokens=tokens), encoding="utf-8")
         telemetry = build(load_conf(["--config-file", str(config)])).telemetry
-        telemetry.watch(SimpleNamespace(refusals={}, requests=0, tasks=0))
+        server: Any = SimpleNamespace(refusals={}, requests=0, tasks=0)
+        telemetry.watch(server)
         return _rows(telemetry.registry.collect())
 
 

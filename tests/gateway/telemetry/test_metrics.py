@@ -2,6 +2,7 @@
 
 import logging
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -111,7 +112,8 @@ def test_bytes_and_incomplete_responses_are_counted():
 
 def test_requests_in_flight():
     telemetry = Telemetry()
-    telemetry.watch(SimpleNamespace(refusals={}, requests=2, tasks=5))
+    server: Any = SimpleNamespace(refusals={}, requests=2, tasks=5)
+    telemetry.watch(server)
     assert samples(telemetry)["requests_in_flight",] == 2
     assert samples(telemetry)["tasks",] == 5
 
@@ -141,7 +143,7 @@ def test_counters_of_other_parts_are_read_at_scrape_time():
     limits = Limits(LimitOptions(max_requests=3))
     coalescer = Coalescer()
     domains = SimpleNamespace(hits=0, misses=0)
-    keystone = SimpleNamespace(cache=cache, projects=domains, keystone_errors=0, keystone_blocked=False)
+    keystone: Any = SimpleNamespace(cache=cache, projects=domains, keystone_errors=0, keystone_blocked=False)
     replicas = Replicas((upstream,))
     telemetry = Telemetry(
         keystone=keystone,
@@ -196,7 +198,7 @@ def test_counters_of_other_parts_are_read_at_scrape_time():
 def test_rejected_requests_and_tasks_of_the_server():
     telemetry = Telemetry()
     assert named(telemetry, "refused_requests_total") == {}
-    server = SimpleNamespace(refusals={400: 3}, requests=0, tasks=7)
+    server: Any = SimpleNamespace(refusals={400: 3}, requests=0, tasks=7)
     telemetry.watch(server)
     assert named(telemetry, "refused_requests_total") == {("400",): 3}
     assert samples(telemetry)["tasks",] == 7

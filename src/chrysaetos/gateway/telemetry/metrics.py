@@ -13,7 +13,7 @@ from __future__ import annotations
 import platform
 from bisect import bisect_left
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -27,11 +27,15 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
+    from chrysaetos.access.grants import PolicyAccess
     from chrysaetos.gateway.app.exchange import Exchange
     from chrysaetos.gateway.proxy.coalescing import Coalescer
     from chrysaetos.gateway.proxy.limits import Limits
     from chrysaetos.gateway.proxy.offload import Offload
-    from chrysaetos.identity.cache import CallerCache
+    from chrysaetos.http.server.server import HttpServer
+    from chrysaetos.http.upstream.pool import Upstream
+    from chrysaetos.http.upstream.replicas import Replicas
+    from chrysaetos.identity.authenticator import KeystoneAuthenticator
 
 __all__ = ["Telemetry"]
 
@@ -45,72 +49,6 @@ _BOUNDS = (
 _BUCKETS = (*map(str, _BOUNDS), "+Inf")
 
 L = TypeVar("L", bound=tuple[str, ...])
-
-
-class PoolCounters(Protocol):
-    """The counters of a pool of connections, described in ``Upstream``."""
-
-    @property
-    def opened(self) -> int: ...
-    @property
-    def reused(self) -> int: ...
-    @property
-    def retried(self) -> int: ...
-    @property
-    def errors(self) -> int: ...
-    @property
-    def in_use(self) -> int: ...
-    @property
-    def idle(self) -> int: ...
-    @property
-    def waiting(self) -> int: ...
-
-
-class DomainCounters(Protocol):
-    """The counters of the cached projects of domains, described in ``DomainProjects``."""
-
-    @property
-    def hits(self) -> int: ...
-    @property
-    def misses(self) -> int: ...
-
-
-class KeystoneCounters(Protocol):
-    """The counters of authentication, described in ``KeystoneAuthenticator``."""
-
-    @property
-    def cache(self) -> CallerCache[Any]: ...
-    @property
-    def projects(self) -> DomainCounters: ...
-    @property
-    def keystone_errors(self) -> int: ...
-    @property
-    def keystone_blocked(self) -> bool: ...
-
-
-class ReplicaCounters(Protocol):
-    """The counters of replicas, described in ``Replicas``."""
-
-    @property
-    def failovers(self) -> int: ...
-
-
-class PolicyState(Protocol):
-    """The state of the policy, described in ``PolicyAccess``."""
-
-    @property
-    def stale(self) -> bool: ...
-
-
-class ServerCounters(Protocol):
-    """The counters of the server, described in ``HttpServer``."""
-
-    @property
-    def refusals(self) -> Mapping[int, int]: ...
-    @property
-    def requests(self) -> int: ...
-    @property
-    def tasks(self) -> int: ...
 
 
 class _Times:
@@ -165,12 +103,12 @@ class Telemetry:
     def __init__(
         self,
         *,
-        keystone: KeystoneCounters | None = None,
-        upstreams: Mapping[str, PoolCounters] | None = None,
-        replicas: ReplicaCounters | None = None,
+        keystone: KeystoneAuthenticator | None = None,
+        upstreams: Mapping[str, Upstream] | None = None,
+        replicas: Replicas | None = None,
         limits: Limits | None = None,
         offload: Offload | None = None,
-        policy: PolicyState | None = None,
+        policy: PolicyAccess | None = None,
         coalescer: Coalescer | None = None,
         logs: Mapping[str, logging.Logger] | None = None,
         per_project: bool = False,
@@ -189,12 +127,12 @@ class Telemetry:
         self._requests: dict[tuple[str, str, int, str], int] = {}
         self._endpoints: dict[str, _Endpoint] = {}
         self._projects: dict[str, int] = {}
-        self._server: ServerCounters | None = None
+        self._server: HttpServer | None = None
         self.registry = CollectorRegistry()
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
 
-    def watch(self, server: ServerCounters) -> None:
+    def watch(self, server: HttpServer) -> None:
         """Add the counters of the server, which is created after everything else."""
         self._server = server
 
@@ -309,7 +247,7 @@ class Telemetry:
         yield _gauge("keystone_blocked", text, (), {(): int(self._keystone.keystone_blocked)})
 
     def _of_upstreams(self) -> Iterator[Metric]:
-        def each(take: Callable[[PoolCounters], int]) -> dict[tuple[str], int]:
+        def each(take: Callable[[Upstream], int]) -> dict[tuple[str], int]:
             return {(name,): take(pool) for name, pool in self._upstreams.items()}
 
         label = ("upstream",)
