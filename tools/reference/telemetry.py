@@ -19,6 +19,8 @@ from chrysaetos.portals.policy import Policy
 from chrysaetos.portals.tokens import new_token, write_tokens
 from chrysaetos.usage.health import Health, HealthCollector
 from chrysaetos.usage.snapshot import (
+    CREDIT_LABELS,
+    CREDITS,
     FLOATING_IP_METRICS,
     LABELS,
     METRICS,
@@ -76,6 +78,7 @@ def render_metrics() -> str:
     totals = METRICS | VOLUME_METRICS | FLOATING_IP_METRICS
     usage: list[Row] = [(name, "gauge", LABELS, text) for name, (_, text) in totals.items()]
     usage += [(name, "gauge", QUOTA_LABELS, text) for name, (_, text) in QUOTAS.items()]
+    usage += [(name, "gauge", CREDIT_LABELS, text) for name, (_, text) in CREDITS.items()]
     health = HealthCollector({"servers": Health(), "volumes": Health()})
     gateway = gateway_metrics()
     gate = [row for row in gateway if row[0].startswith(_GATE)]

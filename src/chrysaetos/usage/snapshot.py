@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from chrysaetos.usage.records import Project
 
 __all__ = [
+    "CREDITS",
+    "CREDIT_LABELS",
     "FLOATING_IP_METRICS",
     "LABELS",
     "METRICS",
@@ -73,6 +75,8 @@ QUOTAS = {
 }
 """The attribute of ``Quota`` and the help of each metric. Gates and portals pass on names such as these."""
 
+CREDIT_LABELS = (*LABELS, "resource", "part")
+"""Only the projects inside a SimpleVM project have the label ``part``."""
 CREDITS = {
     "usage_exporter_credits_granted_hours": (
         "granted",
@@ -141,17 +145,14 @@ def take_snapshot(
         rows += ((_labels(project._replace(name=name)), by_name[name]) for name in sorted(by_name))
     families = [_family(name, metric, LABELS, rows) for name, metric in metrics.items()]
     # Projects inside a SimpleVM project have one id, so rules that drop the names need another label.
-    for labels in (("resource",), ("resource", "part")):
+    for labels in (CREDIT_LABELS[:-1], CREDIT_LABELS):
         rows_of_credits = [
-            ((*_labels(account.project), *(getattr(account, label) for label in labels)), account)
+            ((*_labels(account.project), account.resource, account.part)[: len(labels)], account)
             for account in accounts
-            if ("part" in labels) == bool(account.part)
+            if (labels == CREDIT_LABELS) == bool(account.part)
         ]
-        families += [
-            _family(name, metric, (*LABELS, *labels), rows_of_credits)
-            for name, metric in CREDITS.items()
-            if rows_of_credits
-        ]
+        if rows_of_credits:
+            families += [_family(name, metric, labels, rows_of_credits) for name, metric in CREDITS.items()]
     return _snapshot(taken, families, accounts)
 
 

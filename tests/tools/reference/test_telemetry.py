@@ -23,6 +23,16 @@ def test_each_metric_in_the_source_is_on_the_page():
     assert documented == names
 
 
+def test_each_metric_of_the_usage_exporter_is_on_the_page():
+    source = (SOURCE / "usage" / "snapshot.py").read_text()
+    names = set(re.findall(r'"((?:project|usage_exporter)_\w+)"', source))
+    assert {"project_vcpu_usage", "usage_exporter_credits_left_hours"} < names
+    page = render_metrics()
+    assert [
+        name for name in sorted(names - {"project_id", "project_name"}) if f"``{name}``" not in page
+    ] == []
+
+
 def test_each_metric_has_a_text_and_is_listed_once():
     rows = gateway_metrics()
     assert all(text for _, _, _, text in rows)
