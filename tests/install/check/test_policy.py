@@ -1,4 +1,4 @@
-"""The checks of the policy files. ``test_command.py`` has those of the access of example callers."""
+"""The checks of the policy files. ``e2e.test_gateway_check`` has those of access."""
 
 from __future__ import annotations
 
