@@ -471,7 +471,7 @@ def _values(name: str, label: str, selector: str, of: str, regex: str = "") -> d
 
 
 def _projects(project_id: str, name: str, metric: str) -> dashboard.QueryVariable:
-    """Return the variable ``project``, which shows names if there are some and has ids as values."""
+    """Return the variable ``project``, with ids as values and names as texts if there are any."""
     query = f"query_result(count by ({project_id}, {name}) ({metric}))"
     regex = f'/\\b{project_id}="(?<value>[^"]+)|\\b{name}="(?<text>[^"]+)/g'
     return _variable("project", "Project", query, regex)

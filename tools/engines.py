@@ -35,14 +35,14 @@ class Engine:
     """A release, and how it is built.
 
     Attributes:
-        name: what the cache, the tests and the environment variable call it.
+        name: its name in the cache, in tests and in the environment variable.
         module: its Go module.
         version: the module's version.
-        programs: program → the module's package that it is built from; the engine's own comes first.
+        programs: the module's package of each program; the engine's own program is the first.
         tags: build tags.
-        release: the version that the programs say they are, and the variable that holds it.
-        source: a folder with a program of the tests' own, which is built with the module's packages.
-        more: further modules for that program, as module@version.
+        release: the variable with the version that the programs print, and this version.
+        source: a folder with a program of the tests, which imports the module.
+        more: further modules that this program imports, as ``module@version``.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Engine:
 
     @property
     def directory(self) -> Path:
-        """Where the cache has it."""
+        """Its directory in the cache."""
         cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         version = self.version
         if self.source is not None:
@@ -164,10 +164,10 @@ def build(engine: Engine) -> Path:
     """Build an engine into the cache unless it is there.
 
     Returns:
-        Its program.
+        The path of its program.
 
     Raises:
-        EngineError: Go is missing, or refused.
+        EngineError: Go is missing, or a command of Go fails.
     """
     program = built(engine)
     if program is not None:
@@ -193,7 +193,7 @@ def source_of(engine: Engine) -> Path:
     """Return the folder of an engine's source in Go's module cache. It is downloaded if it is not there.
 
     Raises:
-        EngineError: Go is missing, or refused.
+        EngineError: Go is missing, or a command of Go fails.
     """
     go = _go()
     if go is None:
@@ -212,7 +212,7 @@ def _compile(engine: Engine, go: str, scratch: Path) -> None:
         flags += f" -X {engine.release[0]}={engine.release[1]}"
     command += ["-ldflags", flags]
     if engine.source is None:
-        # In the module's own folder, so that what its go.mod pins and replaces is in force.
+        # In the module's own folder, so that Go uses its go.mod.
         _run([*command, *engine.programs.values()], module)
     else:
         source = scratch / next(iter(engine.programs))
@@ -232,8 +232,8 @@ def _run(command: list[str], directory: Path) -> str:
         command, cwd=directory, env=environment, check=False, capture_output=True, text=True
     )
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines()[-15:]
-        raise EngineError("\n".join([f"{' '.join(command)} failed:", *said]))
+        output = (done.stderr or done.stdout).strip().splitlines()[-15:]
+        raise EngineError("\n".join([f"{' '.join(command)} failed:", *output]))
     return done.stdout
 
 

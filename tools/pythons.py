@@ -1,8 +1,8 @@
 """Run the tests of the pure parts on every supported Python that this machine has.
 
 Interpreters are looked for on PATH, in /usr/bin and under pyenv. Each gets a virtual environment in
-``.venvs/python-VERSION`` with what these tests need. Prints one line for each: its version, its path, and how
-many tests passed; and all that pytest wrote where one failed.
+``.venvs/python-VERSION`` with the packages of these tests. Prints a line for each: its version, its path, and
+the number of tests that passed; if one failed, also pytest's output.
 
     python tools/pythons.py tests/promql tests/tenancy
     python tools/pythons.py --others tests/promql     only on other versions than this interpreter's
@@ -68,11 +68,11 @@ def find_interpreters() -> list[Interpreter]:
             interpreter = _probe(program) if _PROGRAM.fullmatch(program.name) else None
             if interpreter is not None and interpreter.order >= OLDEST:
                 found.setdefault(interpreter.version, interpreter)
-    return sorted(found.values(), key=lambda one: one.order)
+    return sorted(found.values(), key=lambda interpreter: interpreter.order)
 
 
 def _probe(program: Path) -> Interpreter | None:
-    """Ask a program what it is; None if it is no CPython, or does not run (as a shim of pyenv may)."""
+    """Return the interpreter of a program; None if it is not CPython or does not run, as a shim of pyenv."""
     try:
         done = subprocess.run([program, "-I", "-c", _PROBE], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
@@ -82,13 +82,13 @@ def _probe(program: Path) -> Interpreter | None:
 
 
 def make_environment(interpreter: Interpreter) -> Path:
-    """Make the virtual environment, unless it is there and current.
+    """Create the virtual environment unless it exists and is current.
 
     Returns:
-        Its interpreter.
+        The path of its interpreter.
 
     Raises:
-        subprocess.CalledProcessError: it cannot be made; ``output`` says why.
+        subprocess.CalledProcessError: it cannot be created; ``output`` has the reason.
     """
     folder = ROOT / ".venvs" / f"python-{interpreter.version}"
     stamp = folder / "made"
@@ -107,7 +107,7 @@ def make_environment(interpreter: Interpreter) -> Path:
 
 
 def _run(command: list[Path | str], **variables: str) -> str:
-    """Run a command; its output with the errors."""
+    """Run a command and return its standard output and error."""
     done = subprocess.run(
         command,
         cwd=ROOT,
@@ -121,7 +121,7 @@ def _run(command: list[Path | str], **variables: str) -> str:
 
 
 def run_tests(interpreter: Interpreter, tests: list[str]) -> bool:
-    """Run the tests on one interpreter and print how it went; whether all passed."""
+    """Run the tests on an interpreter and print the result. Return whether all passed."""
     try:
         python = make_environment(interpreter)
         pytest: list[Path | str] = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
@@ -134,16 +134,16 @@ def run_tests(interpreter: Interpreter, tests: list[str]) -> bool:
 
 
 def summary_line(interpreter: Interpreter, output: str) -> str:
-    """Return the line for an interpreter, with the last one of what pytest wrote."""
+    """Return the line for an interpreter, with the last line of pytest's output."""
     summary = output.splitlines()[-1].strip("= ") if output else "no output"
     return f"Python {interpreter.version} ({interpreter.program}): {summary}"
 
 
 def main(arguments: list[str]) -> int:
-    """Run the tests on the interpreters, or print these; the exit status."""
+    """Run the tests on the interpreters, or print their paths. Return the exit status."""
     found, tests = find_interpreters(), arguments
     if not arguments:
-        print(*(one.program for one in found), sep="\n")
+        print(*(interpreter.program for interpreter in found), sep="\n")
         return 0
     if arguments[0] == "--this":
         this = _probe(Path(sys.executable))
@@ -151,9 +151,10 @@ def main(arguments: list[str]) -> int:
             print(summary_line(this, Path(arguments[1]).read_text()))
         return 0
     if arguments[0] == "--others":
-        found, tests = [one for one in found if one.version != platform.python_version()], arguments[1:]
+        own, tests = platform.python_version(), arguments[1:]
+        found = [interpreter for interpreter in found if interpreter.version != own]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return 0 if all(pool.map(lambda one: run_tests(one, tests), found)) else 1
+        return 0 if all(pool.map(lambda interpreter: run_tests(interpreter, tests), found)) else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A page for each command, from its parser: a page of the site and a man page."""
+"""A page of the site and a man page for each command, from its parser."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _summary(parser: argparse.ArgumentParser) -> str:
 
 
 def _overview(known: dict[str, argparse.ArgumentParser]) -> str:
-    """The page of the command itself: its subcommands."""
+    """Return the page of ``chrysaetos`` itself, with its subcommands."""
     text = heading("chrysaetos", "=") + heading("Synopsis", "-") + code("chrysaetos COMMAND [options]")
     text += heading("Commands", "-")
     for name, parser in known.items():
@@ -73,7 +73,7 @@ def _synopsis(parser: argparse.ArgumentParser) -> str:
 
 
 def _arguments(parser: argparse.ArgumentParser, underline: str) -> Iterator[str]:
-    """The groups of arguments, each under a heading of its own, and the epilog."""
+    """Yield the groups of arguments, each with a heading, and the epilog."""
     yield f".. program:: {parser.prog}\n\n"
     for group in parser._action_groups:
         shown = [action for action in group._group_actions if _is_shown(action)]
@@ -104,7 +104,7 @@ def _option(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
 
 
 def _text(text: str | None) -> str:
-    """A text of argparse as a paragraph, a sentence at its start and end."""
+    """Return a help text as a paragraph: it begins with a capital and ends with a full stop."""
     words = " ".join((text or "").split())
     if not words:
         return ""

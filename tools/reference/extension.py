@@ -1,7 +1,7 @@
-"""Writes the generated parts of the reference before Sphinx reads its sources.
+"""Write the generated parts of the reference before Sphinx reads its sources.
 
-A command has a page of its own. The rest are fragments, which the pages in ``docs/reference`` include.
-A text is written only when it differs, so an unchanged page is not built again.
+Each command has a page. The other parts are fragments, which the pages in ``docs/reference`` include. A file
+is written only if it differs, so that Sphinx does not build unchanged pages again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def write_pages(folder: Path) -> None:
 
 
 def _write_document(app: Sphinx, error: Exception | None) -> None:
-    """Put the OpenAPI document beside the pages."""
+    """Write the OpenAPI document beside the pages."""
     if error is None and app.builder.format == "html":
         path = Path(app.outdir) / "openapi.json"
         path.write_text(json.dumps(document(), indent=1), encoding="utf-8")

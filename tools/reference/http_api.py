@@ -36,7 +36,7 @@ def _path(path: str, operations: dict[str, Any]) -> str:
 
 
 def _parameters(operations: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """The parameters of the method that has them in its URL, else of the form."""
+    """Yield the parameters of the method with the most in its URL, or else those of the form."""
     shown = max(operations.values(), key=lambda each: len(each["parameters"]))
     for each in shown["parameters"]:
         yield _row(each["name"], each["schema"], each["description"], required=each["required"])
@@ -56,6 +56,6 @@ def _row(name: str, schema: dict[str, Any], meaning: str, *, required: bool) -> 
 
 
 def _text(text: str) -> str:
-    """A Markdown text; its only markup is code."""
+    """Return a Markdown text, whose only markup is code, as reStructuredText."""
     parts = _CODE.split(text)
     return "".join(literal(part) if number % 2 else escaped(part) for number, part in enumerate(parts))

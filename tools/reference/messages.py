@@ -1,4 +1,4 @@
-"""The error messages: found in the code, where they are raised."""
+"""The error messages, found in the source code."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _REFUSE = "refuse"
 
 
 def render() -> str:
-    """Return the reference of errors: a table of the kinds, and the messages of each."""
+    """Return the reference of errors: a table of the classes, and the messages of each."""
     kinds = sorted(
-        (each for each in (getattr(errors, name) for name in errors.__all__) if _answers(each)),
+        (each for each in (getattr(errors, name) for name in errors.__all__) if _has_status(each)),
         key=lambda each: each.status,
     )
     rows = [(str(each.status), literal(each.error_type), _meaning(each)) for each in kinds]
@@ -50,8 +50,8 @@ def messages() -> dict[str, list[str]]:
     return {name: sorted(each, key=str.lower) for name, each in found.items()}
 
 
-def _answers(each: object) -> TypeGuard[type[errors.ApiError]]:
-    """Whether it is the error of an answer. A refusal of the upstream has the upstream's status."""
+def _has_status(each: object) -> TypeGuard[type[errors.ApiError]]:
+    """Return whether it is the class of an error response with a status of its own."""
     return inspect.isclass(each) and issubclass(each, errors.ApiError) and each is not errors.UpstreamRefusal
 
 
@@ -60,7 +60,7 @@ def _meaning(each: type[errors.ApiError]) -> str:
 
 
 def _raised(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Each error of ``chrysaetos.errors`` that a module makes, and its message."""
+    """Yield the class and the message of each error of ``chrysaetos.errors`` in a module."""
     known = {
         alias.name
         for node in ast.walk(tree)
@@ -80,7 +80,7 @@ def _raised(tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 
 def _template(node: ast.expr) -> str | None:
-    """A text with names for its values; None for what is no text."""
+    """Return a string literal with the names of its values in braces; None for another expression."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):
@@ -95,7 +95,7 @@ def _part(node: ast.expr) -> str:
 
 
 def _name(node: ast.expr) -> str:
-    """What a value is called in the code."""
+    """Return the name of a value in the code."""
     match node:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name

@@ -1,4 +1,4 @@
-"""reStructuredText from data: headings, tables, and texts that are shown as they are."""
+"""reStructuredText from data: headings, tables and literal texts."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def escaped(text: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Return a text in the font of code."""
+    """Return an inline literal; empty for an empty text."""
     return f"``{text}``" if text else ""
 
 
 def code(text: str) -> str:
-    """Return lines that are shown as they are."""
+    """Return a block of literal lines."""
     return f".. code-block:: text\n\n{indented(text.rstrip())}\n\n"
 
 

@@ -1,4 +1,4 @@
-"""What the parts report of themselves: metrics, asked of the collectors, and the fields of the audit."""
+"""The tables of metrics, alerts, and fields of the audit log."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ auth_url = http://keystone.example
 [federation]
 tokens_file = {tokens}
 """
-"""A configuration that has every part of the gateway with metrics. Nothing connects to its servers."""
+"""A configuration with all parts of the gateway that have metrics. Nothing connects to its servers."""
 
 
 def render_audit() -> str:
@@ -95,7 +95,7 @@ def render_metrics() -> str:
 def gateway_metrics() -> list[Row]:
     """Return name, type, labels and text of each metric of a gateway with all its parts.
 
-    They are those of a gateway that is built from a configuration and has counted nothing.
+    The gateway is built from a configuration and has served no request.
     """
     with TemporaryDirectory() as folder:
         tokens, config = Path(folder) / "tokens.json", Path(folder) / "aetos.conf"
