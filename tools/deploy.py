@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from chrysaetos.federation.compose import development_files, portal_compose_files
 from chrysaetos.federation.portal import portal_files
 from chrysaetos.federation.registry import Registry, Site, render_registry
-from chrysaetos.federation.site import PROMETHEUS_TAG, SiteSettings, site_files
+from chrysaetos.federation.site import PROMETHEUS_TAG, USAGE_UNIT, SiteSettings, site_files
 from chrysaetos.install.files import DASHBOARD, EXAMPLE_PASSWORD, installation_files
 from chrysaetos.install.settings import Settings
 from chrysaetos.scaffold import File, write_files
@@ -24,9 +24,9 @@ FOLDER = Path(__file__).parents[1] / "deploy"
 
 
 def deploy_files() -> list[File]:
-    """Return the files for a cloud with two gateways and both load balancers, without the dashboard.
+    """Return the files for a cloud with two gateways, both load balancers and the usage exporter.
 
-    The dashboard is the same for every installation.
+    The gateway's dashboard is not among them, since it is the same for every installation.
     """
     settings = Settings(
         keystone_url="https://cloud.example/identity",
@@ -37,11 +37,12 @@ def deploy_files() -> list[File]:
     directory = PurePosixPath("/etc/chrysaetos")
     files = [installation_files(each, directory, EXAMPLE_PASSWORD) for each in both]
     by_name = {file.name: file for file in (*files[1], *files[0])}
-    return [*(file for name, file in by_name.items() if name != DASHBOARD), *_compose_files()]
+    exporter = [file for file in site_files(SiteSettings("alpha")) if file.name == USAGE_UNIT]
+    return [*(file for name, file in by_name.items() if name != DASHBOARD), *exporter, *_compose_files()]
 
 
 def _compose_files() -> list[File]:
-    """Return the folder ``compose``: a site, a portal, and what makes both of them a development set-up."""
+    """Return the folder ``compose``: a site, a portal, and a development set-up of both."""
     site = site_files(SiteSettings("alpha", start="2026-01-01"))
     registry = Registry(
         prometheus_version=PROMETHEUS_TAG.removeprefix("v"),

@@ -18,13 +18,22 @@ from chrysaetos.http.urls import check_url, split_address
 from chrysaetos.promql.parser import DEFAULT_BOUNDS, parse_selector
 from chrysaetos.scaffold import File, fill_template, yaml_scalar
 
-__all__ = ["PROMETHEUS_TAG", "SiteSettings", "allowed_urls", "next_steps", "prometheus_job", "site_files"]
+__all__ = [
+    "PROMETHEUS_TAG",
+    "USAGE_UNIT",
+    "SiteSettings",
+    "allowed_urls",
+    "next_steps",
+    "prometheus_job",
+    "site_files",
+]
 
 _ADDRESS = re.compile(r"[A-Za-z0-9.:-]{1,255}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?)?")
 _IMAGE_PORT = 9091
 PROMETHEUS_TAG = "v3.5.0"
 """The tag of Prometheus' image in compose files: a release with long-term support."""
+USAGE_UNIT = "systemd/chrysaetos-usage.service"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 _fill = partial(fill_template, "chrysaetos.federation")
@@ -81,12 +90,10 @@ class SiteSettings:
 
 def site_files(settings: SiteSettings) -> list[File]:
     """Return all files of a site."""
-    exporter_environment = ""
+    service_start = compose_start = tls_volumes = ""
     if settings.start:
-        exporter_environment = (
-            f"    environment:\n      USAGE_EXPORTER_START_DATE: {yaml_scalar(settings.start)}\n"
-        )
-    tls_volumes = ""
+        service_start = f"Environment=USAGE_EXPORTER_START_DATE={settings.start}\n"
+        compose_start = f"    environment:\n      USAGE_EXPORTER_START_DATE: {yaml_scalar(settings.start)}\n"
     if settings.tls_cert:
         tls_volumes = (
             f"      - {settings.tls_cert}:/tls/cert.pem:ro\n      - {settings.tls_key}:/tls/key.pem:ro\n"
@@ -97,7 +104,8 @@ def site_files(settings: SiteSettings) -> list[File]:
     values = {
         "LOCATION": settings.location,
         "PROMETHEUS": PROMETHEUS_TAG,
-        "EXPORTER_ENVIRONMENT": exporter_environment,
+        "SERVICE_START": service_start,
+        "COMPOSE_START": compose_start,
         "GATE_ARGUMENTS": shlex.join(_gate_arguments(settings)),
         "GATE_COMMAND": json.dumps(_container_arguments(settings)),
         "PUBLISHED": yaml_scalar(published),
@@ -108,16 +116,11 @@ def site_files(settings: SiteSettings) -> list[File]:
         "MORE_URLS": "".join(f"    acl allowed_url url -m str -- {url}\n" for url in others),
         "UPSTREAM": _haproxy_server(upstream.hostname or "", upstream.port, tls=upstream.scheme == "https"),
     }
-    usage_unit = _fill("chrysaetos-usage.service", values)
-    if settings.start:
-        usage_unit = usage_unit.replace(
-            "\nExecStart=", f"\nEnvironment=USAGE_EXPORTER_START_DATE={settings.start}\nExecStart=", 1
-        )
     rules = {"rules/credits.yml": credit_rules("1m"), "rules/quotas.yml": quota_rules("1m")}
     return [
         File("prometheus.yml", prometheus_job(settings.location, settings.exporter)),
         *(File(name, text) for name, text in rules.items()),
-        File("systemd/chrysaetos-usage.service", usage_unit),
+        File(USAGE_UNIT, _fill("chrysaetos-usage.service", values)),
         File("systemd/chrysaetos-federate.service", _fill("chrysaetos-federate.service", values)),
         File("compose/compose.yaml", _fill("compose.yaml", values)),
         File("compose/prometheus.yml", prometheus_job(settings.location, "exporter:8080")),
