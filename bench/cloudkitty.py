@@ -48,10 +48,10 @@ class Measure:
     """One cycle.
 
     Attributes:
-        seconds: how long it took.
-        collecting: how much of that the processor waited for the collector.
-        cpu: seconds of CPU of the whole process, its start included.
-        queries: of the collector, and of the fetcher where it goes through the gateway.
+        seconds: its duration.
+        collecting: the part of it in which the processor waited for the collector.
+        cpu: CPU seconds of the whole process, including its start.
+        queries: the number of queries of the collector, and of a fetcher that uses the gateway.
     """
 
     seconds: float
@@ -61,7 +61,7 @@ class Measure:
 
 
 def _store(scopes: list[str], first: int, end: int) -> Iterator[str]:
-    """Two VMs of each scope."""
+    """Yield the samples of two servers of each scope."""
     for metric in METRICS:
         for number, scope in enumerate(scopes):
             for vm in range(2):
@@ -130,7 +130,7 @@ def main() -> None:
                     )
                 totals.append(site.totals())
     if any(total != totals[0] for total in totals) or len(totals[0]) != len(scopes):
-        sys.exit("they do not come to the same")
+        sys.exit("the rated amounts differ")
     _show(measures, len(scopes))
 
 

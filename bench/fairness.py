@@ -2,10 +2,10 @@
 
     make bench-fairness      or      python -m bench.fairness [--seconds S] [attack ...]
 
-A quiet tenant asks ``vector(1)`` over one connection, with a pause of 10 ms after each answer, first alone
-and then during each attack: 20 connections of one project (slow readers: of each of five) that send the most
-expensive requests known. The attackers are a process of their own. The same is asked of Prometheus directly
-at the same time: what an attack costs there is not the gateway's doing. Prints p50 and p99 in milliseconds.
+A tenant queries ``vector(1)`` over one connection, with a pause of 10 ms after each response, first alone and
+then during each attack: 20 connections of another project (slow readers: of each of five) that send the most
+expensive requests known. The attackers run in a separate process. The same query is sent to Prometheus
+directly at the same time, since an attack may slow it down as well. Prints p50 and p99 in milliseconds.
 
 For the last attacks, Prometheus has 100,000 recording rules, 70,000 alerting rules, and metadata of 100,000
 metrics. All rules together are longer than ``max_filtered_bytes``.
@@ -137,7 +137,7 @@ LARGE = list(ATTACKS)[-3:]
 
 
 async def _attack(port: int, name: str, tokens: list[str]) -> None:
-    """Attack until the process is ended; then print the latencies."""
+    """Attack until SIGTERM, then print the latencies."""
     make = ATTACKS[name]
     slow = len(tokens) > 1
     times: list[float] = []
@@ -181,7 +181,7 @@ def _quantiles(times: list[float]) -> str:
 
 
 async def _both(ports: tuple[int, int], token: str, seconds: float) -> str:
-    """Ask the gateway and Prometheus; return the latencies."""
+    """Query the gateway and Prometheus, and return the latencies."""
     (through, statuses), (direct, _) = await asyncio.gather(
         *(_measured(port, token, seconds) for port in ports)
     )
@@ -190,7 +190,7 @@ async def _both(ports: tuple[int, int], token: str, seconds: float) -> str:
 
 
 async def _measured(port: int, token: str, seconds: float) -> tuple[list[float], Counter[int]]:
-    """Ask vector(1) again and again; return the latencies and the statuses."""
+    """Query ``vector(1)`` repeatedly, and return the latencies and the statuses."""
     request = f"GET /api/v1/query?query=vector(1) HTTP/1.1\r\nHost: gateway\r\nX-Auth-Token: {token}\r\n\r\n"
     times: list[float] = []
     statuses: Counter[int] = Counter()

@@ -1,9 +1,9 @@
-"""Measure what the cache of Thanos' query frontend gains for a heavy range query.
+"""Measure how much faster Thanos' query frontend makes an expensive range query by its cache.
 
     python -m bench.frontend [--series N] [--hours N] [--rounds N]
 
-A tenant asks two gateways for the same queries: one in front of Thanos Query, one in front of its frontend.
-Each round has a query of its own, so that the frontend has not cached it. Thanos is the one that
+A tenant sends the same queries to two gateways: one in front of Thanos Query, one in front of its frontend.
+Each round has a different query, which the frontend has not cached. Thanos is the one that
 ``tools/engines.py build thanos`` builds, or else the one on PATH. Keystone is a fake in this process.
 """
 
@@ -48,7 +48,7 @@ def samples(series: int, start: int, end: int) -> Iterator[str]:
 
 
 def start_gateways(stack: ExitStack, folder: Path, text: Iterator[str]) -> tuple[dict[str, Gateway], str]:
-    """Start everything; return the gateways by what is behind them, and a tenant's token."""
+    """Start all servers. Return the gateways by the name of their upstream, and a tenant's token."""
     keystone = FakeKeystone()
     stack.callback(keystone.stop)
     prometheus = Prometheus(folder / "prometheus")
@@ -68,7 +68,7 @@ def start_gateways(stack: ExitStack, folder: Path, text: Iterator[str]) -> tuple
 
 
 def measure(series: int, hours: int, rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of each round, by what was asked."""
+    """Return the seconds of each round by the kind of request."""
     end = (int(time.time()) - OLDEST) // STEP * STEP
     start = end - hours * 3600
     seconds: dict[str, list[float]] = {DIRECT: [], FIRST: [], AGAIN: []}

@@ -2,8 +2,8 @@
 
     python -m bench.keystone [--seconds S] [--json FILE]
 
-Up to four gateways, without and with a memcached that they share, are all asked with the same tokens, each
-once a second. Keystone is a fake in this process that counts. The cache times are shorter than the defaults,
+Up to four gateways, without and with a shared memcached, all get requests with the same tokens, each once a
+second. Keystone is a fake in this process that counts. The cache times are shorter than the defaults,
 so that a run takes minutes. The last lines are computed for 100 gateways with the default cache times.
 """
 
@@ -39,7 +39,7 @@ GATEWAYS = 100
 
 @dataclass(frozen=True, slots=True)
 class KeystoneLoad:
-    """The calls to Keystone of gateways that are all asked with the same tokens, each once a second.
+    """The calls to Keystone of gateways that all get requests with the same tokens, each once a second.
 
     Attributes:
         gateways, tokens: their numbers.
@@ -126,7 +126,7 @@ async def _ask_all(gateways: Sequence[Gateway], tokens: Sequence[str], seconds: 
 
 
 async def _ask(port: int, tokens: Sequence[str], seconds: float, phase: float) -> None:
-    """Ask a gateway who each token belongs to, once a second, spread evenly, from ``phase`` seconds on."""
+    """Send ``/-/whoami`` with each token once a second, spread evenly, from ``phase`` seconds on."""
     reader, writer = await asyncio.open_connection(LOOPBACK, port)
     start = time.monotonic() + phase
     for number in count():
@@ -153,7 +153,7 @@ def main() -> None:
 
 
 def measured_loads(seconds: float) -> list[KeystoneLoad]:
-    """Measure and print the load on Keystone, and what the formula says about many gateways."""
+    """Measure and print the load on Keystone, and that of many gateways by the formula."""
     periods = max(1, round(seconds / SHARED))
     print(f"{'gateways':>8} {'tokens':>7} {'memcached':>9}{'calls/min':>11}{'computed':>10}{'CPU ms/s':>10}")
     loads = []

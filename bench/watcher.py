@@ -45,32 +45,32 @@ if TYPE_CHECKING:
 DATASOURCES: dict[str, Callable[[Any], Any]] = {"stock": AetosHelper, "ours": AetosDatasource}
 
 
-class Distance:
-    """A proxy that is some milliseconds away. A context manager.
+class DelayingProxy:
+    """A proxy that delays each request, as a context manager.
 
     Args:
-        url: the server behind it.
+        url: the URL of the server.
 
     Attributes:
-        seconds: what each request waits for.
-        requests: how many there were.
+        seconds: the delay of each request.
+        requests: the number of requests so far.
     """
 
     def __init__(self, url: str) -> None:
         self.seconds = 0.0
         self.requests = 0
-        behind = urlsplit(url).netloc
-        distance, kept = self, threading.local()
+        server = urlsplit(url).netloc
+        proxy, kept = self, threading.local()
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
 
-            def pass_on(self) -> None:
-                distance.requests += 1
-                time.sleep(distance.seconds)
+            def forward(self) -> None:
+                proxy.requests += 1
+                time.sleep(proxy.seconds)
                 if not hasattr(kept, "connection"):
-                    kept.connection = http.client.HTTPConnection(behind)
+                    kept.connection = http.client.HTTPConnection(server)
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 headers = {"Content-Type": self.headers.get("Content-Type") or "text/plain"}
                 kept.connection.request(self.command, self.path, body, headers)
@@ -82,7 +82,7 @@ class Distance:
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_POST = pass_on  # noqa: N815  # the base class' names
+            do_GET = do_POST = forward  # noqa: N815  # the base class' names
 
             def log_message(self, *_: object) -> None:
                 """Log nothing."""
@@ -100,21 +100,21 @@ class Distance:
         self._server.server_close()
 
 
-def measure(name: str, cloud: SampleCloud, distance: Distance, kind: str) -> tuple[float, int, Any]:
+def measure(name: str, cloud: SampleCloud, proxy: DelayingProxy, kind: str) -> tuple[float, int, Any]:
     """Return seconds, the number of requests, and the plan."""
     osc = clients.OpenStackClients()
-    osc._session = Session(auth=Token(distance.url, "token"))  # noqa: SLF001  # like Watcher's own tests
+    osc._session = Session(auth=Token(proxy.url, "token"))  # noqa: SLF001  # like Watcher's own tests
     strategy = load(name, cloud, osc)
-    distance.requests = 0
+    proxy.requests = 0
     started = time.perf_counter()
     strategy._datasource_backend = DATASOURCES[kind](osc)  # noqa: SLF001  # as above
     proposed = actions(strategy)
-    return time.perf_counter() - started, distance.requests, proposed
+    return time.perf_counter() - started, proxy.requests, proposed
 
 
-def compare(cloud: SampleCloud, distance: Distance) -> None:
+def compare(cloud: SampleCloud, proxy: DelayingProxy) -> None:
     for name in PARAMETERS:
-        found = {kind: measure(name, cloud, distance, kind) for kind in DATASOURCES}
+        found = {kind: measure(name, cloud, proxy, kind) for kind in DATASOURCES}
         (slow, many, expected), (fast, few, proposed) = found["stock"], found["ours"]
         same = f"{len(expected)} actions, the same" if proposed == expected else "THE PLANS DIFFER"
         print(
@@ -141,13 +141,13 @@ def main() -> None:
             cloud = SampleCloud(hosts, instances)
             prometheus = Prometheus(Path(folder) / size, scrape_configs=cloud.scrape_configs())
             prometheus.backfill(cloud.text(int(time.time())))
-            with prometheus, Distance(prometheus.url) as distance:
+            with prometheus, DelayingProxy(prometheus.url) as proxy:
                 wait_for_targets(prometheus, hosts)
                 for milliseconds in map(float, arguments.delays.split(",")):
-                    distance.seconds = milliseconds / 1000
+                    proxy.seconds = milliseconds / 1000
                     print(f"\n{hosts} hosts, {instances} instances, {milliseconds:g} ms for each request")
                     print(f"  {'':26}{'stock':>11}{'':17}{'ours':>10}")
-                    compare(cloud, distance)
+                    compare(cloud, proxy)
 
 
 if __name__ == "__main__":
