@@ -1,5 +1,6 @@
 """Dispatch of the command, and the packages that it imports."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -70,6 +71,14 @@ def test_help_imports_no_heavy_package(arguments):
 
 def test_the_help_of_a_command_imports_only_what_it_needs():
     assert loaded("query", "--help") == {"cliff", "stevedore"}
+
+
+def test_garbage_is_collected_less_often_during_imports(monkeypatch, capsys):
+    thresholds = []
+    monkeypatch.setattr(gc, "set_threshold", thresholds.append)
+    monkeypatch.setattr(module.importlib, "import_module", lambda _: pytest.fail(f"{thresholds}"))
+    with pytest.raises(pytest.fail.Exception, match="20000"):
+        main(["query", "up"])
 
 
 def test_a_url_does_not_import_openstacksdk():

@@ -3,12 +3,13 @@
     python -m chrysaetos.demo.keystone_server CONFIG_FILE PORT
 
 Importing Keystone takes most of the time of a start. Therefore each management command runs in a fork of this
-process: it has a fresh state, and Keystone is imported only once. The bootstrap password and endpoints are
-read from the environment, as by ``keystone-manage bootstrap``.
+process: it has a fresh state, and Keystone is imported only once, without garbage collections. The bootstrap
+password and endpoints are read from the environment, as by ``keystone-manage bootstrap``.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import warnings
@@ -40,12 +41,15 @@ def main(arguments: list[str]) -> int:
     config_file, port = arguments
     # With this directory, Keystone does not read the machine's own /etc/keystone/*.d.
     config = ["--config-file", config_file, "--config-dir", f"{config_file}.d"]
+    gc.disable()
     with warnings.catch_warnings():
         # oslo.messaging imports eventlet, which emits a deprecation warning.
         warnings.simplefilter("ignore")
         import waitress  # noqa: PLC0415  # slow to import
         from keystone.cmd import cli  # noqa: PLC0415  # slow to import
         from keystone.server import wsgi  # noqa: PLC0415  # slow to import
+    gc.freeze()
+    gc.enable()
 
     for command in _COMMANDS:
         child = os.fork()
