@@ -231,6 +231,12 @@ HTTP = {
         "while self.total > self._limit:",
         "while False:",
     ),
+    "a rejected request keeps its body": (
+        SERVER,
+        "test_incomplete_requests_share_a_limit",
+        "        self._body.clear()\n        self._request = None\n",
+        "        self._request = None\n",
+    ),
     "a header may end a response's headers": (
         WRITER,
         "test_invalid_responses_are_errors",

@@ -249,6 +249,7 @@ async def test_incomplete_requests_share_a_limit():
         assert b"\r\nretry-after: " in answer
         assert b"max_unfinished_bytes" in answer
         assert here.server.unfinished.total == 600
+        assert sum(len(each._body) for each in here.server.connections) == 600
         third.send(GET)
         assert (await third.answer())[1] == b"GET /a "
         second.send(b"a" * 400)

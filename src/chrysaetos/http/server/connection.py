@@ -116,9 +116,8 @@ class ClientConnection(asyncio.Protocol):
             self._read()
         elif self._state == _SERVING:
             self._reader.feed(data)
-            unfinished = self._server.unfinished
-            unfinished.hold(self, self._reader.waiting)
-            if self._reading and (self._reader.waiting > _AHEAD or unfinished.full):
+            self._server.unfinished.hold(self, self._reader.waiting)
+            if self._reading and (self._reader.waiting > _AHEAD or self._server.unfinished.full):
                 self._reading = False
                 self._transport.pause_reading()
 
@@ -223,12 +222,11 @@ class ClientConnection(asyncio.Protocol):
 
     def _refuse(self, error: ApiError) -> None:
         """Send an error and read no more requests."""
-        answer = self._refusal(error)
+        self._transport.write(self._refusal(error))
         self._drop()
         self._server.waiting[self] = None
         self._state = _LINGERING
         self.deadline = self._server.loop.time() + _LINGER_SECONDS
-        self._transport.write(answer)
         # Closing while the client sends would reset the connection before it can read the response
         # (RFC 9112, 9.6).
         if not self._reading:
@@ -246,6 +244,7 @@ class ClientConnection(asyncio.Protocol):
     def _drop(self) -> None:
         """Discard the bytes of incomplete requests."""
         self._reader.drop()
+        self._body.clear()
         self._request = None
         self._server.unfinished.hold(self, 0)
 
