@@ -1,5 +1,6 @@
 """``chrysaetos complete``: completions, alone and in real shells."""
 
+import json
 import os
 import pty
 import select
@@ -116,9 +117,13 @@ def test_names_are_kept_for_some_minutes_in_a_private_file(complete, metrics, tm
     monkeypatch.setattr(time, "time", lambda: later)
     assert complete("query", "u") == ["up "]
     assert len(metrics.requests) == 3
-    file.write_text("damaged")
-    assert complete("query", "u") == ["up "]
-    assert len(metrics.requests) == 4
+    key = json.dumps(["values", "__name__", ""])
+    for number, damaged in enumerate(
+        ("damaged", "[]", json.dumps({key: 5}), json.dumps({key: ["x", []]})), start=4
+    ):
+        file.write_text(damaged)
+        assert complete("query", "u") == ["up "]
+        assert len(metrics.requests) == number
 
 
 def test_nothing_is_kept_with_a_token(complete, metrics, tmp_path, monkeypatch):

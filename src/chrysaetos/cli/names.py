@@ -27,6 +27,8 @@ _WINDOW = 3600
 """Only series with samples in this many seconds have their names completed."""
 _MAX_NAMES = 2000
 _TIMEOUT = 5.0
+_Kept = dict[str, tuple[float, list[str]]]
+"""The time and the names of each search."""
 _SECRETS = ("PASSWORD", "SECRET", "PASSCODE")
 
 
@@ -81,10 +83,10 @@ class Names:
         if self._options is None:
             return []
         now = time.time()
-        kept = _load(self._file)
+        kept = _load(self._file, now)
         name = json.dumps(key)
-        if name in kept and 0 <= now - kept[name][0] < _KEPT_SECONDS:
-            return list(kept[name][1])
+        if name in kept:
+            return kept[name][1]
         from keystoneauth1.exceptions import ClientException  # noqa: PLC0415  # slow to import
 
         try:
@@ -92,8 +94,7 @@ class Names:
             found = list(read(self._connections.chrysaetos, window))
         except (ChrysaetosError, ClientException):
             return []
-        fresh = {each: entry for each, entry in kept.items() if now - entry[0] < _KEPT_SECONDS}
-        _save(self._file, {**fresh, name: [now, found]})
+        _save(self._file, {**kept, name: (now, found)})
         return found
 
 
@@ -115,15 +116,20 @@ def _cache_file(options: Mapping[str, Any], environ: Mapping[str, str]) -> Path 
     return Path(folder) / "chrysaetos" / f"names-{identity[:32]}.json"
 
 
-def _load(file: Path | None) -> dict[str, Any]:
-    with suppress(OSError, ValueError):
+def _load(file: Path | None, now: float) -> _Kept:
+    """Return the names that are kept, without old ones; none if the file is another release's."""
+    with suppress(OSError, ValueError, TypeError, AttributeError):
         if file is not None and file.stat().st_uid == os.getuid():
             kept = json.loads(file.read_text(encoding="utf-8"))
-            return kept if isinstance(kept, dict) else {}
+            return {
+                key: (time, list(names))
+                for key, (time, names) in kept.items()
+                if 0 <= now - time < _KEPT_SECONDS
+            }
     return {}
 
 
-def _save(file: Path | None, kept: dict[str, Any]) -> None:
+def _save(file: Path | None, kept: _Kept) -> None:
     """Replace the file, which only its user can read."""
     if file is None:
         return
