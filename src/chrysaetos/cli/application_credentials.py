@@ -68,7 +68,8 @@ class ApplicationCredentials:
             "roles": [{"name": role}],
         }
         try:
-            response = self._keystone.post(self._path, json={"application_credential": wanted})
+            # keystoneauth1 would log the secret, which is in the response.
+            response = self._keystone.post(self._path, json={"application_credential": wanted}, log=False)
         except ClientException as error:
             raise CommandFailed(f"Keystone creates no application credential: {error}") from error
         created = response.json()["application_credential"]
