@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import threading
 from contextlib import AsyncExitStack
 
@@ -147,6 +148,26 @@ async def test_probes_validate_the_own_token_once_in_a_while(authenticator, keys
     await authenticator.probe()
     assert len(keystone.validations) == 2
     assert keystone.exchanges == []
+
+
+async def test_a_probe_does_not_wait_for_log_ins(authenticator, keystone, encode):
+    await authenticator.probe()
+    keystone.hold.clear()
+    log_ins = [
+        asyncio.create_task(
+            authenticator.identify(
+                [(b"authorization", b"Basic " + encode(f"ac{number}:wrong"))], "GET", "/", f"192.0.2.{number}"
+            )
+        )
+        for number in range(200)
+    ]
+    await asyncio.sleep(0.1)
+    try:
+        async with asyncio.timeout(3):
+            await authenticator.probe()
+    finally:
+        keystone.hold.set()
+        await asyncio.gather(*log_ins, return_exceptions=True)
 
 
 async def test_a_probe_reports_errors_of_keystone(authenticator, keystone):

@@ -60,7 +60,8 @@ class KeystoneAuthenticator:
     @property
     def keystone_errors(self) -> int:
         """The number of failed calls to Keystone."""
-        return self._tokens.errors + self._basic.errors + self.projects.errors
+        parts = (self._tokens, self._tokens.service_user, self._basic, self.projects)
+        return sum(part.errors for part in parts)
 
     @property
     def keystone_blocked(self) -> bool:
@@ -149,7 +150,6 @@ class KeystoneAuthenticator:
             ServiceUserRejected: it does not accept the user.
             Unavailable: Keystone cannot be reached.
         """
-        await self._basic.probe()
         await self._tokens.service_user.check()
 
     async def close(self) -> None:

@@ -51,8 +51,6 @@ _LOG = logging.getLogger(__name__)
 _EARLY = 60.0
 """Seconds before its expiry at which a token is replaced."""
 _NEGATIVE_SECONDS = 10.0
-_PROBE = b"probe"
-"""The key of a probe's call. The keys of credentials are longer."""
 _APPLICATION_CREDENTIAL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _HELP = (
@@ -200,14 +198,6 @@ class BasicCredentials:
             current = await self._exchange(key, value, client, deadline, known=current is not None)
         return await self._tokens.identify(current.token, service_token, method, path, deadline=deadline)
 
-    async def probe(self) -> None:
-        """Ask Keystone for its version document.
-
-        Raises:
-            Unavailable: Keystone does not respond, or responds with an error.
-        """
-        await self._flights.run(_PROBE, self._touch)
-
     def close(self) -> None:
         """Stop the threads, and wait for no exchange."""
         self._flights.close()
@@ -280,15 +270,6 @@ class BasicCredentials:
         # Otherwise a token with a lifetime below the margin would be replaced at every request.
         early = min(_EARLY, (expires_at - self._clock()) / 2)
         return _Kept(token, token_key(token), expires_at - early, expires_at)
-
-    def _touch(self) -> None:
-        """Send one request without credentials. Runs in a thread."""
-        try:
-            answer = self._session.get(self._auth_url, authenticated=False, raise_exc=False)
-        except exceptions.ClientException as error:
-            raise Unavailable("Keystone cannot be reached", 5) from error
-        if answer.status_code >= 500:
-            raise Unavailable(f"Keystone answers {answer.status_code}", 5)
 
     def _unauthorized(self) -> Unauthorized:
         return Unauthorized("Keystone does not accept these credentials", self._tokens.challenges)

@@ -57,23 +57,31 @@ class ServiceUser:
     def __init__(
         self, conf: ConfigOpts, settings: KeystoneSettings, *, clock: Callable[[], float] = time.time
     ) -> None:
+        self._auth_url = settings.auth_url
         self._session = settings.session()
         self._keystone = keystone_adapter(conf, self._session)
+        # Its own thread: a check must not wait for log-ins, of which everybody may cause many.
         self._flights: SingleFlight[str | None] = SingleFlight("service", threads=1, waiting=10)
         self._clock = clock
         self._cause: str | None = None
         self._until = 0.0
         self._logged = -_LOG_SECONDS
 
+    @property
+    def errors(self) -> int:
+        """The number of failed calls to Keystone."""
+        return self._flights.failed
+
     async def check(self) -> None:
-        """Check that Keystone accepts the user. The result is cached for some seconds.
+        """Check that Keystone can be reached and accepts the user, which is cached for some seconds.
 
         Raises:
             ServiceUserRejected: it does not, or it did not let the user validate the token of a caller.
             Unavailable: Keystone cannot be reached, or does not validate tokens.
         """
+        await self._flights.run(b"reach", self._reach)
         if self._clock() >= self._until:
-            await self._flights.run(b"", self.explain)
+            await self._flights.run(b"explain", self.explain)
         if self._cause is not None:
             raise ServiceUserRejected(self._cause, 5)
 
@@ -111,6 +119,15 @@ class ServiceUser:
         """Record that Keystone has validated or rejected the token of a caller: the user is accepted."""
         if self._cause is not None:
             self._set(None)
+
+    def _reach(self) -> None:
+        """Send one request without credentials. Runs in a thread."""
+        try:
+            answer = self._session.get(self._auth_url, authenticated=False, raise_exc=False)
+        except exceptions.ClientException as error:
+            raise Unavailable("Keystone cannot be reached", 5) from error
+        if answer.status_code >= 500:
+            raise Unavailable(f"Keystone answers {answer.status_code}", 5)
 
     def _set(self, cause: str | None) -> None:
         now = self._clock()
