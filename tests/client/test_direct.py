@@ -6,6 +6,7 @@ import json
 import socket
 import ssl
 import threading
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -183,6 +184,7 @@ def test_an_invalid_header_is_rejected_and_not_shown(options):
         error = failure(DirectTransport(server.url, **options))
     assert type(error) is errors.InvalidArgument
     assert error.message == f"cannot send a request to {server.url}/api/v1/query: a header is invalid"
+    assert "secret" not in "".join(traceback.format_exception(error))
     assert server.requests == []
 
 

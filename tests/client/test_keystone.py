@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 import ssl
+import traceback
 
 import pytest
 import requests
@@ -399,6 +400,13 @@ def test_a_certificate_that_the_session_does_not_trust(make, tmp_path):
     assert type(error) is errors.Unreachable
     assert not error.retryable
     assert "the certificate of the metrics service at" in error.message
+
+
+def test_an_invalid_header_is_rejected_and_not_shown(make):
+    session = Session(auth=NoAuth(endpoint="http://127.0.0.1:1"))
+    error = failure(make(session, headers={"X-Auth-Token": "secret\nsecret"}))
+    assert type(error) is errors.InvalidArgument
+    assert "secret" not in "".join(traceback.format_exception(error))
 
 
 @pytest.mark.parametrize("session", [None, requests.Session(), object()])

@@ -17,7 +17,7 @@ from chrysaetos.client.urls import strip_url
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["TRANSPORT_EXCEPTIONS", "connection_error", "short_message"]
+__all__ = ["TRANSPORT_EXCEPTIONS", "cause_to_show", "connection_error", "short_message"]
 
 TRANSPORT_EXCEPTIONS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 """Exceptions of requests and the layers below it that mean that there is no response."""
@@ -91,6 +91,11 @@ def connection_error(error: Exception, url: str, server: str, timeout: float | N
         retryable=not permanent,
         responding=any(isinstance(cause, requests.exceptions.ChunkedEncodingError) for cause in causes),
     )
+
+
+def cause_to_show(converted: MetricsError, error: Exception) -> Exception | None:
+    """Return the cause of a converted exception, None if a traceback of it may show a token."""
+    return None if isinstance(converted, InvalidArgument) else error
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
-from chrysaetos.client.connection_errors import TRANSPORT_EXCEPTIONS, connection_error
+from chrysaetos.client.connection_errors import TRANSPORT_EXCEPTIONS, cause_to_show, connection_error
 from chrysaetos.client.errors import InvalidArgument
 from chrysaetos.client.transport import Response, request_headers
 from chrysaetos.client.urls import SERVER_URL, is_server_url, strip_url
@@ -103,7 +103,8 @@ class DirectTransport:
                 allow_redirects=False,
             )
         except (*TRANSPORT_EXCEPTIONS, ValueError) as error:
-            raise connection_error(error, url, "the server", timeout) from error
+            converted = connection_error(error, url, "the server", timeout)
+            raise converted from cause_to_show(converted, error)
         return Response(response.status_code, response.headers, response.content, url.partition("?")[0])
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from keystoneauth1.session import Session
 
 from chrysaetos import __version__
 from chrysaetos.auth_url import check_service
-from chrysaetos.client.connection_errors import TRANSPORT_EXCEPTIONS, connection_error
+from chrysaetos.client.connection_errors import TRANSPORT_EXCEPTIONS, cause_to_show, connection_error
 from chrysaetos.client.direct import ignore_netrc
 from chrysaetos.client.errors import (
     InvalidArgument,
@@ -134,11 +134,11 @@ class KeystoneTransport:
                 **options,
             )
         except (exceptions.ClientException, *TRANSPORT_EXCEPTIONS, ValueError) as error:
-            mapped = _convert(error, sender, endpoint, timeout)
-            if isinstance(mapped, Unreachable):
+            converted = _convert(error, sender, endpoint, timeout)
+            if isinstance(converted, Unreachable):
                 # The endpoint may have moved: look it up again next time.
                 self._endpoint = None
-            raise mapped from error
+            raise converted from cause_to_show(converted, error)
         url = strip_url(endpoint) + request.target.partition("?")[0]
         return Response(response.status_code, response.headers, response.content, url)
 
@@ -174,7 +174,8 @@ class KeystoneTransport:
             except exceptions.CatalogException as error:
                 raise NotRegistered(self._not_registered(view)) from error
             except (exceptions.ClientException, *TRANSPORT_EXCEPTIONS, ValueError) as error:
-                raise _convert(error, sender, None, timeout) from error
+                converted = _convert(error, sender, None, timeout)
+                raise converted from cause_to_show(converted, error)
             if not found:
                 raise NotRegistered(self._not_registered(view))
         self._endpoint = str(found).rstrip("/")
