@@ -124,6 +124,21 @@ def test_a_page_over_plain_http_is_told_so():
         Browser([HOST, (b"origin", b"http://metrics.example.com")]).check_same_origin()
 
 
+@pytest.mark.parametrize("origin", [b"https://metrics.example.com", b"https://Metrics.example.com:8443"])
+def test_a_proxy_that_hides_the_host_is_told_so(origin):
+    headers = [LOCAL, (b"sec-fetch-site", b"same-origin"), (b"origin", origin)]
+    with pytest.raises(BadRequest, match="Host"):
+        Browser(headers).check_same_origin()
+    Browser([*headers, (b"x-forwarded-for", b"192.0.2.1")]).check_same_origin()
+
+
+@pytest.mark.parametrize(
+    "origin", [b"http://127.0.0.1:8000", b"http://localhost:8000", b"http://[::1]", b"null"]
+)
+def test_a_page_at_another_port_of_this_machine_is_its_own_if_the_browser_says_so(origin):
+    Browser([LOCAL, (b"sec-fetch-site", b"same-origin"), (b"origin", origin)]).check_same_origin()
+
+
 @pytest.mark.parametrize(
     ("url", "origin"),
     [

@@ -91,7 +91,7 @@ class Browser:
         Headers"). Those that do not know it send ``Origin`` with a POST.
 
         Raises:
-            BadRequest: the page was loaded over HTTP, where its cookies do not work.
+            BadRequest: the page was loaded over HTTP, where its cookies do not work, or as ``check_host``.
             Forbidden: the request does not come from this origin, or the browser does not say so.
         """
         site, origin = self._only(b"sec-fetch-site"), self._only(b"origin")
@@ -106,6 +106,24 @@ class Browser:
             same = bool(host) and host == (self._only(b"host") or "").lower()
         if not same:
             raise Forbidden("this is only for the page itself, opened with https:// in a current browser")
+        if origin is not None:
+            self.check_host(origin)
+
+    def check_host(self, url: str) -> None:
+        """Check that the cookies need HTTPS if the page is not at a loopback address.
+
+        Args:
+            url: a URL of the page, or its origin.
+
+        Raises:
+            BadRequest: they do not, because a proxy sends its own ``Host``.
+        """
+        page = _HOST.fullmatch(url.lower().partition("://")[2].partition("/")[0])
+        if not self.secure and page is not None and not _is_loopback(page["name"]):
+            raise BadRequest(
+                "the proxy in front of the gateway must keep the header Host, or set X-Forwarded-Proto or "
+                "X-Forwarded-For: tell the operator of the gateway"
+            )
 
     def comes_from(self, url: str) -> bool:
         """Return whether the request comes from a page of the origin of a URL.

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 from tests.fakes.app_client import http_request
 
-from chrysaetos.errors import Conflict
+from chrysaetos.errors import BadRequest, Conflict
 from chrysaetos.gateway.app.request import Request
 from chrysaetos.gateway.proxy.options import GatewayOptions
 from chrysaetos.gateway.web.handler import WebPage
@@ -91,3 +91,12 @@ async def test_no_credential_is_created_for_another_project_than_the_page_shows(
     with pytest.raises(Conflict):
         await create_credential(page, (b"x-chrysaetos-page-project", b"p2"))
     assert keystone.created == []
+
+
+async def test_no_websso_session_is_sealed_in_a_cookie_that_does_not_need_https(keystone):
+    nothing = cast("Any", None)
+    page = WebPage(nothing, SEALER, cast("Any", keystone), public_url="https://metrics.example.com")
+    received = http_request("POST", "/ui/websso", headers=[(b"host", b"127.0.0.1:9292")])
+    request = Request(received, GatewayOptions())
+    with pytest.raises(BadRequest, match="Host"):
+        await page.handle(request, find("POST", "/ui/websso").endpoint, nothing)

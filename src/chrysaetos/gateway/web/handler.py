@@ -266,6 +266,7 @@ class WebPage:
         A page of somebody else could send the browser to Keystone, but it cannot post a token of its own:
         the browser names the origin of the page that posts.
         """
+        browser.check_host(self._public_url)
         until = self._sealer.open("websso", browser.cookie(_WEBSSO) or "")
         if until is None or until < self._clock():
             raise Forbidden("this log-in was not started here, or took too long: start it again")
