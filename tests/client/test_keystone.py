@@ -404,7 +404,7 @@ def test_a_certificate_that_the_session_does_not_trust(make, tmp_path):
 
 def test_an_invalid_header_is_rejected_and_not_shown(make):
     session = Session(auth=NoAuth(endpoint="http://127.0.0.1:1"))
-    error = failure(make(session, headers={"X-Auth-Token": "secret\nsecret"}))
+    error = failure(make(session, headers={"X-Secret": "secret\nsecret"}))
     assert type(error) is errors.InvalidArgument
     assert "secret" not in "".join(traceback.format_exception(error))
 
