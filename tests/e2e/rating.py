@@ -32,8 +32,9 @@ ROOT = Path(__file__).parents[2]
 INSIDE = Path(__file__).with_name("rating_inside.py")
 _LIBRARIES = (
     *("cloudkitty.config", "cloudkitty.service"),
-    *("alembic.command", "cotyledon", "oslo_db.sqlalchemy.enginefacade", "requests", "sqlalchemy.orm"),
-    *("stevedore", "tooz.coordination", "voluptuous", "yaml"),
+    *("alembic.command", "cotyledon", "keystoneauth1.loading", "keystoneclient.v3.client"),
+    *("oslo_db.sqlalchemy.enginefacade", "oslo_policy.policy", "pecan.rest", "requests", "sqlalchemy.orm"),
+    *("stevedore", "tooz.coordination", "voluptuous", "werkzeug", "wsmeext.pecan", "yaml"),
 )
 """CloudKitty's other modules read options as they are imported, so not before there is a configuration."""
 _EMPTY: dict[int, bytes] = {}

@@ -146,6 +146,7 @@ def main(libraries: Sequence[str]) -> None:
         importlib.import_module(library)
     gc.collect()
     gc.freeze()  # so that no fork looks through the libraries again
+    gc.set_threshold(20_000)  # and none looks through what it imports itself again and again
     for line in iter(sys.stdin.readline, ""):
         child = os.fork()
         if not child:
