@@ -99,4 +99,4 @@ async def test_no_websso_session_is_sealed_in_a_cookie_that_does_not_need_https(
     received = http_request("POST", "/ui/websso", headers=[(b"host", b"127.0.0.1:9292")])
     request = Request(received, GatewayOptions())
     with pytest.raises(BadRequest, match="Host"):
-        await page.handle(request, find("POST", "/ui/websso").endpoint, nothing)
+        await page.handle(request, find_path("/ui/websso").endpoint, nothing)
