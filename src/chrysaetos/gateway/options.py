@@ -317,14 +317,12 @@ _PROG = "chrysaetos gateway"
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """Return all options by section, for oslo.config's sample generator."""
+    gateway = GATEWAY_OPTIONS + TRUSTED_PROXIES_OPTIONS + LIMIT_OPTIONS + BUDGET_OPTIONS + TELEMETRY_OPTIONS
     return [
         ("DEFAULT", [_AUTH_MODE]),
         ("cors", CORS_OPTIONS),
         ("federation", FEDERATION_OPTIONS),
-        (
-            "gateway",
-            GATEWAY_OPTIONS + TRUSTED_PROXIES_OPTIONS + LIMIT_OPTIONS + BUDGET_OPTIONS + TELEMETRY_OPTIONS,
-        ),
+        ("gateway", gateway),
         ("prometheus", PROMETHEUS_OPTIONS + ENGINE_OPTIONS),
         ("web", WEB_OPTIONS),
     ]
