@@ -10,6 +10,7 @@ import pytest
 from tests.support.commands import run
 
 from chrysaetos.cli import main as module
+from chrysaetos.cli import scope
 from chrysaetos.cli.main import main
 
 HEAVY = {
@@ -183,3 +184,12 @@ def test_a_full_disk_is_one_line(unbuffered):
             check=False,
         )
     assert (done.returncode, done.stderr) == (1, b"chrysaetos: [Errno 28] No space left on device\n")
+
+
+def test_an_interrupt_ends_a_command_with_130(monkeypatch, capsys):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scope, "run", interrupted)
+    assert main(["scope", "up", "--project", "p"]) == 130
+    assert capsys.readouterr().err == ""

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Console", "create_parser", "run"]
 
-_INTERRUPTED = 130
-"""128 plus the number of the signal, as in a shell."""
-
 
 class Console:
     """The program that runs cliff's commands, as far as they use it.
@@ -76,10 +73,11 @@ def run(name: str, command: type[Command], arguments: Sequence[str]) -> int:
         arguments: the arguments after the name.
 
     Returns:
-        The exit status: 0 for success, 1 for a failure, 2 for invalid arguments, 130 after Ctrl-C.
+        The exit status: 0 for success, 1 for a failure, 2 for invalid arguments.
 
     Raises:
         BrokenPipeError: the reader of standard output has gone.
+        KeyboardInterrupt: the user pressed Ctrl-C.
     """
     options = argparse.Namespace()
     console = Console(options)
@@ -88,8 +86,6 @@ def run(name: str, command: type[Command], arguments: Sequence[str]) -> int:
     _set_up_output(debug=options.debug)
     try:
         status = created.run(options)
-    except KeyboardInterrupt:
-        return _INTERRUPTED
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001  # every error is shown as one line

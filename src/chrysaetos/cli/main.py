@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command_names", "main", "parser_of", "parsers"]
 
-_BROKEN_PIPE = 141
+_INTERRUPTED, _BROKEN_PIPE = 130, 141
 """128 plus the number of the signal, as in a shell."""
 
 _GARBAGE_THRESHOLD = 20_000
@@ -131,8 +131,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; those of the process when None.
 
     Returns:
-        The exit status: 0 for success, 1 for a failure, 2 for invalid arguments or configuration, 141 if the
-        reader of standard output has gone, such as ``head``.
+        The exit status: 0 for success, 1 for a failure, 2 for invalid arguments or configuration, 130 after
+        Ctrl-C, 141 if the reader of standard output has gone, such as ``head``.
     """
     _open_missing_streams()
     gc.set_threshold(_GARBAGE_THRESHOLD)
@@ -143,6 +143,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             # cliff closes it if nobody reads a help text.
             if not sys.stdout.closed:
                 sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     except BrokenPipeError:
         _discard_output()
         return _BROKEN_PIPE
