@@ -17,8 +17,7 @@ from chrysaetos.demo.processes import LOOPBACK, wait_for
 from chrysaetos.federation.registry import FRESHNESS, USAGE
 from chrysaetos.federation.site import SiteSettings, site_files
 from chrysaetos.scaffold import write_files
-from chrysaetos.usage.credits import FILE
-from chrysaetos.usage.grants import append_grant
+from chrysaetos.usage.grants import FILE, append_grant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,8 +21,7 @@ from chrysaetos.demo.identities import IdentityApi
 from chrysaetos.demo.keystone import Keystone
 from chrysaetos.demo.processes import LOOPBACK
 from chrysaetos.demo.prometheus import Prometheus
-from chrysaetos.usage.credits import FILE
-from chrysaetos.usage.grants import append_grant
+from chrysaetos.usage.grants import FILE, append_grant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

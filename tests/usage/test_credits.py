@@ -2,8 +2,8 @@
 
 import pytest
 
-from chrysaetos.usage.credits import FILE, CreditLedger
-from chrysaetos.usage.grants import append_grant
+from chrysaetos.usage.credits import CreditLedger
+from chrysaetos.usage.grants import FILE, append_grant
 from chrysaetos.usage.records import Project, UsageError
 from chrysaetos.usage.tally import Key, Totals
 

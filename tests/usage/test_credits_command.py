@@ -7,8 +7,8 @@ from contextlib import closing
 import pytest
 
 from chrysaetos.cli.main import main
-from chrysaetos.usage.credits import FILE, CreditLedger
-from chrysaetos.usage.grants import read_grants
+from chrysaetos.usage.credits import CreditLedger
+from chrysaetos.usage.grants import FILE, read_grants
 from chrysaetos.usage.records import Project
 
 CREDITS = ["usage", "credits"]

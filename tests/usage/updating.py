@@ -5,8 +5,8 @@ from threading import Event
 from tests.fakes.clock import Clock
 from tests.fakes.usage_site import HOUR, START, FakeSite
 
-from chrysaetos.usage.credits import FILE, CreditLedger
-from chrysaetos.usage.grants import append_grant
+from chrysaetos.usage.credits import CreditLedger
+from chrysaetos.usage.grants import FILE, append_grant
 from chrysaetos.usage.ledger import Ledger
 from chrysaetos.usage.records import UsageError
 from chrysaetos.usage.snapshot import Exposition

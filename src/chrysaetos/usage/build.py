@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from chrysaetos.usage.credits import FILE, CreditLedger
-from chrysaetos.usage.grants import read_grants
+from chrysaetos.usage.credits import CreditLedger
+from chrysaetos.usage.grants import FILE, read_grants
 from chrysaetos.usage.ledger import Ledger
 from chrysaetos.usage.options import state_directory
 from chrysaetos.usage.quotas import COMPUTE, NETWORK, VOLUME, QuotaUpdater
@@ -17,7 +17,7 @@ from chrysaetos.usage.records import UsageError
 from chrysaetos.usage.resources import FLOATING_IPS, VOLUMES, ListedSite
 from chrysaetos.usage.site import DummySite, SimpleVMSettings
 from chrysaetos.usage.snapshot import FLOATING_IP_METRICS, METRICS, SERVERS, VOLUME_METRICS, Exposition
-from chrysaetos.usage.sources import fetch_start, fetch_weights, parse_date, read_weights, today
+from chrysaetos.usage.start_and_weights import fetch_start, fetch_weights, parse_date, read_weights, today
 from chrysaetos.usage.updater import Updater
 from chrysaetos.usage.weights import Weights, WeightSet
 

@@ -20,7 +20,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from chrysaetos.usage.grants import CreditsError, open_owned, read_grants
+from chrysaetos.usage.grants import FILE, CreditsError, open_owned, read_grants
 from chrysaetos.usage.ledger import check_pages
 from chrysaetos.usage.records import Project
 
@@ -31,10 +31,8 @@ if TYPE_CHECKING:
     from chrysaetos.usage.grants import Grant
     from chrysaetos.usage.tally import Key, Totals
 
-__all__ = ["FILE", "Account", "CreditLedger"]
+__all__ = ["Account", "CreditLedger"]
 
-FILE = "credits.jsonl"
-"""The file of the grants, in the directory of the ledger."""
 _MIN_WINDOW = 60.0
 """Seconds between the ends of windows: grants that begin or expire in this time do so at its end.
 

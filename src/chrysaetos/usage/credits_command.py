@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chrysaetos.findings import plain
-from chrysaetos.usage.credits import FILE, CreditLedger
-from chrysaetos.usage.grants import RESOURCES, append_grant, read_grants
+from chrysaetos.usage.credits import CreditLedger
+from chrysaetos.usage.grants import FILE, RESOURCES, append_grant, read_grants
 from chrysaetos.usage.options import state_directory
 from chrysaetos.usage.records import UsageError
-from chrysaetos.usage.sources import parse_date
+from chrysaetos.usage.start_and_weights import parse_date
 from chrysaetos.utc import utc_text
 
 if TYPE_CHECKING:

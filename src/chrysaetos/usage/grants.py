@@ -20,8 +20,10 @@ from chrysaetos.utc import LAST_SECOND
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["RESOURCES", "CreditsError", "Grant", "append_grant", "open_owned", "read_grants"]
+__all__ = ["FILE", "RESOURCES", "CreditsError", "Grant", "append_grant", "open_owned", "read_grants"]
 
+FILE = "credits.jsonl"
+"""The name of the file, which is in the directory of the ledger."""
 RESOURCES = ("vcpu", "mb")
 """What credits are granted for: hours of virtual CPUs and of MB."""
 

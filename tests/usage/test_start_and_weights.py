@@ -1,4 +1,4 @@
-"""Weights and start dates from files and URLs."""
+"""Start dates and weights from files and URLs."""
 
 import json
 import threading
@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from chrysaetos.usage.records import UsageError
-from chrysaetos.usage.sources import fetch_start, fetch_weights, parse_date, read_weights
+from chrysaetos.usage.start_and_weights import fetch_start, fetch_weights, parse_date, read_weights
 
 SETS = [{"resource_set_timestamp": 0, "vcpus": [{"value": 1, "weight": 2}], "memory_mb": []}]
 

@@ -1,4 +1,4 @@
-"""Read weights and the start date from a file or a URL."""
+"""Read the start date and the weights from a file or a URL."""
 
 from __future__ import annotations
 
