@@ -1,6 +1,7 @@
 """Dispatch of the command, and the packages that it imports."""
 
 import gc
+import importlib
 import os
 import subprocess
 import sys
@@ -75,9 +76,9 @@ def test_the_help_of_a_command_imports_only_what_it_needs():
 
 
 def test_garbage_is_collected_less_often_during_imports(monkeypatch, capsys):
-    thresholds = []
+    thresholds: list[int] = []
     monkeypatch.setattr(gc, "set_threshold", thresholds.append)
-    monkeypatch.setattr(module.importlib, "import_module", lambda _: pytest.fail(f"{thresholds}"))
+    monkeypatch.setattr(importlib, "import_module", lambda _: pytest.fail(f"{thresholds}"))
     with pytest.raises(pytest.fail.Exception, match="20000"):
         main(["query", "up"])
 
