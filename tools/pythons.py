@@ -141,14 +141,14 @@ def summary_line(interpreter: Interpreter, output: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Run the tests on the interpreters, or print their paths. Return the exit status."""
-    found, tests = find_interpreters(), arguments
-    if not arguments:
-        print(*(interpreter.program for interpreter in found), sep="\n")
-        return 0
-    if arguments[0] == "--this":
+    if arguments[:1] == ["--this"]:
         this = _probe(Path(sys.executable))
         if this is not None:
             print(summary_line(this, Path(arguments[1]).read_text()))
+        return 0
+    found, tests = find_interpreters(), arguments
+    if not arguments:
+        print(*(interpreter.program for interpreter in found), sep="\n")
         return 0
     if arguments[0] == "--others":
         own, tests = platform.python_version(), arguments[1:]
