@@ -50,4 +50,4 @@ def test_prometheus_with_a_ca_uses_tls(conf: Config, tmp_path: Path) -> None:
 def test_the_interface_may_have_the_suffix_url(conf: Config, interface: str) -> None:
     conf.config(group="aetos_client", interface=interface)
     with MetricsServer(answering(vector())) as server:
-        assert AetosDatasource(clients_of(server.url))._target.interface == "internal"
+        assert AetosDatasource(clients_of(server.url))._endpoint.interface == "internal"

@@ -54,7 +54,7 @@ class Connection:
 
     def __init__(self, client: MetricsClient, endpoint: Endpoint, limit: int) -> None:
         self._client = client
-        self._target = endpoint
+        self._endpoint = endpoint
         self._limit = limit
         self._calls: dict[str, Callable[[], Any]] = {
             "targets?state=active": lambda: _checked_targets(client.targets("active")),
@@ -104,7 +104,7 @@ class Connection:
         try:
             return call()
         except MetricsError as error:
-            raise RequestFailed(self._target.error_message(error)) from error
+            raise RequestFailed(self._endpoint.error_message(error)) from error
 
 
 def _checked_targets(data: dict[str, Any]) -> dict[str, Any]:

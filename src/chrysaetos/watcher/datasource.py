@@ -34,7 +34,7 @@ class AetosDatasource(GroupedDatasource):
         self.osc = osc or clients.OpenStackClients()
         self._timeout = timeout
         # Watcher also accepts publicURL, internalURL and adminURL.
-        self._target = Endpoint(
+        self._endpoint = Endpoint(
             CONF.aetos_client.interface.removesuffix("URL"), CONF.aetos_client.region_name
         )
         super().__init__()
@@ -42,13 +42,13 @@ class AetosDatasource(GroupedDatasource):
     def _setup_prometheus_client(self) -> Connection:
         client = MetricsClient(
             self.osc.session,
-            interface=self._target.interface,
-            region_name=self._target.region,
+            interface=self._endpoint.interface,
+            region_name=self._endpoint.region,
             timeout=self._timeout or CONF.aetos_client.timeout,
             retries=_retries(),
             require_complete=not CONF.aetos_client.allow_partial,
         )
-        return Connection(client, self._target, series_limit())
+        return Connection(client, self._endpoint, series_limit())
 
     def _get_fqdn_label(self) -> str:
         return str(CONF.aetos_client.fqdn_label)
@@ -86,7 +86,7 @@ class PrometheusDatasource(GroupedDatasource):
             retries=_retries(),
             require_complete=not CONF.aetos_client.allow_partial,
         )
-        return Connection(client, self._target, series_limit())
+        return Connection(client, self._endpoint, series_limit())
 
     def _get_fqdn_label(self) -> str:
         return str(CONF.prometheus_client.fqdn_label)

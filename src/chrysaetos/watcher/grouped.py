@@ -77,7 +77,7 @@ class GroupedDatasource(PrometheusBase):  # type: ignore[misc]  # Watcher is not
     prometheus_fqdn_labels: set[str]
     prometheus_host_instance_map: dict[str, str]
 
-    _target = Endpoint()
+    _endpoint = Endpoint()
 
     def __init__(self) -> None:
         # Watcher updates this attribute with the operator's metric map; without a copy, all classes share it.
@@ -101,7 +101,7 @@ class GroupedDatasource(PrometheusBase):  # type: ignore[misc]  # Watcher is not
         names = label_values(targets, self.prometheus_fqdn_label)
         if not names:
             _LOG.error(
-                "Datasource %s: %s", self.NAME, self._target.no_hosts_message(self.prometheus_fqdn_label)
+                "Datasource %s: %s", self.NAME, self._endpoint.no_hosts_message(self.prometheus_fqdn_label)
             )
         return names
 
@@ -204,7 +204,7 @@ class GroupedDatasource(PrometheusBase):  # type: ignore[misc]  # Watcher is not
         try:
             values = self._bulk.values(reading, self._label(resource_type), whole)
         except MetricsError as error:
-            self._failures[reading] = f"{reading.metric}: {self._target.error_message(error)}"
+            self._failures[reading] = f"{reading.metric}: {self._endpoint.error_message(error)}"
             _LOG.error("Datasource %s: %s", self.NAME, self._failures[reading])
             self._fail(self._failures[reading])
         if self._bulk.query_count > before:
@@ -273,7 +273,7 @@ class GroupedDatasource(PrometheusBase):  # type: ignore[misc]  # Watcher is not
         try:
             matrix = self.prometheus.query_range(query, start, end, granularity)
         except MetricsError as error:
-            self._fail(f"{meter_name}: {self._target.error_message(error)}")
+            self._fail(f"{meter_name}: {self._endpoint.error_message(error)}")
         return {
             datetime.fromtimestamp(seconds, UTC): _in_units(value, reading, resource)
             for series in matrix
