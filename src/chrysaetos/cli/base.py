@@ -30,7 +30,7 @@ class MetricsCommand(Command):
     """A command that reads metrics.
 
     The program that runs it (``app``) has a ``client_manager`` whose attribute ``chrysaetos`` is the client:
-    openstackclient's own, or ``chrysaetos.cli.credentials.Connections``.
+    openstackclient's own, or ``chrysaetos.cli.credentials.ClientManager``.
     """
 
     app: Any

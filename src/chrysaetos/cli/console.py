@@ -14,7 +14,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from chrysaetos.cli.cells import printable
-from chrysaetos.cli.credentials import Connections, add_options
+from chrysaetos.cli.credentials import ClientManager, add_options
 from chrysaetos.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Console:
     def __init__(self, options: argparse.Namespace) -> None:
         self.stdin, self.stdout, self.stderr = sys.stdin, sys.stdout, sys.stderr
         self.options = options
-        self.client_manager = Connections(options)
+        self.client_manager = ClientManager(options)
 
 
 def create_parser(name: str, command: type[Command]) -> argparse.ArgumentParser:

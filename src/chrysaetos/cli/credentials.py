@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from chrysaetos.cli.regions import Region
 
-__all__ = ["Connections", "add_options"]
+__all__ = ["ClientManager", "add_options"]
 
 _KEYSTONE = (
     ("cloud", "NAME", "the cloud in clouds.yaml"),
@@ -95,8 +95,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-class Connections:
-    """Creates the client from the options. It takes the place of openstackclient's client manager.
+class ClientManager:
+    """Creates the client from the options: what openstackclient's client manager does for ``openstack``.
 
     Args:
         options: the options of ``add_options``.

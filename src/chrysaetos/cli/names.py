@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from chrysaetos.cli.credentials import Connections, add_options
+from chrysaetos.cli.credentials import ClientManager, add_options
 from chrysaetos.errors import ChrysaetosError
 from chrysaetos.regular_file import replace_file
 
@@ -52,7 +52,7 @@ class Names:
             self._options = None
             return
         self._options.timeout = _TIMEOUT
-        self._connections = Connections(self._options)
+        self._client_manager = ClientManager(self._options)
         self._file = _cache_file(vars(self._options), environ)
 
     def __enter__(self) -> Self:
@@ -60,7 +60,7 @@ class Names:
 
     def __exit__(self, *_: object) -> None:
         if self._options is not None:
-            self._connections.close()
+            self._client_manager.close()
 
     def metrics(self) -> list[str]:
         """Return the names of the metrics."""
@@ -91,7 +91,7 @@ class Names:
 
         try:
             window = {"start": int(now) - _WINDOW, "end": int(now), "limit": _MAX_NAMES}
-            found = list(read(self._connections.chrysaetos, window))
+            found = list(read(self._client_manager.chrysaetos, window))
         except (ChrysaetosError, ClientException):
             return []
         _save(self._file, {**kept, name: (now, found)})
