@@ -219,6 +219,17 @@ def test_a_configuration_that_cannot_be_read_is_an_error_without_its_text(init, 
     assert "secret" not in done.err
 
 
+def test_without_system_the_steps_create_the_user_and_let_it_read_the_secrets(init, tmp_path):
+    steps = init("--system-user", "metrics", "--web").out
+    (create,) = re.findall(r"\. Create the gateway's user: (.*)", steps)
+    own = tmp_path / "new"
+    assert re.fullmatch(
+        rf"useradd --system .* metrics && chgrp metrics {own}/aetos.conf {own}/session-keys", create
+    )
+    assert re.search(r"gateway check --config-file .* --user metrics$", steps, re.MULTILINE)
+    assert "chgrp chrysaetos" not in steps
+
+
 def test_with_system_the_user_gets_the_configuration_and_systemd_the_units(init, tmp_path, monkeypatch):
     created = []
 
@@ -240,7 +251,10 @@ def test_with_system_the_user_gets_the_configuration_and_systemd_the_units(init,
     assert not (tmp_path / "new" / "systemd").exists()
     # It is remembered, and may be given again.
     for options in (["--yes"], ["--yes", "--system"]):
-        assert "Install the units" not in init(*options).out
+        printed = init(*options, "--workers", str(len(options) + 1)).out
+        assert "Next:" in printed
+        assert "Install the units" not in printed
+        assert "useradd" not in printed
     assert created == ["metrics"] * 3
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from chrysaetos.dashboards import GATEWAY, load_dashboard
 from chrysaetos.gateway.options import DEFAULT_FILE
 from chrysaetos.http.urls import split_address
+from chrysaetos.install.system import UNIT_DIRECTORY, USER_OPTIONS
 from chrysaetos.scaffold import File, fill_template
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def next_steps(
     Args:
         settings: the operator's answers.
         directory: the directory of the files.
-        system: whether the units were installed.
+        system: whether the user was created and the units were installed.
         registered: whether the gateway was registered in Keystone.
         group_exists: whether the group that the socket unit names exists.
     """
@@ -95,15 +96,22 @@ def next_steps(
         text = f"Register the gateway with sh {directory / REGISTRATION}, which runs these commands:"
         steps.append("\n".join((text, *commands)))
     if not system:
+        user = settings.system_user
+        secrets = " ".join(
+            str(directory / name) for name in (CONFIG, *([SESSION_KEYS] if settings.web else []))
+        )
+        steps.append(
+            f"Create the gateway's user: useradd {' '.join(USER_OPTIONS)} {user} && chgrp {user} {secrets}"
+        )
         units = " ".join(str(directory / "systemd" / name) for name in UNITS)
-        steps.append(f"Install the units: install -m 0644 {units} /etc/systemd/system/")
+        steps.append(f"Install the units: install -m 0644 {units} {UNIT_DIRECTORY}/")
     if settings.on_unix_socket and not group_exists:
         steps.append(
             f"Install {settings.proxy}: the group {settings.socket_group} in {UNITS[1]} does not exist; "
             "if it has another one here, use --proxy-group"
         )
     check = f"{settings.program} gateway check --config-file {directory / CONFIG}"
-    steps.append(f"Check the installation: {check}" + (f" --user {settings.system_user}" if system else ""))
+    steps.append(f"Check the installation: {check} --user {settings.system_user}")
     names = " ".join(reversed(UNITS))
     steps.append(f"Start the gateway: systemctl daemon-reload && systemctl enable --now {names}")
     if settings.proxy == "haproxy":

@@ -10,9 +10,14 @@ import subprocess
 
 from chrysaetos.errors import ConfigError
 
-__all__ = ["UNIT_DIRECTORY", "create_user", "group_exists"]
+__all__ = ["UNIT_DIRECTORY", "USER_OPTIONS", "create_user", "group_exists"]
 
 UNIT_DIRECTORY = "/etc/systemd/system"
+USER_OPTIONS = (
+    *("--system", "--user-group", "--no-create-home"),
+    *("--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"),
+)
+"""The options with which ``useradd`` creates the gateway's user."""
 
 
 def create_user(name: str) -> int:
@@ -49,8 +54,7 @@ def _add(name: str) -> None:
     useradd = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin")
     if useradd is None:
         raise ConfigError(f"useradd is not installed: create the system user and group {name}")
-    command = [useradd, "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
-    command += ["--shell", "/usr/sbin/nologin", name]
+    command = [useradd, *USER_OPTIONS, name]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # checked name
     if done.returncode != 0:
         raise ConfigError(f"the user {name} cannot be created: {done.stderr.strip()}")
