@@ -140,7 +140,7 @@ def test_other_commands_reject_leading_options(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["--os-cloud", "demo", "scope", "up", "--project", "p"])
     assert caught.value.code == 2
-    assert "--os-cloud" in capsys.readouterr().err
+    assert "--os-cloud is not an option of scope, which does not read metrics" in capsys.readouterr().err
 
 
 INIT = ("--yes", "--keystone-url=https://k.example", "--public-url=https://m.example")
@@ -194,3 +194,10 @@ def test_an_interrupt_ends_a_command_with_130(monkeypatch, capsys):
     monkeypatch.setattr(scope, "run", interrupted)
     assert main(["scope", "up", "--project", "p"]) == 130
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("arguments", [["--os-cloud", "mycloud"], ["--os-cloud=mycloud"], ["--os-cloud"]])
+def test_a_missing_command_after_options(arguments, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert "the following arguments are required: COMMAND" in capsys.readouterr().err

@@ -176,15 +176,10 @@ def _run(arguments: list[str]) -> int:
     words = 2 if " ".join(arguments[:2]) in _COMMANDS else 1
     name = " ".join(arguments[:words])
     command = _COMMANDS.get(name)
-    if command is None and not name.startswith("-"):
-        difflib = importlib.import_module("difflib")  # which a known command need not import
-        close = "".join(difflib.get_close_matches(name, _COMMANDS, n=1))
-        hint = f"did you mean {close}?" if close else "chrysaetos help lists the commands"
-        print(f"chrysaetos: unknown command {name}: {hint}", file=sys.stderr)
-        return 2
-    if command is None or (leading and command.cliff_class is None):
-        _parser()[0].parse_args(leading + arguments)
-        return 2
+    if command is None:
+        return _reject_command(arguments)
+    if leading and command.cliff_class is None:
+        _parser()[0].error(f"{leading[0]} is not an option of {name}, which does not read metrics")
     try:
         module: Any = importlib.import_module(command.module)
     except ModuleNotFoundError as error:
@@ -203,6 +198,18 @@ def _run(arguments: list[str]) -> int:
     parser, subparsers = _parser()
     module.add_arguments(subparsers[name])
     return int(module.run(parser.parse_args([name, *arguments[words:]])))
+
+
+def _reject_command(arguments: list[str]) -> int:
+    """Show help, version, or why there is no such command; return the exit status."""
+    if not arguments or arguments[0].startswith("-"):
+        _parser()[0].parse_args(arguments)
+        return 2
+    difflib = importlib.import_module("difflib")  # which a known command need not import
+    close = "".join(difflib.get_close_matches(arguments[0], _COMMANDS, n=1))
+    hint = f"did you mean {close}?" if close else "chrysaetos help lists the commands"
+    print(f"chrysaetos: unknown command {arguments[0]}: {hint}", file=sys.stderr)
+    return 2
 
 
 def _leading_options(arguments: list[str]) -> list[str]:
