@@ -140,7 +140,15 @@ function Header({ session, page, pages }: { session: Session; page: string; page
   const nav = useRef<HTMLElement>(null);
   // On a phone, the names of the pages scroll sideways.
   useEffect(() => nav.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [page]);
-  const links = kept(onlyOf(parameters));
+  const only = onlyOf(parameters);
+  // The link to Explore leads back to its queries.
+  const queries = useRef(new URLSearchParams());
+  if (page === "explore") queries.current = parameters;
+  const address = (name: Page) => {
+    const next = new URLSearchParams(name === "explore" && page !== name ? queries.current : undefined);
+    next.delete("only");
+    return formatRoute(name, new URLSearchParams([...next, ...kept(only)]));
+  };
   return (
     <header class="top">
       <a class="skip" href="#content" onClick={focusContent}>
@@ -154,7 +162,7 @@ function Header({ session, page, pages }: { session: Session; page: string; page
         <ul>
           {pages.map((name) => (
             <li key={name}>
-              <a href={formatRoute(name, links)} aria-current={name === page ? "page" : undefined}>
+              <a href={address(name)} aria-current={name === page ? "page" : undefined}>
                 {texts.pages[name]}
               </a>
             </li>
