@@ -250,6 +250,11 @@ def test_what_is_wrong_with_a_query_is_told(tab, tenant):
     page.get_by_role("button", name="Refresh", exact=True).click()
     expect(alert(page)).to_contain_text("The answer is not one of Prometheus' API")
     page.unroute(RANGE)
+    page.route(RANGE, lambda _: None)
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("main")).to_contain_text("The query was cancelled")
+    page.unroute(RANGE)
     page.get_by_role("button", name="Try again").click()
     expect(page.locator("canvas").first).to_be_visible()
 

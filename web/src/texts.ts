@@ -129,6 +129,8 @@ export const texts = {
     query: "PromQL query",
     placeholder: "Write a PromQL query; Enter runs it, Shift and Enter begin a line",
     run: "Run",
+    cancel: "Cancel",
+    cancelled: "The query was cancelled",
     history: "History",
     metrics: "Metrics",
     actions: "Panel actions",

@@ -179,10 +179,11 @@ export function PanelView(props: PanelProps) {
     own.current = panel.query;
   }, [panel.query]);
 
+  const empty = !panel.query.trim();
   const view: View = panel.view;
   const loaded = useLoad<Loaded | null>(
     async (signal) => {
-      if (!panel.query.trim()) return null;
+      if (empty) return null;
       const started = performance.now();
       const width = body.current?.clientWidth ?? 800;
       const times = view === "graph" ? grid(end, range, step ?? autoStep(range, width, resolution)) : null;
@@ -246,7 +247,7 @@ export function PanelView(props: PanelProps) {
           onRun={() => runQuery(draft)}
         />
         <div class="query-buttons">
-          <button type="button" class={`button ${changed || !panel.query ? "primary" : ""}`} onClick={() => runQuery(draft)}>
+          <button type="button" class={`button ${changed || empty ? "primary" : ""}`} onClick={() => runQuery(draft)}>
             <Icon name="play" />
             {text.run}
           </button>
@@ -288,8 +289,16 @@ export function PanelView(props: PanelProps) {
         </div>
       </div>
       <div class={`panel-body ${loading && answer !== null ? "loading" : ""}`} ref={body} aria-busy={loading}>
-        {loading && panel.query ? <div class="progress" /> : null}
-        {panel.query ? (
+        {loading && !empty ? (
+          <>
+            <div class="progress" />
+            <button type="button" class="button cancel" onClick={loaded.cancel}>
+              <Icon name="stop" />
+              {text.cancel}
+            </button>
+          </>
+        ) : null}
+        {empty ? null : (
           <div class="panel-head">
             <div class="tabs" role="tablist" aria-label={text.view}>
               {(["graph", "table"] as const).map((name) => (
@@ -327,11 +336,11 @@ export function PanelView(props: PanelProps) {
               <Statistics count={count} stats={answer.answer.stats} took={answer.took} step={answer.grid?.step ?? null} announce={!props.automatic} />
             )}
           </div>
-        ) : null}
-        {panel.query && panel.sent ? (
+        )}
+        {!empty && panel.sent ? (
           <Sent query={panel.query} path={view === "graph" ? "/api/v1/query_range" : "/api/v1/query"} only={only} />
         ) : null}
-        <div id={`view-${number}`} role={panel.query ? "tabpanel" : undefined} aria-labelledby={panel.query ? `tab-${number}-${view}` : undefined}>
+        <div id={`view-${number}`} role={empty ? undefined : "tabpanel"} aria-labelledby={empty ? undefined : `tab-${number}-${view}`}>
           {answer?.answer.warnings.map((warning) => (
             <Notice key={warning} kind="warning" title={text.warnings}>
               <p>
@@ -348,10 +357,16 @@ export function PanelView(props: PanelProps) {
           ))}
           {error !== null ? (
             <Failure error={error} onRetry={loaded.reload} />
-          ) : !panel.query ? (
+          ) : empty ? (
             <MetricList only={only} begin onChoose={choose} />
-          ) : answer === null ? (
+          ) : answer === null && loading ? (
             <Skeleton rows={5} />
+          ) : answer === null ? (
+            <Notice kind="info" title={text.cancelled}>
+              <button type="button" class="button small" onClick={loaded.reload}>
+                {texts.retry}
+              </button>
+            </Notice>
           ) : answer.grid === null ? (
             <ResultTable result={answer.answer.result} zone={zone} />
           ) : (

@@ -1,6 +1,6 @@
 /** Loading of what a page shows, and its errors. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 import { ApiError } from "../api/http";
 import { UnexpectedAnswer } from "../api/results";
@@ -15,6 +15,8 @@ export interface Loaded<T> {
   error: unknown;
   loading: boolean;
   reload: () => void;
+  /** Ends the request; data of the same inputs stays. */
+  cancel: () => void;
 }
 
 interface State<T> {
@@ -38,8 +40,10 @@ export function useLoad<T>(
   const [state, setState] = useState(begin);
   const isCurrent = (one: State<T>) => one.inputs.every((input, index) => input === inputs[index]);
   const [count, setCount] = useState(0);
+  const request = useRef<AbortController | null>(null);
   useEffect(() => {
     const controller = new AbortController();
+    request.current = controller;
     setState((before) => (isCurrent(before) ? { ...before, loading: true } : begin()));
     load(controller.signal).then(
       (data) => {
@@ -52,7 +56,16 @@ export function useLoad<T>(
     return () => controller.abort();
   }, [...inputs, ...times, count]);
   const { data, error, loading } = isCurrent(state) ? state : begin();
-  return { data, error, loading, reload: () => setCount((before) => before + 1) };
+  return {
+    data,
+    error,
+    loading,
+    reload: () => setCount((before) => before + 1),
+    cancel: () => {
+      request.current?.abort();
+      setState((before) => ({ ...before, error: null, loading: false }));
+    },
+  };
 }
 
 interface Described {

@@ -104,3 +104,16 @@ it.each([
   await vi.waitFor(() => expect(queries()).toHaveLength(sent));
   expect(editor.set).not.toHaveBeenCalledWith("formatted");
 });
+
+it("cancels a slow query, and runs it again", async () => {
+  await open({ q0: "up", view0: "table", refresh: "5s" });
+  await vi.waitFor(() => expect(queries()).toHaveLength(1));
+  const press = (name: string) => act(() => [...host.querySelectorAll("button")].find((button) => button.textContent === name)?.click());
+  await press("Cancel");
+  expect(host.querySelector(".notice")?.textContent).toContain("cancelled");
+  expect(host.querySelector('[aria-busy="true"]')).toBeNull();
+  await press("Try again");
+  await vi.waitFor(() => expect(queries()).toHaveLength(2));
+  answers[1]?.(json(EMPTY));
+  await vi.waitFor(() => expect(statistics()).not.toBeNull());
+});

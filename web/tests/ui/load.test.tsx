@@ -7,12 +7,15 @@ import { useLoad } from "../../src/ui/load";
 let host: HTMLElement;
 let requests: { name: string; signal: AbortSignal; answer: (data: string) => void }[];
 
+let cancel: () => void;
+
 function View({ name, time }: { name: string; time: number }) {
-  const { data, loading } = useLoad(
+  const { data, loading, ...loaded } = useLoad(
     (signal) => new Promise<string>((answer) => requests.push({ name, signal, answer })),
     [name],
     [time],
   );
+  cancel = loaded.cancel;
   return (
     <p>
       {data ?? "nothing"}
@@ -54,4 +57,17 @@ it("aborts what it no longer needs, and ignores its answer", async () => {
   await answer(1, "data of b");
   await answer(0, "data of a");
   expect(host.textContent).toBe("data of b");
+});
+
+it("aborts what is cancelled, and keeps the data that it has", async () => {
+  await show("a", 1);
+  await act(() => cancel());
+  expect(requests[0]?.signal.aborted).toBe(true);
+  expect(host.textContent).toBe("nothing");
+  await show("a", 2);
+  await answer(1, "data of a");
+  await show("a", 3);
+  await act(() => cancel());
+  await answer(2, "newer data of a");
+  expect(host.textContent).toBe("data of a");
 });
