@@ -89,6 +89,7 @@ def test_the_toolbar_sets_range_end_and_step(tab, tenant):
     until.fill("yesterday")
     until.press("Enter")
     expect(until).to_have_attribute("aria-invalid", "true")
+    expect(bar.get_by_role("alert")).to_contain_text("Write a time such as")
 
 
 def test_a_page_is_refreshed_by_itself(tab, tenant):

@@ -115,7 +115,7 @@ export const texts = {
     now: "Now",
     earlier: "Earlier",
     later: "Later",
-    endInvalid: "Write a time such as 2026-11-28 14:30, or now",
+    endInvalid: "Write a time such as 2026-11-28 14:30 or 2026-11-28T14:30:00Z, or now",
     resolution: "Resolution",
     resolutions: { low: "Low", medium: "Medium", high: "High", fixed: "Step…" },
     step: "Step",

@@ -1,6 +1,6 @@
 /** Range, end, resolution and refresh of all panels. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useId, useState } from "preact/hooks";
 
 import type { Explore } from "../lib/state";
 import type { Resolution } from "../lib/step";
@@ -25,33 +25,41 @@ interface EntryProps {
 function Entry({ label, value, width, onCommit, invalid }: EntryProps) {
   const [text, setText] = useState(value);
   const [wrong, setWrong] = useState(false);
+  const id = useId();
   useEffect(() => {
     setText(value);
     setWrong(false);
   }, [value]);
   const commit = () => {
-    if (text === value) return;
-    setWrong(!onCommit(text));
+    setWrong(text !== value && !onCommit(text));
   };
   return (
-    <input
-      class="entry"
-      style={{ width: `${width}ch` }}
-      aria-label={label}
-      aria-invalid={wrong ? "true" : undefined}
-      title={wrong ? invalid : label}
-      value={text}
-      spellcheck={false}
-      onInput={(event) => setText(event.currentTarget.value)}
-      onBlur={commit}
-      onKeyDown={(event) => {
-        if (event.key === "Enter") commit();
-        if (event.key === "Escape") {
-          setText(value);
-          setWrong(false);
-        }
-      }}
-    />
+    <>
+      <input
+        class="entry"
+        style={{ width: `${width}ch` }}
+        aria-label={label}
+        aria-invalid={wrong ? "true" : undefined}
+        aria-describedby={wrong ? id : undefined}
+        title={label}
+        value={text}
+        spellcheck={false}
+        onInput={(event) => setText(event.currentTarget.value)}
+        onBlur={commit}
+        onKeyDown={(event) => {
+          if (event.key === "Enter") commit();
+          if (event.key === "Escape") {
+            setText(value);
+            setWrong(false);
+          }
+        }}
+      />
+      {wrong ? (
+        <p class="entry-error" id={id} role="alert">
+          {invalid}
+        </p>
+      ) : null}
+    </>
   );
 }
 

@@ -93,21 +93,25 @@ export function formatDay(time: number, zone: Zone): string {
   return `${at.year}-${at.month}-${at.day}`;
 }
 
-/** Returns the time of `2026-11-28 11:09[:24]` (or with a `T`) in a zone; null if it is no time. */
+/**
+ * Returns the time of `2026-11-28[ 11:09[:24]]` in a zone; null if it is no time. A `T` may be between date and time. What is copied
+ * from logs or other programs has a zone of its own: `2026-11-28T11:09:24Z`, or seconds or milliseconds since the epoch.
+ */
 export function parseTime(text: string, zone: Zone): number | null {
-  const match = /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2}))?)?$/.exec(text.trim());
+  const trimmed = text.trim();
+  if (/^\d{10}(\d{3})?$/.test(trimmed)) return Number(trimmed.slice(0, 10));
+  const match = /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/.exec(trimmed);
   if (match === null) return null;
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match
-    .slice(1)
+    .slice(1, 7)
     .map((part: string | undefined) => Number(part ?? 0));
   if (month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 59) return null;
-  const milliseconds =
-    zone === "utc"
-      ? Date.UTC(year, month - 1, day, hour, minute, second)
-      : new Date(year, month - 1, day, hour, minute, second).getTime();
+  const [, sign = "+", hours = 0, minutes = 0] = /([+-])(\d{2}):(\d{2})/.exec(match[7] ?? "") ?? [];
+  const utc = match[7] !== undefined || zone === "utc";
+  const date = utc ? new Date(Date.UTC(year, month - 1, day, hour, minute, second)) : new Date(year, month - 1, day, hour, minute, second);
   // The 31st of a short month would become the first of the next.
-  const same = Number(parts(milliseconds / 1000, zone).day) === day;
-  return same && Number.isFinite(milliseconds) ? milliseconds / 1000 : null;
+  if ((utc ? date.getUTCDate() : date.getDate()) !== day) return null;
+  return date.getTime() / 1000 - Number(`${sign}1`) * (Number(hours) * 3600 + Number(minutes) * 60);
 }
 
 /** Returns the labels of a time axis: clock times, with the date where a day begins. */

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 
 import { state } from "../../src/api/session";
 import { Explore } from "../../src/explore/explore";
-import { navigate } from "../../src/route";
+import { navigate, route } from "../../src/route";
 import { failed, FakeServer, json, session } from "../fakes/server";
 
 // jsdom does not lay out text, which the editor needs.
@@ -116,4 +116,23 @@ it("cancels a slow query, and runs it again", async () => {
   await vi.waitFor(() => expect(queries()).toHaveLength(2));
   answers[1]?.(json(EMPTY));
   await vi.waitFor(() => expect(statistics()).not.toBeNull());
+});
+
+it("tells how to write a time, and takes one with a zone", async () => {
+  await open({ q0: "" });
+  const until = host.querySelector<HTMLInputElement>('[aria-label="Until"]');
+  const enter = async (text: string) => {
+    if (until === null) throw new Error("there is no field");
+    until.value = text;
+    for (const event of [new Event("input", { bubbles: true }), new KeyboardEvent("keydown", { key: "Enter", bubbles: true })]) {
+      await act(() => void until.dispatchEvent(event));
+    }
+  };
+  const alert = () => host.querySelector('.toolbar [role="alert"]');
+  await enter("yesterday");
+  expect(alert()?.textContent).toContain("2026-11-28 14:30");
+  expect(until?.getAttribute("aria-describedby")).toBe(alert()?.id);
+  await enter("2026-11-28T11:09:24Z");
+  expect(alert()).toBeNull();
+  expect(route.get().parameters.get("end")).toBe("1795864164");
 });

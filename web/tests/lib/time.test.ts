@@ -44,7 +44,12 @@ describe("times", () => {
     expect(parseTime(formatTime(1_795_864_164, "local"), "local")).toBe(1_795_864_164);
   });
 
-  it.each(["now", "2026-02-31", "2026-13-01", "2026-11-28 24:00", "28.11.2026", ""])("refuses %j", (text) =>
+  it.each(["2026-11-28T11:09:24Z", "2026-11-28 13:09:24+02:00", "2026-11-28T11:09:24.5Z", "1795864164", "1795864164500"])(
+    "reads %j in whatever zone",
+    (text) => expect(parseTime(text, "local")).toBe(1_795_864_164),
+  );
+
+  it.each(["2026-02-31T00:00Z", "2026-11-28Z", "179586416", "now", "2026-02-31", "2026-13-01", "2026-11-28 24:00", "28.11.2026", ""])("refuses %j", (text) =>
     expect(parseTime(text, "utc")).toBeNull(),
   );
 
