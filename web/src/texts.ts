@@ -163,7 +163,8 @@ export const texts = {
     noSeries: "No series",
     noSeriesHint: "The query is valid, but there is no data for it in this time range and project.",
     scalarGraph: "This result has no graph. The table shows it.",
-    histograms: (count: number) => `${plural(count, "series")} of native histograms cannot be drawn. The table shows their counts and sums.`,
+    histograms: (count: number) => `${plural(count, "series")} of native histograms cannot be drawn. Draw a quantile, such as histogram_quantile(0.95, sum (rate(…[5m]))). The table shows counts and sums.`,
+    undrawn: (count: number) => `${plural(count, "series")} without a line: all values are NaN or infinite, such as after a division by zero.`,
     tooMany: (drawn: number, all: number) =>
       `The answer has ${formatCount(all)} series; the first ${formatCount(drawn)} are shown. Aggregate (sum by …), narrow the selector, or use topk to see fewer.`,
     tooManyRows: (shown: number, all: number) =>

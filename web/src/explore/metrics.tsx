@@ -23,6 +23,11 @@ async function load(only: string | null, signal: AbortSignal): Promise<Metrics> 
   return { names, about };
 }
 
+/** Returns the metadata of a series' name; that of a histogram or a counter may be under the name without its ending. */
+function metadataOf(name: string, about: Metrics["about"]): Metadata | undefined {
+  return (about[name] ?? about[name.replace(/_(bucket|count|sum|total)$/, "")])?.[0];
+}
+
 interface MetricListProps {
   /** The chosen project; null for all. */
   only: string | null;
@@ -46,7 +51,7 @@ export function MetricList({ only, begin = false, onChoose }: MetricListProps) {
   }
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
   const found = data.names.filter((name) => {
-    const about = `${name} ${data.about[name]?.[0]?.help ?? ""}`.toLowerCase();
+    const about = `${name} ${metadataOf(name, data.about)?.help ?? ""}`.toLowerCase();
     return words.every((word) => about.includes(word));
   });
   return (
@@ -74,7 +79,7 @@ export function MetricList({ only, begin = false, onChoose }: MetricListProps) {
       </p>
       <ul class="metric-list">
         {found.slice(0, MAX_SHOWN).map((name) => {
-          const about = data.about[name]?.[0];
+          const about = metadataOf(name, data.about);
           return (
             <li key={name}>
               <button type="button" onClick={() => onChoose(firstQuery(name, about?.type ?? ""))}>

@@ -31,6 +31,7 @@ import { ResultTable } from "./table";
 export const MAX_SERIES = 1000;
 
 const GRAPH_HEIGHT = 300;
+const NOT_FINITE = /^(NaN|[+-]?Inf)$/;
 
 interface Loaded {
   answer: Answer;
@@ -119,7 +120,8 @@ function GraphPanel({ result, grid: times, panel, onChange, onZoom, onZoomOut, o
       color: seriesColor(index, isDark),
       values: onGrid(one, times.start, times.step, count),
     }));
-    return { xs, rows, entries: rows.map(({ values, ...rest }): Entry => ({ ...rest, ...summary(values) })) };
+    const undrawn = series.filter((one) => one.texts.every((value) => NOT_FINITE.test(value))).length;
+    return { xs, rows, undrawn, entries: rows.map(({ values, ...rest }): Entry => ({ ...rest, ...summary(values) })) };
   }, [result, times, isDark]);
   const lines = useMemo(() => all.rows.filter((row) => !hidden.has(row.key)), [all, hidden]);
 
@@ -135,22 +137,25 @@ function GraphPanel({ result, grid: times, panel, onChange, onZoom, onZoomOut, o
     <>
       {result.series.length > MAX_SERIES ? <Notice kind="warning">{text.tooMany(MAX_SERIES, result.series.length)}</Notice> : null}
       {result.histograms > 0 ? <Notice kind="info">{text.histograms(result.histograms)}</Notice> : null}
+      {all.undrawn > 0 ? <Notice kind="info">{text.undrawn(all.undrawn)}</Notice> : null}
       {times.raised ? <Notice kind="info">{text.raised(formatDuration(times.step))}</Notice> : null}
-      <LazyGraph
-        label={text.graphLabel(text.stats.series(lines.length), formatTime(times.start, zone), formatTime(times.end, zone))}
-        times={all.xs}
-        lines={lines}
-        from={times.start}
-        to={times.end}
-        stacked={panel.stacked}
-        zone={zone}
-        dark={isDark}
-        height={GRAPH_HEIGHT}
-        sync="explore"
-        onZoom={onZoom}
-        onZoomOut={onZoomOut}
-        onCanvas={(canvas) => onCanvas(canvas, all.entries.filter((entry) => !hidden.has(entry.key)))}
-      />
+      {all.entries.every((entry) => entry.last === null) ? null : (
+        <LazyGraph
+          label={text.graphLabel(text.stats.series(lines.length), formatTime(times.start, zone), formatTime(times.end, zone))}
+          times={all.xs}
+          lines={lines}
+          from={times.start}
+          to={times.end}
+          stacked={panel.stacked}
+          zone={zone}
+          dark={isDark}
+          height={GRAPH_HEIGHT}
+          sync="explore"
+          onZoom={onZoom}
+          onZoomOut={onZoomOut}
+          onCanvas={(canvas) => onCanvas(canvas, all.entries.filter((entry) => !hidden.has(entry.key)))}
+        />
+      )}
       <Legend entries={all.entries} hidden={hidden} onHidden={(keys) => onChange({ hidden: keys })} />
     </>
   );

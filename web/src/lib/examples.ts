@@ -46,13 +46,16 @@ const KNOWN: readonly (Example & { metric: string })[] = [
   },
 ];
 
-/** Returns the query to begin with: counters are only useful as rates. */
+const latency = (buckets: string) => `histogram_quantile(0.95, sum by (le) (rate(${buckets}[5m])))`;
+
+/** Returns the query to begin with: counters are only useful as rates, and histograms as quantiles. */
 export function firstQuery(name: string, type: string): string {
   const plain = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name) ? name : `{${JSON.stringify(name)}}`;
   // Ceilometer's cumulative meters, whose type the exporter does not tell.
   if (/^ceilometer_(cpu|(disk|network)_.*_(bytes|packets|requests))$/.test(name)) return `rate(${plain}[${CEILOMETER_WINDOW}])`;
-  const counter = type === "counter" || /_(total|count|sum|bucket)$/.test(name);
-  return counter ? `rate(${plain}[5m])` : plain;
+  if (name.endsWith("_bucket")) return latency(plain);
+  if (type === "counter" || /_(total|count|sum)$/.test(name)) return `rate(${plain}[5m])`;
+  return type === "histogram" ? `histogram_quantile(0.95, sum (rate(${plain}[5m])))` : plain;
 }
 
 /** Returns queries for the metrics of a project. */
@@ -62,7 +65,7 @@ export function examples(names: readonly string[]): Example[] {
   if (histogram !== undefined) {
     known.push({
       title: text.exampleLatency(histogram.replace(/_bucket$/, "")),
-      query: `histogram_quantile(0.95, sum by (le) (rate(${histogram}[5m])))`,
+      query: latency(histogram),
     });
   }
   return [...known, { title: text.exampleCounts, query: 'topk(10, count by (__name__) ({__name__!=""}))' }].slice(0, MAX_EXAMPLES);

@@ -14,6 +14,9 @@ vi.mock("../../src/editor/editor", () => ({
 }));
 
 const EMPTY = { status: "success", data: { resultType: "vector", result: [] } };
+// happy-dom has no canvas.
+vi.mock("../../src/graph/lazy", () => ({ LazyGraph: () => <div class="graph" /> }));
+
 let host: HTMLElement;
 let server: FakeServer;
 let answers: ((response: Response) => void)[];
@@ -135,4 +138,20 @@ it("tells how to write a time, and takes one with a zone", async () => {
   await enter("2026-11-28T11:09:24Z");
   expect(alert()).toBeNull();
   expect(route.get().parameters.get("end")).toBe("1795864164");
+});
+
+it.each([
+  { name: "numbers", series: [{ values: [[0, "NaN"], [60, "1"]] }], told: undefined, drawn: 1 },
+  { name: "NaN", series: [{ values: [[0, "NaN"], [60, "+Inf"]] }], told: "1 series without a line", drawn: 0 },
+  { name: "some NaN", series: [{ values: [[0, "1"]] }, { values: [[0, "NaN"]] }], told: "1 series without a line", drawn: 1 },
+  { name: "native histograms", series: [{ histograms: [[0, { count: "1", sum: "2" }]] }], told: "1 series of native histograms", drawn: 0 },
+])("tells what of $name is not in the graph", async ({ series, told, drawn }) => {
+  const result = series.map((one, index) => ({ metric: { index: String(index) }, ...one }));
+  server.on("/api/v1/query_range", () => json({ status: "success", data: { resultType: "matrix", result } }));
+  await open({ q0: "up", end: "60", range: "1m", step: "1m" });
+  await vi.waitFor(() => expect(host.querySelector(".legend")).not.toBeNull());
+  expect(host.querySelectorAll(".graph")).toHaveLength(drawn);
+  const notice = host.querySelector(".notice")?.textContent;
+  if (told === undefined) expect(notice).toBeUndefined();
+  else expect(notice).toContain(told);
 });
