@@ -64,7 +64,7 @@ function ProjectMenu({ session, close }: { session: Session; close: () => void }
   const found = data.filter((project) => contains(`${project.name} ${project.id}`, search));
   return (
     <>
-      {data.length > 8 ? <SearchBox label={text.projectSearch} value={search} onInput={setSearch} /> : null}
+      {data.length > 8 ? <SearchBox focus label={text.projectSearch} value={search} onInput={setSearch} /> : null}
       <ul class="menu-list">
         {found.map((project) => {
           const current = project.id === session.project.id;
@@ -151,7 +151,7 @@ function Header({ session, page, pages }: { session: Session; page: string; page
   };
   return (
     <header class="top">
-      <a class="skip" href="#content" onClick={focusContent}>
+      <a class="skip" href="#content" onClick={skip}>
         {texts.skip}
       </a>
       <div class="brand">
@@ -192,9 +192,13 @@ function Header({ session, page, pages }: { session: Session; page: string; page
   );
 }
 
-function focusContent(event: Event): void {
-  event.preventDefault();
+function focusContent(): void {
   document.getElementById("content")?.focus();
+}
+
+function skip(event: Event): void {
+  event.preventDefault();
+  focusContent();
 }
 
 function Elsewhere({ mine }: { mine: Session }) {
@@ -237,6 +241,13 @@ export function App() {
   const { page: name } = useStore(route);
   const page = (name || "explore").split("/")[0] ?? "";
   const known = PAGES.find((one) => one === page);
+
+  const shown = useRef(name);
+  useEffect(() => {
+    // The link that led here may be gone, and the focus with it.
+    if (shown.current !== name && document.activeElement === document.body) focusContent();
+    shown.current = name;
+  }, [name]);
 
   useEffect(() => {
     const project = current.kind === "active" ? ` · ${current.session.project.name}` : "";

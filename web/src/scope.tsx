@@ -64,7 +64,7 @@ function Projects({ close }: { close: () => void }) {
   const found = data.filter((value) => contains(value, search));
   return (
     <>
-      <SearchBox label={texts.scope.search} value={search} onInput={setSearch} />
+      <SearchBox focus label={texts.scope.search} value={search} onInput={setSearch} />
       <ul class="menu-list">
         <li>
           <button

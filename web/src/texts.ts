@@ -108,6 +108,7 @@ export const texts = {
   explore: {
     title: "Explore",
     range: "Range",
+    ranges: "Ranges to choose from",
     shorter: "Shorter range",
     longer: "Longer range",
     rangeInvalid: "Write a duration such as 30m, 6h or 7d",
@@ -170,7 +171,9 @@ export const texts = {
     tooManyRows: (shown: number, all: number) =>
       `The answer has ${formatCount(all)} rows; the first ${formatCount(shown)} are shown. The downloads have all.`,
     raised: (step: string) => `The step was raised to ${step}: Prometheus computes at most ${formatCount(11_000)} points for a series.`,
-    graphLabel: (series: string, from: string, to: string) => `Graph of ${series} from ${from} to ${to}. The table has the values.`,
+    graphLabel: (series: string, from: string, to: string) => `Graph of ${series} from ${from} to ${to}.`,
+    graphList: "The list below has the values.",
+    graphValues: (values: string) => `Latest values: ${values}`,
     legendName: "Series",
     legendLast: "Last",
     legendMean: "Mean",
@@ -192,7 +195,6 @@ export const texts = {
     value: "Value",
     metric: "Metric",
     atTime: (time: string) => `Values at ${time}`,
-    sortBy: (column: string) => `Sort by ${column}`,
 
     explainTitle: "What was sent to Prometheus",
     explainSent: "Sent",

@@ -50,3 +50,15 @@ it("forgets the queries at the end of the session", async () => {
   await act(() => state.set({ kind: "active", session: session("p1", "u2"), access: {} }));
   expect(explore()).toEqual({});
 });
+
+it("moves the focus to a page whose link is gone, and leaves it on one that stays", async () => {
+  await go("servers");
+  await act(() => render(<App />, host));
+  (document.activeElement as HTMLElement | null)?.blur();
+  await go("servers/s1");
+  expect(document.activeElement?.id).toBe("content");
+  const link = host.querySelector<HTMLElement>("nav a");
+  link?.focus();
+  await go("alerts");
+  expect(document.activeElement).toBe(link);
+});

@@ -118,6 +118,7 @@ export function Explore() {
                 : () => {
                     keys.current.splice(index, 1);
                     update({ panels: state.panels.toSpliced(index, 1) });
+                    document.getElementById("content")?.focus();
                   }
             }
             onLoading={(loading) =>

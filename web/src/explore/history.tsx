@@ -29,7 +29,7 @@ export function HistoryDialog({ user, onChoose, onClose }: HistoryProps) {
         <p>{text.historyEmpty}</p>
       ) : (
         <>
-          <SearchBox label={text.historySearch} value={search} onInput={setSearch} />
+          <SearchBox focus label={text.historySearch} value={search} onInput={setSearch} />
           <ul class="history-list">
             {found.map((entry) => (
               <li key={entry.query}>

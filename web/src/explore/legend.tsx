@@ -89,7 +89,6 @@ export function Legend({ entries, hidden, unit, onHidden }: LegendProps) {
                 <button
                   type="button"
                   class="sort"
-                  aria-label={text.sortBy(column.text)}
                   onClick={() => setOrder({ column: column.key, down: order?.column === column.key ? !order.down : true })}
                 >
                   {column.text}
@@ -147,7 +146,15 @@ export function Legend({ entries, hidden, unit, onHidden }: LegendProps) {
           </button>
         )}
         {entries.some((entry) => hidden.has(entry.key)) ? (
-          <button type="button" class="button quiet small" onClick={() => onHidden([])}>
+          <button
+            type="button"
+            class="button quiet small"
+            onClick={(event) => {
+              // This button goes.
+              event.currentTarget.closest(".legend")?.querySelector<HTMLElement>(".legend-toggle")?.focus();
+              onHidden([]);
+            }}
+          >
             <Icon name="refresh" />
             {text.legendAll}
           </button>

@@ -73,7 +73,7 @@ export function MetricList({ only, begin = false, onChoose }: MetricListProps) {
           <p class="muted">{text.startHint}</p>
         </>
       ) : null}
-      <SearchBox label={text.metricSearch} value={search} onInput={setSearch} />
+      <SearchBox focus={!begin} label={text.metricSearch} value={search} onInput={setSearch} />
       <p class="hint" role="status">
         {found.length === 0 ? text.noMetricMatch : text.metricCount(Math.min(found.length, MAX_SHOWN), data.names.length)}
       </p>

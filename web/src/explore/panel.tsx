@@ -141,7 +141,7 @@ function GraphPanel({ result, grid: times, panel, onChange, onZoom, onZoomOut, o
       {times.raised ? <Notice kind="info">{text.raised(formatDuration(times.step))}</Notice> : null}
       {all.entries.every((entry) => entry.last === null) ? null : (
         <LazyGraph
-          label={text.graphLabel(text.stats.series(lines.length), formatTime(times.start, zone), formatTime(times.end, zone))}
+          label={`${text.graphLabel(text.stats.series(lines.length), formatTime(times.start, zone), formatTime(times.end, zone))} ${text.graphList}`}
           times={all.xs}
           lines={lines}
           from={times.start}
@@ -207,6 +207,14 @@ export function PanelView(props: PanelProps) {
     return () => props.onLoading(false);
   }, [loading]);
 
+  // What had the focus is gone: the list of metrics, or the button that cancels.
+  const focusView = () => document.getElementById(`tab-${number}-${view}`)?.focus();
+  const wasEmpty = useRef(empty);
+  useEffect(() => {
+    if (wasEmpty.current && !empty && document.activeElement === document.body) focusView();
+    wasEmpty.current = empty;
+  }, [empty]);
+
   const runQuery = (query: string) => {
     own.current = query;
     props.onRun(query);
@@ -247,7 +255,7 @@ export function PanelView(props: PanelProps) {
         <EditorBox
           given={given}
           label={`${text.query} ${number}`}
-          focus={number === 1 && !panel.query}
+          focus={!panel.query}
           onChange={setDraft}
           onRun={() => runQuery(draft)}
         />
@@ -297,7 +305,14 @@ export function PanelView(props: PanelProps) {
         {loading && !empty ? (
           <>
             <div class="progress" />
-            <button type="button" class="button cancel" onClick={loaded.cancel}>
+            <button
+              type="button"
+              class="button cancel"
+              onClick={() => {
+                loaded.cancel();
+                focusView();
+              }}
+            >
               <Icon name="stop" />
               {text.cancel}
             </button>

@@ -46,7 +46,6 @@ function Head({ text, name, order, onOrder }: HeadProps) {
       <button
         type="button"
         class="sort"
-        aria-label={texts.explore.sortBy(visible(text, 100))}
         onClick={() => onOrder({ column: name, down: active ? !order.down : name === null })}
       >
         <Foreign text={text} limit={80} />

@@ -100,7 +100,7 @@ export function Toolbar({ state, end, zone, loading, onChange, onRefresh }: Tool
             return true;
           }}
         />
-        <Popover label={text.range} class="button square" align="left" button={<Icon name="chevron" />}>
+        <Popover label={text.ranges} class="button square" align="left" button={<Icon name="chevron" />}>
           {(close) => (
             <ul class="menu-list columns">
               {RANGES.map((range, index) => (
@@ -154,7 +154,15 @@ export function Toolbar({ state, end, zone, loading, onChange, onRefresh }: Tool
           <Icon name="right" />
         </button>
         {state.end === null ? null : (
-          <button type="button" class="button" onClick={() => onChange({ end: null })}>
+          <button
+            type="button"
+            class="button"
+            onClick={(event) => {
+              // This button goes.
+              event.currentTarget.parentElement?.querySelector("input")?.focus();
+              onChange({ end: null });
+            }}
+          >
             {text.now}
           </button>
         )}

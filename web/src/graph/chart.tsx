@@ -4,7 +4,7 @@ import { useMemo, useRef } from "preact/hooks";
 
 import { queryRange } from "../api/prometheus";
 import { onGrid } from "../api/results";
-import type { Unit } from "../lib/format";
+import { formatValue, visible, type Unit } from "../lib/format";
 import { shortName, tellingLabels } from "../lib/labels";
 import { exploreLink } from "../lib/state";
 import { autoStep, grid } from "../lib/step";
@@ -41,6 +41,7 @@ interface ChartProps {
 
 const HEIGHT = 190;
 const MAX_LINES = 50;
+const MAX_NAMED = 12;
 
 export function Chart({ title, queries, range, end, unit, minStep, nothing, only, sync }: ChartProps) {
   const { zone } = useStore(settings);
@@ -72,6 +73,10 @@ export function Chart({ title, queries, range, end, unit, minStep, nothing, only
     });
     return { times, lines: lines.map((line, index) => ({ ...line, color: seriesColor(index, isDark) })) };
   }, [data, isDark]);
+  const latest = (drawn?.lines ?? []).slice(0, MAX_NAMED).map(({ name, values }) => {
+    const value = values.findLast((one) => one !== null);
+    return `${visible(name, 80)} ${value == null ? "–" : formatValue(value, unit)}`;
+  });
   return (
     <section class="card" aria-label={title}>
       <div class="card-head">
@@ -88,7 +93,7 @@ export function Chart({ title, queries, range, end, unit, minStep, nothing, only
         ) : (
           <>
             <LazyGraph
-              label={texts.explore.graphLabel(title, formatTime(data.times.start, zone), formatTime(data.times.end, zone))}
+              label={`${texts.explore.graphLabel(title, formatTime(data.times.start, zone), formatTime(data.times.end, zone))} ${texts.explore.graphValues(latest.join(", "))}`}
               times={drawn.times}
               lines={drawn.lines}
               from={data.times.start}
@@ -102,7 +107,7 @@ export function Chart({ title, queries, range, end, unit, minStep, nothing, only
             />
             {drawn.lines.length > 1 ? (
               <ul class="keys">
-                {drawn.lines.slice(0, 12).map((line, index) => (
+                {drawn.lines.slice(0, MAX_NAMED).map((line, index) => (
                   <li key={index}>
                     <span class="dot" style={{ background: line.color }} />
                     <Foreign text={line.name} limit={80} />

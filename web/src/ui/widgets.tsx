@@ -194,7 +194,7 @@ export function Popover({ label, button, class: name = "button", align = "right"
     document.addEventListener("pointerdown", onPointer);
     document.addEventListener("keydown", onKey);
     document.addEventListener("focusin", onFocus);
-    root.current?.querySelector<HTMLElement>(".popover input, .popover button, .popover a")?.focus();
+    root.current?.querySelector<HTMLElement>(".popover input, .popover button:enabled, .popover a")?.focus();
     return () => {
       document.removeEventListener("pointerdown", onPointer);
       document.removeEventListener("keydown", onKey);
@@ -317,13 +317,20 @@ interface SearchProps {
   label: string;
   value: string;
   onInput: (value: string) => void;
+  /** Whether it takes the focus when it appears. */
+  focus?: boolean;
 }
 
-export function SearchBox({ label, value, onInput }: SearchProps) {
+export function SearchBox({ label, value, onInput, focus = false }: SearchProps) {
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    if (focus) input.current?.focus();
+  }, []);
   return (
     <div class="search">
       <Icon name="search" />
       <input
+        ref={input}
         type="search"
         aria-label={label}
         placeholder={label}

@@ -59,8 +59,11 @@ it("lets a slow query end before it refreshes, and does not announce what a time
   expect(queries()).toHaveLength(1);
   answers[0]?.(json(EMPTY));
   await vi.waitFor(() => expect(statistics()?.getAttribute("aria-live")).toBe("polite"));
-  await tick();
-  await vi.waitFor(() => expect(queries()).toHaveLength(2));
+  // What is drawn is a moment later no longer busy.
+  await vi.waitFor(async () => {
+    await tick();
+    expect(queries()).toHaveLength(2);
+  });
   expect(statistics()?.getAttribute("aria-live")).toBe("off");
 });
 
@@ -154,4 +157,18 @@ it.each([
   const notice = host.querySelector(".notice")?.textContent;
   if (told === undefined) expect(notice).toBeUndefined();
   else expect(notice).toContain(told);
+});
+
+it("keeps the focus when what had it is gone", async () => {
+  server.on("/api/v1/label/__name__/values", () => json({ status: "success", data: ["up"] }));
+  server.on("/api/v1/query_range", () => new Promise(() => undefined));
+  await open({ q0: "" });
+  await vi.waitFor(() => expect(host.querySelector(".metric-list button")).not.toBeNull());
+  const metric = host.querySelector<HTMLElement>(".metric-list button");
+  metric?.focus();
+  await act(() => metric?.click());
+  expect(document.activeElement?.textContent).toBe("Graph");
+  render(null, host);
+  await open({ q0: "up" });
+  expect(document.activeElement).toBe(document.body);
 });

@@ -20,6 +20,9 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
+// happy-dom has no canvas.
+vi.mock("../../src/graph/lazy", () => ({ LazyGraph: ({ label }: { label: string }) => <p class="hint">{label}</p> }));
+
 async function draw(range: number, nothing?: string): Promise<URLSearchParams> {
   const chart = <Chart title="CPU" queries={[{ query: "x" }]} range={range} end={1e9} unit="number" minStep={60} nothing={nothing} only={null} sync="a" />;
   await act(() => render(chart, host));
@@ -34,4 +37,11 @@ it("asks for a longer step in a longer range", async () => expect(Number((await 
 it("tells in the words of its page that there is nothing", async () => {
   await draw(3600, "No errors");
   expect(host.textContent).toContain("No errors");
+});
+
+it("reads the latest values to those who do not see the graph", async () => {
+  const result = [{ metric: { job: "a" }, values: [[1e9 - 60, "5"]] }, { metric: { job: "b" }, values: [[1e9, "NaN"]] }];
+  server.on("/api/v1/query_range", () => json({ status: "success", data: { resultType: "matrix", result } }));
+  await draw(900);
+  expect(host.textContent).toMatch(/Graph of CPU from .* Latest values: a 5, b –/);
 });
