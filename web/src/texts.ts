@@ -147,6 +147,7 @@ export const texts = {
     json: "Download JSON",
     png: "Download PNG",
     copyLink: "Copy the link to this page",
+    copyTimes: "Copy the link with these times",
 
     start: "Choose a metric to begin",
     startHint: "Write a query above, or choose one of your project's metrics.",

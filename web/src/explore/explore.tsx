@@ -6,7 +6,7 @@ import { ended } from "../api/http";
 import { now, state as session } from "../api/session";
 import { forgetCompletions } from "../editor/client";
 import { remember } from "../lib/history";
-import { emptyPanel, formatExplore, MAX_PANELS, parseExplore, type Explore as State, type Panel } from "../lib/state";
+import { emptyPanel, formatExplore, formatRoute, MAX_PANELS, parseExplore, type Explore as State, type Panel } from "../lib/state";
 import { useStore } from "../lib/store";
 import { navigate, route } from "../route";
 import { ScopeSelector, useOnly } from "../scope";
@@ -39,12 +39,13 @@ export function Explore() {
 
   useEffect(() => forgetCompletions, []);
 
-  const update = (change: Partial<State>, replace = false) => {
+  const changed = (change: Partial<State>) => {
     const next = formatExplore({ ...parseExplore(route.get().parameters), ...change });
     const only = route.get().parameters.get("only");
     if (only !== null) next.set("only", only);
-    navigate("explore", next, replace);
+    return next;
   };
+  const update = (change: Partial<State>, replace = false) => navigate("explore", changed(change), replace);
   const updatePanel = (index: number, change: Partial<Panel>, replace: boolean) => {
     const { panels } = parseExplore(route.get().parameters);
     update({ panels: panels.map((panel, at) => (at === index ? { ...panel, ...change } : panel)) }, replace);
@@ -144,6 +145,9 @@ export function Explore() {
           {text.add}
         </button>
         <Copy text={location.href} label={text.copyLink} small={false} />
+        {state.end === null ? (
+          <Copy text={new URL(formatRoute("explore", changed({ end, refresh: 0 })), location.href).href} label={text.copyTimes} small={false} />
+        ) : null}
       </div>
     </div>
   );

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 
 import { state } from "../../src/api/session";
 import { Explore } from "../../src/explore/explore";
+import { parseRoute } from "../../src/lib/state";
 import { navigate, route } from "../../src/route";
 import { failed, FakeServer, json, session } from "../fakes/server";
 
@@ -157,6 +158,18 @@ it.each([
   const notice = host.querySelector(".notice")?.textContent;
   if (told === undefined) expect(notice).toBeUndefined();
   else expect(notice).toContain(told);
+});
+
+it("gives a link that stays at the times that are shown", async () => {
+  const copied = vi.fn<(text: string) => Promise<void>>(() => Promise.resolve());
+  vi.stubGlobal("navigator", { clipboard: { writeText: copied } });
+  await open({ q0: "", only: "p", refresh: "5s", range: "2h" }, "all_projects");
+  const copy = (name: string) => act(() => [...host.querySelectorAll("button")].find((button) => button.textContent === name)?.click());
+  await copy("Copy the link with these times");
+  const { parameters } = parseRoute(new URL(copied.mock.calls[0]?.[0] ?? "").hash);
+  expect(Number(parameters.get("end"))).toBeCloseTo(Date.now() / 1000, -2);
+  expect(Object.fromEntries(parameters)).toMatchObject({ q0: "", only: "p", range: "2h" });
+  expect(parameters.has("refresh")).toBe(false);
 });
 
 it("keeps the focus when what had it is gone", async () => {
