@@ -103,7 +103,7 @@ export function Explore() {
               else {
                 setAutomatic(false);
                 if (state.end === null) setClock(now());
-                updatePanel(index, { query, hidden: [] }, false);
+                updatePanel(index, { query, hidden: [], shown: [] }, false);
               }
             }}
             onZoom={(from, to) => update({ end: Math.round(to), range: Math.max(10, Math.round(to - from)) })}

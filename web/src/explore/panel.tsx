@@ -107,7 +107,6 @@ function GraphPanel({ result, grid: times, panel, onChange, onZoom, onZoomOut, o
   const text = texts.explore;
   const { zone } = useStore(settings);
   const isDark = useStore(dark);
-  const hidden = useMemo(() => new Set(panel.hidden), [panel.hidden.join(",")]);
   const all = useMemo(() => {
     const count = Math.round((times.end - times.start) / times.step) + 1;
     const xs = Array.from({ length: count }, (_, index) => times.start + index * times.step);
@@ -123,6 +122,16 @@ function GraphPanel({ result, grid: times, panel, onChange, onZoom, onZoomOut, o
     const undrawn = series.filter((one) => one.texts.every((value) => NOT_FINITE.test(value))).length;
     return { xs, rows, undrawn, entries: rows.map(({ values, ...rest }): Entry => ({ ...rest, ...summary(values) })) };
   }, [result, times, isDark]);
+  const hidden = useMemo(() => {
+    const shown = new Set(panel.shown);
+    return new Set(shown.size === 0 ? panel.hidden : all.rows.map(({ key }) => key).filter((key) => !shown.has(key)));
+  }, [all, panel.hidden.join(), panel.shown.join()]);
+  const hide = (keys: string[]) => {
+    // The address gets the shorter list.
+    const shown = all.rows.map(({ key }) => key).filter((key) => !keys.includes(key));
+    const few = shown.length > 0 && shown.length < keys.length;
+    onChange(few ? { hidden: [], shown } : { hidden: keys, shown: [] });
+  };
   const lines = useMemo(() => all.rows.filter((row) => !hidden.has(row.key)), [all, hidden]);
 
   if (result.kind !== "matrix") return <Notice kind="info">{text.scalarGraph}</Notice>;
@@ -156,7 +165,7 @@ function GraphPanel({ result, grid: times, panel, onChange, onZoom, onZoomOut, o
           onCanvas={(canvas) => onCanvas(canvas, all.entries.filter((entry) => !hidden.has(entry.key)))}
         />
       )}
-      <Legend entries={all.entries} hidden={hidden} onHidden={(keys) => onChange({ hidden: keys })} />
+      <Legend entries={all.entries} hidden={hidden} onHidden={hide} />
     </>
   );
 }

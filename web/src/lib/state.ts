@@ -11,6 +11,8 @@ export interface Panel {
   stacked: boolean;
   /** Keys of hidden series. */
   hidden: string[];
+  /** Keys of the only series that are shown; empty if all but the hidden ones are. */
+  shown: string[];
   /** Whether "what was sent" is open. */
   sent: boolean;
 }
@@ -34,11 +36,11 @@ export interface Route {
 }
 
 export const MAX_PANELS = 20;
-const MAX_HIDDEN = 200;
+const MAX_KEYS = 200;
 const MAX_RANGE = 100 * 365 * 86_400;
 
 export function emptyPanel(query = ""): Panel {
-  return { query, view: "graph", stacked: false, hidden: [], sent: false };
+  return { query, view: "graph", stacked: false, hidden: [], shown: [], sent: false };
 }
 
 export function defaultExplore(): Explore {
@@ -64,6 +66,7 @@ function duration(text: string | null, otherwise: number): number {
 
 /** Returns the state of Explore. Whatever is missing or wrong gets its default. */
 export function parseExplore(parameters: URLSearchParams): Explore {
+  const keys = (name: string) => (parameters.get(name) ?? "").split(",").filter((key) => /^[0-9a-z]{1,7}$/.test(key));
   const state = defaultExplore();
   const panels: Panel[] = [];
   for (let index = 0; index < MAX_PANELS; index++) {
@@ -74,7 +77,8 @@ export function parseExplore(parameters: URLSearchParams): Explore {
       view: parameters.get(`view${index}`) === "table" ? "table" : "graph",
       stacked: parameters.get(`stacked${index}`) === "1",
       sent: parameters.get(`sent${index}`) === "1",
-      hidden: (parameters.get(`hidden${index}`) ?? "").split(",").filter((key) => /^[0-9a-z]{1,7}$/.test(key)),
+      hidden: keys(`hidden${index}`),
+      shown: keys(`shown${index}`),
     });
   }
   const end = Number(parameters.get("end") ?? NaN);
@@ -103,7 +107,9 @@ export function formatExplore(state: Explore): URLSearchParams {
     if (panel.view !== "graph") parameters.set(`view${index}`, panel.view);
     if (panel.stacked) parameters.set(`stacked${index}`, "1");
     if (panel.sent) parameters.set(`sent${index}`, "1");
-    if (panel.hidden.length > 0) parameters.set(`hidden${index}`, panel.hidden.slice(0, MAX_HIDDEN).join(","));
+    for (const list of ["hidden", "shown"] as const) {
+      if (panel[list].length > 0) parameters.set(`${list}${index}`, panel[list].slice(0, MAX_KEYS).join(","));
+    }
   });
   return parameters;
 }

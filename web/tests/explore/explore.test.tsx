@@ -16,7 +16,7 @@ vi.mock("../../src/editor/editor", () => ({
 
 const EMPTY = { status: "success", data: { resultType: "vector", result: [] } };
 // happy-dom has no canvas.
-vi.mock("../../src/graph/lazy", () => ({ LazyGraph: () => <div class="graph" /> }));
+vi.mock("../../src/graph/lazy", () => ({ LazyGraph: ({ lines }: { lines: unknown[] }) => <div class="graph">{lines.length}</div> }));
 
 let host: HTMLElement;
 let server: FakeServer;
@@ -158,6 +158,25 @@ it.each([
   const notice = host.querySelector(".notice")?.textContent;
   if (told === undefined) expect(notice).toBeUndefined();
   else expect(notice).toContain(told);
+});
+
+it("shows only one of more series than an address can name", async () => {
+  const result = Array.from({ length: 500 }, (_, index) => ({ metric: { index: String(index) }, values: [[0, "1"]] }));
+  server.on("/api/v1/query_range", () => json({ status: "success", data: { resultType: "matrix", result } }));
+  await open({ q0: "up", end: "60", range: "1m", step: "1m" });
+  await vi.waitFor(() => expect(host.querySelector(".legend")).not.toBeNull());
+  const press = (selector: string) => act(() => host.querySelector<HTMLElement>(selector)?.click());
+  const drawn = () => host.querySelector(".graph")?.textContent;
+  await press(".legend-only");
+  expect(drawn()).toBe("1");
+  await press('.legend-toggle[aria-pressed="false"]');
+  expect(drawn()).toBe("2");
+  await press('.legend-toggle[aria-pressed="true"]');
+  expect(drawn()).toBe("1");
+  await press(".legend .buttons .button:last-child");
+  expect(drawn()).toBe("500");
+  await press(".legend-toggle");
+  expect(drawn()).toBe("499");
 });
 
 it("gives a link that stays at the times that are shown", async () => {

@@ -9,7 +9,7 @@ const FULL: Explore = {
   resolution: "high",
   refresh: 10,
   panels: [
-    { query: 'sum by (x) (rate(up{a="&=#?"}[5m])) # ünï 🦅\n+ 1', view: "table", stacked: true, hidden: ["1a2b3c", "zz"], sent: true },
+    { query: 'sum by (x) (rate(up{a="&=#?"}[5m])) # ünï 🦅\n+ 1', view: "table", stacked: true, hidden: ["1a2b3c", "zz"], shown: ["4d"], sent: true },
     emptyPanel(""),
     emptyPanel("up"),
   ],
