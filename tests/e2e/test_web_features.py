@@ -84,7 +84,7 @@ def test_the_toolbar_sets_range_end_and_step(tab, tenant):
     assert earlier["end"] == pytest.approx(longer["end"] - 5400, abs=120)
     assert press("Now")["end"] == pytest.approx(time.time(), abs=120)
     assert fill("Step", "5m")["step"] == 300
-    assert choose("Low")["step"] > choose("High")["step"]
+    assert choose("Low res.")["step"] > choose("High res.")["step"]
     until = bar.get_by_role("textbox", name="Until")
     until.fill("yesterday")
     until.press("Enter")
@@ -106,7 +106,7 @@ def test_a_page_is_refreshed_by_itself(tab, tenant):
         ends.append(asked(response.value.request)["end"])
         expect(page.locator(".panel-body")).to_have_attribute("aria-busy", "false")
     assert ends[1] > ends[0]
-    page.get_by_label("Refresh every").select_option("Off")
+    page.get_by_label("Refresh every").select_option("Auto: off")
     seen: list[str] = []
     page.on("request", lambda request: seen.append(request.url))
     page.clock.run_for(120_000)

@@ -214,7 +214,7 @@ export function Toolbar({ state, end, zone, loading, onChange, onRefresh }: Tool
           <option value="">{text.refreshOff}</option>
           {[...new Set([...REFRESH, ...(state.refresh > 0 ? [formatDuration(state.refresh)] : [])])].map((value) => (
             <option key={value} value={value}>
-              {value}
+              {text.refreshOn(value)}
             </option>
           ))}
         </select>
