@@ -13,6 +13,7 @@ from tools.deploy import FOLDER
 
 from chrysaetos.cli.main import main
 from chrysaetos.gateway.options import load_conf
+from chrysaetos.install import answers
 from chrysaetos.install import init as module
 from chrysaetos.install.files import CONFIG, EXAMPLE_PASSWORD, REGISTRATION
 from chrysaetos.web.sessions import format_key, new_key, read_keys
@@ -230,6 +231,14 @@ def test_without_system_the_steps_create_the_user_and_let_it_read_the_secrets(in
     assert "chgrp chrysaetos" not in steps
 
 
+def test_system_requires_root_before_any_question(init, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(answers, "answer", lambda *_: pytest.fail("a question"))
+    done = init("--system")
+    assert done.status == 1
+    assert "run it as root" in done.err
+
+
 def test_with_system_the_user_gets_the_configuration_and_systemd_the_units(init, tmp_path, monkeypatch):
     created = []
 
@@ -239,6 +248,7 @@ def test_with_system_the_user_gets_the_configuration_and_systemd_the_units(init,
 
     monkeypatch.setattr(module, "UNIT_DIRECTORY", str(tmp_path / "units"))
     monkeypatch.setattr(module, "create_user", create_user)
+    monkeypatch.setattr(module, "check_root", lambda: None)
     before = os.umask(0o077)
     try:
         assert init("--system", "--system-user", "metrics").status == 0

@@ -13,11 +13,6 @@ from chrysaetos.errors import ConfigError
 from chrysaetos.install import system
 
 
-@pytest.fixture(autouse=True)
-def _root(monkeypatch):
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-
-
 @pytest.fixture
 def useradd(tmp_path, monkeypatch):
     """A useradd that writes down its arguments."""
@@ -56,6 +51,8 @@ def test_without_useradd_the_operator_creates_the_user(monkeypatch):
 
 
 def test_only_root_may_create_users(monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    system.check_root()
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(ConfigError, match="run it as root"):
-        system.create_user("no-such-user")
+        system.check_root()

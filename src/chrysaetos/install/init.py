@@ -17,7 +17,7 @@ from chrysaetos.install.files import CONFIG, EXAMPLE_PASSWORD, SESSION_KEYS, ins
 from chrysaetos.install.register import admin_region, register
 from chrysaetos.install.review import Review
 from chrysaetos.install.settings import check_path
-from chrysaetos.install.system import UNIT_DIRECTORY, create_user, group_exists
+from chrysaetos.install.system import UNIT_DIRECTORY, check_root, create_user, group_exists
 from chrysaetos.scaffold import File, find_changes, write_files
 from chrysaetos.secret import new_secret
 from chrysaetos.web.sessions import format_key, new_key
@@ -89,7 +89,7 @@ class _Run:
     """A run of the command.
 
     Raises:
-        ConfigError: an answer is missing or invalid.
+        ConfigError: an answer is missing or invalid, or ``--system`` is not run as root.
     """
 
     def __init__(self, options: argparse.Namespace) -> None:
@@ -100,6 +100,8 @@ class _Run:
         earlier = answers.earlier_answers(self._directory)
         system = earlier.pop("system", False)
         self._system = bool(system if options.system is None else options.system)
+        if self._system:
+            check_root()  # before any question
         self._registered = bool(earlier.pop("registered", False))
         if self._interactive and "OS_AUTH_URL" in os.environ:
             earlier.setdefault("keystone_url", os.environ["OS_AUTH_URL"])

@@ -10,7 +10,7 @@ import subprocess
 
 from chrysaetos.errors import ConfigError
 
-__all__ = ["UNIT_DIRECTORY", "USER_OPTIONS", "create_user", "group_exists"]
+__all__ = ["UNIT_DIRECTORY", "USER_OPTIONS", "check_root", "create_user", "group_exists"]
 
 UNIT_DIRECTORY = "/etc/systemd/system"
 USER_OPTIONS = (
@@ -20,6 +20,16 @@ USER_OPTIONS = (
 """The options with which ``useradd`` creates the gateway's user."""
 
 
+def check_root() -> None:
+    """Check that this process may create users and write to /etc.
+
+    Raises:
+        ConfigError: this is not root.
+    """
+    if os.geteuid() != 0:
+        raise ConfigError("--system creates a user and writes to /etc: run it as root")
+
+
 def create_user(name: str) -> int:
     """Create a user with a group of the same name, and without a home and a shell, if it does not exist.
 
@@ -27,10 +37,8 @@ def create_user(name: str) -> int:
         The id of the user's group.
 
     Raises:
-        ConfigError: this is not root, or the user cannot be created.
+        ConfigError: the user cannot be created.
     """
-    if os.geteuid() != 0:
-        raise ConfigError("--system creates a user and writes to /etc: run it as root")
     try:
         pwd.getpwnam(name)
     except KeyError:
