@@ -22,7 +22,6 @@ else:
 
 __all__ = [
     "Column",
-    "HistogramCell",
     "Quantity",
     "Text",
     "align_quantities",
@@ -47,7 +46,7 @@ class Text(Column):
         return printable(self._value)
 
 
-class HistogramCell(Column):
+class _HistogramCell(Column):
     """A native histogram."""
 
     def human_readable(self) -> str:
@@ -142,7 +141,7 @@ def value(sample: Value | Histogram | str) -> float | int | str | Column:
     """Return the cell of a sample's value."""
     if isinstance(sample, str):
         return text(sample)
-    return HistogramCell(sample) if isinstance(sample, Histogram) else number(sample)
+    return _HistogramCell(sample) if isinstance(sample, Histogram) else number(sample)
 
 
 def label_names(series: Iterable[Mapping[str, str]]) -> list[str]:

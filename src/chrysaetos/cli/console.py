@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from cliff.command import Command
 
-__all__ = ["Console", "create_parser", "run"]
+__all__ = ["create_parser", "run"]
 
 
-class Console:
+class _Console:
     """The program that runs cliff's commands, as far as they use it.
 
     Args:
@@ -48,15 +48,15 @@ def create_parser(name: str, command: type[Command]) -> argparse.ArgumentParser:
         name: the command's name.
         command: the command's class.
     """
-    return _create_command(name, command, Console(argparse.Namespace()))[1]
+    return _create_command(name, command, _Console(argparse.Namespace()))[1]
 
 
 def _create_command(
-    name: str, command: type[Command], console: Console
+    name: str, command: type[Command], console: _Console
 ) -> tuple[Command, argparse.ArgumentParser]:
     app: Any = console
     created = command(app, None)
-    parser = created.get_parser(f"{Console.NAME} {name}")
+    parser = created.get_parser(f"{_Console.NAME} {name}")
     # The many options for credentials are in the help; in the usage line they would hide the error.
     usage = parser.format_usage().removeprefix("usage: ").rstrip().replace("%", "%%")
     parser.usage = f"{usage} [credentials]"
@@ -80,7 +80,7 @@ def run(name: str, command: type[Command], arguments: Sequence[str]) -> int:
         KeyboardInterrupt: the user pressed Ctrl-C.
     """
     options = argparse.Namespace()
-    console = Console(options)
+    console = _Console(options)
     created, parser = _create_command(name, command, console)
     parser.parse_args(arguments, options)
     _set_up_output(debug=options.debug)
@@ -93,7 +93,7 @@ def run(name: str, command: type[Command], arguments: Sequence[str]) -> int:
             traceback.print_exc()
         # Messages of a server are untrusted, like its labels.
         message = "\n".join(map(printable, str(error).splitlines())) or type(error).__name__
-        print(f"{Console.NAME} {name}: {message}", file=sys.stderr)
+        print(f"{_Console.NAME} {name}: {message}", file=sys.stderr)
         # Invalid arguments: an unknown column, an end before the start, an invalid file.
         return 2 if isinstance(error, (ConfigError, ValueError)) else 1
     finally:

@@ -6,9 +6,9 @@ from typing import Any
 
 from oslo_config import cfg
 
-__all__ = ["AETOS_OPTIONS", "PROMETHEUS_OPTIONS", "list_opts", "register_options"]
+__all__ = ["list_opts", "register_options"]
 
-AETOS_OPTIONS = [
+_AETOS = [
     cfg.BoolOpt(
         "require_at_start",
         help="Which problems of the datasource aetos stop the decision engine at its start. By default, only "
@@ -38,7 +38,7 @@ AETOS_OPTIONS = [
     ),
 ]
 
-PROMETHEUS_OPTIONS = [
+_PROMETHEUS = [
     cfg.BoolOpt(
         "grouped_queries",
         default=False,
@@ -55,4 +55,4 @@ def register_options(conf: cfg.ConfigOpts) -> None:
 
 def list_opts() -> list[tuple[str, list[Any]]]:
     """Return the options for ``oslo-config-generator --namespace chrysaetos.watcher``."""
-    return [("aetos_client", AETOS_OPTIONS), ("prometheus_client", PROMETHEUS_OPTIONS)]
+    return [("aetos_client", _AETOS), ("prometheus_client", _PROMETHEUS)]
