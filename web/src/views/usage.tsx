@@ -42,6 +42,9 @@ interface Usage {
  */
 const PROJECT = "location, location_id, domain_id, project_id, project_name, project";
 
+/** The same for credits: the projects of SimpleVM differ in the label `part`, and a renamed project is the same. */
+const CREDITED = "location, location_id, domain_id, project_id, part, project";
+
 /** The newest sample of an hour: a scrape that failed at midnight does not lose a day. */
 function newest(query: string, offset = ""): string {
   const [metric = "", divided = ""] = query.split(" / ");
@@ -73,7 +76,7 @@ async function series(metric: string, within: Within): Promise<Series> {
 
 /** Returns the hours of credits by resource. */
 async function creditHours(name: "left" | "granted", within: Within): Promise<Map<string, number>> {
-  const hours = `max by (${PROJECT}, resource) (last_over_time(usage_exporter_credits_${name}_hours[1h]))`;
+  const hours = `max by (${CREDITED}, resource) (last_over_time(usage_exporter_credits_${name}_hours[1h]))`;
   const { result } = await queryInstant(`sum by (resource) (${hours})`, null, within);
   const samples = result.kind === "vector" ? result.samples : [];
   return new Map(samples.map(({ labels, value }) => [labels["resource"] ?? "", value]));
