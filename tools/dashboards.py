@@ -48,7 +48,7 @@ def files() -> dict[str, str]:
         "gateway": _gateway(),
     }
     dashboards = {
-        f"{name}.json": json.dumps(each.uid(f"chrysaetos-{name}").build(), cls=JSONEncoder, indent=2) + "\n"
+        f"{name}.json": json.dumps(each.uid(f"chrysaetos-{name}").build(), cls=JSONEncoder, indent=1) + "\n"
         for name, each in built.items()
     }
     return {**dashboards, LIBVIRT_RULES: _rules(dashboards["vms-libvirt.json"])}

@@ -37,7 +37,7 @@ def dashboards() -> dict[str, str]:
         "usage-credits": _credits(),
         "usage-quotas": _quotas(),
     }
-    return {name: json.dumps({"uid": name, **content}, indent=2) + "\n" for name, content in contents.items()}
+    return {name: json.dumps({"uid": name, **content}, indent=1) + "\n" for name, content in contents.items()}
 
 
 def _project() -> dict[str, Any]:
