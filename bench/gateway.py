@@ -118,8 +118,15 @@ def _start(stack: ExitStack, directory: Path, now: int) -> Servers:
         prometheus_url=prometheus.url,
         user=validator.user,
         password=validator.password,
-        # All clients send the same query, so coalescing would send only a few requests to Prometheus.
-        options={"gateway": {"share_requests": "false", "max_requests_per_project": "0"}},
+        options={
+            "gateway": {
+                # All clients send the same query, so coalescing would send only a few requests to Prometheus.
+                "share_requests": "false",
+                "max_requests_per_project": "0",
+                # With many servers, a round takes longer than the default of a minute.
+                "token_cache_seconds": "3600",
+            }
+        },
     )
     stack.enter_context(gateway)
     haproxy = stack.enter_context(HAProxy(directory / "haproxy", prometheus.url))
