@@ -1,8 +1,10 @@
-"""A connection that a response's body comes from."""
+"""A connection that a response's body comes from, and such a response."""
 
 from __future__ import annotations
 
-__all__ = ["BodySource"]
+from chrysaetos.http.upstream.response import BodyStream, UpstreamResponse
+
+__all__ = ["BodySource", "streamed_response"]
 
 
 class BodySource:
@@ -21,3 +23,14 @@ class BodySource:
     def abort(self) -> None:
         """Record that the body was given up."""
         self.aborted = True
+
+
+def streamed_response(
+    *pieces: bytes, content_length: int | None = None
+) -> tuple[UpstreamResponse, BodyStream, BodySource]:
+    """Return a response of which some bytes have arrived, the stream of its body, and its connection."""
+    connection = BodySource()
+    stream = BodyStream(connection)
+    for piece in pieces:
+        stream.push(piece)
+    return UpstreamResponse(200, [], content_length, None, stream), stream, connection

@@ -1,24 +1,15 @@
 """The limit on the length of a response."""
 
 import pytest
-from tests.fakes.body_source import BodySource
+from tests.fakes.body_source import streamed_response
 
 from chrysaetos.errors import ResponseTooLarge
 from chrysaetos.gateway.proxy.capped_body import CappedBody
-from chrysaetos.http.upstream.response import BodyStream, UpstreamBroken, UpstreamResponse
-
-
-def answer(*pieces, content_length=None):
-    """Return a streamed response with the bytes that have arrived, and its connection."""
-    connection = BodySource()
-    stream = BodyStream(connection)
-    for piece in pieces:
-        stream.push(piece)
-    return UpstreamResponse(200, [], content_length, None, stream), stream, connection
+from chrysaetos.http.upstream.response import UpstreamBroken, UpstreamResponse
 
 
 async def test_response_within_the_limit_is_unchanged():
-    response, stream, connection = answer(b"1234")
+    response, stream, connection = streamed_response(b"1234")
     body = CappedBody(response, 8)
     assert await anext(body) == b"1234"
     stream.push(b"5678")
@@ -34,7 +25,7 @@ async def test_complete_response_within_the_limit():
 
 
 async def test_content_length_over_the_limit_is_an_error():
-    response, _, connection = answer(content_length=9)
+    response, _, connection = streamed_response(content_length=9)
     with pytest.raises(ResponseTooLarge, match=r"longer than 8 bytes \(max_response_bytes\)") as raised:
         CappedBody(response, 8)
     assert (raised.value.status, raised.value.error_type) == (422, "execution")
@@ -47,7 +38,7 @@ async def test_complete_response_over_the_limit_is_an_error():
 
 
 async def test_streamed_response_over_the_limit_is_aborted():
-    response, stream, connection = answer(b"1234")
+    response, stream, connection = streamed_response(b"1234")
     body = CappedBody(response, 8)
     assert await anext(body) == b"1234"
     stream.push(b"56789")

@@ -1,24 +1,16 @@
 """Responses of the upstream, and reading a complete body."""
 
 import pytest
-from tests.fakes.body_source import BodySource
+from tests.fakes.body_source import streamed_response
 from tests.fakes.upstream import Peer, answer, answering
 from tests.support.upstream_pool import CHUNKED, CLOSING, get, on_both_loops, read, serving
 from tests.support.waiting import until
 
-from chrysaetos.http.upstream.response import BodyStream, BodyTooLong, UpstreamBroken, UpstreamResponse
-
-
-def response(*pieces, content_length=None):
-    connection = BodySource()
-    stream = BodyStream(connection)
-    for piece in pieces:
-        stream.push(piece)
-    return UpstreamResponse(200, [], content_length, None, stream), stream, connection
+from chrysaetos.http.upstream.response import BodyTooLong, UpstreamBroken, UpstreamResponse
 
 
 async def test_body_is_read_to_its_end():
-    whole, stream, connection = response(b"ab")
+    whole, stream, connection = streamed_response(b"ab")
     stream.push(b"cd")
     stream.finish()
     assert await whole.read(4) == b"abcd"
@@ -29,7 +21,8 @@ async def test_body_is_read_to_its_end():
 
 @pytest.mark.parametrize("content_length", [None, 5])
 async def test_body_that_is_too_long_is_aborted_early(content_length):
-    long, _, connection = response(b"ab" if content_length else b"abcde", content_length=content_length)
+    arrived = b"ab" if content_length else b"abcde"
+    long, _, connection = streamed_response(arrived, content_length=content_length)
     with pytest.raises(BodyTooLong, match="longer than 4 bytes") as caught:
         await long.read(4)
     assert caught.value.beginning == (b"ab" if content_length else b"abcde")
@@ -37,7 +30,7 @@ async def test_body_that_is_too_long_is_aborted_early(content_length):
 
 
 async def test_body_that_is_cut_off_is_an_error():
-    broken, stream, _ = response(b"ab")
+    broken, stream, _ = streamed_response(b"ab")
     stream.finish(UpstreamBroken("cut"))
     with pytest.raises(UpstreamBroken):
         await anext(broken)  # nor are the bytes before the cut delivered
